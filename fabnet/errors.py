@@ -1,0 +1,80 @@
+"""Everything that fabnet raises on purpose.
+
+FabnetError                  one line a person can act on; the CLI prints it and exits with `exit_code`
+├── InputError               a path, flag or file of the user's is missing or wrong              (exit 2)
+│   ├── VideoError           a file is no video, is empty, is cut short or has no picture        (exit 3)
+│   ├── NoFaceError          nothing to work on: no face was found                               (exit 4)
+│   ├── StoreError           a track store is missing, of another version, or inconsistent       (exit 5)
+│   └── ModelError           a checkpoint, run or model folder is missing, damaged or unknown    (exit 6)
+├── TrainingError            training cannot go on (non-finite loss, nothing to train on)        (exit 7)
+├── OutputError              an output could not be written (disk full, no permission)           (exit 8)
+└── MissingDependencyError   an optional package is not installed                                (exit 9)
+
+A message says what failed, what was found, what was expected and what to do next.
+"""
+
+__all__ = [
+    "FabnetError",
+    "InputError",
+    "MissingDependencyError",
+    "ModelError",
+    "NoFaceError",
+    "OutputError",
+    "StoreError",
+    "TrainingError",
+    "VideoError",
+]
+
+
+class FabnetError(Exception):
+    """Base of every error that fabnet raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(FabnetError):
+    """A path, a flag or a file of the user's is missing or wrong."""
+
+    exit_code = 2
+
+
+class VideoError(InputError):
+    """A file is no video, is empty, is cut short or has no picture."""
+
+    exit_code = 3
+
+
+class NoFaceError(InputError):
+    """Nothing to work on: no face was found."""
+
+    exit_code = 4
+
+
+class StoreError(InputError):
+    """A track store or embeddings dataset is missing, of another version, or inconsistent."""
+
+    exit_code = 5
+
+
+class ModelError(InputError):
+    """A checkpoint, run or model folder is missing, damaged or unknown."""
+
+    exit_code = 6
+
+
+class TrainingError(FabnetError):
+    """Training cannot go on: a non-finite loss, or nothing to train on."""
+
+    exit_code = 7
+
+
+class OutputError(FabnetError):
+    """An output could not be written: a full disk, no permission, or something in the way."""
+
+    exit_code = 8
+
+
+class MissingDependencyError(FabnetError):
+    """An optional package is not installed."""
+
+    exit_code = 9

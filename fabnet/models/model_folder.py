@@ -1,0 +1,95 @@
+"""A model on disk: a folder with `config.json` and `model.safetensors`, and `encoder.onnx` where it was exported.
+
+`config.json` says what the network is and how its input is cut:
+
+    {"format": "fabnet-model", "format_version": 1, "objective": "fabnet",
+     "architecture": {"size": 64, "width": 32, "embedding_dim": 256},
+     "window": [0.5, 0.5, 0.742], "crop": {...}, "pairs_seen": 270016, ...}
+
+Nothing in it is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import ModelError
+
+__all__ = ["CONFIG_FILE", "FORMAT_VERSION", "ONNX_FILE", "WEIGHTS_FILE", "ModelCard", "read_card", "write_card"]
+
+FORMAT_VERSION = 1
+CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What a model folder says of itself.
+
+    Attributes:
+        objective: what it was trained with.
+        architecture: the objective's arguments: size, width, embedding_dim.
+        window: centre x, centre y and side of the inner window, in shares of a stored crop's side.
+        crop: the crop specification of the track store it was trained on, None where it had none.
+        training: what is known of the run: steps, pairs_seen, val_loss and the like.
+    """
+
+    objective: str
+    architecture: dict[str, int]
+    window: tuple[float, float, float]
+    crop: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Height and width of the network's input in pixels."""
+        return self.architecture["size"]
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Write `config.json` into an existing folder."""
+    content = {
+        "format": "fabnet-model",
+        "format_version": FORMAT_VERSION,
+        "objective": card.objective,
+        "architecture": card.architecture,
+        "window": list(card.window),
+        "crop": card.crop,
+        "training": card.training,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read `config.json` of a model folder.
+
+    Raises:
+        ModelError: it is missing, damaged, of another version, or lacks something.
+    """
+    file = folder / CONFIG_FILE
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read ({error}); expected JSON") from None
+    if not isinstance(content, dict) or content.get("format") != "fabnet-model":
+        raise ModelError(f"{file} does not describe a fabnet model; expected \"format\": \"fabnet-model\"")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has model format {content.get('format_version')!r}; this fabnet reads {FORMAT_VERSION}: "
+            "install the fabnet that wrote it"
+        )
+    try:
+        centre_x, centre_y, side = (float(value) for value in content["window"])
+        return ModelCard(
+            objective=str(content["objective"]),
+            architecture={str(key): int(value) for key, value in content["architecture"].items()},
+            window=(centre_x, centre_y, side),
+            crop=content.get("crop"),
+            training=dict(content.get("training") or {}),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{file} is damaged: {type(error).__name__} at {error}") from None

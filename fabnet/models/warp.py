@@ -1,0 +1,60 @@
+"""The warp: sample a source image along a flow.
+
+Convention: images (B, C, H, W); grids and flows (B, 2, H, W) in (x, y) order, normalised so that -1 and 1 are
+the centres of the first and the last pixel (`align_corners=True`), as in the authors' code; positions beyond
+the image are clamped to its border.
+
+Source: paper, section 3.1: s'(x, y) = s(x + dx, y + dy).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+__all__ = ["flow_to_grid", "identity_grid", "warp"]
+
+
+def identity_grid(height: int, width: int, device: torch.device | None = None) -> torch.Tensor:
+    """Every pixel's own position.
+
+    Returns:
+        (1, 2, H, W) float32, x then y, from -1 to 1.
+    """
+    y = torch.linspace(-1, 1, height, device=device)
+    x = torch.linspace(-1, 1, width, device=device)
+    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
+
+
+def flow_to_grid(flow: torch.Tensor) -> torch.Tensor:
+    """Offsets to absolute positions: the identity grid plus the flow, clamped to the image.
+
+    Args:
+        flow: (B, 2, H, W) float offsets in half-widths.
+
+    Returns:
+        (B, 2, H, W) float32 positions in [-1, 1].
+    """
+    grid = identity_grid(flow.shape[2], flow.shape[3], flow.device)
+    return (grid + flow.float()).clamp(-1, 1)
+
+
+def warp(images: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
+    """Take each output pixel from where the flow points to in the source, bilinearly.
+
+    Args:
+        images: (B, C, H, W) float source images.
+        flow: (B, 2, H, W) float offsets in half-widths.
+
+    Returns:
+        (B, C, H, W) of the images' dtype.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+    """
+    if images.ndim != 4 or flow.ndim != 4 or flow.shape[1] != 2 or images.shape[0] != flow.shape[0]:
+        raise ValueError(
+            f"expected images (B, C, H, W) and flow (B, 2, H, W); got {tuple(images.shape)} and {tuple(flow.shape)}"
+        )
+    grid = flow_to_grid(flow).permute(0, 2, 3, 1).to(images.dtype)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)

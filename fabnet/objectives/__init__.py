@@ -1,0 +1,9 @@
+"""Objectives: a batch of frames to a loss for each sample. The trainer knows none of them by name."""
+
+from __future__ import annotations
+
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet, Reconstruction, l1_per_sample
+from fabnet.objectives.registry import OBJECTIVES, Objective, build_objective
+
+__all__ = ["OBJECTIVES", "Batch", "FabNet", "Objective", "Reconstruction", "build_objective", "l1_per_sample"]

@@ -1,0 +1,36 @@
+"""What an objective is given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+__all__ = ["Batch"]
+
+
+class Batch(NamedTuple):
+    """Targets and their sources, from one track each.
+
+    Attributes:
+        target: (B, 3, H, W) float32, RGB in [0, 1].
+        sources: (B, S, 3, H, W) float32, RGB in [0, 1].
+    """
+
+    target: torch.Tensor
+    sources: torch.Tensor
+
+    @classmethod
+    def from_frames(cls, frames: np.ndarray | torch.Tensor, device: torch.device) -> Batch:
+        """Bring frames as the loader gives them onto a device.
+
+        Args:
+            frames: (B, S + 1, H, W, 3) uint8 RGB, the target first.
+            device: where to.
+
+        Returns:
+            The batch; on the way each image keeps its channels-last memory.
+        """
+        images = torch.as_tensor(frames).to(device, non_blocking=True).permute(0, 1, 4, 2, 3).float().div_(255)
+        return cls(target=images[:, 0], sources=images[:, 1:])

@@ -1,0 +1,44 @@
+"""The objectives by name."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import torch
+from torch import nn
+
+from fabnet.errors import InputError
+from fabnet.models.encoder import Encoder
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet
+
+__all__ = ["OBJECTIVES", "Objective", "build_objective"]
+
+
+class Objective(Protocol):
+    """What the trainer trains: per-sample losses from a batch, with an encoder inside."""
+
+    encoder: Encoder
+    num_sources: int
+
+    def __call__(self, batch: Batch) -> torch.Tensor:
+        """Give the (B,) float32 losses of a batch."""
+
+
+OBJECTIVES: dict[str, type[nn.Module]] = {"fabnet": FabNet}
+
+
+def build_objective(
+    name: str, *, size: int, width: int, embedding_dim: int, near_zero_start: bool = False
+) -> nn.Module:
+    """Build an objective with fresh weights (drawn from torch's global generator).
+
+    Raises:
+        InputError: no objective has this name, or the size is no power of two.
+    """
+    if name not in OBJECTIVES:
+        raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
+    try:
+        return cast(nn.Module, OBJECTIVES[name](size, width, embedding_dim, near_zero_start=near_zero_start))
+    except ValueError as error:
+        raise InputError(str(error)) from None

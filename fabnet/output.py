@@ -1,0 +1,73 @@
+"""Outputs appear whole or not at all: they are written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fabnet.errors import OutputError
+
+__all__ = ["output_errors", "written_whole"]
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EACCES: "no permission to write there: choose another place",
+    errno.EPERM: "no permission to write there: choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
+}
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write `path` into one clear line.
+
+    Raises:
+        OutputError: in place of the OSError (or of a library's error that carries its text).
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        raise OutputError(f"cannot write {path}: {reason}") from error
+    except Exception as error:
+        if "No space left on device" in str(error) or "os error 28" in str(error):
+            raise OutputError(f"cannot write {path}: {_REASONS[errno.ENOSPC]}") from error
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary place beside `path` to write a file or folder to, and rename it into place at the end.
+
+    Args:
+        path: where the output belongs; what lies there is replaced.
+
+    Yields:
+        A path that does not exist yet, in the same folder (which is made).
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            os.replace(partial, path)
+        finally:
+            _remove(partial)

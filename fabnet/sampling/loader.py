@@ -1,0 +1,124 @@
+"""The loader: from steps to frames, in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fabnet.sampling.pairs import Draw, Jitter, draw
+from fabnet.sampling.window import Window, decode_jpeg, view
+
+__all__ = ["ImageSource", "TrainingSteps", "frames_of", "step_loader"]
+
+
+class ImageSource(Protocol):
+    """Where encoded images come from: a track store. It must survive being sent to a spawned process."""
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Give the encoded images of these rows, in this order; a row may be asked for twice."""
+
+
+def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) -> np.ndarray:
+    """Read, decode and crop the frames of a draw.
+
+    Args:
+        drawn: what to read.
+        images: where from.
+        window: the unmoved inner window.
+        size: of a frame in pixels.
+
+    Returns:
+        (B, S + 1, size, size, 3) uint8 RGB, the target first.
+    """
+    frames = np.empty((*drawn.rows.shape, size, size, 3), dtype=np.uint8)
+    encoded = images.read_images(drawn.rows.reshape(-1))
+    for i, data in enumerate(encoded):
+        sample, place = divmod(i, drawn.rows.shape[1])
+        shift_x, shift_y, scale = drawn.windows[sample, place].tolist()
+        moved = window.moved(shift_x, shift_y, scale)
+        image = decode_jpeg(data, min_side=size / moved.side)
+        frames[sample, place] = view(image, moved, size, flip=bool(drawn.flips[sample]))
+    return frames
+
+
+class TrainingSteps(Dataset[torch.Tensor]):
+    """Step n of a run, as an item: `steps[n]` is (B, S + 1, size, size, 3) uint8, the same whenever it is asked."""
+
+    def __init__(
+        self,
+        images: ImageSource,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+        *,
+        size: int,
+        window: Window,
+        jitter: Jitter,
+        batch_size: int,
+        num_sources: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._images, self._starts, self._lengths = images, starts, lengths
+        self._size, self._window, self._jitter = size, window, jitter
+        self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
+        self._rank, self._world_size = rank, world_size
+
+    def __getitem__(self, step: int) -> torch.Tensor:
+        """Make the frames of a step."""
+        drawn = draw(
+            self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
+            num_sources=self._num_sources, jitter=self._jitter, rank=self._rank, world_size=self._world_size,
+        )  # fmt: skip
+        return torch.from_numpy(frames_of(drawn, self._images, window=self._window, size=self._size))
+
+
+class _StepsFrom:
+    """Counts steps up from `first`, without end."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        step = self._first
+        while True:
+            yield step
+            step += 1
+
+
+def _one_thread(worker_id: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def step_loader(
+    steps: TrainingSteps, *, first_step: int, num_workers: int, pin_memory: bool = False
+) -> Iterator[torch.Tensor]:
+    """Run through the steps from `first_step` on, without end, ahead of the trainer.
+
+    Args:
+        steps: what to load.
+        first_step: where to begin; a resumed run gives the step it stopped at.
+        num_workers: processes that read and crop; 0: none, the caller's own does it.
+        pin_memory: put the frames into pinned memory, for CUDA.
+
+    Returns:
+        An iterator of (B, S + 1, size, size, 3) uint8 tensors.
+    """
+    loader = DataLoader(
+        steps,
+        batch_size=None,
+        sampler=_StepsFrom(first_step),
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+        prefetch_factor=4 if num_workers else None,
+        # Lance is not safe to fork.
+        multiprocessing_context="spawn" if num_workers else None,
+    )
+    return iter(loader)

@@ -1,0 +1,130 @@
+"""The sampler: what step n draws is a pure function of (seed, n, rank, world size).
+
+A source and its target come from one track and are never the same frame. (With pairs across a person's clips
+the network learns to match their colours.)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["Draw", "Jitter", "draw", "draw_fixed"]
+
+
+class Jitter(NamedTuple):
+    """How the inner window of a stored crop is moved about in training.
+
+    Attributes:
+        scale_range: the window's side, drawn uniformly, as a share of the window's own.
+        max_shift: the window's centre moves by up to this share of the window's side, each way and in x and
+            y apart; None: as far as it stays inside the unmoved window (as the authors' code does).
+        flip: mirror a whole sample (target and sources together) half of the time.
+    """
+
+    scale_range: tuple[float, float] = (1.0, 1.0)
+    max_shift: float | None = 0.0
+    flip: bool = False
+
+
+class Draw(NamedTuple):
+    """What a step is made of.
+
+    Attributes:
+        rows: (B, S + 1) int64 rows of the store, the target first.
+        windows: (B, S + 1, 3) float32: centre x, centre y (shift from the window's own, in shares of its
+            side) and scale of each frame's window.
+        flips: (B,) bool, mirror the sample.
+    """
+
+    rows: np.ndarray
+    windows: np.ndarray
+    flips: np.ndarray
+
+
+def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -> np.ndarray:
+    """For each length n, `count` different whole numbers below n, every ordered choice equally likely."""
+    chosen = np.empty((len(lengths), count), dtype=np.int64)
+    for k in range(count):
+        value = generator.integers(0, lengths - k)
+        for earlier in np.sort(chosen[:, :k], axis=1).T:
+            value += value >= earlier
+        chosen[:, k] = value
+    return chosen
+
+
+def draw(
+    starts: np.ndarray,
+    lengths: np.ndarray,
+    *,
+    seed: int,
+    step: int,
+    batch_size: int,
+    num_sources: int = 1,
+    jitter: Jitter | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Draw:
+    """Draw the samples of a step: tracks uniformly with replacement, then frames of each without.
+
+    The global batch is drawn alike by every process, and each takes its part: it does not change with their
+    number.
+
+    Args:
+        starts: (tracks,) int64 first row of each track.
+        lengths: (tracks,) int64 rows of each track, each more than `num_sources`.
+        seed: of the run.
+        step: from 0.
+        batch_size: B over all processes.
+        num_sources: S.
+        jitter: of the windows; None: none.
+        rank: of this process.
+        world_size: number of processes; divides `batch_size`.
+
+    Returns:
+        This process's share.
+
+    Raises:
+        ValueError: a track is too short, there is none, or `world_size` does not divide `batch_size`.
+    """
+    if len(lengths) == 0 or lengths.min() <= num_sources:
+        raise ValueError(f"every track needs {num_sources + 1} frames or more, and there must be a track")
+    if batch_size % world_size:
+        raise ValueError(f"{world_size} processes cannot share a batch of {batch_size} evenly")
+    jitter = jitter or Jitter()
+    generator = np.random.Generator(np.random.Philox(key=np.array([seed, step], dtype=np.uint64)))
+    tracks = generator.integers(0, len(starts), size=batch_size)
+    rows = starts[tracks][:, None] + _distinct(generator, lengths[tracks], num_sources + 1)
+
+    shape = (batch_size, num_sources + 1)
+    scale = generator.uniform(*jitter.scale_range, size=shape)
+    reach = (1 - scale) / 2 if jitter.max_shift is None else np.full(shape, jitter.max_shift)
+    shift_x = generator.uniform(-1, 1, size=shape) * reach
+    shift_y = generator.uniform(-1, 1, size=shape) * reach
+    windows = np.stack([shift_x, shift_y, scale], axis=-1).astype(np.float32)
+    flips = (generator.random(batch_size) < 0.5) & jitter.flip
+
+    per_rank = batch_size // world_size
+    mine = slice(rank * per_rank, (rank + 1) * per_rank)
+    return Draw(rows[mine], windows[mine], flips[mine])
+
+
+def draw_fixed(starts: np.ndarray, lengths: np.ndarray, *, num_samples: int, num_sources: int = 1) -> Draw:
+    """Draw the samples that a run is validated on: the same ones every time, over all tracks evenly.
+
+    Args:
+        starts: (tracks,) int64 first row of each track.
+        lengths: (tracks,) int64 rows of each track, each more than `num_sources`.
+        num_samples: how many to draw.
+        num_sources: S.
+
+    Returns:
+        `num_samples` samples with unmoved windows and no flip; the tracks take turns.
+    """
+    generator = np.random.Generator(np.random.Philox(key=np.array([2018, 0], dtype=np.uint64)))
+    turns = np.resize(generator.permutation(len(starts)), num_samples)
+    rows = starts[turns][:, None] + _distinct(generator, lengths[turns], num_sources + 1)
+    windows = np.zeros((num_samples, num_sources + 1, 3), dtype=np.float32)
+    windows[..., 2] = 1.0
+    return Draw(rows, windows, np.zeros(num_samples, dtype=bool))

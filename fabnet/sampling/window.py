@@ -1,0 +1,109 @@
+"""The inner window: from a loose stored crop to the network's input.
+
+A stored crop is loose, as VoxCeleb's; the network sees a window of it, which training moves about and testing
+leaves in its place. Convention: positions in shares of the crop's side, (0, 0) its upper left corner, (1, 1)
+its lower right one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError
+
+__all__ = ["Window", "decode_jpeg", "view"]
+
+
+class Window(NamedTuple):
+    """The square part of a stored crop that the network sees, in shares of the crop's side.
+
+    Attributes:
+        centre_x: of the window; 0.5 is the crop's middle.
+        centre_y: likewise.
+        side: the window's; 190 / 256 in the authors' code.
+    """
+
+    centre_x: float = 0.5
+    centre_y: float = 0.5
+    side: float = 190 / 256
+
+    def moved(self, shift_x: float, shift_y: float, scale: float) -> Window:
+        """The window shifted by shares of its side, and scaled about its centre."""
+        return Window(self.centre_x + shift_x * self.side, self.centre_y + shift_y * self.side, self.side * scale)
+
+
+def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
+    """Decode an image, at the smallest of the sizes 1, 1/2, 1/4, 1/8 (JPEG's own) that is large enough.
+
+    Args:
+        data: a JPEG (or any other format that OpenCV reads).
+        min_side: the decoded image's shorter side must not fall below this many pixels. The size is judged by
+            the first decode's header, so a non-JPEG is decoded whole and shrunk.
+
+    Returns:
+        (H, W, 3) uint8 BGR, OpenCV's order: colours are put right by `view`.
+
+    Raises:
+        InputError: the bytes are no image.
+    """
+    flag = cv2.IMREAD_COLOR
+    side = _jpeg_side(data) if min_side else 0
+    for shrink, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
+                            (2, cv2.IMREAD_REDUCED_COLOR_2)):  # fmt: skip
+        if side and side / shrink >= min_side:
+            flag = reduced
+            break
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if len(data) else None
+    if image is None:
+        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected a JPEG")
+    return np.asarray(image)
+
+
+def _jpeg_side(data: bytes) -> int:
+    """The shorter side of a JPEG from its frame header, 0 if there is none."""
+    position = 2
+    if data[:2] != b"\xff\xd8":
+        return 0
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in (0xC0, 0xC1, 0xC2):
+            height = int.from_bytes(data[position + 5 : position + 7], "big")
+            width = int.from_bytes(data[position + 7 : position + 9], "big")
+            return min(height, width)
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    return 0
+
+
+def view(image_bgr: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:
+    """Cut a window out of a crop and bring it to the network's size.
+
+    Shrinking by more than two averages over whole pixels first, so nothing aliases; beyond the crop its border
+    is repeated.
+
+    Args:
+        image_bgr: (H, W, 3) uint8 square crop, BGR.
+        window: what to cut.
+        size: of the result in pixels.
+        flip: mirror it.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
+    height, width = image_bgr.shape[:2]
+    times = max(1, int(np.ceil(window.side * min(height, width) / size / 2 - 1e-6)))
+    inner = size * times
+    step_x, step_y = window.side * width / inner, window.side * height / inner
+    # Pixel centres lie at half-integers; warpAffine counts them from 0.
+    left = (window.centre_x - window.side / 2) * width + 0.5 * step_x - 0.5
+    top = (window.centre_y - window.side / 2) * height + 0.5 * step_y - 0.5
+    matrix = np.array([[step_x, 0, left], [0, step_y, top]], dtype=np.float64)
+    if flip:
+        matrix[0] = [-step_x, 0, left + step_x * (inner - 1)]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    cut = cv2.warpAffine(image_bgr, matrix, (inner, inner), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    if times > 1:
+        cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(cut, cv2.COLOR_BGR2RGB))

@@ -1,0 +1,163 @@
+"""Checkpoints: everything that a resumed run needs, whole or not at all.
+
+RUN/checkpoints/step-NNNNNNNN/ is a model folder (`config.json`, `model.safetensors`) with the optimiser's state
+(`optimizer.safetensors`) and the loop's (`state.json`) beside it. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from fabnet.errors import ModelError
+from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
+from fabnet.output import written_whole
+
+__all__ = ["LoopState", "best_checkpoint", "latest_checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
+
+STATE_FILE, OPTIMIZER_FILE = "state.json", "optimizer.safetensors"
+
+
+@dataclass
+class LoopState:
+    """Where a run stands.
+
+    Attributes:
+        step: steps done.
+        pairs_seen: source-target pairs trained on.
+        total_steps: where the run ends; None while a time budget has not become a number of steps.
+        elapsed_s: seconds of training so far, over all starts.
+        plateau: state of the plateau schedule.
+        val_loss: of the last validation, None before the first.
+        val_loss_unwarped: of the unwarped sources on the same pairs.
+        best_val_loss: the lowest so far.
+    """
+
+    step: int = 0
+    pairs_seen: int = 0
+    total_steps: int | None = None
+    elapsed_s: float = 0.0
+    plateau: dict[str, Any] = field(default_factory=dict)
+    val_loss: float | None = None
+    val_loss_unwarped: float | None = None
+    best_val_loss: float | None = None
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / "checkpoints").glob("step-*") if (path / STATE_FILE).is_file())
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """The last checkpoint of a run.
+
+    Raises:
+        ModelError: the run has none.
+    """
+    found = list_checkpoints(run)
+    if not found:
+        raise ModelError(f"{run} holds no checkpoint; expected checkpoints/step-NNNNNNNN in a folder that train wrote")
+    return found[-1]
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The checkpoint of a run with the lowest validation loss; the later one of equals.
+
+    Raises:
+        ModelError: the run has none.
+    """
+    latest = latest_checkpoint(run)
+    losses = {path: read_state(path).val_loss for path in list_checkpoints(run)}
+    return min(reversed(losses), key=lambda path: math.inf if losses[path] is None else losses[path]) if any(
+        loss is not None for loss in losses.values()
+    ) else latest  # fmt: skip
+
+
+def read_state(checkpoint: Path) -> LoopState:
+    """The loop's state in a checkpoint.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        return LoopState(**json.loads((checkpoint / STATE_FILE).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint") from None
+
+
+def save_checkpoint(
+    run: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, card: ModelCard, *, keep: int
+) -> Path:
+    """Write a checkpoint and drop older ones.
+
+    Args:
+        run: the run folder.
+        objective: its parameters and buffers are saved.
+        optimizer: over the objective's parameters.
+        state: where the loop stands.
+        card: what the model folder says of itself.
+        keep: how many of the latest checkpoints stay; the best one stays besides.
+
+    Returns:
+        The checkpoint's folder.
+
+    Raises:
+        OutputError: it cannot be written; older checkpoints are untouched.
+    """
+    names = {parameter: name for name, parameter in objective.named_parameters()}
+    moments = {
+        f"{key}/{names[parameter]}": value.contiguous()
+        for parameter, values in optimizer.state.items()
+        for key, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
+    weights = {name: value.contiguous() for name, value in objective.state_dict().items()}
+    path = run / "checkpoints" / f"step-{state.step:08d}"
+    with written_whole(path) as partial:
+        partial.mkdir()
+        save_file(weights, partial / WEIGHTS_FILE)
+        save_file(moments, partial / OPTIMIZER_FILE)
+        (partial / STATE_FILE).write_text(json.dumps(asdict(state), indent=2) + "\n")
+        write_card(partial, card)
+    best = best_checkpoint(run)
+    for old in list_checkpoints(run)[:-keep]:
+        if old != best:
+            shutil.rmtree(old)
+    return path
+
+
+def load_checkpoint(
+    checkpoint: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+) -> LoopState:
+    """Put a checkpoint's weights and moments into an objective and its optimiser.
+
+    Returns:
+        Where the loop stood.
+
+    Raises:
+        ModelError: a file is missing or damaged, or does not fit the network.
+    """
+    state = read_state(checkpoint)
+    try:
+        weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
+        moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))
+        objective.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{checkpoint} cannot be loaded ({reason}); resume from another checkpoint") from None
+    parameters = dict(objective.named_parameters())
+    for name, value in moments.items():
+        key, parameter = name.split("/", 1)
+        # Moments are laid out in memory as their parameters are.
+        kept = torch.empty_like(parameters[parameter]).copy_(value) if value.ndim == 4 else value
+        optimizer.state[parameters[parameter]][key] = kept
+    return state

@@ -1,0 +1,159 @@
+"""What a training run is made of, typed, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fabnet.errors import InputError
+
+__all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
+
+
+@dataclass(kw_only=True, slots=True, frozen=True)
+class TrainConfig:
+    """Every choice of a training run. The resolved one is in the run's `config.json`."""
+
+    objective: Literal["fabnet"] = "fabnet"
+    """What is learned."""
+    size: int = 64
+    """The network's input, height and width in pixels, a power of two."""
+    width: int = 32
+    """Channels after the encoder's first convolution."""
+    embedding_dim: int = 256
+    """Length of the embedding."""
+    near_zero_start: bool = False
+    """Start the flow decoder's last layer a hundred times smaller."""
+
+    batch_size: int = 64
+    """Pairs a step, over all processes."""
+    optimizer: Literal["sgd", "adam"] = "adam"
+    """SGD has a momentum of 0.9, Adam betas of 0.9 and 0.999."""
+    learning_rate: float = 1e-3
+    """The peak."""
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    """cosine: down to zero over the run; plateau: a tenth whenever validation stops improving."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from zero."""
+    plateau_patience: int = 5
+    """Validation rounds without improvement before the learning rate drops (schedule plateau)."""
+    plateau_drops: int = 2
+    """Drops of the learning rate before the run ends (schedule plateau)."""
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """auto: bf16 where the processor computes in it, float32 elsewhere."""
+
+    window_centre_x: float = 0.5
+    """Centre of the inner window that the network sees, in shares of the stored crop's side."""
+    window_centre_y: float = 0.5
+    """Likewise; 0.402 for VoxCeleb's own crops, whose faces lie high."""
+    window_side: float = 190 / 256
+    """Side of the inner window, likewise."""
+    jitter_scale_min: float = 1.0
+    """Smallest scale of the window in training."""
+    jitter_scale_max: float = 1.0
+    """Largest scale of the window in training."""
+    jitter_shift: float | None = 0.0
+    """Largest shift of the window, in shares of its side; None: as far as it stays inside the unmoved window."""
+    flip: bool = False
+    """Mirror half of the pairs, source and target together."""
+
+    max_steps: int | None = None
+    """Steps in all."""
+    max_minutes: float | None = None
+    """Time budget; it becomes a number of steps once, after the first minute (or a fifth of a shorter budget)."""
+    validate_every: int = 500
+    """Steps between validations; each is followed by a checkpoint."""
+    num_val_pairs: int = 1024
+    """Pairs a validation, always the same."""
+    keep_checkpoints: int = 2
+    """How many of the latest checkpoints stay, beside the best one."""
+    num_workers: int = 1
+    """Processes that decode and crop frames; 0: the trainer's own."""
+    seed: int = 0
+    """Of the weights and of the sampler."""
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot."""
+        for name in ("batch_size", "validate_every", "num_val_pairs", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        if self.size < 16 or self.size & (self.size - 1):
+            raise InputError(f"size must be a power of two, 16 or more; got {self.size}")
+        if not 0 < self.learning_rate < 10:
+            raise InputError(f"learning_rate must lie between 0 and 10; got {self.learning_rate}")
+        if not 0 < self.window_side <= 2 or not 0 < self.jitter_scale_min <= self.jitter_scale_max:
+            raise InputError(
+                "window_side must lie in (0, 2], and jitter_scale_min in (0, jitter_scale_max]; got "
+                f"{self.window_side}, {self.jitter_scale_min} and {self.jitter_scale_max}"
+            )
+        if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
+            raise InputError("schedule cosine needs an end: give max_steps or max_minutes")
+        if self.max_steps is not None and self.max_minutes is not None:
+            raise InputError("give max_steps or max_minutes, not both")
+
+    def with_changes(self, changes: dict[str, Any]) -> TrainConfig:
+        """Change some fields.
+
+        Raises:
+            InputError: a field is unknown (the nearest known name is said) or its value impossible.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise InputError(f"training has no option {name!r}{hint}")
+        if changes.get("max_steps") is not None and "max_minutes" not in changes:
+            changes = {**changes, "max_minutes": None}
+        if changes.get("max_minutes") is not None and "max_steps" not in changes:
+            changes = {**changes, "max_steps": None}
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return dataclasses.asdict(self)
+
+
+def paper() -> TrainConfig:
+    """The paper's training: 256 px, SGD at 1e-3, batch 8, a tenth of the rate on each plateau, no flips.
+
+    The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels.
+    """
+    return TrainConfig(
+        size=256,
+        batch_size=8,
+        optimizer="sgd",
+        schedule="plateau",
+        jitter_scale_min=170 / 190,
+        jitter_scale_max=189 / 190,
+        jitter_shift=None,
+    )
+
+
+def small() -> TrainConfig:
+    """A run for two cores and half an hour: 64 px, Adam with warm-up and cosine, batch 64, 270,000 pairs."""
+    return TrainConfig(
+        near_zero_start=True,
+        warmup_steps=200,
+        jitter_scale_min=0.85,
+        jitter_shift=0.08,
+        flip=True,
+        max_steps=4219,
+    )
+
+
+PRESETS: dict[str, Callable[[], TrainConfig]] = {"paper": paper, "small": small}
+
+
+def preset(name: str) -> TrainConfig:
+    """A preset by name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise InputError(f"no preset is called {name!r}; there is {' and '.join(PRESETS)}")
+    return PRESETS[name]()

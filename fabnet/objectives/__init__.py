@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet, Reconstruction, l1_per_sample
+from fabnet.objectives.model_io import load_objective
 from fabnet.objectives.registry import OBJECTIVES, Objective, build_objective
 
-__all__ = ["OBJECTIVES", "Batch", "FabNet", "Objective", "Reconstruction", "build_objective", "l1_per_sample"]
+__all__ = [
+    "OBJECTIVES",
+    "Batch",
+    "FabNet",
+    "Objective",
+    "Reconstruction",
+    "build_objective",
+    "l1_per_sample",
+    "load_objective",
+]

@@ -1,0 +1,59 @@
+"""fabnet: a facial-attribute embedding learned from raw face videos, without labels.
+
+After FAb-Net (Wiles, Koepke, Zisserman: Self-supervised learning of a facial attribute embedding from video,
+BMVC 2018). The names below load what they need when first used; importing fabnet itself is light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fabnet.demo import demo
+    from fabnet.embedding import Embedder, embed, load
+    from fabnet.reporting import report
+    from fabnet.summary import info
+    from fabnet.tracks import import_folder, open_store, track
+    from fabnet.training import train
+    from fabnet.video import crop_faces
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Embedder",
+    "crop_faces",
+    "demo",
+    "embed",
+    "import_folder",
+    "info",
+    "load",
+    "open_store",
+    "report",
+    "track",
+    "train",
+]
+
+_HOMES = {
+    "Embedder": "fabnet.embedding",
+    "crop_faces": "fabnet.video",
+    "demo": "fabnet.demo",
+    "embed": "fabnet.embedding",
+    "import_folder": "fabnet.tracks",
+    "info": "fabnet.summary",
+    "load": "fabnet.embedding",
+    "open_store": "fabnet.tracks",
+    "report": "fabnet.reporting",
+    "track": "fabnet.tracks",
+    "train": "fabnet.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fabnet' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,40 @@
+"""Whole models on disk: an objective with its decoders, from a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from fabnet.errors import ModelError
+from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, read_card
+from fabnet.objectives.registry import build_objective
+
+__all__ = ["load_objective"]
+
+
+def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, ModelCard]:
+    """Load a model folder's network.
+
+    Args:
+        folder: with `config.json` and `model.safetensors`; weights may be stored in half precision.
+        device: where to.
+
+    Returns:
+        The objective in eval mode, float32, and what the folder says of it.
+
+    Raises:
+        ModelError: a file is missing or damaged, or the weights do not fit the architecture.
+    """
+    card = read_card(folder)
+    try:
+        weights = load_file(folder / WEIGHTS_FILE, device=str(device))
+        objective = build_objective(card.objective, **card.architecture)
+        objective.load_state_dict(weights)
+    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder / WEIGHTS_FILE} cannot be loaded: {reason}") from None
+    return objective.to(device).eval(), card

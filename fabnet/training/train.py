@@ -1,0 +1,138 @@
+"""`fabnet train`: a track store to a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fabnet
+from fabnet.errors import InputError, ModelError
+from fabnet.output import output_errors
+from fabnet.tracks import open_store
+from fabnet.training.checkpoint import best_checkpoint, list_checkpoints
+from fabnet.training import config as configs
+from fabnet.training.config import TrainConfig
+from fabnet.training.device import choose_device
+from fabnet.training.trainer import Trainer
+
+__all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
+
+RUN_FILE = "config.json"
+RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints"}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to.
+
+    Attributes:
+        run: its folder.
+        model: its best checkpoint by validation loss, a model folder.
+        steps: taken in all.
+        pairs_seen: source-target pairs trained on.
+        frames_encoded: images that passed the encoder in training.
+        pairs_per_s: steady speed of this start, the first five steps left out.
+        val_loss: mean absolute difference in [0, 1] on the validation pairs, at the end.
+        val_loss_unwarped: the unwarped sources' on the same pairs.
+    """
+
+    run: Path
+    model: Path
+    steps: int
+    pairs_seen: int
+    frames_encoded: int
+    pairs_per_s: float
+    val_loss: float | None
+    val_loss_unwarped: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return dataclasses.asdict(self) | {"run": str(self.run), "model": str(self.model)}
+
+
+def read_run(run: Path) -> tuple[TrainConfig, Path]:
+    """Read what a run was started with.
+
+    Returns:
+        Its configuration, and the path of its store.
+
+    Raises:
+        ModelError: the folder is no run, or its `config.json` is damaged.
+    """
+    try:
+        content = json.loads((run / RUN_FILE).read_text())
+        return TrainConfig(**content["config"]), Path(content["store"])
+    except FileNotFoundError:
+        raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{run / RUN_FILE} cannot be read ({error}); was it written by another fabnet?") from None
+
+
+def train(
+    store: str | Path,
+    out: str | Path,
+    *,
+    preset: str = "small",
+    resume: bool = False,
+    device: str = "auto",
+    **changes: Any,
+) -> TrainResult:
+    """Train an encoder without labels on a track store.
+
+    Args:
+        store: a track store.
+        out: the run folder to write.
+        preset: "small" or "paper".
+        resume: go on where the run in `out` stopped; it then equals one that was never stopped.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        changes: fields of `TrainConfig` that part from the preset. A resumed run keeps its own, but for
+            max_steps, max_minutes, num_workers and keep_checkpoints.
+
+    Returns:
+        What the run came to.
+
+    Raises:
+        InputError: an option is unknown or impossible, or `out` holds a run already (or none, to resume).
+        StoreError: the store is missing or of another version.
+        TrainingError: nothing to train on, or a loss that is not finite.
+        OutputError: the disk is full.
+    """
+    run = Path(out)
+    config = _resumed(run, changes) if resume else _started(run, preset, changes)
+    tracks = open_store(store)
+    trainer = Trainer(tracks, run, config, device=choose_device(device), resume=resume)
+    with output_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        content = {"config": config.to_json(), "store": str(Path(store).absolute()), "fabnet": fabnet.__version__}
+        (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
+    state = trainer.train()
+    return TrainResult(
+        run=run,
+        model=best_checkpoint(run),
+        steps=state.step,
+        pairs_seen=state.pairs_seen,
+        frames_encoded=state.step * config.batch_size * (trainer.num_sources + 1),
+        pairs_per_s=round(trainer.clock.steps_per_s * config.batch_size, 1),
+        val_loss=state.val_loss,
+        val_loss_unwarped=state.val_loss_unwarped,
+    )
+
+
+def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
+    if list_checkpoints(run):
+        raise InputError(f"{run} holds a run already; give --resume to go on with it, or another --out")
+    return configs.preset(name).with_changes(changes)
+
+
+def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
+    config, _ = read_run(run)
+    differing = {name: value for name, value in changes.items() if getattr(config, name, None) != value}
+    fixed = sorted(set(differing) - RESUMABLE)
+    if fixed:
+        raise InputError(
+            f"a resumed run keeps its own {', '.join(fixed)}; leave the option out, or start another run in another --out"
+        )
+    return config.with_changes(differing)

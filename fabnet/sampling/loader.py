@@ -42,7 +42,8 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
         shift_x, shift_y, scale = drawn.windows[sample, place].tolist()
         moved = window.moved(shift_x, shift_y, scale)
         image = decode_jpeg(data, min_side=size / moved.side)
-        frames[sample, place] = view(image, moved, size, flip=bool(drawn.flips[sample]))
+        cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
+        frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
     return frames
 
 

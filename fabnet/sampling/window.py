@@ -40,11 +40,11 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
 
     Args:
         data: a JPEG (or any other format that OpenCV reads).
-        min_side: the decoded image's shorter side must not fall below this many pixels. The size is judged by
-            the first decode's header, so a non-JPEG is decoded whole and shrunk.
+        min_side: the decoded image's shorter side must not fall below this many pixels. Other formats than
+            JPEG are decoded whole.
 
     Returns:
-        (H, W, 3) uint8 BGR, OpenCV's order: colours are put right by `view`.
+        (H, W, 3) uint8 BGR: turning a small view of it to RGB is cheaper than turning all of it.
 
     Raises:
         InputError: the bytes are no image.
@@ -77,22 +77,22 @@ def _jpeg_side(data: bytes) -> int:
     return 0
 
 
-def view(image_bgr: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:
+def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:
     """Cut a window out of a crop and bring it to the network's size.
 
     Shrinking by more than two averages over whole pixels first, so nothing aliases; beyond the crop its border
     is repeated.
 
     Args:
-        image_bgr: (H, W, 3) uint8 square crop, BGR.
+        image: (H, W, 3) uint8 square crop, RGB or BGR.
         window: what to cut.
         size: of the result in pixels.
         flip: mirror it.
 
     Returns:
-        (size, size, 3) uint8 RGB.
+        (size, size, 3) uint8, colours in the same order.
     """
-    height, width = image_bgr.shape[:2]
+    height, width = image.shape[:2]
     times = max(1, int(np.ceil(window.side * min(height, width) / size / 2 - 1e-6)))
     inner = size * times
     step_x, step_y = window.side * width / inner, window.side * height / inner
@@ -103,7 +103,7 @@ def view(image_bgr: np.ndarray, window: Window, size: int, *, flip: bool = False
     if flip:
         matrix[0] = [-step_x, 0, left + step_x * (inner - 1)]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    cut = cv2.warpAffine(image_bgr, matrix, (inner, inner), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    cut = cv2.warpAffine(image, matrix, (inner, inner), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     if times > 1:
         cut = cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(cut, cv2.COLOR_BGR2RGB))
+    return np.asarray(cut)

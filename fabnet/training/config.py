@@ -91,8 +91,6 @@ class TrainConfig:
             )
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
             raise InputError("schedule cosine needs an end: give max_steps or max_minutes")
-        if self.max_steps is not None and self.max_minutes is not None:
-            raise InputError("give max_steps or max_minutes, not both")
 
     def with_changes(self, changes: dict[str, Any]) -> TrainConfig:
         """Change some fields.
@@ -106,6 +104,8 @@ class TrainConfig:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise InputError(f"training has no option {name!r}{hint}")
+        if changes.get("max_steps") is not None and changes.get("max_minutes") is not None:
+            raise InputError("give max_steps or max_minutes, not both")
         if changes.get("max_steps") is not None and "max_minutes" not in changes:
             changes = {**changes, "max_minutes": None}
         if changes.get("max_minutes") is not None and "max_steps" not in changes:

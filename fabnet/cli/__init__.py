@@ -1,0 +1,114 @@
+"""The command line: `fabnet VERB ...`. One module a verb, and no logic in any of them.
+
+A verb's module has `run`, whose signature and docstring become flags and help, and `show`, which prints its
+result for people. A verb whose flags hang on others has `command_for(args) -> run` in place of `run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from fabnet.errors import FabnetError
+
+__all__ = ["VERBS", "main"]
+
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("fabnet.cli.demo", "the whole chain on a real clip that an installed package carries"),
+    "track": ("fabnet.cli.track", "raw videos to a store of face-tracks"),
+    "import": ("fabnet.cli.import_", "folders of frames or of cropped videos to a store of face-tracks"),
+    "info": ("fabnet.cli.info", "what a store, a run or a model holds"),
+    "train": ("fabnet.cli.train", "train an encoder on a store, without labels"),
+    "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
+    "report": ("fabnet.cli.report", "a run as one page to look at"),
+    "export": ("fabnet.cli.export", "an encoder to ONNX, to run without torch"),
+    "probe": ("fabnet.cli.probe", "what an embedding knows, by a linear probe"),
+}
+
+
+def _usage() -> str:
+    verbs = "\n".join(f"  {verb:<8} {line}" for verb, (_, line) in VERBS.items())
+    return f"""usage: fabnet VERB ... [--json] [--debug]
+
+A facial-attribute embedding learned from raw face videos, without labels.
+
+{verbs}
+
+  --json   print the result as one JSON object on stdout; everything else goes to stderr
+  --debug  show the traceback of an error
+
+Examples:
+  fabnet demo
+  fabnet track videos/ --out tracks.lance
+  fabnet train tracks.lance --out run --max-minutes 30
+  fabnet embed photo.jpg --out faces.csv --format csv
+
+fabnet VERB --help explains each."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb.
+
+    Args:
+        argv: the arguments; None: those of the process.
+
+    Returns:
+        The exit code: 0, or that of the error (see `fabnet.errors`); 130 after an interrupt.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json, debug = "--json" in args, "--debug" in args
+    args = [arg for arg in args if arg not in ("--json", "--debug")]
+    if not args or args[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if args else 2
+    if args[0] == "--version":
+        from fabnet import __version__
+
+        print(__version__)
+        return 0
+    verb, rest = args[0], args[1:]
+    if verb not in VERBS:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(VERBS)}"
+        print(f"fabnet: no verb is called {verb!r}{hint}", file=sys.stderr)
+        return 2
+    try:
+        return _run(verb, rest, as_json=as_json)
+    except FabnetError as error:
+        if debug:
+            raise
+        print(f"fabnet {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"fabnet {verb}: interrupted", file=sys.stderr)
+        return 130
+    except ModuleNotFoundError as error:
+        if debug or (error.name or "").startswith("fabnet"):
+            raise
+        print(f"fabnet {verb}: needs the package {error.name}: pip install 'fabnet[train]'", file=sys.stderr)
+        return 9
+    except BrokenPipeError:
+        return 1
+
+
+def _run(verb: str, args: list[str], *, as_json: bool) -> int:
+    import tyro
+
+    module = import_module(VERBS[verb][0])
+    run = module.command_for(args) if hasattr(module, "command_for") else module.run
+    result = tyro.cli(run, prog=f"fabnet {verb}", args=args)
+    if as_json:
+        import json
+
+        print(json.dumps(_plain(result)))
+    else:
+        module.show(result)
+    return int(getattr(result, "exit_code", 0))
+
+
+def _plain(result: Any) -> Any:
+    return result.to_json() if hasattr(result, "to_json") else result

@@ -1,0 +1,76 @@
+"""`fabnet embed`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from fabnet.embedding import EmbedResult, embed
+
+
+def run(
+    inputs: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path,
+    model: str = "small",
+    crop: Literal["detect", "none"] = "detect",
+    faces: Literal["largest", "all"] = "largest",
+    fps: str = "all",
+    format: Literal["lance", "parquet", "csv", "npy"] | None = None,
+    detector: str = "mtcnn",
+    batch_size: int = 64,
+    device: str = "auto",
+) -> EmbedResult:
+    """Turn photos, videos, folders or a store of face-tracks into embeddings: a row a face and frame.
+
+    A frame without a face keeps a row, with an empty embedding and the reason. A file that cannot be read is
+    listed at the end and does not stop the rest.
+
+    Examples:
+      fabnet embed photo.jpg --out faces.csv
+      fabnet embed album/ --faces all --out faces.parquet
+      fabnet embed talk.mp4 --fps 5 --out talk.lance
+      fabnet embed tracks.lance --model run --out tracks-embedded.lance
+
+    Args:
+        inputs: photos, videos, folders of them, or a store.
+        out: the output, a Lance dataset or a file.
+        model: a shipped name, a run, a checkpoint or an .onnx file.
+        crop: detect finds faces first; none takes each picture as a face crop.
+        faces: of each picture or frame, the largest or all.
+        fps: frames a second taken of a video, or all.
+        format: of the output; by default what the name of --out says, else lance.
+        detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        batch_size: faces at once.
+        device: for models that run on torch: auto, cpu, cuda or cuda:N.
+    """
+    from fabnet.errors import InputError
+
+    try:
+        rate = None if fps == "all" else float(fps)
+    except ValueError:
+        raise InputError(f"--fps takes a number or all; got {fps!r}") from None
+    return embed(
+        list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
+        detector=detector, batch_size=batch_size, device=device,
+    )  # fmt: skip
+
+
+def show(result: EmbedResult) -> None:
+    """Print what was embedded for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "", title=f"embedded into {result.out}", show_header=False, title_justify="left")
+    table.add_row("model", f"{result.model} ({result.backend})")
+    table.add_row("rows", f"{result.rows:,}")
+    table.add_row("with an embedding", f"{result.embedded:,}")
+    table.add_row("without a face", f"{result.without_face:,}")
+    table.add_row("faces a second", f"{result.faces_per_s:,.1f}")
+    for source, reason in result.failed:
+        table.add_row(f"failed: {source}", reason)
+    Console().print(table)
+
+
+__all__ = ["run", "show"]

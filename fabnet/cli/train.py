@@ -1,0 +1,75 @@
+"""`fabnet train`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from fabnet.training import TrainConfig, TrainResult, train
+from fabnet.training import preset as preset_named
+
+
+def command_for(args: Sequence[str]) -> Callable[..., Any]:
+    """The command, its flags' defaults those of the preset that the arguments name."""
+    named = [after for before, after in zip(args, args[1:], strict=False) if before == "--preset"]
+    named += [arg.partition("=")[2] for arg in args if arg.startswith("--preset=")]
+    default = preset_named(named[-1] if named else "small")
+
+    def run(
+        store: tyro.conf.Positional[Path],
+        out: Path,
+        config: Annotated[TrainConfig, tyro.conf.arg(name="")] = default,
+        preset: str = "small",
+        resume: bool = False,
+        device: str = "auto",
+    ) -> TrainResult:
+        """Train an encoder on a store of face-tracks, without labels.
+
+        The run folder holds the configuration, metrics.csv, TensorBoard's events and the checkpoints; with
+        --resume, a run that was stopped goes on as if it had not been. --max-minutes becomes a number of steps
+        once, after the first minute.
+
+        Examples:
+          fabnet train tracks.lance --out run
+          fabnet train tracks.lance --out run --max-minutes 30
+          fabnet train tracks.lance --out run --resume
+          fabnet train tracks.lance --out run --preset paper
+
+        Args:
+            store: a store of face-tracks, made by track or import.
+            out: the run folder.
+            config: what parts from the preset.
+            preset: small or paper; the defaults shown below are its.
+            resume: go on where the run in --out stopped.
+            device: auto, cpu, cuda or cuda:N.
+        """
+        changes = {
+            field.name: getattr(config, field.name)
+            for field in dataclasses.fields(config)
+            if getattr(config, field.name) != getattr(default, field.name)
+        }
+        return train(store, out, preset=preset, resume=resume, device=device, **changes)
+
+    return run
+
+
+def show(result: TrainResult) -> None:
+    """Print a run's result for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "", title=f"trained {result.run}", show_header=False, title_justify="left")
+    table.add_row("model (best on validation)", str(result.model))
+    table.add_row("steps, pairs seen", f"{result.steps:,}, {result.pairs_seen:,}")
+    table.add_row("speed", f"{result.pairs_per_s:,.1f} pairs/s")
+    if result.val_loss is not None:
+        table.add_row("validation L1", f"{result.val_loss:.4f} (unwarped source {result.val_loss_unwarped:.4f})")
+    Console().print(table)
+    print(f"look at it: fabnet report {result.run}")
+
+
+__all__ = ["command_for", "show"]

@@ -1,0 +1,171 @@
+"""An encoder ready for use, on ONNX Runtime or torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from fabnet.errors import InputError, MissingDependencyError, ModelError
+from fabnet.models.model_folder import ONNX_FILE, ModelCard, read_card
+from fabnet.sampling.window import Window, view
+from fabnet.weights import shipped_models
+
+__all__ = ["Embedder", "find_model", "load"]
+
+Backend = Literal["auto", "onnx", "torch"]
+
+
+class Embedder:
+    """Turns face crops into embeddings.
+
+    Args:
+        card: of the model.
+        encode: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+        backend: what `encode` runs on: "onnx" or "torch".
+    """
+
+    def __init__(self, card: ModelCard, encode: Callable[[np.ndarray], np.ndarray], backend: str) -> None:
+        self.card, self.backend = card, backend
+        self._encode, self._window = encode, Window(*card.window)
+
+    @property
+    def embedding_dim(self) -> int:
+        """D, the length of an embedding."""
+        return self.card.architecture["embedding_dim"]
+
+    def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Cut the network's window out of crops and bring it to the network's size.
+
+        Args:
+            images: N square face crops as `crop_faces` and a track store give them, (H, W, 3) uint8 RGB, of any size.
+
+        Returns:
+            (N, 3, size, size) float32 RGB in [0, 1].
+
+        Raises:
+            InputError: an image is not (H, W, 3) uint8.
+        """
+        cut = np.empty((len(images), self.card.size, self.card.size, 3), dtype=np.uint8)
+        for i, image in enumerate(images):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+                raise InputError(f"expected crops (H, W, 3) uint8 RGB; number {i} is {image.shape} {image.dtype}")
+            cut[i] = view(image, self._window, self.card.size)
+        return np.ascontiguousarray(cut.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+
+    def embed(self, images: Sequence[np.ndarray], *, batch_size: int = 64) -> np.ndarray:
+        """Embed face crops.
+
+        Args:
+            images: N square face crops, (H, W, 3) uint8 RGB, of any size.
+            batch_size: crops at once.
+
+        Returns:
+            (N, D) float32 embeddings, before any activation.
+
+        Raises:
+            InputError: an image is not (H, W, 3) uint8.
+        """
+        parts = [
+            self._encode(self.prepare(images[first : first + batch_size])) for first in range(0, len(images), batch_size)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), dtype=np.float32)
+
+
+def find_model(model: str | Path) -> Path:
+    """The model folder that a name or path stands for.
+
+    Args:
+        model: a shipped name, a model folder, a run folder (its best checkpoint), or the `encoder.onnx` in a model
+            folder.
+
+    Raises:
+        ModelError: it stands for nothing.
+    """
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    path = Path(model)
+    if path.suffix == ".onnx" and path.is_file():
+        return path.parent
+    if (path / "checkpoints").is_dir():
+        _require_torch("a run")
+        from fabnet.training.checkpoint import best_checkpoint
+
+        return best_checkpoint(path)
+    if path.is_dir():
+        return path
+    raise ModelError(
+        f"no model {str(model)!r}; expected a shipped name ({', '.join(shipped) or 'none ships'}), a run, a checkpoint "
+        "or an .onnx file"
+    )
+
+
+def load(model: str | Path = "small", *, backend: Backend = "auto", device: str = "auto") -> Embedder:
+    """Load an encoder.
+
+    Args:
+        model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file.
+        backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
+            CUDA device is asked for, else torch.
+        device: for torch: "auto", "cpu", "cuda" or "cuda:N".
+
+    Returns:
+        The encoder, ready to `embed`.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+        MissingDependencyError: the backend is not installed.
+    """
+    folder = find_model(model)
+    card = read_card(folder)
+    file = Path(model) if Path(model).suffix == ".onnx" else folder / ONNX_FILE
+    has_onnx = file.is_file()
+    if backend == "onnx" and not has_onnx:
+        raise ModelError(f"{folder} has no {ONNX_FILE}; make one with fabnet export, or use backend torch")
+    if backend == "onnx" or (backend == "auto" and has_onnx and device in ("auto", "cpu")):
+        return Embedder(card, _onnx_encoder(file), "onnx")
+    return Embedder(card, _torch_encoder(folder, device), "torch")
+
+
+def _onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        raise ModelError(f"{file} cannot be loaded: {str(error).splitlines()[0]}") from None
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        return np.asarray(session.run(None, {"images": images})[0])
+
+    return encode
+
+
+def _require_torch(what: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingDependencyError(f"loading {what} needs torch: pip install 'fabnet[train]'")
+
+
+def _torch_encoder(folder: Path, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    _require_torch(str(folder))
+    import torch
+
+    from fabnet.objectives import load_objective
+    from fabnet.training.device import choose_device
+
+    place = choose_device(device)
+    objective, _ = load_objective(folder, place)
+    encoder = objective.get_submodule("encoder").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
+
+    return encode

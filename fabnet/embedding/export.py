@@ -1,0 +1,105 @@
+"""Encoders without torch: export to ONNX, and half-precision model folders to ship."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from fabnet.embedding.embedder import find_model, load
+from fabnet.errors import InputError, MissingDependencyError, ModelError
+from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, read_card, write_card
+from fabnet.objectives import load_objective
+from fabnet.output import written_whole
+
+__all__ = ["export", "export_onnx", "ship"]
+
+OPSET = 18
+
+
+def export_onnx(folder: Path, file: Path) -> None:
+    """Export a model folder's encoder: input `images` (B, 3, size, size) float32, output `embeddings` (B, D).
+
+    Raises:
+        MissingDependencyError: onnx or onnxscript is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError("the export needs onnx and onnxscript: pip install 'fabnet[export]'") from None
+    objective, card = load_objective(folder)
+    example = torch.rand(2, 3, card.size, card.size)
+    with written_whole(file) as partial, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            objective.get_submodule("encoder"), (example,), str(partial),
+            input_names=["images"], output_names=["embeddings"], opset_version=OPSET, dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
+        )  # fmt: skip
+
+
+def export(model: str | Path, out: Path) -> dict[str, Any]:
+    """Export a model's encoder to an ONNX file, with its `config.json` beside it.
+
+    Args:
+        model: a shipped name, a run or a checkpoint.
+        out: the file to write, in a folder of its own.
+
+    Returns:
+        `out`, and `max_difference`, the largest difference to torch's embeddings of random images.
+
+    Raises:
+        InputError: beside `out` lies the `config.json` of something else.
+        ModelError: the model cannot be loaded.
+        MissingDependencyError: onnx or onnxscript is not installed.
+    """
+    folder = find_model(model)
+    if (out.parent / CONFIG_FILE).exists():
+        raise InputError(f"{out.parent} holds a {CONFIG_FILE} already; export into a folder of its own")
+    export_onnx(folder, out)
+    write_card(out.parent, read_card(folder))
+    return {"out": str(out), "max_difference": _difference(folder, out)}
+
+
+def _difference(folder: Path, file: Path, *, num_images: int = 16, seed: int = 0) -> float:
+    """The largest absolute difference between the torch and ONNX embeddings of random images."""
+    with_torch, with_onnx = load(folder, backend="torch", device="cpu"), load(file, backend="onnx")
+    size = with_torch.card.size
+    images = list(np.random.default_rng(seed).integers(0, 256, (num_images, size, size, 3), dtype=np.uint8))
+    difference = with_onnx.embed(images) - with_torch.embed(images)
+    return float(np.abs(difference).max())
+
+
+def ship(model: str | Path, out: Path, **facts: object) -> float:
+    """Make a model folder to ship from a run: weights in half precision, and the ONNX encoder of exactly these.
+
+    Args:
+        model: a run or checkpoint.
+        out: the model folder to write.
+        facts: added to what the card says of the training.
+
+    Returns:
+        The largest difference between the torch and ONNX embeddings of random images.
+
+    Raises:
+        ModelError: the model cannot be loaded, or the two encoders differ by more than 1e-3.
+    """
+    objective, card = load_objective(find_model(model))
+    weights = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in objective.state_dict().items()
+    }
+    with written_whole(out) as partial:
+        partial.mkdir()
+        save_file(weights, partial / WEIGHTS_FILE)
+        write_card(partial, replace(card, training=card.training | facts))
+        export_onnx(partial, partial / ONNX_FILE)
+        difference = _difference(partial, partial / ONNX_FILE)
+        if difference > 1e-3:
+            raise ModelError(f"the ONNX encoder of {model} differs by {difference:.2g} from torch's; expected 1e-3 or less")
+    return difference

@@ -1,0 +1,126 @@
+"""Embedding rows: one a face and frame, written to Lance, Parquet, CSV or npy as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import InputError
+from fabnet.output import written_whole
+
+__all__ = ["FORMATS", "Format", "Row", "write_rows"]
+
+Format = Literal["lance", "parquet", "csv", "npy"]
+FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
+Row = dict[str, Any]
+ROWS_AT_ONCE = 1024
+
+
+def schema(embedding_dim: int) -> pa.Schema:
+    """The columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("identity", pa.string()),
+            ("video", pa.string()),
+            ("track", pa.string()),
+            ("frame", pa.int64()),
+            ("time_s", pa.float64()),
+            ("source", pa.string()),
+            ("box_px", pa.list_(pa.float32(), 4)),
+            ("score", pa.float32()),
+            ("reason", pa.string()),
+            ("embedding", pa.list_(pa.float32(), embedding_dim)),
+        ],
+        metadata={"fabnet.embeddings_version": "1"},
+    )
+
+
+def _batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    waiting: list[Row] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == ROWS_AT_ONCE:
+            yield pa.RecordBatch.from_pylist(waiting, schema=columns)
+            waiting = []
+    if waiting:
+        yield pa.RecordBatch.from_pylist(waiting, schema=columns)
+
+
+def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Lists as columns of their own, for CSV: box_x0 ... box_y1, e0 ... e255."""
+    columns: dict[str, pa.Array] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not pa.types.is_fixed_size_list(column.type):
+            columns[name] = column
+            continue
+        names = ["box_x0", "box_y0", "box_x1", "box_y1"] if name == "box_px" else None
+        values = column.to_pylist()
+        for i in range(column.type.list_size):
+            part = [None if value is None else value[i] for value in values]
+            columns[names[i] if names else f"e{i}"] = pa.array(part, pa.float32())
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def write_rows(rows: Iterable[Row], out: Path, *, file_format: Format, embedding_dim: int) -> None:
+    """Write rows as they come; the output appears whole or not at all.
+
+    Args:
+        rows: dictionaries with the columns of an embeddings dataset.
+        out: a Lance dataset's folder, or a file. For "npy" the embeddings go to `out`, (N, D) float32 with NaN where
+            there is none, and the other columns to a CSV of the same name beside it.
+        file_format: of the output.
+        embedding_dim: D.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    columns = schema(embedding_dim)
+    batches = _batches(rows, columns)
+    with written_whole(out) as partial:
+        if file_format == "lance":
+            import lance
+
+            reader = pa.RecordBatchReader.from_batches(columns, batches)
+            lance.write_dataset(reader, str(partial), schema=columns)
+        elif file_format == "parquet":
+            import pyarrow.parquet as parquet
+
+            with parquet.ParquetWriter(partial, columns) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+        elif file_format == "csv":
+            _write_csv(map(_flat, batches), partial, _flat(pa.RecordBatch.from_pylist([], schema=columns)).schema)
+        elif file_format == "npy":
+            _write_npy(batches, partial, out, columns)
+        else:
+            raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
+
+
+def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema) -> None:
+    import pyarrow.csv
+
+    with pyarrow.csv.CSVWriter(file, columns) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
+def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, columns: pa.Schema) -> None:
+    embeddings: list[np.ndarray] = []
+    nothing = [float("nan")] * columns.field("embedding").type.list_size
+
+    def without_embedding() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            values = [nothing if value is None else value for value in batch.column("embedding").to_pylist()]
+            embeddings.append(np.array(values, dtype=np.float32).reshape(-1, len(nothing)))
+            yield _flat(batch.drop_columns(["embedding"]))
+
+    empty = pa.RecordBatch.from_pylist([], schema=columns).drop_columns(["embedding"])
+    with written_whole(out.with_suffix(".csv")) as rows_file:
+        _write_csv(without_embedding(), rows_file, _flat(empty).schema)
+    with partial.open("wb") as file:
+        np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))

@@ -231,7 +231,7 @@ class Trainer:
         batch = Batch.from_frames(frames, self.device)
         with autocast(self.device, self.dtype):
             loss = self.objective(batch).mean()
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
                 f"the loss became {value} at step {self.state.step}; the last checkpoint is sound: resume from it with "

@@ -1,0 +1,121 @@
+"""The ledger of a store: what became of every input, so that the same command again goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lance
+import pyarrow as pa
+
+from fabnet.errors import StoreError
+from fabnet.output import output_errors
+
+__all__ = ["LedgerEntry", "read_ledger", "write_ledger"]
+
+STATUSES = ("ok", "no-face", "failed", "partial")
+FOLDER = "_ledger.lance"
+MAX_FRAGMENTS = 64
+
+_DROPPED = pa.list_(pa.struct([("source", pa.string()), ("reason", pa.string())]))
+_SCHEMA = pa.schema(
+    [
+        ("video", pa.string()),
+        ("source", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("mtime", pa.float64()),
+        ("frames_kept", pa.int64()),
+        ("frames_with_face", pa.int64()),
+        ("tracks", pa.int64()),
+        ("rows", pa.int64()),
+        ("dropped", _DROPPED),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What became of one input."""
+
+    video: str
+    """Name of the video, as in the store's rows."""
+    source: str
+    """Path of the file or folder."""
+    status: str
+    """ok, no-face, failed (nothing kept) or partial (kept up to the damage, or some frames dropped)."""
+    reason: str = ""
+    """Why it failed, or what is missing."""
+    size_bytes: int = 0
+    """Size of the input."""
+    mtime: float = 0.0
+    """When the input was last changed, seconds since 1970."""
+    frames_kept: int | None = None
+    """Frames looked at; None where a kill came before it was written down."""
+    frames_with_face: int | None = None
+    """Of these, the ones with a face."""
+    tracks: int = 0
+    """Tracks in the store."""
+    rows: int = 0
+    """Rows in the store."""
+    dropped: tuple[tuple[str, str], ...] = ()
+    """Frames that were left out: (source, reason)."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a repeated command has nothing to do here; what failed is tried again."""
+        return self.status != "failed"
+
+    def is_same_file(self, size_bytes: int, mtime: float) -> bool:
+        """Whether the input still has the size (and the time, where rows are at stake only the size) it had."""
+        return self.size_bytes == size_bytes and (self.rows > 0 or abs(self.mtime - mtime) < 1e-3)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything, ready for JSON."""
+        values = asdict(self)
+        values["dropped"] = [{"source": source, "reason": reason} for source, reason in self.dropped]
+        return values
+
+
+def read_ledger(store: Path) -> dict[str, LedgerEntry]:
+    """Read the last entry of every input of a store, by video name; empty where there is no ledger yet.
+
+    Raises:
+        StoreError: the ledger is damaged.
+    """
+    folder = store / FOLDER
+    if not (folder / "_versions").is_dir():
+        return {}
+    try:
+        rows = lance.dataset(str(folder)).to_table().to_pylist()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"the ledger of {store} cannot be read ({error}): make the store again") from error
+    known = {field.name for field in fields(LedgerEntry)}
+    entries = {}
+    for row in rows:
+        values = {name: value for name, value in row.items() if name in known}
+        values["dropped"] = tuple((each["source"], each["reason"]) for each in row["dropped"] or ())
+        entries[row["video"]] = LedgerEntry(**values)
+    return entries
+
+
+def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
+    """Add entries to a store's ledger, in one commit.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    if not entries:
+        return
+    folder = store / FOLDER
+    table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
+    exists = (folder / "_versions").is_dir()
+    with output_errors(store):
+        dataset = lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="append" if exists else "create")
+        if len(dataset.get_fragments()) > MAX_FRAGMENTS:
+            dataset.optimize.compact_files()
+            lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)

@@ -1,0 +1,325 @@
+"""The track store: a Lance dataset, one row a face crop, the rows of a track contiguous.
+
+Rows are only ever added, each input in one atomic commit, and compaction keeps their order, so a row number that was
+once right stays right. Lance is not safe to fork: start worker processes with `spawn`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import OutputError, StoreError
+from fabnet.output import output_errors
+from fabnet.tracks.index import COLUMNS, TrackIndex, build_index
+from fabnet.tracks.ledger import LedgerEntry, read_ledger, write_ledger
+from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
+
+__all__ = ["TrackStore", "create_store", "is_store", "open_store", "writing"]
+
+MAX_FRAGMENTS = 32
+ROWS_PER_FRAGMENT = 100_000
+"""Fragments larger than this are never rewritten."""
+BATCH_ROWS = 1024
+
+
+class TrackStore:
+    """An existing store. It can be pickled: the other process opens it again when it first reads.
+
+    Args:
+        path: folder of the store.
+        version: its number at opening, from `open_store`.
+    """
+
+    def __init__(self, path: Path, metadata: dict[str, str]) -> None:
+        self.path = Path(path)
+        self.metadata = dict(metadata)
+        self._dataset: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "metadata": self.metadata, "_dataset": None}
+
+    @property
+    def crop(self) -> dict[str, Any]:
+        """The crop specification, as JSON gives it."""
+        return dict(json.loads(self.metadata.get("fabnet.crop", "{}")))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the command that made the store was told."""
+        return dict(json.loads(self.metadata.get("fabnet.settings", "{}")))
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return int(self._opened().count_rows())
+
+    def index(self, split: str | None = None, min_frames: int = 2) -> TrackIndex:
+        """Find the tracks of a split.
+
+        Args:
+            split: train, val or test; None: all.
+            min_frames: shorter tracks are left out.
+
+        Returns:
+            One entry a track, sorted by identity, video and track.
+
+        Raises:
+            InputError: there is no such split.
+            StoreError: the store is damaged.
+        """
+        batches = self._opened().to_batches(columns=list(COLUMNS), scan_in_order=True)
+        return build_index(self.path, batches).select(split, min_frames)
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Read the JPEG bytes of rows, in the order given; a row may be asked for twice."""
+        return list(self.read_rows(rows, ["image"]).column("image").to_pylist())
+
+    def read_rows(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read rows, in the order given.
+
+        Args:
+            rows: row numbers, 0 .. num_rows - 1; a row may be asked for twice.
+            columns: names; None: all.
+
+        Raises:
+            StoreError: a row or a column that does not exist, or a damaged store.
+        """
+        wanted = np.asarray(rows, dtype=np.int64)
+        unique, places = np.unique(wanted, return_inverse=True)
+        if len(unique) and (unique[0] < 0 or unique[-1] >= self.num_rows):
+            raise StoreError(f"{self.path} has rows 0 to {self.num_rows - 1}; asked for {unique[0]} to {unique[-1]}")
+        names = list(ROW_SCHEMA.names if columns is None else columns)
+        try:
+            table = self._opened().take(unique.tolist(), columns=names)
+        except OSError:  # another process compacted the store: the files are others, the row numbers are the same
+            table = self._opened(again=True).take(unique.tolist(), columns=names)
+        except ValueError as error:
+            raise StoreError(f"{self.path} cannot be read: {error}") from error
+        return table.take(pa.array(places.reshape(-1)))
+
+    def batches(
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS, split: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Read all rows in order, `batch_rows` at a time; memory does not grow with the store.
+
+        Args:
+            columns: names; None: all.
+            batch_rows: most rows in a batch.
+            split: only rows of train, val or test; None: all.
+        """
+        scan = self._opened().to_batches(
+            columns=list(columns) if columns is not None else None,
+            filter=f"split = '{split}'" if split is not None else None,
+            batch_size=batch_rows,
+            batch_readahead=2,
+            fragment_readahead=1,
+            scan_in_order=True,
+        )
+        yield from scan
+
+    def ledger(self) -> dict[str, LedgerEntry]:
+        """Read what became of every input, by video name."""
+        return read_ledger(self.path)
+
+    def append(self, batches: Iterable[pa.RecordBatch], entries: Sequence[LedgerEntry]) -> None:
+        """Add the rows of whole inputs in one commit, then note the inputs in the ledger.
+
+        Killed between the two, the rows are there and `recover` notes the inputs later.
+
+        Args:
+            batches: rows of `ROW_SCHEMA`; rows of a track follow each other. Nothing is added if there are none.
+            entries: what became of the inputs.
+
+        Raises:
+            OutputError: the disk is full, or writing there is not allowed; the store is as it was.
+        """
+        rest = iter(batches)
+        first = next(rest, None)
+        if first is not None:
+            self._append(first, rest)
+        write_ledger(self.path, entries)
+
+    def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
+        def chained() -> Iterator[pa.RecordBatch]:
+            yield first
+            yield from rest
+
+        reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
+        dataset = self._opened(again=True)
+        try:
+            with output_errors(self.path):
+                self._dataset = lance.write_dataset(reader, dataset, mode="append")
+        except OutputError:
+            self._dataset = None
+            self._sweep()
+            raise
+
+    def recover(self) -> list[LedgerEntry]:
+        """Note inputs whose rows are there while a kill kept them out of the ledger.
+
+        Returns:
+            The entries that were added.
+        """
+        known = self.ledger()
+        if sum(entry.rows for entry in known.values()) == self.num_rows:
+            return []
+        index = self.index(min_frames=1)
+        added = []
+        for video in np.unique(index.video).tolist():
+            if video not in known or not known[video].rows:
+                of_video = index.at(np.flatnonzero(index.video == video))
+                row = self.read_rows(of_video.starts[:1], ["source"]).column("source")[0].as_py()
+                reason = "a kill came between its rows and its entry here; the rows are whole"
+                added.append(LedgerEntry(video, row, "ok", reason, tracks=len(of_video), rows=of_video.num_rows))
+        write_ledger(self.path, added)
+        return added
+
+    def compact(self) -> bool:
+        """Merge small fragments where there are many; the order of the rows stays.
+
+        Returns:
+            Whether anything was done. A disk too full for it is no error: the store stays as it was.
+        """
+        dataset = self._opened(again=True)
+        if len(dataset.get_fragments()) <= MAX_FRAGMENTS:
+            return False
+        try:
+            with output_errors(self.path):
+                dataset.optimize.compact_files(target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1)
+        except OutputError:
+            self._sweep()
+            return False
+        self._sweep()
+        return True
+
+    def _sweep(self) -> None:
+        """Remove files that no current row needs. Only for the one process that writes."""
+        dataset = self._opened(again=True)
+        try:
+            dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        except OSError:
+            return  # a disk so full that nothing can even be tidied; the rows are not touched
+        self._dataset = None
+
+    def _opened(self, *, again: bool = False) -> Any:
+        if self._dataset is None or again:
+            self._dataset = _dataset(self.path)
+        return self._dataset
+
+
+def _dataset(path: Path) -> Any:
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
+    if not (path / "_versions").is_dir():
+        raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
+    try:
+        return lance.dataset(str(path))
+    except (OSError, ValueError) as error:
+        reason = str(error).split(", /")[0]
+        raise StoreError(f"the store {path} cannot be opened ({reason}): it is damaged; make it again") from error
+
+
+def is_store(path: Path) -> bool:
+    """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
+    if not (Path(path) / "_versions").is_dir():
+        return False
+    metadata = _dataset(Path(path)).schema.metadata or {}
+    return b"fabnet.store_version" in metadata
+
+
+def open_store(path: Path | str) -> TrackStore:
+    """Open a track store to read.
+
+    Raises:
+        StoreError: nothing there, no track store, damaged, or of another store version.
+    """
+    path = Path(path)
+    dataset = _dataset(path)
+    metadata = check_version(path, dataset.schema.metadata)
+    missing = set(ROW_SCHEMA.names) - set(dataset.schema.names)
+    if missing:
+        raise StoreError(f"{path} lacks the columns {', '.join(sorted(missing))}: make the store again")
+    return TrackStore(path, metadata)
+
+
+def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any] | None = None) -> TrackStore:
+    """Make an empty store.
+
+    Args:
+        path: folder that holds no store yet.
+        crop: the crop specification, ready for JSON.
+        settings: what the command was told, ready for JSON; a repeated command must be told the same.
+
+    Raises:
+        StoreError: there is something at `path` already.
+        OutputError: writing there is not possible.
+    """
+    path = Path(path)
+    if path.is_file() or (path / "_versions").is_dir():
+        raise StoreError(f"{path} exists already: open it, or choose another place")
+    schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lance.write_dataset(schema.empty_table(), str(path), schema=schema, mode="create")
+    return open_store(path)
+
+
+@contextmanager
+def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any]) -> Iterator[TrackStore]:
+    """Open a store to add to, or make it, and keep other writers out meanwhile.
+
+    Args:
+        path: folder of the store.
+        crop: the crop specification, ready for JSON; that of an existing store must be the same.
+        settings: what the command was told; an existing store of the same verb must have been told the same.
+
+    Raises:
+        StoreError: another command is writing to it, it was made otherwise, or there is something else.
+        OutputError: writing there is not possible.
+    """
+    import fcntl
+
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
+    others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
+    is_new = "_versions" not in others
+    if is_new and others - {"data", "_transactions", "_ledger.lance"}:
+        raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "_lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another command is writing to {path}: wait for it, or choose another --out") from error
+        store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
+        if not is_new:
+            _check_same(store, crop, settings)
+            store.recover()
+        yield store
+
+
+def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any]) -> None:
+    pairs = [("crop", store.crop, crop)]
+    if store.settings.get("verb") == settings.get("verb"):
+        pairs.append(("settings", store.settings, settings))
+    for what, found, asked in pairs:
+        for name in sorted(found.keys() | asked.keys()):
+            if found.get(name) != asked.get(name):
+                raise StoreError(
+                    f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
+                    "give the same, or another --out"
+                )
+
+

@@ -1,0 +1,67 @@
+"""Faces of one picture, cut out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.video.crop import CropSpec, crop_box, cut, to_crop
+from fabnet.video.detect import Detector, load_detector
+
+__all__ = ["Face", "crop_faces"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A face of a picture.
+
+    Attributes:
+        image: (size, size, 3) uint8 RGB, the crop.
+        box_px: (4,) float32 the detector's box in the picture.
+        crop_box_px: (4,) float32 the square that was cut out of the picture.
+        score: the detector's, 0 to 1.
+        landmarks5_px: (5, 2) float32 x, y in the picture.
+        to_crop: (2, 3) float64 affine map from the picture's pixels to the crop's.
+    """
+
+    image: np.ndarray
+    box_px: np.ndarray
+    crop_box_px: np.ndarray
+    score: float
+    landmarks5_px: np.ndarray
+    to_crop: np.ndarray
+
+
+def crop_faces(image: np.ndarray, *, detector: Detector | None = None, spec: CropSpec | None = None) -> list[Face]:
+    """Find the faces of a picture and cut them out, largest first.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detector: what finds faces; None: MTCNN.
+        spec: how they are cut out; None: the default crop.
+
+    Returns:
+        The faces; none if there is none.
+
+    Raises:
+        InputError: the image is not (H, W, 3) uint8.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
+    detector, spec = detector or load_detector(), spec or CropSpec()
+    faces = []
+    for found in detector(image):
+        square = crop_box(found.box_px, spec)
+        faces.append(
+            Face(
+                image=cut(image, square, spec.size),
+                box_px=found.box_px,
+                crop_box_px=square,
+                score=found.score,
+                landmarks5_px=found.landmarks5_px,
+                to_crop=to_crop(square, spec.size),
+            )
+        )
+    return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))

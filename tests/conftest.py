@@ -25,3 +25,36 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no face data at {folder} (set FABNET_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def frames_folder(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """IDENTITY/VIDEO/frame.jpg: six "people", each ten real frames of the clip under another colour cast."""
+    import cv2
+    import numpy as np
+
+    from fabnet.video import read_frames
+
+    folder = tmp_path_factory.mktemp("frames")
+    frames = [frame.image for frame in read_frames(carphone)]
+    for person in range(6):
+        place = folder / f"person{person}" / "0"
+        place.mkdir(parents=True)
+        gains = np.random.default_rng(person).uniform(0.7, 1.0, 3)
+        for number in range(10):
+            image = (frames[(10 * person + 7 * number) % len(frames)] * gains).astype(np.uint8)
+            cv2.imwrite(str(place / f"{number}.jpg"), image[:, :, ::-1])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def store(frames_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real track store: four people to train on, two to validate on."""
+    from fabnet.tracks import import_folder
+
+    folder = tmp_path_factory.mktemp("store")
+    splits = folder / "splits.csv"
+    lines = [f"person{person},{'train' if person < 4 else 'val'}" for person in range(6)]
+    splits.write_text("\n".join(["identity,split", *lines]) + "\n")
+    import_folder(frames_folder, folder / "store", layout="identity/video", splits=splits)
+    return folder / "store"

@@ -9,6 +9,8 @@ import tyro
 
 from fabnet.embedding import EmbedResult, embed
 
+__all__ = ["run", "show"]
+
 
 def run(
     inputs: tyro.conf.Positional[tuple[Path, ...]],
@@ -71,6 +73,3 @@ def show(result: EmbedResult) -> None:
     for source, reason in result.failed:
         table.add_row(f"failed: {source}", reason)
     Console().print(table)
-
-
-__all__ = ["run", "show"]

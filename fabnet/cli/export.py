@@ -7,6 +7,8 @@ from typing import Any
 
 import tyro
 
+__all__ = ["run", "show"]
+
 
 def run(model: tyro.conf.Positional[str], out: Path) -> dict[str, Any]:
     """Export a model's encoder to ONNX, to run without torch.
@@ -29,6 +31,3 @@ def run(model: tyro.conf.Positional[str], out: Path) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Print where the encoder is and how close it is to torch's."""
     print(f"{result['out']}: embeddings differ from torch's by {result['max_difference']:.2g} at most")
-
-
-__all__ = ["run", "show"]

@@ -12,6 +12,8 @@ import tyro
 from fabnet.training import TrainConfig, TrainResult, train
 from fabnet.training import preset as preset_named
 
+__all__ = ["command_for", "show"]
+
 
 def command_for(args: Sequence[str]) -> Callable[..., Any]:
     """The command, its flags' defaults those of the preset that the arguments name."""
@@ -70,6 +72,3 @@ def show(result: TrainResult) -> None:
         table.add_row("validation L1", f"{result.val_loss:.4f} (unwarped source {result.val_loss_unwarped:.4f})")
     Console().print(table)
     print(f"look at it: fabnet report {result.run}")
-
-
-__all__ = ["command_for", "show"]

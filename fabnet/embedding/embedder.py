@@ -69,7 +69,8 @@ class Embedder:
             InputError: an image is not (H, W, 3) uint8.
         """
         parts = [
-            self._encode(self.prepare(images[first : first + batch_size])) for first in range(0, len(images), batch_size)
+            self._encode(self.prepare(images[first : first + batch_size]))
+            for first in range(0, len(images), batch_size)
         ]
         return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), dtype=np.float32)
 

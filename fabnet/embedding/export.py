@@ -101,5 +101,7 @@ def ship(model: str | Path, out: Path, **facts: object) -> float:
         export_onnx(partial, partial / ONNX_FILE)
         difference = _difference(partial, partial / ONNX_FILE)
         if difference > 1e-3:
-            raise ModelError(f"the ONNX encoder of {model} differs by {difference:.2g} from torch's; expected 1e-3 or less")
+            raise ModelError(
+                f"the ONNX encoder of {model} differs by {difference:.2g} from torch's; expected 1e-3 or less"
+            )
     return difference

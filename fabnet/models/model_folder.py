@@ -76,7 +76,7 @@ def read_card(folder: Path) -> ModelCard:
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read ({error}); expected JSON") from None
     if not isinstance(content, dict) or content.get("format") != "fabnet-model":
-        raise ModelError(f"{file} does not describe a fabnet model; expected \"format\": \"fabnet-model\"")
+        raise ModelError(f'{file} does not describe a fabnet model; expected "format": "fabnet-model"')
     if content.get("format_version") != FORMAT_VERSION:
         raise ModelError(
             f"{folder} has model format {content.get('format_version')!r}; this fabnet reads {FORMAT_VERSION}: "

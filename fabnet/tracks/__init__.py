@@ -1,9 +1,22 @@
-"""Face-tracks: the store, and how videos and folders of frames come into it."""
+"""The track store, and the ways into it: raw videos and folders of frames."""
 
 from __future__ import annotations
 
-from fabnet.tracks.import_folder import ImportResult, import_folder
+from fabnet.tracks.import_folder import ImportReport, import_folder
 from fabnet.tracks.index import TrackIndex
-from fabnet.tracks.store import TrackStore, create_store, open_store
+from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.split import split_of
+from fabnet.tracks.store import TrackStore, open_store
+from fabnet.tracks.summary import StoreSummary, store_summary
 
-__all__ = ["ImportResult", "TrackIndex", "TrackStore", "create_store", "import_folder", "open_store"]
+__all__ = [
+    "ImportReport",
+    "LedgerEntry",
+    "StoreSummary",
+    "TrackIndex",
+    "TrackStore",
+    "import_folder",
+    "open_store",
+    "split_of",
+    "store_summary",
+]

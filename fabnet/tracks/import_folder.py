@@ -1,103 +1,73 @@
-"""`fabnet import`: folders of frames, or of videos of ready crops, to a track store."""
+"""Import: folders of frames, of cropped videos, or of VoxCeleb's text files into a track store."""
 
 from __future__ import annotations
 
-import multiprocessing
-import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from functools import partial
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
-import numpy as np
-import pyarrow as pa
-
-from fabnet.errors import FabnetError, InputError, NoFaceError
+from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress
-from fabnet.tracks.rows import encode_jpeg, make_batch
-from fabnet.tracks.split import read_splits, split_of
-from fabnet.tracks.store import create_store
-from fabnet.video import CropSpec, crop_faces, load_detector, read_frames
-from fabnet.video.faces import Face
+from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector
+from fabnet.tracks.layouts import VIDEO_SUFFIXES, VideoFolder, scan
+from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.pool import run_tasks
+from fabnet.tracks.split import splits_for
+from fabnet.tracks.spool import read_spool
+from fabnet.tracks.store import TrackStore, writing
+from fabnet.tracks.summary import StoreSummary, store_summary
+from fabnet.tracks.voxceleb import find_originals, read_utterance
+from fabnet.video.crop import CropSpec
 
-__all__ = ["IMAGE_SUFFIXES", "LAYOUTS", "VIDEO_SUFFIXES", "ImportResult", "import_folder"]
+__all__ = ["ImportReport", "import_folder"]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
-LAYOUTS = ("identity/video/track", "identity/video")
-ROWS_A_COMMIT = 2000
-Layout = Literal["identity/video/track", "identity/video"]
-
-
-@dataclass(frozen=True)
-class _Track:
-    """A track to import: the frames of a folder, or a video of ready crops."""
-
-    identity: str
-    video: str
-    track: str
-    files: tuple[Path, ...]
+Layout = Literal["identity/video/track", "identity/video", "voxceleb-txt"]
+COMMIT_ROWS = 2048
+COMMIT_EVERY_S = 20.0
 
 
-@dataclass
-class ImportResult:
-    """What was imported.
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, and what the store holds now."""
 
-    Attributes:
-        out: the store.
-        frames: found in the folder (of videos of crops: frames taken).
-        rows: written.
-        tracks: with a row.
-        identities: with a row.
-        tracks_too_short: with one row only: nothing to train on.
-        dropped: frames and videos left out, with the reason.
-    """
-
-    out: Path
-    frames: int = 0
-    rows: int = 0
-    tracks: int = 0
-    identities: int = 0
-    tracks_too_short: int = 0
-    dropped: list[tuple[str, str]] = field(default_factory=list)
+    store: StoreSummary
+    """The whole store."""
+    num_videos: int
+    """Video folders found."""
+    num_skipped: int
+    """Of these, the ones that were in the store already."""
+    frames: int
+    """Frames looked at, those of earlier runs of the same command included."""
+    frames_with_face: int
+    """Frames in the store."""
+    dropped: tuple[tuple[str, str], ...]
+    """Every frame or file that was left out: (source, reason)."""
+    failed: tuple[tuple[str, str], ...]
+    """Videos of which nothing was kept, for another reason than faces: (video, reason)."""
+    wall_s: float
+    """How long it took, in seconds."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
-        return asdict(self) | {"out": str(self.out)}
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key under which frame 2 comes before frame 10."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
-
-
-def _list_tracks(folder: Path, layout: Layout) -> list[_Track]:
-    """The tracks of a folder, by its layout; videos of crops stand where a track's folder would."""
-    levels = layout.count("/")
-    found = []
-    for place in sorted(folder.glob("/".join(["*"] * (levels + 1)))):
-        if place.is_symlink() and not place.resolve().is_relative_to(folder.resolve()):
-            continue
-        names = place.relative_to(folder).parts
-        if place.is_dir():
-            files = [file for file in place.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-        elif place.suffix.lower() in VIDEO_SUFFIXES:
-            files, names = [place], (*names[:-1], place.stem)
-        else:
-            continue
-        if files:
-            track = names[2] if levels == 2 else "0"
-            found.append(_Track(names[0], names[1], track, tuple(sorted(files, key=_natural))))
-    return found
+        """Give everything, ready for JSON; the store's counts at the top level."""
+        own = {
+            "num_videos": self.num_videos,
+            "num_skipped": self.num_skipped,
+            "frames": self.frames,
+            "frames_with_face": self.frames_with_face,
+            "dropped": [{"source": source, "reason": reason} for source, reason in self.dropped],
+            "failed": [{"video": video, "reason": reason} for video, reason in self.failed],
+            "wall_s": self.wall_s,
+        }
+        return {**self.store.to_json(), **own}
 
 
 def import_folder(
-    folder: str | Path,
-    out: str | Path,
+    folder: Path | str,
+    out: Path | str,
     *,
     layout: Layout = "identity/video/track",
     crop: Literal["none", "detect"] = "none",
@@ -105,155 +75,210 @@ def import_folder(
     size: int = 256,
     fps: float = 1.0,
     detector: str = "mtcnn",
-    num_workers: int = 2,
-) -> ImportResult:
-    """Make a track store of folders of frames.
-
-    IDENTITY/VIDEO/TRACK/frame.jpg, or IDENTITY/VIDEO/frame.jpg with one track a video. In place of a folder of frames
-    there may be a video of ready crops (VoxCeleb2's ID/VIDEO/UTTERANCE.mp4).
+    videos: Path | str | None = None,
+    num_workers: int | None = None,
+) -> ImportReport:
+    """Import a folder into a track store; what an earlier run of the same command finished is skipped.
 
     Args:
-        folder: to read.
-        out: the store to make.
-        layout: what the levels of folders are.
-        crop: "none" takes each frame as a face crop; "detect" finds the face in each frame and cuts it out (the
-            largest; nothing is smoothed, since frames may lie seconds apart).
-        splits: "hash", or a CSV file with the columns identity,split.
+        folder: holds a folder an identity.
+        out: the store; made if it does not exist.
+        layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
+            IDENTITY/VIDEO/TRACK.mp4 of faces already cropped. identity/video: IDENTITY/VIDEO/frame.jpg, one track a
+            video. voxceleb-txt: VoxCeleb's IDENTITY/VIDEO/UTTERANCE.txt, with `videos`.
+        crop: none: the pictures are ready crops (their central square is kept). detect: the face is found in each
+            frame (of those at least half as large as the largest, the most central one) and cut out, each frame for
+            itself: frames of folders may be seconds apart.
+        splits: "hash" (75/15/10 by identity), "moments" (other moments of each track validate, not other people), or
+            a CSV file with the header identity,split or person,split.
         size: of the stored crops in pixels.
-        fps: frames a second taken of videos of crops.
-        detector: name of the face detector.
-        num_workers: processes.
+        fps: frames kept a second, where the input is video.
+        detector: see `fabnet.video.load_detector`.
+        videos: folder of VoxCeleb's original videos, named by their references.
+        num_workers: processes; None: one a core; 0: none.
 
     Returns:
-        What was imported, with every frame that was left out and why.
+        What was done.
 
     Raises:
-        InputError: the folder is missing or holds no frames in this layout, or an identity is missing in the split
-            file.
-        NoFaceError: no face was found in any frame.
-        StoreError: something lies at `out` already.
-        OutputError: the disk is full.
+        InputError: the folder or the split file is missing or wrong, or the settings do not fit each other.
+        NoFaceError: nothing was kept.
+        StoreError: `out` is something else, or was made otherwise.
+        OutputError: the disk is full; what was finished is kept.
     """
-    folder, out = Path(folder), Path(out)
-    if not folder.is_dir():
-        raise InputError(f"no such folder: {folder}")
-    tracks = _list_tracks(folder, layout)
-    if not tracks:
-        raise InputError(f"{folder} holds no frames as {layout.upper()}/frame.jpg; is --layout right?")
-    split_by_identity = _splits([track.identity for track in tracks], splits)
+    start = time.monotonic()
+    root, out = Path(folder), Path(out)
+    if crop not in ("none", "detect"):
+        raise InputError(f"unknown crop {crop!r}: choose none or detect")
+    if not fps > 0:
+        raise InputError(f"fps is {fps}: give a positive number of frames a second")
     spec = CropSpec(size=size, smoothing_s=0.0)
-    store = create_store(
-        out, crop_spec=spec.to_json() if crop == "detect" else None, split_mode="hash" if splits == "hash" else "file"
+    found = scan(root, layout)
+    split_by_key = splits_for([each.identity for each in found], splits)
+    originals = _originals(root, found, layout, crop, videos)
+    settings = _settings(layout, crop, splits, fps, detector)
+    if crop == "detect":
+        loaded_detector(detector)
+        _refuse_detection_in_videos(found)
+    with writing(out, crop=spec.to_json(), settings=settings) as store:
+        run = _Run(store)
+        todo = _unfinished(found, run)
+        missing = _without_original(root, todo, originals) if originals is not None else []
+        store.append([], missing)
+        gone = {entry.video for entry in missing}
+        tasks = [
+            ImportTask(
+                root, each, split_by_key[each.identity], out / "_spool" / f"{number}.arrow", spec,
+                detector if crop == "detect" else None, fps,
+                originals[each.video] if originals is not None else None,
+            )
+            for number, each in enumerate(todo)
+            if each.video not in gone
+        ]  # fmt: skip
+        _work(run, tasks, num_workers)
+        store.compact()
+        return _report(run, found, time.monotonic() - start)
+
+
+@dataclass(slots=True)
+class _Run:
+    store: TrackStore
+    num_skipped: int = 0
+    changed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _settings(layout: str, crop: str, splits: str | Path, fps: float, detector: str) -> dict[str, Any]:
+    mode = str(splits) if str(splits) in ("hash", "moments") else "file"
+    used = detector if crop == "detect" else None
+    return {"verb": "import", "layout": layout, "crop": crop, "splits": mode, "fps": fps, "detector": used}
+
+
+def _refuse_detection_in_videos(found: Sequence[VideoFolder]) -> None:
+    for each in found:
+        for track in each.tracks:
+            if Path(track.files[0]).suffix.lower() in VIDEO_SUFFIXES:
+                raise InputError(
+                    f"{track.files[0]} is a video: --crop detect is for frames. Import cropped videos with --crop none; "
+                    "whole scenes go through `fabnet track --identities folder`"
+                )
+
+
+def _unfinished(found: Sequence[VideoFolder], run: _Run) -> list[VideoFolder]:
+    """What is still to do; a folder that has changed since it was imported is not imported twice."""
+    ledger = run.store.ledger()
+    todo = []
+    for each in found:
+        entry = ledger.get(each.video)
+        if entry is None or not entry.is_finished:
+            todo.append(each)
+            continue
+        run.num_skipped += 1
+        if entry.frames_kept is not None and not entry.is_same_file(each.size_bytes, each.mtime):
+            if not entry.rows:
+                todo.append(each)
+                run.num_skipped -= 1
+                continue
+            reason = f"changed since it was imported ({entry.size_bytes} bytes then, {each.size_bytes} now): "
+            run.changed.append((each.video, reason + "not imported again; import into a new store"))
+    return todo
+
+
+def _work(run: _Run, tasks: Sequence[ImportTask], num_workers: int | None) -> None:
+    total = sum(len(track.files) for task in tasks for track in task.folder.tracks)
+    spools = run.store.path / "_spool"
+    shutil.rmtree(spools, ignore_errors=True)
+    waiting: list[tuple[LedgerEntry, Path]] = []
+    last = time.monotonic()
+    try:
+        with progress("importing", total=total, unit="files") as shown:
+            for outcome in run_tasks(import_video, tasks, num_workers=num_workers, on_progress=shown.advance):
+                waiting.append((_entry(outcome.task, outcome.result, outcome.error), outcome.task.spool))
+                rows = sum(entry.rows for entry, _ in waiting)
+                if rows >= COMMIT_ROWS or time.monotonic() - last > COMMIT_EVERY_S:
+                    _commit(run.store, waiting)
+                    last = time.monotonic()
+    finally:
+        try:
+            _commit(run.store, waiting)
+        finally:
+            shutil.rmtree(spools, ignore_errors=True)
+
+
+def _entry(task: ImportTask, result: LedgerEntry | None, error: Exception | None) -> LedgerEntry:
+    if result is not None:
+        return result
+    return LedgerEntry(
+        task.folder.video,
+        (task.root / task.folder.video).as_posix(),
+        "failed",
+        str(error),
+        size_bytes=task.folder.size_bytes,
+        mtime=task.folder.mtime,
+        frames_kept=0,
+        frames_with_face=0,
     )
-    result = ImportResult(out)
-    work = partial(_import_track, folder=folder, splits=split_by_identity, crop=crop, spec=spec, fps=fps,
-                   detector=detector)  # fmt: skip
-    context = multiprocessing.get_context("spawn")
-    identities: set[str] = set()
-    waiting: list[pa.RecordBatch] = []
-    with (
-        ProcessPoolExecutor(max(1, num_workers), mp_context=context, initializer=_one_thread) as pool,
-        progress("importing", total=len(tracks), unit="tracks") as bar,
-    ):
-        for track, (batch, num_frames, dropped) in zip(tracks, pool.map(work, tracks, chunksize=4), strict=True):
-            result.frames += num_frames
-            result.dropped += dropped
-            if batch is not None:
-                waiting.append(batch)
-                result.rows += batch.num_rows
-                result.tracks += 1
-                result.tracks_too_short += batch.num_rows < 2
-                identities.add(track.identity)
-            if sum(part.num_rows for part in waiting) >= ROWS_A_COMMIT:
-                store.append(waiting)
-                waiting = []
-            bar.advance()
-    store.append(waiting)
-    store.compact()
-    result.identities = len(identities)
-    if not result.rows:
-        source, reason = result.dropped[0]
-        raise NoFaceError(f"nothing of {folder} could be imported; the first of {len(result.dropped)}: {source}: {reason}")
-    return result
 
 
-def _splits(identities: Sequence[str], splits: str | Path) -> dict[str, str]:
-    if splits == "hash":
-        return {identity: split_of(identity) for identity in identities}
-    known = read_splits(Path(splits))
-    missing = sorted(set(identities) - set(known))
-    if missing:
-        raise InputError(f"{splits} has no split for {missing[0]!r} (and {len(missing) - 1} more); add a line for each")
-    return known
+def _commit(store: TrackStore, waiting: list[tuple[LedgerEntry, Path]]) -> None:
+    done = list(waiting)
+    waiting.clear()
+    store.append(chain.from_iterable(read_spool(path) for entry, path in done if entry.rows), [e for e, _ in done])
+    for _, path in done:
+        path.unlink(missing_ok=True)
 
 
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
-
-
-_detectors: dict[str, Any] = {}
-
-
-def _detector(name: str) -> Any:
-    """A process's own detector."""
-    if name not in _detectors:
-        _detectors[name] = load_detector(name)
-    return _detectors[name]
-
-
-def _pictures(files: Sequence[Path], fps: float) -> Iterator[tuple[Path, float, np.ndarray | str]]:
-    """Files' pictures, RGB, with their times (NaN for a lone frame); a string says why there is none."""
-    for file in files:
-        if file.suffix.lower() in VIDEO_SUFFIXES:
+def _originals(
+    root: Path, found: Sequence[VideoFolder], layout: str, crop: str, videos: Path | str | None
+) -> Mapping[str, Path | None] | None:
+    """The original of each video that text files tell about; None where the layout has no such thing."""
+    if layout != "voxceleb-txt":
+        if videos is not None:
+            raise InputError("--videos belongs to --layout voxceleb-txt: leave it out, or name that layout")
+        return None
+    if videos is None or crop != "none":
+        raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
+    known = find_originals(Path(videos))
+    originals = {}
+    for each in found:
+        name = Path(each.video).name
+        if name not in known:
             try:
-                for frame in read_frames(file, fps=fps):
-                    yield file, frame.time_s, frame.image
-            except FabnetError as error:
-                yield file, float("nan"), str(error)
-            continue
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if image is None:
-            yield file, float("nan"), f"not an image ({file.stat().st_size} bytes)"
-        else:
-            yield file, float("nan"), np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+                name = read_utterance(root / each.tracks[0].files[0]).reference
+            except InputError:
+                name = ""
+        originals[each.video] = known.get(name)
+    if not any(originals.values()):
+        raise InputError(f"{videos} has none of the {len(found)} original videos: name them by their references")
+    return originals
 
 
-def _import_track(
-    track: _Track, *, folder: Path, splits: dict[str, str], crop: str, spec: CropSpec, fps: float, detector: str
-) -> tuple[pa.RecordBatch | None, int, list[tuple[str, str]]]:
-    """One track's rows, the number of its frames, and what was left out with the reason."""
-    rows, dropped, number = [], [], 0
-    for file, time_s, image in _pictures(track.files, fps):
-        source = file.relative_to(folder).as_posix()
-        if isinstance(image, str):
-            dropped.append((source, image))
-            number += 1
-            continue
-        face = _whole(image, spec.size) if crop == "none" else _largest(image, detector, spec)
-        if face is None:
-            dropped.append((source, "no face found"))
-        else:
-            rows.append(
-                {
-                    "identity": track.identity, "video": track.video, "track": track.track, "frame": number,
-                    "time_s": time_s, "source": source, "box_px": face.box_px, "crop_box_px": face.crop_box_px,
-                    "landmarks5_px": face.landmarks5_px.reshape(-1), "score": face.score,
-                    "split": splits[track.identity], "image": encode_jpeg(face.image, spec.jpeg_quality),
-                }
-            )  # fmt: skip
-        number += 1
-    return (make_batch(rows) if rows else None), number, dropped
+def _without_original(
+    root: Path, todo: Sequence[VideoFolder], originals: Mapping[str, Path | None]
+) -> list[LedgerEntry]:
+    return [
+        LedgerEntry(each.video, (root / each.video).as_posix(), "failed", "its original video is not there")
+        for each in todo
+        if originals[each.video] is None
+    ]
 
 
-def _largest(image: np.ndarray, detector: str, spec: CropSpec) -> Face | None:
-    return next(iter(crop_faces(image, detector=_detector(detector), spec=spec)), None)
-
-
-def _whole(image: np.ndarray, size: int) -> Face:
-    """A ready crop as a face: its box is the whole picture, its points are unknown (NaN)."""
-    height, width = image.shape[:2]
-    box = np.array([0, 0, width, height], dtype=np.float32)
-    shrinks = min(height, width) > size
-    resized = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    points = np.full((5, 2), np.nan, dtype=np.float32)
-    return Face(np.asarray(resized), box, box, 1.0, points, np.array([[size / width, 0, 0], [0, size / height, 0.0]]))
+def _report(run: _Run, found: Sequence[VideoFolder], wall_s: float) -> ImportReport:
+    ledger = run.store.ledger()
+    entries = [ledger[each.video] for each in found if each.video in ledger]
+    failed = [(entry.video, entry.reason) for entry in entries if entry.status == "failed"]
+    dropped = [each for entry in entries for each in entry.dropped]
+    if not run.store.num_rows:
+        first = (dropped or failed or [("", "")])[0]
+        raise NoFaceError(
+            f"nothing was kept of {len(found)} videos in {found[0].video.split('/')[0]} ...: {first[0]}: {first[1]}"
+        )
+    return ImportReport(
+        store=store_summary(run.store),
+        num_videos=len(found),
+        num_skipped=run.num_skipped,
+        frames=sum(entry.frames_kept or entry.rows for entry in entries),
+        frames_with_face=sum(entry.rows for entry in entries),
+        dropped=tuple(dropped),
+        failed=tuple(failed + run.changed),
+        wall_s=round(wall_s, 2),
+    )

@@ -321,5 +321,3 @@ def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any
                     f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
                     "give the same, or another --out"
                 )
-
-

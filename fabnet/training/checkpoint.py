@@ -22,7 +22,14 @@ from fabnet.errors import ModelError
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.output import written_whole
 
-__all__ = ["LoopState", "best_checkpoint", "latest_checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "LoopState",
+    "best_checkpoint",
+    "latest_checkpoint",
+    "list_checkpoints",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 STATE_FILE, OPTIMIZER_FILE = "state.json", "optimizer.safetensors"
 
@@ -91,7 +98,9 @@ def read_state(checkpoint: Path) -> LoopState:
     try:
         return LoopState(**json.loads((checkpoint / STATE_FILE).read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint") from None
+        raise ModelError(
+            f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint"
+        ) from None
 
 
 def save_checkpoint(

@@ -12,8 +12,8 @@ import fabnet
 from fabnet.errors import InputError, ModelError
 from fabnet.output import output_errors
 from fabnet.tracks import open_store
-from fabnet.training.checkpoint import best_checkpoint, list_checkpoints
 from fabnet.training import config as configs
+from fabnet.training.checkpoint import best_checkpoint, list_checkpoints
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
 from fabnet.training.trainer import Trainer

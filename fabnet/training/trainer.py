@@ -108,7 +108,7 @@ class Trainer:
             ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.num_sources: int = self.objective.num_sources  # type: ignore[assignment]
         self.card = ModelCard(
-            objective=config.objective, architecture=architecture, window=tuple(self.window), crop=store.crop_spec
+            objective=config.objective, architecture=architecture, window=self.window, crop=store.crop or None
         )
         self.optimizer = self._make_optimizer()
         self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
@@ -203,7 +203,9 @@ class Trainer:
                 self._show(bar)
                 if stop.is_set() and not self.is_done:
                     self.save()
-                    raise Interrupted(f"stopped at step {state.step}; the same command with --resume goes on from there")
+                    raise Interrupted(
+                        f"stopped at step {state.step}; the same command with --resume goes on from there"
+                    )
         return state
 
     def _next(self, frames: Iterator[torch.Tensor]) -> torch.Tensor:

@@ -1,0 +1,173 @@
+"""What is embedded: faces of photos, videos, folders and track stores, as a stream of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from fabnet.errors import FabnetError, InputError
+from fabnet.tracks import is_store, open_store
+from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
+
+__all__ = ["Input", "Item", "list_inputs", "read_items"]
+
+MAX_PIXELS = 100_000_000
+LARGEST_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """A row to come: its columns but the embedding, and the crop to embed, (H, W, 3) uint8 RGB, None without a face."""
+
+    row: dict[str, Any]
+    image: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file or store to embed, under the name that its rows give as `video` and `source`."""
+
+    path: Path
+    name: str
+    kind: Literal["image", "video", "store"]
+
+
+def list_inputs(paths: Sequence[Path]) -> list[Input]:
+    """Find photos, videos and stores.
+
+    Raises:
+        InputError: a path does not exist, is of no known kind, or is a folder with nothing in it.
+    """
+    found = []
+    for path in paths:
+        if is_store(path):
+            found.append(Input(path, path.name, "store"))
+        elif path.is_dir():
+            inside = [file for file in sorted(path.rglob("*")) if _kind(file) and file.is_file()]
+            if not inside:
+                raise InputError(f"{path} holds no photo, video or store")
+            found += [Input(file, file.relative_to(path).as_posix(), _kind(file) or "image") for file in inside]
+        elif not path.exists():
+            raise InputError(f"no such file or folder: {path}")
+        else:
+            kind = _kind(path)
+            if kind is None:
+                known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+                raise InputError(f"{path} is neither photo nor video by its name; expected one of {known}")
+            found.append(Input(path, path.name, kind))
+    return found
+
+
+def _kind(path: Path) -> Literal["image", "video"] | None:
+    suffix = path.suffix.lower()
+    return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
+
+
+def read_items(
+    inputs: Sequence[Input],
+    *,
+    crop: Literal["detect", "none"],
+    faces: Literal["largest", "all"],
+    fps: float | None,
+    detector: str,
+    spec: dict[str, Any] | None,
+    failed: list[tuple[str, str]],
+) -> Iterator[Item]:
+    """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
+
+    Args:
+        inputs: from `list_inputs`.
+        crop: "detect" finds faces; "none" takes each picture as a crop.
+        faces: of each picture or frame, the "largest" or "all".
+        fps: frames a second taken of a video; None: all.
+        detector: name of the face detector.
+        spec: how the model's training crops were made; None: the default crop.
+        failed: inputs that cannot be read are added to it, with the reason.
+    """
+    crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
+    find = load_detector(detector) if crop == "detect" and any(each.kind != "store" for each in inputs) else None
+    for each in inputs:
+        try:
+            if each.kind == "store":
+                yield from _of_store(each)
+            elif each.kind == "image":
+                yield from _of_image(each, find, faces, crop_spec)
+            elif find is None:
+                yield from _of_crops(each, fps)
+            else:
+                yield from _of_video(each, find, faces, fps, crop_spec)
+        except FabnetError as error:
+            failed.append((each.name, str(error)))
+
+
+def _row(each: Input, **values: Any) -> dict[str, Any]:
+    empty = {"track": "0", "frame": 0, "time_s": None, "box_px": None, "score": None, "reason": ""}
+    return {"identity": each.name, "video": each.name, "source": each.name} | empty | values
+
+
+def _of_store(each: Input) -> Iterator[Item]:
+    columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "image")
+    for batch in open_store(each.path).batches(columns):
+        for row in batch.to_pylist():
+            yield Item(_row(each, **row), _decode(row.pop("image"), each.name))
+
+
+def _decode(data: bytes, name: str) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if image is None:
+        raise InputError(f"{name} is no picture ({len(data)} bytes); expected a JPEG or PNG")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+
+
+def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:
+    image = _decode(each.path.read_bytes(), each.name)
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise InputError(f"{each.name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
+    if find is None:
+        yield Item(_row(each), image)
+        return
+    found: list[Face] = crop_faces(image, detector=find, spec=spec)
+    if not found:
+        yield Item(_row(each, reason="no face found"), None)
+    for number, face in enumerate(found if faces == "all" else found[:1]):
+        yield Item(_row(each, track=str(number), box_px=face.box_px, score=face.score), face.image)
+
+
+def _of_crops(each: Input, fps: float | None) -> Iterator[Item]:
+    for frame in read_frames(each.path, fps=fps):
+        yield Item(_row(each, frame=frame.index, time_s=frame.time_s), frame.image)
+
+
+def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item]:
+    """A row a kept frame at the least: its faces, or the reason why there is none, in the order of time."""
+    kept: dict[int, tuple[float, list[TrackedFace]]] = {}
+
+    def rows_until(time_s: float) -> Iterator[Item]:
+        for index in sorted(index for index, (at_s, _) in kept.items() if at_s < time_s):
+            at_s, found = kept.pop(index)
+            if not found:
+                yield Item(_row(each, frame=index, time_s=at_s, reason="no face found"), None)
+            chosen = found if faces == "all" else sorted(found, key=_area)[-1:]
+            for face in chosen:
+                values = {"track": str(face.track), "box_px": face.box_px, "score": face.score}
+                yield Item(_row(each, frame=index, time_s=at_s, **values), face.image)
+
+    def keep(index: int, time_s: float) -> None:
+        kept[index] = (time_s, [])
+
+    for face in track_video(each.path, find, spec=spec, fps=fps, on_kept=keep):
+        kept[face.frame][1].append(face)
+        # Faces of one frame come within the smoothing's look-ahead and the longest gap that is bridged.
+        yield from rows_until(face.time_s - LARGEST_AFTER_S)
+    yield from rows_until(float("inf"))
+
+
+def _area(face: TrackedFace) -> float:
+    x0, y0, x1, y1 = face.box_px.tolist()
+    return float((x1 - x0) * (y1 - y0))

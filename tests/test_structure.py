@@ -38,7 +38,9 @@ def test_modules_import_only_from_what_stands_before_them(file: Path) -> None:
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_module_lists_its_public_names(file: Path) -> None:
     tree = ast.parse(file.read_text())
-    lists = [node for node in tree.body if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"]
+    lists = [
+        node for node in tree.body if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     if not {name for name in defined if not name.startswith("_")}:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ __all__ = ["command_for", "show"]
 
 def command_for(args: Sequence[str]) -> Callable[..., Any]:
     """The command, its flags' defaults those of the preset that the arguments name."""
-    named = [after for before, after in zip(args, args[1:], strict=False) if before == "--preset"]
+    named = [after for before, after in pairwise(args) if before == "--preset"]
     named += [arg.partition("=")[2] for arg in args if arg.startswith("--preset=")]
     default = preset_named(named[-1] if named else "small")
 

@@ -32,7 +32,7 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     card = read_card(folder)
     try:
         weights = load_file(folder / WEIGHTS_FILE, device=str(device))
-        objective = build_objective(card.objective, **card.architecture)
+        objective = build_objective(card.objective, **card.architecture)  # type: ignore[arg-type]
         objective.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]

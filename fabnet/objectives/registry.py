@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -39,6 +39,6 @@ def build_objective(
     if name not in OBJECTIVES:
         raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
     try:
-        return cast(nn.Module, OBJECTIVES[name](size, width, embedding_dim, near_zero_start=near_zero_start))
+        return OBJECTIVES[name](size, width, embedding_dim, near_zero_start=near_zero_start)
     except ValueError as error:
         raise InputError(str(error)) from None

@@ -6,8 +6,10 @@ from fabnet.tracks.import_folder import ImportReport, import_folder
 from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.split import split_of
-from fabnet.tracks.store import TrackStore, open_store
+from fabnet.tracks.store import TrackStore, is_store, open_store
 from fabnet.tracks.summary import StoreSummary, store_summary
+
+# TRACK
 
 __all__ = [
     "ImportReport",
@@ -16,6 +18,7 @@ __all__ = [
     "TrackIndex",
     "TrackStore",
     "import_folder",
+    "is_store",
     "open_store",
     "split_of",
     "store_summary",

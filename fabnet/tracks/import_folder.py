@@ -13,9 +13,10 @@ from typing import Any, Literal
 from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress
 from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector
-from fabnet.tracks.layouts import VIDEO_SUFFIXES, VideoFolder, scan
+from fabnet.tracks.layouts import VideoFolder, scan
 from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.pool import run_tasks
+from fabnet.tracks.media import VIDEO_SUFFIXES
+from fabnet.tracks.pool import interruptible, run_tasks
 from fabnet.tracks.split import splits_for
 from fabnet.tracks.spool import read_spool
 from fabnet.tracks.store import TrackStore, writing
@@ -135,7 +136,8 @@ def import_folder(
             for number, each in enumerate(todo)
             if each.video not in gone
         ]  # fmt: skip
-        _work(run, tasks, num_workers)
+        with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
+            _work(run, tasks, num_workers)
         store.compact()
         return _report(run, found, time.monotonic() - start)
 
@@ -158,8 +160,8 @@ def _refuse_detection_in_videos(found: Sequence[VideoFolder]) -> None:
         for track in each.tracks:
             if Path(track.files[0]).suffix.lower() in VIDEO_SUFFIXES:
                 raise InputError(
-                    f"{track.files[0]} is a video: --crop detect is for frames. Import cropped videos with --crop none; "
-                    "whole scenes go through `fabnet track --identities folder`"
+                    f"{track.files[0]} is a video: --crop detect is for frames. Import cropped videos with --crop "
+                    "none; whole scenes go through `fabnet track --identities folder`"
                 )
 
 

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from fabnet.errors import VideoError
-from fabnet.tracks.layouts import VIDEO_SUFFIXES, TrackFiles, VideoFolder
+from fabnet.tracks.layouts import TrackFiles, VideoFolder
 from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.tracks.schema import Row
 from fabnet.tracks.spool import SpoolWriter
 from fabnet.tracks.voxceleb import boxed_frames

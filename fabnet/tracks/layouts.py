@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural
 
-__all__ = ["IMAGE_SUFFIXES", "LAYOUTS", "VIDEO_SUFFIXES", "TrackFiles", "VideoFolder", "natural", "scan"]
+__all__ = ["LAYOUTS", "TrackFiles", "VideoFolder", "scan"]
 
 LAYOUTS = ("identity/video/track", "identity/video", "voxceleb-txt")
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".flv", ".wmv", ".3gp", ".ogv"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +39,6 @@ class VideoFolder:
     """Of all its files."""
     mtime: float
     """Of the newest of its files, seconds since 1970."""
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Key that sorts frame2 before frame10."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def scan(folder: Path, layout: str) -> list[VideoFolder]:
@@ -96,7 +86,7 @@ def _video_folder(root: Path, identity: str, video: Path, layout: str) -> VideoF
     if layout == "identity/video":
         add("0", _files(video, IMAGE_SUFFIXES))
     else:
-        suffixes = frozenset({".txt"}) if layout == "voxceleb-txt" else VIDEO_SUFFIXES
+        suffixes = (".txt",) if layout == "voxceleb-txt" else VIDEO_SUFFIXES
         if layout == "identity/video/track":
             for track in _folders(video):
                 add(track.name, _files(track, IMAGE_SUFFIXES))
@@ -112,7 +102,7 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: natural(path.name))
 
 
-def _files(folder: Path, suffixes: frozenset[str]) -> list[os.DirEntry[str]]:
+def _files(folder: Path, suffixes: Collection[str]) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         found = [
             entry
@@ -128,7 +118,7 @@ def _seen(folder: Path) -> str:
     """What there is instead, so that the message can say which layout would fit."""
     for path in _walk(folder):
         suffix = path.suffix.lower()
-        if suffix not in IMAGE_SUFFIXES | VIDEO_SUFFIXES | {".txt"}:
+        if suffix not in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, ".txt"):
             continue
         depth = len(path.relative_to(folder).parts) - 1
         fits = {

@@ -9,9 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from fabnet import errors
 from fabnet.errors import FabnetError, OutputError
 
-__all__ = ["Outcome", "run_tasks"]
+__all__ = ["Outcome", "interruptible", "run_tasks"]
 
 Work = Callable[[Any, Callable[[float], None]], Any]
 
@@ -63,6 +64,28 @@ def run_tasks(
         if isinstance(outcome.error, OutputError):
             raise outcome.error
         yield outcome
+
+
+@contextmanager
+def interruptible(what_is_kept: str) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the block the same way, with a word on how to go on.
+
+    Raises:
+        KeyboardInterrupt: with `what_is_kept` as its text.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(what_is_kept) from None
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) -> Iterator[Outcome]:

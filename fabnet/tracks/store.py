@@ -126,6 +126,12 @@ class TrackStore:
         )
         yield from scan
 
+    def summary(self) -> dict[str, Any]:
+        """Count what the store holds, ready for JSON; see `StoreSummary`."""
+        from fabnet.tracks.summary import store_summary
+
+        return store_summary(self).to_json()
+
     def ledger(self) -> dict[str, LedgerEntry]:
         """Read what became of every input, by video name."""
         return read_ledger(self.path)

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.tracks.layouts import VIDEO_SUFFIXES, TrackFiles
+from fabnet.tracks.layouts import TrackFiles
+from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.video.decode import read_frames
 
 __all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_utterance"]

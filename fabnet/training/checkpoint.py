@@ -82,11 +82,13 @@ def best_checkpoint(run: Path) -> Path:
     Raises:
         ModelError: the run has none.
     """
-    latest = latest_checkpoint(run)
-    losses = {path: read_state(path).val_loss for path in list_checkpoints(run)}
-    return min(reversed(losses), key=lambda path: math.inf if losses[path] is None else losses[path]) if any(
-        loss is not None for loss in losses.values()
-    ) else latest  # fmt: skip
+    latest_checkpoint(run)
+
+    def loss(checkpoint: Path) -> float:
+        val_loss = read_state(checkpoint).val_loss
+        return math.inf if val_loss is None else val_loss
+
+    return min(reversed(list_checkpoints(run)), key=loss)
 
 
 def read_state(checkpoint: Path) -> LoopState:
@@ -122,7 +124,7 @@ def save_checkpoint(
     Raises:
         OutputError: it cannot be written; older checkpoints are untouched.
     """
-    names = {parameter: name for name, parameter in objective.named_parameters()}
+    names: dict[torch.Tensor, str] = {parameter: name for name, parameter in objective.named_parameters()}
     moments = {
         f"{key}/{names[parameter]}": value.contiguous()
         for parameter, values in optimizer.state.items()

@@ -133,6 +133,6 @@ def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
     fixed = sorted(set(differing) - RESUMABLE)
     if fixed:
         raise InputError(
-            f"a resumed run keeps its own {', '.join(fixed)}; leave the option out, or start another run in another --out"
+            f"a resumed run keeps its own {', '.join(fixed)}; leave it out, or start another run in another --out"
         )
     return config.with_changes(differing)

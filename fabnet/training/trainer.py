@@ -31,13 +31,13 @@ from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
 from fabnet.training.validate import Validation, validate
 
-__all__ = ["Interrupted", "Trainer"]
+__all__ = ["InterruptedRunError", "Trainer"]
 
 LOG_EVERY = 50
 FIRST_STEPS_LEFT_OUT = 5
 
 
-class Interrupted(TrainingError):
+class InterruptedRunError(TrainingError):
     """A run was asked to stop; it saved a checkpoint and can go on with `--resume`."""
 
     exit_code = 130
@@ -171,7 +171,7 @@ class Trainer:
 
         Raises:
             TrainingError: a loss is not finite; the run's checkpoints stay as they were.
-            Interrupted: Ctrl-C or SIGTERM; a checkpoint was written first.
+            InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint was written first.
             OutputError: the disk is full.
         """
         state, losses = self.state, []
@@ -203,7 +203,7 @@ class Trainer:
                 self._show(bar)
                 if stop.is_set() and not self.is_done:
                     self.save()
-                    raise Interrupted(
+                    raise InterruptedRunError(
                         f"stopped at step {state.step}; the same command with --resume goes on from there"
                     )
         return state

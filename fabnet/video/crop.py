@@ -6,6 +6,7 @@ whole image is (0, 0, W, H). `docs/crop.md` shows it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,8 @@ import numpy as np
 from fabnet.errors import InputError
 
 __all__ = ["CropSpec", "crop_box", "cut", "to_crop"]
+
+EDGE_PX = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +103,9 @@ def to_crop(crop_box_px: np.ndarray, size: int) -> np.ndarray:
 def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     """Cut a square out of an image; beyond the image, its border is repeated.
 
-    Shrinking by more than two averages over whole pixels, so nothing aliases. The stored crop box gives the same
-    crop again, bit for bit.
+    Shrinking warps to a whole multiple of the size that loses nothing and averages over whole pixels, so nothing
+    aliases. The stored crop box gives the same crop again, bit for bit, also out of a part of the image that holds the
+    box and a margin of `EDGE_PX` (with the box moved by whole pixels).
 
     Args:
         image: (H, W, 3) uint8.
@@ -111,13 +115,17 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     Returns:
         (size, size, 3) uint8, colours in the same order.
     """
-    side = float(crop_box_px[2]) - float(crop_box_px[0])
-    times = max(1, int(np.ceil(side / size / 2)))
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = (float(value) for value in crop_box_px)
+    left, top = min(max(math.floor(x0) - EDGE_PX, 0), width - 1), min(max(math.floor(y0) - EDGE_PX, 0), height - 1)
+    right, bottom = max(math.ceil(x1) + EDGE_PX, left + 1), max(math.ceil(y1) + EDGE_PX, top + 1)
+    part = image[top:bottom, left:right]
+    times = max(1, math.ceil((x1 - x0) / size - 1e-6))
     inner = size * times
-    matrix = to_crop(crop_box_px, inner)
+    matrix = to_crop(np.array([x0 - left, y0 - top, x1 - left, y1 - top]), inner)
     # warpAffine counts pixel centres from 0, boxes count them from 0.5.
     matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) * 0.5 - 0.5
-    crop = cv2.warpAffine(image, matrix, (inner, inner), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(part, matrix, (inner, inner), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if times > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop)

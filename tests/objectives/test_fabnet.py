@@ -47,9 +47,9 @@ def test_one_batch_can_be_overfitted() -> None:
     model = FabNet(32, width=8, embedding_dim=32)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     start = l1_per_sample(made.sources[:, 0], made.target).mean().item()
-    for _ in range(150):
+    for _ in range(100):
         optimizer.zero_grad()
         loss = model(made).mean()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.35 * start
+    assert loss.item() < 0.5 * start

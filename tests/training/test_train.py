@@ -80,12 +80,9 @@ def test_what_a_run_says(store: Path, tmp_path: Path) -> None:
     assert 0 < result["val_loss"] < 1
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"]["size"] == 16
     assert list((tmp_path / "run" / "tensorboard").iterdir())
-    losses = {path: json.loads((path / "state.json").read_text())["val_loss"] for path in list_checkpoints(result_run(result))}
-    assert best_checkpoint(result_run(result)) == min(losses, key=lambda path: float(losses[path]))
-
-
-def result_run(result: dict[str, Any]) -> Path:
-    return Path(result["run"])
+    saved = list_checkpoints(tmp_path / "run")
+    losses = {path: json.loads((path / "state.json").read_text())["val_loss"] for path in saved}
+    assert best_checkpoint(tmp_path / "run") == min(losses, key=lambda path: float(losses[path]))
 
 
 def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) -> None:

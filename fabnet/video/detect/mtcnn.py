@@ -189,4 +189,4 @@ def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap: float, *, of_small
         shared = np.maximum(wide, 0) * np.maximum(high, 0)
         whole = np.minimum(area[best], area[rest]) if of_smaller else area[best] + area[rest] - shared
         is_open[rest] &= shared <= overlap * whole
-    return order[np.array(kept, np.int64)]
+    return np.asarray(order[np.array(kept, np.int64)])

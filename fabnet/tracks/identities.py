@@ -1,0 +1,55 @@
+"""Who is who across raw videos."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from fabnet.errors import InputError
+from fabnet.tracks.media import VideoFile
+
+__all__ = ["identities_of"]
+
+
+def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[str, str | None]:
+    """Find the identity of each video.
+
+    Args:
+        videos: the videos.
+        identities: "video": each track is a person of its own; "folder": the folder a video lies in is the person; or
+            a CSV file with the header video,identity, where a video is named by its path below the folder given or by
+            its file name.
+
+    Returns:
+        The identity by name of the video; None: each track is one.
+
+    Raises:
+        InputError: the file is missing, has another header, or lacks a video.
+    """
+    if str(identities) == "video":
+        return {video.name: None for video in videos}
+    if str(identities) == "folder":
+        return {video.name: video.folder for video in videos}
+    known = _read(Path(identities))
+    found: dict[str, str | None] = {}
+    for video in videos:
+        identity = known.get(video.name) or known.get(video.path.name)
+        if identity is None:
+            raise InputError(f"{identities} has no line for the video {video.name}: add `{video.name},IDENTITY`")
+        found[video.name] = identity
+    return found
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no CSV file ({error}): expected the header video,identity") from error
+    if not rows or not {"video", "identity"} <= rows[0].keys():
+        found = ",".join(map(str, rows[0])) if rows else "nothing"
+        raise InputError(f"{path}: expected the header video,identity and rows; found {found}")
+    return {(row["video"] or "").strip(): (row["identity"] or "").strip() for row in rows}

@@ -1,0 +1,80 @@
+"""Which files are pictures and videos, and the videos of a command."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabnet.errors import InputError
+
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "find_videos", "natural"]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".flv", ".wmv", ".3gp", ".ogv",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A video to track."""
+
+    path: Path
+    """The file."""
+    name: str
+    """Its name in the store: the path below the folder given, with forward slashes; the file name of a lone file."""
+    folder: str
+    """Name of the folder it lies in."""
+    size_bytes: int
+    """Of the file."""
+    mtime: float
+    """When it was last changed, seconds since 1970."""
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts frame2 before frame10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
+    """Expand files and folders to videos: files as given, whatever they are called; folders by suffix, all levels.
+
+    Raises:
+        InputError: a path does not exist, a folder has no video, or two videos have the same name.
+    """
+    if not paths:
+        raise InputError("no video given: name a video or a folder of videos")
+    found: dict[str, VideoFile] = {}
+    for path in map(Path, paths):
+        if not path.exists():
+            raise InputError(f"no such video or folder: {path}")
+        for video in _below(path) if path.is_dir() else [_video(path, path.name)]:
+            other = found.setdefault(video.name, video)
+            if not other.path.samefile(video.path):
+                raise InputError(
+                    f"two videos are called {video.name}: {other.path} and {video.path}; give the folder that both lie "
+                    "in, so that their names tell them apart"
+                )
+    return list(found.values())
+
+
+def _below(folder: Path) -> list[VideoFile]:
+    found = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith("."):
+                path = Path(where) / name
+                found.append(_video(path, path.relative_to(folder).as_posix()))
+    if not found:
+        raise InputError(f"no video in {folder}: expected files ending in {' '.join(VIDEO_SUFFIXES)}")
+    return sorted(found, key=lambda video: natural(video.name))
+
+
+def _video(path: Path, name: str) -> VideoFile:
+    status = path.stat()
+    return VideoFile(path, name, path.absolute().parent.name, status.st_size, status.st_mtime)

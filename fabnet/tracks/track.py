@@ -1,0 +1,291 @@
+"""Track: raw videos to face-tracks in a store."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import InputError, NoFaceError, VideoError
+from fabnet.progress import progress
+from fabnet.tracks.identities import identities_of
+from fabnet.tracks.import_worker import loaded_detector
+from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.media import VideoFile, find_videos
+from fabnet.tracks.pool import Outcome, interruptible, run_tasks
+from fabnet.tracks.split import MOMENTS, splits_for
+from fabnet.tracks.spool import read_spool
+from fabnet.tracks.store import TrackStore, writing
+from fabnet.tracks.summary import StoreSummary, store_summary
+from fabnet.tracks.track_worker import TrackTask, track_one
+from fabnet.video.crop import CropSpec
+from fabnet.video.decode import video_info
+
+__all__ = ["TrackReport", "track"]
+
+PROBED = 100
+"""Videos whose duration is read to estimate that of all."""
+STEPS = ("decode", "detect", "link", "crop")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackReport:
+    """What a run did, and what the store holds now."""
+
+    store: StoreSummary
+    """The whole store."""
+    num_videos: int
+    """Videos given."""
+    num_skipped: int
+    """Of these, the ones finished before."""
+    failed: tuple[tuple[str, str], ...]
+    """Videos of which nothing was kept: (video, reason)."""
+    partial: tuple[tuple[str, str], ...]
+    """Damaged videos of which the part before the damage was kept: (video, reason)."""
+    no_face: tuple[str, ...]
+    """Videos without a face."""
+    notes: tuple[str, ...]
+    """What one should know about the splits and short tracks."""
+    frames_decoded: int
+    """In this run."""
+    frames_kept: int
+    """In this run: frames by `fps`, with a face or without."""
+    frames_with_face: int
+    """Of these, the ones with a face."""
+    video_s: float
+    """Seconds of video gone through in this run."""
+    wall_s: float
+    """How long this run took, in seconds."""
+    seconds: dict[str, float]
+    """Time of all processes spent on decode, detect, link and crop, in seconds."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything, ready for JSON; the store's counts at the top level."""
+        spent = sum(self.seconds.values())
+        own = {
+            "num_videos": self.num_videos,
+            "num_skipped": self.num_skipped,
+            "failed": [{"video": video, "reason": reason} for video, reason in self.failed],
+            "partial": [{"video": video, "reason": reason} for video, reason in self.partial],
+            "no_face": list(self.no_face),
+            "notes": list(self.notes),
+            "frames_decoded": self.frames_decoded,
+            "frames_kept": self.frames_kept,
+            "frames_with_face": self.frames_with_face,
+            "video_s": round(self.video_s, 2),
+            "wall_s": round(self.wall_s, 2),
+            "frames_decoded_per_s": round(self.frames_decoded / max(self.wall_s, 1e-9), 1),
+            "times_real_time": round(self.video_s / max(self.wall_s, 1e-9), 2),
+            "seconds": {step: round(value, 2) for step, value in self.seconds.items()},
+            "shares": {step: round(value / spent, 3) if spent else 0.0 for step, value in self.seconds.items()},
+        }
+        return {**self.store.to_json(), **own}
+
+
+def track(
+    videos: Sequence[Path | str] | Path | str,
+    out: Path | str,
+    *,
+    fps: float | None = 1.0,
+    size: int = 256,
+    detector: str = "mtcnn",
+    identities: str | Path = "video",
+    splits: str | Path = "hash",
+    link_fps: float = 5.0,
+    num_workers: int | None = None,
+) -> TrackReport:
+    """Find the face-tracks of videos and add them to a store; what an earlier run finished is skipped.
+
+    A video is added whole or not at all. One that cannot be read is listed and does not stop the others. In a script,
+    call it under `if __name__ == "__main__":`, as its processes are spawned.
+
+    Args:
+        videos: files, and folders of videos.
+        out: the store; made if it does not exist.
+        fps: frames kept a second; None: all.
+        size: of the stored crops in pixels.
+        detector: see `fabnet.video.load_detector`.
+        identities: "video": each track is a person of its own (somebody in two videos may then be on both sides of the
+            split); "folder": the folder a video lies in names the person; or a CSV file with the header video,identity.
+        splits: "hash" (75/15/10 by identity; with identities "video" by video), "moments" (other moments of each track
+            validate, not other people), or a CSV file with the header identity,split (with identities "video" the
+            identity is the video's name).
+        link_fps: frames a second looked at to follow a face, where fps is lower.
+        num_workers: processes, each at one video; None: one a core; 0: none, all in this one.
+
+    Returns:
+        What was done.
+
+    Raises:
+        InputError: a path is missing, a CSV file is wrong, or a setting is.
+        NoFaceError: no face in any of the videos.
+        VideoError: none of the videos can be read.
+        StoreError: `out` is something else, or was made otherwise.
+        OutputError: the disk is full; what was finished is kept.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; what was finished is kept.
+    """
+    start = time.monotonic()
+    for name, value in (("fps", fps), ("link_fps", link_fps)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name} is {value}: give a positive number of frames a second")
+    spec = CropSpec(size=size)
+    found = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
+    people = identities_of(found, identities)
+    keys = {video.name: people[video.name] or video.name for video in found}
+    split_by_key = splits_for(sorted(set(keys.values())), splits)
+    loaded_detector(detector)
+    out = Path(out)
+    settings = {
+        "verb": "track", "fps": fps, "link_fps": link_fps, "detector": detector,
+        "identities": _mode(identities, "video", "folder"), "splits": _mode(splits, "hash", MOMENTS),
+    }  # fmt: skip
+    with writing(out, crop=spec.to_json(), settings=settings) as store:
+        run = _Run(store)
+        tasks = [
+            TrackTask(
+                video, people[video.name], split_by_key[keys[video.name]], out / "_spool" / f"{number}.arrow",
+                spec, detector, fps, link_fps,
+            )
+            for number, video in enumerate(_unfinished(found, run))
+        ]  # fmt: skip
+        with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
+            _work(run, tasks, num_workers)
+        store.compact()
+        return _report(run, found, time.monotonic() - start)
+
+
+@dataclass(slots=True)
+class _Run:
+    store: TrackStore
+    num_skipped: int = 0
+    changed: list[tuple[str, str]] = field(default_factory=list)
+    frames_decoded: int = 0
+    frames_kept: int = 0
+    frames_with_face: int = 0
+    video_s: float = 0.0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STEPS, 0.0))
+
+
+def _mode(value: str | Path, *names: str) -> str:
+    return str(value) if str(value) in names else "file"
+
+
+def _unfinished(found: Sequence[VideoFile], run: _Run) -> list[VideoFile]:
+    """What is still to do; a video that has changed since is not added a second time."""
+    ledger = run.store.ledger()
+    todo = []
+    for video in found:
+        entry = ledger.get(video.name)
+        is_same = entry is not None and (entry.frames_kept is None or entry.is_same_file(video.size_bytes, video.mtime))
+        if entry is None or not entry.is_finished or (not is_same and not entry.rows):
+            todo.append(video)
+            continue
+        run.num_skipped += 1
+        if not is_same:
+            was = f"another file of this name is in the store ({entry.size_bytes} bytes then, {video.size_bytes} now)"
+            run.changed.append((video.name, f"{was}: rename this one, or track into a new store"))
+    return todo
+
+
+def _work(run: _Run, tasks: Sequence[TrackTask], num_workers: int | None) -> None:
+    spools = run.store.path / "_spool"
+    shutil.rmtree(spools, ignore_errors=True)
+    try:
+        with progress("tracking", total=_duration_s([task.video for task in tasks]), unit="s of video") as shown:
+            num_done = 0
+            for outcome in run_tasks(track_one, tasks, num_workers=num_workers, on_progress=shown.advance):
+                _add(run, outcome)
+                num_done += 1
+                shown.update(note=f"{num_done} of {len(tasks)} videos")
+    finally:
+        shutil.rmtree(spools, ignore_errors=True)
+
+
+def _duration_s(videos: Sequence[VideoFile]) -> float | None:
+    """Seconds of video in all, read from some of the files; None where none says."""
+    step = max(1, -(-len(videos) // PROBED))
+    durations = []
+    for video in videos[::step]:
+        try:
+            durations.append(video_info(video.path).duration_s)
+        except VideoError:
+            durations.append(0.0)
+    return sum(durations) / len(durations) * len(videos) if any(durations) else None
+
+
+def _add(run: _Run, outcome: Outcome) -> None:
+    task: TrackTask = outcome.task
+    if outcome.result is None:
+        entry = LedgerEntry(
+            task.video.name, task.video.path.absolute().as_posix(), "failed", str(outcome.error),
+            size_bytes=task.video.size_bytes, mtime=task.video.mtime, frames_kept=0, frames_with_face=0,
+        )  # fmt: skip
+        run.store.append([], [entry])
+        return
+    entry, stats = outcome.result.entry, outcome.result.stats
+    run.store.append(read_spool(task.spool) if entry.rows else [], [entry])
+    task.spool.unlink(missing_ok=True)
+    run.frames_decoded += stats.frames_decoded
+    run.frames_kept += stats.frames_kept
+    run.frames_with_face += stats.frames_with_face
+    run.video_s += stats.duration_s
+    for step in STEPS:
+        run.seconds[step] += stats.seconds.get(step, 0.0)
+
+
+def _report(run: _Run, found: Sequence[VideoFile], wall_s: float) -> TrackReport:
+    ledger = run.store.ledger()
+    entries = [ledger[video.name] for video in found]
+    failed = tuple((entry.video, entry.reason) for entry in entries if entry.status == "failed")
+    no_face = tuple(entry.video for entry in entries if entry.status == "no-face")
+    if not any(entry.rows for entry in entries):
+        _raise_nothing_kept(found, failed, no_face)
+    summary = store_summary(run.store)
+    return TrackReport(
+        store=summary,
+        num_videos=len(found),
+        num_skipped=run.num_skipped,
+        failed=failed + tuple(run.changed),
+        partial=tuple((entry.video, entry.reason) for entry in entries if entry.status == "partial"),
+        no_face=no_face,
+        notes=tuple(_notes(summary)),
+        frames_decoded=run.frames_decoded,
+        frames_kept=run.frames_kept,
+        frames_with_face=run.frames_with_face,
+        video_s=run.video_s,
+        wall_s=wall_s,
+        seconds=run.seconds,
+    )
+
+
+def _raise_nothing_kept(found: Sequence[VideoFile], failed: Sequence[tuple[str, str]], no_face: Sequence[str]) -> None:
+    if len(found) == 1 and failed:
+        raise VideoError(failed[0][1])
+    also = f"; {len(failed)} more cannot be read, the first: {failed[0][1]}" if failed else ""
+    if no_face:
+        where = no_face[0] if len(no_face) == 1 else f"any of {len(no_face)} videos ({no_face[0]} ...)"
+        raise NoFaceError(f"no face found in {where}; expected videos that show faces, upright{also}")
+    raise VideoError(f"none of {len(found)} videos can be read; the first: {failed[0][1]}")
+
+
+def _notes(summary: StoreSummary) -> list[str]:
+    notes = []
+    settings = summary.settings
+    if settings.get("splits") == MOMENTS:
+        notes.append("validation is on other moments of the same tracks, not on other people (--splits moments)")
+    elif settings.get("identities") == "video" and summary.videos > 1:
+        notes.append(
+            "each track counts as a person of its own, split by video: somebody who is in two videos may be trained on "
+            "and tested on; say who is who with --identities folder or FILE.csv"
+        )
+    if summary.short_tracks:
+        notes.append(f"{summary.short_tracks} tracks have one frame only, too few to train on: kept, and skipped then")
+    empty = [name for name in ("train", "val") if not summary.splits[name]["rows"]]
+    if empty:
+        notes.append(
+            f"no video fell into {' and '.join(empty)}: add videos, give --splits FILE.csv, or use --splits moments"
+        )
+    return notes

@@ -1,0 +1,50 @@
+"""The command line itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from fabnet.cli import VERBS, main
+
+
+def test_help_lists_every_verb_and_is_quick_to_import(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {verb} " in out for verb in VERBS)
+    assert main([]) == 2
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_examples(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import_module(VERBS[verb][0])
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"fabnet {verb}" in capsys.readouterr().out.split("Examples:")[1]
+
+
+def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert capsys.readouterr().err == "fabnet: no verb is called 'trian'; did you mean 'train'?\n"
+
+
+def test_errors_are_one_line_and_an_exit_code(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fabnet", "train", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 5
+    assert done.stdout == ""
+    assert done.stderr.startswith("fabnet train: there is no store at ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" in subprocess.run([*command, "--debug"], capture_output=True, text=True).stderr
+
+
+def test_json_is_one_object_on_stdout(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(store), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["rows"], found["identities"]) == ("store", 60, 6)

@@ -1,0 +1,109 @@
+"""`embed` on photos, folders, videos and stores, in every format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lance
+import numpy as np
+import pyarrow.csv
+import pyarrow.parquet as parquet
+import pytest
+
+import fabnet
+from fabnet.errors import InputError, NoFaceError
+from fabnet.tracks import open_store
+from fabnet.video import crop_faces, read_frames
+
+
+@pytest.fixture(scope="module")
+def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = next(read_frames(carphone))
+    file = tmp_path_factory.mktemp("photo") / "man.png"
+    cv2.imwrite(str(file), frame.image[:, :, ::-1])
+    return file
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return list(lance.dataset(str(path)).to_table().to_pylist())
+
+
+def test_a_photo(photo: Path, tiny_run: Path, tmp_path: Path) -> None:
+    result = fabnet.embed([photo], tmp_path / "out.lance", model=tiny_run)
+    assert (result.rows, result.embedded, result.without_face) == (1, 1, 0)
+    (row,) = rows_of(tmp_path / "out.lance")
+    image = cv2.imread(str(photo))
+    assert image is not None
+    face = crop_faces(image[:, :, ::-1].copy())[0]
+    np.testing.assert_allclose(row["embedding"], fabnet.load(tiny_run).embed([face.image])[0], atol=1e-5)
+    np.testing.assert_allclose(row["box_px"], face.box_px, atol=1e-3)
+
+
+def test_a_video_has_a_row_a_frame(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
+    result = fabnet.embed([carphone], tmp_path / "out.lance", model=tiny_run, fps=10)
+    rows = rows_of(tmp_path / "out.lance")
+    kept = list(read_frames(carphone, fps=10))
+    assert [row["frame"] for row in rows] == [frame.index for frame in kept]
+    assert [row["time_s"] for row in rows] == pytest.approx([frame.time_s for frame in kept])
+    assert result.embedded >= 0.9 * len(kept)
+    assert all((row["embedding"] is None) == bool(row["reason"]) for row in rows)
+
+
+def test_a_store_keeps_its_names(store: Path, tiny_run: Path, tmp_path: Path) -> None:
+    result = fabnet.embed([store], tmp_path / "out.lance", model=tiny_run)
+    rows = rows_of(tmp_path / "out.lance")
+    names = open_store(store).read_rows(np.arange(60), ["identity", "frame"]).to_pylist()
+    assert result.embedded == 60
+    assert [(row["identity"], row["frame"]) for row in rows] == [(name["identity"], name["frame"]) for name in names]
+
+
+def test_a_folder_with_a_bad_file_keeps_the_good_ones(photo: Path, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(photo.read_bytes())
+    (folder / "b.jpg").write_bytes(b"")
+    (folder / "c.mp4").write_bytes(b"no video")
+    cv2.imwrite(str(folder / "d.png"), np.full((64, 64, 3), 128, np.uint8))
+    result = fabnet.embed([folder], tmp_path / "out.lance", model=tiny_run)
+    assert (result.rows, result.embedded, result.without_face) == (2, 1, 1)
+    assert [name for name, _ in result.failed] == ["b.jpg", "c.mp4"]
+    assert [row["reason"] for row in rows_of(tmp_path / "out.lance")] == ["", "no face found"]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "csv", "npy"])
+def test_formats_for_other_tools(photo: Path, tiny_run: Path, tmp_path: Path, file_format: str) -> None:
+    out = tmp_path / f"faces.{file_format}"
+    fabnet.embed([photo], out, model=tiny_run)
+    expected = fabnet.load(tiny_run).embed([crop_faces(next(_rgb(photo)))[0].image])[0]
+    if file_format == "parquet":
+        found = parquet.read_table(out)["embedding"].to_pylist()[0]
+    elif file_format == "csv":
+        table = pyarrow.csv.read_csv(out)
+        found = [table[f"e{i}"][0].as_py() for i in range(16)]
+    else:
+        found = np.load(out, allow_pickle=False)[0]
+        assert pyarrow.csv.read_csv(out.with_suffix(".csv"))["source"].to_pylist() == ["man.png"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def _rgb(photo: Path) -> Any:
+    image = cv2.imread(str(photo))
+    assert image is not None
+    yield image[:, :, ::-1].copy()
+
+
+def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: Path) -> None:
+    grey = tmp_path / "grey.png"
+    cv2.imwrite(str(grey), np.full((64, 64, 3), 128, np.uint8))
+    with pytest.raises(NoFaceError, match="no face was found in 1 pictures or frames"):
+        fabnet.embed([grey], tmp_path / "out.lance", model=tiny_run)
+    with pytest.raises(InputError, match="no such file or folder"):
+        fabnet.embed([tmp_path / "none.jpg"], tmp_path / "out.lance", model=tiny_run)
+    (tmp_path / "grey.txt").write_text("")
+    with pytest.raises(InputError, match="neither photo nor video"):
+        fabnet.embed([tmp_path / "grey.txt"], tmp_path / "out.lance", model=tiny_run)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grey.png", "grey.txt"]
+    result = fabnet.embed([grey], tmp_path / "crops.lance", model=tiny_run, crop="none")
+    assert result.embedded == 1

@@ -1,0 +1,84 @@
+"""Encoders ready for use: both backends, one answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import fabnet
+from fabnet.embedding.export import export, ship
+from fabnet.errors import InputError, ModelError
+from fabnet.objectives import load_objective
+from fabnet.training.checkpoint import best_checkpoint
+
+
+def crops(count: int = 5) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8))
+
+
+def test_a_run_embeds_as_its_network_does(tiny_run: Path) -> None:
+    encoder = fabnet.load(tiny_run)
+    images = crops()
+    embeddings = encoder.embed(images, batch_size=2)
+    assert embeddings.shape == (5, 16)
+    assert embeddings.dtype == np.float32
+    objective, _ = load_objective(best_checkpoint(tiny_run))
+    with torch.no_grad():
+        expected = objective.get_submodule("encoder")(torch.from_numpy(encoder.prepare(images))).numpy()
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+
+
+def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> None:
+    result = export(tiny_run, tmp_path / "exported" / "encoder.onnx")
+    assert result["max_difference"] < 1e-4
+    onnx = fabnet.load(tmp_path / "exported" / "encoder.onnx")
+    assert onnx.backend == "onnx"
+    np.testing.assert_allclose(onnx.embed(crops()), fabnet.load(tiny_run).embed(crops()), atol=1e-4)
+    with pytest.raises(InputError, match="holds a config.json already"):
+        export(tiny_run, tmp_path / "exported" / "other.onnx")
+
+
+def test_a_shipped_folder_is_whole_and_small(tiny_run: Path, tmp_path: Path) -> None:
+    assert ship(tiny_run, tmp_path / "tiny", interim=True) < 1e-3
+    onnx, torched = fabnet.load(tmp_path / "tiny"), fabnet.load(tmp_path / "tiny", backend="torch")
+    assert (onnx.backend, torched.backend) == ("onnx", "torch")
+    np.testing.assert_allclose(onnx.embed(crops()), torched.embed(crops()), atol=1e-3)
+    assert onnx.card.training["interim"] is True
+    assert onnx.card.training["pairs_seen"] == 80
+
+
+def test_nothing_to_embed_gives_nothing(tiny_run: Path) -> None:
+    assert fabnet.load(tiny_run).embed([]).shape == (0, 16)
+
+
+def test_a_wrong_image_is_said(tiny_run: Path) -> None:
+    with pytest.raises(InputError, match=r"expected crops \(H, W, 3\) uint8 RGB; number 0 is \(8, 8\) uint8"):
+        fabnet.load(tiny_run).embed([np.zeros((8, 8), np.uint8)])
+
+
+def test_a_wrong_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model 'smal'; expected a shipped name"):
+        fabnet.load("smal")
+    with pytest.raises(ModelError, match=r"it has no config.json"):
+        fabnet.load(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="does not describe a fabnet model"):
+        fabnet.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"format": "fabnet-model", "format_version": 99}))
+    with pytest.raises(ModelError, match="has model format 99; this fabnet reads 1"):
+        fabnet.load(tmp_path)
+
+
+def test_the_shipped_encoder_embeds_without_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, numpy, fabnet; e = fabnet.load('small').embed([numpy.zeros((256, 256, 3), 'uint8')]);"
+        "assert e.shape == (1, 256) and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,13 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fabnet.demo import demo
-    from fabnet.embedding import Embedder, embed, load
-    from fabnet.reporting import report
+    from fabnet.demonstration import demo
+    from fabnet.embedding.embed import embed
+    from fabnet.embedding.embedder import Embedder, load
+    from fabnet.reporting.report import report
     from fabnet.summary import info
-    from fabnet.tracks import import_folder, open_store, track
-    from fabnet.training import train
-    from fabnet.video import crop_faces
+    from fabnet.tracks.import_folder import import_folder
+    from fabnet.tracks.store import open_store
+    from fabnet.tracks.track import track
+    from fabnet.training.train import train
+    from fabnet.video.faces import crop_faces
 
 __version__ = "0.1.0"
 
@@ -37,7 +40,7 @@ __all__ = [
 _HOMES = {
     "Embedder": "fabnet.embedding",
     "crop_faces": "fabnet.video",
-    "demo": "fabnet.demo",
+    "demo": "fabnet.demonstration",
     "embed": "fabnet.embedding",
     "import_folder": "fabnet.tracks",
     "info": "fabnet.summary",

@@ -6,8 +6,9 @@ result for people. A verb whose flags hang on others has `command_for(args) -> r
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -100,7 +101,7 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
 
     module = import_module(VERBS[verb][0])
     run = module.command_for(args) if hasattr(module, "command_for") else module.run
-    result = tyro.cli(run, prog=f"fabnet {verb}", args=args)
+    result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run))
     if as_json:
         import json
 
@@ -108,6 +109,11 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     else:
         module.show(result)
     return int(getattr(result, "exit_code", 0))
+
+
+def _description(run: Callable[..., Any]) -> str:
+    """What a verb's help says before its flags: the docstring up to `Args:`, with its examples as they stand."""
+    return inspect.cleandoc(run.__doc__ or "").split("\nArgs:\n")[0].strip()
 
 
 def _plain(result: Any) -> Any:

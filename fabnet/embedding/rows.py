@@ -83,10 +83,7 @@ def write_rows(rows: Iterable[Row], out: Path, *, file_format: Format, embedding
     batches = _batches(rows, columns)
     with written_whole(out) as partial:
         if file_format == "lance":
-            import lance
-
-            reader = pa.RecordBatchReader.from_batches(columns, batches)
-            lance.write_dataset(reader, str(partial), schema=columns)
+            _write_lance(batches, partial, columns)
         elif file_format == "parquet":
             import pyarrow.parquet as parquet
 
@@ -99,6 +96,28 @@ def write_rows(rows: Iterable[Row], out: Path, *, file_format: Format, embedding
             _write_npy(batches, partial, out, columns)
         else:
             raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
+
+
+def _write_lance(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema) -> None:
+    import lance
+
+    raised: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    try:
+        reader = pa.RecordBatchReader.from_batches(columns, watched())
+        lance.write_dataset(reader, str(folder), schema=columns)
+    except OSError:
+        # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
+        if raised:
+            raise raised[0] from None
+        raise
 
 
 def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from fabnet.embedding import Embedder, load
 from fabnet.errors import InputError
 from fabnet.probes.landmarks import LandmarkScore, probe_landmarks, read_landmarks
 from fabnet.progress import progress
+from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
 
 __all__ = ["probe_youtube_faces"]
@@ -58,8 +58,8 @@ def _features(
             bar.advance(batch.num_rows)
             if not rows:
                 continue
-            images = [cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for row in rows]
-            features.append(encoder.embed([np.ascontiguousarray(image) for image in images]))
+            images = [np.ascontiguousarray(decode_jpeg(row["image"])[:, :, ::-1]) for row in rows]
+            features.append(encoder.embed(images))
             for row in rows:
                 box = np.array(row["crop_box_px"], dtype=np.float64)
                 points.append(2 * (landmarks[row["source"]] - box[:2]) / (box[2:] - box[:2]) - 1)

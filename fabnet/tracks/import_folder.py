@@ -20,7 +20,7 @@ from fabnet.tracks.pool import interruptible, run_tasks
 from fabnet.tracks.split import splits_for
 from fabnet.tracks.spool import read_spool
 from fabnet.tracks.store import TrackStore, writing
-from fabnet.tracks.summary import StoreSummary, store_summary
+from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
 from fabnet.video.crop import CropSpec
 
@@ -49,6 +49,8 @@ class ImportReport:
     """Every frame or file that was left out: (source, reason)."""
     failed: tuple[tuple[str, str], ...]
     """Videos of which nothing was kept, for another reason than faces: (video, reason)."""
+    notes: tuple[str, ...]
+    """What one should know about the splits and short tracks."""
     wall_s: float
     """How long it took, in seconds."""
 
@@ -61,6 +63,7 @@ class ImportReport:
             "frames_with_face": self.frames_with_face,
             "dropped": [{"source": source, "reason": reason} for source, reason in self.dropped],
             "failed": [{"video": video, "reason": reason} for video, reason in self.failed],
+            "notes": list(self.notes),
             "wall_s": self.wall_s,
         }
         return {**self.store.to_json(), **own}
@@ -274,13 +277,15 @@ def _report(run: _Run, found: Sequence[VideoFolder], wall_s: float) -> ImportRep
         raise NoFaceError(
             f"nothing was kept of {len(found)} videos in {found[0].video.split('/')[0]} ...: {first[0]}: {first[1]}"
         )
+    summary = store_summary(run.store)
     return ImportReport(
-        store=store_summary(run.store),
+        store=summary,
         num_videos=len(found),
         num_skipped=run.num_skipped,
         frames=sum(entry.frames_kept or entry.rows for entry in entries),
         frames_with_face=sum(entry.rows for entry in entries),
         dropped=tuple(dropped),
         failed=tuple(failed + run.changed),
+        notes=tuple(split_notes(summary)),
         wall_s=round(wall_s, 2),
     )

@@ -58,8 +58,8 @@ def scan(folder: Path, layout: str) -> list[VideoFolder]:
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise InputError(f"cannot import {folder}: expected a folder of identities' folders; found {found}")
+        there = "a file" if folder.exists() else "nothing"
+        raise InputError(f"cannot import {folder}: expected a folder of identities' folders; found {there}")
     videos = []
     for identity in _folders(folder):
         for video in _folders(identity):

@@ -12,7 +12,7 @@ import lance
 import pyarrow as pa
 
 from fabnet.errors import StoreError
-from fabnet.output import output_errors
+from fabnet.tracks.commit import lance_writes
 
 __all__ = ["LedgerEntry", "read_ledger", "write_ledger"]
 
@@ -114,7 +114,7 @@ def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     folder = store / FOLDER
     table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
     exists = (folder / "_versions").is_dir()
-    with output_errors(store):
+    with lance_writes(store):
         dataset = lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="append" if exists else "create")
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:
             dataset.optimize.compact_files()

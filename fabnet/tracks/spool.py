@@ -92,7 +92,7 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
         reader = pa.ipc.open_file(source)
         places, times, by_moments = _places(reader)
         for name, of_track in places.items():
-            parts = [(of_track, None)]
+            parts: list[tuple[list[tuple[int, int]], str | None]] = [(of_track, None)]
             if name in by_moments:
                 cut = moments_cut(np.array(times[name]))
                 parts = [(of_track[:cut], "train"), (of_track[cut:], "val")]

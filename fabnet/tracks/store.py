@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.output import output_errors
+from fabnet.tracks.commit import lance_writes
 from fabnet.tracks.index import COLUMNS, TrackIndex, build_index
 from fabnet.tracks.ledger import LedgerEntry, read_ledger, write_ledger
 from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
@@ -32,11 +32,11 @@ BATCH_ROWS = 1024
 
 
 class TrackStore:
-    """An existing store. It can be pickled: the other process opens it again when it first reads.
+    """An existing store, from `open_store`. It can be pickled: the other process opens it when it first reads.
 
     Args:
         path: folder of the store.
-        version: its number at opening, from `open_store`.
+        metadata: what it says about itself.
     """
 
     def __init__(self, path: Path, metadata: dict[str, str]) -> None:
@@ -162,7 +162,7 @@ class TrackStore:
         reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
         dataset = self._opened(again=True)
         try:
-            with output_errors(self.path):
+            with lance_writes(self.path):
                 self._dataset = lance.write_dataset(reader, dataset, mode="append")
         except OutputError:
             self._dataset = None
@@ -199,7 +199,7 @@ class TrackStore:
         if len(dataset.get_fragments()) <= MAX_FRAGMENTS:
             return False
         try:
-            with output_errors(self.path):
+            with lance_writes(self.path):
                 dataset.optimize.compact_files(target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1)
         except OutputError:
             self._sweep()
@@ -273,7 +273,7 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
     if path.is_file() or (path / "_versions").is_dir():
         raise StoreError(f"{path} exists already: open it, or choose another place")
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
-    with output_errors(path):
+    with lance_writes(path):
         path.mkdir(parents=True, exist_ok=True)
         lance.write_dataset(schema.empty_table(), str(path), schema=schema, mode="create")
     return open_store(path)
@@ -301,7 +301,7 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     is_new = "_versions" not in others
     if is_new and others - {"data", "_transactions", "_ledger.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
-    with output_errors(path):
+    with lance_writes(path):
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / "_lock").open("w")
     with lock:

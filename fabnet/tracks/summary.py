@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from fabnet.tracks.schema import SPLITS
+from fabnet.tracks.split import MOMENTS
 from fabnet.tracks.store import TrackStore, open_store
 
-__all__ = ["StoreSummary", "store_summary"]
+__all__ = ["StoreSummary", "split_notes", "store_summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,23 @@ def store_summary(store: TrackStore | Path | str) -> StoreSummary:
         crop=store.crop,
         settings=store.settings,
     )
+
+
+def split_notes(summary: StoreSummary) -> list[str]:
+    """Say what one should know of a store's splits and short tracks, a line each."""
+    notes = []
+    if summary.settings.get("splits") == MOMENTS:
+        notes.append("validation is on other moments of the same tracks, not on other people (--splits moments)")
+    elif summary.settings.get("identities") == "video" and summary.videos > 1:
+        notes.append(
+            "each track counts as a person of its own, split by video: somebody who is in two videos may be trained on "
+            "and tested on; say who is who with --identities folder or FILE.csv"
+        )
+    if summary.short_tracks:
+        notes.append(f"{summary.short_tracks:,} tracks have one frame only: kept, but nothing to train on")
+    empty = [name for name in ("train", "val") if not summary.splits[name]["rows"]]
+    if empty:
+        notes.append(
+            f"nobody fell into {' and '.join(empty)}: add videos, give --splits FILE.csv, or use --splits moments"
+        )
+    return notes

@@ -19,7 +19,7 @@ from fabnet.tracks.pool import Outcome, interruptible, run_tasks
 from fabnet.tracks.split import MOMENTS, splits_for
 from fabnet.tracks.spool import read_spool
 from fabnet.tracks.store import TrackStore, writing
-from fabnet.tracks.summary import StoreSummary, store_summary
+from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
 from fabnet.video.crop import CropSpec
 from fabnet.video.decode import video_info
@@ -195,10 +195,9 @@ def _work(run: _Run, tasks: Sequence[TrackTask], num_workers: int | None) -> Non
     shutil.rmtree(spools, ignore_errors=True)
     try:
         with progress("tracking", total=_duration_s([task.video for task in tasks]), unit="s of video") as shown:
-            num_done = 0
-            for outcome in run_tasks(track_one, tasks, num_workers=num_workers, on_progress=shown.advance):
+            outcomes = run_tasks(track_one, tasks, num_workers=num_workers, on_progress=shown.advance)
+            for num_done, outcome in enumerate(outcomes, start=1):
                 _add(run, outcome)
-                num_done += 1
                 shown.update(note=f"{num_done} of {len(tasks)} videos")
     finally:
         shutil.rmtree(spools, ignore_errors=True)
@@ -251,7 +250,7 @@ def _report(run: _Run, found: Sequence[VideoFile], wall_s: float) -> TrackReport
         failed=failed + tuple(run.changed),
         partial=tuple((entry.video, entry.reason) for entry in entries if entry.status == "partial"),
         no_face=no_face,
-        notes=tuple(_notes(summary)),
+        notes=tuple(split_notes(summary)),
         frames_decoded=run.frames_decoded,
         frames_kept=run.frames_kept,
         frames_with_face=run.frames_with_face,
@@ -269,23 +268,3 @@ def _raise_nothing_kept(found: Sequence[VideoFile], failed: Sequence[tuple[str, 
         where = no_face[0] if len(no_face) == 1 else f"any of {len(no_face)} videos ({no_face[0]} ...)"
         raise NoFaceError(f"no face found in {where}; expected videos that show faces, upright{also}")
     raise VideoError(f"none of {len(found)} videos can be read; the first: {failed[0][1]}")
-
-
-def _notes(summary: StoreSummary) -> list[str]:
-    notes = []
-    settings = summary.settings
-    if settings.get("splits") == MOMENTS:
-        notes.append("validation is on other moments of the same tracks, not on other people (--splits moments)")
-    elif settings.get("identities") == "video" and summary.videos > 1:
-        notes.append(
-            "each track counts as a person of its own, split by video: somebody who is in two videos may be trained on "
-            "and tested on; say who is who with --identities folder or FILE.csv"
-        )
-    if summary.short_tracks:
-        notes.append(f"{summary.short_tracks} tracks have one frame only, too few to train on: kept, and skipped then")
-    empty = [name for name in ("train", "val") if not summary.splits[name]["rows"]]
-    if empty:
-        notes.append(
-            f"no video fell into {' and '.join(empty)}: add videos, give --splits FILE.csv, or use --splits moments"
-        )
-    return notes

@@ -121,7 +121,7 @@ def find_originals(videos: Path) -> dict[str, Path]:
     """
     if not videos.is_dir():
         raise InputError(f"no such folder of original videos: {videos} (--videos)")
-    found = {}
+    found: dict[str, Path] = {}
     for where, _, names in sorted(os.walk(videos)):
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)

@@ -106,7 +106,7 @@ class Trainer:
             self.objective: nn.Module = build_objective(
                 config.objective, **architecture, near_zero_start=config.near_zero_start
             ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.num_sources: int = self.objective.num_sources  # type: ignore[assignment]
+        self.num_sources: int = self.objective.num_sources
         self.card = ModelCard(
             objective=config.objective, architecture=architecture, window=self.window, crop=store.crop or None
         )

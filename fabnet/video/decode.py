@@ -138,7 +138,9 @@ class DecodedFrame:
             picture = picture.reformat(format="yuv420p", threads=1)
         parts = []
         for plane, side in zip(picture.planes, (size, size // 2, size // 2), strict=True):
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+                : plane.height, : plane.width
+            ]
             parts.append(cv2.resize(rows, (side, side), interpolation=cv2.INTER_AREA).ravel())
         return np.concatenate(parts).astype(np.float32)
 

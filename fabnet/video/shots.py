@@ -8,8 +8,9 @@ It looks at thumbnails of every decoded frame (`DecodedFrame.thumbnail`): a list
   after, and see how much of the frame between is left over by the best weighted mean: nearly nothing in a dissolve,
   much where something moved.
 
-The thresholds were set on 18 clips of talking people, all pairs of them joined at cuts and dissolves of 0.4 to 2.5 s: in
-dissolves at most 0.2 was left over, in undisturbed video at least 0.26 wherever the picture had changed that much.
+The thresholds were set on 12 clips of talking people, all pairs of them joined at cuts and dissolves of 0.4 to 2.5 s:
+in dissolves at most 0.2 to 0.26 was left over, in undisturbed video at least 0.23 wherever the picture had changed so
+much that the test applies.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def _patches(image: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarra
 def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Boxes moved by a network's answer, which is in sides of the box."""
     sides = boxes[:, 2:] - boxes[:, :2]
-    return boxes + shifts * np.tile(sides, 2)
+    return np.asarray(boxes + shifts * np.tile(sides, 2))
 
 
 def _square(boxes: np.ndarray) -> np.ndarray:

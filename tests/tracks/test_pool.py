@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from fabnet.errors import FabnetError, OutputError, VideoError
+from fabnet.tracks.pool import interruptible, run_tasks
+
+
+def work(task: str, report: Callable[[float], None]) -> str:
+    report(1.5)
+    if task == "bad":
+        raise VideoError("bad is cut short")
+    if task == "odd":
+        raise KeyError("odd")
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "full":
+        raise OutputError("cannot write: the disk is full")
+    return task.upper()
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_every_task_has_an_outcome(num_workers: int) -> None:
+    reported: list[float] = []
+    tasks = ["a", "bad", "odd", "b", "c"]
+    outcomes = {o.task: o for o in run_tasks(work, tasks, num_workers=num_workers, on_progress=reported.append)}
+    assert {task: outcome.result for task, outcome in outcomes.items()} == {
+        "a": "A", "bad": None, "odd": None, "b": "B", "c": "C",
+    }  # fmt: skip
+    assert isinstance(outcomes["bad"].error, VideoError)
+    assert str(outcomes["bad"].error) == "bad is cut short"
+    assert str(outcomes["odd"].error) == "KeyError: 'odd'"
+    assert reported == [1.5] * 5
+
+
+def test_a_dying_worker_costs_its_own_task_only() -> None:
+    outcomes = list(run_tasks(work, ["die", "a", "b"], num_workers=1))
+    assert [outcome.result for outcome in outcomes] == [None, "A", "B"]
+    assert isinstance(outcomes[0].error, FabnetError)
+    assert "worker process died (signal SIGKILL)" in str(outcomes[0].error)
+
+
+def test_a_full_disk_ends_the_run() -> None:
+    done = []
+    with pytest.raises(OutputError, match="disk is full"):
+        for outcome in run_tasks(work, ["a", "full", "b"], num_workers=1):
+            done.append(outcome.result)
+    assert done == ["A"]
+
+
+def test_sigterm_is_an_interrupt_with_a_word_on_how_to_go_on() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        with interruptible("the same command goes on"):
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+    assert signal.getsignal(signal.SIGTERM) is before

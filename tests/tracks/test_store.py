@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from fabnet.errors import InputError, OutputError, StoreError
+from fabnet.tracks import TrackStore, is_store, open_store
+from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.schema import ROW_SCHEMA, metadata_of, rows_to_batch
+from fabnet.tracks.store import MAX_FRAGMENTS, create_store, writing
+
+from .conftest import CROP, a_row, fill
+
+
+def test_rows_come_back_as_they_went_in(store: TrackStore) -> None:
+    row = a_row(
+        box_px=np.array([1, 2, 3, 4]), landmarks5_px=np.arange(10).reshape(5, 2), score=0.5, time_s=1.25, frame=7
+    )
+    store.append([rows_to_batch([row, a_row(frame=8, time_s=None)])], [LedgerEntry("v", "v", "ok", rows=2)])
+    first, second = open_store(store.path).read_rows([0, 1]).to_pylist()
+    assert first == {
+        "identity": "p", "video": "v", "track": "0", "frame": 7, "time_s": 1.25, "source": "v", "split": "train",
+        "box_px": [1, 2, 3, 4], "crop_box_px": [0, 0, 8, 8], "landmarks5_px": list(range(10)), "score": 0.5,
+        "image": b"v/0/0".replace(b"/0/0", b"/0/7"),
+    }  # fmt: skip
+    assert second["time_s"] is None
+    assert second["box_px"] is None
+    assert second["score"] is None
+
+
+def test_images_come_in_the_order_asked_for_and_as_often(store: TrackStore) -> None:
+    fill(store, "v", tracks=2, frames=3)
+    assert store.read_images([4, 0, 4, 2]) == [b"v/1/1", b"v/0/0", b"v/1/1", b"v/0/2"]
+    assert store.read_images(np.array([5], np.int32)) == [b"v/1/2"]
+    assert store.read_images([]) == []
+    with pytest.raises(StoreError, match="has rows 0 to 5; asked for 0 to 6"):
+        store.read_images([6, 0])
+
+
+def test_the_index_lists_tracks_in_an_order_of_its_own(store: TrackStore) -> None:
+    fill(store, "b", tracks=1, frames=2, split="val", identity="z")
+    fill(store, "a", tracks=2, frames=3, identity="y")
+    fill(store, "c", tracks=1, frames=1, identity="x")
+    index = store.index(min_frames=1)
+    assert index.identity.tolist() == ["x", "y", "y", "z"]
+    assert index.starts.tolist() == [8, 2, 5, 0]
+    assert index.lengths.tolist() == [1, 3, 3, 2]
+    assert index.video.tolist() == ["c", "a", "a", "b"]
+    assert index.track.tolist() == ["0", "0", "1", "0"]
+    assert store.index("val").video.tolist() == ["b"]
+    assert len(store.index("train")) == 2
+    assert len(store.index("test")) == 0
+    assert store.index().num_rows == 8
+    with pytest.raises(InputError, match="no split 'dev': choose one of train, val, test"):
+        store.index("dev")
+
+
+def test_an_empty_store_has_an_empty_index(store: TrackStore) -> None:
+    assert len(store.index()) == 0
+    assert store.num_rows == 0
+
+
+def test_a_track_torn_apart_is_an_error(store: TrackStore) -> None:
+    fill(store, "a", tracks=1)
+    fill(store, "b", tracks=1)
+    fill(store, "a", tracks=1)
+    with pytest.raises(StoreError, match="rows of track 0 of video a are not contiguous"):
+        store.index()
+
+
+def read_first(store: TrackStore) -> list[bytes]:
+    return store.read_images([0])
+
+
+def test_a_store_can_be_sent_to_a_spawned_process(store: TrackStore) -> None:
+    fill(store, "v")
+    assert store.read_images([0]) == [b"v/0/0"]
+    assert pickle.loads(pickle.dumps(store)).read_images([0]) == [b"v/0/0"]  # noqa: S301
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as processes:
+        assert processes.submit(read_first, store).result() == [b"v/0/0"]
+
+
+def test_batches_cover_all_rows_in_order(store: TrackStore) -> None:
+    for video in "abcd":
+        fill(store, video, tracks=3, frames=5)
+    batches = list(store.batches(["image", "video"], batch_rows=7))
+    assert all(batch.num_rows <= 7 for batch in batches)
+    images = [image for batch in batches for image in batch.column("image").to_pylist()]
+    assert images == store.read_images(range(60))
+
+
+def test_compaction_keeps_the_order_and_open_readers(store: TrackStore) -> None:
+    for number in range(MAX_FRAGMENTS + 3):
+        fill(store, f"v{number}", tracks=1, frames=2)
+    reader = open_store(store.path)
+    before = reader.read_images(range(reader.num_rows))
+    assert store.compact()
+    assert not store.compact()
+    assert len(lance.dataset(str(store.path)).get_fragments()) == 1
+    assert reader.read_images(range(reader.num_rows)) == before
+    assert open_store(store.path).read_images(range(reader.num_rows)) == before
+    assert len(store.ledger()) == MAX_FRAGMENTS + 3
+
+
+def test_an_append_that_breaks_off_leaves_the_store_as_it_was(store: TrackStore) -> None:
+    fill(store, "v")
+
+    def broken() -> list[pa.RecordBatch]:
+        yield rows_to_batch([a_row("w")])  # type: ignore[misc]
+        raise RuntimeError("stop here")
+
+    with pytest.raises(Exception, match="stop here"):
+        store.append(broken(), [LedgerEntry("w", "w", "ok", rows=1)])
+    assert open_store(store.path).num_rows == 6
+    assert set(store.ledger()) == {"v"}
+
+
+def test_rows_without_a_ledger_entry_are_not_done_again(store: TrackStore) -> None:
+    fill(store, "v")
+    store.append([rows_to_batch([a_row("w", "0"), a_row("w", "1")])], [])  # killed between the two commits
+    with writing(store.path, crop=CROP, settings={}) as again:
+        entry = again.ledger()["w"]
+    assert (entry.status, entry.tracks, entry.rows, entry.is_finished) == ("ok", 2, 2, True)
+    assert again.recover() == []
+
+
+def test_the_ledger_keeps_the_last_word(store: TrackStore) -> None:
+    store.append([], [LedgerEntry("v", "/v", "failed", "cut short", size_bytes=3, mtime=1.5)])
+    assert not store.ledger()["v"].is_finished
+    store.append([], [LedgerEntry("v", "/v", "no-face", dropped=(("a.jpg", "no face found"),))])
+    assert store.ledger()["v"].dropped == (("a.jpg", "no face found"),)
+    assert store.ledger()["v"].is_finished
+
+
+def test_a_newer_store_is_refused(tmp_path: Path) -> None:
+    metadata = metadata_of({}, {}) | {"fabnet.store_version": "7", "fabnet.created_by": "fabnet 9.1"}
+    schema = ROW_SCHEMA.with_metadata(metadata)
+    lance.write_dataset(schema.empty_table(), str(tmp_path / "new.lance"), schema=schema)
+    message = r"new.lance has store version 7 \(made by fabnet 9.1\); expected version 1: update fabnet"
+    with pytest.raises(StoreError, match=message):
+        open_store(tmp_path / "new.lance")
+    assert is_store(tmp_path / "new.lance")
+    with pytest.raises(StoreError, match="expected version 1"):
+        with writing(tmp_path / "new.lance", crop={}, settings={}):
+            raise AssertionError("not reached")
+
+
+def test_what_is_no_store_is_named(tmp_path: Path) -> None:
+    lance.write_dataset(pa.table({"x": [1]}), str(tmp_path / "other.lance"))
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "photo.jpg").write_text("text")
+    assert not is_store(tmp_path / "other.lance")
+    assert not is_store(tmp_path / "file")
+    assert not is_store(tmp_path / "nowhere")
+    for name, message in {
+        "nowhere": "there is no store at",
+        "file": "is no track store",
+        "folder": "is no track store",
+        "other.lance": "no fabnet.store_version",
+    }.items():
+        with pytest.raises(StoreError, match=message):
+            open_store(tmp_path / name)
+    for name, message in {"file": "is a file", "folder": "holds other files \\(photo.jpg"}.items():
+        with pytest.raises(StoreError, match=message):
+            with writing(tmp_path / name, crop={}, settings={}):
+                raise AssertionError("not reached")
+
+
+def test_a_damaged_store_is_named(store: TrackStore) -> None:
+    fill(store, "v")
+    for manifest in (store.path / "_versions").iterdir():
+        manifest.write_bytes(b"nonsense")
+    with pytest.raises(StoreError, match="damaged"):
+        open_store(store.path)
+
+
+def test_one_writer_at_a_time_told_the_same_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "s.lance"
+    with writing(path, crop=CROP, settings={"verb": "track", "fps": 1.0}):
+        with pytest.raises(StoreError, match="another command is writing"):
+            with writing(path, crop=CROP, settings={}):
+                raise AssertionError("not reached")
+    with pytest.raises(StoreError, match=r"made with settings fps = 1.0; now it is 5.0: give the same"):
+        with writing(path, crop=CROP, settings={"verb": "track", "fps": 5.0}):
+            raise AssertionError("not reached")
+    with pytest.raises(StoreError, match="made with crop size = 8; now it is 9"):
+        with writing(path, crop={"size": 9}, settings={"verb": "import"}):
+            raise AssertionError("not reached")
+    with writing(path, crop=CROP, settings={"verb": "import"}) as store:
+        assert store.crop == CROP
+        assert store.settings == {"verb": "track", "fps": 1.0}
+    with pytest.raises(StoreError, match="exists already"):
+        create_store(path, crop=CROP)
+
+
+def test_a_full_disk_is_one_clear_error_and_the_store_stays_whole(small_disk: Path) -> None:
+    store = create_store(small_disk / "s.lance", crop=CROP)
+    fill(store, "v")
+    random = np.random.default_rng(0)
+    rows = [a_row("big", frame=frame, image=random.bytes(100_000)) for frame in range(60)]
+    with pytest.raises(OutputError, match="the disk is full"):
+        store.append([rows_to_batch(rows)], [LedgerEntry("big", "big", "ok", rows=60)])
+    again = open_store(small_disk / "s.lance")
+    assert again.read_images(range(again.num_rows)) == [f"v/{t}/{f}".encode() for t in range(2) for f in range(3)]
+    assert set(again.ledger()) == {"v"}
+    fill(store, "w")  # the space of the broken append was given back
+    assert open_store(store.path).num_rows == 12
+
+
+def test_summary_counts(store: TrackStore) -> None:
+    fill(store, "a", tracks=2, frames=3, identity="x")
+    fill(store, "b", tracks=1, frames=1, identity="y", split="test")
+    store.append([], [LedgerEntry("c", "c", "no-face", dropped=(("c/1.jpg", "no face found"),))])
+    counts = store.summary()
+    json.dumps(counts)
+    assert (counts["rows"], counts["tracks"], counts["videos"], counts["identities"]) == (7, 3, 2, 2)
+    assert counts["short_tracks"] == 1
+    assert counts["splits"] == {
+        "train": {"rows": 6, "tracks": 2, "identities": 1},
+        "val": {"rows": 0, "tracks": 0, "identities": 0},
+        "test": {"rows": 1, "tracks": 1, "identities": 1},
+    }
+    assert counts["inputs"] == {"no-face": 1, "ok": 2}
+    assert counts["num_dropped"] == 1

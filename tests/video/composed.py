@@ -138,7 +138,7 @@ def passing(
     count: int,
     is_turning: bool = False,
 ) -> Composed:
-    """One person stands in the middle; the other crosses the picture before them, or comes up, covers them and goes back.
+    """One person stands in the middle; the other crosses before them, or comes up, covers them and goes back.
 
     The picture is three times as wide as the clips.
     """

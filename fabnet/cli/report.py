@@ -1,0 +1,34 @@
+"""`fabnet report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tyro
+
+from fabnet.reporting import ReportResult, report
+
+__all__ = ["run", "show"]
+
+
+def run(run: tyro.conf.Positional[Path], out: Path | None = None, video: Path | None = None) -> ReportResult:
+    """Show a run as one self-contained page.
+
+    Sample tracks, the training curve, reconstructions of unseen people with their flow, and, for a video, its faces
+    over time.
+
+    Examples:
+      fabnet report run
+      fabnet report run --video talk.mp4 --out page
+
+    Args:
+        run: a run folder.
+        out: folder to write index.html to; report in the run if left out.
+        video: a video to follow over time.
+    """
+    return report(run, out=out, video=video)
+
+
+def show(result: ReportResult) -> None:
+    """Print where the page is."""
+    print(f"open {result.page.resolve()}")

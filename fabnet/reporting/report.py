@@ -71,7 +71,7 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
         config=config.to_json(),
         training=read_card(model).training,
         store=summary,
-        is_moments=summary.get("split_mode") == "moments",
+        is_moments=store.settings.get("splits") == "moments",
         curve=_curve(read_metrics(run)),
         tracks=_sample_tracks(store),
         strips=reconstruction_strips(model, store),

@@ -1,4 +1,4 @@
-"""What an operating system's refusal looks like through Lance."""
+"""Whether a Lance dataset was ever committed, and what an operating system's refusal looks like through Lance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from pathlib import Path
 
 from fabnet.output import output_errors
 
-__all__ = ["lance_writes"]
+__all__ = ["has_dataset", "lance_writes"]
+
+
+def has_dataset(path: Path) -> bool:
+    """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit."""
+    versions = path / "_versions"
+    return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
 
 
 @contextmanager

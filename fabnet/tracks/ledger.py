@@ -12,7 +12,7 @@ import lance
 import pyarrow as pa
 
 from fabnet.errors import StoreError
-from fabnet.tracks.commit import lance_writes
+from fabnet.tracks.commit import has_dataset, lance_writes
 
 __all__ = ["LedgerEntry", "read_ledger", "write_ledger"]
 
@@ -88,7 +88,7 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
         StoreError: the ledger is damaged.
     """
     folder = store / FOLDER
-    if not (folder / "_versions").is_dir():
+    if not has_dataset(folder):
         return {}
     try:
         rows = lance.dataset(str(folder)).to_table().to_pylist()
@@ -113,7 +113,7 @@ def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
         return
     folder = store / FOLDER
     table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
-    exists = (folder / "_versions").is_dir()
+    exists = has_dataset(folder)
     with lance_writes(store):
         dataset = lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="append" if exists else "create")
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:

@@ -105,6 +105,17 @@ def _attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[An
         return None, FabnetError(f"{type(error).__name__}: {error}")
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
+
+
 class _Worker:
     """One process and the pipe to it."""
 
@@ -112,7 +123,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(work, theirs), daemon=True)
-        self.process.start()
+        with _interrupts_ignored():  # the process inherits it, so that Ctrl-C cannot break into its start
+            self.process.start()
         theirs.close()
         self.task: Any = None
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.tracks.commit import lance_writes
+from fabnet.tracks.commit import has_dataset, lance_writes
 from fabnet.tracks.index import COLUMNS, TrackIndex, build_index
 from fabnet.tracks.ledger import LedgerEntry, read_ledger, write_ledger
 from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
@@ -225,7 +225,7 @@ class TrackStore:
 def _dataset(path: Path) -> Any:
     if not path.exists():
         raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
-    if not (path / "_versions").is_dir():
+    if not has_dataset(path):
         raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
     try:
         return lance.dataset(str(path))
@@ -236,7 +236,7 @@ def _dataset(path: Path) -> Any:
 
 def is_store(path: Path) -> bool:
     """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
-    if not (Path(path) / "_versions").is_dir():
+    if not has_dataset(Path(path)):
         return False
     metadata = _dataset(Path(path)).schema.metadata or {}
     return b"fabnet.store_version" in metadata
@@ -270,7 +270,7 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
         OutputError: writing there is not possible.
     """
     path = Path(path)
-    if path.is_file() or (path / "_versions").is_dir():
+    if path.is_file() or has_dataset(path):
         raise StoreError(f"{path} exists already: open it, or choose another place")
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
     with lance_writes(path):
@@ -298,8 +298,8 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
-    is_new = "_versions" not in others
-    if is_new and others - {"data", "_transactions", "_ledger.lance"}:
+    is_new = not has_dataset(path)
+    if is_new and others - {"data", "_versions", "_transactions", "_ledger.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
     with lance_writes(path):
         path.mkdir(parents=True, exist_ok=True)

@@ -28,19 +28,21 @@ MAX_GAP_S = 1.05
 ADJACENT_S = 0.45
 MEMORY_S = 1.5
 MIN_START_SCORE = 0.85
+STILL_DISTANCE = 0.2
+STILL_RATIO = 1.12
 CALM_DISTANCE = 0.35
 CALM_RATIO = 1.25
 MAX_DISTANCE = 0.9
 MAX_RATIO = 1.4
 MAX_GAP_DISTANCE = 0.6
-CALM_SIMILARITY = 0.52
-MOVED_SIMILARITY = 0.68
+STILL_SIMILARITY = 0.36
+CALM_SIMILARITY = 0.5
+MOVED_SIMILARITY = 0.56
 GAP_SIMILARITY = 0.72
 CONTESTED_SIMILARITY = 0.7
 CONTESTED_GAP_SIMILARITY = 0.82
 CONTESTED_DISTANCE = 1.3
 MARGIN = 0.12
-REMEMBERED_SIMILARITY = 0.6
 """Distances are in face sides (the geometric mean of a box's width and height)."""
 
 
@@ -57,11 +59,10 @@ class _Track:
     def expected(self, time_s: float) -> np.ndarray:
         return self.centre + self.speed * min(time_s - self.time_s, ADJACENT_S)
 
-    def see(self, time_s: float, centre: np.ndarray, side: float, looks: np.ndarray | None) -> None:
+    def see(self, time_s: float, centre: np.ndarray, side: float, looks: np.ndarray) -> None:
         self.speed = (centre - self.centre) / max(time_s - self.time_s, 1e-3)
         self.time_s, self.centre, self.side = time_s, centre, side
-        if looks is not None:
-            self.looks.append((time_s, looks))
+        self.looks.append((time_s, looks))
         while len(self.looks) > 1 and self.looks[0][0] < time_s - MEMORY_S:
             self.looks.popleft()
 
@@ -103,9 +104,8 @@ class Linker:
         for place, face in enumerate(detections):
             seen = (centres[place], sides[place])
             if place in pairs:
-                track, fit, is_contested = pairs[place]
-                is_sure = fit >= (CONTESTED_SIMILARITY if is_contested else REMEMBERED_SIMILARITY)
-                track.see(time_s, *seen, looks[place] if is_sure or len(track.looks) == 0 else None)
+                track = pairs[place]
+                track.see(time_s, *seen, looks[place])
                 numbers.append(track.number)
             elif face.score >= MIN_START_SCORE:
                 numbers.append(self._start(time_s, shot, *seen, looks[place]))
@@ -122,23 +122,22 @@ class Linker:
 
     def _pairs(
         self, time_s: float, centres: list[np.ndarray], sides: list[float], looks: Sequence[np.ndarray]
-    ) -> tuple[dict[int, tuple[_Track, float, bool]], set[int]]:
-        """Which track each detection goes on with, how well it fits, and whether others were near; tracks that end."""
+    ) -> tuple[dict[int, _Track], set[int]]:
+        """Which track each detection goes on with, and the numbers of the tracks that end in doubt."""
         shape = (len(self._tracks), len(centres))
         fit, distance, needed = np.full(shape, -1.0), np.full(shape, np.inf), np.full(shape, np.inf)
-        contested = np.zeros(shape, bool)
         for row, track in enumerate(self._tracks):
             for column, (centre, side) in enumerate(zip(centres, sides, strict=True)):
                 distance[row, column] = _distance(track, time_s, centre, side)
                 if distance[row, column] > CONTESTED_DISTANCE:
                     continue
                 fit[row, column] = max(similarity(looks[column], seen) for _, seen in track.looks)
-                contested[row, column] = self._is_contested(time_s, row, column, centres, sides)
+                is_contested = self._is_contested(time_s, row, column, centres, sides)
                 needed[row, column] = _needed(
-                    time_s - track.time_s, distance[row, column], _ratio(track.side, side), contested[row, column]
+                    time_s - track.time_s, distance[row, column], _ratio(track.side, side), is_contested
                 )
         fits = fit >= needed
-        pairs: dict[int, tuple[_Track, float, bool]] = {}
+        pairs: dict[int, _Track] = {}
         ended: set[int] = set()
         for row, column in zip(*np.nonzero(fits), strict=True):
             rivals = _rivals(fit, distance, row, column)
@@ -146,7 +145,7 @@ class Linker:
                 if fit[row, column] >= rivals.max():
                     ended.add(self._tracks[row].number)
                 continue
-            pairs[int(column)] = (self._tracks[row], float(fit[row, column]), bool(contested[row, column]))
+            pairs[int(column)] = self._tracks[row]
         return pairs, ended
 
     def _is_contested(
@@ -175,9 +174,11 @@ def _needed(gap_s: float, distance: float, ratio: float, is_contested: bool) -> 
         return CONTESTED_GAP_SIMILARITY if is_contested else GAP_SIMILARITY
     if distance > MAX_DISTANCE or ratio > MAX_RATIO:
         return float("inf")
-    if distance <= CALM_DISTANCE and ratio <= CALM_RATIO:
-        return CONTESTED_SIMILARITY if is_contested else CALM_SIMILARITY
-    return max(MOVED_SIMILARITY, CONTESTED_SIMILARITY) if is_contested else MOVED_SIMILARITY
+    if is_contested:
+        return CONTESTED_SIMILARITY
+    if distance <= STILL_DISTANCE and ratio <= STILL_RATIO:
+        return STILL_SIMILARITY
+    return CALM_SIMILARITY if distance <= CALM_DISTANCE and ratio <= CALM_RATIO else MOVED_SIMILARITY
 
 
 def _distance(track: _Track, time_s: float, centre: np.ndarray, side: float) -> float:

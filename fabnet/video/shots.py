@@ -32,12 +32,14 @@ FLAT_CONTRAST = 5.0
 FADE_SHARE = 0.25
 FADE_RAMP_SHARE = 0.5
 FADE_S = 0.7
-DISSOLVE_SPANS_S = ((0.5, 0.5), (1.0, 0.25))
+DISSOLVE_SPANS_S = ((0.5, 0.6), (1.0, 0.25))
 """Half the span looked at, and how far to each side of its middle frames are taken out."""
 DISSOLVE_CHANGE = 12.0
 DISSOLVE_CORRELATION = 0.92
 DISSOLVE_LEFT_OVER = 0.22
 DISSOLVE_EVERY_S = 0.06
+DISSOLVE_EDGE_S = 0.12
+"""Frames this near to a dissolve are taken out too: they still show a trace of the other picture."""
 LOOK_AHEAD_S = 1.25
 
 
@@ -156,13 +158,15 @@ class ShotDetector:
         if not 0.2 < weight < 0.8 or float(left_over @ left_over) > DISSOLVE_LEFT_OVER**2 * energy:
             return
         weights = [float((frame.thumbnail - first) @ change) / energy for frame in frames]
-        for direction in (-1, 1):
-            place = at
-            while 0 <= place < len(frames) and 0.08 < weights[place] < 0.92:
-                if abs(frames[place].time_s - middle_s) > marked_s:
-                    break
-                frames[place].is_mixed = True
-                place += direction
+        first_at = last_at = at
+        while first_at > 0 and 0.08 < weights[first_at - 1] < 0.92:
+            first_at -= 1
+        while last_at + 1 < len(frames) and 0.08 < weights[last_at + 1] < 0.92:
+            last_at += 1
+        from_s = max(frames[first_at].time_s - DISSOLVE_EDGE_S, middle_s - marked_s)
+        until_s = min(frames[last_at].time_s + DISSOLVE_EDGE_S, middle_s + marked_s)
+        for frame in frames:
+            frame.is_mixed |= from_s <= frame.time_s <= until_s
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError
 from fabnet.tracks import import_folder, open_store
 from fabnet.tracks.import_worker import chosen_face
@@ -28,6 +29,12 @@ def crops(tmp_path: Path) -> Path:
                 for frame in range(11):
                     write_image(root / identity / video / track / f"frame{frame}.jpg", noise(frame))
     return root
+
+
+def decoded(data: bytes) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image[:, :, ::-1])
 
 
 def imported(root: Path, out: Path, **changes: Any) -> Any:
@@ -72,7 +79,7 @@ def test_other_sizes_and_kinds_become_square_jpegs(tmp_path: Path) -> None:
     imported(tmp_path / "in", tmp_path / "s.lance", layout="identity/video")
     (row,) = open_store(tmp_path / "s.lance").read_rows([0]).to_pylist()
     assert row["crop_box_px"] == [16, 0, 48, 32]
-    stored = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    stored = decoded(row["image"])
     assert np.abs(stored.astype(int) - image[16:48, 16:48]).mean() < 6
 
 
@@ -87,7 +94,7 @@ def test_a_repeated_import_does_nothing_twice(crops: Path, tmp_path: Path) -> No
     assert changed.store.rows == 89
     assert changed.failed[0][0] == "Ann/v1"
     assert "changed since it was imported" in changed.failed[0][1]
-    with pytest.raises(StoreError, match="made with settings fps = 1.0; now it is 2.0"):
+    with pytest.raises(StoreError, match=r"made with settings fps = 1\.0; now it is 2\.0"):
         imported(crops, tmp_path / "s.lance", fps=2.0)
 
 
@@ -123,7 +130,7 @@ def test_faces_are_found_and_cut_out(faces: list[np.ndarray], tmp_path: Path) ->
     assert CropSpec.from_json(store.crop) == CropSpec(size=64, smoothing_s=0)
     for row, image in zip(store.read_rows(range(4)).to_pylist(), faces, strict=True):
         expected = cut(image, np.array(row["crop_box_px"], np.float32), 64)
-        stored = cv2.imdecode(np.frombuffer(row["image"], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+        stored = decoded(row["image"])
         assert np.abs(stored.astype(int) - expected).mean() < 4
         points = np.array(row["landmarks5_px"]).reshape(5, 2)
         x0, y0, x1, y1 = row["box_px"]
@@ -183,6 +190,23 @@ def test_splits_come_from_the_file_or_from_moments(crops: Path, tmp_path: Path) 
     with pytest.raises(InputError, match="no split for the identity Bob"):
         imported(crops, tmp_path / "t.lance", splits=people)
     assert not (tmp_path / "t.lance").exists()
+
+
+def test_the_command_line(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["import", str(crops), "--out", str(tmp_path / "s.lance"), "--size", "32", "--num-workers", "0"]
+    assert main(command) == 0
+    assert "88 of 88 kept, 0 left out" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_skipped"] == 4
+    assert main(["info", str(tmp_path / "s.lance"), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["kind"], counts["rows"], counts["tracks"], counts["videos"]) == ("store", 88, 8, 4)
+    assert main(["info", str(tmp_path / "s.lance")]) == 0
+    assert "88" in capsys.readouterr().out
+    assert main(["import", str(tmp_path / "nowhere"), "--out", str(tmp_path / "t.lance")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fabnet import: cannot import")
+    assert captured.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_wrong_split_file_is_explained(tmp_path: Path, content: str, message: 
 
 
 def test_a_missing_split_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such split file: .*nowhere.csv"):
+    with pytest.raises(InputError, match=r"no such split file: .*nowhere\.csv"):
         splits_for(["a"], tmp_path / "nowhere.csv")
 
 

@@ -52,17 +52,25 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 
 def test_a_spool_that_breaks_off_is_removed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="stop"):
+    def broken() -> None:
         with SpoolWriter(tmp_path / "s.arrow") as spool:
             spool.add(a_row())
             raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        broken()
     assert not (tmp_path / "s.arrow").exists()
 
 
 def test_a_full_disk_is_an_output_error(small_disk: Path) -> None:
     random = np.random.default_rng(0)
-    with pytest.raises(OutputError, match="the disk is full"):
+    rows = [(frame, random.bytes(100_000)) for frame in range(100)]
+
+    def fill_up() -> None:
         with SpoolWriter(small_disk / "s.arrow") as spool:
-            for frame in range(100):
-                spool.add(a_row(frame=frame, image=random.bytes(100_000)))
+            for frame, image in rows:
+                spool.add(a_row(frame=frame, image=image))
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        fill_up()
     assert not (small_disk / "s.arrow").exists()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -113,8 +114,8 @@ def test_compaction_keeps_the_order_and_open_readers(store: TrackStore) -> None:
 def test_an_append_that_breaks_off_leaves_the_store_as_it_was(store: TrackStore) -> None:
     fill(store, "v")
 
-    def broken() -> list[pa.RecordBatch]:
-        yield rows_to_batch([a_row("w")])  # type: ignore[misc]
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield rows_to_batch([a_row("w")])
         raise RuntimeError("stop here")
 
     with pytest.raises(Exception, match="stop here"):

@@ -18,6 +18,7 @@ import pytest
 
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
 from fabnet.tracks import TrackStore, open_store, track
+from fabnet.tracks.store import writing
 from fabnet.video import read_frames
 
 from .conftest import fabnet_process
@@ -52,7 +53,7 @@ def clips(second: Path, tmp_path: Path) -> Path:
 
 
 def tracked(videos: Any, out: Path, **changes: Any) -> Any:
-    return track(videos, out, **{"size": 64, "fps": 5.0, "num_workers": 0, **changes})
+    return track(videos, out, **{"size": 64, "fps": 5.0, "link_fps": 10.0, "num_workers": 0, **changes})
 
 
 def rows_of(store: TrackStore) -> list[dict[str, Any]]:
@@ -163,7 +164,6 @@ def test_bad_videos_among_good_ones_are_listed(clips: Path, carphone: Path, tmp_
     again = tracked(clips, tmp_path / "s.lance")
     assert again.num_skipped == 7
     assert again.failed == report.failed
-    assert rows_of(open_store(tmp_path / "s.lance")) == rows_of(open_store(tmp_path / "s.lance"))
     assert again.store.rows == report.store.rows
 
 
@@ -195,7 +195,7 @@ def test_a_lone_bad_video_is_the_error(clips: Path, carphone: Path, tmp_path: Pa
 
 def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    for videos, changes, message in [
+    cases: list[tuple[Any, dict[str, Any], str]] = [
         (tmp_path / "nowhere.mp4", {}, "no such video or folder: .*nowhere.mp4"),
         (tmp_path / "none", {}, "no video in .*expected files ending in .mp4"),
         ([], {}, "no video given"),
@@ -205,7 +205,8 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
         (clips, {"detector": "nobody"}, "unknown detector"),
         (clips, {"identities": "nobody.csv"}, "expected video, folder, or a CSV file, and there is no such file"),
         (clips, {"splits": "nobody.csv"}, "no such split file"),
-    ]:
+    ]
+    for videos, changes, message in cases:
         with pytest.raises(InputError, match=message):
             tracked(videos, tmp_path / "s.lance", **changes)
     assert not (tmp_path / "s.lance").exists()
@@ -235,27 +236,27 @@ def finished(out: Path, count: int, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def longer(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five videos, and all of them tracked without interruption."""
-    root = tmp_path_factory.mktemp("longer")
+def many(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve videos, and all of them tracked without interruption."""
+    root = tmp_path_factory.mktemp("many")
     (root / "in").mkdir()
-    for number in range(5):
-        shutil.copy(carphone, root / "in" / f"{number}.mp4")
-    tracked(root / "in", root / "whole.lance", num_workers=2)
+    for number in range(12):
+        shutil.copy(second, root / "in" / f"{number}.mp4")
+    tracked(root / "in", root / "whole.lance")
     return root
 
 
-COMMAND = ("--fps", 5, "--size", 64, "--num-workers", 1)
+COMMAND = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
 
 
 @pytest.mark.parametrize(
     ("how", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 130)]
 )
 def test_a_stopped_run_keeps_what_was_finished_and_goes_on(
-    longer: Path, tmp_path: Path, how: signal.Signals, code: int
+    many: Path, tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
     out = tmp_path / "s.lance"
-    process = fabnet_process("track", longer / "in", "--out", out, *COMMAND)
+    process = fabnet_process("track", many / "in", "--out", out, *COMMAND)
     finished(out, 2, process)
     os.kill(process.pid, how)
     _, errors = process.communicate(timeout=30)
@@ -263,22 +264,24 @@ def test_a_stopped_run_keeps_what_was_finished_and_goes_on(
     assert "Traceback" not in errors
     store = open_store(out)
     before = len(store.ledger())
-    assert 2 <= before < 5
-    again = fabnet_process("track", longer / "in", "--out", out, *COMMAND, "--json")
+    assert 2 <= before < 12
+    again = fabnet_process("track", many / "in", "--out", out, *COMMAND, "--json")
     output, errors = again.communicate(timeout=60)
     assert again.returncode == 0, errors
     report = json.loads(output)
     assert report["num_skipped"] >= before
     assert report["failed"] == []
-    assert rows_of(open_store(out)) == rows_of(open_store(longer / "whole.lance"))
-    assert len(open_store(out).index()) == 5
+    assert rows_of(open_store(out)) == rows_of(open_store(many / "whole.lance"))
+    assert len(open_store(out).index()) == 12
     assert not (out / "_spool").exists()
 
 
-def test_a_full_disk_is_one_line_and_what_was_finished_stays(longer: Path, small_disk: Path) -> None:
+def test_a_full_disk_is_one_line_and_what_was_finished_stays(carphone: Path, small_disk: Path, tmp_path: Path) -> None:
     out = small_disk / "s.lance"
+    for number in range(3):
+        shutil.copy(carphone, tmp_path / f"{number}.mp4")
     flags = ("--fps", "all", "--size", 256, "--num-workers", 1)
-    process = fabnet_process("track", longer / "in", "--out", out, *flags)
+    process = fabnet_process("track", *sorted(tmp_path.glob("*.mp4")), "--out", out, *flags)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 8, errors
     lines = [line for line in errors.splitlines() if not line.startswith("tracking: ")]
@@ -286,9 +289,16 @@ def test_a_full_disk_is_one_line_and_what_was_finished_stays(longer: Path, small
     assert lines[0].startswith("fabnet track: cannot write")
     assert "the disk is full: free some space and run the same command again" in lines[0]
     store = open_store(out)
-    entries = store.ledger()
-    assert store.num_rows == sum(entry.rows for entry in entries.values())
+    index = store.index()
+    rows_by_video = {video: int(index.lengths[index.video == video].sum()) for video in set(index.video.tolist())}
+    assert 1 <= len(rows_by_video) < 3
+    assert set(rows_by_video.values()) == {120}
     assert all(image[:3] == b"\xff\xd8\xff" for image in store.read_images(range(store.num_rows)))
+    subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
+    with writing(out, crop=store.crop, settings=store.settings) as again:
+        entries = again.ledger()
+    assert {video: entries[video].rows for video in rows_by_video} == rows_by_video
+    assert all(not entry.rows for video, entry in entries.items() if video not in rows_by_video)
 
 
 def test_the_command_line_prints_a_table(second: Path, tmp_path: Path) -> None:

@@ -53,10 +53,16 @@ def load_clip(path: Path, size: int = 256, start: int = 0, count: int = 10_000) 
 
 
 def write_video(
-    path: Path, frames: Sequence[np.ndarray], *, fps: int = FPS, times_s: Sequence[float] | None = None, crf: int = 23
+    path: Path,
+    frames: Sequence[np.ndarray],
+    *,
+    fps: int = FPS,
+    times_s: Sequence[float] | None = None,
+    crf: int = 23,
+    faststart: bool = False,
 ) -> Path:
-    """Encode frames, evenly or with the given time stamps."""
-    with av.open(str(path), "w") as container:
+    """Encode frames, evenly or with the given time stamps; `faststart` puts the index before the pictures."""
+    with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "ultrafast", "bf": "0"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"

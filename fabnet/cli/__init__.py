@@ -84,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"fabnet {verb}: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print(f"fabnet {verb}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"fabnet {verb}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("fabnet"):

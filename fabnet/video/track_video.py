@@ -140,7 +140,6 @@ def track_video(
         stats: filled while running.
         on_progress: called with the time in seconds reached in the video, at every frame decoded.
         on_kept: called with the number and time of every kept frame, face or none, before its faces are yielded.
-        on_kept: called with the number and time of every kept frame, before any of its faces is yielded.
 
     Yields:
         Faces of the kept frames, each track's in order of time. Those of several tracks interleave: a face comes at
@@ -162,8 +161,6 @@ def track_video(
         with _timed(stats, "link"):
             decided = shots.push(frame.index, frame.time_s, frame.thumbnail())
         is_kept, is_linked = kept_ticks.meets(frame.time_s), link_ticks.meets(frame.time_s)
-        if is_kept and on_kept is not None:
-            on_kept(frame.index, frame.time_s)
         if is_kept or is_linked:
             looked.append(_look(frame, detector, spec, stats, is_kept=is_kept))
         if is_kept and on_kept is not None:

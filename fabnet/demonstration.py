@@ -16,6 +16,7 @@ from fabnet.output import output_errors
 __all__ = ["DemoResult", "demo", "demo_clip"]
 
 MARKER = ".fabnet-demo"
+PARTS = ("tracks.lance", "run", "embeddings.lance")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ def demo_clip() -> Path:
     return clip
 
 
+def _clear(out: Path) -> None:
+    """Make the folder, and take away what an earlier demo made there."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file()):
+        raise InputError(f"{out} holds something that no demo made; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARKER).write_text(f"made by fabnet demo; the next demo here replaces {', '.join(PARTS)}\n")
+    for part in PARTS:
+        if (out / part).exists():
+            shutil.rmtree(out / part)
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -70,7 +82,7 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
     Validation is on other moments of the clip, since it shows one man only.
 
     Args:
-        out: folder for everything; what an earlier demo left there is replaced.
+        out: folder for everything; what an earlier demo made there is replaced, anything else there stays.
         minutes: to train.
 
     Returns:
@@ -87,13 +99,8 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
 
     began = time.monotonic()
     clip, out = demo_clip(), Path(out)
-    if out.exists() and any(out.iterdir()):
-        if not (out / MARKER).is_file():
-            raise InputError(f"{out} holds something else; choose another --out")
-        shutil.rmtree(out)
     with output_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        (out / MARKER).write_text("made by fabnet demo; the next demo replaces this folder\n")
+        _clear(out)
 
     _say(f"1/4  tracking the face in {clip.name} (every frame of four seconds)")
     track([clip], out / "tracks.lance", fps=None, splits="moments", num_workers=0)

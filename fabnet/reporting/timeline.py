@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.figure
 import numpy as np
 
 from fabnet.embedding import Embedder, load
 from fabnet.progress import progress
-from fabnet.reporting.pictures import beside, data_uri, svg
+from fabnet.reporting.charts import Chart, time_chart
+from fabnet.reporting.pictures import data_uri, square
 from fabnet.video import CropSpec, load_detector, track_video, video_info
 
-__all__ = ["TrackTimeline", "video_timeline"]
+__all__ = ["Timeline", "TrackTimeline", "video_timeline"]
 
 THUMBNAILS = 10
-THUMBNAIL_PX = 72
+THUMBNAIL_PX = 96
 FACES_AT_ONCE = 64
+SMALLEST_TRACK = 3
+MAX_TRACKS = 12
+MAX_FPS = 10.0
+MAX_FRAMES = 3000
 
 
 @dataclass(frozen=True)
@@ -28,32 +32,50 @@ class TrackTimeline:
         name: of the track.
         seconds: (first, last) of the track.
         faces: in the track.
-        thumbnails: data URI of a row of faces, evenly over time.
-        curves: inline SVG: detection score, step of the embedding, its first three principal components.
+        thumbnails: (time in seconds, data URI) in the middle of each of equal parts of the track's time; None where
+            there was no face.
+        chart: detection score, step of the embedding, its first three principal components.
     """
 
     name: str
     seconds: tuple[float, float]
     faces: int
-    thumbnails: str
-    curves: str
+    thumbnails: list[tuple[float, str] | None]
+    chart: Chart
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The tracks of a video.
+
+    Attributes:
+        fps: frames a second looked at.
+        tracks: the longest ones, in order of appearance.
+        num_tracks: in all.
+        num_short: of them with fewer than three faces.
+    """
+
+    fps: float
+    tracks: list[TrackTimeline]
+    num_tracks: int
+    num_short: int
 
 
 class _Track:
-    """What is kept of a track while its video runs: no more than a few hundred bytes a face, and some thumbnails."""
+    """What is kept of a track while its video runs: a kilobyte a face, and some thumbnails."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.scores: list[float] = []
         self.embeddings: list[np.ndarray] = []
         self.waiting: list[np.ndarray] = []
-        self.thumbnails: list[np.ndarray] = []
+        self.thumbnails: list[tuple[float, np.ndarray]] = []
         self.every = 1
 
     def add(self, image: np.ndarray, time_s: float, score: float, encoder: Embedder) -> None:
         if len(self.times) % self.every == 0:
-            self.thumbnails.append(beside([image], side=THUMBNAIL_PX))
-            if len(self.thumbnails) > 4 * THUMBNAILS:
+            self.thumbnails.append((time_s, square(image, THUMBNAIL_PX)))
+            if len(self.thumbnails) > 8 * THUMBNAILS:
                 self.thumbnails, self.every = self.thumbnails[::2], 2 * self.every
         self.times.append(time_s)
         self.scores.append(score)
@@ -67,21 +89,29 @@ class _Track:
             self.waiting = []
 
 
-def video_timeline(video: Path, model: str | Path, *, fps: float | None = 10.0) -> list[TrackTimeline]:
+def video_timeline(video: Path, model: str | Path, *, fps: float | None = None) -> Timeline:
     """Follow the faces of a video and what an encoder makes of them.
 
     Args:
         video: the file.
         model: as `fabnet.load` takes it.
-        fps: frames a second looked at; None: all.
+        fps: frames a second looked at; None: 10, and fewer where a video is longer than five minutes, so that about
+            3,000 frames are looked at.
 
     Returns:
-        One entry a track of three faces or more, in order of appearance.
+        The twelve longest tracks of three faces or more.
+
+    Raises:
+        ModelError: there is no such model.
+        VideoError: the video cannot be read.
     """
     encoder = load(model)
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
+    duration_s = video_info(video).duration_s
+    if fps is None:
+        fps = min(MAX_FPS, MAX_FRAMES / duration_s) if duration_s else MAX_FPS
     tracks: dict[int, _Track] = {}
-    with progress("timeline", total=video_info(video).duration_s or None, unit="s of video") as bar:
+    with progress("timeline", total=duration_s or None, unit="s of video") as bar:
         faces = track_video(
             video, load_detector(), spec=spec, fps=fps, on_progress=lambda time_s: bar.update(completed=time_s)
         )
@@ -89,37 +119,49 @@ def video_timeline(video: Path, model: str | Path, *, fps: float | None = 10.0) 
             tracks.setdefault(face.track, _Track()).add(face.image, face.time_s, face.score, encoder)
     for track in tracks.values():
         track.embed(encoder)
-    return [_timeline(str(name), track) for name, track in sorted(tracks.items()) if len(track.times) >= 3]
+    long = {number: track for number, track in tracks.items() if len(track.times) >= SMALLEST_TRACK}
+    shown = sorted(sorted(long, key=lambda number: -len(long[number].times))[:MAX_TRACKS])
+    return Timeline(
+        fps=fps,
+        tracks=[_timeline(str(number), long[number]) for number in shown],
+        num_tracks=len(tracks),
+        num_short=len(tracks) - len(long),
+    )
 
 
 def _timeline(name: str, track: _Track) -> TrackTimeline:
-    chosen = np.linspace(0, len(track.thumbnails) - 1, min(THUMBNAILS, len(track.thumbnails))).round().astype(int)
-    thumbnails = beside([track.thumbnails[i] for i in chosen], side=THUMBNAIL_PX)
+    embeddings = np.concatenate(track.embeddings)
+    components, shares, spread = _principal(embeddings)
+    steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / spread
+    times = np.array(track.times)
     return TrackTimeline(
         name=name,
         seconds=(track.times[0], track.times[-1]),
         faces=len(track.times),
-        thumbnails=data_uri(thumbnails),
-        curves=svg(_curves(np.array(track.times), np.array(track.scores), np.concatenate(track.embeddings))),
+        thumbnails=_spaced(track.thumbnails, track.times[0], track.times[-1]),
+        chart=time_chart(times, np.array(track.scores), steps, components / spread, shares),
     )
 
 
-def _curves(times: np.ndarray, scores: np.ndarray, embeddings: np.ndarray) -> matplotlib.figure.Figure:
+def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """(N, D) embeddings to (N, 3) principal components, (3,) their shares of the variance, and the mean distance
+    from the middle."""
     centred = embeddings - embeddings.mean(axis=0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    components = centred @ directions[:3].T
-    steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / max(
-        float(np.linalg.norm(centred, axis=1).mean()), 1e-9
-    )
-    figure = matplotlib.figure.Figure(figsize=(8, 4.2))
-    score_axes, step_axes, component_axes = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1, 2])
-    score_axes.plot(times, scores, color="#3b82f6", linewidth=1.2)
-    score_axes.set_ylim(0, 1.05)
-    score_axes.set_ylabel("score")
-    step_axes.plot(times[1:], steps, color="#ef4444", linewidth=1.2)
-    step_axes.set_ylabel("step")
-    for number, colour in enumerate(("#10b981", "#f59e0b", "#8b5cf6")[: components.shape[1]]):
-        component_axes.plot(times, components[:, number], color=colour, linewidth=1.2)
-    component_axes.set_ylabel("components")
-    component_axes.set_xlabel("time, s")
-    return figure
+    _, values, directions = np.linalg.svd(centred, full_matrices=False)
+    shares = values**2 / max(float((values**2).sum()), 1e-12)
+    return centred @ directions[:3].T, shares[:3], max(float(np.linalg.norm(centred, axis=1).mean()), 1e-9)
+
+
+def _spaced(
+    thumbnails: list[tuple[float, np.ndarray]], first_s: float, last_s: float
+) -> list[tuple[float, str] | None]:
+    """For each of equal parts of the time, the thumbnail nearest its middle, if one lies in it."""
+    times = np.array([time_s for time_s, _ in thumbnails])
+    part_s = (last_s - first_s) / THUMBNAILS
+    found: list[tuple[float, str] | None] = []
+    for number in range(THUMBNAILS):
+        middle_s = first_s + (number + 0.5) * part_s
+        nearest = int(np.abs(times - middle_s).argmin())
+        is_near = abs(times[nearest] - middle_s) <= max(part_s, 1e-6)
+        found.append((float(times[nearest]), data_uri(thumbnails[nearest][1])) if is_near else None)
+    return found

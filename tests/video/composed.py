@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +89,7 @@ def alone(name: str, frames: Sequence[np.ndarray]) -> Composed:
     return video
 
 
-def side_by_side(people: dict[str, Sequence[np.ndarray]], count: int) -> Composed:
+def side_by_side(people: Mapping[str, Sequence[np.ndarray]], count: int) -> Composed:
     video = Composed()
     for number in range(count):
         parts = [frames[number % len(frames)] for frames in people.values()]
@@ -100,7 +100,7 @@ def side_by_side(people: dict[str, Sequence[np.ndarray]], count: int) -> Compose
     return video
 
 
-def hard_cut(people: dict[str, Sequence[np.ndarray]], each: int) -> Composed:
+def hard_cut(people: Mapping[str, Sequence[np.ndarray]], each: int) -> Composed:
     video = Composed()
     for name, frames in people.items():
         for frame in frames[:each]:

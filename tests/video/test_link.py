@@ -84,7 +84,7 @@ def test_a_jump_across_the_picture_is_another_track() -> None:
 
 
 def test_two_who_cross_keep_their_numbers_by_their_looks() -> None:
-    frames = [
+    frames: list[list[Face]] = [
         [(100 + 20 * n, 100, 80, looks(0, like=0.95, moment=n)), (300 - 20 * n, 110, 80, looks(1, like=0.95, moment=n))]
         for n in range(11)
     ]

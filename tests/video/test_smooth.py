@@ -38,7 +38,10 @@ def test_steady_motion_and_growth_stay_as_they_are_inside() -> None:
 
 def test_jitter_goes_down() -> None:
     rng = np.random.default_rng(0)
-    boxes = [box_at(*(100 + 3 * rng.normal(size=2)), 100 * float(np.exp(0.03 * rng.normal()))) for _ in range(200)]
+    boxes = [
+        box_at(100 + 3 * rng.normal(), 100 + 3 * rng.normal(), 100 * float(np.exp(0.03 * rng.normal())))
+        for _ in range(200)
+    ]
     steps = [np.abs(np.diff(rows, axis=0)).mean() for rows in (smoothed(boxes), [crop_box(box, SPEC) for box in boxes])]
     assert steps[0] < 0.2 * steps[1]
 

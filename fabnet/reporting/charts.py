@@ -1,0 +1,149 @@
+"""Charts for a page, as inline SVG in two widths: one for a screen, one for a phone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib
+import matplotlib.figure
+import matplotlib.ticker
+import numpy as np
+
+__all__ = ["AXIS_IN", "EDGE_IN", "NARROW_IN", "WIDE_IN", "Chart", "time_chart", "training_chart"]
+
+GREY, BLUE, RED = "#808080", "#3b82f6", "#ef4444"
+COMPONENT_COLOURS = ("#10b981", "#f59e0b", "#a855f7")
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fabnet",
+    "font.size": 10,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.titlecolor": GREY,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "grid.color": GREY,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "legend.labelcolor": GREY,
+}
+NARROW_IN, WIDE_IN = 4.2, 9.0
+AXIS_IN, EDGE_IN = 0.62, 0.12
+"""Width kept free left and right of the axes, in inches; the page sets pictures over the axes by it."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart twice.
+
+    Attributes:
+        wide: inline SVG for a screen.
+        narrow: inline SVG for a phone.
+    """
+
+    wide: str
+    narrow: str
+
+
+def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -> Chart:
+    drawn = []
+    with matplotlib.rc_context(STYLE):
+        for width in (WIDE_IN, NARROW_IN):
+            figure = matplotlib.figure.Figure(figsize=(width, height))
+            draw(figure)
+            figure.subplots_adjust(
+                left=AXIS_IN / width, right=1 - EDGE_IN / width, bottom=0.5 / height, top=1 - 0.3 / height
+            )
+            stream = io.StringIO()
+            figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+            text = stream.getvalue()
+            drawn.append(text[text.index("<svg") :])
+    return Chart(*drawn)
+
+
+def training_chart(metrics: list[dict[str, float]]) -> Chart:
+    """Training and validation loss over the pairs seen.
+
+    Args:
+        metrics: rows of a run's `metrics.csv`; what was not measured is absent.
+    """
+    curves = []
+    for name, colour, label in (
+        ("train_loss", GREY, "training"),
+        ("val_loss", BLUE, "validation"),
+        ("val_loss_unwarped", RED, "validation, unwarped source"),
+    ):
+        points = [(row["pairs_seen"], row[name]) for row in metrics if name in row and np.isfinite(row[name])]
+        curves.append((np.array(points, dtype=float).reshape(-1, 2), colour, label))
+
+    def draw(figure: matplotlib.figure.Figure) -> None:
+        axes = figure.subplots()
+        for points, colour, label in curves:
+            if len(points):
+                is_dashed = colour == RED and len(points) > 1
+                marker = "" if len(points) > 40 or is_dashed else "."
+                axes.plot(*points.T, color=colour, label=label, marker=marker, linestyle="--" if is_dashed else "-")
+        axes.set_xlim(left=0)
+        axes.set_xlabel("pairs seen")
+        axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, integer=True))
+        axes.set_title("L1: mean absolute difference to the target")
+        axes.grid(visible=True)
+        if any(len(points) for points, _, _ in curves):
+            axes.legend(loc="upper right")
+
+    return _chart(draw, height=3.4)
+
+
+def time_chart(
+    times_s: np.ndarray, scores: np.ndarray, steps: np.ndarray, components: np.ndarray, shares: np.ndarray
+) -> Chart:
+    """A face over time: the detector's score, the embedding's steps, and its principal components.
+
+    Args:
+        times_s: (N,) seconds, rising.
+        scores: (N,) in [0, 1].
+        steps: (N - 1,) from each face to the next.
+        components: (N, K) up to three principal components, in order of strength.
+        shares: (K,) of the variance that each has.
+    """
+    gaps = np.diff(times_s)
+    breaks = np.flatnonzero(gaps > 3 * np.median(gaps)) + 1
+
+    def broken(values: np.ndarray) -> np.ndarray:
+        return np.insert(values.astype(float), breaks, np.nan)
+
+    times = broken(times_s)
+
+    def draw(figure: matplotlib.figure.Figure) -> None:
+        score_axes, step_axes, component_axes = figure.subplots(
+            3, 1, sharex=True, height_ratios=[0.7, 1, 1.8], gridspec_kw={"hspace": 0.55}
+        )
+        score_axes.plot(times, broken(scores), color=BLUE, linewidth=1.3)
+        score_axes.set_ylim(0, 1.08)
+        score_axes.set_title("how sure the detector is (1: certain)")
+        within = np.append(np.nan, steps)
+        within[breaks] = np.nan
+        step_axes.plot(times, broken(within), color=RED, linewidth=1.3)
+        step_axes.set_ylim(bottom=0)
+        step_axes.set_title("step from face to face")
+        for number, (colour, share) in enumerate(zip(COMPONENT_COLOURS, shares.tolist(), strict=False)):
+            label = f"{number + 1}: {share:.0%}"
+            component_axes.plot(times, broken(components[:, number]), color=colour, linewidth=1.3, label=label)
+        component_axes.set_title("strongest directions, and their shares")
+        low, high = component_axes.get_ylim()
+        component_axes.set_ylim(low, high + 0.25 * (high - low))
+        component_axes.legend(loc="upper right", ncols=3, handlelength=1.2)
+        component_axes.set_xlabel("time in the video, s")
+        for axes in (score_axes, step_axes, component_axes):
+            axes.grid(visible=True)
+            axes.set_xlim(times_s[0], times_s[-1])
+
+    return _chart(draw, height=5.0)

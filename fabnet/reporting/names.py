@@ -1,0 +1,14 @@
+"""What a page calls a track."""
+
+from __future__ import annotations
+
+from fabnet.tracks import TrackIndex
+
+__all__ = ["track_name"]
+
+
+def track_name(index: TrackIndex, place: int) -> str:
+    """Identity, video and track; the identity is left out where the video's name begins with it, or it with that."""
+    identity, video, track = (str(names[place]) for names in (index.identity, index.video, index.track))
+    is_said = identity == video or video.startswith(f"{identity}/") or identity.startswith(f"{video}/")
+    return f"{video}, track {track}" if is_said else f"{identity}: {video}, track {track}"

@@ -1,0 +1,41 @@
+"""Charts of a page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fabnet.reporting.charts import time_chart, training_chart
+
+METRICS = [
+    {"step": 1.0, "pairs_seen": 8.0, "train_loss": 0.3},
+    {"step": 2.0, "pairs_seen": 16.0, "train_loss": float("nan"), "val_loss": 0.2, "val_loss_unwarped": 0.25},
+]
+
+
+def test_a_training_chart_is_drawn_for_both_widths_and_names_its_curves() -> None:
+    chart = training_chart(METRICS)
+    for drawn in (chart.wide, chart.narrow):
+        assert drawn.startswith("<svg")
+        for label in ("training", "validation", "validation, unwarped source", "pairs seen"):
+            assert f">{label}</text>" in drawn
+    assert chart.wide != chart.narrow
+
+
+def test_a_run_without_metrics_still_has_axes() -> None:
+    assert "pairs seen" in training_chart([]).wide
+
+
+def test_the_same_metrics_give_the_same_drawing() -> None:
+    assert training_chart(METRICS) == training_chart(METRICS)
+
+
+def test_a_gap_in_time_breaks_the_lines() -> None:
+    """Ten faces, then nothing for a while, then ten more: a line is two strokes, not one over the gap."""
+
+    def strokes(times_s: np.ndarray) -> int:
+        chart = time_chart(times_s, np.ones(20), np.ones(19), np.zeros((20, 1)), np.array([1.0]))
+        line = chart.wide[: chart.wide.index("stroke: #3b82f6")].rsplit('<path d="', 1)[1]
+        return line.count("M ")
+
+    assert strokes(np.arange(20.0)) == 1
+    assert strokes(np.append(np.arange(10.0), np.arange(10.0) + 30)) == 2

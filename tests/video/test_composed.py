@@ -1,0 +1,153 @@
+"""Tracks of videos whose people are known: no track may hold two of them."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.video import VideoStats, load_detector, read_frames, track_video
+
+from .composed import (
+    Composed,
+    Verdict,
+    alone,
+    blended,
+    hard_cut,
+    judge,
+    leaving,
+    load_clip,
+    passing,
+    side_by_side,
+    write_video,
+)
+
+People = dict[str, list[np.ndarray]]
+CLIPS = ("d0", "d3", "d6", "d9", "d10", "d11", "d12", "d13", "d14", "d18", "d19", "d20")
+
+
+@pytest.fixture(scope="module")
+def two(carphone: Path) -> People:
+    """One man as two people: the other is his mirror image, larger, in colder light."""
+    frames = load_clip(carphone)
+    others = []
+    for frame in frames:
+        large = cv2.resize(frame[16:240, 16:240], (256, 256), interpolation=cv2.INTER_LINEAR)[:, ::-1]
+        others.append(np.clip(large * np.array([0.8, 0.95, 1.2]) + 15, 0, 255).astype(np.uint8))
+    return {"he": frames, "other": others}
+
+
+@pytest.fixture(scope="module")
+def clips(shared_data: Path) -> People:
+    return {name: load_clip(shared_data / "talking_clips" / f"{name}.mp4", count=120) for name in CLIPS}
+
+
+def verdict(video: Composed, folder: Path, fps: float = 5.0) -> Verdict:
+    path = video.write(folder / "composed.mp4")
+    return judge(video, list(track_video(path, load_detector(), fps=fps)))
+
+
+def scenes(people: People) -> dict[str, Composed]:
+    """Everything that can happen to two people in a video."""
+    first, second = people.items()
+    made = {
+        "side by side": side_by_side(people, 60),
+        "cut": hard_cut(people, 40),
+        "passing": passing(first, second, count=75),
+        "passing fast": passing(first, second, count=35),
+        "covering": passing(first, second, count=75, is_turning=True),
+    }
+    for count in (8, 25, 50):
+        made[f"dissolve of {count} frames"] = blended(first, second, each=40, count=count)
+        made[f"fade to black of {count} frames"] = blended(first, second, each=40, count=count, through=0)
+    return made
+
+
+NAMES = list(scenes({"a": [np.zeros((8, 8, 3), np.uint8)], "b": [np.zeros((8, 8, 3), np.uint8)]}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_people_of_one_clip(two: People, tmp_path: Path, name: str) -> None:
+    found = verdict(scenes(two)[name], tmp_path)
+    assert found.num_mixed == 0, found
+    assert set(found.tracks_of) == {"he", "other"}
+    if "pass" not in name and "cover" not in name:
+        assert min(found.share.values()) >= (0.5 if "fade" in name else 0.8), found
+
+
+@pytest.mark.parametrize("pair", [("d10", "d18"), ("d3", "d9")])
+def test_two_people(clips: People, tmp_path: Path, pair: tuple[str, str]) -> None:
+    for name in ("side by side", "cut", "passing", "dissolve of 25 frames"):
+        found = verdict(scenes({each: clips[each] for each in pair})[name], tmp_path)
+        assert found.num_mixed == 0, (name, found)
+        if name != "passing":
+            assert max(found.tracks_of.values()) == 1, (name, found)
+            assert min(found.share.values()) >= 0.8, (name, found)
+
+
+@pytest.mark.slow
+def test_every_two_people(clips: People, tmp_path: Path) -> None:
+    mixed = {}
+    for first, second in itertools.combinations(CLIPS, 2):
+        for name, video in scenes({first: clips[first], second: clips[second]}).items():
+            found = verdict(video, tmp_path)
+            if found.num_mixed:
+                mixed[first, second, name] = found
+    assert not mixed
+
+
+def test_who_leaves_for_long_comes_back_as_another_track(two: People, tmp_path: Path) -> None:
+    found = verdict(leaving(("he", two["he"]), seen=40, away=50), tmp_path)
+    assert found.tracks_of == {"he": 2}
+    assert found.share["he"] >= 0.95
+
+
+def test_many_cuts(two: People, tmp_path: Path) -> None:
+    video = Composed()
+    for turn in range(5):
+        name = ("he", "other")[turn % 2]
+        for frame in two[name][20 * turn : 20 * turn + 20]:
+            video.add(frame, [(name, (0, 0, 256, 256))])
+    found = verdict(video, tmp_path)
+    assert found.num_mixed == 0
+    assert found.tracks_of == {"he": 3, "other": 2}
+
+
+def test_four_faces_at_once(two: People, tmp_path: Path) -> None:
+    four = {"a": two["he"], "b": two["other"], "c": two["he"][60:], "d": two["other"][60:]}
+    found = verdict(side_by_side(four, 50), tmp_path)
+    assert found.num_mixed == 0
+    assert min(found.share.values()) >= 0.95
+    assert max(found.tracks_of.values()) <= 2
+
+
+def test_variable_frame_rate(two: People, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    times_s = np.cumsum(rng.choice([0.01, 0.03, 0.05, 0.12], size=80))
+    video = hard_cut(two, 40)
+    path = write_video(tmp_path / "vfr.mp4", video.frames, times_s=list(times_s - times_s[0]))
+    faces = list(track_video(path, load_detector(), fps=2.0))
+    assert judge(video, faces).num_mixed == 0
+    for face in faces:
+        assert face.time_s == pytest.approx(times_s[face.frame] - times_s[0], abs=1e-3)
+    assert len(faces) == len(list(read_frames(path, fps=2.0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_clip_is_one_track(shared_data: Path, name: str) -> None:
+    path = shared_data / "talking_clips" / f"{name}.mp4"
+    stats = VideoStats()
+    faces = list(track_video(path, load_detector(), stats=stats))
+    assert {face.track for face in faces} == {0}
+    assert stats.frames_with_face >= 0.97 * stats.frames_kept
+    assert stats.warning is None
+
+
+def test_a_person_alone(two: People, tmp_path: Path) -> None:
+    found = verdict(alone("other", two["other"]), tmp_path)
+    assert found.tracks_of == {"other": 1}
+    assert found.share["other"] == 1.0

@@ -1,0 +1,157 @@
+"""From a video to its tracks: what is yielded, counted and reproducible."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.errors import InputError, VideoError
+from fabnet.video import CropSpec, TrackedFace, VideoStats, cut, load_detector, read_frames, track_video
+
+from .composed import write_video
+
+
+@pytest.fixture(scope="module")
+def tracked(carphone: Path) -> tuple[list[TrackedFace], VideoStats]:
+    stats = VideoStats()
+    return list(track_video(carphone, load_detector(), fps=5.0, stats=stats)), stats
+
+
+def test_one_man_is_one_track_with_a_face_on_every_frame(tracked: tuple[list[TrackedFace], VideoStats]) -> None:
+    faces, stats = tracked
+    assert {face.track for face in faces} == {0}
+    assert [face.frame for face in faces] == list(range(0, 120, 6))
+    assert (stats.frames_decoded, stats.frames_detected_on) == (120, 20)
+    assert (stats.frames_kept, stats.frames_with_face) == (20, 20)
+    assert stats.duration_s == pytest.approx(119 / 29.97, abs=0.01)
+    assert stats.warning is None
+    assert set(stats.seconds) == {"decode", "detect", "link", "crop"}
+    assert all(seconds > 0 for seconds in stats.seconds.values())
+
+
+def test_what_a_face_carries(tracked: tuple[list[TrackedFace], VideoStats]) -> None:
+    for face in tracked[0]:
+        assert face.image.shape == (256, 256, 3)
+        assert face.image.dtype == np.uint8
+        assert face.crop_box_px.dtype == face.box_px.dtype == np.float32
+        assert face.landmarks5_px.shape == (5, 2)
+        width, height = face.crop_box_px[2:] - face.crop_box_px[:2]
+        assert width == pytest.approx(height, abs=1e-3)
+        assert (face.crop_box_px[:2] < face.box_px[:2]).all()
+        assert (face.crop_box_px[2:] > face.box_px[2:]).all()
+
+
+def test_crops_come_again_bit_for_bit_from_their_box(
+    tracked: tuple[list[TrackedFace], VideoStats], carphone: Path
+) -> None:
+    frames = {frame.index: frame.image for frame in read_frames(carphone)}
+    for face in tracked[0]:
+        np.testing.assert_array_equal(cut(frames[face.frame], face.crop_box_px, 256), face.image)
+
+
+def test_linking_looks_at_more_than_is_kept(carphone: Path) -> None:
+    stats = VideoStats()
+    kept: list[tuple[int, float]] = []
+    times_s: list[float] = []
+    faces = list(
+        track_video(
+            carphone,
+            load_detector(),
+            spec=CropSpec(size=64),
+            fps=1.0,
+            stats=stats,
+            on_progress=times_s.append,
+            on_kept=lambda index, time_s: kept.append((index, round(time_s, 1))),
+        )
+    )
+    assert [face.frame for face in faces] == [0, 30, 60, 90]
+    assert kept == [(0, 0.0), (30, 1.0), (60, 2.0), (90, 3.0)]
+    assert (stats.frames_kept, stats.frames_detected_on) == (4, 20)
+    assert len(times_s) == 120
+    assert times_s == sorted(times_s)
+
+
+def test_smoothing_steadies_the_crop(tracked: tuple[list[TrackedFace], VideoStats], carphone: Path) -> None:
+    def shake(faces: list[TrackedFace]) -> float:
+        sides = np.array([face.crop_box_px[2] - face.crop_box_px[0] for face in faces])
+        return float(np.abs(np.diff(np.log(sides))).mean())
+
+    plain = list(track_video(carphone, load_detector(), spec=CropSpec(smoothing_s=0.0, size=32), fps=5.0))
+    assert len(plain) == 20
+    assert shake(tracked[0]) < 0.5 * shake(plain)
+
+
+def test_a_video_without_a_face_gives_none(tmp_path: Path) -> None:
+    stats = VideoStats()
+    path = write_video(tmp_path / "a.mp4", [np.full((96, 128, 3), 90, np.uint8)] * 30)
+    assert list(track_video(path, load_detector(), stats=stats)) == []
+    assert (stats.frames_kept, stats.frames_with_face) == (2, 0)
+
+
+def test_a_damaged_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone: Path) -> None:
+    frames = [frame.image for frame in read_frames(carphone)]
+    content = write_video(tmp_path / "whole.mp4", frames, faststart=True).read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(content[: len(content) * 6 // 10])
+    stats = VideoStats()
+    faces = list(track_video(path, load_detector(), stats=stats))
+    assert len(faces) >= 2
+    assert {face.track for face in faces} == {0}
+    assert stats.warning is not None
+    assert "cut short" in stats.warning or "damaged" in stats.warning
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(VideoError, match="is no video"):
+        list(track_video(tmp_path / "a.mp4", load_detector()))
+
+
+@pytest.mark.parametrize("wrong", [{"fps": 0.0}, {"fps": -1.0}, {"link_fps": 0.0}])
+def test_impossible_rates_are_refused(carphone: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="give a positive number"):
+        list(track_video(carphone, load_detector(), **wrong))  # type: ignore[arg-type]
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+import cv2
+cv2.setNumThreads(1)
+from fabnet.video import load_detector, track_video
+count = sum(1 for _ in track_video(Path(sys.argv[1]), load_detector(), fps=float(sys.argv[2])))
+print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(path: Path, fps: float) -> tuple[int, float]:
+    """How many faces a fresh process tracks, and its peak memory in MiB."""
+    done = subprocess.run([sys.executable, "-c", PEAK, str(path), str(fps)], capture_output=True, text=True, check=True)
+    count, kilobytes = done.stdout.split()
+    return int(count), int(kilobytes) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fps", [1.0, 10.0])
+def test_memory_is_flat_in_length(tmp_path: Path, shared_data: Path, fps: float) -> None:
+    clip = shared_data / "talking_clips" / "d20.mp4"
+    once = [frame.image for frame in read_frames(clip)]
+    long = write_video(tmp_path / "long.mp4", once * 20, crf=18)
+    (num_short, short_mib), (num_long, long_mib) = (
+        peak(write_video(tmp_path / "short.mp4", once, crf=18), fps),
+        peak(long, fps),
+    )
+    assert num_long > 18 * num_short
+    assert long_mib < 1.1 * short_mib
+    assert long_mib < 1000
+
+
+@pytest.mark.slow
+def test_memory_stays_low_where_frames_are_large_and_all_are_kept(tmp_path: Path, carphone: Path) -> None:
+    frames = [cv2.resize(frame.image, (1760, 1440)) for frame in read_frames(carphone)]
+    assert peak(write_video(tmp_path / "large.mp4", frames), 30.0)[1] < 1000

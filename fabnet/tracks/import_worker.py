@@ -116,7 +116,12 @@ def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Ite
 def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
     for place, file in enumerate(track.files):
         seen.frames += 1
-        data = (task.root / file).read_bytes()
+        try:
+            data = (task.root / file).read_bytes()
+        except OSError as error:
+            seen.dropped.append((file, f"cannot be read ({error.strerror})"))
+            report(1)
+            continue
         image = None if _is_cut_short(data) else _decoded(data)
         if image is None:
             what = "empty (0 bytes)" if not data else "cut short" if _is_cut_short(data) else "no picture"

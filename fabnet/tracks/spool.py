@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +19,18 @@ from fabnet.output import output_errors
 from fabnet.tracks.schema import ROW_SCHEMA, Row, rows_to_batch
 from fabnet.tracks.split import MOMENTS, moments_cut
 
-__all__ = ["SpoolWriter", "read_spool"]
+__all__ = ["SpoolWriter", "read_spool", "spool_path"]
 
 BATCH_ROWS = 32
 OUT_ROWS = 256
+
+
+def spool_path(store: Path, number: int) -> Path:
+    """Say where the rows of a task go.
+
+    The name holds the process's number: after a kill, a worker of the run before may still be removing its own.
+    """
+    return store / "_spool" / f"{os.getpid()}-{number}.arrow"
 
 
 class SpoolWriter:

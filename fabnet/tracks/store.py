@@ -26,6 +26,9 @@ from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
 __all__ = ["TrackStore", "create_store", "is_store", "open_store", "writing"]
 
 MAX_FRAGMENTS = 32
+MAX_FRAGMENTS_WHILE_WRITING = 256
+"""More are merged before the run ends: every commit lists all fragments, so that the history would grow with the
+square of the number of videos."""
 ROWS_PER_FRAGMENT = 100_000
 """Fragments larger than this are never rewritten."""
 BATCH_ROWS = 1024
@@ -168,6 +171,8 @@ class TrackStore:
             self._dataset = None
             self._sweep()
             raise
+        if len(self._dataset.get_fragments()) > MAX_FRAGMENTS_WHILE_WRITING:
+            self.compact()
 
     def recover(self) -> list[LedgerEntry]:
         """Note inputs whose rows are there while a kill kept them out of the ledger.

@@ -17,7 +17,7 @@ from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VideoFile, find_videos
 from fabnet.tracks.pool import Outcome, interruptible, run_tasks
 from fabnet.tracks.split import MOMENTS, splits_for
-from fabnet.tracks.spool import read_spool
+from fabnet.tracks.spool import read_spool, spool_path
 from fabnet.tracks.store import TrackStore, writing
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
@@ -146,7 +146,7 @@ def track(
         run = _Run(store)
         tasks = [
             TrackTask(
-                video, people[video.name], split_by_key[keys[video.name]], out / "_spool" / f"{number}.arrow",
+                video, people[video.name], split_by_key[keys[video.name]], spool_path(out, number),
                 spec, detector, fps, link_fps,
             )
             for number, video in enumerate(_unfinished(found, run))

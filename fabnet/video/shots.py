@@ -129,7 +129,7 @@ class ShotDetector:
             frame.is_cut = _correlation(before.thumbnail, frame.thumbnail) < CUT_CORRELATION
 
     def _mark_fade(self, now_s: float) -> None:
-        """If the frames `FADE_S` ago are the bottom of a fade, between contrast before and after; its ramps too."""
+        """If the frames `FADE_S` ago are the bottom of a fade; its ramps go with it."""
         frames = [frame for frame in self._seen if frame.time_s >= now_s - 2 * FADE_S]
         contrast = np.array([frame.contrast for frame in frames])
         before, after = np.maximum.accumulate(contrast), np.maximum.accumulate(contrast[::-1])[::-1]

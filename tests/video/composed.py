@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -76,6 +77,17 @@ def write_video(
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return path
+
+
+def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """The same file with a, b, c, d of its track's display matrix replaced."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value * 65_536 for value in matrix)
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    place = path.with_name("turned.mp4")
+    place.write_bytes(content)
+    return place
 
 
 def whole(frame: np.ndarray) -> tuple[float, float, float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,23 +13,12 @@ from fabnet.errors import VideoError
 from fabnet.video import read_frames, video_info
 from fabnet.video.decode import Ticks, decode_frames
 
-from .composed import write_video
+from .composed import turned, write_video
 
 
 def grey_frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
     """Frames whose brightness tells their number."""
     return [np.full((height, width, 3), 2 * number, np.uint8) for number in range(count)]
-
-
-def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
-    """The same file with a, b, c, d of its track's display matrix replaced."""
-    content = bytearray(path.read_bytes())
-    start = content.index(b"tkhd") + 4 + 40
-    a, b, c, d = (value * 65_536 for value in matrix)
-    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    place = path.with_name("turned.mp4")
-    place.write_bytes(content)
-    return place
 
 
 def test_every_frame_with_its_number_and_time(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fabnet.errors import InputError, VideoError
 from fabnet.video import CropSpec, TrackedFace, VideoStats, cut, load_detector, read_frames, track_video
 
-from .composed import write_video
+from .composed import turned, write_video
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,19 @@ def test_a_damaged_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone:
     assert {face.track for face in faces} == {0}
     assert stats.warning is not None
     assert "cut short" in stats.warning or "damaged" in stats.warning
+
+
+def test_a_turned_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carphone: Path) -> None:
+    upright = [cv2.resize(frame.image, (352, 288)) for frame in read_frames(carphone) if frame.index < 60]
+    lying = [np.ascontiguousarray(np.rot90(image)) for image in upright]
+    straight = list(track_video(write_video(tmp_path / "a.mp4", upright, crf=10), load_detector(), fps=5.0))
+    path = turned(write_video(tmp_path / "b.mp4", lying, crf=10), (0, 1, -1, 0))
+    shown = list(track_video(path, load_detector(), fps=5.0))
+    assert {face.track for face in shown} == {0}
+    assert [face.frame for face in shown] == [face.frame for face in straight]
+    for face, other in zip(shown, straight, strict=True):
+        np.testing.assert_allclose(face.crop_box_px, other.crop_box_px, atol=6)
+        assert np.abs(face.image.astype(int) - other.image).mean() < 12
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:

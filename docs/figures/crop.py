@@ -45,7 +45,6 @@ def draw_frame(axes: Axes, image: np.ndarray, face: TrackedFace) -> None:
     outline(axes, face.crop_box_px, CROP, "the same, smoothed: the crop")
     axes.scatter(face.landmarks5_px[:, 0], face.landmarks5_px[:, 1], s=14, c=BOX, zorder=3, label="the five points")
     axes.set(xlim=(-12, width + 12), ylim=(height + 12, -12), xlabel="x, pixels of the frame", ylabel="y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False, fontsize=8)
     axes.set_title(f"a frame, {width} x {height} px", fontsize=10)
 
 
@@ -60,7 +59,8 @@ def draw_sizes(axes: Axes, faces: list[TrackedFace]) -> None:
     times_s = [face.time_s for face in faces]
     sides = [np.diff(crop_box(face.box_px, CropSpec())[[0, 2]])[0] for face in faces]
     axes.plot(times_s, sides, color=PLAIN, ls="--", label="before")
-    axes.plot(times_s, [face.crop_box_px[2] - face.crop_box_px[0] for face in faces], color=CROP, lw=2, label="smoothed")
+    smoothed = [face.crop_box_px[2] - face.crop_box_px[0] for face in faces]
+    axes.plot(times_s, smoothed, color=CROP, lw=2, label="smoothed")
     axes.axvline(next(face.time_s for face in faces if face.frame == FRAME), color="black", lw=0.5)
     axes.set(xlabel="time, s", ylabel="side of the crop, px")
     axes.legend(frameon=False, fontsize=8)
@@ -76,6 +76,8 @@ def main() -> None:
     draw_frame(axes[0], image, face)
     draw_crop(axes[1], face)
     draw_sizes(axes[2], faces)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=8)
     figure.savefig(Path(__file__).with_name("crop.png"), dpi=110)
 
 

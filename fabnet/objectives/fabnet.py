@@ -88,6 +88,10 @@ class FabNet(nn.Module):
             batch: with one source a target.
 
         Returns:
-            (B,) float32, mean absolute difference in [0, 1].
+            (B,) float32, mean absolute difference in [0, 1]; NaN where the flow is not finite.
         """
-        return l1_per_sample(self.reconstruct(batch).images, batch.target)
+        made = self.reconstruct(batch)
+        loss = l1_per_sample(made.images, batch.target)
+        # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
+        # would read outside the image's memory.
+        return loss.where(made.flow.isfinite().all(dim=3).all(dim=2).all(dim=1), torch.nan)

@@ -17,7 +17,7 @@ from fabnet.tracks.layouts import VideoFolder, scan
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.tracks.pool import interruptible, run_tasks
-from fabnet.tracks.split import splits_for
+from fabnet.tracks.split import check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path
 from fabnet.tracks.store import TrackStore, writing
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
@@ -125,6 +125,7 @@ def import_folder(
         loaded_detector(detector)
         _refuse_detection_in_videos(found)
     with writing(out, crop=spec.to_json(), settings=settings) as store:
+        check_unmoved(out, store.index(min_frames=1), split_by_key)
         run = _Run(store)
         todo = _unfinished(found, run)
         missing = _without_original(root, todo, originals) if originals is not None else []

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.schema import SPLITS
 
-__all__ = ["MOMENTS", "moments_cut", "read_splits", "split_of", "splits_for"]
+__all__ = ["MOMENTS", "check_unmoved", "moments_cut", "read_splits", "split_of", "splits_for"]
 
 SHARES = (("train", 0.75), ("val", 0.15), ("test", 0.10))
 MOMENTS = "moments"
@@ -93,6 +94,26 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{splits} has no split for the identity {missing[0]}{more}: add a line `{missing[0]},train`")
     return {key: known[key] for key in keys}
+
+
+def check_unmoved(store: Path, index: TrackIndex, splits: Mapping[str, str]) -> None:
+    """Refuse to put somebody who is in a store already into another split: that person would be on both sides.
+
+    Args:
+        store: its path, for the message.
+        index: all tracks of the store.
+        splits: the split asked for by identity, or "moments".
+
+    Raises:
+        InputError: naming the first identity that would move.
+    """
+    for identity, split in zip(index.identity.tolist(), index.split.tolist(), strict=True):
+        asked = splits.get(identity, split)
+        if asked not in (split, MOMENTS):
+            raise InputError(
+                f"{identity} is in {split} in {store}; the splits given now say {asked}: keep the split, or use "
+                "another --out"
+            )
 
 
 def moments_cut(times: np.ndarray) -> int:

@@ -31,6 +31,8 @@ MAX_FRAGMENTS_WHILE_WRITING = 256
 square of the number of videos."""
 ROWS_PER_FRAGMENT = 100_000
 """Fragments larger than this are never rewritten."""
+COPIED_BYTES = 2**23
+"""Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
 BATCH_ROWS = 1024
 
 
@@ -205,7 +207,10 @@ class TrackStore:
             return False
         try:
             with lance_writes(self.path):
-                dataset.optimize.compact_files(target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1)
+                dataset.optimize.compact_files(
+                    target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1,
+                    compaction_mode="try_binary_copy", binary_copy_read_batch_bytes=COPIED_BYTES,
+                )  # fmt: skip
         except OutputError:
             self._sweep()
             return False

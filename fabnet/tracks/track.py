@@ -16,7 +16,7 @@ from fabnet.tracks.import_worker import loaded_detector
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VideoFile, find_videos
 from fabnet.tracks.pool import Outcome, interruptible, run_tasks
-from fabnet.tracks.split import MOMENTS, splits_for
+from fabnet.tracks.split import MOMENTS, check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path
 from fabnet.tracks.store import TrackStore, writing
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
@@ -143,6 +143,8 @@ def track(
         "identities": _mode(identities, "video", "folder"), "splits": _mode(splits, "hash", MOMENTS),
     }  # fmt: skip
     with writing(out, crop=spec.to_json(), settings=settings) as store:
+        people_splits = {name: split_by_key[name] for name in people.values() if name is not None}
+        check_unmoved(out, store.index(min_frames=1), people_splits)
         run = _Run(store)
         tasks = [
             TrackTask(

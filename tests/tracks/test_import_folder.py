@@ -192,6 +192,36 @@ def test_splits_come_from_the_file_or_from_moments(crops: Path, tmp_path: Path) 
     assert not (tmp_path / "t.lance").exists()
 
 
+def test_nobody_moves_to_another_split(crops: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("person,split\nAnn,train\nBob,val\n")
+    imported(crops, tmp_path / "s.lance", splits=people)
+    write_image(crops / "Ann" / "v3" / "00001" / "f.jpg", noise(1))
+    people.write_text("person,split\nAnn,test\nBob,val\n")
+    with pytest.raises(InputError, match=r"Ann is in train in .*s\.lance; the splits given now say test"):
+        imported(crops, tmp_path / "s.lance", splits=people)
+    people.write_text("person,split\nAnn,train\nBob,val\nCid,test\n")
+    assert imported(crops, tmp_path / "s.lance", splits=people).store.rows == 89
+
+
+def test_a_frame_that_cannot_be_read_costs_itself_only(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_bytes
+
+    def refusing(path: Path) -> bytes:
+        if path.name == "frame3.jpg" and path.parent.name == "00001":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refusing)
+    report = imported(crops, tmp_path / "s.lance")
+    assert report.store.rows == 84
+    assert len(report.dropped) == 4
+    assert report.dropped[0] == ("Ann/v1/00001/frame3.jpg", "cannot be read (Permission denied)")
+    assert report.frames == 88
+
+
 def test_the_command_line(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["import", str(crops), "--out", str(tmp_path / "s.lance"), "--size", "32", "--num-workers", "0"]
     assert main(command) == 0

@@ -10,7 +10,22 @@ from fabnet.tracks.split import moments_cut, read_splits, split_of, splits_for
 
 
 def test_the_hash_never_changes() -> None:
-    names = ["Aaron", "Berta", "Cem", "Dora", "Emil", "id00012", "talk.mp4", "日本", "", "b/a.mp4", "q7", "q21"]
+    names = [
+        "Aaron",
+        "Berta",
+        "Cem",
+        "Dora",
+        "Emil",
+        "id00012",
+        "talk.mp4",
+        "日本",
+        "",
+        "b/a.mp4",
+        "q7",
+        "q21",
+        "clip.mp4",
+        "id00004",
+    ]
     assert {name: split_of(name) for name in names} == PINNED
 
 
@@ -27,6 +42,8 @@ PINNED = {
     "b/a.mp4": "val",
     "q7": "train",
     "q21": "train",
+    "clip.mp4": "test",
+    "id00004": "test",
 }
 
 

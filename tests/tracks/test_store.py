@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -109,6 +111,50 @@ def test_compaction_keeps_the_order_and_open_readers(store: TrackStore) -> None:
     assert reader.read_images(range(reader.num_rows)) == before
     assert open_store(store.path).read_images(range(reader.num_rows)) == before
     assert len(store.ledger()) == MAX_FRAGMENTS + 3
+
+
+def test_a_long_run_does_not_pile_up_history(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabnet.tracks.store.MAX_FRAGMENTS_WHILE_WRITING", 10)
+    monkeypatch.setattr("fabnet.tracks.store.MAX_FRAGMENTS", 5)
+    given = []
+    for number in range(35):
+        rows = [
+            a_row(f"v{number}", frame=0, time_s=None, score=None),
+            a_row(f"v{number}", frame=1, score=0.5, box_px=np.arange(4), landmarks5_px=np.arange(10)),
+        ]
+        given += rows_to_batch(rows).to_pylist()
+        store.append([rows_to_batch(rows)], [LedgerEntry(f"v{number}", "v", "ok", rows=2)])
+        assert len(lance.dataset(str(store.path)).get_fragments()) <= 10
+    assert len(list((store.path / "_versions").glob("*.manifest"))) <= 12
+    assert open_store(store.path).read_rows(range(70)).to_pylist() == given
+    assert set(store.ledger()) == {f"v{number}" for number in range(35)}
+
+
+def test_merging_320_mb_takes_little_memory(tmp_path: Path) -> None:
+    script = tmp_path / "compact.py"
+    script.write_text(COMPACTION)
+    grown_mb = float(subprocess.check_output([sys.executable, str(script), str(tmp_path / "s.lance")], text=True))
+    assert grown_mb < 40
+
+
+COMPACTION = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from fabnet.tracks.ledger import LedgerEntry
+from fabnet.tracks.schema import Row, rows_to_batch
+from fabnet.tracks.store import create_store
+
+store = create_store(Path(sys.argv[1]), crop={})
+image = np.random.default_rng(0).bytes(20_000)
+for video in map(str, range(40)):
+    rows = [Row("p", video, "0", frame, None, video, "train", image) for frame in range(400)]
+    store.append((rows_to_batch(rows[at : at + 25]) for at in range(0, len(rows), 25)), [])
+del rows
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert store.compact()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)  # MB
+"""
 
 
 def test_an_append_that_breaks_off_leaves_the_store_as_it_was(store: TrackStore) -> None:

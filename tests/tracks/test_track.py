@@ -215,6 +215,15 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
         tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", fps=1.0)
 
 
+def test_nobody_moves_to_another_split(clips: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("identity,split\nAnn,train\nBob,val\nCid,test\n")
+    tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", identities="folder", splits=people)
+    people.write_text("identity,split\nAnn,val\nBob,val\nCid,test\n")
+    with pytest.raises(InputError, match=r"Ann is in train in .*; the splits given now say val"):
+        tracked(clips / "Ann/2.mp4", tmp_path / "s.lance", identities="folder", splits=people)
+
+
 def test_another_file_of_a_name_is_not_added_to_it(clips: Path, carphone: Path, tmp_path: Path) -> None:
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
     shutil.copy(carphone, clips / "Ann/1.mp4")

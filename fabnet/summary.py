@@ -42,8 +42,9 @@ def info(path: str | Path) -> dict[str, Any]:
 
 
 def _run_info(run: Path) -> dict[str, Any]:
+    from fabnet.models.find_model import best_checkpoint, latest_checkpoint
     from fabnet.training import read_run
-    from fabnet.training.checkpoint import best_checkpoint, latest_checkpoint, read_state
+    from fabnet.training.checkpoint import read_state
 
     config, store = read_run(run)
     state = read_state(latest_checkpoint(run))

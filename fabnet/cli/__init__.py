@@ -7,6 +7,7 @@ result for people. A verb whose flags hang on others has `command_for(args) -> r
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -102,7 +103,9 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     module = import_module(VERBS[verb][0])
     run = module.command_for(args) if hasattr(module, "command_for") else module.run
     result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run))
-    if as_json:
+    if os.environ.get("RANK", "0") != "0":
+        pass  # one of several processes that torchrun started: the first one speaks for all
+    elif as_json:
         import json
 
         print(json.dumps(_plain(result)))

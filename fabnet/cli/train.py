@@ -20,7 +20,7 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
     """The command, its flags' defaults those of the preset that the arguments name."""
     named = [after for before, after in pairwise(args) if before == "--preset"]
     named += [arg.partition("=")[2] for arg in args if arg.startswith("--preset=")]
-    default = preset_named(named[-1] if named else "small")
+    default = preset_named(named[-1] if named else "small", curriculum="--curriculum" in args)
 
     def run(
         store: tyro.conf.Positional[Path],
@@ -55,6 +55,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
             for field in dataclasses.fields(config)
             if getattr(config, field.name) != getattr(default, field.name)
         }
+        if config.curriculum:  # the preset's defaults hang on it
+            changes["curriculum"] = True
         return train(store, out, preset=preset, resume=resume, device=device, **changes)
 
     return run

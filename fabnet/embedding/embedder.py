@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from fabnet.errors import InputError, MissingDependencyError, ModelError
+from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import ONNX_FILE, ModelCard, read_card
 from fabnet.sampling.window import Window, view
-from fabnet.weights import shipped_models
 
-__all__ = ["Embedder", "find_model", "load"]
+__all__ = ["Embedder", "load"]
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -34,7 +34,7 @@ class Embedder:
     @property
     def embedding_dim(self) -> int:
         """D, the length of an embedding."""
-        return self.card.architecture["embedding_dim"]
+        return int(self.card.architecture["embedding_dim"])
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Cut the network's window out of crops and bring it to the network's size.
@@ -73,35 +73,6 @@ class Embedder:
             for first in range(0, len(images), batch_size)
         ]
         return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), dtype=np.float32)
-
-
-def find_model(model: str | Path) -> Path:
-    """The model folder that a name or path stands for.
-
-    Args:
-        model: a shipped name, a model folder, a run folder (its best checkpoint), or the `encoder.onnx` in a model
-            folder.
-
-    Raises:
-        ModelError: it stands for nothing.
-    """
-    shipped = shipped_models()
-    if str(model) in shipped:
-        return shipped[str(model)]
-    path = Path(model)
-    if path.suffix == ".onnx" and path.is_file():
-        return path.parent
-    if (path / "checkpoints").is_dir():
-        _require_torch("a run")
-        from fabnet.training.checkpoint import best_checkpoint
-
-        return best_checkpoint(path)
-    if path.is_dir():
-        return path
-    raise ModelError(
-        f"no model {str(model)!r}; expected a shipped name ({', '.join(shipped) or 'none ships'}), a run, a checkpoint "
-        "or an .onnx file"
-    )
 
 
 def load(model: str | Path = "small", *, backend: Backend = "auto", device: str = "auto") -> Embedder:

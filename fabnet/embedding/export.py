@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from fabnet.embedding.embedder import find_model, load
+from fabnet.embedding.embedder import load
 from fabnet.errors import InputError, MissingDependencyError, ModelError
+from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, read_card, write_card
 from fabnet.objectives import load_objective
 from fabnet.output import written_whole

@@ -1,13 +1,15 @@
-"""The decoder: two embeddings to a map over the target's pixels."""
+"""The decoders: two embeddings to a map over the target's pixels, a flow or a confidence."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import nn
 
 from fabnet.models.encoder import num_halvings
 
-__all__ = ["Decoder", "FlowDecoder"]
+__all__ = ["ConfidenceDecoder", "Decoder", "FlowDecoder"]
 
 
 class Decoder(nn.Module):
@@ -94,3 +96,38 @@ class FlowDecoder(Decoder):
             to add to the identity grid. (The paper speaks of pixels; the authors' code does this.)
         """
         return torch.tanh(super().forward(source, target).float())
+
+
+class ConfidenceDecoder(Decoder):
+    """The decoder whose map is a confidence: how far each target pixel can be taken from this source.
+
+    At 256 px and width 32 it has the 3,340,225 parameters of the authors' code.
+
+    Args:
+        size: height and width in pixels, a power of two.
+        width: channels before the last block.
+        embedding_dim: D.
+        bound: "none", as the paper has it; "tanh", as the authors' code, in which one source outweighs another by
+            e^2 at most.
+
+    Source: paper, section 3.2.
+    """
+
+    def __init__(
+        self, size: int = 256, width: int = 32, embedding_dim: int = 256, *, bound: Literal["none", "tanh"] = "none"
+    ) -> None:
+        super().__init__(size, width, embedding_dim, out_channels=1)
+        self.bound = bound
+
+    def forward(self, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Decode pairs of embeddings into confidences.
+
+        Args:
+            source: (B, D) embeddings of the source frames.
+            target: (B, D) embeddings of the target frames.
+
+        Returns:
+            (B, size, size) float32, the logarithm of a weight up to a constant: compare those of one target only.
+        """
+        confidence = super().forward(source, target)[:, 0].float()
+        return torch.tanh(confidence) if self.bound == "tanh" else confidence

@@ -3,7 +3,7 @@
 `config.json` says what the network is and how its input is cut:
 
     {"format": "fabnet-model", "format_version": 1, "objective": "fabnet",
-     "architecture": {"size": 64, "width": 32, "embedding_dim": 256},
+     "architecture": {"size": 64, "width": 32, "embedding_dim": 256, "num_sources": 1},
      "window": [0.5, 0.5, 0.742], "crop": {...}, "pairs_seen": 270016, ...}
 
 Nothing in it is unpickled.
@@ -18,7 +18,17 @@ from typing import Any
 
 from fabnet.errors import ModelError
 
-__all__ = ["CONFIG_FILE", "FORMAT_VERSION", "ONNX_FILE", "WEIGHTS_FILE", "ModelCard", "read_card", "write_card"]
+__all__ = [
+    "AUTHORS_CARD",
+    "AUTHORS_SUFFIXES",
+    "CONFIG_FILE",
+    "FORMAT_VERSION",
+    "ONNX_FILE",
+    "WEIGHTS_FILE",
+    "ModelCard",
+    "read_card",
+    "write_card",
+]
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
@@ -30,14 +40,14 @@ class ModelCard:
 
     Attributes:
         objective: what it was trained with.
-        architecture: the objective's arguments: size, width, embedding_dim.
+        architecture: the objective's arguments: size, width, embedding_dim and what else it takes.
         window: centre x, centre y and side of the inner window, in shares of a stored crop's side.
         crop: the crop specification of the track store it was trained on, None where it had none.
         training: what is known of the run: steps, pairs_seen, val_loss and the like.
     """
 
     objective: str
-    architecture: dict[str, int]
+    architecture: dict[str, Any]
     window: tuple[float, float, float]
     crop: dict[str, Any] | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +55,17 @@ class ModelCard:
     @property
     def size(self) -> int:
         """Height and width of the network's input in pixels."""
-        return self.architecture["size"]
+        return int(self.architecture["size"])
+
+
+AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
+AUTHORS_CARD = ModelCard(
+    objective="fabnet",
+    architecture={"size": 256, "width": 32, "embedding_dim": 256},
+    window=(0.5, 0.5, 190 / 256),
+    training={"by": "the authors of FAb-Net"},
+)
+"""The authors' released models. Their window lies about the middle of the face, as it does in this package's crops."""
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
@@ -65,9 +85,14 @@ def write_card(folder: Path, card: ModelCard) -> None:
 def read_card(folder: Path) -> ModelCard:
     """Read `config.json` of a model folder.
 
+    Args:
+        folder: the model folder, or a file of the authors' release.
+
     Raises:
         ModelError: it is missing, damaged, of another version, or lacks something.
     """
+    if folder.suffix in AUTHORS_SUFFIXES and folder.is_file():
+        return AUTHORS_CARD
     file = folder / CONFIG_FILE
     try:
         content = json.loads(file.read_text())
@@ -86,7 +111,7 @@ def read_card(folder: Path) -> ModelCard:
         centre_x, centre_y, side = (float(value) for value in content["window"])
         return ModelCard(
             objective=str(content["objective"]),
-            architecture={str(key): int(value) for key, value in content["architecture"].items()},
+            architecture={str(key): value for key, value in content["architecture"].items()},
             window=(centre_x, centre_y, side),
             crop=content.get("crop"),
             training=dict(content.get("training") or {}),

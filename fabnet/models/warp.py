@@ -15,14 +15,16 @@ from torch.nn import functional as F
 __all__ = ["flow_to_grid", "identity_grid", "warp"]
 
 
-def identity_grid(height: int, width: int, device: torch.device | None = None) -> torch.Tensor:
+def identity_grid(
+    height: int, width: int, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """Every pixel's own position.
 
     Returns:
-        (1, 2, H, W) float32, x then y, from -1 to 1.
+        (1, 2, H, W) of that dtype, x then y, from -1 to 1.
     """
-    y = torch.linspace(-1, 1, height, device=device)
-    x = torch.linspace(-1, 1, width, device=device)
+    y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
+    x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
     return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
 
 
@@ -33,10 +35,11 @@ def flow_to_grid(flow: torch.Tensor) -> torch.Tensor:
         flow: (B, 2, H, W) float offsets in half-widths.
 
     Returns:
-        (B, 2, H, W) float32 positions in [-1, 1].
+        (B, 2, H, W) float32 positions in [-1, 1] (float64 of float64).
     """
-    grid = identity_grid(flow.shape[2], flow.shape[3], flow.device)
-    return (grid + flow.float()).clamp(-1, 1)
+    flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
+    grid = identity_grid(flow.shape[2], flow.shape[3], flow.device, flow.dtype)
+    return (grid + flow).clamp(-1, 1)
 
 
 def warp(images: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:

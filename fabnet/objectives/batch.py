@@ -21,6 +21,10 @@ class Batch(NamedTuple):
     target: torch.Tensor
     sources: torch.Tensor
 
+    def at(self, places: torch.Tensor) -> Batch:
+        """The samples at these places, (K,) int64."""
+        return Batch(self.target[places], self.sources[places])
+
     @classmethod
     def from_frames(cls, frames: np.ndarray | torch.Tensor, device: torch.device) -> Batch:
         """Bring frames as the loader gives them onto a device.

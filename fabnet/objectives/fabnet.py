@@ -1,13 +1,14 @@
-"""FAb-Net: reconstruct a target frame by warping a source frame of the same face-track."""
+"""FAb-Net: reconstruct a target frame by warping source frames of the same face-track."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
-from fabnet.models.decoder import FlowDecoder
+from fabnet.models.blend import blend, source_weights
+from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
@@ -32,66 +33,96 @@ def l1_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 class Reconstruction(NamedTuple):
-    """A target made from its source.
+    """A target made from its sources.
 
     Attributes:
-        images: (B, 3, H, W) float32 the warped source, RGB in [0, 1].
-        flow: (B, 2, H, W) float32 offsets in half-widths, x then y.
+        images: (B, 3, H, W) float32 the warped sources blended, RGB in [0, 1].
+        warped: (B, S, 3, H, W) float32 each source warped.
+        flow: (B, S, 2, H, W) float32 offsets in half-widths, x then y.
+        weights: (B, S, H, W) float32 share of each source in each pixel, of sum 1.
     """
 
     images: torch.Tensor
+    warped: torch.Tensor
     flow: torch.Tensor
+    weights: torch.Tensor
 
 
 class FabNet(nn.Module):
-    """The single-source FAb-Net.
+    """FAb-Net, of one source or several.
 
-    Source and target pass the same encoder (in one batch, so batch-norm sees both); the decoder sees nothing
-    but the two embeddings and predicts where in the source each pixel of the target lies.
+    Sources and target pass the same encoder (in one batch, so batch-norm sees them all); the decoders see nothing
+    but two embeddings, and predict where in the source each pixel of the target lies, and, with several sources,
+    how far it can be taken from this one. A network with a confidence decoder takes any number of sources.
 
     Args:
         size: image height and width in pixels, a power of two.
         width: channels after the encoder's first convolution.
         embedding_dim: D.
+        num_sources: S in training; from 2 on there is a confidence decoder (with one source its weight is 1).
+        confidence_bound: see `ConfidenceDecoder`.
         near_zero_start: see `FlowDecoder`.
 
-    Source: paper, section 3.1; L(s', t) = ||t - s'||_1.
+    Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
     """
 
-    num_sources = 1
-
     def __init__(
-        self, size: int = 256, width: int = 32, embedding_dim: int = 256, *, near_zero_start: bool = False
+        self,
+        size: int = 256,
+        width: int = 32,
+        embedding_dim: int = 256,
+        *,
+        num_sources: int = 1,
+        confidence_bound: Literal["none", "tanh"] = "none",
+        near_zero_start: bool = False,
     ) -> None:
         super().__init__()
+        self.num_sources = num_sources
         self.encoder = Encoder(size, width, embedding_dim)
         self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=near_zero_start)
+        self.confidence_decoder = (
+            ConfidenceDecoder(size, width, embedding_dim, bound=confidence_bound) if num_sources > 1 else None
+        )
 
     def reconstruct(self, batch: Batch) -> Reconstruction:
-        """Warp each source towards its target.
+        """Warp each source towards its target, and blend them.
 
         Args:
-            batch: with one source a target.
+            batch: any number of sources a target; one where there is no confidence decoder.
 
         Returns:
-            The reconstruction with its flow.
+            The reconstruction with what it was made of.
+
+        Raises:
+            ValueError: several sources, and no confidence decoder.
         """
-        source = batch.sources[:, 0]
-        source_embedding, target_embedding = self.encoder(torch.cat([source, batch.target])).chunk(2)
-        flow = self.flow_decoder(source_embedding, target_embedding)
-        return Reconstruction(warp(source, flow), flow)
+        count, num_sources, *shape = batch.sources.shape
+        sources = batch.sources.flatten(0, 1)
+        embeddings = self.encoder(torch.cat([sources, batch.target]))
+        of_source, of_target = embeddings[: len(sources)], embeddings[len(sources) :]
+        of_target = of_target.repeat_interleave(num_sources, dim=0)
+        flow = self.flow_decoder(of_source, of_target)
+        warped = warp(sources, flow).view(count, num_sources, *shape)
+        flow = flow.view(count, num_sources, *flow.shape[1:])
+        if num_sources == 1:
+            return Reconstruction(warped[:, 0], warped, flow, torch.ones_like(flow[:, :, 0]))
+        if self.confidence_decoder is None:
+            raise ValueError(f"this network was trained with one source, it has no confidences; got {num_sources}")
+        confidence = self.confidence_decoder(of_source, of_target)
+        weights = source_weights(confidence.view(count, num_sources, *confidence.shape[1:]))
+        return Reconstruction(blend(warped, weights), warped, flow, weights)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The loss of each sample.
 
         Args:
-            batch: with one source a target.
+            batch: as `reconstruct` takes it.
 
         Returns:
-            (B,) float32, mean absolute difference in [0, 1]; NaN where the flow is not finite.
+            (B,) float32, mean absolute difference in [0, 1]; NaN where a flow is not finite.
         """
         made = self.reconstruct(batch)
         loss = l1_per_sample(made.images, batch.target)
         # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
         # would read outside the image's memory.
-        return loss.where(made.flow.isfinite().all(dim=3).all(dim=2).all(dim=1), torch.nan)
+        return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)

@@ -9,8 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from fabnet.errors import ModelError
+from fabnet.errors import InputError, ModelError
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, read_card
+from fabnet.objectives.authors import load_authors
 from fabnet.objectives.registry import build_objective
 
 __all__ = ["load_objective"]
@@ -20,7 +21,8 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     """Load a model folder's network.
 
     Args:
-        folder: with `config.json` and `model.safetensors`; weights may be stored in half precision.
+        folder: with `config.json` and `model.safetensors`; weights may be stored in half precision. Or a file of the
+            authors' release.
         device: where to.
 
     Returns:
@@ -30,11 +32,13 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
         ModelError: a file is missing or damaged, or the weights do not fit the architecture.
     """
     card = read_card(folder)
+    if folder.is_file():
+        return load_authors(folder).to(device).eval(), card
     try:
         weights = load_file(folder / WEIGHTS_FILE, device=str(device))
-        objective = build_objective(card.objective, **card.architecture)  # type: ignore[arg-type]
+        objective = build_objective(card.objective, **card.architecture)
         objective.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, InputError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{folder / WEIGHTS_FILE} cannot be loaded: {reason}") from None
     return objective.to(device).eval(), card

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -28,17 +28,19 @@ class Objective(Protocol):
 OBJECTIVES: dict[str, type[nn.Module]] = {"fabnet": FabNet}
 
 
-def build_objective(
-    name: str, *, size: int, width: int, embedding_dim: int, near_zero_start: bool = False
-) -> nn.Module:
+def build_objective(name: str, **arguments: Any) -> nn.Module:
     """Build an objective with fresh weights (drawn from torch's global generator).
 
+    Args:
+        name: of the objective.
+        arguments: its own: size, width, embedding_dim and what else it takes.
+
     Raises:
-        InputError: no objective has this name, or the size is no power of two.
+        InputError: no objective has this name, it takes no such argument, or the size is no power of two.
     """
     if name not in OBJECTIVES:
         raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
     try:
-        return OBJECTIVES[name](size, width, embedding_dim, near_zero_start=near_zero_start)
-    except ValueError as error:
+        return OBJECTIVES[name](**arguments)
+    except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import matplotlib
 import matplotlib.figure
@@ -69,11 +70,16 @@ def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -
 
 
 def training_chart(metrics: list[dict[str, float]]) -> Chart:
-    """Training and validation loss over the pairs seen.
+    """Training and validation loss over the pairs seen, with the curriculum's moves where there was one.
 
     Args:
         metrics: rows of a run's `metrics.csv`; what was not measured is absent.
     """
+    moves = [
+        (after["pairs_seen"], f"{after['curriculum_from']:.0%} to {after['curriculum_to']:.0%}")
+        for before, after in pairwise(row for row in metrics if "curriculum_from" in row)
+        if after["curriculum_from"] != before["curriculum_from"]
+    ]
     curves = []
     for name, colour, label in (
         ("train_loss", GREY, "training"),
@@ -90,6 +96,12 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
                 is_dashed = colour == RED and len(points) > 1
                 marker = "" if len(points) > 40 or is_dashed else "."
                 axes.plot(*points.T, color=colour, label=label, marker=marker, linestyle="--" if is_dashed else "-")
+        for pairs, window in moves:
+            axes.axvline(pairs, color=GREY, linewidth=0.8, linestyle=":")
+            axes.annotate(
+                window, (pairs, 0.02), xycoords=("data", "axes fraction"), rotation=90, fontsize=8, color=GREY,
+                horizontalalignment="right",
+            )  # fmt: skip
         axes.set_xlim(left=0)
         axes.set_xlabel("pairs seen")
         axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")

@@ -1,13 +1,14 @@
-"""Pictures for a page: crops, flow colours and flow arrows, as data URIs."""
+"""Pictures for a page: crops, flow colours, flow arrows and shares, side by side or as data URIs."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-__all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "square"]
+__all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "share_map", "side_by_side", "square"]
 
 
 def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
@@ -75,3 +76,30 @@ def flow_arrows(image: np.ndarray, flow: np.ndarray, *, side: int, num_arrows: i
             else:
                 cv2.arrowedLine(canvas, start, stop, (255, 235, 120), 2, cv2.LINE_AA, tipLength=0.35)
     return square(canvas, side)
+
+
+def share_map(share: np.ndarray) -> np.ndarray:
+    """A source's share in each pixel as brightness.
+
+    Args:
+        share: (H, W) float in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8 RGB: black is none of it, white all.
+    """
+    return np.repeat((255 * share.clip(0, 1)).round().astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def side_by_side(images: Sequence[np.ndarray], *, gap: int = 4) -> np.ndarray:
+    """Images of one height in a row, white between them.
+
+    Args:
+        images: (H, W, 3) uint8 RGB each.
+        gap: between them, in pixels.
+
+    Returns:
+        (H, W of all and the gaps, 3) uint8 RGB.
+    """
+    between = np.full((images[0].shape[0], gap, 3), 255, dtype=np.uint8)
+    row = [part for image in images for part in (between, image)]
+    return np.concatenate(row[1:], axis=1)

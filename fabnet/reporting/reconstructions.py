@@ -1,4 +1,4 @@
-"""What the network makes of unseen people: source, target, reconstruction and flow."""
+"""What the network makes of unseen people: sources, target, reconstruction, flow and confidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from fabnet.objectives import Batch, FabNet, l1_per_sample, load_objective
 from fabnet.reporting.names import track_name
-from fabnet.reporting.pictures import data_uri, flow_arrows, flow_colours, square
+from fabnet.reporting.pictures import flow_arrows, flow_colours, share_map, square
 from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import draw_fixed
 from fabnet.sampling.window import Window
@@ -30,21 +30,21 @@ class Strip:
     Attributes:
         label: "best", "middle" or "worst" of the pairs drawn, by loss over unwarped loss.
         name: identity, video and track.
-        pictures: (caption, data URI) in the order shown.
+        pictures: (caption, (SIDE_PX, SIDE_PX, 3) uint8 RGB) in the order shown.
         loss: mean absolute difference of reconstruction and target, in [0, 1].
-        loss_unwarped: of source and target.
+        loss_unwarped: of the first source and the target.
     """
 
     label: str
     name: str
-    pictures: list[tuple[str, str]]
+    pictures: list[tuple[str, np.ndarray]]
     loss: float
     loss_unwarped: float
 
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """Fixed validation pairs, reconstructed.
+    """Fixed validation samples, reconstructed.
 
     Attributes:
         strips: the best, the middle and the worst, in this order.
@@ -53,6 +53,7 @@ class Reconstructions:
         loss: mean over the pairs.
         loss_unwarped: likewise.
         scale_px: the length of flow shown in full colour, in pixels of the network's input.
+        num_sources: a target.
     """
 
     strips: list[Strip]
@@ -61,6 +62,7 @@ class Reconstructions:
     loss: float
     loss_unwarped: float
     scale_px: float
+    num_sources: int
 
 
 def reconstructions(
@@ -78,32 +80,43 @@ def reconstructions(
         None where the store has no validation track of two faces, or the objective makes no reconstruction.
     """
     objective, card = load_objective(model)
-    index = store.index("val", 2)
-    if not len(index) or not isinstance(objective, FabNet):
+    if not isinstance(objective, FabNet):
         return None
-    drawn = draw_fixed(index.starts, index.lengths, num_samples=num_pairs)
+    num_sources = objective.num_sources
+    index = store.index("val", num_sources + 1)
+    if not len(index):
+        return None
+    drawn = draw_fixed(index.starts, index.lengths, num_samples=num_pairs, num_sources=num_sources)
     batch = Batch.from_frames(frames_of(drawn, store, window=Window(*card.window), size=card.size), torch.device("cpu"))
     with torch.inference_mode():
         made = objective.reconstruct(batch)
         losses = l1_per_sample(made.images, batch.target).numpy()
         unwarped = l1_per_sample(batch.sources[:, 0], batch.target).numpy()
-    flow = made.flow.numpy()
     half_px = (card.size - 1) / 2
-    scale_px = max(float(np.percentile(np.hypot(flow[:, 0], flow[:, 1]), 98)) * half_px, SMALLEST_SCALE_PX)
+    lengths = made.flow.norm(dim=2).numpy()
+    scale_px = max(float(np.percentile(lengths, 98)) * half_px, SMALLEST_SCALE_PX)
 
     def strip(label: str, number: int) -> Strip:
-        source, target, image = (_to_image(each[number]) for each in (batch.sources[:, 0], batch.target, made.images))
-        pictures = {
-            "source": square(source, SIDE_PX),
-            "target": square(target, SIDE_PX),
-            "reconstruction": square(image, SIDE_PX),
-            "flow": square(flow_colours(flow[number], largest=scale_px / half_px), SIDE_PX),
-            "movement": flow_arrows(source, flow[number], side=SIDE_PX),
-        }
+        target, image = (square(_to_image(each[number]), SIDE_PX) for each in (batch.target, made.images))
+        sources = [_to_image(source) for source in batch.sources[number]]
+        flow = made.flow[number].numpy()
+        if num_sources == 1:
+            pictures = [
+                ("source", square(sources[0], SIDE_PX)),
+                ("target", target),
+                ("reconstruction", image),
+                ("flow", square(flow_colours(flow[0], largest=scale_px / half_px), SIDE_PX)),
+                ("movement", flow_arrows(sources[0], flow[0], side=SIDE_PX)),
+            ]
+        else:
+            pictures = [("target", target), ("reconstruction", image)]
+            for place, source in enumerate(sources):
+                share = made.weights[number, place].numpy()
+                pictures.append((f"source {place + 1}", square(source, SIDE_PX)))
+                pictures.append((f"its share, {share.mean():.0%}", square(share_map(share), SIDE_PX)))
         row = drawn.rows[number, 0]
         name = track_name(index, int(np.flatnonzero((index.starts <= row) & (row < index.starts + index.lengths))[0]))
-        captioned = [(caption, data_uri(picture)) for caption, picture in pictures.items()]
-        return Strip(label, name, captioned, float(losses[number]), float(unwarped[number]))
+        return Strip(label, name, pictures, float(losses[number]), float(unwarped[number]))
 
     order = np.argsort(losses / np.maximum(unwarped, 1e-6))
     first = max((len(order) - num_each) // 2, 0)
@@ -115,6 +128,7 @@ def reconstructions(
         loss=float(losses.mean()),
         loss_unwarped=float(unwarped.mean()),
         scale_px=scale_px,
+        num_sources=num_sources,
     )
 
 

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fabnet.embedding.embedder import find_model
+from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
-from fabnet.output import written_whole
+from fabnet.output import output_errors, written_whole
 from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
 from fabnet.reporting.names import track_name
-from fabnet.reporting.pictures import data_uri, flow_legend, square
-from fabnet.reporting.reconstructions import reconstructions
+from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
+from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
@@ -35,13 +36,15 @@ class ReportResult:
 
     Attributes:
         page: the HTML file; it needs nothing else.
+        pictures: the reconstructions of unseen people as PNG files, best first; confidence maps with several sources.
     """
 
     page: Path
+    pictures: list[Path]
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return {"page": str(self.page)}
+        return {"page": str(self.page), "pictures": [str(picture) for picture in self.pictures]}
 
 
 def report(run: str | Path, *, out: str | Path | None = None, video: str | Path | None = None) -> ReportResult:
@@ -49,7 +52,7 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
 
     Args:
         run: a run folder.
-        out: folder to write `index.html` to; None: `report` in the run.
+        out: folder to write `index.html` and `reconstructions/` to; None: `report` in the run.
         video: a video to follow over time; None: none.
 
     Returns:
@@ -67,6 +70,8 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
     store = open_store(store_path)
     metrics = read_metrics(run)
     environment = Environment(loader=PackageLoader("fabnet.reporting", "."), autoescape=True, undefined=StrictUndefined)
+    environment.filters["data_uri"] = data_uri
+    made = reconstructions(model, store)
     content = environment.get_template("page.html").render(
         run=run.resolve().name,
         config=config.to_json(),
@@ -77,15 +82,29 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
         chart=training_chart(metrics),
         margins=[(100 * AXIS_IN / width, 100 * EDGE_IN / width) for width in (WIDE_IN, NARROW_IN)],
         tracks=_sample_tracks(store),
-        made=reconstructions(model, store),
+        made=made,
         legend=data_uri(flow_legend()),
         video=None if video is None else Path(video).name,
         timeline=None if video is None else video_timeline(Path(video), run),
     )
-    page = (run / "report" if out is None else Path(out)) / "index.html"
+    folder = run / "report" if out is None else Path(out)
+    page = folder / "index.html"
     with written_whole(page) as partial:
         partial.write_text(content, encoding="utf-8")
-    return ReportResult(page)
+    return ReportResult(page, _write_strips(folder / "reconstructions", made.strips) if made else [])
+
+
+def _write_strips(folder: Path, strips: list[Strip]) -> list[Path]:
+    names = [f"{number:02d}-{strip.label}.png" for number, strip in enumerate(strips)]
+    with written_whole(folder) as partial:
+        partial.mkdir()
+        for name, strip in zip(names, strips, strict=True):
+            row = side_by_side([picture for _, picture in strip.pictures])
+            with output_errors(partial / name):
+                done, data = cv2.imencode(".png", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+                assert done
+                (partial / name).write_bytes(data.tobytes())
+    return [folder / name for name in names]
 
 
 def _sample_tracks(store: TrackStore) -> list[dict[str, Any]]:

@@ -70,12 +70,17 @@ class TrainingSteps(Dataset[torch.Tensor]):
         self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
         self._rank, self._world_size = rank, world_size
 
+    def draw(self, step: int, *, whole: bool = False) -> Draw:
+        """Draw a step: this process's share of the batch, or the whole of it."""
+        rank, world_size = (0, 1) if whole else (self._rank, self._world_size)
+        return draw(
+            self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
+            num_sources=self._num_sources, jitter=self._jitter, rank=rank, world_size=world_size,
+        )  # fmt: skip
+
     def __getitem__(self, step: int) -> torch.Tensor:
         """Make the frames of a step."""
-        drawn = draw(
-            self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
-            num_sources=self._num_sources, jitter=self._jitter, rank=self._rank, world_size=self._world_size,
-        )  # fmt: skip
+        drawn = self.draw(step)
         return torch.from_numpy(frames_of(drawn, self._images, window=self._window, size=self._size))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +13,14 @@ import lance
 import pyarrow as pa
 
 from fabnet.errors import StoreError
+from fabnet.output import written_whole
 from fabnet.tracks.commit import has_dataset, lance_writes
 
-__all__ = ["LedgerEntry", "read_ledger", "write_ledger"]
+__all__ = ["LedgerEntry", "clear_pending", "note_pending", "read_ledger", "read_pending", "write_ledger"]
 
 STATUSES = ("ok", "no-face", "failed", "partial")
 FOLDER = "_ledger.lance"
+PENDING = "_pending.json"
 MAX_FRAGMENTS = 64
 
 _DROPPED = pa.list_(pa.struct([("source", pa.string()), ("reason", pa.string())]))
@@ -94,13 +97,39 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
         rows = lance.dataset(str(folder)).to_table().to_pylist()
     except (OSError, ValueError) as error:
         raise StoreError(f"the ledger of {store} cannot be read ({error}): make the store again") from error
+    return {row["video"]: _entry(row) for row in rows}
+
+
+def _entry(values: Mapping[str, Any]) -> LedgerEntry:
     known = {field.name for field in fields(LedgerEntry)}
-    entries = {}
-    for row in rows:
-        values = {name: value for name, value in row.items() if name in known}
-        values["dropped"] = tuple((each["source"], each["reason"]) for each in row["dropped"] or ())
-        entries[row["video"]] = LedgerEntry(**values)
-    return entries
+    dropped = tuple((each["source"], each["reason"]) for each in values["dropped"] or ())
+    return LedgerEntry(**{**{name: value for name, value in values.items() if name in known}, "dropped": dropped})
+
+
+def note_pending(store: Path, entries: Sequence[LedgerEntry]) -> None:
+    """Write entries down beside the ledger before their rows are committed, so that no kill can lose what they say.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    with written_whole(store / PENDING) as path:
+        path.write_text(json.dumps([entry.to_json() for entry in entries]), encoding="utf-8")
+
+
+def read_pending(store: Path) -> dict[str, LedgerEntry]:
+    """Read the entries of the last commit that did not reach its end, by video name; its rows may be there or not."""
+    path = store / PENDING
+    if not path.is_file():
+        return {}
+    try:
+        return {values["video"]: _entry(values) for values in json.loads(path.read_text(encoding="utf-8"))}
+    except ValueError:  # a machine that lost its power can leave an empty file; the rows tell the rest
+        return {}
+
+
+def clear_pending(store: Path) -> None:
+    """Forget the pending entries: they are in the ledger."""
+    (store / PENDING).unlink(missing_ok=True)
 
 
 def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:

@@ -20,7 +20,14 @@ import pyarrow as pa
 from fabnet.errors import OutputError, StoreError
 from fabnet.tracks.commit import has_dataset, lance_writes
 from fabnet.tracks.index import COLUMNS, TrackIndex, build_index
-from fabnet.tracks.ledger import LedgerEntry, read_ledger, write_ledger
+from fabnet.tracks.ledger import (
+    LedgerEntry,
+    clear_pending,
+    note_pending,
+    read_ledger,
+    read_pending,
+    write_ledger,
+)
 from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
 
 __all__ = ["TrackStore", "create_store", "is_store", "open_store", "writing"]
@@ -156,8 +163,10 @@ class TrackStore:
         rest = iter(batches)
         first = next(rest, None)
         if first is not None:
+            note_pending(self.path, entries)
             self._append(first, rest)
         write_ledger(self.path, entries)
+        clear_pending(self.path)
 
     def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
         def chained() -> Iterator[pa.RecordBatch]:
@@ -186,15 +195,21 @@ class TrackStore:
         if sum(entry.rows for entry in known.values()) == self.num_rows:
             return []
         index = self.index(min_frames=1)
+        pending = read_pending(self.path)
         added = []
         for video in np.unique(index.video).tolist():
             if video not in known or not known[video].rows:
                 of_video = index.at(np.flatnonzero(index.video == video))
-                row = self.read_rows(of_video.starts[:1], ["source"]).column("source")[0].as_py()
-                reason = "a kill came between its rows and its entry here; the rows are whole"
-                added.append(LedgerEntry(video, row, "ok", reason, tracks=len(of_video), rows=of_video.num_rows))
+                added.append(pending.get(video) or self._found_entry(video, of_video))
         write_ledger(self.path, added)
+        clear_pending(self.path)
         return added
+
+    def _found_entry(self, video: str, tracks: TrackIndex) -> LedgerEntry:
+        """What can be said of rows that nobody noted."""
+        source = self.read_rows(tracks.starts[:1], ["source"]).column("source")[0].as_py()
+        reason = "its rows are whole; its entry here was lost"
+        return LedgerEntry(video, source, "ok", reason, tracks=len(tracks), rows=tracks.num_rows)
 
     def compact(self) -> bool:
         """Merge small fragments where there are many; the order of the rows stays.

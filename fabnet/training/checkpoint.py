@@ -7,7 +7,6 @@ RUN/checkpoints/step-NNNNNNNN/ is a model folder (`config.json`, `model.safetens
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,19 +18,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fabnet.errors import ModelError
+from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.output import written_whole
 
-__all__ = [
-    "LoopState",
-    "best_checkpoint",
-    "latest_checkpoint",
-    "list_checkpoints",
-    "load_checkpoint",
-    "save_checkpoint",
-]
+__all__ = ["LoopState", "load_checkpoint", "read_state", "save_checkpoint"]
 
-STATE_FILE, OPTIMIZER_FILE = "state.json", "optimizer.safetensors"
+OPTIMIZER_FILE = "optimizer.safetensors"
 
 
 @dataclass
@@ -44,6 +37,7 @@ class LoopState:
         total_steps: where the run ends; None while a time budget has not become a number of steps.
         elapsed_s: seconds of training so far, over all starts.
         plateau: state of the plateau schedule.
+        curriculum: state of the curriculum; empty without one.
         val_loss: of the last validation, None before the first.
         val_loss_unwarped: of the unwarped sources on the same pairs.
         best_val_loss: the lowest so far.
@@ -54,41 +48,10 @@ class LoopState:
     total_steps: int | None = None
     elapsed_s: float = 0.0
     plateau: dict[str, Any] = field(default_factory=dict)
+    curriculum: dict[str, Any] = field(default_factory=dict)
     val_loss: float | None = None
     val_loss_unwarped: float | None = None
     best_val_loss: float | None = None
-
-
-def list_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / "checkpoints").glob("step-*") if (path / STATE_FILE).is_file())
-
-
-def latest_checkpoint(run: Path) -> Path:
-    """The last checkpoint of a run.
-
-    Raises:
-        ModelError: the run has none.
-    """
-    found = list_checkpoints(run)
-    if not found:
-        raise ModelError(f"{run} holds no checkpoint; expected checkpoints/step-NNNNNNNN in a folder that train wrote")
-    return found[-1]
-
-
-def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run with the lowest validation loss; the later one of equals.
-
-    Raises:
-        ModelError: the run has none.
-    """
-    latest_checkpoint(run)
-
-    def loss(checkpoint: Path) -> float:
-        val_loss = read_state(checkpoint).val_loss
-        return math.inf if val_loss is None else val_loss
-
-    return min(reversed(list_checkpoints(run)), key=loss)
 
 
 def read_state(checkpoint: Path) -> LoopState:

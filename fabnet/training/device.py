@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from fabnet.errors import InputError
@@ -10,13 +12,13 @@ __all__ = ["autocast", "choose_device", "choose_precision"]
 
 
 def choose_device(name: str) -> torch.device:
-    """A device by name; "auto" is CUDA where there is one.
+    """A device by name; "auto" is CUDA where there is one: the one of this process's number under torchrun.
 
     Raises:
         InputError: the name is unknown, or the machine has no such device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -17,6 +17,8 @@ COLUMNS = (
     "val_loss",
     "val_loss_unwarped",
     "learning_rate",
+    "curriculum_from",
+    "curriculum_to",
     "pairs_per_s",
     "elapsed_s",
 )

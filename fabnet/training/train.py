@@ -10,12 +10,14 @@ from typing import Any
 
 import fabnet
 from fabnet.errors import InputError, ModelError
+from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors
 from fabnet.tracks import open_store
 from fabnet.training import config as configs
-from fabnet.training.checkpoint import best_checkpoint, list_checkpoints
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
+from fabnet.training.initial import num_sources_of
+from fabnet.training.processes import processes
 from fabnet.training.trainer import Trainer
 
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
@@ -64,7 +66,10 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
     """
     try:
         content = json.loads((run / RUN_FILE).read_text())
-        return TrainConfig(**content["config"]), Path(content["store"])
+        values = content["config"]
+        if values.get("freeze") is not None:
+            values["freeze"] = tuple(values["freeze"])
+        return TrainConfig(**values), Path(content["store"])
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -103,28 +108,39 @@ def train(
     run = Path(out)
     config = _resumed(run, changes) if resume else _started(run, preset, changes)
     tracks = open_store(store)
-    trainer = Trainer(tracks, run, config, device=choose_device(device), resume=resume)
-    with output_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
-        content = {"config": config.to_json(), "store": str(Path(store).absolute()), "fabnet": fabnet.__version__}
-        (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
-    state = trainer.train()
+    place = choose_device(device)
+    with processes(place) as me:
+        trainer = Trainer(tracks, run, config, device=place, resume=resume, me=me)
+        if me.is_first:
+            _write_run(run, config, Path(store))
+        state = trainer.train()
     return TrainResult(
         run=run,
         model=best_checkpoint(run),
         steps=state.step,
         pairs_seen=state.pairs_seen,
-        frames_encoded=state.step * config.batch_size * (trainer.num_sources + 1),
-        pairs_per_s=round(trainer.clock.steps_per_s * config.batch_size, 1),
+        frames_encoded=state.step * config.batch_size * (config.sources + 1),
+        pairs_per_s=round(trainer.clock.steps_per_s * config.batch_size * config.sources, 1),
         val_loss=state.val_loss,
         val_loss_unwarped=state.val_loss_unwarped,
     )
 
 
+def _write_run(run: Path, config: TrainConfig, store: Path) -> None:
+    with output_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        content = {"config": config.to_json(), "store": str(store.absolute()), "fabnet": fabnet.__version__}
+        (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
+
+
 def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
     if list_checkpoints(run):
         raise InputError(f"{run} holds a run already; give --resume to go on with it, or another --out")
-    return configs.preset(name).with_changes(changes)
+    config = configs.preset(name, curriculum=bool(changes.get("curriculum"))).with_changes(changes)
+    if config.init is None or config.freeze is not None:
+        return config
+    is_fine_tuning = config.sources > 1 and num_sources_of(config.init) == 1
+    return config.with_changes({"freeze": ("flow_decoder",) if is_fine_tuning else ()})
 
 
 def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:

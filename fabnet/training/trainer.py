@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from fabnet.errors import FabnetError, TrainingError
+from fabnet.errors import FabnetError, InputError, TrainingError
+from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import Batch, build_objective
 from fabnet.progress import Progress, progress
@@ -24,63 +23,25 @@ from fabnet.sampling.loader import TrainingSteps, step_loader
 from fabnet.sampling.pairs import Jitter, draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore
-from fabnet.training.checkpoint import LoopState, latest_checkpoint, load_checkpoint, save_checkpoint
+from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
+from fabnet.training.curriculum import LossPercentileCurriculum
 from fabnet.training.device import autocast, choose_precision
+from fabnet.training.global_batch_norm import with_global_batch_norm
+from fabnet.training.initial import frozen_parts, load_initial, still_statistics
+from fabnet.training.processes import Processes, gather
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
+from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
 from fabnet.training.validate import Validation, validate
 
-__all__ = ["InterruptedRunError", "Trainer"]
+__all__ = ["Trainer"]
 
 LOG_EVERY = 50
-FIRST_STEPS_LEFT_OUT = 5
-
-
-class InterruptedRunError(TrainingError):
-    """A run was asked to stop; it saved a checkpoint and can go on with `--resume`."""
-
-    exit_code = 130
-
-
-@contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
-    """Catch Ctrl-C and SIGTERM while the block runs: the event tells that the run is to end after its step."""
-    asked = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@dataclass
-class _Clock:
-    """Seconds and steps of steady training, the first five steps after a start left out."""
-
-    steps: int = 0
-    seconds: float = 0.0
-
-    def tick(self, seconds: float, steps_done: int) -> None:
-        if steps_done > FIRST_STEPS_LEFT_OUT:
-            self.steps += 1
-            self.seconds += seconds
-
-    @property
-    def steps_per_s(self) -> float:
-        return self.steps / self.seconds if self.seconds else 0.0
 
 
 class Trainer:
-    """Trains one run on one device.
+    """Trains one run, in this process or in this and others.
 
     Args:
         store: the track store.
@@ -88,42 +49,75 @@ class Trainer:
         config: every choice.
         device: where.
         resume: go on from the run's latest checkpoint.
+        me: where this process stands among those of the run.
 
     Raises:
         TrainingError: the store has no track to train or to validate on.
-        ModelError: `resume`, and the latest checkpoint is missing or damaged.
+        ModelError: `resume` or `config.init`, and the checkpoint is missing or damaged.
+        InputError: the processes cannot share the batch.
     """
 
     def __init__(
-        self, store: TrackStore, run: Path, config: TrainConfig, *, device: torch.device, resume: bool = False
+        self,
+        store: TrackStore,
+        run: Path,
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        resume: bool = False,
+        me: Processes | None = None,
     ) -> None:
-        self.store, self.run, self.config, self.device = store, run, config, device
+        self.store, self.run, self.config, self.device, self.me = store, run, config, device, me or Processes()
         self.dtype = choose_precision(config.precision, device)
         self.window = Window(config.window_centre_x, config.window_centre_y, config.window_side)
-        architecture = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
+        self.num_sources = config.sources
+        architecture = _architecture(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.objective: nn.Module = build_objective(
                 config.objective, **architecture, near_zero_start=config.near_zero_start
             ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.num_sources: int = self.objective.num_sources
+        if config.init is not None and not resume:
+            load_initial(config.init, self.objective)
+        self.frozen = frozen_parts(self.objective, config.freeze or ())
         self.card = ModelCard(
             objective=config.objective, architecture=architecture, window=self.window, crop=store.crop or None
         )
         self.optimizer = self._make_optimizer()
         self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
+        self.curriculum = LossPercentileCurriculum(config.curriculum_patience) if config.curriculum else None
         self.state = LoopState(total_steps=config.max_steps)
         if resume:
-            self.state = load_checkpoint(latest_checkpoint(run), self.objective, self.optimizer, device)
-            self.plateau.load_state_dict(self.state.plateau)
-            self.state.total_steps = config.max_steps or self.state.total_steps
-        self.clock = _Clock()
+            self._go_on()
+        self.clock = Clock()
         self.steps = self._make_steps()
         val = self._tracks("val")
         self.val_pairs = draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources)
+        if self.me.world_size > 1 and config.curriculum_forward == "twice":
+            raise InputError("several processes need curriculum_forward once: the chosen samples lie unevenly on them")
+        self.network = self._shared() if self.me.world_size > 1 else self.objective
+        self._to_train_mode()
+
+    def _go_on(self) -> None:
+        self.state = load_checkpoint(latest_checkpoint(self.run), self.objective, self.optimizer, self.device)
+        self.plateau.load_state_dict(self.state.plateau)
+        if self.curriculum is not None:
+            self.curriculum.load_state_dict(self.state.curriculum)
+        self.state.total_steps = self.config.max_steps or self.state.total_steps
+
+    def _shared(self) -> nn.Module:
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(
+            with_global_batch_norm(self.objective), device_ids=devices, broadcast_buffers=False
+        )
+
+    def _to_train_mode(self) -> None:
+        self.network.train()
+        for module in self.frozen:
+            module.eval()
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        parameters = self.objective.parameters()
+        parameters = [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
         if self.config.optimizer == "sgd":
             return torch.optim.SGD(parameters, self.config.learning_rate, momentum=0.9, fused=True)
         return torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
@@ -144,7 +138,7 @@ class Trainer:
             self.store, starts, lengths,
             size=config.size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
             jitter=Jitter((config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip),
-            seed=config.seed,
+            seed=config.seed, rank=self.me.rank, world_size=self.me.world_size,
         )  # fmt: skip
 
     @property
@@ -170,7 +164,7 @@ class Trainer:
             Where the run stands then.
 
         Raises:
-            TrainingError: a loss is not finite; the run's checkpoints stay as they were.
+            TrainingError: a loss or gradient is not finite; the run's checkpoints stay as they were.
             InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint was written first.
             OutputError: the disk is full.
         """
@@ -179,29 +173,31 @@ class Trainer:
             self.steps, first_step=state.step, num_workers=self.config.num_workers,
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
-        first_step = state.step
+        first = self.me.is_first
         with (
-            _stop_requests() as stop,
-            RunLog(self.run, first_step=first_step) as log,
-            progress("training", total=state.total_steps, unit="steps") as bar,
+            stop_requests() as stop,
+            RunLog(self.run, first_step=state.step) if first else nullcontext() as log,
+            progress("training", total=state.total_steps, unit="steps") if first else nullcontext() as bar,
         ):
             while not self.is_done:
                 began = time.monotonic()
                 losses.append(self.step(self._next(frames)))
                 took = time.monotonic() - began
                 state.elapsed_s += took
-                self.clock.tick(took, state.step - first_step)
-                self._plan_from_clock()
-                if state.step % LOG_EVERY == 0 and state.step % self.config.validate_every:
-                    log.write(state.step, **self._progress_values(losses))
+                self.clock.tick(took)
+                is_stopped = self._agree(stop.is_set())
+                is_round = state.step % self.config.validate_every == 0 or self.is_done
+                values = {}
+                if is_round:
+                    values = self._values(self.validate())
+                if log is not None and (is_round or state.step % LOG_EVERY == 0):
+                    log.write(state.step, **self._progress_values(losses), **values)
                     losses = []
-                if state.step % self.config.validate_every == 0 or self.is_done:
-                    validation = self.validate()
-                    log.write(state.step, **self._progress_values(losses or [math.nan]), **self._values(validation))
-                    losses = []
+                if is_round:
                     self.save()
-                self._show(bar)
-                if stop.is_set() and not self.is_done:
+                if bar is not None:
+                    self._show(bar)
+                if is_stopped and not self.is_done:
                     self.save()
                     raise InterruptedRunError(
                         f"stopped at step {state.step}; the same command with --resume goes on from there"
@@ -220,83 +216,131 @@ class Trainer:
         """Take one step.
 
         Args:
-            frames: (B, S + 1, H, W, 3) uint8.
+            frames: (B, S + 1, H, W, 3) uint8, this process's share of the batch.
 
         Returns:
-            The mean loss.
+            The mean loss of the samples learned from, of all processes.
 
         Raises:
-            TrainingError: it is not finite; the weights are untouched.
+            TrainingError: a loss or gradient is not finite; the weights are untouched.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         batch = Batch.from_frames(frames, self.device)
-        with autocast(self.device, self.dtype):
-            loss = self.objective(batch).mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss became {value} at step {self.state.step}; the last checkpoint is sound: resume from it with "
-                "a lower --learning-rate"
-            )
+        # Places in the global batch: of what passes the network, and of what is learned from.
+        passing = torch.arange(len(frames) * self.me.world_size, device=self.device)
+        if self.curriculum is not None and self.config.curriculum_forward == "twice":
+            with torch.no_grad(), still_statistics(self.objective):
+                passing = self.curriculum.select(self._losses(batch))
+            batch = batch.at(passing)
+        losses = self._losses(batch)
+        everyone = gather(losses)
+        self._check(everyone, passing, f"the loss became {float(everyone.sum())}")
+        chosen = torch.arange(len(everyone), device=self.device)
+        if self.curriculum is not None and self.config.curriculum_forward == "once":
+            chosen = self.curriculum.select(everyone)
+        mine = chosen - self.me.rank * len(losses)
+        mine = mine[(mine >= 0) & (mine < len(losses))]
+        # The gradients are averaged over the processes; their sum over the chosen ones is wanted.
+        loss = losses[mine].sum() * (self.me.world_size / len(chosen))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        gradients = [parameter.grad for parameter in self.objective.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        self._check(everyone[chosen] * norm, passing[chosen], f"the gradient's norm became {float(norm)}")
         self.optimizer.step()
         self.state.step += 1
         self.state.pairs_seen += self.config.batch_size * self.num_sources
-        return value
+        return float(everyone[chosen].mean())
+
+    def _losses(self, batch: Batch) -> torch.Tensor:
+        with autocast(self.device, self.dtype):
+            losses: torch.Tensor = self.network(batch)
+        return losses
+
+    def _check(self, values: torch.Tensor, places: torch.Tensor, what: str) -> None:
+        """Stop where a sample's value is not finite, and name it by its place in the global batch."""
+        bad = ~values.isfinite()
+        if not bad.any():
+            return
+        rows = self.steps.draw(self.state.step, whole=True).rows[places[bad].cpu().numpy()[:3]]
+        table = self.store.read_rows(rows[:, 0], ("video", "track", "frame")).to_pylist()
+        names = "; ".join(f"{row['video']} track {row['track']} frame {row['frame']}" for row in table)
+        raise TrainingError(
+            f"{what} at step {self.state.step} (targets: {names}); the last checkpoint is sound: start a run from "
+            "it with --init and a lower --learning-rate"
+        )
+
+    def _agree(self, is_stopped: bool) -> bool:
+        """Whether any process was asked to stop. The first one's time budget becomes everyone's number of steps."""
+        minutes, state = self.config.max_minutes, self.state
+        plan = None
+        if minutes is not None and state.total_steps is None:
+            plan = self.clock.plan(minutes, step=state.step, elapsed_s=state.elapsed_s)
+        said = gather(torch.tensor([[float(is_stopped), plan or 0]], dtype=torch.float64, device=self.device))
+        state.total_steps = state.total_steps or int(said[0, 1]) or None
+        return bool(said[:, 0].any())
 
     def validate(self) -> Validation:
-        """Measure on the fixed validation pairs, and let the schedule know."""
+        """Measure on the fixed validation samples, and let the curriculum or the schedule know."""
         began = time.monotonic()
         validation = validate(
             self.objective, self.val_pairs, self.store,
             window=self.window, size=self.config.size, device=self.device, dtype=self.dtype,
+            rank=self.me.rank, world_size=self.me.world_size,
         )  # fmt: skip
+        self._to_train_mode()
         state = self.state
         state.val_loss, state.val_loss_unwarped = validation
         state.best_val_loss = min(validation.loss, state.best_val_loss or math.inf)
-        if self.config.schedule == "plateau":
+        if self.curriculum is not None and not self.curriculum.is_last:
+            self.curriculum.update(validation.loss, state.step)
+        elif self.config.schedule == "plateau":
             self.plateau.update(validation.loss)
         state.elapsed_s += time.monotonic() - began
         return validation
 
-    def save(self) -> Path:
-        """Write a checkpoint of this moment."""
+    def save(self) -> None:
+        """Write a checkpoint of this moment, from the first process."""
+        if not self.me.is_first:
+            return
         state = self.state
         state.plateau = self.plateau.state_dict()
+        state.curriculum = self.curriculum.state_dict() if self.curriculum is not None else {}
         self.card.training.update(
             steps=state.step, pairs_seen=state.pairs_seen, batch_size=self.config.batch_size, seed=self.config.seed,
             val_loss=state.val_loss, val_loss_unwarped=state.val_loss_unwarped,
         )  # fmt: skip
-        return save_checkpoint(
-            self.run, self.objective, self.optimizer, state, self.card, keep=self.config.keep_checkpoints
-        )
-
-    def _plan_from_clock(self) -> None:
-        """Turn a time budget into a number of steps, once."""
-        minutes, state = self.config.max_minutes, self.state
-        if minutes is None or state.total_steps is not None or self.clock.steps == 0:
-            return
-        if state.elapsed_s < min(60.0, 12.0 * minutes):
-            return
-        # Validation and checkpoints take their share; a tenth is more than either has needed.
-        left_s = max(0.0, 60.0 * minutes - state.elapsed_s)
-        state.total_steps = state.step + max(1, int(0.9 * left_s * self.clock.steps_per_s))
+        save_checkpoint(self.run, self.objective, self.optimizer, state, self.card, keep=self.config.keep_checkpoints)
 
     def _progress_values(self, losses: list[float]) -> dict[str, float]:
-        return {
+        values = {
             "pairs_seen": self.state.pairs_seen,
-            "train_loss": sum(losses) / len(losses),
+            "train_loss": float(np.mean(losses)) if losses else math.nan,
             "learning_rate": self.learning_rate,
-            "pairs_per_s": self.clock.steps_per_s * self.config.batch_size,
+            "pairs_per_s": self.clock.steps_per_s * self.config.batch_size * self.num_sources,
             "elapsed_s": self.state.elapsed_s,
         }
+        if self.curriculum is not None:
+            values["curriculum_from"], values["curriculum_to"] = self.curriculum.window
+        return values
 
     def _values(self, validation: Validation) -> dict[str, float]:
         return {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
 
     def _show(self, bar: Progress) -> None:
-        state = self.state
-        val = "" if state.val_loss is None else f"val L1 {state.val_loss:.4f} (unwarped {state.val_loss_unwarped:.4f})"
-        bar.update(completed=state.step, total=state.total_steps, note=val)
+        state, note = self.state, ""
+        if state.val_loss is not None:
+            note = f"val L1 {state.val_loss:.4f} (unwarped {state.val_loss_unwarped:.4f})"
+        if self.curriculum is not None:
+            low, high = self.curriculum.window
+            note += f"  losses {low:.0%} to {high:.0%}"
+        bar.update(completed=state.step, total=state.total_steps, note=note.strip())
+
+
+def _architecture(config: TrainConfig) -> dict[str, Any]:
+    """What the network is built from."""
+    shape: dict[str, Any] = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
+    if config.sources > 1:
+        shape |= {"num_sources": config.sources, "confidence_bound": config.confidence_bound}
+    return shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,16 +13,17 @@ from fabnet.sampling.loader import ImageSource, frames_of
 from fabnet.sampling.pairs import Draw
 from fabnet.sampling.window import Window
 from fabnet.training.device import autocast
+from fabnet.training.processes import gather
 
 __all__ = ["Validation", "validate"]
 
 
 class Validation(NamedTuple):
-    """Mean absolute differences in [0, 1] over the validation pairs.
+    """Mean absolute differences in [0, 1] over the validation samples.
 
     Attributes:
         loss: of the model's reconstructions.
-        loss_unwarped: of the sources as they are: what a model that does nothing would have.
+        loss_unwarped: of the first sources as they are: what a model that does nothing would have.
     """
 
     loss: float
@@ -38,26 +40,36 @@ def validate(
     device: torch.device,
     dtype: torch.dtype,
     batch_size: int = 64,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Validation:
-    """Measure an objective on fixed pairs, in eval mode; it is left in train mode.
+    """Measure an objective on fixed samples, and leave it in eval mode. Each process takes its share of them.
 
     Args:
         objective: gives per-sample losses.
-        drawn: the pairs.
+        drawn: the samples.
         images: the store that they lie in.
         window: the unmoved inner window.
         size: of the network's input in pixels.
         device: where the objective lies.
         dtype: that convolutions compute in.
-        batch_size: pairs at once; the result does not hang on it beyond rounding.
+        batch_size: samples at once; the result does not hang on it beyond rounding.
+        rank: of this process.
+        world_size: number of processes.
+
+    Returns:
+        The same in every process.
     """
     objective.eval()
-    loss = loss_unwarped = 0.0
-    for first in range(0, len(drawn.rows), batch_size):
-        part = Draw(*(values[first : first + batch_size] for values in drawn))
+    count = -(-len(drawn.rows) // world_size)
+    # The last process's share is filled up with the last sample: all must hand in as many.
+    mine = np.minimum(np.arange(rank * count, (rank + 1) * count), len(drawn.rows) - 1)
+    losses = []
+    for first in range(0, count, batch_size):
+        part = Draw(*(values[mine[first : first + batch_size]] for values in drawn))
         batch = Batch.from_frames(frames_of(part, images, window=window, size=size), device)
         with torch.no_grad(), autocast(device, dtype):
-            loss += objective(batch).sum().item()
-        loss_unwarped += l1_per_sample(batch.sources[:, 0], batch.target).sum().item()
-    objective.train()
-    return Validation(loss / len(drawn.rows), loss_unwarped / len(drawn.rows))
+            loss = objective(batch)
+        losses.append(torch.stack([loss, l1_per_sample(batch.sources[:, 0], batch.target)], dim=1))
+    everyone = gather(torch.cat(losses))[: len(drawn.rows)]
+    return Validation(*everyone.double().mean(dim=0).tolist())

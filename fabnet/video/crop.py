@@ -36,7 +36,7 @@ class CropSpec:
 
     margin: float = 1.8
     shift_x: float = 0.0
-    shift_y: float = 0.0
+    shift_y: float = 0.08
     smoothing_s: float = 0.5
     size: int = 256
     jpeg_quality: int = 92

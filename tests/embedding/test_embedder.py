@@ -12,8 +12,8 @@ import torch
 import fabnet
 from fabnet.embedding.export import export, ship
 from fabnet.errors import InputError, ModelError
+from fabnet.models.find_model import best_checkpoint
 from fabnet.objectives import load_objective
-from fabnet.training.checkpoint import best_checkpoint
 
 
 def crops(count: int = 5) -> list[np.ndarray]:

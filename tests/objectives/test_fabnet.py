@@ -1,15 +1,16 @@
-"""The single-source objective."""
+"""FAb-Net of one source and of several."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from fabnet.objectives import Batch, FabNet, l1_per_sample
 
 
-def batch(size: int = 16, count: int = 4) -> Batch:
-    frames = np.random.default_rng(0).integers(0, 256, (count, 2, size, size, 3), dtype=np.uint8)
+def batch(size: int = 16, count: int = 4, num_sources: int = 1) -> Batch:
+    frames = np.random.default_rng(0).integers(0, 256, (count, num_sources + 1, size, size, 3), dtype=np.uint8)
     return Batch.from_frames(frames, torch.device("cpu"))
 
 
@@ -53,3 +54,46 @@ def test_one_batch_can_be_overfitted() -> None:
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.5 * start
+
+
+def several(num_sources: int = 3) -> FabNet:
+    torch.manual_seed(0)
+    return FabNet(16, width=4, embedding_dim=8, num_sources=num_sources)
+
+
+def test_permuting_the_sources_changes_nothing_but_the_order_of_the_maps() -> None:
+    model, made = several().eval(), batch(num_sources=3)
+    order = torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        first, second = model.reconstruct(made), model.reconstruct(made._replace(sources=made.sources[:, order]))
+    torch.testing.assert_close(second.images, first.images)
+    torch.testing.assert_close(second.weights, first.weights[:, order])
+    torch.testing.assert_close(second.flow, first.flow[:, order])
+    assert first.weights.std() > 0
+
+
+def test_other_numbers_of_sources_can_be_used() -> None:
+    model = several(2).eval()
+    for count in (1, 2, 5):
+        made = model.reconstruct(batch(num_sources=count))
+        assert made.images.shape == (4, 3, 16, 16)
+        assert made.weights.shape == (4, count, 16, 16)
+        torch.testing.assert_close(made.weights.sum(dim=1), torch.ones(4, 16, 16))
+    single = FabNet(16, width=4, embedding_dim=8)
+    with pytest.raises(ValueError, match="trained with one source"):
+        single.reconstruct(batch(num_sources=2))
+
+
+def test_one_source_of_many_is_what_the_single_source_network_makes_of_it() -> None:
+    model, single, made = several().eval(), FabNet(16, width=4, embedding_dim=8).eval(), batch()
+    single.load_state_dict({name: value for name, value in model.state_dict().items() if "confidence" not in name})
+    with torch.no_grad():
+        torch.testing.assert_close(model(made), single(made))
+
+
+def test_sources_of_one_picture_count_alike() -> None:
+    model, made = several().eval(), batch()
+    copies = made._replace(sources=made.sources.expand(-1, 3, -1, -1, -1))
+    with torch.no_grad():
+        torch.testing.assert_close(model.reconstruct(copies).weights, torch.full((4, 3, 16, 16), 1 / 3))
+        torch.testing.assert_close(model(copies), model(made))

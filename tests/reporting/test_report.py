@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from fabnet.errors import ModelError
+from fabnet.models.find_model import best_checkpoint
 from fabnet.models.model_folder import read_card
 from fabnet.reporting import report
 from fabnet.reporting.reconstructions import reconstructions
 from fabnet.tracks import open_store
-from fabnet.training.checkpoint import best_checkpoint
 
 
 class Page(HTMLParser):

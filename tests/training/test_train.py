@@ -8,17 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from fabnet.errors import InputError, ModelError, StoreError, TrainingError
-from fabnet.training import train
-from fabnet.training.checkpoint import best_checkpoint, latest_checkpoint, list_checkpoints
+from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
+from fabnet.objectives import Batch
+from fabnet.tracks import open_store
+from fabnet.training import preset, train
+from fabnet.training.initial import still_statistics
 from fabnet.training.run_log import read_metrics
+from fabnet.training.trainer import Trainer
 
 TINY: dict[str, Any] = {
     "size": 16, "width": 4, "embedding_dim": 16, "batch_size": 8, "num_val_pairs": 16, "num_workers": 0,
@@ -73,6 +79,95 @@ def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path) -> None:
     assert_same(tmp_path / "whole", run)
 
 
+@pytest.mark.slow
+def test_kills_at_random_moments_change_nothing(store: Path, tmp_path: Path) -> None:
+    changes = TINY | {
+        "sources": 3,
+        "curriculum": True,
+        "curriculum_patience": 0,
+        "max_steps": 300,
+        "validate_every": 10,
+    }
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in changes.items() if name != "curriculum"]
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "fabnet", "train", str(store), "--curriculum", *flags, f"--out={run}"]
+    generator = np.random.default_rng(0)
+    reached = [0]
+    for goal in (60, 130, 220):
+        resume = ["--resume"] if reached[-1] else []
+        process = subprocess.Popen([*command, *resume], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 120
+        while not (found := list_checkpoints(run)) or int(found[-1].name[5:]) < goal:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        reached.append(int(latest_checkpoint(run).name[5:]))
+    assert 0 < reached[1] < reached[2] < reached[3] < 300
+    train(store, run, resume=True)
+    train(store, tmp_path / "whole", **changes)
+    assert_same(tmp_path / "whole", run)
+    states = [json.loads((latest_checkpoint(each) / "state.json").read_text()) for each in (run, tmp_path / "whole")]
+    assert states[0]["curriculum"] == states[1]["curriculum"]
+    assert states[0]["curriculum"]["shifts"] > 0
+
+
+def test_fine_tuning_leaves_the_flow_decoder_as_it_was(store: Path, tmp_path: Path) -> None:
+    train(store, tmp_path / "single", **TINY, max_steps=6)
+    tuned = train(store, tmp_path / "tuned", **TINY, max_steps=6, init=str(tmp_path / "single"), sources=2)
+    before, after = (
+        load_file(latest_checkpoint(tmp_path / name) / "model.safetensors") for name in ("single", "tuned")
+    )
+    # Weights and the statistics of batch-norm alike.
+    assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("flow_decoder"))
+    assert any(not torch.equal(after[name], value) for name, value in before.items() if name.startswith("encoder"))
+    assert any(name.startswith("confidence_decoder") for name in after)
+    assert json.loads((tmp_path / "tuned" / "config.json").read_text())["config"]["freeze"] == ["flow_decoder"]
+    assert (tuned.pairs_seen, tuned.frames_encoded) == (6 * 8 * 2, 6 * 8 * 3)
+    train(store, tmp_path / "tuned", resume=True, max_steps=8)
+    with pytest.raises(InputError, match=r"its encoder.layers.0.weight is \(4, 3, 4, 4\), here it would be \(8,"):
+        train(store, tmp_path / "wider", **TINY | {"width": 8}, max_steps=1, init=str(tmp_path / "single"))
+    with pytest.raises(InputError, match="no part 'flow'"):
+        train(store, tmp_path / "f", **TINY, max_steps=1, init=str(tmp_path / "single"), freeze=("flow",))
+
+
+@pytest.mark.parametrize("forward", ["once", "twice"])
+def test_only_the_chosen_samples_are_learned_from(store: Path, tmp_path: Path, forward: str) -> None:
+    trainer = make_trainer(store, tmp_path, curriculum=True, curriculum_forward=forward, optimizer="sgd")
+    frames = trainer.steps[0]
+    copy = deepcopy(trainer.objective)
+    batch = Batch.from_frames(frames, torch.device("cpu"))
+    with torch.no_grad(), still_statistics(copy):
+        chosen = copy(batch).argsort()[:4].sort().values
+    losses = copy(batch)[chosen] if forward == "once" else copy(batch.at(chosen))
+    losses.mean().backward()
+    assert trainer.step(frames) == pytest.approx(losses.mean().item())
+    for parameter, expected in zip(trainer.objective.parameters(), copy.parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, expected.grad)
+    for buffer, expected_buffer in zip(trainer.objective.buffers(), copy.buffers(), strict=True):
+        torch.testing.assert_close(buffer, expected_buffer)  # the ranking pass leaves batch-norm's statistics
+
+
+def make_trainer(store: Path, run: Path, **changes: Any) -> Trainer:
+    config = preset("small").with_changes(TINY | {"precision": "float32"} | changes)
+    return Trainer(open_store(store), run, config, device=torch.device("cpu"))
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step(store: Path, tmp_path: Path) -> None:
+    trainer = make_trainer(store, tmp_path)
+    before = {name: value.clone() for name, value in trainer.objective.named_parameters()}
+    weight = next(trainer.objective.parameters())
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(
+        TrainingError, match=r"the gradient's norm became (inf|nan) at step 0 \(targets: .*track 0 frame"
+    ):
+        trainer.step(trainer.steps[0])
+    assert all(torch.equal(value, before[name]) for name, value in trainer.objective.named_parameters())
+    assert trainer.state.step == 0
+
+
 def test_what_a_run_says(store: Path, tmp_path: Path) -> None:
     result = train(store, tmp_path / "run", **TINY, max_steps=20, validate_every=10).to_json()
     assert (result["steps"], result["pairs_seen"], result["frames_encoded"]) == (20, 160, 320)
@@ -99,7 +194,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(store: Path, tmp_path: 
     poisoned = load_file(file)
     poisoned["encoder.layers.0.weight"][:] = float("nan")
     save_file(poisoned, file)
-    with pytest.raises(TrainingError, match="the loss became nan at step 4"):
+    with pytest.raises(TrainingError, match=r"the loss became nan at step 4 \(targets: person\d/0 track 0 frame \d"):
         train(store, tmp_path / "run", resume=True, max_steps=8)
     assert latest_checkpoint(tmp_path / "run").name == "step-00000004"
 

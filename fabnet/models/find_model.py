@@ -1,0 +1,81 @@
+"""Where a model lies: a shipped name, a run's checkpoints, a model folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from fabnet.errors import ModelError
+from fabnet.models.model_folder import AUTHORS_SUFFIXES
+from fabnet.weights import shipped_models
+
+__all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
+
+STATE_FILE = "state.json"
+"""Where a checkpoint stands in its run; a folder without it is none."""
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / "checkpoints").glob("step-*") if (path / STATE_FILE).is_file())
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """The last checkpoint of a run.
+
+    Raises:
+        ModelError: the run has none.
+    """
+    found = list_checkpoints(run)
+    if not found:
+        raise ModelError(f"{run} holds no checkpoint; expected checkpoints/step-NNNNNNNN in a folder that train wrote")
+    return found[-1]
+
+
+def best_checkpoint(run: Path) -> Path:
+    """The checkpoint of a run with the lowest validation loss; the later one of equals.
+
+    Raises:
+        ModelError: the run has none, or one is damaged.
+    """
+    latest_checkpoint(run)
+
+    def loss(checkpoint: Path) -> float:
+        file = checkpoint / STATE_FILE
+        try:
+            val_loss = json.loads(file.read_text())["val_loss"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{file} cannot be read ({error}); delete that checkpoint to use the others") from None
+        return math.inf if val_loss is None else float(val_loss)
+
+    return min(reversed(list_checkpoints(run)), key=loss)
+
+
+def find_model(model: str | Path) -> Path:
+    """The model folder that a name or path stands for.
+
+    Args:
+        model: a shipped name, a model folder, a run folder (its best checkpoint), the `encoder.onnx` in a model
+            folder, or a `.pth` file of the authors' release (which stands for itself).
+
+    Raises:
+        ModelError: it stands for nothing.
+    """
+    shipped = shipped_models()
+    if str(model) in shipped:
+        return shipped[str(model)]
+    path = Path(model)
+    if path.suffix == ".onnx" and path.is_file():
+        return path.parent
+    if path.suffix in AUTHORS_SUFFIXES and path.is_file():
+        return path
+    if (path / "checkpoints").is_dir():
+        return best_checkpoint(path)
+    if path.is_dir():
+        return path
+    names = ", ".join(shipped) or "none ships"
+    raise ModelError(
+        f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file or a .pth "
+        "file of the authors"
+    )

@@ -1,0 +1,91 @@
+"""The authors' released weights, read without running any code from their files.
+
+A file holds a state dict, bare or under `state_dict` (a training checkpoint) or `state_dict_model` (beside a probe's
+own `state_dict`). Modules are named `encoder.N`, `decoder.N` (flow) and `mask.N` (confidence), N counting the layers as
+`Encoder.layers` and `Decoder.layers` do.
+
+What is assumed: the sampler aligns corners (as ours), the bilinear x2 of the decoders does not (PyTorch from 0.4 on;
+earlier it did). The embedding hangs on neither.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fabnet.errors import ModelError
+from fabnet.models.model_folder import AUTHORS_CARD
+from fabnet.objectives.fabnet import FabNet
+
+__all__ = ["load_authors"]
+
+PARTS = {"encoder": "encoder", "decoder": "flow_decoder", "mask": "confidence_decoder"}
+WRAPPERS = ("state_dict_model", "state_dict", "model")
+
+
+def load_authors(file: Path) -> FabNet:
+    """Read a file of the authors' release.
+
+    Args:
+        file: written by `torch.save`.
+
+    Returns:
+        The network at 256 px with every part that the file has: the decoders keep fresh weights where it has none.
+
+    Raises:
+        ModelError: the file holds anything but tensors and plain values, or not these networks.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{file} cannot be read as weights alone ({reason}); nothing in it was run. Expected a file of the "
+            "authors' release, written by torch.save"
+        ) from None
+    weights = _renamed(_state_dict(content))
+    network = FabNet(
+        **AUTHORS_CARD.architecture,
+        num_sources=3 if any(name.startswith("confidence_decoder.") for name in weights) else 1,
+        confidence_bound="tanh",
+    )
+    own = network.state_dict()
+    parts = {name.split(".")[0] for name in weights}
+    wanted = {name for name in own if name.split(".")[0] in parts and not name.endswith("num_batches_tracked")}
+    for name in sorted(wanted):
+        shape = tuple(weights[name].shape) if name in weights else None
+        if shape != tuple(own[name].shape):
+            raise ModelError(
+                f"{file} is not the authors' FAb-Net: {name} is {shape or 'missing'}, expected {tuple(own[name].shape)}"
+            )
+    if "encoder" not in parts:
+        raise ModelError(f"{file} holds no encoder; expected weights named encoder.0.weight and so on")
+    network.load_state_dict({name: weights[name] for name in wanted}, strict=False)
+    return network
+
+
+def _state_dict(content: Any) -> Mapping[str, torch.Tensor]:
+    if isinstance(content, Mapping):
+        for wrapper in WRAPPERS:
+            if isinstance(content.get(wrapper), Mapping):
+                return _state_dict(content[wrapper])
+        return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    return {}
+
+
+def _renamed(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """From `encoder.3.weight` (also under `module.` or `model.`) to `encoder.layers.3.weight`."""
+    renamed = {}
+    for name, value in weights.items():
+        words = name.split(".")
+        while words and words[0] in ("module", "model"):
+            words = words[1:]
+        if len(words) == 3 and words[0] in PARTS and words[1].isdigit():
+            renamed[f"{PARTS[words[0]]}.layers.{words[1]}.{words[2]}"] = value
+    return renamed

@@ -1,0 +1,95 @@
+"""The curriculum: which of a batch's samples are learned from.
+
+The samples of a batch are ranked by their loss. At first the easier half is learned from; whenever validation stops
+improving the window moves a tenth up, four times: [0, .5], [.1, .6] ... [.4, .9]. The hardest tenth is never learned
+from. Source: paper, section 4.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+__all__ = ["LossPercentileCurriculum"]
+
+SHIFTS = 4
+
+
+class LossPercentileCurriculum:
+    """Where the window stands, and when it moves.
+
+    Args:
+        patience: validation rounds without a new best loss that are borne; the next such round moves the window.
+
+    Attributes:
+        shifts: how often the window has moved, 0 to 4.
+        best: lowest validation loss so far, infinite before the first.
+        bad_rounds: validation rounds since then, or since the window last moved.
+        history: (step, shifts) of each move.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.shifts, self.best, self.bad_rounds = 0, math.inf, 0
+        self.history: list[tuple[int, int]] = []
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Lower and upper percentile of the losses that are learned from, as shares."""
+        return self.shifts / 10, (self.shifts + 5) / 10
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the window has reached its last place; only then may the learning rate drop."""
+        return self.shifts == SHIFTS
+
+    def select(self, losses: torch.Tensor) -> torch.Tensor:
+        """The samples to learn from. Of equal losses the earlier sample counts as the easier.
+
+        Args:
+            losses: (B,) float, finite, of the whole batch (over all processes).
+
+        Returns:
+            (K,) int64 places in the batch, in order of place: the ranks from floor(lower B) to below floor(upper B),
+            never less than one.
+        """
+        count = len(losses)
+        # In whole tenths: 0.6 * 5 must be 3.
+        first = self.shifts * count // 10
+        last = max((self.shifts + 5) * count // 10, first + 1)
+        return losses.argsort(stable=True)[first:last].sort().values
+
+    def update(self, val_loss: float, step: int) -> bool:
+        """Take in a validation round.
+
+        Args:
+            val_loss: over all validation samples, the hard ones too.
+            step: at which it was measured.
+
+        Returns:
+            Whether the window moved.
+        """
+        if self.is_last:
+            return False
+        if val_loss < self.best:
+            self.best, self.bad_rounds = val_loss, 0
+            return False
+        self.bad_rounds += 1
+        if self.bad_rounds <= self.patience:
+            return False
+        self.shifts, self.bad_rounds = self.shifts + 1, 0
+        self.history.append((step, self.shifts))
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs; plain numbers."""
+        best = self.best if math.isfinite(self.best) else None
+        return {"shifts": self.shifts, "best": best, "bad_rounds": self.bad_rounds, "history": self.history}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.shifts, self.bad_rounds = state["shifts"], state["bad_rounds"]
+        self.best = math.inf if state["best"] is None else state["best"]
+        self.history = [(step, shifts) for step, shifts in state["history"]]

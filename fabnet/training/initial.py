@@ -1,0 +1,80 @@
+"""Where a run's weights come from, and batch-norm statistics that stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import nn
+
+from fabnet.errors import InputError
+from fabnet.models.find_model import find_model
+from fabnet.models.model_folder import read_card
+from fabnet.objectives import load_objective
+
+__all__ = ["frozen_parts", "load_initial", "num_sources_of", "still_statistics"]
+
+
+def num_sources_of(model: str | Path) -> int:
+    """How many sources a model was trained with.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    return int(read_card(find_model(model)).architecture.get("num_sources", 1))
+
+
+def load_initial(model: str | Path, objective: nn.Module) -> None:
+    """Put a model's weights into an objective, as far as it has them: a single-source run has no confidence decoder.
+
+    Args:
+        model: as `fabnet.load` takes it.
+        objective: keeps its own weights where the model has none.
+
+    Raises:
+        ModelError: the model is missing or damaged.
+        InputError: the model is of another shape.
+    """
+    folder = find_model(model)
+    given, _ = load_objective(folder)
+    weights = given.state_dict()
+    own = objective.state_dict()
+    for name, value in weights.items():
+        if name in own and own[name].shape != value.shape:
+            raise InputError(
+                f"--init {model} does not fit: its {name} is {tuple(value.shape)}, here it would be "
+                f"{tuple(own[name].shape)}; give the same size, width and embedding dimension"
+            )
+    common = {name: value for name, value in weights.items() if name in own}
+    if not common:
+        raise InputError(f"--init {model} shares nothing with this objective")
+    objective.load_state_dict(common, strict=False)
+
+
+def frozen_parts(objective: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    """Take parts of an objective out of training; the caller keeps them in eval mode, for their batch-norm's sake.
+
+    Raises:
+        InputError: there is no such part.
+    """
+    parts = dict(objective.named_children())
+    for name in names:
+        if name not in parts:
+            raise InputError(f"there is no part {name!r} to freeze; there is {', '.join(parts)}")
+    return [parts[name].requires_grad_(False) for name in names]
+
+
+@contextmanager
+def still_statistics(network: nn.Module) -> Iterator[None]:
+    """While the block runs, batch-norm normalises by the batch as in training, but its running statistics stay."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, tracked) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, tracked

@@ -1,0 +1,93 @@
+"""The authors' weights: files laid out as theirs are read, anything else is refused, and nothing in a file is run."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from fabnet.embedding import load
+from fabnet.errors import ModelError
+from fabnet.objectives import FabNet, load_objective
+from fabnet.objectives.authors import PARTS
+
+
+@pytest.fixture(scope="module")
+def network() -> FabNet:
+    torch.manual_seed(0)
+    return FabNet(256, num_sources=3, confidence_bound="tanh").eval()
+
+
+def theirs(network: FabNet, *parts: str, prefix: str = "") -> dict[str, torch.Tensor]:
+    """Weights under the names that the release gives them; PyTorch of 2018 did not count batches."""
+    names = {ours: their for their, ours in PARTS.items()}
+    return {
+        prefix + name.replace(f"{part}.layers", names[part]): value
+        for part in parts
+        for name, value in network.state_dict().items()
+        if name.startswith(part) and not name.endswith("num_batches_tracked")
+    }
+
+
+def test_a_training_checkpoint_is_read_whole(network: FabNet, tmp_path: Path) -> None:
+    state = theirs(network, *PARTS.values())
+    assert {"encoder.0.weight", "encoder.3.running_mean", "decoder.2.bias", "mask.30.weight"} <= set(state)
+    torch.save({"state_dict": state, "epoch": 3, "optimizer": {"state": {}}}, tmp_path / "a.pth")
+    read, card = load_objective(tmp_path / "a.pth")
+    for name, value in network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(read.state_dict()[name], value)
+    assert card.size == 256
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict_model", "state_dict", None])
+def test_an_encoder_alone_embeds(network: FabNet, tmp_path: Path, wrapper: str | None) -> None:
+    state: dict[str, Any] = theirs(network, "encoder", prefix="module." if wrapper else "")
+    if wrapper == "state_dict_model":  # a probe's file: its own weights lie in state_dict
+        state = {"state_dict_model": state, "state_dict": {"0.weight": torch.zeros(256)}}
+    elif wrapper:
+        state = {wrapper: state}
+    torch.save(state, tmp_path / "a.pth", _use_new_zipfile_serialization=wrapper is None)
+    encoder = load(tmp_path / "a.pth")
+    crop = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    with torch.no_grad():
+        expected = network.encoder(torch.from_numpy(encoder.prepare([crop]))).numpy()
+    np.testing.assert_allclose(encoder.embed([crop]), expected, atol=1e-5)
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("sprung"),))
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"state_dict": Trap()}, "a.pth")
+    Path("b.pth").write_bytes(pickle.dumps(Trap()))
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(ModelError, match="nothing in it was run"):
+            load(name)
+    assert not Path("sprung").exists()
+
+
+def test_other_files_are_refused(network: FabNet, tmp_path: Path) -> None:
+    file = tmp_path / "a.pth"
+    torch.save({"layer1.weight": torch.zeros(3)}, file)
+    with pytest.raises(ModelError, match="holds no encoder"):
+        load(file)
+    state = theirs(network, "encoder")
+    state["encoder.0.weight"] = torch.zeros(16, 3, 4, 4)
+    torch.save(state, file)
+    with pytest.raises(ModelError, match=r"encoder.layers.0.weight is \(16, 3, 4, 4\), expected \(32, 3, 4, 4\)"):
+        load(file)
+    del state["encoder.0.weight"]
+    torch.save(state, file)
+    with pytest.raises(ModelError, match=r"encoder.layers.0.weight is missing"):
+        load(file)
+    file.write_bytes(b"")
+    with pytest.raises(ModelError, match="cannot be read"):
+        load(file)

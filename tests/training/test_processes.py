@@ -1,0 +1,105 @@
+"""Training in several real processes: the same as one, and a clear end when one of them dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from fabnet.models.find_model import latest_checkpoint, list_checkpoints
+
+FLAGS = [
+    "--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=15", "--num-workers=0",
+    "--warmup-steps=2", "--sources=2", "--curriculum", "--curriculum-patience=0", "--precision=float32",
+    "--optimizer=sgd", "--learning-rate=0.05",
+]  # fmt: skip
+# Runs fabnet with what the curriculum chose written down.
+RECORDING = """
+import json, os, sys
+from fabnet.cli import main
+from fabnet.training.curriculum import LossPercentileCurriculum
+select, chosen = LossPercentileCurriculum.select, []
+def recorded(self, losses):
+    made = select(self, losses)
+    chosen.append([self.shifts, *made.tolist()])
+    return made
+LossPercentileCurriculum.select = recorded
+file = sys.argv.pop(1)
+code = main()
+open(f"{file}-{os.environ.get('RANK', 0)}.json", "w").write(json.dumps(chosen))
+sys.exit(code)
+"""
+
+
+def torchrun(count: int) -> list[str]:
+    return [
+        sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--rdzv-backend=c10d",
+        "--rdzv-endpoint=localhost:0", f"--nproc-per-node={count}",
+    ]  # fmt: skip
+
+
+def quiet() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def test_two_processes_train_as_one_does(store: Path, tmp_path: Path) -> None:
+    script = tmp_path / "recording.py"
+    script.write_text(RECORDING)
+    made = {}
+    for name, start in (("one", [sys.executable]), ("two", torchrun(2))):
+        flags = [*FLAGS, "--max-steps=20", "--validate-every=4", f"--out={tmp_path / name}", "--json"]
+        command = [*start, str(script), str(tmp_path / name), "train", str(store), *flags]
+        done = subprocess.run(command, capture_output=True, text=True, env=quiet())
+        assert done.returncode == 0, done.stderr
+        # Only the first process has anything to say.
+        assert json.loads(done.stdout)["steps"] == 20
+        made[name] = load_file(latest_checkpoint(tmp_path / name) / "model.safetensors")
+    chosen = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one-0", "two-0", "two-1")]
+    assert chosen[0] == chosen[1] == chosen[2]
+    assert len({shifts for shifts, *_ in chosen[0]}) > 1
+    for name, value in made["one"].items():
+        if value.is_floating_point():
+            difference = (made["two"][name] - value).norm() / value.norm().clamp(min=1e-3)
+            assert difference < 1e-5, (name, float(difference))
+
+
+def children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in listed.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_the_run_and_it_goes_on(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [
+        *torchrun(2), "-m", "fabnet", "train", str(store), *FLAGS, "--max-steps=300", "--validate-every=20",
+        f"--out={run}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet())
+    deadline = time.monotonic() + 120
+    while not list_checkpoints(run) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    victim = children(process.pid)[1]
+    os.kill(victim, signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0
+    said = [line for line in errors.splitlines() if line.startswith("fabnet train")]
+    assert len(said) == 1
+    assert "--resume" in said[0]
+    stopped = int(latest_checkpoint(run).name[5:])
+    assert stopped < 300
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, env=quiet())
+    assert done.returncode == 0, done.stderr
+    assert latest_checkpoint(run).name == "step-00000300"
+    rows = (run / "metrics.csv").read_text().splitlines()
+    steps = [int(float(row.split(",")[0])) for row in rows[1:]]
+    assert steps == sorted(set(steps))
+    assert np.isfinite(steps).all()

@@ -10,8 +10,8 @@ It looks at thumbnails of every decoded frame (`DecodedFrame.thumbnail`): a list
   whichever way one is shifted.
 
 The thresholds were set on 12 clips of talking people, all pairs of them joined at dissolves of 0.4 to 2.5 s. Where less
-than 0.28 was left over in undisturbed video, the frames' best correlation was 0.94 and more; across dissolves it was
-below 0.88 in 99 of 100.
+than 0.28 was left over in undisturbed video, the frames' best correlation was 0.94 and more (where it was below 0.8,
+0.33 and more was left over); across dissolves it was below 0.88 in 99 of 100.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ DISSOLVE_SPANS_S = ((0.5, 0.6), (1.0, 0.25))
 DISSOLVE_CHANGE = 12.0
 DISSOLVE_CORRELATION = 0.91
 DISSOLVE_LEFT_OVER = 0.24
+UNLIKE_CORRELATION = 0.8
+UNLIKE_LEFT_OVER = 0.3
+"""Where the frames before and after are this unlike, more may be left over: their people move while they dissolve."""
 DISSOLVE_SHIFT_PX = 3
 """Pixels of a thumbnail by which a pan may move the picture without looking like a dissolve."""
 DISSOLVE_EVERY_S = 0.06
@@ -157,9 +160,13 @@ class ShotDetector:
         moved = frames[at].thumbnail - first
         weight = float(moved @ change) / energy
         left_over = moved - weight * change
-        if not 0.2 < weight < 0.8 or float(left_over @ left_over) > DISSOLVE_LEFT_OVER**2 * energy:
+        share = float(left_over @ left_over) / energy
+        if not 0.2 < weight < 0.8 or share > UNLIKE_LEFT_OVER**2:
             return
-        if _shifted_correlation(first, last) > DISSOLVE_CORRELATION:
+        correlation = _shifted_correlation(first, last)
+        if correlation > DISSOLVE_CORRELATION:
+            return
+        if correlation > UNLIKE_CORRELATION and share > DISSOLVE_LEFT_OVER**2:
             return
         weights = [float((frame.thumbnail - first) @ change) / energy for frame in frames]
         first_at = last_at = at

@@ -229,9 +229,10 @@ def judge(video: Composed, faces: Sequence[TrackedFace], every: int = 5) -> Verd
         if there is None:
             num_blended += 1
             continue
-        x, y = (face.box_px[:2] + face.box_px[2:]) / 2
+        # By most of the points: the box of a half-hidden face reaches over the face before it.
+        x, y = face.landmarks5_px.T
         for name, (x0, y0, x1, y1) in there:
-            if x0 <= x < x1 and y0 <= y < y1:
+            if ((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)).sum() > 2:
                 people_of[face.track].add(name)
                 found.setdefault(name, set()).add(face.frame)
                 break

@@ -18,14 +18,14 @@ def gradient(height: int, width: int) -> np.ndarray:
 
 
 def test_the_crop_is_square_about_the_box_with_its_margin() -> None:
-    box = crop_box(np.array([10, 20, 50, 110], np.float32), CropSpec(margin=2.0))
+    box = crop_box(np.array([10, 20, 50, 110], np.float32), CropSpec(margin=2.0, shift_y=0.0))
     side = 2 * np.sqrt(40 * 90)
     np.testing.assert_allclose(box, [30 - side / 2, 65 - side / 2, 30 + side / 2, 65 + side / 2], rtol=1e-6)
     assert box.dtype == np.float32
 
 
 def test_shift_is_in_sides_of_the_crop() -> None:
-    plain = crop_box(np.array([0, 0, 100, 100], np.float32), CropSpec(margin=1.5))
+    plain = crop_box(np.array([0, 0, 100, 100], np.float32), CropSpec(margin=1.5, shift_y=0.0))
     moved = crop_box(np.array([0, 0, 100, 100], np.float32), CropSpec(margin=1.5, shift_x=0.1, shift_y=-0.2))
     np.testing.assert_allclose(moved - plain, [15, -30, 15, -30], atol=1e-4)
 

@@ -8,7 +8,7 @@ import pytest
 from fabnet.video import CropSpec, crop_box
 from fabnet.video.smooth import MAX_DRIFT, BoxSmoother, allowed_box
 
-SPEC = CropSpec(margin=2.0, smoothing_s=0.5)
+SPEC = CropSpec(margin=2.0, smoothing_s=0.5, shift_y=0.0)
 
 
 def box_at(x: float, y: float, side: float = 100.0) -> np.ndarray:

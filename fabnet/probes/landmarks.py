@@ -17,7 +17,7 @@ from fabnet.errors import InputError
 from fabnet.probes.ridge import Ridge
 from fabnet.tracks.split import split_of
 
-__all__ = ["LandmarkScore", "landmark_errors", "probe_landmarks", "read_landmarks"]
+__all__ = ["LandmarkScore", "fit_landmarks", "landmark_errors", "probe_landmarks", "read_landmarks"]
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 OUTER_EYES = (36, 45)
@@ -111,9 +111,7 @@ def probe_landmarks(
     """
     if set(people[is_fit]) & set(people[~is_fit]) or not is_fit.any() or is_fit.all():
         raise InputError("a probe is fitted on some people and scored on others; a side is empty or shares a person")
-    penalty = _choose_penalty(features[is_fit], points[is_fit], people[is_fit])
-    flat = points.reshape(len(points), -1)
-    probe = Ridge(penalty).fit(features[is_fit], flat[is_fit])
+    probe = fit_landmarks(features[is_fit], points[is_fit], people[is_fit])
     true = points[~is_fit]
     by_eyes, by_box = landmark_errors(probe.predict(features[~is_fit]).reshape(true.shape), true)
     mean_face = np.broadcast_to(points[is_fit].mean(axis=0), true.shape)
@@ -127,8 +125,22 @@ def probe_landmarks(
         faces=len(true),
         people=len(set(people[~is_fit])),
         fit_faces=int(is_fit.sum()),
-        penalty=penalty,
+        penalty=probe.penalty,
     )
+
+
+def fit_landmarks(features: np.ndarray, points: np.ndarray, people: np.ndarray) -> Ridge:
+    """Fit a landmark probe, its penalty chosen on people held out from these.
+
+    Args:
+        features: (N, D) float.
+        points: (N, K, 2).
+        people: (N,) who it is.
+
+    Returns:
+        The probe; it predicts (N, 2 K).
+    """
+    return Ridge(_choose_penalty(features, points, people)).fit(features, points.reshape(len(points), -1))
 
 
 def _choose_penalty(features: np.ndarray, points: np.ndarray, people: np.ndarray) -> float:

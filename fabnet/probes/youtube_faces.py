@@ -20,7 +20,7 @@ from fabnet.progress import progress
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
 
-__all__ = ["probe_youtube_faces"]
+__all__ = ["labelled_features", "probe_youtube_faces"]
 
 
 def probe_youtube_faces(
@@ -41,15 +41,27 @@ def probe_youtube_faces(
     """
     landmarks = read_landmarks(Path(data) / "landmarks68.csv")
     encoder, tracks = load(model), open_store(store)
-    features, points, people, splits = _features(encoder, tracks, landmarks)
+    features, points, people, splits = labelled_features(encoder, tracks, landmarks)
     kept = (splits == "train") | (splits == split)
     return probe_landmarks(features[kept], points[kept], people[kept], splits[kept] == "train")
 
 
-def _features(
+def labelled_features(
     encoder: Embedder, tracks: TrackStore, landmarks: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Embeddings (N, D), points (N, 68, 2) in [-1, 1] of the crop, people (N,) and splits (N,)."""
+    """Embed the faces of a store that have landmarks.
+
+    Args:
+        encoder: to embed with.
+        tracks: the frames, imported with detector crops.
+        landmarks: from `read_landmarks`.
+
+    Returns:
+        Embeddings (N, D) float32, points (N, 68, 2) in [-1, 1] of the crop, people (N,) and splits (N,).
+
+    Raises:
+        InputError: no row of the store has points.
+    """
     features, points, people, splits = [], [], [], []
     columns = ("identity", "split", "source", "crop_box_px", "image")
     with progress("embedding", total=tracks.num_rows, unit="faces") as bar:

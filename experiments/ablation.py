@@ -1,0 +1,153 @@
+"""The paper's three steps at equal numbers of pairs: single source; with curriculum; with curriculum, then 3 sources.
+
+Each arm and seed is trained on the training people of YouTube Faces and measured on its validation people: L1 on fixed
+pairs of one source (and of three, where the network takes them), and the error of a linear landmark probe. Results go
+to a JSON file, one entry a run with the error of every face; a run that is in it already is not trained again.
+
+Run: python experiments/ablation.py STORE --data youtube_faces --runs RUNS --results docs/results/ablation.json
+Then: python experiments/ablation.py --results docs/results/ablation.json --show
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import fabnet
+from fabnet.models.find_model import latest_checkpoint
+from fabnet.models.model_folder import read_card
+from fabnet.objectives import load_objective
+from fabnet.probes.landmarks import fit_landmarks, landmark_errors, read_landmarks
+from fabnet.probes.youtube_faces import labelled_features
+from fabnet.sampling.pairs import draw_fixed
+from fabnet.sampling.window import Window
+from fabnet.tracks import TrackStore, open_store
+from fabnet.training.validate import validate
+
+ARMS = ("single", "curriculum", "curriculum, 3 sources")
+BATCH = 64
+COMMON: dict[str, Any] = {"validate_every": 50, "num_val_pairs": 512, "keep_checkpoints": 1}
+
+
+def steps_for(pairs: int, sources: int = 1) -> int:
+    return round(pairs / (BATCH * sources))
+
+
+def train_arm(arm: str, seed: int, store: Path, runs: Path, pairs: int) -> Path:
+    """Train an arm to its number of pairs; the last one takes half of them alone, half with three sources."""
+    changes = COMMON | {"seed": seed}
+    if arm == "single":
+        return trained(store, runs / f"single-{seed}", changes | {"max_steps": steps_for(pairs)})
+    changes |= {"curriculum": True, "curriculum_patience": 1}
+    if arm == "curriculum":
+        return trained(store, runs / f"curriculum-{seed}", changes | {"max_steps": steps_for(pairs)})
+    first = trained(store, runs / f"half-{seed}", changes | {"max_steps": steps_for(pairs // 2)})
+    tuning = {"max_steps": steps_for(pairs // 2, 3), "sources": 3, "init": str(first), "validate_every": 25}
+    return trained(store, runs / f"three-{seed}", COMMON | {"seed": seed} | tuning)
+
+
+def trained(store: Path, run: Path, changes: dict[str, Any]) -> Path:
+    """The last checkpoint of a run: all arms stop by their number of pairs, none by its validation loss."""
+    fabnet.train(store, run, resume=(run / "checkpoints").is_dir(), **changes)
+    return latest_checkpoint(run)
+
+
+def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
+    """Validation L1 and the landmark error of each face of the validation people."""
+    features, points, people, splits = labelled_features(
+        fabnet.load(model), store, read_landmarks(data / "landmarks68.csv")
+    )
+    fit, val = splits == "train", splits == "val"
+    probe = fit_landmarks(features[fit], points[fit], people[fit])
+    errors, _ = landmark_errors(probe.predict(features[val]).reshape(points[val].shape), points[val])
+    objective, card = load_objective(model)
+    index = store.index("val", 4)
+    losses = {}
+    for sources in (1, 3) if int(card.architecture.get("num_sources", 1)) > 1 else (1,):
+        drawn = draw_fixed(index.starts, index.lengths, num_samples=1024, num_sources=sources)
+        made = validate(
+            objective, drawn, store,
+            window=Window(*card.window), size=card.size, device=torch.device("cpu"), dtype=torch.float32,
+        )  # fmt: skip
+        losses[f"l1_{sources}"] = made.loss
+    return losses | {
+        "landmarks_percent": 100 * float(errors.mean()),
+        "errors": [round(float(error), 5) for error in errors],
+        "people": people[val].tolist(),
+        "training": read_card(model).training,
+    }
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """Print the table, and the differences with intervals over people and seeds together."""
+    for arm in ARMS:
+        rows = [row for row in results if row["arm"] == arm]
+        if not rows:
+            continue
+        print(f"\n{arm}: seeds {[row['seed'] for row in rows]}")
+        for name in ("l1_1", "l1_3", "landmarks_percent"):
+            values = np.array([row[name] for row in rows if name in row])
+            if len(values):
+                spread = f" +- {values.std(ddof=1):.4f}" if len(values) > 1 else ""
+                print(f"  {name}: {values.mean():.4f}{spread}  {np.round(values, 4).tolist()}")
+    for first, second in pairwise(ARMS):
+        compare(results, first, second)
+    compare(results, ARMS[0], ARMS[2])
+
+
+def compare(results: list[dict[str, Any]], first: str, second: str) -> None:
+    """The difference in landmark error, paired by face and seed; bootstrap over people, seeds redrawn too."""
+    by = {(row["arm"], row["seed"]): row for row in results}
+    seeds = sorted(seed for arm, seed in by if arm == first and (second, seed) in by)
+    if not seeds:
+        return
+    _, codes = np.unique(by[first, seeds[0]]["people"], return_inverse=True)
+    counts = np.bincount(codes)
+    sums = np.stack(
+        [
+            np.bincount(codes, np.array(by[second, seed]["errors"]) - np.array(by[first, seed]["errors"]))
+            for seed in seeds
+        ]
+    )
+    rng = np.random.default_rng(0)
+    means = []
+    for _ in range(4000):
+        people = rng.integers(0, len(counts), len(counts))
+        chosen = rng.integers(0, len(seeds), len(seeds))
+        means.append(100 * sums[chosen][:, people].sum() / (len(seeds) * counts[people].sum()))
+    low, high = np.percentile(means, [2.5, 97.5])
+    total = 100 * sums.sum() / (len(seeds) * counts.sum())
+    verdict = "resolved" if low > 0 or high < 0 else "not resolved"
+    print(f"\n{second} minus {first}: {total:+.2f} points of landmark error [{low:+.2f}, {high:+.2f}], {verdict}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", type=Path, nargs="?")
+    parser.add_argument("--data", type=Path, help="the folder with landmarks68.csv")
+    parser.add_argument("--runs", type=Path, help="where the runs go")
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=135_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--show", action="store_true", help="show what there is, train nothing")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text()) if options.results.is_file() else []
+    for seed, arm in ((seed, arm) for seed in options.seeds for arm in ARMS if not options.show):
+        if any((row["arm"], row["seed"]) == (arm, seed) for row in results):
+            continue
+        model = train_arm(arm, seed, options.store, options.runs, options.pairs)
+        made = measure(model, open_store(options.store), options.data)
+        results.append({"arm": arm, "seed": seed, "pairs": options.pairs, **made})
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(results) + "\n")
+    show(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import base64
 import cv2
 import numpy as np
 
-from fabnet.reporting.pictures import data_uri, flow_arrows, flow_colours, flow_legend, square
+from fabnet.reporting.pictures import data_uri, flow_arrows, flow_colours, flow_legend, share_map, side_by_side, square
 
 
 def uniform(x: float, y: float, side: int = 16) -> np.ndarray:
@@ -51,3 +51,17 @@ def test_a_data_uri_gives_the_image_back() -> None:
     assert kind == "data:image/jpeg;base64"
     back = np.asarray(cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR))[:, :, ::-1]
     assert np.abs(back.astype(int) - image).mean() < 12
+
+
+def test_a_share_is_brightness() -> None:
+    made = share_map(np.array([[0.0, 0.5, 1.0]]))
+    assert made[0, :, 0].tolist() == [0, 128, 255]
+    assert made.shape == (1, 3, 3)
+
+
+def test_pictures_stand_side_by_side() -> None:
+    black = np.zeros((4, 6, 3), np.uint8)
+    made = side_by_side([black, black], gap=2)
+    assert made.shape == (4, 14, 3)
+    assert (made[:, 6:8] == 255).all()
+    assert made[:, :6].max() == made[:, 8:].max() == 0

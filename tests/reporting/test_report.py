@@ -7,6 +7,8 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from fabnet.errors import ModelError
@@ -15,6 +17,8 @@ from fabnet.models.model_folder import read_card
 from fabnet.reporting import report
 from fabnet.reporting.reconstructions import reconstructions
 from fabnet.tracks import open_store
+from fabnet.training import train
+from fabnet.training.run_log import read_metrics
 
 
 class Page(HTMLParser):
@@ -38,7 +42,7 @@ class Page(HTMLParser):
 def page(tiny_run: Path) -> Page:
     result = report(tiny_run)
     assert result.page == tiny_run / "report" / "index.html"
-    assert result.to_json() == {"page": str(result.page)}
+    assert result.to_json()["page"] == str(result.page)
     return Page(result.page.read_text())
 
 
@@ -84,6 +88,43 @@ def test_the_strips_are_what_the_validation_measures(tiny_run: Path, store: Path
     assert 0 <= made.num_better <= 8
     assert all(len(strip.pictures) == 5 for strip in made.strips)
     assert {strip.name.split("/")[0] for strip in made.strips} <= {"person4", "person5"}
+
+
+@pytest.fixture(scope="module")
+def run_of_three(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three sources whose curriculum moved four times."""
+    run = tmp_path_factory.mktemp("three") / "run"
+    train(
+        store, run, size=32, width=4, embedding_dim=16, batch_size=8, max_steps=16, num_val_pairs=8, num_workers=0,
+        sources=3, curriculum=True, curriculum_patience=0, validate_every=1,
+    )  # fmt: skip
+    return run
+
+
+def test_several_sources_are_shown_with_their_shares(run_of_three: Path) -> None:
+    result = report(run_of_three)
+    page = Page(result.page.read_text())
+    captions = [image["alt"] or "" for image in page.all("img")]
+    assert captions.count("reconstruction") == captions.count("source 3") == 12
+    shares = [int(caption.split()[-1].rstrip("%")) for caption in captions if caption.startswith("its share")]
+    assert len(shares) == 3 * 12
+    for place in range(0, len(shares), 3):
+        assert abs(sum(shares[place : place + 3]) - 100) <= 2
+    assert "colour wheel of the flow" not in captions
+    assert len(result.pictures) == 12
+    pictures = [np.asarray(cv2.imread(str(picture))) for picture in result.pictures]
+    assert {picture.shape for picture in pictures} == {(144, 8 * 144 + 7 * 4, 3)}
+    shown = pictures[0][:, 3 * 148 : 3 * 148 + 144]  # the first source's share: grey
+    assert np.ptp(shown, axis=2).max() == 0
+
+
+def test_the_curriculum_is_in_metrics_and_chart(run_of_three: Path) -> None:
+    windows = [(row["curriculum_from"], row["curriculum_to"]) for row in read_metrics(run_of_three)]
+    assert windows == sorted(windows)
+    assert windows[0] == (0.0, 0.5)
+    chart = (run_of_three / "report" / "index.html").read_text()
+    for low, high in set(windows[1:]) - {windows[0]}:
+        assert f">{low:.0%} to {high:.0%}</text>" in chart
 
 
 def test_names_are_escaped_and_the_place_is_obeyed(tiny_run: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def draw_frame(axes: Axes, image: np.ndarray, face: TrackedFace) -> None:
     height, width = image.shape[:2]
     axes.imshow(image, extent=(0, width, height, 0))
     outline(axes, face.box_px, BOX, "detector's box, w x h")
-    outline(axes, crop_box(face.box_px, CropSpec()), PLAIN, "1.8 sqrt(w h) about its centre", "--")
+    outline(axes, crop_box(face.box_px, CropSpec()), PLAIN, "1.8 sqrt(w h) moved down", "--")
     outline(axes, face.crop_box_px, CROP, "the same, smoothed: the crop")
     axes.scatter(face.landmarks5_px[:, 0], face.landmarks5_px[:, 1], s=14, c=BOX, zorder=3, label="the five points")
     axes.set(xlim=(-12, width + 12), ylim=(height + 12, -12), xlabel="x, pixels of the frame", ylabel="y")

@@ -23,8 +23,8 @@ import fabnet
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import read_card
 from fabnet.objectives import load_objective
-from fabnet.probes.landmarks import fit_landmarks, landmark_errors, read_landmarks
-from fabnet.probes.youtube_faces import labelled_features
+from fabnet.probes import probe
+from fabnet.probes.protocols import read_benchmark
 from fabnet.sampling.pairs import draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore, open_store
@@ -60,12 +60,12 @@ def trained(store: Path, run: Path, changes: dict[str, Any]) -> Path:
 
 def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
     """Validation L1 and the landmark error of each face of the validation people."""
-    features, points, people, splits = labelled_features(
-        fabnet.load(model), store, read_landmarks(data / "landmarks68.csv")
-    )
-    fit, val = splits == "train", splits == "val"
-    probe = fit_landmarks(features[fit], points[fit], people[fit])
-    errors, _ = landmark_errors(probe.predict(features[val]).reshape(points[val].shape), points[val])
+    report = probe(model, "youtube-faces", data, split="val", seeds=1)
+    found = {(each.task, each.probe): each for each in report.scored}
+    ridge, paper = found["landmarks68", "ridge"], found["landmarks68", "paper"]
+    names = read_benchmark("youtube-faces", data).names
+    people = [names[place].split("/")[0] for place in ridge.places]
+    errors = ridge.figures[0].of(np.eye(len(people)))
     objective, card = load_objective(model)
     index = store.index("val", 4)
     losses = {}
@@ -77,9 +77,10 @@ def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
         )  # fmt: skip
         losses[f"l1_{sources}"] = made.loss
     return losses | {
-        "landmarks_percent": 100 * float(errors.mean()),
-        "errors": [round(float(error), 5) for error in errors],
-        "people": people[val].tolist(),
+        "landmarks_percent": ridge.by_seed[0],
+        "landmarks_percent_paper_probe": paper.by_seed[0],
+        "errors": [round(float(error), 3) for error in errors],
+        "people": people,
         "training": read_card(model).training,
     }
 
@@ -91,7 +92,7 @@ def show(results: list[dict[str, Any]]) -> None:
         if not rows:
             continue
         print(f"\n{arm}: seeds {[row['seed'] for row in rows]}")
-        for name in ("l1_1", "l1_3", "landmarks_percent"):
+        for name in ("l1_1", "l1_3", "landmarks_percent", "landmarks_percent_paper_probe"):
             values = np.array([row[name] for row in rows if name in row])
             if len(values):
                 spread = f" +- {values.std(ddof=1):.4f}" if len(values) > 1 else ""
@@ -120,9 +121,9 @@ def compare(results: list[dict[str, Any]], first: str, second: str) -> None:
     for _ in range(4000):
         people = rng.integers(0, len(counts), len(counts))
         chosen = rng.integers(0, len(seeds), len(seeds))
-        means.append(100 * sums[chosen][:, people].sum() / (len(seeds) * counts[people].sum()))
+        means.append(sums[chosen][:, people].sum() / (len(seeds) * counts[people].sum()))
     low, high = np.percentile(means, [2.5, 97.5])
-    total = 100 * sums.sum() / (len(seeds) * counts.sum())
+    total = sums.sum() / (len(seeds) * counts.sum())
     verdict = "resolved" if low > 0 or high < 0 else "not resolved"
     print(f"\n{second} minus {first}: {total:+.2f} points of landmark error [{low:+.2f}, {high:+.2f}], {verdict}")
 

@@ -18,7 +18,7 @@ import torch
 
 from fabnet.models.find_model import find_model
 from fabnet.objectives import Batch, FabNet, load_objective
-from fabnet.probes.landmarks import read_landmarks
+from fabnet.probes.protocols.youtube_faces import read_landmarks
 from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import Draw
 from fabnet.sampling.window import Window

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from fabnet.demonstration import demo
     from fabnet.embedding.embed import embed
     from fabnet.embedding.embedder import Embedder, load
+    from fabnet.probes.probe import probe
     from fabnet.reporting.report import report
+    from fabnet.reporting.table import table
     from fabnet.summary import info
     from fabnet.tracks.import_folder import import_folder
     from fabnet.tracks.store import open_store
@@ -32,7 +34,9 @@ __all__ = [
     "info",
     "load",
     "open_store",
+    "probe",
     "report",
+    "table",
     "track",
     "train",
 ]
@@ -46,7 +50,9 @@ _HOMES = {
     "info": "fabnet.summary",
     "load": "fabnet.embedding",
     "open_store": "fabnet.tracks",
+    "probe": "fabnet.probes",
     "report": "fabnet.reporting",
+    "table": "fabnet.reporting",
     "track": "fabnet.tracks",
     "train": "fabnet.training",
 }

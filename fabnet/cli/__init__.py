@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "report": ("fabnet.cli.report", "a run as one page to look at"),
     "export": ("fabnet.cli.export", "an encoder to ONNX, to run without torch"),
     "probe": ("fabnet.cli.probe", "what an embedding knows, by a linear probe"),
+    "table": ("fabnet.cli.table", "the paper's tables, published rows beside what was run here"),
 }
 
 

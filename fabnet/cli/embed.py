@@ -21,6 +21,7 @@ def run(
     fps: str = "all",
     format: Literal["lance", "parquet", "csv", "npy"] | None = None,
     detector: str = "mtcnn",
+    probe: tuple[Path, ...] = (),
     batch_size: int = 64,
     device: str = "auto",
 ) -> EmbedResult:
@@ -34,16 +35,18 @@ def run(
       fabnet embed album/ --faces all --out faces.parquet
       fabnet embed talk.mp4 --fps 5 --out talk.lance
       fabnet embed tracks.lance --model run --out tracks-embedded.lance
+      fabnet embed talk.mp4 --model run --probe pose.safetensors --out pose.csv
 
     Args:
         inputs: photos, videos, folders of them, or a store.
         out: the output, a Lance dataset or a file.
-        model: a shipped name, a run, a checkpoint or an .onnx file.
+        model: a shipped name, a run, a checkpoint, an .onnx file, or a baseline (see fabnet probe --help).
         crop: detect finds faces first; none takes each picture as a face crop.
         faces: of each picture or frame, the largest or all.
         fps: frames a second taken of a video, or all.
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
         batch_size: faces at once.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
     """
@@ -55,7 +58,7 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
-        detector=detector, batch_size=batch_size, device=device,
+        detector=detector, probes=probe, batch_size=batch_size, device=device,
     )  # fmt: skip
 
 

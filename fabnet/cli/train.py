@@ -41,6 +41,7 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
           fabnet train tracks.lance --out run --max-minutes 30
           fabnet train tracks.lance --out run --resume
           fabnet train tracks.lance --out run --preset paper
+          fabnet train tracks.lance --out baseline --objective autoencoder
 
         Args:
             store: a store of face-tracks, made by track or import.
@@ -72,6 +73,7 @@ def show(result: TrainResult) -> None:
     table.add_row("steps, pairs seen", f"{result.steps:,}, {result.pairs_seen:,}")
     table.add_row("speed", f"{result.pairs_per_s:,.1f} pairs/s")
     if result.val_loss is not None:
-        table.add_row("validation L1", f"{result.val_loss:.4f} (unwarped source {result.val_loss_unwarped:.4f})")
+        beside = "" if result.val_loss_unwarped is None else f" (unwarped source {result.val_loss_unwarped:.4f})"
+        table.add_row("validation loss", f"{result.val_loss:.4f}{beside}")
     Console().print(table)
     print(f"look at it: fabnet report {result.run}")

@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fabnet.embedding.attributes import SavedProbe, load_probes
 from fabnet.embedding.embedder import Embedder, load
 from fabnet.embedding.inputs import Item, list_inputs, read_items
 from fabnet.embedding.rows import FORMATS, Format, Row, write_rows
 from fabnet.errors import InputError, NoFaceError
+from fabnet.models.find_model import model_digest
 from fabnet.progress import progress
+from fabnet.sampling.window import Window
 
 __all__ = ["EmbedResult", "embed"]
 
@@ -59,6 +62,7 @@ def embed(
     fps: float | None = None,
     file_format: Format | None = None,
     detector: str = "mtcnn",
+    probes: Sequence[str | Path] = (),
     batch_size: int = 64,
     device: str = "auto",
 ) -> EmbedResult:
@@ -73,6 +77,7 @@ def embed(
         fps: frames a second taken of a video; None: all.
         file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
         detector: name of the face detector.
+        probes: files that `probe(..., save=FILE)` wrote for this model: what they predict becomes further columns.
         batch_size: faces at once.
         device: for models that run on torch.
 
@@ -80,13 +85,14 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it.
+        InputError: an input is missing or there is nothing in it, or a probe is of another model.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged.
         OutputError: the disk is full.
     """
     out = Path(out)
     encoder = model if isinstance(model, Embedder) else load(model, device=device)
+    reading = _probes_of(probes, None if isinstance(model, Embedder) else model_digest(model))
     found = list_inputs([Path(path) for path in inputs])
     result = EmbedResult(out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend)
     began = time.monotonic()
@@ -97,7 +103,7 @@ def embed(
             items = read_items(
                 found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop, failed=result.failed
             )
-            for row in _embedded(items, encoder, batch_size):
+            for row in _embedded(items, encoder, reading, batch_size):
                 result.rows += 1
                 result.embedded += row["embedding"] is not None
                 bar.advance()
@@ -105,10 +111,30 @@ def embed(
             if not result.embedded:
                 _nothing(result)
 
-        write_rows(rows(), out, file_format=file_format or _format_of(out), embedding_dim=encoder.embedding_dim)
+        write_rows(
+            rows(), out, file_format=file_format or _format_of(out), embedding_dim=encoder.embedding_dim,
+            attributes=[field for probe in reading for field in probe.fields()],
+        )  # fmt: skip
     result.without_face = result.rows - result.embedded
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
     return result
+
+
+def _probes_of(files: Sequence[str | Path], digest: str | None) -> list[SavedProbe]:
+    """Read probes, and check that they were fitted on this model."""
+    found: list[SavedProbe] = []
+    for file in files:
+        for probe in load_probes(Path(file)):
+            if digest is not None and probe.model not in (digest, "given"):
+                raise InputError(
+                    f"{file} was fitted on another encoder than --model; fit it again with fabnet probe --save"
+                )
+            found.append(probe)
+    names = [field.name for probe in found for field in probe.fields()]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InputError(f"two probes predict {sorted(twice)[0]}; give one of their files only")
+    return found
 
 
 def _nothing(result: EmbedResult) -> None:
@@ -127,22 +153,30 @@ def _format_of(out: Path) -> Format:
     return next((known for known in FORMATS if known == ending), "lance")
 
 
-def _embedded(items: Iterable[Item], encoder: Embedder, batch_size: int) -> Iterator[Row]:
+def _embedded(items: Iterable[Item], encoder: Embedder, probes: Sequence[SavedProbe], batch_size: int) -> Iterator[Row]:
     """Rows in the order of their items, faces embedded `batch_size` at a time."""
     waiting: list[Item] = []
     for item in items:
         waiting.append(item)
         if len(waiting) >= batch_size:
-            yield from _rows(waiting, encoder, batch_size)
+            yield from _rows(waiting, encoder, probes, batch_size)
             waiting = []
-    yield from _rows(waiting, encoder, batch_size)
+    yield from _rows(waiting, encoder, probes, batch_size)
 
 
-def _rows(items: Sequence[Item], encoder: Embedder, batch_size: int) -> Iterator[Row]:
-    crops = [item.image for item in items if item.image is not None]
-    embeddings: Iterator[np.ndarray] = iter(encoder.embed(crops, batch_size=batch_size))
+def _rows(items: Sequence[Item], encoder: Embedder, probes: Sequence[SavedProbe], batch_size: int) -> Iterator[Row]:
+    embeddings = encoder.embed([item.image for item in items if item.image is not None], batch_size=batch_size)
+    boxes = [item.crop_box_px for item in items if item.crop_box_px is not None]
+    seen_px = Window(*encoder.card.window).inside(np.array(boxes).reshape(-1, 4))
+    attributes = [probe.rows(embeddings, seen_px) for probe in probes] if len(embeddings) else []
+    place = 0
     for item in items:
         row = dict(item.row)
         row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-        row["embedding"] = next(embeddings) if item.image is not None else None
+        row["embedding"] = None
+        if item.image is not None:
+            row["embedding"] = embeddings[place]
+            for read in attributes:
+                row |= read[place]
+            place += 1
         yield row

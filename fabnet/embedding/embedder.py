@@ -12,6 +12,7 @@ from fabnet.errors import InputError, MissingDependencyError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import ONNX_FILE, ModelCard, read_card
 from fabnet.sampling.window import Window, view
+from fabnet.weights import shipped_models
 
 __all__ = ["Embedder", "load"]
 
@@ -24,11 +25,15 @@ class Embedder:
     Args:
         card: of the model.
         encode: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
-        backend: what `encode` runs on: "onnx" or "torch".
+        backend: what `encode` runs on: "onnx" or "torch"; a baseline's own otherwise.
+        pca: how many principal components, fitted on their training faces, probes take in place of all D numbers;
+            None: all.
     """
 
-    def __init__(self, card: ModelCard, encode: Callable[[np.ndarray], np.ndarray], backend: str) -> None:
-        self.card, self.backend = card, backend
+    def __init__(
+        self, card: ModelCard, encode: Callable[[np.ndarray], np.ndarray], backend: str, *, pca: int | None = None
+    ) -> None:
+        self.card, self.backend, self.pca = card, backend, pca
         self._encode, self._window = encode, Window(*card.window)
 
     @property
@@ -79,7 +84,9 @@ def load(model: str | Path = "small", *, backend: Backend = "auto", device: str 
     """Load an encoder.
 
     Args:
-        model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file.
+        model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file; or a baseline's name
+            (`fabnet.embedding.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity", "vgg-face:FILE",
+            "timm:NAME". A folder that has such a name is reached as "./pixels", or as a `Path`.
         backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
             CUDA device is asked for, else torch.
         device: for torch: "auto", "cpu", "cuda" or "cuda:N".
@@ -91,6 +98,12 @@ def load(model: str | Path = "small", *, backend: Backend = "auto", device: str 
         ModelError: there is no such model, or it is damaged.
         MissingDependencyError: the backend is not installed.
     """
+    if isinstance(model, str) and model not in shipped_models():
+        from fabnet.embedding.baselines import load_baseline
+
+        baseline = load_baseline(model, device=device)
+        if baseline is not None:
+            return baseline
     folder = find_model(model)
     card = read_card(folder)
     file = Path(model) if Path(model).suffix == ".onnx" else folder / ONNX_FILE

@@ -23,10 +23,17 @@ LARGEST_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """A row to come: its columns but the embedding, and the crop to embed, (H, W, 3) uint8 RGB, None without a face."""
+    """A row to come.
+
+    Attributes:
+        row: its columns but the embedding and what is read from it.
+        image: (H, W, 3) uint8 RGB, the crop to embed; None without a face.
+        crop_box_px: (4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face.
+    """
 
     row: dict[str, Any]
     image: np.ndarray | None
+    crop_box_px: np.ndarray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +119,11 @@ def _row(each: Input, **values: Any) -> dict[str, Any]:
 
 
 def _of_store(each: Input) -> Iterator[Item]:
-    columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "image")
+    columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     for batch in open_store(each.path).batches(columns):
         for row in batch.to_pylist():
-            yield Item(_row(each, **row), _decode(row.pop("image"), each.name))
+            image, box = _decode(row.pop("image"), each.name), np.array(row.pop("crop_box_px"), np.float32)
+            yield Item(_row(each, **row), image, box)
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:
@@ -130,18 +138,22 @@ def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) ->
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
         raise InputError(f"{each.name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
     if find is None:
-        yield Item(_row(each), image)
+        yield Item(_row(each), image, _whole(image))
         return
     found: list[Face] = crop_faces(image, detector=find, spec=spec)
     if not found:
-        yield Item(_row(each, reason="no face found"), None)
+        yield Item(_row(each, reason="no face found"), None, None)
     for number, face in enumerate(found if faces == "all" else found[:1]):
-        yield Item(_row(each, track=str(number), box_px=face.box_px, score=face.score), face.image)
+        yield Item(_row(each, track=str(number), box_px=face.box_px, score=face.score), face.image, face.crop_box_px)
 
 
 def _of_crops(each: Input, fps: float | None) -> Iterator[Item]:
     for frame in read_frames(each.path, fps=fps):
-        yield Item(_row(each, frame=frame.index, time_s=frame.time_s), frame.image)
+        yield Item(_row(each, frame=frame.index, time_s=frame.time_s), frame.image, _whole(frame.image))
+
+
+def _whole(image: np.ndarray) -> np.ndarray:
+    return np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
 
 
 def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item]:
@@ -152,11 +164,11 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
         for index in sorted(index for index, (at_s, _) in kept.items() if at_s < time_s):
             at_s, found = kept.pop(index)
             if not found:
-                yield Item(_row(each, frame=index, time_s=at_s, reason="no face found"), None)
+                yield Item(_row(each, frame=index, time_s=at_s, reason="no face found"), None, None)
             chosen = found if faces == "all" else sorted(found, key=_area)[-1:]
             for face in chosen:
                 values = {"track": str(face.track), "box_px": face.box_px, "score": face.score}
-                yield Item(_row(each, frame=index, time_s=at_s, **values), face.image)
+                yield Item(_row(each, frame=index, time_s=at_s, **values), face.image, face.crop_box_px)
 
     def keep(index: int, time_s: float) -> None:
         kept[index] = (time_s, [])

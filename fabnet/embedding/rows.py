@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
 
 
-def schema(embedding_dim: int) -> pa.Schema:
+def schema(embedding_dim: int, attributes: Sequence[pa.Field] = ()) -> pa.Schema:
     """The columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
     return pa.schema(
         [
@@ -34,6 +34,7 @@ def schema(embedding_dim: int) -> pa.Schema:
             ("box_px", pa.list_(pa.float32(), 4)),
             ("score", pa.float32()),
             ("reason", pa.string()),
+            *attributes,
             ("embedding", pa.list_(pa.float32(), embedding_dim)),
         ],
         metadata={"fabnet.embeddings_version": "1"},
@@ -52,21 +53,23 @@ def _batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch
 
 
 def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Lists as columns of their own, for CSV: box_x0 ... box_y1, e0 ... e255."""
+    """Lists as columns of their own, for CSV: box_x0 ... box_y1, e0 ... e255; of points TASK_x0, TASK_y0 ..."""
     columns: dict[str, pa.Array] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if not pa.types.is_fixed_size_list(column.type):
             columns[name] = column
             continue
-        names = ["box_x0", "box_y0", "box_x1", "box_y1"] if name == "box_px" else None
         values = column.to_pylist()
         for i in range(column.type.list_size):
             part = [None if value is None else value[i] for value in values]
-            columns[names[i] if names else f"e{i}"] = pa.array(part, pa.float32())
+            of_points = f"{name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}"
+            columns[f"e{i}" if name == "embedding" else of_points] = pa.array(part, pa.float32())
     return pa.RecordBatch.from_pydict(columns)
 
 
-def write_rows(rows: Iterable[Row], out: Path, *, file_format: Format, embedding_dim: int) -> None:
+def write_rows(
+    rows: Iterable[Row], out: Path, *, file_format: Format, embedding_dim: int, attributes: Sequence[pa.Field] = ()
+) -> None:
     """Write rows as they come; the output appears whole or not at all.
 
     Args:
@@ -75,11 +78,12 @@ def write_rows(rows: Iterable[Row], out: Path, *, file_format: Format, embedding
             there is none, and the other columns to a CSV of the same name beside it.
         file_format: of the output.
         embedding_dim: D.
+        attributes: further columns that the rows have.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
-    columns = schema(embedding_dim)
+    columns = schema(embedding_dim, attributes)
     batches = _batches(rows, columns)
     with written_whole(out) as partial:
         if file_format == "lance":

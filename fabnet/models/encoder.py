@@ -30,14 +30,15 @@ class Encoder(nn.Module):
         size: image height and width in pixels, a power of two.
         width: channels after the first convolution.
         embedding_dim: D, the length of the embedding.
+        in_channels: of the image.
 
     Source: paper, section 3.1 (the layers are those of the authors' released code).
     """
 
-    def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
+    def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256, in_channels: int = 3) -> None:
         super().__init__()
         blocks = num_halvings(size)
-        channels = [3] + [min(width * 2**i, width * 8) for i in range(blocks - 1)] + [embedding_dim]
+        channels = [in_channels] + [min(width * 2**i, width * 8) for i in range(blocks - 1)] + [embedding_dim]
         layers: list[nn.Module] = []
         for i in range(blocks):
             layers.append(nn.Conv2d(channels[i], channels[i + 1], kernel_size=4, stride=2, padding=1))
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
         """Embed faces.
 
         Args:
-            images: (B, 3, size, size) float, RGB in [0, 1].
+            images: (B, in_channels, size, size) float, RGB in [0, 1].
 
         Returns:
             (B, D) float embeddings, before any activation.

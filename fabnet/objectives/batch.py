@@ -25,6 +25,10 @@ class Batch(NamedTuple):
         """The samples at these places, (K,) int64."""
         return Batch(self.target[places], self.sources[places])
 
+    def frames(self) -> torch.Tensor:
+        """All images: (B (S + 1), 3, H, W), the targets, then every sample's first source, second source and so on."""
+        return torch.cat([self.target, *self.sources.unbind(dim=1)])
+
     @classmethod
     def from_frames(cls, frames: np.ndarray | torch.Tensor, device: torch.device) -> Batch:
         """Bring frames as the loader gives them onto a device.

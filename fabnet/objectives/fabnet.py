@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -65,6 +65,8 @@ class FabNet(nn.Module):
 
     Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
     """
+
+    is_warping: ClassVar[bool] = True
 
     def __init__(
         self,

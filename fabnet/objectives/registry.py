@@ -8,24 +8,38 @@ import torch
 from torch import nn
 
 from fabnet.errors import InputError
-from fabnet.models.encoder import Encoder
+from fabnet.objectives.autoencoder import Autoencoder
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.rotnet import RotNet
+from fabnet.objectives.splitbrain import SplitBrain
 
 __all__ = ["OBJECTIVES", "Objective", "build_objective"]
 
 
 class Objective(Protocol):
-    """What the trainer trains: per-sample losses from a batch, with an encoder inside."""
+    """What the trainer trains: per-sample losses from a batch, with an encoder inside.
 
-    encoder: Encoder
+    Attributes:
+        encoder: (B, 3, size, size) RGB in [0, 1] to (B, D).
+        num_sources: S that it was made for.
+        is_warping: whether its loss is that of a warped source, to be held against the unwarped one's.
+    """
+
+    encoder: nn.Module
     num_sources: int
+    is_warping: bool
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Give the (B,) float32 losses of a batch."""
 
 
-OBJECTIVES: dict[str, type[nn.Module]] = {"fabnet": FabNet}
+OBJECTIVES: dict[str, type[nn.Module]] = {
+    "fabnet": FabNet,
+    "autoencoder": Autoencoder,
+    "rotnet": RotNet,
+    "splitbrain": SplitBrain,
+}
 
 
 def build_objective(name: str, **arguments: Any) -> nn.Module:

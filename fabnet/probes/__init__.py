@@ -1,7 +1,7 @@
-"""Probes: what an embedding knows, by linear regression from frozen features."""
+"""Probes: what an embedding knows, by linear maps from frozen features, on the field's benchmarks."""
 
 from __future__ import annotations
 
-from fabnet.probes.landmarks import LandmarkScore, probe_landmarks
+from fabnet.probes.probe import ProbeReport, probe
 
-__all__ = ["LandmarkScore", "probe_landmarks"]
+__all__ = ["ProbeReport", "probe"]

@@ -80,6 +80,7 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
         for before, after in pairwise(row for row in metrics if "curriculum_from" in row)
         if after["curriculum_from"] != before["curriculum_from"]
     ]
+    is_l1 = any("val_loss_unwarped" in row for row in metrics)
     curves = []
     for name, colour, label in (
         ("train_loss", GREY, "training"),
@@ -106,7 +107,7 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
         axes.set_xlabel("pairs seen")
         axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.0f}")
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, integer=True))
-        axes.set_title("L1: mean absolute difference to the target")
+        axes.set_title("L1: mean absolute difference to the target" if is_l1 else "the objective's loss")
         axes.grid(visible=True)
         if any(len(points) for points, _, _ in curves):
             axes.legend(loc="upper right")

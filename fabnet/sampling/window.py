@@ -30,6 +30,19 @@ class Window(NamedTuple):
     centre_y: float = 0.5
     side: float = 190 / 256
 
+    def inside(self, boxes_px: np.ndarray) -> np.ndarray:
+        """What the network sees of images from which these squares were cut.
+
+        Args:
+            boxes_px: (N, 4) x0, y0, x1, y1 of the crops.
+
+        Returns:
+            (N, 4) float64 likewise of the windows in them.
+        """
+        sides = boxes_px[:, 2:].astype(np.float64) - boxes_px[:, :2]
+        first = boxes_px[:, :2] + sides * (np.array([self.centre_x, self.centre_y]) - self.side / 2)
+        return np.concatenate([first, first + sides * self.side], axis=1)
+
     def moved(self, shift_x: float, shift_y: float, scale: float) -> Window:
         """The window shifted by shares of its side, and scaled about its centre."""
         return Window(self.centre_x + shift_x * self.side, self.centre_y + shift_y * self.side, self.side * scale)

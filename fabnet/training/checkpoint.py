@@ -39,7 +39,7 @@ class LoopState:
         plateau: state of the plateau schedule.
         curriculum: state of the curriculum; empty without one.
         val_loss: of the last validation, None before the first.
-        val_loss_unwarped: of the unwarped sources on the same pairs.
+        val_loss_unwarped: of the unwarped sources on the same pairs; None where the objective warps nothing.
         best_val_loss: the lowest so far.
     """
 

@@ -17,8 +17,8 @@ __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 class TrainConfig:
     """Every choice of a training run. The resolved one is in the run's `config.json`."""
 
-    objective: Literal["fabnet"] = "fabnet"
-    """What is learned."""
+    objective: Literal["fabnet", "autoencoder", "rotnet", "splitbrain"] = "fabnet"
+    """What is learned: FAb-Net, or a baseline of the paper's with the same encoder."""
     size: int = 64
     """The network's input, height and width in pixels, a power of two."""
     width: int = 32
@@ -106,6 +106,8 @@ class TrainConfig:
                 "window_side must lie in (0, 2], and jitter_scale_min in (0, jitter_scale_max]; got "
                 f"{self.window_side}, {self.jitter_scale_min} and {self.jitter_scale_max}"
             )
+        if self.objective != "fabnet" and self.sources > 1:
+            raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
@@ -130,6 +132,19 @@ class TrainConfig:
         if changes.get("max_minutes") is not None and "max_steps" not in changes:
             changes = {**changes, "max_steps": None}
         return dataclasses.replace(self, **changes)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What the network is built from, and can be built from again."""
+        shape: dict[str, Any] = {"size": self.size, "width": self.width, "embedding_dim": self.embedding_dim}
+        if self.sources > 1:
+            shape |= {"num_sources": self.sources, "confidence_bound": self.confidence_bound}
+        return shape
+
+    @property
+    def fresh(self) -> dict[str, Any]:
+        """How fresh weights part from the usual ones."""
+        return {"near_zero_start": self.near_zero_start} if self.objective == "fabnet" else {}
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""

@@ -37,8 +37,8 @@ class TrainResult:
         pairs_seen: source-target pairs trained on.
         frames_encoded: images that passed the encoder in training.
         pairs_per_s: steady speed of this start, the first five steps left out.
-        val_loss: mean absolute difference in [0, 1] on the validation pairs, at the end.
-        val_loss_unwarped: the unwarped sources' on the same pairs.
+        val_loss: the objective's on the validation pairs, at the end (FAb-Net's: mean absolute difference in [0, 1]).
+        val_loss_unwarped: the unwarped sources' on the same pairs; None where the objective warps nothing.
     """
 
     run: Path

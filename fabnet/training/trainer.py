@@ -71,17 +71,16 @@ class Trainer:
         self.dtype = choose_precision(config.precision, device)
         self.window = Window(config.window_centre_x, config.window_centre_y, config.window_side)
         self.num_sources = config.sources
-        architecture = _architecture(config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.objective: nn.Module = build_objective(
-                config.objective, **architecture, near_zero_start=config.near_zero_start
-            ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.objective: nn.Module = build_objective(config.objective, **config.architecture, **config.fresh).to(
+                device, memory_format=torch.channels_last
+            )  # type: ignore[call-overload]
         if config.init is not None and not resume:
             load_initial(config.init, self.objective)
         self.frozen = frozen_parts(self.objective, config.freeze or ())
         self.card = ModelCard(
-            objective=config.objective, architecture=architecture, window=self.window, crop=store.crop or None
+            objective=config.objective, architecture=config.architecture, window=self.window, crop=store.crop or None
         )
         self.optimizer = self._make_optimizer()
         self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
@@ -326,21 +325,16 @@ class Trainer:
         return values
 
     def _values(self, validation: Validation) -> dict[str, float]:
-        return {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
+        known = {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
+        return {name: value for name, value in known.items() if value is not None}
 
     def _show(self, bar: Progress) -> None:
         state, note = self.state, ""
         if state.val_loss is not None:
-            note = f"val L1 {state.val_loss:.4f} (unwarped {state.val_loss_unwarped:.4f})"
+            note = f"val loss {state.val_loss:.4f}"
+            if state.val_loss_unwarped is not None:
+                note += f" (unwarped {state.val_loss_unwarped:.4f})"
         if self.curriculum is not None:
             low, high = self.curriculum.window
             note += f"  losses {low:.0%} to {high:.0%}"
         bar.update(completed=state.step, total=state.total_steps, note=note.strip())
-
-
-def _architecture(config: TrainConfig) -> dict[str, Any]:
-    """What the network is built from."""
-    shape: dict[str, Any] = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
-    if config.sources > 1:
-        shape |= {"num_sources": config.sources, "confidence_bound": config.confidence_bound}
-    return shape

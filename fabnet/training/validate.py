@@ -19,15 +19,16 @@ __all__ = ["Validation", "validate"]
 
 
 class Validation(NamedTuple):
-    """Mean absolute differences in [0, 1] over the validation samples.
+    """Means over the validation samples.
 
     Attributes:
-        loss: of the model's reconstructions.
-        loss_unwarped: of the first sources as they are: what a model that does nothing would have.
+        loss: the objective's; FAb-Net's is the mean absolute difference of its reconstructions, in [0, 1].
+        loss_unwarped: that of the first sources as they are: what a model that does nothing would have. None where
+            the objective warps nothing.
     """
 
     loss: float
-    loss_unwarped: float
+    loss_unwarped: float | None
 
 
 def validate(
@@ -72,4 +73,5 @@ def validate(
             loss = objective(batch)
         losses.append(torch.stack([loss, l1_per_sample(batch.sources[:, 0], batch.target)], dim=1))
     everyone = gather(torch.cat(losses))[: len(drawn.rows)]
-    return Validation(*everyone.double().mean(dim=0).tolist())
+    loss, unwarped = everyone.double().mean(dim=0).tolist()
+    return Validation(loss, unwarped if objective.is_warping else None)

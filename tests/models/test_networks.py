@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fabnet.models.decoder import Decoder, FlowDecoder
+from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 
 
@@ -17,7 +17,7 @@ def count(module: nn.Module) -> int:
 def test_the_parameter_counts_at_256_px_are_the_authors() -> None:
     assert count(Encoder(256)) == 4_887_904
     assert count(FlowDecoder(256)) == 3_340_514
-    assert count(Decoder(256, out_channels=1)) == 3_340_225
+    assert count(ConfidenceDecoder(256)) == 3_340_225
 
 
 @pytest.mark.parametrize("size", [16, 32, 64, 128])

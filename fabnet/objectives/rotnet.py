@@ -1,0 +1,71 @@
+"""The rotation baseline: by how many quarter turns was a frame turned?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fabnet.models.encoder import Encoder
+from fabnet.objectives.batch import Batch
+
+__all__ = ["RotNet", "turned"]
+
+
+def turned(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
+    """Turn square images by quarter turns, against the clock.
+
+    Args:
+        images: (B, C, H, H) float.
+        quarters: (B,) int64, 0 to 3.
+
+    Returns:
+        (B, C, H, H), as they were laid out in memory.
+    """
+    result = images.clone()
+    for quarter in (1, 2, 3):
+        chosen = quarters == quarter
+        result[chosen] = images[chosen].rot90(quarter, dims=(2, 3))
+    return result
+
+
+class RotNet(nn.Module):
+    """FAb-Net's encoder, a ReLU (as FAb-Net's decoder begins) and a linear layer to four turns.
+
+    Every frame of a batch, targets and sources, is seen in one turn: as many images pass the encoder as with the other
+    objectives. The turns go round by place in the batch, so each batch holds as many of each; which faces stand where
+    is the sampler's chance. (Gidaris et al. put all four turns of an image into a batch: four times the images.)
+
+    Args:
+        size: image height and width in pixels, a power of two.
+        width: channels after the encoder's first convolution.
+        embedding_dim: D.
+
+    Source: Gidaris, Singh, Komodakis: Unsupervised representation learning by predicting image rotations, ICLR 2018;
+    paper, section 5.1.1.
+    """
+
+    num_sources: ClassVar[int] = 1
+    is_warping: ClassVar[bool] = False
+
+    def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
+        super().__init__()
+        self.encoder = Encoder(size, width, embedding_dim)
+        self.classifier = nn.Linear(embedding_dim, 4)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The loss of each sample.
+
+        Args:
+            batch: targets and sources.
+
+        Returns:
+            (B,) float32, cross-entropy in nats, the mean over a sample's frames; log 4 = 1.386 for a guess.
+        """
+        frames, count = batch.frames(), len(batch.target)
+        place = torch.arange(len(frames), device=frames.device)
+        quarters = (place % count + place // count) % 4
+        scores = self.classifier(self.encoder(turned(frames, quarters)).relu()).float()
+        return F.cross_entropy(scores, quarters, reduction="none").view(-1, count).mean(dim=0)

@@ -1,0 +1,52 @@
+"""What is computed once and kept: detected boxes, and features."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.output import written_whole
+
+__all__ = ["Cache", "default_cache"]
+
+
+def default_cache() -> Path:
+    """The user's cache folder for fabnet: `$XDG_CACHE_HOME/fabnet`, by default in the home folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabnet"
+
+
+class Cache:
+    """Arrays on disk by what they were made from.
+
+    Args:
+        folder: where they lie; None: nothing is kept.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def array(self, kind: str, key: Iterable[str], make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Give an array that was made before, or make it.
+
+        Args:
+            kind: a word that its file's name begins with.
+            key: everything that it depends on.
+            make: how it is made.
+        """
+        if self.folder is None:
+            return make()
+        digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
+        file = self.folder / f"{kind}-{digest}.npy"
+        if file.is_file():
+            try:
+                return np.asarray(np.load(file, allow_pickle=False))
+            except (OSError, ValueError, EOFError):
+                file.unlink()
+        array = make()
+        with written_whole(file) as partial, partial.open("wb") as stream:
+            np.save(stream, array)
+        return array

@@ -1,0 +1,266 @@
+"""From features and labels to figures: choose a probe on people apart, fit it, score it.
+
+Letters: N faces, D features, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.figures import figures_of
+from fabnet.probes.linear import LinearProbe, LogisticProbe, Probe, RidgeProbe
+from fabnet.probes.losses import Loss, selection_loss
+from fabnet.probes.metrics import Figure, mean_of
+from fabnet.probes.parts import Parts, parts_of
+
+__all__ = [
+    "FitPredict",
+    "Fitted",
+    "ProbeName",
+    "Scored",
+    "fit_chosen",
+    "learned_targets",
+    "linear_fit_predict",
+    "loss_of",
+    "probe_name",
+    "score_features",
+    "score_task",
+]
+
+ProbeName = Literal["paper", "ridge"]
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """A task scored on some faces.
+
+    Attributes:
+        task: its name.
+        probe: what it was read by.
+        figures: functions of these faces' weights; with several seeds, their means.
+        by_seed: (seeds,) the headline figure of each seed.
+        places: (M,) the faces, places in the benchmark.
+        predicted: (M, K) of the first seed, in the units of the task's targets (logits of classes and units).
+        chosen: the hyper-parameter that was chosen, in words.
+    """
+
+    task: str
+    probe: str
+    figures: tuple[Figure, ...]
+    by_seed: tuple[float, ...]
+    places: np.ndarray
+    predicted: np.ndarray
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A probe with what was chosen for it, in words."""
+
+    probe: Probe
+    chosen: str
+
+
+def loss_of(task: Task) -> Loss:
+    """The loss that a task's probe is trained with."""
+    return task.kind if task.kind in ("classes", "units") else "squared"
+
+
+def learned_targets(task: Task, seen_px: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """A task's targets as a probe learns them, and the way back.
+
+    Points become [-1, 1] coordinates of what the network sees of the image, angles radians, values standard deviations.
+
+    Args:
+        task: N faces' targets.
+        seen_px: (N, 4) what the network sees of each image.
+
+    Returns:
+        (N, K) float64, NaN without a label; and a function from (N, K) predictions of the same faces to the task's
+        units.
+    """
+    targets = task.targets
+    if task.kind == "points":
+        first, sides = seen_px[:, None, :2], (seen_px[:, 2:] - seen_px[:, :2])[:, None]
+        points = targets.reshape(len(targets), -1, 2)
+        learned = (2 * (points - first) / sides - 1).reshape(targets.shape)
+        return learned, lambda made: ((made.reshape(points.shape) + 1) / 2 * sides + first).reshape(targets.shape)
+    if task.kind == "angles":
+        return np.radians(targets), np.degrees
+    if task.kind == "values":
+        mean, scale = np.nanmean(targets, axis=0), np.maximum(np.nanstd(targets, axis=0), 1e-12)
+        return (targets - mean) / scale, lambda made: made * scale + mean
+    return targets, lambda made: made
+
+
+def _candidates(name: ProbeName, loss: Loss, num_classes: int) -> list[tuple[str, Callable[[], Probe]]]:
+    """The closed-form probes to choose among."""
+    if loss == "squared":
+        return [(f"penalty {each:g}", lambda each=each: RidgeProbe(each)) for each in PENALTIES]  # type: ignore[misc]
+    return [
+        (f"C {each:g}", lambda each=each: LogisticProbe(loss, num_classes=num_classes, strength=each))  # type: ignore[misc]
+        for each in STRENGTHS
+    ]
+
+
+def fit_chosen(
+    name: ProbeName,
+    features: np.ndarray,
+    targets: np.ndarray,
+    loss: Loss,
+    *,
+    is_select: np.ndarray,
+    num_classes: int = 0,
+    seed: int = 0,
+) -> Fitted:
+    """Choose a probe's hyper-parameter on some faces, then fit it on all of them.
+
+    Args:
+        name: "paper": batch-norm and a linear layer by Adam, the number of epochs is chosen; "ridge": in closed form
+            (logistic regression for classes and units), the penalty is chosen.
+        features: (N, D) of the training faces.
+        targets: (N, K) as learned, NaN without a label.
+        loss: to train with; what is chosen by is `selection_loss`.
+        is_select: (N,) bool: the faces to choose on; the others are fitted on meanwhile.
+        num_classes: of classes.
+        seed: of the paper's probe.
+
+    Raises:
+        InputError: too few faces have a label.
+    """
+    known = np.isfinite(targets).any(axis=1) if loss == "units" else np.isfinite(targets).all(axis=1)
+    features, targets, is_select = features[known], targets[known], is_select[known]
+    fit, select = (features[~is_select], targets[~is_select]), (features[is_select], targets[is_select])
+    if len(fit[0]) < 2 or not len(select[0]):
+        raise InputError(
+            f"{len(fit[0])} labelled faces to fit a probe on and {len(select[0])} to choose it on: expected 2 and 1 or "
+            "more; are the labels in the right split?"
+        )
+    if name == "paper":
+        tried = LinearProbe(loss, num_classes=num_classes, seed=seed).fit(*fit, select=select)
+        probe = LinearProbe(loss, num_classes=num_classes, seed=seed, epochs=tried.epochs_).fit(features, targets)
+        return Fitted(probe, f"{tried.epochs_} epochs")
+    losses = {}
+    for words, make in _candidates(name, loss, num_classes):
+        losses[words] = selection_loss(make().fit(*fit).predict(select[0]), select[1], loss)
+    best = min(losses, key=lambda words: losses[words])
+    return Fitted(dict(_candidates(name, loss, num_classes))[best]().fit(features, targets), best)
+
+
+FitPredict = Callable[[Parts, np.ndarray, int], tuple[np.ndarray, str]]
+"""From parts, (N, K) learned targets of all faces and a seed to (M, K) predictions of the part to score, as learned,
+and what was chosen, in words."""
+
+
+def score_task(
+    task: Task, seen_px: np.ndarray, parts: Sequence[Parts], fit_predict: FitPredict, *, probe: str, seeds: int = 1
+) -> Scored:
+    """Score one task.
+
+    Args:
+        task: what is asked of the faces.
+        seen_px: (N, 4) what the network sees of each image.
+        parts: who is fitted on, chosen on and scored; several with cross-validation, whose predictions are pooled.
+        fit_predict: what is scored.
+        probe: its name.
+        seeds: how many to run.
+    """
+    learned, back = learned_targets(task, seen_px)
+    outputs = len(task.columns) if task.kind == "classes" else learned.shape[1]
+    places = np.sort(np.concatenate([part.score for part in parts]))
+    chosen: list[str] = []
+    all_figures: list[tuple[Figure, ...]] = []
+    all_predicted = []
+    for seed in range(seeds):
+        made = np.full((len(learned), outputs), np.nan)
+        for part in parts:
+            made[part.score], words = fit_predict(part, learned, seed)
+            chosen.append(words)
+        all_predicted.append(back(made)[places])
+        all_figures.append(figures_of(task, all_predicted[-1], task.targets[places]))
+    figures = tuple(
+        Figure(same[0].metric, mean_of([figure.of for figure in same]), same[0].is_headline)
+        for same in zip(*all_figures, strict=True)
+    )
+    ones = np.ones((1, len(places)), dtype=np.float32)
+    by_seed = tuple(float(each.of(ones)[0]) for figures in all_figures for each in figures if each.is_headline)
+    return Scored(task.name, probe, figures, by_seed, places, all_predicted[0], ", ".join(dict.fromkeys(chosen)))
+
+
+def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pca: int | None = None) -> FitPredict:
+    """A linear probe on frozen features, for `score_task`.
+
+    Args:
+        features: (N, D) of all faces.
+        task: what is asked.
+        probe: see `fit_chosen`.
+        pca: reduce features to so many principal components of the training faces first.
+    """
+
+    def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
+        training = np.concatenate([part.fit, part.select])
+        inputs = _reduced(features, training, pca)
+        fitted = fit_chosen(
+            probe, inputs[training], learned[training], loss_of(task),
+            is_select=np.arange(len(training)) >= len(part.fit), num_classes=len(task.columns), seed=seed,
+        )  # fmt: skip
+        return fitted.probe.predict(inputs[part.score]), fitted.chosen
+
+    return fit_predict
+
+
+def probe_name(probe: ProbeName, task: Task) -> str:
+    """What a probe is called in results."""
+    return "paper" if probe == "paper" else "ridge" if loss_of(task) == "squared" else "logistic"
+
+
+def _reduced(features: np.ndarray, training: np.ndarray, pca: int | None) -> np.ndarray:
+    if pca is None or features.shape[1] <= pca:
+        return features
+    from sklearn.decomposition import PCA
+
+    count = min(pca, len(training))
+    reduction = PCA(count, svd_solver="randomized", random_state=0).fit(features[training])
+    return np.asarray(reduction.transform(features))
+
+
+def score_features(
+    features: np.ndarray,
+    benchmark: Benchmark,
+    seen_px: np.ndarray,
+    *,
+    split: Literal["val", "test"],
+    probe: ProbeName = "paper",
+    seeds: int = 3,
+    pca: int | None = None,
+) -> list[Scored]:
+    """Score every task of a benchmark by linear probes on frozen features.
+
+    Args:
+        features: (N, D) of all its faces.
+        benchmark: with its split.
+        seen_px: (N, 4) what the network sees of each image.
+        split: whom to score on.
+        probe: see `fit_chosen`.
+        seeds: of the paper's probe; the closed form has none.
+        pca: see `linear_fit_predict`.
+
+    Raises:
+        InputError: the benchmark has no such split, or too few labels.
+    """
+    parts = parts_of(benchmark, split)
+    return [
+        score_task(
+            task, seen_px, parts, linear_fit_predict(features, task, probe, pca=pca),
+            probe=probe_name(probe, task), seeds=seeds if probe == "paper" else 1,
+        )
+        for task in benchmark.tasks
+    ]  # fmt: skip

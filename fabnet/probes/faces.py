@@ -1,0 +1,199 @@
+"""Where the faces of a benchmark lie: one crop a face, the same for every encoder.
+
+A detector finds them; a face that is not found is scored on the whole image, never dropped. A published crop, where a
+protocol has one, stands in place of the detector's. Boxes are kept in a cache: detection is the slow part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.cache import Cache
+from fabnet.progress import progress
+from fabnet.sampling.window import Window
+from fabnet.tracks.import_worker import chosen_face, loaded_detector
+from fabnet.tracks.pool import run_tasks
+from fabnet.video import CropSpec, Detection
+from fabnet.video.crop import crop_box, cut
+
+__all__ = ["FaceCrops", "find_faces", "read_image"]
+
+IMAGES_A_TASK = 64
+MIN_OVERLAP = 0.1
+"""Of a detection with the labelled face, over the area of both: below it, it is another face."""
+
+
+class FaceCrops(NamedTuple):
+    """Where each face lies.
+
+    Attributes:
+        boxes_px: (N, 4) float64 x0, y0, x1, y1: the loose crop around a face that was found; else the part of the image
+            that the network is to see (published, or the whole image).
+        is_loose: (N,) bool, which of the two.
+    """
+
+    boxes_px: np.ndarray
+    is_loose: np.ndarray
+
+    @property
+    def num_not_found(self) -> int:
+        """Faces without a loose crop."""
+        return int((~self.is_loose).sum())
+
+    def seen_px(self, window: Window) -> np.ndarray:
+        """What a network with this window sees of each image.
+
+        Returns:
+            (N, 4) float64 x0, y0, x1, y1 in pixels of the image.
+        """
+        return np.where(self.is_loose[:, None], window.inside(self.boxes_px), self.boxes_px)
+
+    def crop_px(self, window: Window) -> np.ndarray:
+        """What is cut out for a network with this window, so that it sees `seen_px`: (N, 4) float64."""
+        sides = (self.boxes_px[:, 2:] - self.boxes_px[:, :2]) / window.side
+        first = self.boxes_px[:, :2] - sides * (np.array(window[:2]) - window.side / 2)
+        return np.where(self.is_loose[:, None], self.boxes_px, np.concatenate([first, first + sides], axis=1))
+
+
+def read_image(image: Path | np.ndarray) -> np.ndarray:
+    """Read an image.
+
+    Args:
+        image: a file, or (H, W, 3) uint8 RGB, which is given back.
+
+    Returns:
+        (H, W, 3) uint8 RGB; grey images are repeated to three channels.
+
+    Raises:
+        InputError: the file is missing or no image.
+    """
+    if isinstance(image, np.ndarray):
+        return image
+    try:
+        data = np.frombuffer(image.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{image} cannot be read: {error.strerror}; the labels name it") from None
+    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if pixels is None:
+        raise InputError(f"{image} is no image ({len(data)} bytes); expected a JPEG or PNG")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def crop_of(image: np.ndarray, box_px: np.ndarray, size: int) -> np.ndarray:
+    """Cut a box, not always square, out of an image, to (size, size, 3) uint8."""
+    width, height = box_px[2:] - box_px[:2]
+    if abs(width - height) > 1e-6 * height:
+        # A published crop that is no square: the image is squeezed first, as who published it does.
+        image = cv2.resize(image, (image.shape[1], max(1, round(image.shape[0] * width / height))),
+                           interpolation=cv2.INTER_AREA)  # fmt: skip
+        box_px = box_px * (1, width / height, 1, width / height)
+    return cut(image, box_px, size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    first: int
+    images: Sequence[Path | np.ndarray]
+    faces_px: np.ndarray | None
+    detector: str
+
+
+def _detect(task: _Task, report: Callable[[float], None]) -> np.ndarray:
+    """(n, 4) boxes of the labelled faces, NaN where none was found."""
+    find = loaded_detector(task.detector)
+    boxes = np.full((len(task.images), 4), np.nan)
+    for place, image in enumerate(task.images):
+        pixels = read_image(image)
+        faces = find(pixels)
+        if task.faces_px is not None:
+            face = _nearest(faces, task.faces_px[place])
+        else:
+            face = chosen_face(faces, pixels.shape[1], pixels.shape[0])
+        if face is not None:
+            boxes[place] = face.box_px
+        report(1)
+    return boxes
+
+
+def _nearest(faces: Sequence[Detection], labelled_px: np.ndarray) -> Detection | None:
+    """The detection that overlaps most with the labelled face."""
+
+    def overlap(face: Detection) -> float:
+        low = np.maximum(face.box_px[:2], labelled_px[:2])
+        high = np.minimum(face.box_px[2:], labelled_px[2:])
+        common = float(np.clip(high - low, 0, None).prod())
+        areas = (face.box_px[2:] - face.box_px[:2]).prod() + (labelled_px[2:] - labelled_px[:2]).prod()
+        return common / float(areas - common)
+
+    best = max(faces, key=overlap, default=None)
+    return best if best is not None and overlap(best) >= MIN_OVERLAP else None
+
+
+def find_faces(
+    benchmark: Benchmark, *, detector: str = "mtcnn", cache: Cache, num_workers: int | None = None
+) -> FaceCrops:
+    """Find where the faces of a benchmark lie, by detector or by the published crop.
+
+    Args:
+        benchmark: the faces.
+        detector: name of the face detector.
+        cache: where boxes are kept.
+        num_workers: processes that detect; None: one a core.
+
+    Raises:
+        InputError: an image is missing or damaged.
+    """
+    if benchmark.seen_px is not None:
+        return FaceCrops(benchmark.seen_px.astype(np.float64), np.zeros(len(benchmark.names), dtype=bool))
+    key = [benchmark.name, detector, *benchmark.names, _fingerprint(benchmark)]
+    boxes = cache.array("boxes", key, lambda: _detected(benchmark, detector, num_workers))
+    is_found = np.isfinite(boxes[:, 0])
+    spec = CropSpec()
+    loose = [crop_box(box, spec) if found else whole(image)
+             for box, found, image in zip(boxes, is_found, benchmark.images, strict=True)]  # fmt: skip
+    return FaceCrops(np.array(loose, dtype=np.float64), is_found)
+
+
+def whole(image: Path | np.ndarray) -> np.ndarray:
+    """The square around a whole image: (4,) float64."""
+    height, width = read_image(image).shape[:2]
+    half = max(height, width) / 2
+    return np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
+
+
+def _fingerprint(benchmark: Benchmark) -> str:
+    """Of the images: the bytes of arrays, the sizes of files."""
+    digest = hashlib.sha256()
+    for image in benchmark.images:
+        if isinstance(image, np.ndarray):
+            digest.update(image.tobytes())
+        else:
+            digest.update(str(image.stat().st_size if image.is_file() else -1).encode())
+    return digest.hexdigest()
+
+
+def _detected(benchmark: Benchmark, detector: str, num_workers: int | None) -> np.ndarray:
+    count = len(benchmark.names)
+    tasks = [
+        _Task(
+            first, benchmark.images[first : first + IMAGES_A_TASK],
+            None if benchmark.face_px is None else benchmark.face_px[first : first + IMAGES_A_TASK], detector,
+        )
+        for first in range(0, count, IMAGES_A_TASK)
+    ]  # fmt: skip
+    boxes = np.full((count, 4), np.nan)
+    with progress("finding faces", total=count, unit="images") as bar:
+        for outcome in run_tasks(_detect, tasks, num_workers=num_workers, on_progress=bar.advance):
+            if outcome.error is not None:
+                raise outcome.error
+            boxes[outcome.task.first : outcome.task.first + len(outcome.result)] = outcome.result
+    return boxes

@@ -1,0 +1,281 @@
+"""The probes: linear maps from frozen features, each fitted in its own way and all used alike.
+
+A fitted probe is `features @ coef_ + intercept_`, whatever it was fitted by: batch-norm in eval mode is linear too.
+Letters: N samples, D features, K outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.losses import Loss, class_weights, selection_loss, unit_weights
+
+__all__ = ["LinearProbe", "LogisticProbe", "Probe", "RidgeProbe"]
+
+EPSILON = 1e-5
+"""Added to a feature's variance, as torch's batch-norm does."""
+
+
+class Probe(Protocol):
+    """What all probes have.
+
+    Attributes:
+        coef_: (D, K) float64.
+        intercept_: (K,) float64.
+    """
+
+    coef_: np.ndarray
+    intercept_: np.ndarray
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> Probe:
+        """Fit to (N, D) features and (N, K) targets."""
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Predict (N, K) from (N, D)."""
+
+
+class _Affine:
+    coef_: np.ndarray
+    intercept_: np.ndarray
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Predict.
+
+        Args:
+            features: (N, D) float.
+
+        Returns:
+            (N, K) float64; logits of classes and units.
+        """
+        return np.asarray(features.astype(np.float64) @ self.coef_ + self.intercept_)
+
+    def _unscaled(self, weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
+        """Take in a map of (features - mean) / scale."""
+        self.coef_ = weights / scale[:, None]
+        self.intercept_ = intercept - mean @ self.coef_
+
+
+def _checked(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    if len(features) < 2 or len(features) != len(targets):
+        raise InputError(f"a probe needs two samples or more; got {len(features)} features, {len(targets)} targets")
+    return features.astype(np.float64)
+
+
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scale = features.std(axis=0)
+    return features.mean(axis=0), np.where(scale > 1e-8, scale, 1.0)
+
+
+class RidgeProbe(_Affine):
+    """Linear regression with a quadratic penalty, in closed form, on standardised features.
+
+    Args:
+        penalty: times the number of samples, on the squared weights.
+    """
+
+    def __init__(self, penalty: float = 1e-3) -> None:
+        self.penalty = penalty
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> RidgeProbe:
+        """Fit.
+
+        Args:
+            features: (N, D) float.
+            targets: (N, K) float without NaN.
+
+        Raises:
+            InputError: fewer than two samples, or lengths that do not fit.
+        """
+        features = _checked(features, targets)
+        mean, scale = _moments(features)
+        inputs = (features - mean) / scale
+        centre = targets.mean(axis=0)
+        gram = inputs.T @ inputs + self.penalty * len(inputs) * np.eye(inputs.shape[1])
+        self._unscaled(np.linalg.solve(gram, inputs.T @ (targets - centre)), centre, mean, scale)
+        return self
+
+
+class LogisticProbe(_Affine):
+    """Logistic regression with a quadratic penalty, by L-BFGS, on standardised features; balanced weights.
+
+    Args:
+        loss: "classes": one of several (soft-max); "units": each there or not, by itself.
+        num_classes: C, of classes.
+        strength: inverse of the penalty, as scikit-learn's C.
+    """
+
+    def __init__(self, loss: Loss, *, num_classes: int = 0, strength: float = 1e-2) -> None:
+        self.loss, self.num_classes, self.strength = loss, num_classes, strength
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> LogisticProbe:
+        """Fit.
+
+        Args:
+            features: (N, D) float.
+            targets: (N, K) float: 0 or 1, NaN without a label; or (N, 1) class numbers without NaN.
+
+        Raises:
+            InputError: fewer than two samples, or lengths that do not fit.
+        """
+        features = _checked(features, targets)
+        mean, scale = _moments(features)
+        inputs = (features - mean) / scale
+        if self.loss == "classes":
+            weights, intercept = self._one(inputs, targets[:, 0].astype(int), self.num_classes)
+        else:
+            columns = [self._one(inputs[known], column[known].astype(int), 1)
+                       for column in targets.T for known in [np.isfinite(column)]]  # fmt: skip
+            weights = np.concatenate([each for each, _ in columns], axis=1)
+            intercept = np.concatenate([each for _, each in columns])
+        self._unscaled(weights, intercept, mean, scale)
+        return self
+
+    def _one(self, inputs: np.ndarray, classes: np.ndarray, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (D, outputs) and intercepts; where one class alone is there, a map that says so."""
+        from sklearn.linear_model import LogisticRegression
+
+        weights, intercept = np.zeros((inputs.shape[1], num_outputs)), np.zeros(num_outputs)
+        present = np.unique(classes)
+        if len(present) < 2:
+            if num_outputs == 1:
+                intercept[0] = 10.0 if present.tolist() == [1] else -10.0
+            return weights, intercept
+        model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=2000).fit(inputs, classes)
+        if num_outputs == 1:
+            return model.coef_.T, model.intercept_
+        intercept[:] = -30.0  # of classes without a sample
+        if len(present) == 2:  # scikit-learn gives one row, the second class's
+            weights[:, present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
+        else:
+            weights[:, present], intercept[present] = model.coef_.T, model.intercept_
+        return weights, intercept
+
+
+class LinearProbe(_Affine):
+    """The paper's probe: batch-norm, then a linear layer without bias, trained with Adam.
+
+    Features are divided by one number, their common standard deviation, first: batch-norm adds 1e-5 to each variance,
+    which would drown features that are small on the whole, as an untrained encoder's are.
+
+    Args:
+        loss: "squared" for regression, "classes" (cross-entropy) or "units" (binary cross-entropy of each); the last
+            two weigh samples by inverse frequency.
+        num_classes: C, of classes.
+        learning_rate: Adam's, betas 0.9 and 0.999.
+        batch_size: samples a step; the paper does not say.
+        epochs: over the samples; with `select` at most so many.
+        patience: epochs without a better selection loss that end the fit.
+        seed: of weights and order.
+
+    Attributes:
+        epochs_: the number whose weights are kept: the best on `select`, else `epochs`.
+        history_: selection loss after each epoch; empty without `select`.
+
+    Source: paper, section 5.1, Setup.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        *,
+        num_classes: int = 0,
+        learning_rate: float = 1e-3,
+        batch_size: int = 256,
+        epochs: int = 600,
+        patience: int = 30,
+        seed: int = 0,
+    ) -> None:
+        self.loss, self.num_classes, self.learning_rate = loss, num_classes, learning_rate
+        self.batch_size, self.epochs, self.patience, self.seed = batch_size, epochs, patience, seed
+
+    def fit(
+        self, features: np.ndarray, targets: np.ndarray, *, select: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> LinearProbe:
+        """Fit.
+
+        Args:
+            features: (N, D) float.
+            targets: (N, K) float, NaN without a label; or (N, 1) class numbers without NaN.
+            select: features and targets of other people, to choose the number of epochs by; None: run all.
+
+        Raises:
+            InputError: fewer than two samples, or lengths that do not fit.
+        """
+        import torch
+
+        features = _checked(features, targets)
+        unit = max(float(features.std()), 1e-12)
+        inputs = torch.from_numpy(features / unit).float()
+        weights = torch.from_numpy(self._sample_weights(targets)).float()
+        wanted = torch.from_numpy(np.nan_to_num(targets)).float()
+        num_outputs = self.num_classes if self.loss == "classes" else targets.shape[1]
+        generator = torch.Generator().manual_seed(self.seed)
+        # One thread: the steps are far smaller than what a second one costs.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.seed)
+                norm = torch.nn.BatchNorm1d(inputs.shape[1])
+                linear = torch.nn.Linear(inputs.shape[1], num_outputs, bias=False)
+            optimizer = torch.optim.Adam([*norm.parameters(), *linear.parameters()], self.learning_rate, fused=True)
+            # The statistics start at the data's own, so that few epochs do not leave them half way.
+            norm.running_mean, norm.running_var = inputs.mean(dim=0), inputs.var(dim=0)
+            self.history_: list[float] = []
+            best = np.inf
+            for epoch in range(1, self.epochs + 1):
+                order = torch.randperm(len(inputs), generator=generator)
+                for part in order.split(self.batch_size):
+                    if len(part) < 2:
+                        continue
+                    loss = self._loss(linear(norm(inputs[part])), wanted[part], weights[part])
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                if select is None:
+                    continue
+                self._keep(norm, linear, unit)
+                self.history_.append(selection_loss(self.predict(select[0]), select[1], self.loss))
+                if self.history_[-1] < best:
+                    best, self.epochs_, kept = self.history_[-1], epoch, (self.coef_, self.intercept_)
+                elif epoch - self.epochs_ >= self.patience:
+                    break
+            if select is None:
+                self.epochs_ = self.epochs
+                self._keep(norm, linear, unit)
+            else:
+                self.coef_, self.intercept_ = kept
+        finally:
+            torch.set_num_threads(threads)
+        return self
+
+    def _sample_weights(self, targets: np.ndarray) -> np.ndarray:
+        if self.loss == "squared":
+            return np.asarray(np.isfinite(targets), dtype=np.float64)
+        if self.loss == "units":
+            return np.asarray(unit_weights(targets))
+        classes = targets[:, 0].astype(int)
+        return np.asarray(class_weights(classes, self.num_classes)[classes][:, None])
+
+    def _loss(self, made: Any, wanted: Any, weights: Any) -> Any:
+        from torch.nn import functional as F
+
+        if self.loss == "squared":
+            each = (made - wanted).square()
+        elif self.loss == "units":
+            each = F.binary_cross_entropy_with_logits(made, wanted, reduction="none")
+        else:
+            each = F.cross_entropy(made, wanted[:, 0].long(), reduction="none")[:, None]
+        return (each * weights).sum() / weights.sum().clamp_min(1e-12)
+
+    def _keep(self, norm: Any, linear: Any, unit: float) -> None:
+        """Fold the unit, batch-norm in eval mode and the linear layer into one map."""
+        mean, variance, gain, shift, weights = (
+            value.detach().double().numpy()
+            for value in (norm.running_mean, norm.running_var, norm.weight, norm.bias, linear.weight)
+        )
+        scale = np.sqrt(variance + EPSILON)
+        self._unscaled(gain[:, None] * weights.T, shift @ weights.T, unit * mean, unit * scale)

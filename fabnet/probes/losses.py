@@ -1,0 +1,87 @@
+"""What a probe is trained on and chosen by: squared error, or weighted cross-entropies, with labels missing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy.special import log_softmax
+
+from fabnet.probes.metrics import auc
+
+__all__ = ["Loss", "class_weights", "mean_loss", "selection_loss", "unit_weights"]
+
+Loss = Literal["squared", "classes", "units"]
+
+
+def class_weights(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Inverse frequencies, so that every class weighs as much in all; of mean 1 over the samples.
+
+    Args:
+        classes: (N,) int.
+        num_classes: C.
+
+    Returns:
+        (C,) float64; 0 for a class without a sample.
+
+    Source: paper, section 5.1.2, Expression.
+    """
+    counts = np.bincount(classes, minlength=num_classes)
+    present = counts > 0
+    return np.where(present, len(classes) / np.maximum(counts, 1) / max(present.sum(), 1), 0.0)
+
+
+def unit_weights(units: np.ndarray) -> np.ndarray:
+    """Likewise of units that are there or not, each by itself.
+
+    Args:
+        units: (N, K) float, 0 or 1, NaN without a label.
+
+    Returns:
+        (N, K) float64: the weight of each label, 0 without one.
+    """
+    known = np.isfinite(units)
+    count, there = known.sum(axis=0), np.nansum(units, axis=0)
+    of_there = count / (2 * np.maximum(there, 1))
+    of_absent = count / (2 * np.maximum(count - there, 1))
+    return np.where(known, np.where(units == 1, of_there, of_absent), 0.0)
+
+
+def mean_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
+    """The mean loss of predictions.
+
+    Args:
+        predicted: (N, K) float; logits for classes and units.
+        targets: (N, K) float, NaN without a label; (N, 1) class numbers for classes.
+        loss: which.
+    """
+    known = np.isfinite(targets)
+    if loss == "squared":
+        return float(np.square(predicted - np.where(known, targets, 0))[known].mean())
+    if loss == "classes":
+        classes = targets[known[:, 0], 0].astype(int)
+        weights = class_weights(classes, predicted.shape[1])[classes]
+        rows = log_softmax(predicted[known[:, 0]], axis=1)[np.arange(len(classes)), classes]
+        return float(-(weights * rows).sum() / weights.sum())
+    weights = unit_weights(targets)
+    rows = np.logaddexp(0, predicted) - np.where(known, targets, 0) * predicted
+    return float((weights * rows).sum() / weights.sum())
+
+
+def selection_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
+    """What a probe is chosen by: the squared error, or for classes and units, which are scored by AUC, 1 less its mean.
+
+    Args:
+        predicted: (N, K) float; logits for classes and units.
+        targets: (N, K) float, NaN without a label; (N, 1) class numbers for classes.
+        loss: which.
+    """
+    if loss == "squared":
+        return mean_loss(predicted, targets, loss)
+    truth = targets
+    if loss == "classes":
+        truth = np.where(np.isfinite(targets), targets == np.arange(predicted.shape[1]), np.nan)
+    ones = np.ones((1, len(predicted)))
+    areas = [auc(predicted[:, k], truth[:, k])(ones)[0] for k in range(predicted.shape[1])]
+    # Where no area can be told (one label only), any loss will do that falls as the fit gets better.
+    return 1 - float(np.nanmean(areas)) / 100 if np.isfinite(areas).any() else mean_loss(predicted, targets, loss)

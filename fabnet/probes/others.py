@@ -1,0 +1,143 @@
+"""Landmark predictors of other tools on the same face crops, for a number beside ours.
+
+dlib: the 68-point shape predictor of the package face_recognition_models. It was trained on 300-W, whose licence
+excludes commercial use, so a score of it on 300-W flatters it.
+
+mediapipe: the face mesh of MediaPipe (468 points, taken at the 68 that correspond by the usual map; those of the jaw
+lie on the mesh's silhouette, not where people click). Only the model file in the wheels up to 0.10.21 is used, through
+OpenCV: later wheels carry no models. MediaPipe itself need not be importable, so that
+`pip install --no-deps mediapipe==0.10.21` is enough and leaves NumPy as it is.
+
+OpenFace and py-feat download their weights on first use, outside any package: they cannot run from an install alone and
+are not offered here.
+
+Convention: points (N, 68, 2) x, y in pixels of the crop, in iBUG's order, pixel centres at integers + 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fabnet.embedding.baselines.card import package_folder
+from fabnet.embedding.baselines.dlib_identity import face_rectangle, load_dlib_model
+from fabnet.errors import InputError, ModelError
+
+__all__ = ["LANDMARKERS", "MESH_OF_68", "five_of_68", "load_landmarker"]
+
+Landmarker = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+MESH_OF_68 = (
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,  # jaw
+    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,  # brows
+    168, 197, 5, 4, 75, 97, 2, 326, 305,  # nose
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,  # mouth
+)  # fmt: skip
+"""MediaPipe's point for each of the 68."""
+MESH_FILE = "modules/face_landmark/face_landmark.tflite"
+MESH_SIZE = 192
+MESH_MARGIN = 1.5
+"""Side of the mesh's input over that of the points' box, as in MediaPipe's own loop from frame to frame."""
+MESH_START = (0.5, 0.47, 0.8)
+"""Centre and side of the first look, in shares of a default crop's side."""
+OUTER_EYES = (33, 263)
+
+
+def load_landmarker(tool: str) -> Landmarker:
+    """A landmark predictor of another tool.
+
+    Args:
+        tool: one of `LANDMARKERS`.
+
+    Returns:
+        A function from N square face crops of this package's default specification, (H, W, 3) uint8 RGB, to (N, 68, 2)
+        float64 points in pixels of each crop.
+
+    Raises:
+        InputError: no tool has this name.
+        MissingDependencyError: it is not installed.
+        ModelError: its model cannot be read.
+    """
+    if tool not in LANDMARKERS:
+        raise InputError(f"no other tool is called {tool!r}; there is {' and '.join(LANDMARKERS)}")
+    return LANDMARKERS[tool]()
+
+
+def five_of_68(points: np.ndarray) -> np.ndarray:
+    """Five points from 68: the middles of the eyes (left in the image first), tip of the nose, corners of the mouth.
+
+    Args:
+        points: (N, 68, 2).
+
+    Returns:
+        (N, 5, 2) in the same coordinates.
+    """
+    eyes = [points[:, first : first + 6].mean(axis=1) for first in (36, 42)]
+    return np.stack([*eyes, points[:, 30], points[:, 48], points[:, 54]], axis=1)
+
+
+def _dlib_landmarker() -> Landmarker:
+    predictor = load_dlib_model("shape_predictor", "shape_predictor_68_face_landmarks.dat", needed_by="dlib's points")
+
+    def predict(images: Sequence[np.ndarray]) -> np.ndarray:
+        points = np.empty((len(images), 68, 2))
+        for i, image in enumerate(images):
+            found = predictor(np.ascontiguousarray(image), face_rectangle(image.shape[0]))
+            points[i] = [(point.x, point.y) for point in found.parts()]
+        return points + 0.5  # dlib counts pixel centres from 0
+
+    return predict
+
+
+def _mediapipe_landmarker() -> Landmarker:
+    install = "pip install --no-deps mediapipe==0.10.21"
+    file = package_folder("mediapipe", needed_by="the face mesh", install=install) / MESH_FILE
+    if not file.is_file():
+        raise ModelError(f"this version of mediapipe carries no {MESH_FILE}; the last one with models: {install}")
+    try:
+        network = cv2.dnn.readNetFromTFLite(str(file))
+    except cv2.error as error:
+        raise ModelError(f"OpenCV cannot read {file}: {str(error).splitlines()[0]}") from None
+
+    def predict(images: Sequence[np.ndarray]) -> np.ndarray:
+        points = np.empty((len(images), 68, 2))
+        for i, image in enumerate(images):
+            x, y, side = (share * image.shape[0] for share in MESH_START)
+            mesh = _mesh(network, image, x, y, side, 0.0)
+            mesh = _mesh(network, image, *_region(mesh))
+            points[i] = mesh[list(MESH_OF_68)]
+        return points
+
+    return predict
+
+
+def _region(mesh: np.ndarray) -> tuple[float, float, float, float]:
+    """Centre x, y, side (pixels) and roll (radians) of the next look: the eyes level, the points' box widened."""
+    x, y = mesh[OUTER_EYES[1]] - mesh[OUTER_EYES[0]]
+    roll = float(np.arctan2(y, x))
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
+    level = mesh @ turn
+    low, high = level.min(axis=0), level.max(axis=0)
+    centre = turn @ ((low + high) / 2)
+    return float(centre[0]), float(centre[1]), MESH_MARGIN * float((high - low).max()), roll
+
+
+def _mesh(network: Any, image: np.ndarray, x: float, y: float, side: float, roll: float) -> np.ndarray:
+    """(468, 2) points in the image's pixels, from the turned square about (x, y)."""
+    scale = side / MESH_SIZE
+    turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]) * scale
+    shift = np.array([x, y]) - turn @ np.full(2, MESH_SIZE / 2)  # of pixel edges
+    matrix = np.column_stack([turn, shift + turn @ np.full(2, 0.5) - 0.5])  # of pixel centres, counted from 0
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    cut = cv2.warpAffine(image, matrix, (MESH_SIZE, MESH_SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    network.setInput(cv2.dnn.blobFromImage(cut.astype(np.float32) / 255))
+    mesh = np.asarray(network.forward(), dtype=np.float64).reshape(468, 3)[:, :2]
+    return np.asarray(mesh @ turn.T + shift)
+
+
+LANDMARKERS: dict[str, Callable[[], Landmarker]] = {"dlib": _dlib_landmarker, "mediapipe": _mediapipe_landmarker}
+"""The tools by name."""

@@ -1,0 +1,105 @@
+"""Who is fitted on, chosen on and scored: people apart wherever they are named."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark
+
+__all__ = ["Parts", "parts_of"]
+
+SELECT_SHARE = 0.2
+"""Of the training people (faces, where people are unnamed) a probe is chosen on."""
+
+
+class Parts(NamedTuple):
+    """Places of faces in a benchmark, (n,) int64 each, none in two.
+
+    Attributes:
+        fit: a probe is fitted on these.
+        select: its hyper-parameters are chosen on these; then they are fitted on too.
+        score: the figures are of these.
+    """
+
+    fit: np.ndarray
+    select: np.ndarray
+    score: np.ndarray
+
+
+def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]:
+    """Part a benchmark's faces.
+
+    A fifth of the training people, by a stable hash, is "val" where the benchmark names none. To score on "val" a probe
+    is chosen on a fifth of the others; to score on "test" it is chosen on "val", and fitted on both in the end.
+
+    Args:
+        benchmark: with its split, or a number of folds.
+        split: whom to score on.
+
+    Returns:
+        One; with cross-validation one a fold.
+
+    Raises:
+        InputError: a part would be empty, or a person would be in two.
+    """
+    owners = benchmark.people if benchmark.people is not None else np.array(benchmark.names)
+    if benchmark.folds:
+        if split == "val":
+            raise InputError(
+                f"{benchmark.name} is cross-validated by person over all its faces, so it has no validation part: give "
+                "--split test, and choose by another protocol"
+            )
+        return _folds(owners, benchmark.folds)
+    place = np.array([_place(str(owner)) for owner in owners])
+    train, val, test = (np.flatnonzero(benchmark.split == name) for name in ("train", "val", "test"))
+    if not len(val):
+        is_val = place[train] < SELECT_SHARE
+        train, val = train[~is_val], train[is_val]
+    if split == "val":
+        # By the other end of the hash, so that it is not the part that would be "val".
+        is_select = place[train] >= 1 - SELECT_SHARE
+        parts = Parts(train[~is_select], train[is_select], val)
+    else:
+        parts = Parts(train, val, test)
+    for name, part in zip(("to fit on", "to choose on", "to score"), parts, strict=True):
+        if not len(part):
+            counts = {each: int((benchmark.split == each).sum()) for each in ("train", "val", "test")}
+            raise InputError(f"{benchmark.name} has no face {name} for split {split}; its splits hold {counts}")
+    _check_apart(benchmark, parts)
+    return [parts]
+
+
+def _place(owner: str) -> float:
+    return int.from_bytes(hashlib.sha256(f"probe {owner}".encode()).digest()[:8], "big") / 2**64
+
+
+def _folds(owners: np.ndarray, count: int) -> list[Parts]:
+    names, codes = np.unique(owners, return_inverse=True)
+    if len(names) < count + 2:
+        raise InputError(f"{count} folds by person need {count + 2} people or more; found {len(names)}")
+    order = np.argsort([_place(str(name)) for name in names], kind="stable")
+    fold = np.empty(len(names), dtype=np.int64)
+    fold[order] = np.arange(len(names)) % count
+    of_face = fold[codes]
+    parts = []
+    for scored in range(count):
+        chosen_on = (scored + 1) % count
+        fit = np.flatnonzero((of_face != scored) & (of_face != chosen_on))
+        parts.append(Parts(fit, np.flatnonzero(of_face == chosen_on), np.flatnonzero(of_face == scored)))
+    return parts
+
+
+def _check_apart(benchmark: Benchmark, parts: Parts) -> None:
+    if benchmark.people is None:
+        return
+    scored = set(benchmark.people[parts.score])
+    shared = scored & (set(benchmark.people[parts.fit]) | set(benchmark.people[parts.select]))
+    if shared:
+        raise InputError(
+            f"{benchmark.name}: {len(shared)} people ({sorted(shared)[0]}, ...) are both trained and scored on; split "
+            "by person"
+        )

@@ -1,0 +1,141 @@
+"""Head pose: one convention, and the maps into it from the datasets' own.
+
+Convention: docs/conventions.md. Angles are radians here, in the order roll, pitch, yaw:
+
+- yaw > 0: the nose turns to the left of the image (to the person's right);
+- pitch > 0: the chin rises;
+- roll > 0: the head turns anticlockwise in the image.
+
+Frame: x right in the image, y up, z towards the camera. A rotation matrix takes a point of the head, whose axes are the
+camera's when the face looks straight into it, to the camera's frame: R = Rx(-pitch) Ry(-yaw) Rz(roll), so that the roll
+is about the nose's own axis and is done first.
+
+Source: AFLW's roll, pitch, yaw (Koestinger et al., ICCV workshops 2011). The order of the axes is that of 300W-LP and
+AFLW2000-3D (Zhu et al., CVPR 2016); which order AFLW's own labels have is not documented.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = [
+    "ANGLES",
+    "from_aflw2000",
+    "from_biwi",
+    "geodesic_distance",
+    "roll_pitch_yaw",
+    "rotation_matrix",
+    "yaw_from_mtfl",
+]
+
+ANGLES = ("roll", "pitch", "yaw")
+"""The order of angles in every array."""
+UP_FROM_DOWN = np.diag([1.0, -1.0, -1.0])
+"""From x right, y down, z away from the camera to this module's frame: half a turn about x."""
+MTFL_YAWS_DEG = (60.0, 30.0, 0.0, -30.0, -60.0)
+LOCKED = 1e-6
+
+
+def rotation_matrix(angles: np.ndarray) -> np.ndarray:
+    """Build the rotation of a head.
+
+    Args:
+        angles: (..., 3) roll, pitch, yaw in radians.
+
+    Returns:
+        (..., 3, 3) head to camera; x right, y up, z towards the camera.
+    """
+    roll, pitch, yaw = np.moveaxis(np.asarray(angles, np.float64), -1, 0)
+    zero, one = np.zeros_like(roll), np.ones_like(roll)
+    sin, cos = np.sin(-pitch), np.cos(-pitch)
+    about_x = _stack([[one, zero, zero], [zero, cos, -sin], [zero, sin, cos]])
+    sin, cos = np.sin(-yaw), np.cos(-yaw)
+    about_y = _stack([[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]])
+    sin, cos = np.sin(roll), np.cos(roll)
+    about_z = _stack([[cos, -sin, zero], [sin, cos, zero], [zero, zero, one]])
+    rotation: np.ndarray = about_x @ about_y @ about_z
+    return rotation
+
+
+def _stack(rows: list[list[np.ndarray]]) -> np.ndarray:
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def roll_pitch_yaw(matrices: np.ndarray) -> np.ndarray:
+    """Read the angles of rotations: the inverse of `rotation_matrix`.
+
+    Args:
+        matrices: (..., 3, 3) head to camera.
+
+    Returns:
+        (..., 3) roll, pitch, yaw in radians, yaw within a quarter turn. Where the yaw is a quarter turn, roll and pitch
+        are about one axis: the roll is given as 0.
+    """
+    matrices = np.asarray(matrices, np.float64)
+    across = np.hypot(matrices[..., 0, 0], matrices[..., 0, 1])
+    is_locked = across < LOCKED
+    yaw = -np.arctan2(matrices[..., 0, 2], across)
+    pitch = np.where(
+        is_locked,
+        -np.arctan2(matrices[..., 2, 1], matrices[..., 1, 1]),
+        np.arctan2(matrices[..., 1, 2], matrices[..., 2, 2]),
+    )
+    roll = np.where(is_locked, 0.0, np.arctan2(-matrices[..., 0, 1], matrices[..., 0, 0]))
+    return np.stack([roll, pitch, yaw], axis=-1)
+
+
+def geodesic_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The angle of the rotation from one pose to another, whatever their axes.
+
+    Args:
+        first: (..., 3, 3) rotations.
+        second: (..., 3, 3) rotations.
+
+    Returns:
+        (...) radians, 0 to pi.
+    """
+    chord = np.linalg.norm(np.asarray(first) - np.asarray(second), axis=(-2, -1))
+    return np.asarray(2 * np.arcsin(np.clip(chord / np.sqrt(8), 0, 1)))
+
+
+def from_aflw2000(pitch_yaw_roll: np.ndarray) -> np.ndarray:
+    """Angles of 300W-LP and AFLW2000-3D, whose roll is clockwise in the image.
+
+    Args:
+        pitch_yaw_roll: (..., 3) `Pose_Para[0, :3]` in radians.
+
+    Returns:
+        (..., 3) roll, pitch, yaw in radians.
+    """
+    pitch, yaw, roll = np.moveaxis(np.asarray(pitch_yaw_roll, np.float64), -1, 0)
+    return np.stack([-roll, pitch, yaw], axis=-1)
+
+
+def from_biwi(matrices: np.ndarray) -> np.ndarray:
+    """Rotations of the Biwi Kinect Head Pose Database, in a frame with x right, y down and z away from the camera.
+
+    Args:
+        matrices: (..., 3, 3) as in its pose files; the identity looks into the camera.
+
+    Returns:
+        (..., 3) roll, pitch, yaw in radians.
+
+    Source:
+        The angles equal those of Hopenet's reader (Ruiz et al., CVPR workshops 2018) with the roll's sign turned.
+    """
+    return roll_pitch_yaw(UP_FROM_DOWN @ np.asarray(matrices, np.float64) @ UP_FROM_DOWN)
+
+
+def yaw_from_mtfl(pose5: np.ndarray) -> np.ndarray:
+    """The nominal yaw of MTFL's five classes of pose.
+
+    Args:
+        pose5: integers, 1 (left profile: the nose to the image's left) to 5 (right profile).
+
+    Returns:
+        Radians of 60, 30, 0, -30 and -60 degrees, of the same shape.
+
+    Source:
+        Zhang et al., ECCV 2014, for the sizes.
+    """
+    return np.asarray(np.radians(np.array(MTFL_YAWS_DEG)[np.asarray(pose5, np.int64) - 1]))

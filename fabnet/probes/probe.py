@@ -1,0 +1,222 @@
+"""`fabnet probe`: what an embedding knows, by linear probes on frozen features."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import fabnet
+from fabnet.embedding import Embedder, load
+from fabnet.embedding.attributes import SavedProbe, save_probes
+from fabnet.errors import InputError
+from fabnet.models.find_model import model_digest
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.direct import load_direct
+from fabnet.probes.evaluate import ProbeName, Scored, fit_chosen, learned_targets, loss_of, score_features
+from fabnet.probes.faces import find_faces
+from fabnet.probes.features import embed_faces
+from fabnet.probes.metrics import bootstrap_weights, interval
+from fabnet.probes.parts import parts_of
+from fabnet.probes.protocols import read_benchmark
+from fabnet.sampling.window import Window
+
+__all__ = ["ProbeReport", "owners", "probe"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeReport:
+    """What a model was found to know.
+
+    Attributes:
+        protocol: name of the benchmark.
+        split: whom it was scored on.
+        model: as it was named.
+        embedding_dim: D; None of what has no embedding.
+        objective: that it was trained with; likewise.
+        data: the folder's name.
+        num_faces: of the benchmark.
+        num_not_found: of these, faces that the detector did not find: scored on the whole image.
+        seeds: of the probe.
+        scored: one a task and probe.
+        rows: a figure each: task, metric, value, low, high, n, people, probe, headline.
+    """
+
+    protocol: str
+    split: str
+    model: str
+    embedding_dim: int | None
+    objective: str | None
+    data: str
+    num_faces: int
+    num_not_found: int
+    seeds: int
+    scored: tuple[Scored, ...]
+    rows: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "protocol": self.protocol,
+            "split": self.split,
+            "model": self.model,
+            "embedding_dim": self.embedding_dim,
+            "objective": self.objective,
+            "data": self.data,
+            "faces": self.num_faces,
+            "faces_not_found": self.num_not_found,
+            "seeds": self.seeds,
+            "date": date.today().isoformat(),
+            "commit": _commit(),
+            "fabnet": fabnet.__version__,
+            "results": list(self.rows),
+        }
+
+
+def probe(
+    model: str | Path | Embedder,
+    protocol: str,
+    data: str | Path,
+    *,
+    split: Literal["val", "test"] = "val",
+    probes: tuple[ProbeName, ...] = ("paper", "ridge"),
+    seeds: int = 3,
+    detector: str = "mtcnn",
+    cache: str | Path | None = None,
+    save: str | Path | None = None,
+    num_workers: int | None = None,
+    device: str = "auto",
+) -> ProbeReport:
+    """Score what an encoder's embedding knows.
+
+    The encoder stays as it is; a linear probe is fitted on its features for each task of a protocol, chosen on other
+    people, and scored on others again.
+
+    Args:
+        model: as `fabnet.load` takes it, or an encoder that it gave; or one of `fabnet.probes.direct.DIRECT`, which has
+            no embedding and is scored beside.
+        protocol: a name of `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels.
+        data: the protocol's folder.
+        split: "val" to choose by, "test" to report once.
+        probes: "paper" (batch-norm and a linear layer, Adam), "ridge" (closed form; logistic for classes and units).
+        seeds: of the paper's probe; figures are means over them.
+        detector: name of the face detector.
+        cache: folder for boxes and features; None: the user's cache folder.
+        save: file to write the fitted probes of the last named kind to, for `embed`; None: none.
+        num_workers: processes that detect faces; None: one a core.
+        device: for models that run on torch.
+
+    Returns:
+        The figures, with 95 % intervals by bootstrap over people (faces, where people are unnamed).
+
+    Raises:
+        InputError: a file is missing or wrong, or a part of the split is empty.
+        ModelError: the model is missing or damaged.
+    """
+    benchmark = read_benchmark(str(protocol), Path(data))
+    kept = Cache(Path(cache) if cache is not None else default_cache())
+    direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
+    encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
+    crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
+    if direct is not None:
+        if save is not None:
+            raise InputError(f"{model} has no embedding: there is no probe to save")
+        scored = direct.score(benchmark, crops, split=split, seeds=seeds)
+    else:
+        assert isinstance(encoder, Embedder)
+        digest = None if isinstance(model, Embedder) else model_digest(str(model))
+        features = embed_faces(encoder, benchmark, crops, digest=digest, cache=kept)
+        seen_px = crops.seen_px(Window(*encoder.card.window))
+        scored = [
+            each
+            for name in probes
+            for each in score_features(
+                features, benchmark, seen_px, split=split, probe=name, seeds=seeds, pca=encoder.pca
+            )
+        ]
+        if save is not None:
+            if encoder.pca is not None:
+                raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
+            fitted = [
+                _fitted(probes[-1], task, features, benchmark, seen_px, digest or "given") for task in benchmark.tasks
+            ]
+            save_probes(fitted, Path(save))
+    return ProbeReport(
+        protocol=benchmark.name,
+        split=split,
+        model=str(model) if not isinstance(model, Embedder) else "given",
+        embedding_dim=encoder.embedding_dim if isinstance(encoder, Embedder) else None,
+        objective=encoder.card.objective if isinstance(encoder, Embedder) else None,
+        data=Path(data).resolve().name,
+        num_faces=len(benchmark.names),
+        num_not_found=crops.num_not_found,
+        seeds=seeds,
+        scored=tuple(scored),
+        rows=tuple(row for each in scored for row in _rows(each, benchmark)),
+    )
+
+
+def owners(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
+    """Whose each face is, to draw by in a bootstrap: the person, or the face itself where people are unnamed."""
+    everyone = np.array(benchmark.names) if benchmark.people is None else benchmark.people
+    return np.asarray(everyone[places])
+
+
+def _rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
+    whose = owners(benchmark, scored.places)
+    weights = bootstrap_weights(whose)
+    ones = np.ones((1, len(whose)), dtype=np.float32)
+    num_people = None if benchmark.people is None else len(np.unique(whose))
+    rows = []
+    for figure in scored.figures:
+        low, high = interval(figure.of(weights))
+        numbers = {"value": float(figure.of(ones)[0]), "low": low, "high": high}
+        rows.append(
+            {"task": scored.task, "metric": figure.metric}
+            | {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+            | {"n": len(whose), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
+        )
+    return rows
+
+
+def _fitted(
+    name: ProbeName, task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str
+) -> SavedProbe:
+    """A task's probe, fitted on the training and validation people."""
+    learned, _ = learned_targets(task, seen_px)
+    part = parts_of(benchmark, "test")[0]
+    training = np.concatenate([part.fit, part.select])
+    is_select = np.arange(len(training)) >= len(part.fit)
+    fitted = fit_chosen(
+        name, features[training], learned[training], loss_of(task), is_select=is_select, num_classes=len(task.columns)
+    ).probe
+    count = len(fitted.intercept_)
+    scale, centre = np.ones(count), np.zeros(count)
+    if task.kind == "values":
+        scale, centre = np.nanstd(task.targets, axis=0), np.nanmean(task.targets, axis=0)
+    columns = task.columns or tuple(f"{axis}{i}" for i in range(count // 2) for axis in "xy")
+    source = f"{benchmark.name}, {len(training)} faces"
+    return SavedProbe(task.name, task.kind, columns, scale, centre, fitted.coef_, fitted.intercept_, digest, source)
+
+
+def _commit() -> str | None:
+    """The commit that this code is, where it lies in a git checkout of its own."""
+    root = Path(fabnet.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        made = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return made.stdout.strip()

@@ -1,0 +1,53 @@
+"""Protocols: one module a benchmark, each with a function `read(data: Path) -> Benchmark`."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.protocols.table import read_table
+
+__all__ = ["PROTOCOLS", "read_benchmark"]
+
+PROTOCOLS = {
+    "300w": "fabnet.probes.protocols.w300",
+    "affectnet": "fabnet.probes.protocols.affectnet",
+    "aflw": "fabnet.probes.protocols.aflw",
+    "aflw2000": "fabnet.probes.protocols.aflw2000",
+    "biwi": "fabnet.probes.protocols.biwi",
+    "ckplus": "fabnet.probes.protocols.ckplus",
+    "emotionet": "fabnet.probes.protocols.emotionet",
+    "ferplus": "fabnet.probes.protocols.ferplus",
+    "mafl": "fabnet.probes.protocols.mafl",
+    "mtfl": "fabnet.probes.protocols.mtfl",
+    "rafdb": "fabnet.probes.protocols.rafdb",
+    "wflw": "fabnet.probes.protocols.wflw",
+    "youtube-faces": "fabnet.probes.protocols.youtube_faces",
+}
+"""Name of the protocol to the module that reads it, imported when asked for."""
+
+
+def read_benchmark(name: str, data: Path) -> Benchmark:
+    """Read a benchmark's labels and the names of its images.
+
+    Args:
+        name: of the protocol, a key of `PROTOCOLS`; or the path of a CSV file (`fabnet.probes.protocols.table`).
+        data: its folder, laid out as the module's docstring says.
+
+    Raises:
+        InputError: no such protocol or folder, or a file of it is missing or wrong.
+    """
+    if name.endswith(".csv"):
+        return read_table(Path(name), Path(data))
+    if name not in PROTOCOLS:
+        near = get_close_matches(name.lower(), PROTOCOLS, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(PROTOCOLS))}"
+        raise InputError(f"no protocol is called {name!r}: {hint}")
+    if not Path(data).is_dir():
+        raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")
+    benchmark = import_module(PROTOCOLS[name]).read(Path(data))
+    assert isinstance(benchmark, Benchmark)
+    return benchmark

@@ -1,0 +1,145 @@
+"""AffectNet: 8 facial expressions.
+
+Layout of the first release:
+
+    training.csv, validation.csv    subDirectory_filePath, face_x, face_y, face_width, face_height, facial_landmarks,
+                                    expression, valence, arousal; also in Manually_Annotated_file_lists/; the header may
+                                    be absent
+    Manually_Annotated_Images/      the images, where the first column says
+
+or of the later one:
+
+    train_set/images/*.jpg, train_set/annotations/*_exp.npy, val_set/ likewise
+
+Split: the official validation set is the test set, as the official test set is not released; a part of training is for
+validation. Crop: the detector's; in the first release the labelled rectangle says which face. Metric: area under the
+ROC curve of each class against the rest, and the mean. Classes 8 to 10 (none, uncertain, no face) are left out.
+
+Not certain: which release others used: the later one has 287,651 training faces with a class and 3,999 for validation,
+already cropped to 224 x 224. A file that a list names twice counts once.
+
+Source: Mollahosseini et al.: AffectNet, IEEE Transactions on Affective Computing 2019 (arXiv 1708.03985).
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.protocols.label_files import check_images, find, numbers_of
+
+__all__ = ["CLASSES", "read"]
+
+CLASSES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
+"""In the order of the dataset's numbers."""
+NUM_LABELS = 11
+COLUMNS = (
+    "subDirectory_filePath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+)
+LISTS = "Manually_Annotated_file_lists"
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder described above, of either release.
+
+    Returns:
+        Faces in the order of the lists (of the file names), training before test.
+
+    Raises:
+        InputError: a file is missing or not of its form, or an image is in both lists.
+    """
+    return _read_folders(data) if (data / "train_set").is_dir() else _read_lists(data)
+
+
+def _benchmark(images: list[Path], names: list[str], labels: list[int], split: list[str], boxes: list) -> Benchmark:
+    check_images("affectnet", images)
+    task = Task(name="expression", kind="classes", targets=np.array(labels, np.float64)[:, None], columns=CLASSES)
+    return Benchmark(
+        name="affectnet",
+        images=images,
+        names=names,
+        split=np.array(split),
+        tasks=(task,),
+        face_px=np.array(boxes) if boxes else None,
+    )
+
+
+def _read_lists(data: Path) -> Benchmark:
+    folder = find("affectnet", data, "folder of images", "Manually_Annotated_Images")
+    split: dict[str, str] = {}
+    labels: list[int] = []
+    boxes: list[np.ndarray] = []
+    for part, name in (("train", "training.csv"), ("test", "validation.csv")):
+        file = find("affectnet", data, f"list of {part} images", name, f"{LISTS}/{name}")
+        for line, row in _rows(file):
+            label = _label(row[6], f"{file}, line {line}")
+            if label >= len(CLASSES):
+                continue
+            if row[0] in split:
+                if split[row[0]] != part:
+                    raise InputError(f"{file}, line {line}: {row[0]} is in the training list too")
+                continue
+            left, top, width, height = numbers_of(file, line, row[1:5], 4)
+            split[row[0]] = part
+            labels.append(label)
+            boxes.append(np.array([left, top, left + width, top + height]))
+    names = list(split)
+    return _benchmark([folder / name for name in names], names, labels, list(split.values()), boxes)
+
+
+def _rows(file: Path) -> list[tuple[int, list[str]]]:
+    """The lines of a list without its header, each with its number."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(enumerate(csv.reader(lines), start=1))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is no CSV file: {error}") from error
+    rows = [(line, row) for line, row in rows if row and row[0] != COLUMNS[0]]
+    for line, row in rows:
+        if len(row) != len(COLUMNS):
+            raise InputError(
+                f"{file}, line {line}: expected {len(COLUMNS)} columns ({','.join(COLUMNS)}), found {len(row)}"
+            )
+    return rows
+
+
+def _label(text: str, where: str) -> int:
+    if not text.strip().isdecimal() or int(text) >= NUM_LABELS:
+        raise InputError(f"{where}: expected an expression from 0 to {NUM_LABELS - 1}, found {text!r}")
+    return int(text)
+
+
+def _read_folders(data: Path) -> Benchmark:
+    images, labels, split = [], [], []
+    for part, name in (("train", "train_set"), ("test", "val_set")):
+        annotations = find("affectnet", data, f"folder of {part} labels", f"{name}/annotations")
+        find("affectnet", data, f"folder of {part} images", f"{name}/images")
+        files = sorted(annotations.glob("*_exp.npy"))
+        if not files:
+            raise InputError(f"affectnet: no *_exp.npy in {annotations}; expected one an image")
+        for file in files:
+            try:
+                value = np.load(file, allow_pickle=False)
+            except (ValueError, EOFError, OSError) as error:
+                raise InputError(f"{file} is no array of numbers or text: {error}") from error
+            label = _label(str(value.item()) if value.size == 1 else str(value), str(file))
+            if label < len(CLASSES):
+                images.append(data / name / "images" / f"{file.name.removesuffix('_exp.npy')}.jpg")
+                labels.append(label)
+                split.append(part)
+    return _benchmark(images, [image.relative_to(data).as_posix() for image in images], labels, split, [])

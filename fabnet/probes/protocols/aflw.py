@@ -1,0 +1,110 @@
+"""AFLW: head pose.
+
+Layout:
+
+    aflw.sqlite         the release's database; its tables Faces, FaceImages, FacePose and FaceRect are read
+    flickr/0/*.jpg ...  its images, where the database's paths say
+    kepler_test.txt     the test images, one a line: the database's path (0/image00002.jpg), its file name, or a
+                        face's id (39341); yours to make, see below
+
+Split: test are the faces of the listed images, or with the listed ids; other faces of a test image are left out; the
+rest is training. Crop: the detector's; the labelled rectangle says which face. Metric: mean absolute error of roll,
+pitch and yaw in degrees, and their mean. The database's angles are radians; this project's signs are its signs.
+
+Not certain: the list. AFLW has no official split, and the 1,000 test images of KEPLER are not part of its release. A
+face without a pose or a rectangle is left out, and of several only the first counts. The signs are as Hopenet's reader
+implies (the roll against 300W-LP's, pitch and yaw with it); the order of the axes is not documented.
+
+Source: Koestinger et al.: Annotated facial landmarks in the wild, ICCV workshops 2011; Kumar et al.: KEPLER, FG 2017,
+for the test images.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.pose import ANGLES
+from fabnet.probes.protocols.label_files import check_images, find, lines_of
+
+__all__ = ["read"]
+
+QUERY = """
+SELECT Faces.face_id, FaceImages.filepath, FacePose.roll, FacePose.pitch, FacePose.yaw,
+       FaceRect.x, FaceRect.y, FaceRect.w, FaceRect.h
+FROM Faces
+JOIN FaceImages ON FaceImages.file_id = Faces.file_id
+JOIN FacePose ON FacePose.face_id = Faces.face_id
+JOIN FaceRect ON FaceRect.face_id = Faces.face_id
+ORDER BY Faces.face_id
+"""
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder described above.
+
+    Returns:
+        Faces by id.
+
+    Raises:
+        InputError: a file is missing or not of its form, or the list names a face that the database lacks.
+    """
+    database = find("aflw", data, "database", "aflw.sqlite")
+    folder = find("aflw", data, "folder of images", "flickr")
+    list_file = find(
+        "aflw", data, "list of test images (KEPLER's 1,000, an image's path or a face's id a line)", "kepler_test.txt"
+    )
+    faces: dict[int, tuple[str, list[float]]] = {}
+    for face, image, *numbers in _rows(database):
+        if all(isinstance(number, int | float) for number in numbers):
+            faces.setdefault(int(face), (str(image), [float(number) for number in numbers]))
+    listed = _listed(list_file, {face: image for face, (image, _) in faces.items()})
+    of_test_images = {faces[face][0] for face in listed}
+    kept = [face for face in faces if face in listed or faces[face][0] not in of_test_images]
+    images = [folder / faces[face][0] for face in kept]
+    check_images("aflw", images)
+    table = np.array([faces[face][1] for face in kept]).reshape(-1, 7)
+    rectangles = table[:, 3:]
+    return Benchmark(
+        name="aflw",
+        images=images,
+        names=[f"{faces[face][0]}#{face}" for face in kept],
+        split=np.array(["test" if face in listed else "train" for face in kept]),
+        tasks=(Task(name="pose", kind="angles", targets=np.degrees(table[:, :3]), columns=ANGLES),),
+        face_px=np.concatenate([rectangles[:, :2], rectangles[:, :2] + rectangles[:, 2:]], axis=1),
+    )
+
+
+def _rows(database: Path) -> list[tuple]:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(QUERY).fetchall()
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{database} is not AFLW's database ({error}): expected the tables Faces, FaceImages, FacePose and FaceRect"
+        ) from error
+
+
+def _listed(list_file: Path, image_of: dict[int, str]) -> set[int]:
+    """The ids of the faces that the list names."""
+    named: dict[str, list[int]] = {}
+    for face, image in image_of.items():
+        for name in {str(face), image, image.rsplit("/", 1)[-1]}:
+            named.setdefault(name, []).append(face)
+    listed: set[int] = set()
+    for number, line in lines_of(list_file):
+        name = line.removeprefix("flickr/")
+        if name not in named:
+            raise InputError(f"{list_file}, line {number}: the database has no pose of an image or face {line!r}")
+        listed.update(named[name])
+    if not listed:
+        raise InputError(f"{list_file} names no image; expected an image's path or a face's id a line")
+    return listed

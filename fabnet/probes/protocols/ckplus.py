@@ -1,0 +1,75 @@
+"""`ckplus`: 11 action units on the last frames of CK+'s posed sequences, by subject.
+
+Layout:
+    aus.csv        path, subject, video, frame, ..., AU1, AU2 ... (1 there, 0 not)
+    images/PATH    the frames, 48 x 48 grey, tight; a leading folder CK+48/ of the path may be absent
+
+Units: 1 2 4 5 6 9 12 17 20 25 26, those of EmotioNet and the paper's Table 3. Crop: the detector's; a face that is not
+found is scored on the whole image. Split: none; ten folds by subject, whose predictions are pooled. Metric: AUC of each
+unit and the mean.
+
+Not certain: how hard it is: the frames are posed and alike (raw pixels reach a mean AUC above 90).
+
+Source: Lucey et al.: The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.protocols.label_files import find
+
+__all__ = ["UNITS", "read"]
+
+UNITS = (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)
+FOLDS = 10
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder.
+
+    Raises:
+        InputError: a file is missing or wrong.
+    """
+    file = find("ckplus", data, "aus.csv, the action units", "aus.csv")
+    folder = find("ckplus", data, "images, the folder of frames", "images")
+    columns = tuple(f"AU{unit}" for unit in UNITS)
+    with file.open(newline="") as lines:
+        reader = csv.DictReader(lines)
+        missing = [name for name in ("path", "subject", *columns) if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{file} has no column {missing[0]}; expected path, subject and {', '.join(columns)}")
+        rows = list(reader)
+    for line, row in enumerate(rows, 2):
+        wrong = [name for name in columns if row[name] not in ("0", "1", "")]
+        if wrong:
+            raise InputError(f"{file}, line {line}: {wrong[0]} must be 0, 1 or empty; found {row[wrong[0]]!r}")
+    return Benchmark(
+        name="ckplus",
+        images=[_image(folder, row["path"]) for row in rows],
+        names=[row["path"] for row in rows],
+        split=np.full(len(rows), "train"),
+        people=np.array([row["subject"] for row in rows]),
+        folds=FOLDS,
+        tasks=(
+            Task(
+                name="units",
+                kind="units",
+                targets=np.array([[float(row[name] or "nan") for name in columns] for row in rows]),
+                columns=columns,
+            ),
+        ),
+    )
+
+
+def _image(folder: Path, path: str) -> Path:
+    whole = folder / path
+    return whole if whole.is_file() else folder / Path(*Path(path).parts[1:])

@@ -1,0 +1,75 @@
+"""`ferplus`: 8 expressions on FER-2013's stills with the votes of FER+.
+
+Layout:
+    ferplus48.npz    {train,val,test}_images (n, 48, 48) uint8 grey, {train,val,test}_votes (n, 10) whole numbers, and
+                     emotions (8,), the names of the votes' first columns; then unknown, not a face
+
+Label: the most votes of the first 8 columns. Crop: the detector's; the stills are tight, and a face that is not found
+is scored on the whole image. Split: as named; people are unnamed. Metric: AUC of each class; the headline is the mean
+of six, as disgust and contempt have 9 and 8 test images. Accuracy beside it.
+
+Source: Barsoum, Zhang, Canton Ferrer, Zhang: Training deep networks for facial expression recognition with
+crowd-sourced label distribution, ICMI 2016; Goodfellow et al., ICONIP 2013.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.protocols.label_files import find
+
+__all__ = ["RARE", "read"]
+
+RARE = ("disgust", "contempt")
+NAMES = {"happiness": "happy", "sadness": "sad"}
+"""As AffectNet and the paper's Table 4 call them."""
+SPLITS = ("train", "val", "test")
+
+
+def read(data: Path) -> Benchmark:
+    """Read stills and votes.
+
+    Args:
+        data: the folder.
+
+    Raises:
+        InputError: the file is missing, or its arrays are not as above.
+    """
+    file = find("ferplus", data, "ferplus48.npz, the stills with their votes", "ferplus48.npz")
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            emotions = [str(name) for name in content["emotions"]]
+            images = [content[f"{split}_images"] for split in SPLITS]
+            votes = [content[f"{split}_votes"] for split in SPLITS]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{file} cannot be read ({error}); expected arrays emotions and train, val and test _images and _votes"
+        ) from None
+    for split, pictures, counted in zip(SPLITS, images, votes, strict=True):
+        if pictures.ndim != 3 or pictures.dtype != np.uint8 or counted.shape != (len(pictures), len(emotions) + 2):
+            raise InputError(
+                f"{file}: expected {split}_images (n, H, W) uint8 and {split}_votes (n, {len(emotions) + 2}); found "
+                f"{pictures.shape} {pictures.dtype} and {counted.shape}"
+            )
+    columns = tuple(NAMES.get(name, name) for name in emotions)
+    labels = np.concatenate([counted[:, : len(emotions)].argmax(axis=1) for counted in votes])
+    return Benchmark(
+        name="ferplus",
+        images=[np.repeat(picture[:, :, None], 3, axis=2) for pictures in images for picture in pictures],
+        names=[f"{split}/{i}" for split, pictures in zip(SPLITS, images, strict=True) for i in range(len(pictures))],
+        split=np.repeat(SPLITS, [len(pictures) for pictures in images]),
+        tasks=(
+            Task(
+                name="expression",
+                kind="classes",
+                targets=labels[:, None].astype(np.float64),
+                columns=columns,
+                headline=tuple(name for name in columns if name not in RARE),
+            ),
+        ),
+    )

@@ -1,0 +1,81 @@
+"""What the readers of label files share: finding them, reading their lines and numbers, and saying what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+
+__all__ = ["check_images", "find", "lines_of", "numbers_of"]
+
+
+def find(protocol: str, data: Path, what: str, *places: str) -> Path:
+    """Find a file or folder of a benchmark.
+
+    Args:
+        protocol: its name, for the message.
+        data: the benchmark's folder.
+        what: what is looked for, for the message: "the list of test images".
+        places: where it may lie, relative to `data`; the first is the one named in the message.
+
+    Raises:
+        InputError: it lies at none of them.
+    """
+    for place in places:
+        if (data / place).exists():
+            return data / place
+    also = f" (or {', '.join(places[1:])})" if len(places) > 1 else ""
+    raise InputError(f"{protocol}: no {what} at {data / places[0]}{also}; its layout is in docs/protocols.md")
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Read a text file's lines that are not blank, numbered from 1 and stripped.
+
+    Raises:
+        InputError: it is no text file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read as text: {error}") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:
+    """Parse so many finite numbers.
+
+    Args:
+        path: the file, for the message.
+        line: its line, for the message.
+        parts: the texts.
+        count: how many there must be.
+
+    Returns:
+        (count,) float64.
+
+    Raises:
+        InputError: there are more or fewer, or one is no number.
+    """
+    try:
+        numbers = np.array(parts, dtype=np.float64)
+    except ValueError:
+        numbers = np.empty(0)
+    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+        raise InputError(f"{path}, line {line}: expected {count} numbers, found {' '.join(parts)[:80]!r}")
+    return numbers
+
+
+def check_images(protocol: str, images: Sequence[Path]) -> None:
+    """Check that every image is there.
+
+    Raises:
+        InputError: naming the first that is not, and how many.
+    """
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise InputError(f"{protocol}: {len(missing)} of {len(images)} labelled images are missing, as {missing[0]}")

@@ -1,0 +1,89 @@
+"""`mtfl`: 5 points, 5-way head pose, smile and glasses on stills in the wild.
+
+Layout:
+    labels.csv     path, split (train or test), x1 ... x5, y1 ... y5 (pixels of the image), gender, smile, glasses
+                   (1 yes, 2 no), pose5 (1 left profile .. 5 right profile); the attributes may be empty
+    images/PATH    the stills, 80 x 80
+
+Crop: the detector's (the two parts are framed so differently that without one a probe learns the frame); a face that is
+not found is scored on the whole image. Split: train and test as labelled, a fifth of train (by a hash of the path)
+validates; people are unnamed. Tasks: `landmarks5`, error over the distance of the eyes; `pose5`, AUC of each class;
+`smile`, `glasses`, AUC.
+
+Source: Zhang, Luo, Loy, Tang: Facial landmark detection by deep multi-task learning, ECCV 2014.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task, point_distance
+from fabnet.probes.protocols.label_files import find
+
+__all__ = ["POSES", "read"]
+
+POSES = ("left profile", "left", "frontal", "right", "right profile")
+POINTS = tuple(f"{axis}{i}" for i in range(1, 6) for axis in "xy")
+COLUMNS = ("path", "split", *POINTS, "smile", "glasses", "pose5")
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder.
+
+    Raises:
+        InputError: a file is missing or wrong.
+    """
+    file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
+    images = find("mtfl", data, "images, the folder of stills", "images")
+    with file.open(newline="") as lines:
+        reader = csv.DictReader(lines)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{file} has no column {missing[0]}; expected {', '.join(COLUMNS)}")
+        rows = list(reader)
+    points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in enumerate(rows, 2)]).reshape(
+        -1, 10
+    )
+    smile, glasses = (_yes_no(file, rows, name) for name in ("smile", "glasses"))
+    pose = np.array([_number(file, i, row["pose5"] or "nan") for i, row in enumerate(rows, 2)]) - 1
+    names = [row["path"] for row in rows]
+    split = np.array([row["split"] for row in rows])
+    if not set(split) <= {"train", "val", "test"}:
+        raise InputError(f"{file}: split must be train, val or test; found {sorted(set(split))}")
+    if not np.isin(pose[np.isfinite(pose)], range(5)).all():
+        raise InputError(f"{file}: pose5 must be 1 to 5")
+    return Benchmark(
+        name="mtfl",
+        images=[images / name for name in names],
+        names=names,
+        split=split,
+        tasks=(
+            Task(name="landmarks5", kind="points", targets=points, normalisers=(point_distance(0, 1, "eye distance"),)),
+            Task(name="pose5", kind="classes", targets=pose[:, None], columns=POSES),
+            Task(name="smile", kind="units", targets=smile[:, None], columns=("smile",)),
+            Task(name="glasses", kind="units", targets=glasses[:, None], columns=("glasses",)),
+        ),
+    )
+
+
+def _number(file: Path, line: int, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{file}, line {line}: expected a number, found {text!r}") from None
+
+
+def _yes_no(file: Path, rows: list[dict[str, str]], name: str) -> np.ndarray:
+    """(N,) 1 yes, 0 no, NaN not known."""
+    known = {"1": 1.0, "2": 0.0, "": np.nan}
+    for line, row in enumerate(rows, 2):
+        if row[name] not in known:
+            raise InputError(f"{file}, line {line}: {name} must be 1 (yes), 2 (no) or empty; found {row[name]!r}")
+    return np.array([known[row[name]] for row in rows])

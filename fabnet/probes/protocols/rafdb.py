@@ -1,0 +1,69 @@
+"""RAF-DB, its basic part: 7 facial expressions.
+
+Layout (also without the folder `basic/`):
+
+    basic/EmoLabel/list_patition_label.txt      NAME and a number from 1 to 7 a line, spelt so
+    basic/Image/aligned/train_00001_aligned.jpg 100 x 100, aligned by the eyes and the mouth
+
+Split: by the names' first part: 12,271 train and 3,068 test. Crop: the whole aligned image, as others give it to their
+networks; it is tighter than the crops that this project's encoders are trained on. Metric: area under the ROC curve of
+each class against the rest, and the mean; others report accuracy.
+
+Not certain: others' use of the aligned images rather than the originals, which is likely but not always said. The size
+of 100 x 100 is taken for granted: images of another size would be seen in part.
+
+Source: Li et al.: Reliable crowdsourcing and deep locality-preserving learning for expression recognition in the wild,
+CVPR 2017.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.protocols.label_files import check_images, find, lines_of
+
+__all__ = ["CLASSES", "read"]
+
+CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
+"""In the order of the dataset's numbers, which start at 1."""
+SIDE_PX = 100.0
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder described above.
+
+    Returns:
+        Faces in the order of the list.
+
+    Raises:
+        InputError: a file is missing or not of its form, or names an image twice.
+    """
+    list_file = find(
+        "rafdb", data, "list of labels", "basic/EmoLabel/list_patition_label.txt", "EmoLabel/list_patition_label.txt"
+    )
+    folder = find("rafdb", data, "folder of aligned images", "basic/Image/aligned", "Image/aligned")
+    labels: dict[str, int] = {}
+    for number, line in lines_of(list_file):
+        name, _, label = line.partition(" ")
+        if name.split("_")[0] not in ("train", "test") or label not in set("1234567") or name in labels:
+            raise InputError(f"{list_file}, line {number}: expected train_00001.jpg 5, each name once; found {line!r}")
+        labels[name] = int(label) - 1
+    names = list(labels)
+    images = [folder / f"{Path(name).stem}_aligned.jpg" for name in names]
+    check_images("rafdb", images)
+    targets = np.array(list(labels.values()), np.float64)[:, None]
+    return Benchmark(
+        name="rafdb",
+        images=images,
+        names=names,
+        split=np.array([name.split("_")[0] for name in names]),
+        tasks=(Task(name="expression", kind="classes", targets=targets, columns=CLASSES),),
+        seen_px=np.tile([0.0, 0.0, SIDE_PX, SIDE_PX], (len(names), 1)),
+    )

@@ -1,0 +1,113 @@
+"""`FILE.csv` as a protocol: faces of one's own with labels of one's own.
+
+Columns: `path` (relative to the data folder), optional `subject` (who it is) and `split` (train, val or test), then the
+targets, told apart by their names and values:
+
+    x0, y0, x1, y1 ...     points in pixels of the image: one task `landmarks`, error over the points' box
+    roll, pitch, yaw       degrees: one task `pose`, with those that are there
+    words                  classes: a task of the column's name, AUC of each
+    only 0 and 1           there or not: a task of the column's name, AUC
+    other numbers          values: a task of the column's name, correlation and absolute error
+
+An empty cell is no label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (of the
+path, where there is none). Crop: the detector's; a face that is not found is scored on the whole image.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task, box_side
+from fabnet.probes.pose import ANGLES
+from fabnet.tracks.split import split_of
+
+__all__ = ["read_table"]
+
+SPLITS = ("train", "val", "test")
+
+
+def read_table(file: Path, data: Path) -> Benchmark:
+    """Read a table of labels.
+
+    Args:
+        file: the CSV file.
+        data: the folder that its paths are relative to.
+
+    Raises:
+        InputError: the file is missing or wrong.
+    """
+    if not file.is_file():
+        raise InputError(f"no such label file: {file}; expected CSV with a column path, then the targets")
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        columns = [name for name in (reader.fieldnames or ()) if name]
+        rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
+    if "path" not in columns or not rows:
+        raise InputError(
+            f"{file} has columns {', '.join(columns) or 'none'} and {len(rows)} rows; expected path, targets"
+        )
+    names = [row["path"] for row in rows]
+    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
+    if twice:
+        raise InputError(f"{file} names {sorted(twice)[0]} more than once")
+    people = np.array([row["subject"] for row in rows]) if "subject" in columns else None
+    if "split" in columns:
+        split = np.array([row["split"] for row in rows])
+        wrong = sorted(set(split) - set(SPLITS))
+        if wrong:
+            raise InputError(f"{file}: split must be train, val or test; found {wrong[0]!r}")
+    else:
+        split = np.array([split_of(str(owner)) for owner in (names if people is None else people)])
+    return Benchmark(
+        name=file.stem,
+        images=[data / name for name in names],
+        names=names,
+        split=split,
+        people=people,
+        tasks=_tasks(file, rows, [name for name in columns if name not in ("path", "subject", "split")]),
+    )
+
+
+def _tasks(file: Path, rows: list[dict[str, str]], targets: list[str]) -> tuple[Task, ...]:
+    if not targets:
+        raise InputError(f"{file} has no target column; expected points x0, y0 ..., angles, classes, units or values")
+    tasks = []
+    count = 0
+    while {f"x{count}", f"y{count}"} <= set(targets):
+        count += 1
+    points = [f"{axis}{i}" for i in range(count) for axis in "xy"]
+    if points:
+        values = np.array([[_number(file, line, row[name]) for name in points] for line, row in enumerate(rows, 2)])
+        tasks.append(Task(name="landmarks", kind="points", targets=values, normalisers=(box_side(),)))
+    angles = tuple(name for name in ANGLES if name in targets)
+    if angles:
+        values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in enumerate(rows, 2)])
+        tasks.append(Task(name="pose", kind="angles", targets=values, columns=angles))
+    for name in targets:
+        if name not in points and name not in angles:
+            tasks.append(_single(name, [row[name] for row in rows]))
+    return tuple(tasks)
+
+
+def _number(file: Path, line: int, text: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(f"{file}, line {line}: expected a number or nothing, found {text!r}") from None
+
+
+def _single(name: str, cells: list[str]) -> Task:
+    """A column by itself: classes where a cell is no number, units where all are 0 or 1, else values."""
+    try:
+        values = np.array([float(cell or "nan") for cell in cells])[:, None]
+    except ValueError:
+        classes = tuple(sorted(set(cells) - {""}))
+        place = {text: float(i) for i, text in enumerate(classes)} | {"": np.nan}
+        numbers = np.array([place[cell] for cell in cells])[:, None]
+        return Task(name=name, kind="classes", targets=numbers, columns=classes)
+    kind = "units" if set(values[np.isfinite(values)]) <= {0.0, 1.0} else "values"
+    return Task(name=name, kind=kind, targets=values, columns=(name,))  # type: ignore[arg-type]

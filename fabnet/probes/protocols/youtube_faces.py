@@ -1,0 +1,98 @@
+"""`youtube-faces`: 68 points, head pose and mouth opening on frames of YouTube Faces, by people.
+
+Layout:
+    frames/PERSON/CLIP/*.jpg    the frames, each about one face
+    landmarks68.csv             frame, x0, y0 ... x67, y67: pixels of the frame, for some of the frames
+    people.csv                  person, split: train, val or test
+
+Faces: the frames that have points. Crop: the detector's, of the most central large face. Split: by person, from the
+file. Tasks: `landmarks68`, error over the outer-eye distance and over the points' box; `pose`, roll, pitch and yaw of a
+rigid 3D shape fitted to the points (`rigid_fit`; the shape is made from the training people, the frontal direction is
+that of their mean face); `mouth`, the distance of the inner lips' middles (points 63 and 67) over the height of the
+points' box.
+
+Uncertain: the points are a machine's, on a coarse grid: good to compare embeddings by, no ground truth to a pixel.
+
+Source: Wolf, Hassner, Maoz: Face recognition in unconstrained videos with matched background similarity, CVPR 2011.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
+from fabnet.probes.pose import ANGLES
+from fabnet.probes.rigid_fit import fit_pose, fit_shape
+from fabnet.tracks.split import read_splits
+
+__all__ = ["read", "read_landmarks"]
+
+OUTER_EYES = (36, 45)
+INNER_LIPS = (62, 66)
+
+
+def read_landmarks(file: Path) -> dict[str, np.ndarray]:
+    """Read 68 points a frame: CSV with the columns frame, x0, y0 ... x67, y67, in pixels of the frame.
+
+    Returns:
+        Frame name to (68, 2) float64.
+
+    Raises:
+        InputError: no such file, or a row without 68 points.
+    """
+    if not file.is_file():
+        raise InputError(f"no such landmark file: {file}; expected CSV with the columns frame,x0,y0,...,x67,y67")
+    points = {}
+    with file.open(newline="") as lines:
+        for number, row in enumerate(csv.reader(lines), start=1):
+            if number == 1:
+                continue
+            try:
+                points[row[0]] = np.array(row[1:137], dtype=np.float64).reshape(68, 2)
+            except (ValueError, IndexError):
+                raise InputError(f"{file}, line {number}: expected a frame and 136 numbers") from None
+    return points
+
+
+def read(data: Path) -> Benchmark:
+    """Read the labels.
+
+    Args:
+        data: the folder.
+
+    Raises:
+        InputError: a file is missing or wrong.
+    """
+    landmarks = read_landmarks(data / "landmarks68.csv")
+    splits = read_splits(data / "people.csv")
+    names = sorted(landmarks)
+    people = np.array([name.split("/")[0] for name in names])
+    unknown = sorted(set(people) - set(splits))
+    if unknown:
+        raise InputError(f"{data / 'people.csv'} has no split for {unknown[0]}, whom landmarks68.csv names")
+    points = np.stack([landmarks[name] for name in names])
+    split = np.array([splits[person] for person in people])
+    angles, _ = fit_pose(points, fit_shape(points[split == "train"]))
+    opening = np.linalg.norm(points[:, INNER_LIPS[0]] - points[:, INNER_LIPS[1]], axis=1)
+    height = np.ptp(points[:, :, 1], axis=1)
+    return Benchmark(
+        name="youtube-faces",
+        images=[data / "frames" / name for name in names],
+        names=names,
+        split=split,
+        people=people,
+        tasks=(
+            Task(
+                name="landmarks68",
+                kind="points",
+                targets=points.reshape(len(points), -1),
+                normalisers=(point_distance(*OUTER_EYES, "outer-eye distance"), box_side()),
+            ),
+            Task(name="pose", kind="angles", targets=np.degrees(angles), columns=ANGLES),
+            Task(name="mouth", kind="values", targets=(opening / height)[:, None], columns=("opening",)),
+        ),
+    )

@@ -1,0 +1,280 @@
+"""Networks trained from scratch with labels on a protocol's own faces: what supervision alone reaches.
+
+The paper compares with VGG-11 (EmotioNet) and quotes AlexNet (AffectNet), both trained from scratch; "fabnet" is this
+package's encoder trained the same way, so that architecture and labels come apart.
+
+Both classic networks are adapted to small inputs: batch-norm after each convolution (without it VGG-11 hardly starts
+to learn from random weights), an adaptive pooling of the last map to a fixed grid in place of a fixed input size, and
+AlexNet's first stride halved, as four would leave a 64-px face a map of one pixel.
+
+Letters: N faces, S the side of a view in pixels, K outputs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from fabnet.embedding.attributes import Kind
+from fabnet.errors import InputError, TrainingError
+from fabnet.models.encoder import Encoder
+from fabnet.probes.losses import Loss, class_weights, mean_loss, unit_weights
+from fabnet.progress import progress
+from fabnet.training.device import autocast, choose_device, choose_precision
+
+__all__ = ["Architecture", "ScratchNet", "build_network", "fit_scratch", "supervised_loss"]
+
+Architecture = Literal["vgg11", "alexnet", "fabnet"]
+
+VGG11 = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
+HIDDEN = 4096
+MIN_SIZE = 32
+FLIPPED: tuple[Kind, ...] = ("classes", "units")
+"""What a mirrored face keeps. Points and angles it does not."""
+
+
+def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn.Module:
+    """A network with fresh weights (drawn from torch's global generator): (B, 3, S, S) in [0, 1] to (B, K).
+
+    "fabnet" is the encoder (width 32, 256 numbers) and the paper's probe (batch-norm, linear without bias) in one.
+
+    Args:
+        architecture: "vgg11", "alexnet" or "fabnet".
+        size: S.
+        num_outputs: K.
+
+    Raises:
+        InputError: the architecture is unknown, or does not take this size.
+    """
+    if size < MIN_SIZE:
+        raise InputError(f"a network from scratch takes views of {MIN_SIZE} px or more; got {size}")
+    if architecture == "vgg11":
+        return nn.Sequential(*_vgg11_features(), *_classifier(512, 2, num_outputs))
+    if architecture == "alexnet":
+        return nn.Sequential(*_alexnet_features(), *_classifier(256, 3, num_outputs))
+    if architecture == "fabnet":
+        try:
+            encoder = Encoder(size)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        return nn.Sequential(encoder, nn.BatchNorm1d(256), nn.Linear(256, num_outputs, bias=False))
+    raise InputError(f"no architecture is called {architecture!r}; there is vgg11, alexnet and fabnet")
+
+
+def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
+    return [conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
+
+
+def _vgg11_features() -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    channels = 3
+    for step in VGG11:
+        if isinstance(step, int):
+            layers += _convolution(channels, step, 3)
+            channels = step
+        else:
+            layers.append(nn.MaxPool2d(2))
+    return layers
+
+
+def _alexnet_features() -> list[nn.Module]:
+    return [
+        *_convolution(3, 64, 11, 2), nn.MaxPool2d(3, 2),
+        *_convolution(64, 192, 5), nn.MaxPool2d(3, 2),
+        *_convolution(192, 384, 3), *_convolution(384, 256, 3), *_convolution(256, 256, 3), nn.MaxPool2d(3, 2),
+    ]  # fmt: skip
+
+
+def _classifier(channels: int, grid: int, num_outputs: int) -> list[nn.Module]:
+    """The two networks' own head: two hidden layers of 4,096 with dropout."""
+    return [
+        nn.AdaptiveAvgPool2d(grid), nn.Flatten(),
+        nn.Dropout(), nn.Linear(channels * grid**2, HIDDEN), nn.ReLU(inplace=True),
+        nn.Dropout(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(inplace=True),
+        nn.Linear(HIDDEN, num_outputs),
+    ]  # fmt: skip
+
+
+def supervised_loss(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """A batch's weighted mean loss.
+
+    Args:
+        loss: "squared", "classes" (cross-entropy) or "units" (binary cross-entropy of each).
+        outputs: (B, K) float32, of classes and units before soft-max and sigmoid.
+        targets: (B, K) float32, or (B, 1) class numbers; any number where there is no label.
+        weights: as the targets; 0 where there is no label.
+
+    Returns:
+        The loss, a scalar; 0 where nothing has a label.
+
+    Source: paper, section 5.1.
+    """
+    if loss == "classes":
+        losses = F.cross_entropy(outputs, targets[:, 0].long(), reduction="none")[:, None]
+    elif loss == "units":
+        losses = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+    else:
+        losses = (outputs - targets).square()
+    mean: torch.Tensor = (losses * weights).sum() / weights.sum().clamp_min(1e-12)
+    return mean
+
+
+def _label_weights(loss: Loss, targets: np.ndarray, num_classes: int) -> np.ndarray:
+    """As the targets: what each label weighs, 0 where there is none."""
+    if loss == "squared":
+        return np.asarray(np.isfinite(targets), dtype=float)
+    if loss == "units":
+        return np.asarray(unit_weights(targets))
+    known = np.isfinite(targets[:, 0])
+    classes = targets[known, 0].astype(int)
+    weights = np.zeros(targets.shape)
+    weights[known, 0] = class_weights(classes, num_classes)[classes]
+    return weights
+
+
+class ScratchNet:
+    """A network fitted by `fit_scratch`.
+
+    Attributes:
+        network: in eval mode, with the weights of the chosen epoch.
+        epoch: chosen, counted from 1.
+        val_losses: of every epoch.
+    """
+
+    def __init__(self, network: nn.Module, device: torch.device, precision: torch.dtype) -> None:
+        self.network = network
+        self.epoch, self.val_losses = 0, list[float]()
+        self._device, self._precision = device, precision
+
+    def predict(self, views: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+        """Predict.
+
+        Args:
+            views: (N, S, S, 3) uint8 RGB, N 1 or more.
+            batch_size: views at once.
+
+        Returns:
+            (N, K) float64, as the targets were learned; logits of classes and units.
+        """
+        self.network.eval()
+        with torch.inference_mode():
+            parts = [self._forward(views[first : first + batch_size]) for first in range(0, len(views), batch_size)]
+        return np.asarray(torch.cat(parts).double().cpu().numpy())
+
+    def _forward(self, views: np.ndarray, flip: torch.Tensor | None = None) -> torch.Tensor:
+        images = torch.from_numpy(np.ascontiguousarray(views)).to(self._device).permute(0, 3, 1, 2).float() / 255
+        if flip is not None:
+            images = torch.where(flip.to(self._device)[:, None, None, None], images.flip(3), images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        with autocast(self._device, self._precision):
+            return self.network(images).float()  # type: ignore[no-any-return]
+
+
+def fit_scratch(
+    architecture: Architecture,
+    views: np.ndarray,
+    targets: np.ndarray,
+    *,
+    kind: Kind,
+    val: np.ndarray,
+    num_classes: int | None = None,
+    epochs: int = 40,
+    batch_size: int = 64,
+    learning_rate: float = 3e-4,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> ScratchNet:
+    """Train a network from random weights on a task's labels; the epoch with the lowest validation loss is kept.
+
+    Adam. Classes and units are weighted by the inverse of their frequency in training, and mirrored half of the time.
+
+    Args:
+        architecture: "vgg11", "alexnet" or "fabnet".
+        views: (N, S, S, 3) uint8 RGB, training and validation faces as the network is to see them.
+        targets: (N, K) float, NaN where a face has no label. Points: in [-1, 1] coordinates of the view. Angles:
+            radians. Classes: (N, 1) numbers from 0. Units: 0 or 1. Values: standardised.
+        kind: of the task.
+        val: (N,) bool, the faces that the epoch is chosen on; the others train.
+        num_classes: of classes; None: the highest number and one.
+        epochs: trained.
+        batch_size: faces a step.
+        learning_rate: of Adam; at 1e-3 VGG-11 starts badly.
+        seed: of weights, order, mirroring and dropout.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "auto" (bfloat16 where the processor has it), "fp32" or "bf16".
+
+    Returns:
+        The fitted network.
+
+    Raises:
+        InputError: the parts differ in length, too few faces, or the network does not take views of this size.
+        TrainingError: the loss is no longer finite.
+    """
+    targets = np.asarray(targets, dtype=np.float64)
+    fit, held = _parts(views, targets, val)
+    loss: Loss = kind if kind == "classes" or kind == "units" else "squared"
+    num_outputs = targets.shape[1]
+    if loss == "classes":
+        num_outputs = num_classes or int(np.nanmax(targets)) + 1
+    place = choose_device(device)
+    all_weights = np.zeros(targets.shape)
+    all_weights[fit] = _label_weights(loss, targets[fit], num_outputs)
+    wanted, weights = (torch.from_numpy(part).float().to(place) for part in (np.nan_to_num(targets), all_weights))
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        network = build_network(architecture, views.shape[1], num_outputs)
+        network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = ScratchNet(network, place, choose_precision(precision, place))
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        order = np.random.default_rng(seed)
+        best = copy.deepcopy(network.state_dict())
+        with progress(f"{architecture} from scratch", total=epochs, unit="epochs") as bar:
+            for epoch in range(1, epochs + 1):
+                network.train()
+                shuffled = order.permutation(fit)
+                for first in range(0, len(fit), batch_size):
+                    batch = shuffled[first : first + batch_size]
+                    if len(batch) < 2:  # batch-norm has nothing to normalise one face by
+                        continue
+                    flip = torch.rand(len(batch)) < 0.5 if kind in FLIPPED else None
+                    step_loss = supervised_loss(loss, net._forward(views[batch], flip), wanted[batch], weights[batch])
+                    optimizer.zero_grad(set_to_none=True)
+                    step_loss.backward()
+                    optimizer.step()
+                val_loss = mean_loss(net.predict(views[held]), targets[held], loss)
+                if not math.isfinite(val_loss):
+                    raise TrainingError(
+                        f"{architecture} from scratch: the validation loss is {val_loss} in epoch {epoch}"
+                    )
+                if not net.val_losses or val_loss < min(net.val_losses):
+                    best, net.epoch = copy.deepcopy(network.state_dict()), epoch
+                net.val_losses.append(val_loss)
+                bar.update(completed=epoch, note=f"val loss {val_loss:.4f}, best at {net.epoch}")
+    network.load_state_dict(best)
+    network.eval()
+    return net
+
+
+def _parts(views: np.ndarray, targets: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The labelled faces to train on and those to validate on, by number."""
+    if views.ndim != 4 or views.shape[3] != 3 or views.shape[1] != views.shape[2] or views.dtype != np.uint8:
+        raise InputError(f"expected views (N, S, S, 3) uint8 RGB; got {views.shape} {views.dtype}")
+    if not len(views) == len(targets) == len(val):
+        raise InputError(
+            f"got {len(views)} views, {len(targets)} targets and {len(val)} in val; expected as many of each"
+        )
+    has_label = np.isfinite(targets).any(axis=1)
+    fit, held = np.flatnonzero(~val & has_label), np.flatnonzero(val & has_label)
+    if len(fit) < 2 or len(held) < 1:
+        raise InputError(
+            f"training from scratch needs labelled faces to train and to validate on; got {len(fit)} and {len(held)}"
+        )
+    return fit, held

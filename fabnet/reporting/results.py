@@ -1,0 +1,188 @@
+"""What `fabnet probe --json` wrote, read back for the tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fabnet.errors import InputError
+from fabnet.reporting.published import Role
+
+__all__ = ["PLACES", "Place", "RunResult", "Score", "read_result"]
+
+
+class Place(NamedTuple):
+    """Where a protocol's results are shown.
+
+    Attributes:
+        table: the paper's number.
+        data_set: its name.
+        task: of the results shown there; empty: any.
+        stands_for: the paper's data set, where this is an open stand-in for it; else empty.
+    """
+
+    table: int
+    data_set: str
+    task: str
+    stands_for: str = ""
+
+
+PLACES: dict[str, tuple[Place, ...]] = {
+    "300w": (Place(1, "300-W", "landmarks68"),),
+    "mafl": (Place(1, "MAFL", "landmarks5"),),
+    "youtube-faces": (
+        Place(1, "YouTube Faces", "landmarks68", "300-W"),
+        Place(2, "YouTube Faces", "pose", "AFLW"),
+    ),
+    "mtfl": (Place(1, "MTFL", "landmarks5", "MAFL"),),
+    "aflw": (Place(2, "AFLW", "pose"),),
+    "aflw2000": (Place(2, "AFLW2000-3D", "pose", "AFLW"),),
+    "biwi": (Place(2, "BIWI", "pose", "AFLW"),),
+    "emotionet": (Place(3, "EmotioNet", ""),),
+    "ckplus": (Place(3, "CK+", "", "EmotioNet"),),
+    "affectnet": (Place(4, "AffectNet", ""),),
+    "ferplus": (Place(4, "FER+", "", "AffectNet"),),
+    "rafdb": (Place(4, "RAF-DB", "", "AffectNet"),),
+}
+
+_OBJECTIVES: dict[str, Role] = {
+    "fabnet": "fabnet",
+    "rotnet": "rotnet",
+    "autoencoder": "autoencoder",
+    "splitbrain": "splitbrain",
+}
+_IDENTITY_MODELS = ("vgg-face", "dlib-identity")
+_TEXTS = ("protocol", "split", "model", "date", "fabnet")
+_TEXTS_OR_NONE = ("objective", "data", "commit")
+_COUNTS_OR_NONE = ("embedding_dim", "seeds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One number of a probe.
+
+    Attributes:
+        task: "landmarks68", "pose".
+        metric: "error in degrees, yaw".
+        value: None where the metric is not defined, as the AUC of a class that no face has.
+        low: lower end of its 95 % interval; None: not known.
+        high: upper end.
+        n: faces scored.
+        people: scored; None: unnamed.
+        probe: "paper" or "ridge".
+        headline: it is the task's figure.
+    """
+
+    task: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    people: int | None
+    probe: str
+    headline: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One model on one protocol.
+
+    Attributes:
+        protocol: a key of `PLACES`.
+        split: whom it was scored on.
+        model: its name.
+        embedding_dim: numbers a face; None: not known.
+        objective: it was trained by; None for a baseline that fabnet did not train.
+        data: what it was scored on, in the words of whoever ran it.
+        date: of the run.
+        commit: of the code; None: not known.
+        fabnet: the version.
+        seeds: of the probe, averaged over.
+        scores: the numbers.
+    """
+
+    protocol: str
+    split: str
+    model: str
+    embedding_dim: int | None
+    objective: str | None
+    data: str | None
+    date: str
+    commit: str | None
+    fabnet: str
+    seeds: int | None
+    scores: tuple[Score, ...]
+
+    @property
+    def role(self) -> Role | None:
+        """What the paper's relations take the model for; None: they leave it out."""
+        if self.objective in _OBJECTIVES:
+            return _OBJECTIVES[self.objective]
+        return "identity" if self.model.startswith(_IDENTITY_MODELS) else None
+
+
+def read_result(file: str | Path) -> RunResult:
+    """Read a file that `fabnet probe --json` wrote. NaN counts as a number that is not there.
+
+    Raises:
+        InputError: no such file, no JSON object, a key is missing or of another type, or the protocol has no place in
+            the paper's tables.
+    """
+    file = Path(file)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except OSError as error:
+        raise InputError(
+            f"cannot read the results file {file}: {error.strerror}; fabnet probe --json > FILE writes one"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{file} is not JSON ({error}); fabnet probe --json > FILE writes such a file") from None
+    wanted = {
+        **dict.fromkeys(_TEXTS, (str,)),
+        **dict.fromkeys(_TEXTS_OR_NONE, (str, type(None))),
+        **dict.fromkeys(_COUNTS_OR_NONE, (int, type(None))),
+        "results": (list,),
+    }
+    _check(found, wanted, str(file))
+    if found["protocol"] not in PLACES:
+        raise InputError(
+            f"{file}: the protocol {found['protocol']!r} has no place in the paper's tables; there is "
+            f"{', '.join(PLACES)}"
+        )
+    scores = [_score(each, f"{file}, result {number}") for number, each in enumerate(found["results"], start=1)]
+    return RunResult(**{name: found[name] for name in wanted if name != "results"}, scores=tuple(scores))
+
+
+def _score(found: Any, where: str) -> Score:
+    number = (int, float, type(None))
+    wanted: dict[str, tuple[type, ...]] = {
+        "task": (str,),
+        "metric": (str,),
+        "value": number,
+        "low": number,
+        "high": number,
+        "n": (int,),
+        "people": (int, type(None)),
+        "probe": (str,),
+        "headline": (bool,),
+    }
+    _check(found, wanted, where)
+    is_mean = found["metric"].lower() in ("auc, mean", "auc")
+    if is_mean and found["value"] is not None and not 1 < found["value"] <= 100:
+        raise InputError(f"{where}: AUC {found['value']}; expected per cent, 50 for chance and 100 for perfect")
+    return Score(**{name: found[name] for name in wanted})
+
+
+def _check(found: Any, wanted: dict[str, tuple[type, ...]], where: str) -> None:
+    if not isinstance(found, dict):
+        raise InputError(f"{where} holds no JSON object; expected what fabnet probe --json prints")
+    for name, types in wanted.items():
+        if name not in found:
+            raise InputError(f"{where} lacks {name!r}; expected what fabnet probe --json prints")
+        is_wrong_bool = isinstance(found[name], bool) and bool not in types
+        if is_wrong_bool or not isinstance(found[name], types):
+            names = " or ".join("null" if each is type(None) else each.__name__ for each in types)
+            raise InputError(f"{where}: {name!r} is {json.dumps(found[name])}; expected {names}")

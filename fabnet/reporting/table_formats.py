@@ -1,0 +1,210 @@
+"""The paper's tables as CSV, LaTeX, one HTML page, or text for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fabnet.reporting.published import DASH
+from fabnet.reporting.tables import FACTS, MARKS, Cell, Panel, PaperTable, Row
+
+__all__ = ["to_csv", "to_html", "to_json", "to_latex", "to_terminal"]
+
+NARROW = 4  # columns of numbers that leave room for an interval on one line
+LABEL, DATE = 23, 13  # characters that a run's name and date take in a terminal
+LATEX_FACTS = ("D", "probe", "faces", "date", "commit")
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "°": r"$^\circ$",
+    DASH: "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{each: f"\\{each}" for each in "&%$#_{}"},
+}
+
+
+def to_json(table: PaperTable) -> dict[str, Any]:
+    """As a JSON object: the structure as it is, each panel with its mark."""
+    found = asdict(table)
+    for panel in (*found["panels"], *found["relations"]):
+        panel["mark"] = MARKS[panel["origin"]]
+    return found
+
+
+def to_csv(table: PaperTable) -> str:
+    """One rectangle: a line a row of any panel, a column for each column of each panel, so most are empty.
+
+    Columns of runs have two more, for the ends of the 95 % interval. Degrees are without their sign.
+    """
+    panels = (*table.panels, *table.relations)
+    names = [name for panel in panels for name in _csv_names(panel)]
+    written = io.StringIO()
+    writer = csv.DictWriter(written, ["mark", "headings", "row", *names, *FACTS], restval="", lineterminator="\n")
+    writer.writeheader()
+    for panel in panels:
+        for group in panel.groups:
+            for row in group.rows:
+                numbers = [text.removesuffix("°") for cell in row.cells for text in _csv_texts(panel, cell)]
+                writer.writerow(
+                    {"mark": MARKS[panel.origin], "headings": ", ".join(group.headings), "row": row.label}
+                    | dict(zip(_csv_names(panel), numbers, strict=True))
+                    | dict(zip(panel.facts, row.facts, strict=True))
+                )
+    return written.getvalue()
+
+
+def _csv_names(panel: Panel) -> Iterator[str]:
+    for name in panel.column_names():
+        yield name
+        if panel.origin == "here":
+            yield f"{name}, low"
+            yield f"{name}, high"
+
+
+def _csv_texts(panel: Panel, cell: Cell) -> tuple[str, ...]:
+    return (cell.text, cell.low, cell.high) if panel.origin == "here" else (cell.text,)
+
+
+def to_latex(table: PaperTable) -> str:
+    """A `table` environment, a `tabular` for each panel, shrunk to the line where it is wider."""
+    parts = [
+        r"% \usepackage{booktabs, graphicx}",
+        r"\begin{table}",
+        r"\centering",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+    ]
+    for panel in (*table.panels, *table.relations):
+        parts += [rf"\par\medskip\textit{{{_tex(MARKS[panel.origin])}}} ({_tex(panel.title)})\par\smallskip"]
+        parts += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", *_tabular(panel), "}"]
+    parts += [rf"\caption{{{_tex(table.caption)}}}", rf"\label{{tab:fabnet-{table.number}}}", r"\end{table}", ""]
+    return "\n".join(parts)
+
+
+def _tabular(panel: Panel) -> list[str]:
+    places = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
+    width = 1 + len(panel.columns) + len(places)
+    lines = [rf"\begin{{tabular}}{{l{'r' * len(panel.columns)}{'l' * len(places)}}}", r"\toprule"]
+    lines.append(_tex_row([panel.label, *panel.columns, *(panel.facts[place] for place in places)]))
+    before: tuple[str, ...] = ()
+    for group in panel.groups:
+        lines.append(r"\midrule")
+        for level, heading in enumerate(group.headings):
+            if group.headings[: level + 1] != before[: level + 1]:
+                style = r"\textit" if level else r"\textbf"
+                lines.append(rf"\multicolumn{{{width}}}{{l}}{{{style}{{{_tex(heading)}}}}} \\")
+        before = group.headings
+        for row in group.rows:
+            lines.append(_tex_row([row.label, *(cell.text for cell in row.cells), *(row.facts[at] for at in places)]))
+            if any(cell.detail for cell in row.cells):
+                details = [rf"{{\tiny {_tex(cell.detail)}}}" if cell.detail else "" for cell in row.cells]
+                lines.append(" & ".join(["", *details, *([""] * len(places))]) + r" \\")
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _tex_row(texts: list[str]) -> str:
+    return " & ".join(map(_tex, texts)) + r" \\"
+
+
+def _tex(text: str) -> str:
+    """Plain text for LaTeX. A row that began with a bracket would be taken for an option of the line break before."""
+    escaped = "".join(_LATEX.get(each, each) for each in " ".join(text.split()))
+    return "{}" + escaped if escaped.startswith("[") else escaped
+
+
+def to_html(table: PaperTable) -> str:
+    """One self-contained page, readable on light and dark."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("fabnet.reporting", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("table.html").render(table=table, marks=MARKS, dash=DASH, zip=zip)
+
+
+def to_terminal(table: PaperTable, *, width: int = 100) -> RenderableType:
+    """Panels under each other; what is known of a run stands under its name.
+
+    Args:
+        table: to show.
+        width: characters; columns of runs that do not fit go under the others.
+    """
+    parts: list[RenderableType] = [Text(f"Table {table.number}: {table.caption}", style="bold"), Text()]
+    for panel in (*table.panels, *table.relations):
+        parts += [Text.assemble((f" {MARKS[panel.origin]} ", "reverse"), f"  {panel.title}")]
+        parts += [_text_table(panel, part) for part in _across(panel, width)]
+    if len(table.panels) == 1:
+        parts.append(Text("Nothing that was run here: fabnet probe --json > FILE, then --results FILE.", style="dim"))
+    if table.left_out:
+        parts.append(Text(f"Not of table {table.number}: {', '.join(table.left_out)}", style="dim"))
+    return Lines(*parts)
+
+
+def _across(panel: Panel, width: int) -> list[slice]:
+    """Which columns stand side by side."""
+    if panel.origin == "published" or len(panel.columns) <= NARROW:
+        return [slice(None)]
+    parts, start, used = [], 0, 0
+    for place, column in enumerate(panel.columns):
+        needed = 1 + max(len(column), 4)
+        if used + needed > width - LABEL - DATE and place > start:
+            parts.append(slice(start, place))
+            start, used = place, 0
+        used += needed
+    return [*parts, slice(start, None)]
+
+
+def _text_table(panel: Panel, part: slice) -> RenderableType:
+    gap = 1 if len(panel.columns) <= NARROW else 0  # the box has a space of its own between columns
+    shown = Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+    shown.add_column(panel.label, overflow="fold", min_width=LABEL - 1 if panel.facts else None)
+    for column in panel.columns[part]:
+        shown.add_column(Text(column), justify="right", no_wrap=True)
+    if panel.facts:
+        shown.add_column("date, commit", no_wrap=True)
+    before: tuple[str, ...] = ()
+    for group in panel.groups:
+        for level, heading in enumerate(group.headings):
+            if group.headings[: level + 1] != before[: level + 1]:
+                shown.add_row(Text(heading, style="italic" if level else "bold"))
+        before = group.headings
+        for row in group.rows:
+            cells = [_text_cell(cell, is_narrow=len(panel.columns) <= NARROW) for cell in row.cells[part]]
+            shown.add_row(_text_label(panel, row), *cells, *_text_date(panel, row))
+    return Padding(shown, (0, 0, 1, 0))
+
+
+def _text_cell(cell: Cell, *, is_narrow: bool) -> Text:
+    under = [cell.detail] if is_narrow else [cell.low, cell.high]
+    return Text.assemble(cell.text, *((f"\n{each}", "dim") for each in under if each))
+
+
+def _text_label(panel: Panel, row: Row) -> Text:
+    if not panel.facts:
+        return Text(row.label)
+    known = dict(zip(panel.facts, row.facts, strict=True))
+    what = f"D {known['D']}, {known['probe']}, {known['seeds']} seeds"
+    return Text.assemble(row.label, (f"\n{what}\n{known['faces']} faces, {known['people']} people", "dim"))
+
+
+def _text_date(panel: Panel, row: Row) -> list[Text]:
+    known = dict(zip(panel.facts, row.facts, strict=True))
+    return [Text(f"{known['date']}\n{known['commit']}")] if known else []

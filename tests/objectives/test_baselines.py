@@ -1,0 +1,117 @@
+"""The baselines' objectives: closed forms, and that each learns what it is told to."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fabnet.errors import InputError
+from fabnet.models.lab import rgb_to_lab
+from fabnet.objectives import Batch, build_objective
+from fabnet.objectives.rotnet import RotNet, turned
+from fabnet.objectives.splitbrain import SplitBrain
+
+BASELINES = ("autoencoder", "rotnet", "splitbrain")
+
+
+def make_batch(count: int = 8, size: int = 32) -> Batch:
+    """Smooth pictures, brighter at the top, so that it shows how they are turned."""
+    generator = np.random.default_rng(0)
+    frames = np.stack(
+        [cv2.resize(generator.integers(0, 160, (4, 4, 3), np.uint8), (size, size)) for _ in range(2 * count)]
+    )
+    frames[:, : size // 2] += 90
+    return Batch.from_frames(frames.reshape(count, 2, size, size, 3), torch.device("cpu"))
+
+
+def build(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return build_objective(name, size=32, width=8, embedding_dim=32)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_one_batch_can_be_learned(name: str) -> None:
+    objective, batch = build(name), make_batch()
+    optimizer = torch.optim.Adam(objective.parameters(), 3e-3)
+    first = objective(batch)
+    assert first.shape == (8,)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = objective(batch).mean()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.4 * float(first.detach().mean())
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_encoder_gives_an_embedding_of_the_asked_length(name: str) -> None:
+    assert build(name).get_submodule("encoder")(make_batch().target).shape == (8, 32)
+
+
+def test_turns_are_those_of_numpy() -> None:
+    images = torch.rand(4, 3, 5, 5)
+    made = turned(images, torch.tensor([0, 1, 2, 3]))
+    for quarter in range(4):
+        expected = np.rot90(images[quarter].numpy(), quarter, axes=(1, 2))
+        np.testing.assert_array_equal(made[quarter].numpy(), expected)
+
+
+def test_an_undecided_rotnet_has_the_loss_of_a_guess() -> None:
+    objective = build("rotnet")
+    assert isinstance(objective, RotNet)
+    nn.init.zeros_(objective.classifier.weight)
+    nn.init.zeros_(objective.classifier.bias)
+    torch.testing.assert_close(objective(make_batch()), torch.full((8,), math.log(4)))
+
+
+def test_a_blank_autoencoder_has_the_loss_of_grey() -> None:
+    objective, batch = build("autoencoder"), make_batch()
+    last = objective.get_submodule("decoder.layers")[-1]  # type: ignore[index]
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    expected = ((batch.target - 0.5).abs().mean((1, 2, 3)) + (batch.sources[:, 0] - 0.5).abs().mean((1, 2, 3))) / 2
+    torch.testing.assert_close(objective(batch), expected)
+
+
+def test_lab_is_that_of_opencv() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.random((2, 6, 7, 3), dtype=np.float32)
+    images[0, 0, 0], images[0, 0, 1] = 0, 1
+    expected = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2LAB) for image in images])
+    made = rgb_to_lab(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(made, expected, atol=0.5)  # OpenCV's curves are tables
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [
+        ((1, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 1, 0), (87.73, -86.18, 83.18)),
+        ((0, 0, 1), (32.30, 79.19, -107.86)),
+        ((1, 1, 1), (100, 0, 0)),
+    ],
+)
+def test_lab_of_known_colours(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
+    made = rgb_to_lab(torch.tensor(rgb, dtype=torch.float32).view(1, 3, 1, 1)).flatten()
+    torch.testing.assert_close(made, torch.tensor(lab, dtype=torch.float32), atol=0.03, rtol=0)
+
+
+def test_half_of_a_splitbrain_never_sees_colour() -> None:
+    objective = build("splitbrain").eval()
+    assert isinstance(objective, SplitBrain)
+    grey = torch.rand(3, 1, 32, 32).expand(3, 3, 32, 32)
+    other = grey.clone()
+    embeddings = objective.encoder(torch.cat([grey, other * 0.5]))
+    of_colour = embeddings[:, 16:]
+    torch.testing.assert_close(of_colour, of_colour[:1].expand_as(of_colour), atol=1e-5, rtol=0)
+    assert (embeddings[:3, :16] - embeddings[3:, :16]).abs().max() > 1e-3
+
+
+def test_a_splitbrain_must_be_even() -> None:
+    with pytest.raises(InputError, match="halves width and embedding_dim; got 8 and 33"):
+        build_objective("splitbrain", size=32, width=8, embedding_dim=33)

@@ -227,7 +227,7 @@ def _reduced(features: np.ndarray, training: np.ndarray, pca: int | None) -> np.
         return features
     from sklearn.decomposition import PCA
 
-    count = min(pca, len(training))
+    count = min(pca, len(training) - 1)
     reduction = PCA(count, svd_solver="randomized", random_state=0).fit(features[training])
     return np.asarray(reduction.transform(features))
 

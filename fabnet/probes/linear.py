@@ -66,7 +66,7 @@ def _checked(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = features.std(axis=0)
-    return features.mean(axis=0), np.where(scale > 1e-8, scale, 1.0)
+    return features.mean(axis=0), np.where(scale > max(1e-8, 1e-7 * scale.max()), scale, 1.0)
 
 
 class RidgeProbe(_Affine):

@@ -49,7 +49,9 @@ def bootstrap_weights(people: np.ndarray, *, draws: int = 1000, seed: int = 0) -
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of bootstrap values, by percentiles; draws that measured nothing are left out."""
+    """The 95 % interval of bootstrap values, by percentiles; draws that measured nothing do not count, NaN if all."""
+    if not np.isfinite(values).any():
+        return float("nan"), float("nan")
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 

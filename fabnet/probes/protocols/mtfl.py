@@ -56,7 +56,7 @@ def read(data: Path) -> Benchmark:
     names = [row["path"] for row in rows]
     split = np.array([row["split"] for row in rows])
     if not set(split) <= {"train", "val", "test"}:
-        raise InputError(f"{file}: split must be train, val or test; found {sorted(set(split))}")
+        raise InputError(f"{file}: split must be train, val or test; found {sorted(set(split.tolist()))}")
     if not np.isin(pose[np.isfinite(pose)], range(5)).all():
         raise InputError(f"{file}: pose5 must be 1 to 5")
     return Benchmark(

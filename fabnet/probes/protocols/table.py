@@ -47,9 +47,8 @@ def read_table(file: Path, data: Path) -> Benchmark:
         columns = [name for name in (reader.fieldnames or ()) if name]
         rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
     if "path" not in columns or not rows:
-        raise InputError(
-            f"{file} has columns {', '.join(columns) or 'none'} and {len(rows)} rows; expected path, targets"
-        )
+        found = f"{len(rows)} rows of {', '.join(columns) or 'no column'}"
+        raise InputError(f"{file} holds {found}; expected a column path, then the targets")
     names = [row["path"] for row in rows]
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twice:
@@ -57,7 +56,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
     people = np.array([row["subject"] for row in rows]) if "subject" in columns else None
     if "split" in columns:
         split = np.array([row["split"] for row in rows])
-        wrong = sorted(set(split) - set(SPLITS))
+        wrong = sorted(set(split.tolist()) - set(SPLITS))
         if wrong:
             raise InputError(f"{file}: split must be train, val or test; found {wrong[0]!r}")
     else:

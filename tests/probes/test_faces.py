@@ -1,0 +1,98 @@
+"""Where faces lie: found, not found, published, one of several; and that what was computed is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.cache import Cache
+from fabnet.probes.faces import FaceCrops, crop_of, find_faces, read_image
+from fabnet.sampling.window import Window
+from fabnet.video import CropSpec, crop_faces
+from fabnet.video.crop import cut
+
+WINDOW = Window(0.5, 0.52, 176 / 256)
+
+
+def benchmark(images: list[np.ndarray], **boxes: np.ndarray) -> Benchmark:
+    task = Task(name="t", kind="values", targets=np.zeros((len(images), 1)), columns=("t",))
+    names, split = [str(i) for i in range(len(images))], np.full(len(images), "train")
+    return Benchmark(name="some", images=images, names=names, split=split, tasks=(task,), **boxes)
+
+
+def test_a_face_is_cropped_as_crop_faces_does_and_none_is_dropped(face_image: np.ndarray) -> None:
+    blank = np.full((40, 60, 3), 99, np.uint8)
+    crops = find_faces(benchmark([face_image, blank]), cache=Cache(None), num_workers=0)
+    assert crops.is_loose.tolist() == [True, False]
+    assert crops.num_not_found == 1
+    (face,) = crop_faces(face_image)
+    np.testing.assert_allclose(crops.boxes_px[0], face.crop_box_px)
+    made = crop_of(face_image, crops.crop_px(WINDOW)[0], CropSpec().size)
+    np.testing.assert_array_equal(made, face.image)
+    # The face that was not found: the network sees the square about the whole image.
+    np.testing.assert_allclose(crops.seen_px(WINDOW)[1], [0, -10, 60, 50])
+
+
+def test_what_is_cut_out_is_what_is_seen_again() -> None:
+    boxes = np.array([[10.0, 20, 110, 120], [5, 5, 25, 35]])
+    crops = FaceCrops(boxes, np.array([True, False]))
+    np.testing.assert_allclose(WINDOW.inside(crops.crop_px(WINDOW)), crops.seen_px(WINDOW))
+    np.testing.assert_allclose(crops.crop_px(WINDOW)[0], boxes[0])
+    np.testing.assert_allclose(crops.seen_px(WINDOW)[1], boxes[1])
+    side = 100 * 176 / 256
+    np.testing.assert_allclose(crops.seen_px(WINDOW)[0][:2], [60 - side / 2, 72 - side / 2])
+
+
+def test_the_labelled_face_is_taken_of_several(face_image: np.ndarray) -> None:
+    both = np.hstack([face_image, face_image])
+    (face,) = crop_faces(face_image)
+    right = face.box_px + np.array([176, 0, 176, 0], np.float32)
+    crops = find_faces(benchmark([both], face_px=right[None]), cache=Cache(None), num_workers=0)
+    assert crops.boxes_px[0, 0] > 100
+    elsewhere = np.array([[0.0, 0, 20, 20]])
+    assert not find_faces(benchmark([both], face_px=elsewhere), cache=Cache(None), num_workers=0).is_loose[0]
+
+
+def test_a_published_crop_needs_no_detector_and_may_be_oblong(face_image: np.ndarray) -> None:
+    box = np.array([[40.0, 10, 120, 130]])
+    crops = find_faces(benchmark([face_image], seen_px=box), cache=Cache(None))
+    np.testing.assert_allclose(crops.seen_px(WINDOW), box)
+    made = crop_of(face_image, box[0], 64)
+    squeezed = cv2.resize(face_image[10:130, 40:120], (64, 64), interpolation=cv2.INTER_AREA)
+    assert np.abs(made.astype(int) - squeezed).mean() < 3
+    square = np.array([40.0, 10, 120, 90])
+    np.testing.assert_array_equal(crop_of(face_image, square, 64), cut(face_image, square, 64))
+
+
+def test_boxes_are_kept_and_other_images_are_not_mixed_up(face_image: np.ndarray, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    first = find_faces(benchmark([face_image]), cache=cache, num_workers=0)
+    kept = list((tmp_path / "cache").iterdir())
+    assert len(kept) == 1
+    stamp = kept[0].stat().st_mtime_ns
+    again = find_faces(benchmark([face_image]), cache=cache, num_workers=0)
+    np.testing.assert_array_equal(first.boxes_px, again.boxes_px)
+    assert kept[0].stat().st_mtime_ns == stamp
+    other = find_faces(benchmark([np.zeros_like(face_image)]), cache=cache, num_workers=0)
+    assert not other.is_loose[0]
+    # A file cut short by a full disk, say, is made again.
+    kept[0].write_bytes(b"\x93NUMPY")
+    np.testing.assert_array_equal(
+        find_faces(benchmark([face_image]), cache=cache, num_workers=0).boxes_px, first.boxes_px
+    )
+
+
+def test_images_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none.jpg cannot be read: No such file"):
+        read_image(tmp_path / "none.jpg")
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(InputError, match=r"empty.jpg is no image \(0 bytes\)"):
+        read_image(tmp_path / "empty.jpg")
+    grey = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    cv2.imwrite(str(tmp_path / "grey.png"), grey)
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png"), grey[:, :, None].repeat(3, 2))

@@ -1,0 +1,159 @@
+"""The verb on real photos: scores, saved probes, an encoder that stays as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv
+import pytest
+import torch
+
+import fabnet
+from fabnet.cli import main
+from fabnet.embedding.attributes import load_probes
+from fabnet.errors import InputError, ModelError
+from fabnet.probes import ProbeReport
+
+
+@pytest.fixture
+def scored(labelled_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ProbeReport]:
+    cache = tmp_path_factory.getbasetemp() / "probe-cache"
+
+    def score(model: Any, **options: Any) -> ProbeReport:
+        table = labelled_photos / "labels.csv"
+        return fabnet.probe(model, str(table), labelled_photos, cache=cache, num_workers=0, **options)
+
+    return score
+
+
+def headline(report: ProbeReport, task: str, probe: str) -> float:
+    (row,) = [row for row in report.rows if (row["task"], row["probe"], row["headline"]) == (task, probe, True)]
+    return float(row["value"])
+
+
+def test_every_task_is_scored_by_both_probes(scored: Callable[..., ProbeReport]) -> None:
+    report = scored("pixels", split="test", seeds=2)
+    assert (report.protocol, report.num_faces, report.num_not_found) == ("labels", 48, 0)
+    probes = {(row["task"], row["probe"]) for row in report.rows}
+    regressions = {(task, probe) for task in ("landmarks", "width") for probe in ("paper", "ridge")}
+    assert probes == regressions | {(task, probe) for task in ("side", "high") for probe in ("paper", "logistic")}
+    row = next(row for row in report.rows if row["task"] == "landmarks" and row["probe"] == "ridge")
+    assert row["metric"] == "error, % of points' box side"
+    assert (row["n"], row["people"]) == (8, 2)
+    assert row["low"] <= row["value"] <= row["high"]
+    for each in report.scored:
+        assert len(each.by_seed) == (2 if each.probe == "paper" else 1)
+        assert len(each.predicted) == 8
+
+
+def test_features_that_know_beat_those_that_know_nothing(scored: Callable[..., ProbeReport]) -> None:
+    nothing, pixels = (scored(model, split="test", seeds=1, probes=("ridge",)) for model in ("mean", "pixels"))
+    assert headline(pixels, "landmarks", "ridge") < 0.9 * headline(nothing, "landmarks", "ridge")
+    assert headline(nothing, "high", "logistic") == 50
+
+
+def test_the_encoder_is_unchanged_by_probing(scored: Callable[..., ProbeReport], tiny_run: Path) -> None:
+    encoder = fabnet.load(tiny_run, backend="torch")
+    cells = [cell.cell_contents for cell in encoder._encode.__closure__ or ()]  # type: ignore[attr-defined]
+    (network,) = [each for each in cells if isinstance(each, torch.nn.Module)]
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    scored(encoder, split="test", seeds=1)
+    assert not network.training
+    after = network.state_dict()
+    assert any("running_mean" in name for name in after)
+    for name, value in before.items():
+        assert torch.equal(value, after[name]), name
+
+
+def test_a_saved_probe_reads_new_photos(
+    scored: Callable[..., ProbeReport], labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "probes.safetensors"
+    report = scored(tiny_run, split="test", seeds=1, save=file)
+    assert {probe.task: probe.kind for probe in load_probes(file)} == {
+        "landmarks": "points", "side": "classes", "high": "units", "width": "values",
+    }  # fmt: skip
+    tested = [f"{number}.png" for number in range(48) if number % 12 >= 10]
+    fabnet.embed([labelled_photos / name for name in tested], tmp_path / "out.csv", model=tiny_run, probes=[file])
+    table = pyarrow.csv.read_csv(tmp_path / "out.csv").to_pydict()
+    by_task = {each.task: each for each in report.scored if each.probe != "paper"}
+    points = np.array([[table[f"landmarks_{axis}{i}"][row] for i in range(5) for axis in "xy"] for row in range(8)])
+    # The scored probe was fitted on the same faces, so it must say the same of the faces that neither saw.
+    np.testing.assert_allclose(points, by_task["landmarks"].predicted, atol=0.05)
+    np.testing.assert_allclose(table["width"], by_task["width"].predicted[:, 0], rtol=1e-3)
+    logits = by_task["high"].predicted[:, 0]
+    np.testing.assert_allclose(table["high"], 1 / (1 + np.exp(-logits)), atol=1e-3)
+    assert table["side"] == [("left", "right")[row.argmax()] for row in by_task["side"].predicted]
+    np.testing.assert_allclose(np.array(table["side_left"]) + np.array(table["side_right"]), 1, atol=1e-5)
+
+
+def test_a_probe_of_another_encoder_is_refused(
+    scored: Callable[..., ProbeReport], labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "probes.safetensors"
+    scored(tiny_run, split="test", seeds=1, probes=("ridge",), save=file)
+    with pytest.raises(InputError, match="was fitted on another encoder than --model"):
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
+    with pytest.raises(InputError, match="two probes predict"):
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probes=[file, file])
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_files_that_are_no_probes_are_said(tmp_path: Path, tiny_run: Path) -> None:
+    with pytest.raises(InputError, match="no such probe file"):
+        load_probes(tmp_path / "none")
+    (tmp_path / "junk").write_bytes(b"\x08\0\0\0\0\0\0\0{}      junk")
+    with pytest.raises(InputError, match="junk"):
+        load_probes(tmp_path / "junk")
+    weights = next(tiny_run.rglob("model.safetensors"))
+    with pytest.raises(InputError, match="holds no probes"):
+        load_probes(weights)
+
+
+def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="hang on components"):
+        scored("pixels", seeds=1, save=tmp_path / "no")
+
+
+def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport]) -> None:
+    with pytest.raises(ModelError, match=r"did you mean scratch:vgg11\?"):
+        scored("scratch:vgg12")
+    with pytest.raises(InputError, match="has no embedding"):
+        scored("scratch:fabnet", save="x")
+    report = scored("landmarks:dlib", split="test")
+    (row,) = [row for row in report.rows if row["headline"]]
+    assert (row["task"], row["probe"], report.embedding_dim) == ("landmarks", "none", None)
+    assert row["value"] < 25  # dlib's points against MTCNN's, in per cent of their box
+
+
+@pytest.mark.slow
+def test_a_network_from_scratch_is_scored_as_embeddings_are(scored: Callable[..., ProbeReport]) -> None:
+    report = scored("scratch:fabnet", split="test", seeds=2)
+    assert {each.task for each in report.scored} == {"landmarks", "side", "high", "width"}
+    assert all(len(each.by_seed) == 2 and each.chosen.startswith("epoch ") for each in report.scored)
+    assert headline(report, "landmarks", "none") < 80  # 32 photos teach little more than where a face is
+
+
+def test_the_command_prints_one_json_object_that_a_table_takes(
+    labelled_photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [
+        "probe",
+        "--model",
+        "mean",
+        "--protocol",
+        str(labelled_photos / "labels.csv"),
+        "--data",
+        str(labelled_photos),
+    ]
+    args += ["--cache", str(tmp_path), "--num-workers", "0"]
+    assert main([*args, "--probe", "ridge", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["protocol"], found["split"], found["model"], found["embedding_dim"]) == ("labels", "val", "mean", 1)
+    assert {"task", "metric", "value", "low", "high", "n", "people", "probe", "headline"} == set(found["results"][0])
+    assert main([*args, "--probe", "paper"]) == 0
+    assert "landmarks" in capsys.readouterr().out

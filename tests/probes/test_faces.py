@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from fabnet.video.crop import cut
 WINDOW = Window(0.5, 0.52, 176 / 256)
 
 
-def benchmark(images: list[np.ndarray], **boxes: np.ndarray) -> Benchmark:
+def benchmark(images: list[np.ndarray], **boxes: Any) -> Benchmark:
     task = Task(name="t", kind="values", targets=np.zeros((len(images), 1)), columns=("t",))
     names, split = [str(i) for i in range(len(images))], np.full(len(images), "train")
     return Benchmark(name="some", images=images, names=names, split=split, tasks=(task,), **boxes)

@@ -58,7 +58,7 @@ def test_features_that_know_beat_those_that_know_nothing(scored: Callable[..., P
 
 def test_the_encoder_is_unchanged_by_probing(scored: Callable[..., ProbeReport], tiny_run: Path) -> None:
     encoder = fabnet.load(tiny_run, backend="torch")
-    cells = [cell.cell_contents for cell in encoder._encode.__closure__ or ()]  # type: ignore[attr-defined]
+    cells = [cell.cell_contents for cell in encoder._encode.__closure__ or ()]
     (network,) = [each for each in cells if isinstance(each, torch.nn.Module)]
     before = {name: value.clone() for name, value in network.state_dict().items()}
     scored(encoder, split="test", seeds=1)

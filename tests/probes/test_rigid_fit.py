@@ -27,7 +27,7 @@ def seen(angles: np.ndarray, seed: int = 1) -> np.ndarray:
     generator = np.random.default_rng(seed)
     turned = np.einsum("nij,pj->npi", rotation_matrix(angles)[:, :2], solid())
     size = generator.uniform(20, 90, (len(angles), 1, 1))
-    return size * turned * (1, -1) + generator.uniform(50, 200, (len(angles), 1, 2))
+    return np.asarray(size * turned * (1, -1) + generator.uniform(50, 200, (len(angles), 1, 2)))
 
 
 def turns(count: int = 60) -> np.ndarray:

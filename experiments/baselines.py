@@ -1,0 +1,186 @@
+"""FAb-Net beside the paper's baselines: same encoder, same frames, same number of images; probed in the same way.
+
+Every method and seed is trained on the training people of a store of YouTube Faces, then scored on the open protocols.
+Predictions are kept as files, so that differences are paired face by face and the table is made again in no time.
+
+Run: python experiments/baselines.py --store ytf.lance --runs RUNS --data DATA
+Then: python experiments/baselines.py --runs RUNS --data DATA --show --results docs/results/baselines.json
+DATA holds the folders youtube_faces, mtfl, ferplus and ckplus48.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import fabnet
+from fabnet.models.find_model import latest_checkpoint
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.figures import figures_of
+from fabnet.probes.metrics import bootstrap_weights, interval
+from fabnet.probes.probe import owners
+from fabnet.probes.protocols import read_benchmark
+
+METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
+FLOORS = ("random", "pixels", "dlib-identity", "mean")
+FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
+BATCH = 64
+DRAWS = 1000
+
+
+def trained(method: str, seed: int, store: Path, runs: Path, images: int) -> Path:
+    """The last checkpoint of a run: all stop by the number of images, none by its validation loss."""
+    run = runs / f"{method}-{seed}"
+    fabnet.train(
+        store, run, resume=(run / "checkpoints").is_dir(), objective=method, seed=seed,
+        max_steps=round(images / (2 * BATCH)), validate_every=50, num_val_pairs=512, keep_checkpoints=1,
+    )  # fmt: skip
+    return latest_checkpoint(run)
+
+
+def model_of(method: str, seed: int, runs: Path) -> str | None:
+    """What `fabnet.load` takes; None where it was not trained, or where a floor has no such seed."""
+    if method == "random":
+        return f"random:{seed}"
+    if method in FLOORS:
+        return method if seed == 0 else None
+    run = runs / f"{method}-{seed}"
+    return str(latest_checkpoint(run)) if (run / "checkpoints").is_dir() else None
+
+
+def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: Path | None) -> None:
+    """Score a model on a protocol and keep its predictions."""
+    report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
+    arrays = {f"{each.task}/{each.probe}": each.predicted.astype(np.float32) for each in report.scored}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(file, places=report.scored[0].places, **arrays)  # type: ignore[arg-type]
+
+
+def split_of(protocol: str, split: str) -> str:
+    """CK+ is cross-validated over everybody: it has a test part only."""
+    return "test" if protocol == "ckplus" else split
+
+
+def file_of(method: str, seed: int, protocol: str, split: str, runs: Path) -> Path:
+    return runs / "scores" / f"{method}-{seed}-{protocol}-{split_of(protocol, split)}.npz"
+
+
+class Drawn:
+    """A method's headline figure on a task, over its seeds, with bootstrap draws over people and seeds together."""
+
+    def __init__(self, task: Task, files: list[Path], key: str, places: np.ndarray, weights: np.ndarray) -> None:
+        ones = np.ones((1, len(places)), dtype=np.float32)
+        values, draws = [], []
+        for file in files:
+            with np.load(file) as content:
+                (figure,) = [each for each in figures_of(task, content[key], task.targets[places]) if each.is_headline]
+            values.append(float(figure.of(ones)[0]))
+            draws.append(figure.of(weights))
+        self.metric, self.values = figure.metric, np.array(values)
+        chosen = np.random.default_rng(1).integers(0, len(files), (len(files), len(weights)))
+        self.draws = np.array(draws)[chosen, np.arange(len(weights))].mean(axis=0)
+
+    @property
+    def value(self) -> float:
+        return float(self.values.mean())
+
+
+def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: list[int], runs: Path) -> list[dict]:
+    """A row a method: its figure, and FAb-Net's less its own, paired; and the ratio of what is left to FAb-Net's."""
+    drawn: dict[str, Drawn] = {}
+    places: np.ndarray | None = None
+    for method in (*METHODS, *FLOORS):
+        files = [file_of(method, seed, benchmark.name, split, runs) for seed in seeds]
+        files = [file for file in files if file.is_file()]
+        if not files:
+            continue
+        with np.load(files[0]) as content:
+            places = content["places"]
+        weights = bootstrap_weights(owners(benchmark, places), draws=DRAWS)
+        drawn[method] = Drawn(task, files, f"{task.name}/{probe}", places, weights)
+    rows = []
+    for method, own in drawn.items():
+        row: dict[str, Any] = {
+            "protocol": benchmark.name, "split": split_of(benchmark.name, split), "task": task.name, "probe": probe,
+            "metric": own.metric, "method": method, "seeds": len(own.values), "value": own.value,
+            "by_seed": own.values.tolist(), "interval": interval(own.draws),
+        }  # fmt: skip
+        if method != "fabnet" and "fabnet" in drawn:
+            ours = drawn["fabnet"]
+            row["fabnet_minus_this"] = ours.value - own.value
+            row["fabnet_minus_this_interval"] = interval(ours.draws - own.draws)
+            left = (100 - ours.draws) / (100 - own.draws) if "AUC" in own.metric else ours.draws / own.draws
+            value = (100 - ours.value) / (100 - own.value) if "AUC" in own.metric else ours.value / own.value
+            if "correlation" not in own.metric:
+                row["error_ratio"], row["error_ratio_interval"] = value, interval(left)
+        rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print rows as Markdown."""
+    print("| protocol, split | task | probe | metric | method | seeds | value | FAb-Net less this | error ratio |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        low, high = row["interval"]
+        less = ratio = ""
+        if "fabnet_minus_this" in row:
+            first, last = row["fabnet_minus_this_interval"]
+            verdict = "" if first > 0 or last < 0 else ", not resolved"
+            less = f"{row['fabnet_minus_this']:+.2f} [{first:+.2f}, {last:+.2f}]{verdict}"
+        if "error_ratio" in row:
+            ratio = "{:.2f} [{:.2f}, {:.2f}]".format(row["error_ratio"], *row["error_ratio_interval"])
+        cells = (
+            f"{row['protocol']}, {row['split']}", row["task"], row["probe"], row["metric"], row["method"],
+            str(row["seeds"]), f"{row['value']:.2f} [{low:.2f}, {high:.2f}]", less, ratio,
+        )  # fmt: skip
+        print(f"| {' | '.join(cells)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", type=Path, help="the track store to train on; without it nothing is trained")
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--methods", nargs="+", default=[*METHODS, *FLOORS])
+    parser.add_argument("--protocols", nargs="+", default=list(FOLDERS))
+    parser.add_argument("--split", choices=["val", "test"], default="val")
+    parser.add_argument("--train-only", action="store_true")
+    parser.add_argument("--show", action="store_true", help="show what there is, train and score nothing")
+    parser.add_argument("--results", type=Path, help="write the rows here too")
+    options = parser.parse_args()
+    for seed, method in product(options.seeds, options.methods):
+        if options.show:
+            break
+        if method in METHODS and options.store is not None:
+            trained(method, seed, options.store, options.runs, options.images)
+        model = model_of(method, seed, options.runs)
+        for protocol in options.protocols:
+            file = file_of(method, seed, protocol, options.split, options.runs)
+            if model is not None and not options.train_only and not file.is_file():
+                score(model, protocol, split_of(protocol, options.split), options.data, file, options.cache)
+    if options.train_only:
+        return
+    rows = []
+    for protocol in options.protocols:
+        benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
+        for task in benchmark.tasks:
+            closed = "logistic" if task.kind in ("classes", "units") else "ridge"
+            for probe in (closed, "paper"):
+                rows += compared(benchmark, task, probe, options.split, options.seeds, options.runs)
+    show(rows)
+    if options.results is not None:
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

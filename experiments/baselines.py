@@ -87,6 +87,7 @@ class Drawn:
 
     @property
     def value(self) -> float:
+        """The mean over the seeds."""
         return float(self.values.mean())
 
 

@@ -133,19 +133,6 @@ class TrainConfig:
             changes = {**changes, "max_steps": None}
         return dataclasses.replace(self, **changes)
 
-    @property
-    def architecture(self) -> dict[str, Any]:
-        """What the network is built from, and can be built from again."""
-        shape: dict[str, Any] = {"size": self.size, "width": self.width, "embedding_dim": self.embedding_dim}
-        if self.sources > 1:
-            shape |= {"num_sources": self.sources, "confidence_bound": self.confidence_bound}
-        return shape
-
-    @property
-    def fresh(self) -> dict[str, Any]:
-        """How fresh weights part from the usual ones."""
-        return {"near_zero_start": self.near_zero_start} if self.objective == "fabnet" else {}
-
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""
         return dataclasses.asdict(self)

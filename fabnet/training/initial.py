@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import nn
 
 from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
-from fabnet.objectives import load_objective
+from fabnet.objectives import build_objective, load_objective
+from fabnet.training.config import TrainConfig
 
-__all__ = ["frozen_parts", "load_initial", "num_sources_of", "still_statistics"]
+__all__ = ["architecture_of", "fresh_objective", "frozen_parts", "load_initial", "num_sources_of", "still_statistics"]
+
+
+def architecture_of(config: TrainConfig) -> dict[str, Any]:
+    """What a run's network is built from, and can be built from again."""
+    shape: dict[str, Any] = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
+    if config.sources > 1:
+        shape |= {"num_sources": config.sources, "confidence_bound": config.confidence_bound}
+    return shape
+
+
+def fresh_objective(config: TrainConfig) -> nn.Module:
+    """A run's network with fresh weights, drawn from its seed."""
+    fresh = {"near_zero_start": config.near_zero_start} if config.objective == "fabnet" else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_objective(config.objective, **architecture_of(config), **fresh)
 
 
 def num_sources_of(model: str | Path) -> int:

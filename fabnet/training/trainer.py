@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fabnet.errors import FabnetError, InputError, TrainingError
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
-from fabnet.objectives import Batch, build_objective
+from fabnet.objectives import Batch
 from fabnet.progress import Progress, progress
 from fabnet.sampling.loader import TrainingSteps, step_loader
 from fabnet.sampling.pairs import Jitter, draw_fixed
@@ -28,7 +28,7 @@ from fabnet.training.config import TrainConfig
 from fabnet.training.curriculum import LossPercentileCurriculum
 from fabnet.training.device import autocast, choose_precision
 from fabnet.training.global_batch_norm import with_global_batch_norm
-from fabnet.training.initial import frozen_parts, load_initial, still_statistics
+from fabnet.training.initial import architecture_of, fresh_objective, frozen_parts, load_initial, still_statistics
 from fabnet.training.processes import Processes, gather
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
@@ -71,16 +71,15 @@ class Trainer:
         self.dtype = choose_precision(config.precision, device)
         self.window = Window(config.window_centre_x, config.window_centre_y, config.window_side)
         self.num_sources = config.sources
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            self.objective: nn.Module = build_objective(config.objective, **config.architecture, **config.fresh).to(
-                device, memory_format=torch.channels_last
-            )  # type: ignore[call-overload]
+        self.objective: nn.Module = fresh_objective(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.init is not None and not resume:
             load_initial(config.init, self.objective)
         self.frozen = frozen_parts(self.objective, config.freeze or ())
         self.card = ModelCard(
-            objective=config.objective, architecture=config.architecture, window=self.window, crop=store.crop or None
+            objective=config.objective,
+            architecture=architecture_of(config),
+            window=self.window,
+            crop=store.crop or None,
         )
         self.optimizer = self._make_optimizer()
         self.plateau = Plateau(config.plateau_patience, config.plateau_drops)

@@ -14,7 +14,7 @@ import numpy as np
 from fabnet.embedding.attributes import SavedProbe, load_probes
 from fabnet.embedding.embedder import Embedder, load
 from fabnet.embedding.inputs import Item, list_inputs, read_items
-from fabnet.embedding.rows import FORMATS, Format, Row, write_rows
+from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.errors import InputError, NoFaceError
 from fabnet.models.find_model import model_digest
 from fabnet.progress import progress
@@ -131,6 +131,9 @@ def _probes_of(files: Sequence[str | Path], digest: str | None) -> list[SavedPro
                 )
             found.append(probe)
     names = [field.name for probe in found for field in probe.fields()]
+    taken = sorted(set(names) & set(schema(0).names))
+    if taken:
+        raise InputError(f"a probe predicts {taken[0]}, which embeddings have a column of: rename it in the labels")
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise InputError(f"two probes predict {sorted(twice)[0]}; give one of their files only")

@@ -5,6 +5,7 @@ Letters: N faces, P points, K columns.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ class Task:
         columns: names: of the angles, classes, units or values; none of points.
         headline: the columns whose mean is the task's figure; empty: all.
         normalisers: of points, the headline's first.
+        is_mirrorable: whether a mirrored face has the same label: of classes and units that know no left and right.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Task:
     columns: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
     normalisers: tuple[Normaliser, ...] = ()
+    is_mirrorable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,8 +84,8 @@ class Benchmark:
         folds: of a cross-validation by person over all faces, in place of the split; 0: none.
         seen_px: (N, 4) x0, y0, x1, y1: the published crop, the part of the image that the network sees; None: the
             detector's crop.
-        face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections by; None: the largest
-            detection is taken.
+        face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections by; None: the most
+            central of the large ones is taken.
     """
 
     name: str
@@ -96,12 +99,17 @@ class Benchmark:
     face_px: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Check that all is of one length, and that no two faces share a name."""
+        """Check that all is of one length, and that no two faces share a name.
+
+        Raises:
+            InputError: two faces do, or there is none.
+        """
         lengths = {len(self.images), len(self.names), len(self.split), *(len(task.targets) for task in self.tasks)}
         lengths |= {len(part) for part in (self.people, self.seen_px, self.face_px) if part is not None}
         if len(lengths) != 1:
             raise ValueError(f"a benchmark's parts differ in length: {sorted(lengths)}")
         if len(set(self.names)) != len(self.names):
-            raise ValueError("two faces of a benchmark share a name")
+            twice = next(name for name, count in Counter(self.names).items() if count > 1)
+            raise InputError(f"{self.name}: its labels name {twice} more than once; each face must be there once")
         if not self.names:
             raise InputError(f"{self.name}: no face to work on")

@@ -96,7 +96,8 @@ def _scratch(architecture: str, faces: np.ndarray, task: Task, device: str) -> F
         training = np.concatenate([part.fit, part.select])
         net = fit_scratch(
             architecture, faces[training], learned[training], kind=task.kind,  # type: ignore[arg-type]
-            val=np.arange(len(training)) >= len(part.fit), num_classes=len(task.columns), seed=seed, device=device,
+            val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.is_mirrorable,
+            num_classes=len(task.columns), seed=seed, device=device,
         )  # fmt: skip
         return net.predict(faces[part.score]), f"epoch {net.epoch}"
 

@@ -25,7 +25,7 @@ from fabnet.tracks.pool import run_tasks
 from fabnet.video import CropSpec, Detection
 from fabnet.video.crop import crop_box, cut
 
-__all__ = ["FaceCrops", "find_faces", "read_image"]
+__all__ = ["FaceCrops", "crop_of", "find_faces", "fingerprint", "read_image", "whole"]
 
 IMAGES_A_TASK = 64
 MIN_OVERLAP = 0.1
@@ -154,7 +154,9 @@ def find_faces(
     """
     if benchmark.seen_px is not None:
         return FaceCrops(benchmark.seen_px.astype(np.float64), np.zeros(len(benchmark.names), dtype=bool))
-    key = [benchmark.name, detector, *benchmark.names, _fingerprint(benchmark)]
+    key = [benchmark.name, detector, *benchmark.names, fingerprint(benchmark)]
+    if benchmark.face_px is not None:
+        key.append(hashlib.sha256(benchmark.face_px.tobytes()).hexdigest())
     boxes = cache.array("boxes", key, lambda: _detected(benchmark, detector, num_workers))
     is_found = np.isfinite(boxes[:, 0])
     spec = CropSpec()
@@ -170,8 +172,8 @@ def whole(image: Path | np.ndarray) -> np.ndarray:
     return np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
 
 
-def _fingerprint(benchmark: Benchmark) -> str:
-    """Of the images: the bytes of arrays, the sizes of files."""
+def fingerprint(benchmark: Benchmark) -> str:
+    """What caches know a benchmark's images by: the bytes of arrays, the sizes of files."""
     digest = hashlib.sha256()
     for image in benchmark.images:
         if isinstance(image, np.ndarray):

@@ -9,7 +9,7 @@ import numpy as np
 from fabnet.embedding import Embedder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
-from fabnet.probes.faces import FaceCrops, crop_of, read_image
+from fabnet.probes.faces import FaceCrops, crop_of, fingerprint, read_image
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec
@@ -52,7 +52,7 @@ def embed_faces(
     if digest is None or cache is None:
         return make()
     where = hashlib.sha256(boxes.tobytes()).hexdigest()
-    return cache.array("features", [benchmark.name, digest, where, *benchmark.names], make)
+    return cache.array("features", [benchmark.name, digest, where, *benchmark.names, fingerprint(benchmark)], make)
 
 
 def views(benchmark: Benchmark, crops: FaceCrops, window: Window, size: int) -> np.ndarray:

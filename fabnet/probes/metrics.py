@@ -96,7 +96,7 @@ def auc(scores: np.ndarray, is_positive: np.ndarray) -> Weighted:
 def correlation(predicted: np.ndarray, true: np.ndarray) -> Weighted:
     """Pearson's correlation of (N,) with (N,); NaN where there is no label."""
     known = np.isfinite(true)
-    first, second = np.where(known, predicted, 0.0), np.where(known, true, 0.0)
+    first, second = _standardised(predicted, known), _standardised(true, known)
 
     def of(weights: np.ndarray) -> np.ndarray:
         weights = weights * known
@@ -109,6 +109,15 @@ def correlation(predicted: np.ndarray, true: np.ndarray) -> Weighted:
             return np.asarray(both / np.sqrt(np.maximum(spread1 * spread2, 1e-24)))
 
     return of
+
+
+def _standardised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Centred and scaled, so that neither a large offset nor a small unit is lost in rounding; 0 where not known."""
+    if not known.any():
+        return np.zeros(len(values))
+    centred = np.where(known, values - values[known].mean(), 0.0)
+    scale = float(np.sqrt(np.square(centred).sum() / known.sum()))
+    return np.asarray(centred / scale if scale > 1e-9 * np.abs(values[known]).max() else np.zeros(len(values)))
 
 
 def mean_of(figures: Sequence[Weighted]) -> Weighted:

@@ -10,7 +10,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
 
-__all__ = ["Parts", "parts_of"]
+__all__ = ["Parts", "parts_of", "training_parts"]
 
 SELECT_SHARE = 0.2
 """Of the training people (faces, where people are unnamed) a probe is chosen on."""
@@ -55,10 +55,8 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
             )
         return _folds(owners, benchmark.folds)
     place = np.array([_place(str(owner)) for owner in owners])
-    train, val, test = (np.flatnonzero(benchmark.split == name) for name in ("train", "val", "test"))
-    if not len(val):
-        is_val = place[train] < SELECT_SHARE
-        train, val = train[~is_val], train[is_val]
+    train, val = _train_and_val(benchmark, place)
+    test = np.flatnonzero(benchmark.split == "test")
     if split == "val":
         # By the other end of the hash, so that it is not the part that would be "val".
         is_select = place[train] >= 1 - SELECT_SHARE
@@ -71,6 +69,31 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
             raise InputError(f"{benchmark.name} has no face {name} for split {split}; its splits hold {counts}")
     _check_apart(benchmark, parts)
     return [parts]
+
+
+def training_parts(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
+    """Whom a probe for use on other faces is fitted on, and whom it is chosen on: all but the test people.
+
+    Args:
+        benchmark: with its split; with a number of folds everybody is trained on.
+
+    Returns:
+        Places of faces to fit on, and of those to choose on, (n,) int64 each.
+    """
+    owners = benchmark.people if benchmark.people is not None else np.array(benchmark.names)
+    if benchmark.folds:
+        first = _folds(owners, benchmark.folds)[0]
+        return np.concatenate([first.fit, first.score]), first.select
+    return _train_and_val(benchmark, np.array([_place(str(owner)) for owner in owners]))
+
+
+def _train_and_val(benchmark: Benchmark, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By the split; where nobody is "val", a fifth of the training people by their (N,) places in a hash."""
+    train, val = (np.flatnonzero(benchmark.split == name) for name in ("train", "val"))
+    if not len(val):
+        is_val = place[train] < SELECT_SHARE
+        train, val = train[~is_val], train[is_val]
+    return train, val
 
 
 def _place(owner: str) -> float:

@@ -22,7 +22,7 @@ from fabnet.probes.evaluate import ProbeName, Scored, fit_chosen, learned_target
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.metrics import bootstrap_weights, interval
-from fabnet.probes.parts import parts_of
+from fabnet.probes.parts import training_parts
 from fabnet.probes.protocols import read_benchmark
 from fabnet.sampling.window import Window
 
@@ -44,7 +44,8 @@ class ProbeReport:
         num_not_found: of these, faces that the detector did not find: scored on the whole image.
         seeds: of the probe.
         scored: one a task and probe.
-        rows: a figure each: task, metric, value, low, high, n, people, probe, headline.
+        rows: a figure each: task, metric, value, low, high, n, people, probe, headline; n and people are those with a
+            label of the task.
     """
 
     protocol: str
@@ -118,14 +119,18 @@ def probe(
         InputError: a file is missing or wrong, or a part of the split is empty.
         ModelError: the model is missing or damaged.
     """
+    if seeds < 1:
+        raise InputError(f"seeds must be 1 or more; got {seeds}")
     benchmark = read_benchmark(str(protocol), Path(data))
     kept = Cache(Path(cache) if cache is not None else default_cache())
     direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
     encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
+    if save is not None and direct is not None:
+        raise InputError(f"{model} has no embedding: there is no probe to save")
+    if save is not None and isinstance(encoder, Embedder) and encoder.pca is not None:
+        raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
     crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
     if direct is not None:
-        if save is not None:
-            raise InputError(f"{model} has no embedding: there is no probe to save")
         scored = direct.score(benchmark, crops, split=split, seeds=seeds)
     else:
         assert isinstance(encoder, Embedder)
@@ -140,8 +145,6 @@ def probe(
             )
         ]
         if save is not None:
-            if encoder.pca is not None:
-                raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
             fitted = [
                 _fitted(probes[-1], task, features, benchmark, seen_px, digest or "given") for task in benchmark.tasks
             ]
@@ -171,7 +174,9 @@ def _rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
     whose = owners(benchmark, scored.places)
     weights = bootstrap_weights(whose)
     ones = np.ones((1, len(whose)), dtype=np.float32)
-    num_people = None if benchmark.people is None else len(np.unique(whose))
+    targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)
+    labelled = whose[np.isfinite(targets[scored.places]).any(axis=1)]
+    num_people = None if benchmark.people is None else len(np.unique(labelled))
     rows = []
     for figure in scored.figures:
         low, high = interval(figure.of(weights))
@@ -179,7 +184,7 @@ def _rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
         rows.append(
             {"task": scored.task, "metric": figure.metric}
             | {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-            | {"n": len(whose), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
+            | {"n": len(labelled), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
         )
     return rows
 
@@ -187,11 +192,11 @@ def _rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
 def _fitted(
     name: ProbeName, task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str
 ) -> SavedProbe:
-    """A task's probe, fitted on the training and validation people."""
+    """A task's probe, fitted on the training and validation people; with cross-validation on everybody."""
     learned, _ = learned_targets(task, seen_px)
-    part = parts_of(benchmark, "test")[0]
-    training = np.concatenate([part.fit, part.select])
-    is_select = np.arange(len(training)) >= len(part.fit)
+    fit, select = training_parts(benchmark)
+    training = np.concatenate([fit, select])
+    is_select = np.arange(len(training)) >= len(fit)
     fitted = fit_chosen(
         name, features[training], learned[training], loss_of(task), is_select=is_select, num_classes=len(task.columns)
     ).probe

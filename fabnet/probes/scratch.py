@@ -35,8 +35,6 @@ Architecture = Literal["vgg11", "alexnet", "fabnet"]
 VGG11 = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
 HIDDEN = 4096
 MIN_SIZE = 32
-FLIPPED: tuple[Kind, ...] = ("classes", "units")
-"""What a mirrored face keeps. Points and angles it does not."""
 
 
 def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn.Module:
@@ -184,6 +182,7 @@ def fit_scratch(
     *,
     kind: Kind,
     val: np.ndarray,
+    is_mirrorable: bool = False,
     num_classes: int | None = None,
     epochs: int = 40,
     batch_size: int = 64,
@@ -194,7 +193,7 @@ def fit_scratch(
 ) -> ScratchNet:
     """Train a network from random weights on a task's labels; the epoch with the lowest validation loss is kept.
 
-    Adam. Classes and units are weighted by the inverse of their frequency in training, and mirrored half of the time.
+    Adam. Classes and units are weighted by the inverse of their frequency in training.
 
     Args:
         architecture: "vgg11", "alexnet" or "fabnet".
@@ -203,6 +202,7 @@ def fit_scratch(
             radians. Classes: (N, 1) numbers from 0. Units: 0 or 1. Values: standardised.
         kind: of the task.
         val: (N,) bool, the faces that the epoch is chosen on; the others train.
+        is_mirrorable: whether a mirrored face has the same label: faces are then mirrored half of the time in training.
         num_classes: of classes; None: the highest number and one.
         epochs: trained.
         batch_size: faces a step.
@@ -244,7 +244,7 @@ def fit_scratch(
                     batch = shuffled[first : first + batch_size]
                     if len(batch) < 2:  # batch-norm has nothing to normalise one face by
                         continue
-                    flip = torch.rand(len(batch)) < 0.5 if kind in FLIPPED else None
+                    flip = torch.rand(len(batch)) < 0.5 if is_mirrorable else None
                     step_loss = supervised_loss(loss, net._forward(views[batch], flip), wanted[batch], weights[batch])
                     optimizer.zero_grad(set_to_none=True)
                     step_loss.backward()

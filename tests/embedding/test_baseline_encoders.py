@@ -139,6 +139,9 @@ def test_wrong_vgg_face_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not weights at all" * 20)
         with pytest.raises(ModelError, match="nothing in it was run"):
             fabnet.load(f"vgg-face:{tmp_path / name}")
+    (tmp_path / "passwd.pth").write_bytes(b"root:x:0:0:root:/root:/bin/bash\n")  # another error of torch's
+    with pytest.raises(ModelError, match="nothing in it was run"):
+        fabnet.load(f"vgg-face:{tmp_path / 'passwd.pth'}")
     scipy.io.savemat(tmp_path / "b.mat", {"x": 1})
     with pytest.raises(ModelError, match="cannot be read as weights"):
         fabnet.load(f"vgg-face:{tmp_path / 'b.mat'}")

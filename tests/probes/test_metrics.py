@@ -52,6 +52,14 @@ def test_correlation_is_scipys() -> None:
     assert correlation(predicted, true)(ONES)[0] == pytest.approx(pearsonr(predicted[known], true[known])[0])
 
 
+def test_correlation_hangs_on_no_unit_and_no_offset() -> None:
+    predicted, true = np.random.default_rng(0).normal(size=(2, 200)) + np.arange(200) / 50
+    expected = pearsonr(predicted, true)[0]
+    assert correlation(1e-7 * predicted, 1e-7 * true)(ONES)[0] == pytest.approx(expected)
+    assert correlation(1e6 + predicted, 1e8 + true)(ONES)[0] == pytest.approx(expected, abs=1e-6)
+    assert correlation(np.full(200, 0.1), true)(ONES)[0] == 0
+
+
 def test_means() -> None:
     values = np.array([1.0, 3.0, np.nan])
     weights = np.array([[1, 1, 1], [3, 1, 5], [0, 0, 1]], dtype=float)

@@ -9,7 +9,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.parts import parts_of
+from fabnet.probes.parts import parts_of, training_parts
 
 
 def benchmark(split: list[str], people: list[str] | None, folds: int = 0) -> Benchmark:
@@ -46,6 +46,15 @@ def test_a_named_validation_part_is_kept() -> None:
     (to_report,) = parts_of(made, "test")
     assert to_report.select.tolist() == list(range(30, 35))
     assert to_report.fit.tolist() == list(range(30))
+
+
+def test_a_probe_for_others_is_fitted_on_all_but_the_test_people() -> None:
+    fit, select = training_parts(benchmark(["train"] * 30 + ["val"] * 5 + ["test"] * 5, None))
+    assert (fit.tolist(), select.tolist()) == (list(range(30)), list(range(30, 35)))
+    people = [f"p{i // 3}" for i in range(90)]
+    fit, select = training_parts(benchmark(["train"] * 90, people, folds=10))
+    assert sorted([*fit, *select]) == list(range(90))
+    assert not {people[place] for place in fit} & {people[place] for place in select}
 
 
 def test_folds_score_everyone_once() -> None:

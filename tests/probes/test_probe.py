@@ -37,7 +37,7 @@ def headline(report: ProbeReport, task: str, probe: str) -> float:
 
 def test_every_task_is_scored_by_both_probes(scored: Callable[..., ProbeReport]) -> None:
     report = scored("pixels", split="test", seeds=2)
-    assert (report.protocol, report.num_faces, report.num_not_found) == ("labels", 48, 0)
+    assert (report.protocol, report.num_faces, report.num_not_found) == ("labels.csv", 48, 0)
     probes = {(row["task"], row["probe"]) for row in report.rows}
     regressions = {(task, probe) for task in ("landmarks", "width") for probe in ("paper", "ridge")}
     assert probes == regressions | {(task, probe) for task in ("side", "high") for probe in ("paper", "logistic")}
@@ -114,6 +114,31 @@ def test_files_that_are_no_probes_are_said(tmp_path: Path, tiny_run: Path) -> No
         load_probes(weights)
 
 
+def test_a_probe_is_saved_where_nobody_is_to_be_tested_and_hides_no_column(
+    labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    text = (labelled_photos / "labels.csv").read_text().replace(",test,", ",val,").replace(",width", ",score")
+    (tmp_path / "own.csv").write_text(text)
+    file = tmp_path / "probes.safetensors"
+    fabnet.probe(
+        tiny_run,
+        str(tmp_path / "own.csv"),
+        labelled_photos,
+        probes=("ridge",),
+        cache=tmp_path,
+        save=file,
+        num_workers=0,
+    )
+    assert [probe.source for probe in load_probes(file)] == ["own.csv, 48 faces"] * 4
+    with pytest.raises(InputError, match="predicts score, which embeddings have a column of"):
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probes=[file])
+
+
+def test_no_seed_is_refused(scored: Callable[..., ProbeReport]) -> None:
+    with pytest.raises(InputError, match="seeds must be 1 or more; got 0"):
+        scored("mean", seeds=0)
+
+
 def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="hang on components"):
         scored("pixels", seeds=1, save=tmp_path / "no")
@@ -153,7 +178,8 @@ def test_the_command_prints_one_json_object_that_a_table_takes(
     args += ["--cache", str(tmp_path), "--num-workers", "0"]
     assert main([*args, "--probe", "ridge", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["protocol"], found["split"], found["model"], found["embedding_dim"]) == ("labels", "val", "mean", 1)
+    assert (found["protocol"], found["split"], found["model"]) == ("labels.csv", "val", "mean")
+    assert found["embedding_dim"] == 1
     assert {"task", "metric", "value", "low", "high", "n", "people", "probe", "headline"} == set(found["results"][0])
     assert main([*args, "--probe", "paper"]) == 0
     assert "landmarks" in capsys.readouterr().out

@@ -102,6 +102,18 @@ def test_units_miss_labels_and_learn_all_the_same() -> None:
     assert ((seen[:, 1] > 0) == ~lower).mean() > 0.85
 
 
+@pytest.mark.parametrize("is_mirrorable", [True, False])
+def test_left_and_right_are_told_apart_unless_they_are_mirrored(is_mirrorable: bool) -> None:
+    views, centres = squares(200)
+    net = fit_scratch(
+        "fabnet", views, (centres[:, :1] > 0).astype(float), kind="classes", val=np.arange(200) >= 160,
+        is_mirrorable=is_mirrorable, epochs=10, batch_size=16, learning_rate=1e-3, device="cpu",
+    )  # fmt: skip
+    test_views, test_centres = squares(64, seed=1)
+    right = (net.predict(test_views).argmax(axis=1) == (test_centres[:, 0] > 0)).mean()
+    assert (right < 0.75) if is_mirrorable else (right > 0.85)
+
+
 def test_a_rare_class_is_found() -> None:
     views, centres = squares(400)
     keep = (centres[:, 1] < 0) | (np.arange(400) % 20 == 0)

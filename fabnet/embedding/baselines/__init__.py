@@ -1,5 +1,6 @@
 """Encoders to compare with, by name: what raw pixels, chance and networks trained with labels know.
 
+    mean              nothing: one zero
     pixels            raw pixels of the network's window
     random[:SEED]     the encoder of the preset small, untrained
     dlib-identity     dlib's face recognition network

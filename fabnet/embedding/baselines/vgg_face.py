@@ -5,7 +5,6 @@ Its weights are the user's file, in either of the two public formats. Nothing in
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,7 +151,7 @@ def read_pth(file: Path) -> Weights:
     try:
         with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
             content = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what torch's unpickler raises on a file of another kind has no common base
         raise _unreadable(file, error) from None
     if not isinstance(content, Mapping):
         raise ModelError(f"{file} holds a {type(content).__name__}; {EXPECTED}")

@@ -68,7 +68,8 @@ def read(data: Path) -> Benchmark:
 
 def _benchmark(images: list[Path], names: list[str], labels: list[int], split: list[str], boxes: list) -> Benchmark:
     check_images("affectnet", images)
-    task = Task(name="expression", kind="classes", targets=np.array(labels, np.float64)[:, None], columns=CLASSES)
+    targets = np.array(labels, np.float64)[:, None]
+    task = Task(name="expression", kind="classes", targets=targets, columns=CLASSES, is_mirrorable=True)
     return Benchmark(
         name="affectnet",
         images=images,

@@ -15,14 +15,13 @@ Source: Lucey et al.: The extended Cohn-Kanade dataset (CK+), CVPR workshops 201
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.protocols.label_files import find
+from fabnet.probes.protocols.label_files import find, rows_of
 
 __all__ = ["UNITS", "read"]
 
@@ -42,12 +41,7 @@ def read(data: Path) -> Benchmark:
     file = find("ckplus", data, "aus.csv, the action units", "aus.csv")
     folder = find("ckplus", data, "images, the folder of frames", "images")
     columns = tuple(f"AU{unit}" for unit in UNITS)
-    with file.open(newline="") as lines:
-        reader = csv.DictReader(lines)
-        missing = [name for name in ("path", "subject", *columns) if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{file} has no column {missing[0]}; expected path, subject and {', '.join(columns)}")
-        rows = list(reader)
+    rows = rows_of(file, ("path", "subject", *columns))
     for line, row in enumerate(rows, 2):
         wrong = [name for name in columns if row[name] not in ("0", "1", "")]
         if wrong:
@@ -65,6 +59,7 @@ def read(data: Path) -> Benchmark:
                 kind="units",
                 targets=np.array([[float(row[name] or "nan") for name in columns] for row in rows]),
                 columns=columns,
+                is_mirrorable=True,
             ),
         ),
     )

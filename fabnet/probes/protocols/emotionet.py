@@ -72,12 +72,13 @@ def read(data: Path) -> Benchmark:
             raise InputError(f"emotionet: none of the {part} images is in {folder}, named as its URL's last part")
     names = list(split)
     columns = tuple(f"AU{unit}" for unit in UNITS)
+    task = Task(name="action-units", kind="units", targets=np.array(targets), columns=columns, is_mirrorable=True)
     return Benchmark(
         name="emotionet",
         images=[images[name] for name in names],
         names=names,
         split=np.array(list(split.values())),
-        tasks=(Task(name="action-units", kind="units", targets=np.array(targets), columns=columns),),
+        tasks=(task,),
     )
 
 

@@ -70,6 +70,7 @@ def read(data: Path) -> Benchmark:
                 targets=labels[:, None].astype(np.float64),
                 columns=columns,
                 headline=tuple(name for name in columns if name not in RARE),
+                is_mirrorable=True,
             ),
         ),
     )

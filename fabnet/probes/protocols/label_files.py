@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 
-__all__ = ["check_images", "find", "lines_of", "numbers_of"]
+__all__ = ["check_images", "find", "lines_of", "numbers_of", "rows_of"]
 
 
 def find(protocol: str, data: Path, what: str, *places: str) -> Path:
@@ -44,6 +45,35 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             yield number, line.strip()
+
+
+def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Read a CSV file with a header.
+
+    Args:
+        path: the file.
+        columns: that it must have.
+
+    Returns:
+        A dictionary a row, of all its named columns, cells stripped.
+
+    Raises:
+        InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            names = [name for name in reader.fieldnames or () if name]
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise InputError(f"{path} cannot be read as CSV in UTF-8: {error}") from None
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}")
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise InputError(f"{path}, line {number}: expected as many cells as the header has")
+    return [{name: row[name].strip() for name in names} for row in rows]
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

@@ -15,14 +15,13 @@ Source: Zhang, Luo, Loy, Tang: Facial landmark detection by deep multi-task lear
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task, point_distance
-from fabnet.probes.protocols.label_files import find
+from fabnet.probes.protocols.label_files import find, rows_of
 
 __all__ = ["POSES", "read"]
 
@@ -42,12 +41,7 @@ def read(data: Path) -> Benchmark:
     """
     file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
     images = find("mtfl", data, "images, the folder of stills", "images")
-    with file.open(newline="") as lines:
-        reader = csv.DictReader(lines)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{file} has no column {missing[0]}; expected {', '.join(COLUMNS)}")
-        rows = list(reader)
+    rows = rows_of(file, COLUMNS)
     points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in enumerate(rows, 2)]).reshape(
         -1, 10
     )
@@ -67,8 +61,10 @@ def read(data: Path) -> Benchmark:
         tasks=(
             Task(name="landmarks5", kind="points", targets=points, normalisers=(point_distance(0, 1, "eye distance"),)),
             Task(name="pose5", kind="classes", targets=pose[:, None], columns=POSES),
-            Task(name="smile", kind="units", targets=smile[:, None], columns=("smile",)),
-            Task(name="glasses", kind="units", targets=glasses[:, None], columns=("glasses",)),
+            *(
+                Task(name=name, kind="units", targets=targets[:, None], columns=(name,), is_mirrorable=True)
+                for name, targets in (("smile", smile), ("glasses", glasses))
+            ),
         ),
     )
 

@@ -64,6 +64,6 @@ def read(data: Path) -> Benchmark:
         images=images,
         names=names,
         split=np.array([name.split("_")[0] for name in names]),
-        tasks=(Task(name="expression", kind="classes", targets=targets, columns=CLASSES),),
+        tasks=(Task(name="expression", kind="classes", targets=targets, columns=CLASSES, is_mirrorable=True),),
         seen_px=np.tile([0.0, 0.0, SIDE_PX, SIDE_PX], (len(names), 1)),
     )

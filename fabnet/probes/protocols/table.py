@@ -15,7 +15,6 @@ path, where there is none). Crop: the detector's; a face that is not found is sc
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task, box_side
 from fabnet.probes.pose import ANGLES
+from fabnet.probes.protocols.label_files import rows_of
 from fabnet.tracks.split import split_of
 
 __all__ = ["read_table"]
@@ -42,17 +42,15 @@ def read_table(file: Path, data: Path) -> Benchmark:
     """
     if not file.is_file():
         raise InputError(f"no such label file: {file}; expected CSV with a column path, then the targets")
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        columns = [name for name in (reader.fieldnames or ()) if name]
-        rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
-    if "path" not in columns or not rows:
-        found = f"{len(rows)} rows of {', '.join(columns) or 'no column'}"
-        raise InputError(f"{file} holds {found}; expected a column path, then the targets")
+    rows = rows_of(file, ["path"])
+    if not rows:
+        raise InputError(f"{file} holds no row; expected a column path, then the targets")
+    columns = list(rows[0])
     names = [row["path"] for row in rows]
-    twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    if twice:
-        raise InputError(f"{file} names {sorted(twice)[0]} more than once")
+    for name in ("path", "subject"):
+        empty = [line for line, row in enumerate(rows, 2) if row.get(name) == ""]
+        if empty:
+            raise InputError(f"{file}, line {empty[0]}: {name} is empty; leave the column out, or fill it everywhere")
     people = np.array([row["subject"] for row in rows]) if "subject" in columns else None
     if "split" in columns:
         split = np.array([row["split"] for row in rows])
@@ -62,7 +60,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
     else:
         split = np.array([split_of(str(owner)) for owner in (names if people is None else people)])
     return Benchmark(
-        name=file.stem,
+        name=file.name,
         images=[data / name for name in names],
         names=names,
         split=split,

@@ -69,6 +69,8 @@ def read(data: Path) -> Benchmark:
     """
     landmarks = read_landmarks(data / "landmarks68.csv")
     splits = read_splits(data / "people.csv")
+    if not landmarks:
+        raise InputError(f"{data / 'landmarks68.csv'} names no frame")
     names = sorted(landmarks)
     people = np.array([name.split("/")[0] for name in names])
     unknown = sorted(set(people) - set(splits))

@@ -32,6 +32,7 @@ def test_mtfl(tmp_path: Path) -> None:
     np.testing.assert_array_equal(smile.targets[:, 0], [1, 0, np.nan])
     np.testing.assert_array_equal(glasses.targets[:, 0], [0, 1, np.nan])
     assert pose.columns[0] == "left profile"
+    assert [task.is_mirrorable for task in benchmark.tasks] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,8 @@ def test_mtfl(tmp_path: Path) -> None:
         ("b.jpg,train,31", "b.jpg,train,x", "line 3: expected a number, found 'x'"),
         (",1,1,2,3", ",1,3,2,3", r"line 2: smile must be 1 \(yes\), 2 \(no\) or empty; found '3'"),
         ("2,3\n", "2,6\n", "pose5 must be 1 to 5"),
+        (",1,1,2,3\n", "\n", "line 2: expected as many cells as the header has"),
+        ("lfw/b.jpg", "lfw/a.jpg", "name lfw/a.jpg more than once"),
         ("a.jpg,train", "a.jpg,trian", "split must be train, val or test; found"),
     ],
 )
@@ -179,7 +182,7 @@ c.jpg,s3,test,7,8,9,10,-3,,,41.5
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(TABLE)
     benchmark = read_benchmark(str(tmp_path / "own.csv"), tmp_path / "photos")
-    assert (benchmark.name, benchmark.split.tolist()) == ("own", ["train", "val", "test"])
+    assert (benchmark.name, benchmark.split.tolist()) == ("own.csv", ["train", "val", "test"])
     assert benchmark.images[1] == tmp_path / "photos/b.jpg"
     assert {task.name: task.kind for task in benchmark.tasks} == {
         "landmarks": "points", "pose": "angles", "mood": "classes", "smile": "units", "age": "values",
@@ -203,17 +206,25 @@ def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,a\nx,1\n", "holds 1 rows of file, a; expected a column path, then the targets"),
-        ("path,a\n", "holds 0 rows"),
+        ("file,a\nx,1\n", "has no column path; expected path"),
+        ("path,a\n", "holds no row"),
         ("path\nx\n", "has no target column"),
-        ("path,a\nx,1\nx,2\n", "names x more than once"),
+        ("path,a\nx,1\nx,2\n", "name x more than once"),
         ("path,yaw\nx,left\n", "line 2: expected a number or nothing, found 'left'"),
+        ("path,a\nx,1\ny\n", "line 3: expected as many cells as the header has"),
+        ("path,subject,a\nx,,1\n", "line 2: subject is empty"),
         ("path,split,a\nx,dev,1\n", "split must be train, val or test; found 'dev'"),
     ],
 )
 def test_wrong_tables_are_said(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "own.csv").write_text(text)
     with pytest.raises(InputError, match=message):
+        read_benchmark(str(tmp_path / "own.csv"), tmp_path)
+
+
+def test_a_table_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_bytes(b"path,a\nx,\xe9\n")
+    with pytest.raises(InputError, match="cannot be read as CSV in UTF-8"):
         read_benchmark(str(tmp_path / "own.csv"), tmp_path)
 
 

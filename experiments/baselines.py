@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import fabnet
+from fabnet.embedding.digest import model_digest
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.figures import figures_of
@@ -58,7 +59,15 @@ def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: 
     report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
     arrays = {f"{each.task}/{each.probe}": each.predicted.astype(np.float32) for each in report.scored}
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, places=report.scored[0].places, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(file, places=report.scored[0].places, digest=model_digest(model), **arrays)  # type: ignore[arg-type]
+
+
+def is_scored(model: str, file: Path) -> bool:
+    """Whether a file holds this very model's predictions."""
+    if not file.is_file():
+        return False
+    with np.load(file) as content:
+        return str(content["digest"]) == model_digest(model)
 
 
 def split_of(protocol: str, split: str) -> str:
@@ -100,8 +109,11 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
         files = [file for file in files if file.is_file()]
         if not files:
             continue
-        with np.load(files[0]) as content:
-            places = content["places"]
+        for file in files:
+            with np.load(file) as content:
+                assert places is None or np.array_equal(places, content["places"]), f"{file} scores other faces"
+                places = content["places"]
+        assert places is not None
         weights = bootstrap_weights(owners(benchmark, places), draws=DRAWS)
         drawn[method] = Drawn(task, files, f"{task.name}/{probe}", places, weights)
     rows = []
@@ -166,7 +178,7 @@ def main() -> None:
         model = model_of(method, seed, options.runs)
         for protocol in options.protocols:
             file = file_of(method, seed, protocol, options.split, options.runs)
-            if model is not None and not options.train_only and not file.is_file():
+            if model is not None and not options.train_only and not is_scored(model, file):
                 score(model, protocol, split_of(protocol, options.split), options.data, file, options.cache)
     if options.train_only:
         return

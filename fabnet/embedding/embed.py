@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from fabnet.embedding.attributes import SavedProbe, load_probes
+from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder, load
 from fabnet.embedding.inputs import Item, list_inputs, read_items
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.errors import InputError, NoFaceError
-from fabnet.models.find_model import model_digest
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from fabnet.embedding.digest import file_digest
 from fabnet.embedding.embedder import load
 from fabnet.errors import InputError, MissingDependencyError, ModelError
 from fabnet.models.find_model import find_model
@@ -63,7 +64,9 @@ def export(model: str | Path, out: Path) -> dict[str, Any]:
     if (out.parent / CONFIG_FILE).exists():
         raise InputError(f"{out.parent} holds a {CONFIG_FILE} already; export into a folder of its own")
     export_onnx(folder, out)
-    write_card(out.parent, read_card(folder))
+    card = read_card(folder)
+    weights = folder if folder.is_file() else folder / WEIGHTS_FILE
+    write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))
     return {"out": str(out), "max_difference": _difference(folder, out)}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from pathlib import Path
 
 from fabnet.errors import ModelError
-from fabnet.models.model_folder import AUTHORS_SUFFIXES, ONNX_FILE, WEIGHTS_FILE
+from fabnet.models.model_folder import AUTHORS_SUFFIXES
 from fabnet.weights import shipped_models
 
-__all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints", "model_digest"]
+__all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
 
 STATE_FILE = "state.json"
 """Where a checkpoint stands in its run; a folder without it is none."""
@@ -80,22 +79,3 @@ def find_model(model: str | Path) -> Path:
         f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file or a .pth "
         "file of the authors"
     )
-
-
-def model_digest(model: str | Path) -> str:
-    """What tells a model from others: a hash of its weights; of a baseline its name, with the hash of the file in it.
-
-    Args:
-        model: as `fabnet.load` takes it.
-    """
-    try:
-        path = find_model(model)
-    except ModelError:
-        _, _, file = str(model).partition(":")
-        return f"{model} {_hash(Path(file))}" if file and Path(file).is_file() else str(model)
-    files = [path, path / WEIGHTS_FILE, path / ONNX_FILE]
-    return next((_hash(file) for file in files if file.is_file()), str(model))
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

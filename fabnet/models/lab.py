@@ -22,8 +22,11 @@ def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
     """
     images = images.float()
     linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055).clamp_min(1e-8) ** 2.4, images / 12.92)
-    matrix = torch.tensor(TO_XYZ, device=images.device)
-    xyz = torch.einsum("ij,bjhw->bihw", matrix, linear) / torch.tensor(WHITE, device=images.device)[:, None, None]
+    red, green, blue = linear.unbind(dim=1)
+    # Sums in place of a matrix product, which autocast would take to half precision.
+    xyz = torch.stack(
+        [(r * red + g * green + b * blue) / white for (r, g, b), white in zip(TO_XYZ, WHITE, strict=True)], 1
+    )
     curved = torch.where(xyz > 216 / 24389, xyz.clamp_min(1e-8) ** (1 / 3), (24389 / 27 * xyz + 16) / 116)
     x, y, z = curved.unbind(dim=1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)

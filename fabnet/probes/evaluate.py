@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from fabnet.probes.parts import Parts, parts_of
 __all__ = [
     "FitPredict",
     "Fitted",
+    "Learned",
     "ProbeName",
     "Scored",
     "fit_chosen",
+    "headline_places",
     "learned_targets",
     "linear_fit_predict",
     "loss_of",
@@ -74,7 +76,23 @@ def loss_of(task: Task) -> Loss:
     return task.kind if task.kind in ("classes", "units") else "squared"
 
 
-def learned_targets(task: Task, seen_px: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+class Learned(NamedTuple):
+    """A task's targets as a probe learns them.
+
+    Attributes:
+        targets: (N, K) float64, NaN without a label.
+        back: from (N, K) predictions of the same faces to the task's units.
+        centre: (K,) of values, which are learned less it; zeros of other kinds.
+        scale: (K,) and over this; ones.
+    """
+
+    targets: np.ndarray
+    back: Callable[[np.ndarray], np.ndarray]
+    centre: np.ndarray
+    scale: np.ndarray
+
+
+def learned_targets(task: Task, seen_px: np.ndarray, training: np.ndarray) -> Learned:
     """A task's targets as a probe learns them, and the way back.
 
     Points become [-1, 1] coordinates of what the network sees of the image, angles radians, values standard deviations.
@@ -82,23 +100,26 @@ def learned_targets(task: Task, seen_px: np.ndarray) -> tuple[np.ndarray, Callab
     Args:
         task: N faces' targets.
         seen_px: (N, 4) what the network sees of each image.
-
-    Returns:
-        (N, K) float64, NaN without a label; and a function from (N, K) predictions of the same faces to the task's
-        units.
+        training: places of the faces by which values are centred and scaled.
     """
     targets = task.targets
+    centre, scale = np.zeros(targets.shape[1]), np.ones(targets.shape[1])
     if task.kind == "points":
         first, sides = seen_px[:, None, :2], (seen_px[:, 2:] - seen_px[:, :2])[:, None]
         points = targets.reshape(len(targets), -1, 2)
         learned = (2 * (points - first) / sides - 1).reshape(targets.shape)
-        return learned, lambda made: ((made.reshape(points.shape) + 1) / 2 * sides + first).reshape(targets.shape)
+
+        def to_pixels(made: np.ndarray) -> np.ndarray:
+            return np.asarray(((made.reshape(points.shape) + 1) / 2 * sides + first).reshape(targets.shape))
+
+        return Learned(learned, to_pixels, centre, scale)
     if task.kind == "angles":
-        return np.radians(targets), np.degrees
+        return Learned(np.radians(targets), np.degrees, centre, scale)
     if task.kind == "values":
-        mean, scale = np.nanmean(targets, axis=0), np.maximum(np.nanstd(targets, axis=0), 1e-12)
-        return (targets - mean) / scale, lambda made: made * scale + mean
-    return targets, lambda made: made
+        centre = np.nanmean(targets[training], axis=0)
+        scale = np.maximum(np.nanstd(targets[training], axis=0), 1e-12)
+        return Learned((targets - centre) / scale, lambda made: made * scale + centre, centre, scale)
+    return Learned(targets, lambda made: made, centre, scale)
 
 
 def _candidates(name: ProbeName, loss: Loss, num_classes: int) -> list[tuple[str, Callable[[], Probe]]]:
@@ -119,6 +140,7 @@ def fit_chosen(
     *,
     is_select: np.ndarray,
     num_classes: int = 0,
+    headline: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Fitted:
     """Choose a probe's hyper-parameter on some faces, then fit it on all of them.
@@ -131,6 +153,7 @@ def fit_chosen(
         loss: to train with; what is chosen by is `selection_loss`.
         is_select: (N,) bool: the faces to choose on; the others are fitted on meanwhile.
         num_classes: of classes.
+        headline: places of the classes or units to choose by; None: all.
         seed: of the paper's probe.
 
     Raises:
@@ -145,12 +168,12 @@ def fit_chosen(
             "more; are the labels in the right split?"
         )
     if name == "paper":
-        tried = LinearProbe(loss, num_classes=num_classes, seed=seed).fit(*fit, select=select)
+        tried = LinearProbe(loss, num_classes=num_classes, seed=seed).fit(*fit, select=select, headline=headline)
         probe = LinearProbe(loss, num_classes=num_classes, seed=seed, epochs=tried.epochs_).fit(features, targets)
         return Fitted(probe, f"{tried.epochs_} epochs")
     losses = {}
     for words, make in _candidates(name, loss, num_classes):
-        losses[words] = selection_loss(make().fit(*fit).predict(select[0]), select[1], loss)
+        losses[words] = selection_loss(make().fit(*fit).predict(select[0]), select[1], loss, headline)
     best = min(losses, key=lambda words: losses[words])
     return Fitted(dict(_candidates(name, loss, num_classes))[best]().fit(features, targets), best)
 
@@ -173,7 +196,8 @@ def score_task(
         probe: its name.
         seeds: how many to run.
     """
-    learned, back = learned_targets(task, seen_px)
+    training = np.unique(np.concatenate([each for part in parts for each in (part.fit, part.select)]))
+    learned, back, _, _ = learned_targets(task, seen_px, training)
     outputs = len(task.columns) if task.kind == "classes" else learned.shape[1]
     places = np.sort(np.concatenate([part.score for part in parts]))
     chosen: list[str] = []
@@ -210,11 +234,17 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
         inputs = _reduced(features, training, pca)
         fitted = fit_chosen(
             probe, inputs[training], learned[training], loss_of(task),
-            is_select=np.arange(len(training)) >= len(part.fit), num_classes=len(task.columns), seed=seed,
+            is_select=np.arange(len(training)) >= len(part.fit), num_classes=len(task.columns),
+            headline=headline_places(task), seed=seed,
         )  # fmt: skip
         return fitted.probe.predict(inputs[part.score]), fitted.chosen
 
     return fit_predict
+
+
+def headline_places(task: Task) -> list[int] | None:
+    """Places of the columns that a task's figure is the mean of; None: all."""
+    return [task.columns.index(name) for name in task.headline] or None
 
 
 def probe_name(probe: ProbeName, task: Task) -> str:

@@ -94,7 +94,7 @@ def crop_of(image: np.ndarray, box_px: np.ndarray, size: int) -> np.ndarray:
     if abs(width - height) > 1e-6 * height:
         # A published crop that is no square: the image is squeezed first, as who published it does.
         image = cv2.resize(image, (image.shape[1], max(1, round(image.shape[0] * width / height))),
-                           interpolation=cv2.INTER_AREA)  # fmt: skip
+                           interpolation=cv2.INTER_AREA if width < height else cv2.INTER_LINEAR)  # fmt: skip
         box_px = box_px * (1, width / height, 1, width / height)
     return cut(image, box_px, size)
 

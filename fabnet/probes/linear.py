@@ -6,6 +6,7 @@ Letters: N samples, D features, K outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,7 +67,7 @@ def _checked(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = features.std(axis=0)
-    return features.mean(axis=0), np.where(scale > max(1e-8, 1e-7 * scale.max()), scale, 1.0)
+    return features.mean(axis=0), np.where(scale > max(1e-12, 1e-5 * scale.max()), scale, 1.0)
 
 
 class RidgeProbe(_Affine):
@@ -192,7 +193,12 @@ class LinearProbe(_Affine):
         self.batch_size, self.epochs, self.patience, self.seed = batch_size, epochs, patience, seed
 
     def fit(
-        self, features: np.ndarray, targets: np.ndarray, *, select: tuple[np.ndarray, np.ndarray] | None = None
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        *,
+        select: tuple[np.ndarray, np.ndarray] | None = None,
+        headline: Sequence[int] | None = None,
     ) -> LinearProbe:
         """Fit.
 
@@ -200,6 +206,7 @@ class LinearProbe(_Affine):
             features: (N, D) float.
             targets: (N, K) float, NaN without a label; or (N, 1) class numbers without NaN.
             select: features and targets of other people, to choose the number of epochs by; None: run all.
+            headline: places of the classes or units to choose by; None: all.
 
         Raises:
             InputError: fewer than two samples, or lengths that do not fit.
@@ -238,7 +245,7 @@ class LinearProbe(_Affine):
                 if select is None:
                     continue
                 self._keep(norm, linear, unit)
-                self.history_.append(selection_loss(self.predict(select[0]), select[1], self.loss))
+                self.history_.append(selection_loss(self.predict(select[0]), select[1], self.loss, headline))
                 if self.history_[-1] < best:
                     best, self.epochs_, kept = self.history_[-1], epoch, (self.coef_, self.intercept_)
                 elif epoch - self.epochs_ >= self.patience:

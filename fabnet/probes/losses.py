@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -68,13 +69,16 @@ def mean_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
     return float((weights * rows).sum() / weights.sum())
 
 
-def selection_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
+def selection_loss(
+    predicted: np.ndarray, targets: np.ndarray, loss: Loss, headline: Sequence[int] | None = None
+) -> float:
     """What a probe is chosen by: the squared error, or for classes and units, which are scored by AUC, 1 less its mean.
 
     Args:
         predicted: (N, K) float; logits for classes and units.
         targets: (N, K) float, NaN without a label; (N, 1) class numbers for classes.
         loss: which.
+        headline: places of the classes or units that count; None: all.
     """
     if loss == "squared":
         return mean_loss(predicted, targets, loss)
@@ -82,6 +86,6 @@ def selection_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> fl
     if loss == "classes":
         truth = np.where(np.isfinite(targets), targets == np.arange(predicted.shape[1]), np.nan)
     ones = np.ones((1, len(predicted)))
-    areas = [auc(predicted[:, k], truth[:, k])(ones)[0] for k in range(predicted.shape[1])]
+    areas = [auc(predicted[:, k], truth[:, k])(ones)[0] for k in headline or range(predicted.shape[1])]
     # Where no area can be told (one label only), any loss will do that falls as the fit gets better.
     return 1 - float(np.nanmean(areas)) / 100 if np.isfinite(areas).any() else mean_loss(predicted, targets, loss)

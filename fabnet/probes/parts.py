@@ -46,7 +46,7 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
     Raises:
         InputError: a part would be empty, or a person would be in two.
     """
-    owners = benchmark.people if benchmark.people is not None else np.array(benchmark.names)
+    owners = _owners(benchmark)
     if benchmark.folds:
         if split == "val":
             raise InputError(
@@ -80,11 +80,17 @@ def training_parts(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Places of faces to fit on, and of those to choose on, (n,) int64 each.
     """
-    owners = benchmark.people if benchmark.people is not None else np.array(benchmark.names)
+    owners = _owners(benchmark)
     if benchmark.folds:
         first = _folds(owners, benchmark.folds)[0]
         return np.concatenate([first.fit, first.score]), first.select
     return _train_and_val(benchmark, np.array([_place(str(owner)) for owner in owners]))
+
+
+def _owners(benchmark: Benchmark) -> np.ndarray:
+    """What must not be parted: a person's faces, or where people are unnamed those made from one photo."""
+    known = benchmark.people if benchmark.people is not None else benchmark.photos
+    return np.array(benchmark.names) if known is None else known
 
 
 def _train_and_val(benchmark: Benchmark, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,10 +125,9 @@ def _folds(owners: np.ndarray, count: int) -> list[Parts]:
 def _check_apart(benchmark: Benchmark, parts: Parts) -> None:
     if benchmark.people is None:
         return
-    scored = set(benchmark.people[parts.score])
-    shared = scored & (set(benchmark.people[parts.fit]) | set(benchmark.people[parts.select]))
-    if shared:
-        raise InputError(
-            f"{benchmark.name}: {len(shared)} people ({sorted(shared)[0]}, ...) are both trained and scored on; split "
-            "by person"
-        )
+    fit, select, score = (set(benchmark.people[part].tolist()) for part in parts)
+    for what, shared in (("trained and scored on", (fit | select) & score), ("fitted and chosen on", fit & select)):
+        if shared:
+            raise InputError(
+                f"{benchmark.name}: {len(shared)} people ({sorted(shared)[0]}, ...) are both {what}; split by person"
+            )

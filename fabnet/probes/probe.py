@@ -13,12 +13,20 @@ import numpy as np
 import fabnet
 from fabnet.embedding import Embedder, load
 from fabnet.embedding.attributes import SavedProbe, save_probes
+from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
-from fabnet.models.find_model import model_digest
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.cache import Cache, default_cache
 from fabnet.probes.direct import load_direct
-from fabnet.probes.evaluate import ProbeName, Scored, fit_chosen, learned_targets, loss_of, score_features
+from fabnet.probes.evaluate import (
+    ProbeName,
+    Scored,
+    fit_chosen,
+    headline_places,
+    learned_targets,
+    loss_of,
+    score_features,
+)
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.metrics import bootstrap_weights, interval
@@ -193,30 +201,28 @@ def _fitted(
     name: ProbeName, task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str
 ) -> SavedProbe:
     """A task's probe, fitted on the training and validation people; with cross-validation on everybody."""
-    learned, _ = learned_targets(task, seen_px)
     fit, select = training_parts(benchmark)
     training = np.concatenate([fit, select])
-    is_select = np.arange(len(training)) >= len(fit)
+    learned = learned_targets(task, seen_px, training)
     fitted = fit_chosen(
-        name, features[training], learned[training], loss_of(task), is_select=is_select, num_classes=len(task.columns)
-    ).probe
-    count = len(fitted.intercept_)
-    scale, centre = np.ones(count), np.zeros(count)
-    if task.kind == "values":
-        scale, centre = np.nanstd(task.targets, axis=0), np.nanmean(task.targets, axis=0)
-    columns = task.columns or tuple(f"{axis}{i}" for i in range(count // 2) for axis in "xy")
+        name, features[training], learned.targets[training], loss_of(task),
+        is_select=np.arange(len(training)) >= len(fit), num_classes=len(task.columns), headline=headline_places(task),
+    ).probe  # fmt: skip
+    columns = task.columns or tuple(f"{axis}{i}" for i in range(len(fitted.intercept_) // 2) for axis in "xy")
     source = f"{benchmark.name}, {len(training)} faces"
-    return SavedProbe(task.name, task.kind, columns, scale, centre, fitted.coef_, fitted.intercept_, digest, source)
+    return SavedProbe(
+        task.name, task.kind, columns, learned.scale, learned.centre, fitted.coef_, fitted.intercept_, digest, source
+    )
 
 
 def _commit() -> str | None:
-    """The commit that this code is, where it lies in a git checkout of its own."""
+    """The commit that this code is, where it lies in a git checkout of its own; with "-dirty" where it parts from it."""
     root = Path(fabnet.__file__).parent.parent
     if not (root / ".git").exists():
         return None
     try:
         made = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short", "HEAD"],
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"],
             capture_output=True,
             text=True,
             check=True,

@@ -201,7 +201,7 @@ def _text_label(panel: Panel, row: Row) -> Text:
     if not panel.facts:
         return Text(row.label)
     known = dict(zip(panel.facts, row.facts, strict=True))
-    what = f"D {known['D']}, {known['probe']}, {known['seeds']} seeds"
+    what = f"D {known['D']}, {known['probe']}, {known['seeds']} {'seed' if known['seeds'] == '1' else 'seeds'}"
     return Text.assemble(row.label, (f"\n{what}\n{known['faces']} faces, {known['people']} people", "dim"))
 
 

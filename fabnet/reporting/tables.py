@@ -161,7 +161,7 @@ def paper_table(number: int, results: Sequence[RunResult] = ()) -> PaperTable:
     lines: list[_Line] = []
     left_out = []
     for run in results:
-        own = [line for place in PLACES[run.protocol] if place.table == number for line in _lines(run, place)]
+        own = [line for place in PLACES.get(run.protocol, ()) if place.table == number for line in _lines(run, place)]
         lines += own
         if not own:
             left_out.append(f"{run.model} on {run.protocol}")
@@ -274,7 +274,7 @@ def _facts(line: _Line) -> tuple[str, ...]:
         run.objective,
         run.embedding_dim,
         line.probe,
-        run.seeds,
+        run.seeds if line.probe in ("paper", "none") else 1,
         head.n,
         head.people,
         run.data,

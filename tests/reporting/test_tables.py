@@ -310,7 +310,6 @@ def test_an_unknown_table_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"protocol": "lfw"}, "the protocol 'lfw' has no place in the paper's tables; there is 300w"),
         ({"commit": "gone"}, "lacks 'commit'"),
         ({"date": 3}, "'date' is 3; expected str"),
         ({"seeds": True}, "'seeds' is true; expected int or null"),

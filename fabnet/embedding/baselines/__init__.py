@@ -12,6 +12,6 @@ All take the same face crops as a trained encoder and have its surface: they are
 
 from __future__ import annotations
 
-from fabnet.embedding.baselines.registry import BASELINES, load_baseline
+from fabnet.embedding.baselines.registry import BASELINES, is_baseline, load_baseline
 
-__all__ = ["BASELINES", "load_baseline"]
+__all__ = ["BASELINES", "is_baseline", "load_baseline"]

@@ -13,7 +13,7 @@ from fabnet.embedding.baselines.vgg_face import load_vgg_face
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import ModelError
 
-__all__ = ["BASELINES", "load_baseline"]
+__all__ = ["BASELINES", "is_baseline", "load_baseline"]
 
 BASELINES = {
     "mean": "nothing: probes predict the mean of their training faces",
@@ -24,6 +24,14 @@ BASELINES = {
     "timm:NAME": "a pretrained backbone of timm",
 }
 """What a baseline's name looks like, and what it is."""
+
+
+def is_baseline(name: str) -> bool:
+    """Whether a name is a baseline's, by its form."""
+    kind, colon, _ = name.partition(":")
+    return kind in {known.partition(":")[0].partition("[")[0] for known in BASELINES} and (
+        not colon or kind in ("random", "vgg-face", "timm")
+    )
 
 
 def load_baseline(name: str, *, device: str = "auto") -> Embedder | None:

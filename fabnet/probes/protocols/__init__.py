@@ -41,13 +41,23 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
         InputError: no such protocol or folder, or a file of it is missing or wrong.
     """
     if name.endswith(".csv"):
-        return read_table(Path(name), Path(data))
+        return _with_images(read_table(Path(name), Path(data)))
     if name not in PROTOCOLS:
         near = get_close_matches(name.lower(), PROTOCOLS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(PROTOCOLS))}"
         raise InputError(f"no protocol is called {name!r}: {hint}")
     if not Path(data).is_dir():
         raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")
-    benchmark = import_module(PROTOCOLS[name]).read(Path(data))
-    assert isinstance(benchmark, Benchmark)
+    benchmark: Benchmark = import_module(PROTOCOLS[name]).read(Path(data))
+    return _with_images(benchmark)
+
+
+def _with_images(benchmark: Benchmark) -> Benchmark:
+    """Check that every image that is a file is there."""
+    files = [image for image in benchmark.images if isinstance(image, Path)]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"{benchmark.name}: {len(missing)} of {len(files)} labelled images are missing, as {missing[0]}"
+        )
     return benchmark

@@ -30,7 +30,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.protocols.label_files import check_images, find, numbers_of
+from fabnet.probes.protocols.label_files import find, numbers_of
 
 __all__ = ["CLASSES", "read"]
 
@@ -67,7 +67,6 @@ def read(data: Path) -> Benchmark:
 
 
 def _benchmark(images: list[Path], names: list[str], labels: list[int], split: list[str], boxes: list) -> Benchmark:
-    check_images("affectnet", images)
     targets = np.array(labels, np.float64)[:, None]
     task = Task(name="expression", kind="classes", targets=targets, columns=CLASSES, is_mirrorable=True)
     return Benchmark(

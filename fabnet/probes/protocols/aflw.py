@@ -30,7 +30,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.pose import ANGLES
-from fabnet.probes.protocols.label_files import check_images, find, lines_of
+from fabnet.probes.protocols.label_files import find, lines_of
 
 __all__ = ["read"]
 
@@ -70,7 +70,6 @@ def read(data: Path) -> Benchmark:
     of_test_images = {faces[face][0] for face in listed}
     kept = [face for face in faces if face in listed or faces[face][0] not in of_test_images]
     images = [folder / faces[face][0] for face in kept]
-    check_images("aflw", images)
     table = np.array([faces[face][1] for face in kept]).reshape(-1, 7)
     rectangles = table[:, 3:]
     return Benchmark(

@@ -34,7 +34,7 @@ from scipy.io import loadmat
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
 from fabnet.probes.pose import ANGLES, from_aflw2000
-from fabnet.probes.protocols.label_files import check_images, find
+from fabnet.probes.protocols.label_files import find
 from fabnet.tracks.split import split_of
 
 __all__ = ["read"]
@@ -78,7 +78,6 @@ def read(data: Path) -> Benchmark:
     faces += [(label, "train", _read_training_face(data / "300W_LP", label)) for label in trained]
     faces = [face for face in faces if np.abs(face[2].angles).max() <= MAX_DEG]
     images = [label.with_suffix(".jpg") for label, _, _ in faces]
-    check_images("aflw2000", images)
     landmarks = Task(
         name="landmarks68",
         kind="points",
@@ -91,9 +90,15 @@ def read(data: Path) -> Benchmark:
         images=images,
         names=[image.relative_to(data).as_posix() for image in images],
         split=np.array([split for _, split, _ in faces]),
+        photos=np.array([_photo(label) for label, _, _ in faces]),
         tasks=(Task(name="pose", kind="angles", targets=angles, columns=ANGLES), landmarks),
         face_px=np.array([face.box_px for _, _, face in faces]).reshape(-1, 4),
     )
+
+
+def _photo(label: Path) -> str:
+    """Of 300W-LP, the photo that a face was turned from: AFW_Flip/AFW_134212_1_7 is AFW_134212_1's eighth."""
+    return label.stem.rsplit("_", 1)[0] if "300W_LP" in label.parts else label.stem
 
 
 def _training_files(folder: Path) -> list[Path]:

@@ -30,7 +30,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.pose import ANGLES, from_biwi
-from fabnet.probes.protocols.label_files import check_images, lines_of, numbers_of
+from fabnet.probes.protocols.label_files import lines_of, numbers_of
 
 __all__ = ["read"]
 
@@ -57,7 +57,6 @@ def read(data: Path) -> Benchmark:
     if not labels:
         raise InputError(f"biwi: no pose file in {root}; expected 01/frame_00003_pose.txt and so on")
     images = [label.with_name(label.name.replace("_pose.txt", "_rgb.png")) for label in labels]
-    check_images("biwi", images)
     folders = [label.parent.name for label in labels]
     angles = np.degrees(from_biwi(np.array([_read_rotation(label) for label in labels])))
     return Benchmark(

@@ -57,7 +57,8 @@ def read(data: Path) -> Benchmark:
     folder = find("emotionet", data, "folder of images", "images")
     images = _images_by_name(folder)
     split: dict[str, str] = {}
-    targets: list[list[float]] = []
+    targets: dict[str, list[float]] = {}
+    ambiguous: set[str] = set()
     for part, files in _lists(data):
         for file in files:
             for name, units in _rows(file):
@@ -65,19 +66,26 @@ def read(data: Path) -> Benchmark:
                     continue
                 if split.setdefault(name, part) != part:
                     raise InputError(f"{file}: {name} is in the training lists too")
-                if len(targets) < len(split):
-                    targets.append(units)
+                if not np.array_equal(targets.setdefault(name, units), units, equal_nan=True):
+                    ambiguous.add(name)
     for part in ("train", "test"):
         if part not in split.values():
             raise InputError(f"emotionet: none of the {part} images is in {folder}, named as its URL's last part")
-    names = list(split)
+    # Two URLs that end alike are two images, and one file: which of the two it is cannot be told.
+    names = [name for name in split if name not in ambiguous]
     columns = tuple(f"AU{unit}" for unit in UNITS)
-    task = Task(name="action-units", kind="units", targets=np.array(targets), columns=columns, is_mirrorable=True)
+    task = Task(
+        name="action-units",
+        kind="units",
+        targets=np.array([targets[name] for name in names]),
+        columns=columns,
+        is_mirrorable=True,
+    )
     return Benchmark(
         name="emotionet",
         images=[images[name] for name in names],
         names=names,
-        split=np.array(list(split.values())),
+        split=np.array([split[name] for name in names]),
         tasks=(task,),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 
-__all__ = ["check_images", "find", "lines_of", "numbers_of", "rows_of"]
+__all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 
 
 def find(protocol: str, data: Path, what: str, *places: str) -> Path:
@@ -98,14 +98,3 @@ def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.nd
     if numbers.shape != (count,) or not np.isfinite(numbers).all():
         raise InputError(f"{path}, line {line}: expected {count} numbers, found {' '.join(parts)[:80]!r}")
     return numbers
-
-
-def check_images(protocol: str, images: Sequence[Path]) -> None:
-    """Check that every image is there.
-
-    Raises:
-        InputError: naming the first that is not, and how many.
-    """
-    missing = [image for image in images if not image.is_file()]
-    if missing:
-        raise InputError(f"{protocol}: {len(missing)} of {len(images)} labelled images are missing, as {missing[0]}")

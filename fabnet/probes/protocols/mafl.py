@@ -26,7 +26,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task, point_distance
-from fabnet.probes.protocols.label_files import check_images, find, lines_of, numbers_of
+from fabnet.probes.protocols.label_files import find, lines_of, numbers_of
 
 __all__ = ["read"]
 
@@ -61,7 +61,6 @@ def read(data: Path) -> Benchmark:
         raise InputError(f"{table} has no points of {without[0]}, which MAFL lists ({len(without)} such images)")
     names = list(split)
     images = [folder / name for name in names]
-    check_images("mafl", images)
     landmarks = Task(
         name="landmarks5",
         kind="points",

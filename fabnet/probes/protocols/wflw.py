@@ -25,7 +25,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
-from fabnet.probes.protocols.label_files import check_images, find, lines_of, numbers_of
+from fabnet.probes.protocols.label_files import find, lines_of, numbers_of
 
 __all__ = ["read"]
 
@@ -63,7 +63,6 @@ def read(data: Path) -> Benchmark:
             images.append(folder / image)
             names.append(f"{image}#{part}{number}")
             split.append(part)
-    check_images("wflw", images)
     table = np.array(numbers).reshape(-1, NUM_NUMBERS)
     landmarks = Task(
         name="landmarks98",

@@ -11,7 +11,8 @@ rigid 3D shape fitted to the points (`rigid_fit`; the shape is made from the tra
 that of their mean face); `mouth`, the distance of the inner lips' middles (points 63 and 67) over the height of the
 points' box.
 
-Uncertain: the points are a machine's, on a coarse grid: good to compare embeddings by, no ground truth to a pixel.
+Uncertain: the points are a machine's, on a coarse grid: good to compare embeddings by, no ground truth to a pixel; and
+whether pixel centres lie at integers in them, or half a pixel beside: they are taken as they are.
 
 Source: Wolf, Hassner, Maoz: Face recognition in unconstrained videos with matched background similarity, CVPR 2011.
 """

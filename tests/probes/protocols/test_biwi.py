@@ -65,6 +65,9 @@ def test_missing_and_wrong_files(biwi: Path) -> None:
     (biwi / "04/frame_00003_pose.txt").write_text("1 0 0\n0 1\n")
     with pytest.raises(InputError, match=r"frame_00003_pose.txt, line 2: expected 3 numbers, found '0 1'"):
         read_benchmark("biwi", biwi)
+
+
+def test_a_missing_image(biwi: Path) -> None:
     (biwi / "04/frame_00003_rgb.png").unlink()
     with pytest.raises(InputError, match=r"biwi: 1 of 4 labelled images are missing, as .*04/frame_00003_rgb.png"):
         read_benchmark("biwi", biwi)

@@ -20,8 +20,15 @@ aflw/c.jpg,test,32,52,42,35,49,37,38,47,54,53,,,,
 POINTS_HEADER = ",".join(["frame", *(f"{axis}{i}" for i in range(68) for axis in "xy")])
 
 
+def touch(folder: Path, *names: str) -> None:
+    """Files that the labels name; they are only looked for."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
 def test_mtfl(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
+    touch(tmp_path / "images", "lfw/a.jpg", "lfw/b.jpg", "aflw/c.jpg")
     (tmp_path / "labels.csv").write_text(MTFL)
     benchmark = read_benchmark("mtfl", tmp_path)
     assert benchmark.split.tolist() == ["train", "train", "test"]
@@ -102,7 +109,7 @@ def ck_rows(cell: str = "0") -> str:
 
 
 def test_ckplus(tmp_path: Path) -> None:
-    (tmp_path / "images/anger").mkdir(parents=True)
+    touch(tmp_path / "images/anger", *(f"S{subject:03d}_1.png" for subject in range(13)))
     (tmp_path / "aus.csv").write_text(ck_rows())
     benchmark = read_benchmark("ckplus", tmp_path)
     assert benchmark.folds == 10
@@ -134,6 +141,7 @@ def youtube(tmp_path: Path) -> Path:
         for frame in range(3):
             points = ",".join(f"{value:.2f}" for value in face(person, frame).reshape(-1))
             lines.append(f"P{person}/0/{frame}.jpg,{points}")
+    touch(tmp_path / "frames", *(f"P{person}/0/{frame}.jpg" for person in range(12) for frame in range(3)))
     (tmp_path / "landmarks68.csv").write_text("\n".join(lines) + "\n")
     splits = [f"P{person},{'train' if person < 8 else 'val' if person < 10 else 'test'}" for person in range(12)]
     (tmp_path / "people.csv").write_text("\n".join(["person,split", *splits]) + "\n")
@@ -181,6 +189,9 @@ c.jpg,s3,test,7,8,9,10,-3,,,41.5
 
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(TABLE)
+    with pytest.raises(InputError, match=r"own.csv: 3 of 3 labelled images are missing, as .*a.jpg"):
+        read_benchmark(str(tmp_path / "own.csv"), tmp_path / "photos")
+    touch(tmp_path / "photos", "a.jpg", "b.jpg", "c.jpg")
     benchmark = read_benchmark(str(tmp_path / "own.csv"), tmp_path / "photos")
     assert (benchmark.name, benchmark.split.tolist()) == ("own.csv", ["train", "val", "test"])
     assert benchmark.images[1] == tmp_path / "photos/b.jpg"
@@ -197,6 +208,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
 
 def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
     rows = [f"{i}.jpg,s{i // 4},{i}" for i in range(400)]
+    touch(tmp_path, *(f"{i}.jpg" for i in range(400)))
     (tmp_path / "own.csv").write_text("\n".join(["path,subject,value", *rows]) + "\n")
     benchmark = read_benchmark(str(tmp_path / "own.csv"), tmp_path)
     assert set(benchmark.split) == {"train", "val", "test"}

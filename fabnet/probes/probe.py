@@ -216,7 +216,7 @@ def _fitted(
 
 
 def _commit() -> str | None:
-    """The commit that this code is, where it lies in a git checkout of its own; with "-dirty" where it parts from it."""
+    """The commit that this code is, where it lies in its own git checkout; with "-dirty" where it parts from it."""
     root = Path(fabnet.__file__).parent.parent
     if not (root / ".git").exists():
         return None

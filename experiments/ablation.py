@@ -1,9 +1,10 @@
 """The paper's three steps at equal numbers of pairs: single source; with curriculum; with curriculum, then 3 sources.
 
-Two more arms tell why: a single source with half the pairs (as many as the curriculum learns from), and three sources from
-the start. Each arm and seed is trained on the training people of YouTube Faces and measured on its validation people: L1 on fixed
-pairs of one source (and of three, where the network takes them), and the error of a linear landmark probe. Results go
-to a JSON file, one entry a run with the error of every face; a run that is in it already is not trained again.
+Two more arms tell why: a single source with half the pairs (as many as the curriculum learns from), and three sources
+from the start. Each arm and seed is trained on the training people of YouTube Faces and measured on its validation
+people: L1 on fixed pairs of one source (and of three, where the network takes them), and the error of a linear landmark
+probe. Results go to a JSON file, one entry a run with the error of every face; a run that is in it already is not
+trained again.
 
 Run: python experiments/ablation.py STORE --data youtube_faces --runs RUNS --results docs/results/ablation.json
 Then: python experiments/ablation.py --results docs/results/ablation.json --show

@@ -140,6 +140,14 @@ def test_losses_by_hand() -> None:
     assert selection_loss(np.eye(3), np.array([[0.0], [1], [2]]), "classes") == 0
 
 
+def test_a_probe_is_chosen_by_the_headlines_columns_alone() -> None:
+    predicted = np.array([[0.1, 0.9], [0.2, 0.1], [0.9, 0.5]])
+    targets = np.array([[0.0, 0], [1, 1], [1, 0]])
+    assert selection_loss(predicted, targets, "units", [0]) == 0
+    assert selection_loss(predicted, targets, "units", [1]) == 1
+    assert selection_loss(predicted, targets, "units") == 0.5
+
+
 def test_too_few_samples_are_said() -> None:
     with pytest.raises(InputError, match="got 1 features, 1 targets"):
         RidgeProbe().fit(np.ones((1, 2)), np.ones((1, 2)))

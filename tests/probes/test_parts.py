@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,17 @@ def test_what_cannot_be_scored_is_said() -> None:
         parts_of(benchmark(["train"] * 50, None), "test")
     with pytest.raises(InputError, match=r"1 people \(p, ...\) are both trained and scored on"):
         parts_of(benchmark(["train"] * 50 + ["val", "test"], ["p"] * 51 + ["p"]), "test")
+
+
+def test_faces_made_from_one_photo_stay_together() -> None:
+    made = benchmark(["train"] * 300 + ["test"], None)
+    photos = np.array([f"photo{i // 10}" for i in range(300)] + ["other"])
+    (parts,) = parts_of(dataclasses.replace(made, photos=photos), "test")
+    assert not set(photos[parts.fit]) & set(photos[parts.select])
+    assert len(parts.select)
+
+
+def test_a_person_to_choose_on_is_not_one_to_fit_on() -> None:
+    people = ["both"] * 25 + [f"p{i}" for i in range(25)] + ["both", "tested"]
+    with pytest.raises(InputError, match=r"1 people \(both, ...\) are both fitted and chosen on"):
+        parts_of(benchmark(["train"] * 50 + ["val", "test"], people), "test")

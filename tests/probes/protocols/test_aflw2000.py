@@ -62,6 +62,8 @@ def test_300w_lp_is_trained_on_where_it_is_there(aflw2000: Path) -> None:
     benchmark = read_benchmark("aflw2000", aflw2000)
     assert list(benchmark.names)[2:] == ["300W_LP/AFW/AFW_1_0.jpg", "300W_LP/AFW_Flip/AFW_1_0.jpg"]
     assert benchmark.split.tolist() == ["test", "test", "train", "train"]
+    assert benchmark.photos is not None
+    assert benchmark.photos.tolist() == ["image00002", "image00004", "AFW_1", "AFW_1"]
     pose, landmarks = benchmark.tasks
     np.testing.assert_allclose(pose.targets[2:], [[-2, -4, 3], [2, -4, -3]])
     np.testing.assert_allclose(landmarks.targets[2], POINTS_LP.ravel() - 0.5)

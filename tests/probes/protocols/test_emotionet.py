@@ -51,6 +51,14 @@ def test_units_split_and_unknowns(emotionet: Path) -> None:
     np.testing.assert_array_equal(task.targets, expected)
 
 
+def test_a_file_name_of_two_urls_with_other_labels_is_left_out(emotionet: Path) -> None:
+    second = emotionet / "dataFile_0002.txt"
+    other = line("N_1.jpg", au12=1).replace("happy", "sad")
+    same = line("N_2.jpg", au2=999, au12=1)
+    second.write_text(second.read_text() + f"{other}\n{same}\n")
+    assert list(read_benchmark("emotionet", emotionet).names) == ["N_2.jpg", "N_3.jpg"]
+
+
 def test_columns_are_found_by_name(emotionet: Path) -> None:
     units = (26, 25, 20, 17, 12, 9, 6, 5, 4, 2, 1)
     header = ",".join(["URL", *(f"'AU {unit}'" for unit in units)])

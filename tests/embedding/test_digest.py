@@ -1,0 +1,41 @@
+"""What tells encoders apart, and what does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fabnet.embedding.digest import model_digest
+from fabnet.embedding.export import export
+from fabnet.errors import ModelError
+from fabnet.models.find_model import find_model
+
+
+def test_an_exported_encoder_is_the_one_it_was_exported_from(tiny_run: Path, tmp_path: Path) -> None:
+    export(tiny_run, tmp_path / "out" / "encoder.onnx")
+    digest = model_digest(tiny_run)
+    assert model_digest(str(tmp_path / "out" / "encoder.onnx")) == digest
+    assert model_digest(tmp_path / "out") == digest
+    assert model_digest(str(find_model(tiny_run))) == digest
+    assert model_digest("small") != digest
+
+
+def test_the_window_is_part_of_an_encoder(tiny_run: Path, tmp_path: Path) -> None:
+    export(tiny_run, tmp_path / "out" / "encoder.onnx")
+    config = tmp_path / "out" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"window": [0.5, 0.5, 0.9]}))
+    assert model_digest(tmp_path / "out") != model_digest(tiny_run)
+
+
+def test_baselines_go_by_name_and_file(tmp_path: Path) -> None:
+    assert model_digest("random:3") == "random:3"
+    file = tmp_path / "weights.pth"
+    file.write_bytes(b"one")
+    first = model_digest(f"vgg-face:{file}")
+    file.write_bytes(b"other")
+    assert first.startswith(f"vgg-face:{file} ")
+    assert model_digest(f"vgg-face:{file}") != first
+    with pytest.raises(ModelError, match="no model"):
+        model_digest("randon")

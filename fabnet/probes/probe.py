@@ -17,7 +17,7 @@ from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.cache import Cache, default_cache
-from fabnet.probes.direct import load_direct
+from fabnet.probes.direct import Direct, load_direct
 from fabnet.probes.evaluate import (
     ProbeName,
     Scored,
@@ -33,6 +33,7 @@ from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import training_parts
 from fabnet.probes.protocols import read_benchmark
 from fabnet.sampling.window import Window
+from fabnet.video import CropSpec
 
 __all__ = ["ProbeReport", "owners", "probe"]
 
@@ -133,10 +134,8 @@ def probe(
     kept = Cache(Path(cache) if cache is not None else default_cache())
     direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
     encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
-    if save is not None and direct is not None:
-        raise InputError(f"{model} has no embedding: there is no probe to save")
-    if save is not None and isinstance(encoder, Embedder) and encoder.pca is not None:
-        raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
+    if save is not None:
+        _check_saveable(model, encoder)
     crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
     if direct is not None:
         scored = direct.score(benchmark, crops, split=split, seeds=seeds)
@@ -170,6 +169,21 @@ def probe(
         scored=tuple(scored),
         rows=tuple(row for each in scored for row in _rows(each, benchmark)),
     )
+
+
+def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) -> None:
+    """Refuse to save a probe that `embed` could not use."""
+    if isinstance(encoder, Direct):
+        raise InputError(f"{model} has no embedding: there is no probe to save")
+    if encoder.pca is not None:
+        raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
+    own, usual = encoder.card.crop or {}, CropSpec().to_json()
+    for name in ("margin", "shift_x", "shift_y"):
+        if own.get(name, usual[name]) != usual[name]:
+            raise InputError(
+                f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, and its probes are fitted "
+                f"on crops of {usual[name]}: they cannot be saved; make its store anew and train on that"
+            )
 
 
 def owners(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ import fabnet
 from fabnet.cli import main
 from fabnet.embedding.attributes import load_probes
 from fabnet.errors import InputError, ModelError
+from fabnet.models.find_model import find_model
 from fabnet.probes import ProbeReport
+from fabnet.video import CropSpec
 
 
 @pytest.fixture
@@ -142,6 +145,17 @@ def test_no_seed_is_refused(scored: Callable[..., ProbeReport]) -> None:
 def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="hang on components"):
         scored("pixels", seeds=1, save=tmp_path / "no")
+
+
+def test_probes_of_other_crops_are_not_saved(
+    scored: Callable[..., ProbeReport], tiny_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(find_model(tiny_run), folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"crop": CropSpec(shift_y=0.0).to_json()}))
+    with pytest.raises(InputError, match=r"trained on crops of shift_y 0.0, .* on crops of 0.08"):
+        scored(folder, seeds=1, save=tmp_path / "no")
 
 
 def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport]) -> None:

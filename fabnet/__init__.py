@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fabnet.demonstration import demo
     from fabnet.embedding.embed import embed
-    from fabnet.embedding.embedder import Embedder, load
+    from fabnet.embedding.embedder import Embedder
+    from fabnet.embedding.load_encoder import load
     from fabnet.probes.probe import probe
     from fabnet.reporting.report import report
     from fabnet.reporting.table import table

@@ -13,8 +13,9 @@ import numpy as np
 
 from fabnet.embedding.attributes import SavedProbe, load_probes
 from fabnet.embedding.digest import model_digest
-from fabnet.embedding.embedder import Embedder, load
+from fabnet.embedding.embedder import Embedder
 from fabnet.embedding.inputs import Item, list_inputs, read_items
+from fabnet.embedding.load_encoder import load
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress

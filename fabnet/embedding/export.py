@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from fabnet.embedding.digest import file_digest
-from fabnet.embedding.embedder import load
+from fabnet.embedding.load_encoder import load
 from fabnet.errors import InputError, MissingDependencyError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, WEIGHTS_FILE, read_card, write_card

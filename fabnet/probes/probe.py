@@ -181,8 +181,8 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) ->
     for name in ("margin", "shift_x", "shift_y"):
         if own.get(name, usual[name]) != usual[name]:
             raise InputError(
-                f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, and its probes are fitted "
-                f"on crops of {usual[name]}: they cannot be saved; make its store anew and train on that"
+                f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, but its probes are "
+                f"fitted on crops of {usual[name]}: they cannot be saved. Make its store anew, and train on that"
             )
 
 

@@ -5,6 +5,7 @@ Started by torchrun, which names the processes in their environment. Each draws 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,9 @@ def processes(device: torch.device) -> Iterator[Processes]:
         ) from error
     finally:
         if dist.is_initialized():
+            # What still refers to the group, in a cycle say, would keep its threads running into the interpreter's end,
+            # where they abort the process.
+            gc.collect()
             dist.destroy_process_group()
 
 

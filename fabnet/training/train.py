@@ -114,6 +114,7 @@ def train(
         if me.is_first:
             _write_run(run, config, Path(store))
         state = trainer.train()
+        trainer.leave()
     return TrainResult(
         run=run,
         model=best_checkpoint(run),

@@ -109,6 +109,10 @@ class Trainer:
             with_global_batch_norm(self.objective), device_ids=devices, broadcast_buffers=False
         )
 
+    def leave(self) -> None:
+        """Let go of the other processes: their group ends its threads only once nothing refers to it any more."""
+        self.network = self.objective
+
     def _to_train_mode(self) -> None:
         self.network.train()
         for module in self.frozen:

@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from fabnet.errors import InputError, TrainingError
 
-__all__ = ["Processes", "gather", "processes"]
+__all__ = ["Processes", "gather", "processes", "wait_for_all"]
 
 TIMEOUT = timedelta(minutes=10)
 
@@ -102,3 +102,9 @@ def gather(values: torch.Tensor) -> torch.Tensor:
     parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, values.detach().contiguous())
     return torch.cat(parts)
+
+
+def wait_for_all() -> None:
+    """Wait until every process of the run has come here."""
+    if dist.is_initialized():
+        dist.barrier()

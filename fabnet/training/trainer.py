@@ -29,7 +29,7 @@ from fabnet.training.curriculum import LossPercentileCurriculum
 from fabnet.training.device import autocast, choose_precision
 from fabnet.training.global_batch_norm import with_global_batch_norm
 from fabnet.training.initial import architecture_of, fresh_objective, frozen_parts, load_initial, still_statistics
-from fabnet.training.processes import Processes, gather
+from fabnet.training.processes import Processes, gather, wait_for_all
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
 from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
@@ -110,7 +110,11 @@ class Trainer:
         )
 
     def leave(self) -> None:
-        """Let go of the other processes: their group ends its threads only once nothing refers to it any more."""
+        """Let go of the other processes, once all are done: the first one has written by then what the others look for.
+
+        Their group ends its threads only when nothing refers to it any more.
+        """
+        wait_for_all()
         self.network = self.objective
 
     def _to_train_mode(self) -> None:

@@ -71,6 +71,30 @@ def test_two_processes_train_as_one_does(store: Path, tmp_path: Path) -> None:
             assert difference < 1e-5, (name, float(difference))
 
 
+# Runs fabnet with a first process that takes its time to write a checkpoint.
+SLOW_TO_WRITE = """
+import sys, time
+import fabnet.training.trainer as trainer
+from fabnet.cli import main
+save = trainer.save_checkpoint
+def slowly(*values, **options):
+    time.sleep(2)
+    return save(*values, **options)
+trainer.save_checkpoint = slowly
+sys.exit(main())
+"""
+
+
+def test_who_is_done_first_waits_for_who_writes(store: Path, tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_TO_WRITE)
+    flags = [*FLAGS, "--max-steps=2", "--validate-every=2", f"--out={tmp_path / 'run'}", "--json"]
+    command = [*torchrun(2), str(script), "train", str(store), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, env=quiet())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == str(tmp_path / "run/checkpoints/step-00000002")
+
+
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]

@@ -127,10 +127,10 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
             ours = drawn["fabnet"]
             row["fabnet_minus_this"] = ours.value - own.value
             row["fabnet_minus_this_interval"] = interval(ours.draws - own.draws)
-            left = (100 - ours.draws) / (100 - own.draws) if "AUC" in own.metric else ours.draws / own.draws
-            value = (100 - ours.value) / (100 - own.value) if "AUC" in own.metric else ours.value / own.value
             if "correlation" not in own.metric:
-                row["error_ratio"], row["error_ratio_interval"] = value, interval(left)
+                whole = 100.0 if "AUC" in own.metric else 0.0
+                row["error_ratio"] = (whole - ours.value) / (whole - own.value)
+                row["error_ratio_interval"] = interval((whole - ours.draws) / (whole - own.draws))
         rows.append(row)
     return rows
 

@@ -43,6 +43,18 @@ def export_onnx(folder: Path, file: Path) -> None:
             input_names=["images"], output_names=["embeddings"], opset_version=OPSET, dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
         )  # fmt: skip
+        _without_traces(partial)
+
+
+def _without_traces(file: Path) -> None:
+    """Take the exporter's stack traces out of an ONNX file: they hold the paths of the machine it was made on."""
+    import onnx
+
+    model = onnx.load(file)
+    for holder in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        holder.ClearField("metadata_props")
+        holder.ClearField("doc_string")
+    onnx.save(model, file)
 
 
 def export(model: str | Path, out: Path) -> dict[str, Any]:

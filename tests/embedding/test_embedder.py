@@ -14,6 +14,7 @@ from fabnet.embedding.export import export, ship
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import best_checkpoint
 from fabnet.objectives import load_objective
+from fabnet.weights import shipped_models
 
 
 def crops(count: int = 5) -> list[np.ndarray]:
@@ -40,6 +41,14 @@ def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> 
     np.testing.assert_allclose(onnx.embed(crops()), fabnet.load(tiny_run).embed(crops()), atol=1e-4)
     with pytest.raises(InputError, match=r"holds a config\.json already"):
         export(tiny_run, tmp_path / "exported" / "other.onnx")
+
+
+def test_an_exported_file_names_no_path_of_the_machine(tiny_run: Path, tmp_path: Path) -> None:
+    export(tiny_run, tmp_path / "out" / "encoder.onnx")
+    for file in (tmp_path / "out" / "encoder.onnx", shipped_models()["small"] / "encoder.onnx"):
+        content = file.read_bytes()
+        assert b"stack_trace" not in content
+        assert b"site-packages" not in content
 
 
 def test_a_shipped_folder_is_whole_and_small(tiny_run: Path, tmp_path: Path) -> None:

@@ -31,14 +31,14 @@ METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
 FLOORS = ("random", "pixels", "dlib-identity", "mean")
 FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
 BATCH = 64
+LEARNING_RATES = {"fabnet": 1e-3, "autoencoder": 1e-3, "rotnet": 1e-3, "splitbrain": 1e-3}  # by tune_baselines.py
 DRAWS = 1000
 
 
-def trained(method: str, seed: int, store: Path, runs: Path, images: int) -> Path:
+def trained(method: str, seed: int, store: Path, run: Path, *, images: int, learning_rate: float) -> Path:
     """The last checkpoint of a run: all stop by the number of images, none by its validation loss."""
-    run = runs / f"{method}-{seed}"
     fabnet.train(
-        store, run, resume=(run / "checkpoints").is_dir(), objective=method, seed=seed,
+        store, run, resume=(run / "checkpoints").is_dir(), objective=method, seed=seed, learning_rate=learning_rate,
         max_steps=round(images / (2 * BATCH)), validate_every=50, num_val_pairs=512, keep_checkpoints=1,
     )  # fmt: skip
     return latest_checkpoint(run)
@@ -174,7 +174,8 @@ def main() -> None:
         if options.show:
             break
         if method in METHODS and options.store is not None:
-            trained(method, seed, options.store, options.runs, options.images)
+            run, rate = options.runs / f"{method}-{seed}", LEARNING_RATES[method]
+            trained(method, seed, options.store, run, images=options.images, learning_rate=rate)
         model = model_of(method, seed, options.runs)
         for protocol in options.protocols:
             file = file_of(method, seed, protocol, options.split, options.runs)

@@ -1,0 +1,61 @@
+"""The same tuning trials for every method: short runs at three learning rates, chosen on validation people.
+
+A trial's loss is the error left on landmarks and on expressions (100 - AUC) by the closed-form probes, each over the
+untrained encoder's, and their mean; the lowest wins and stands in `baselines.LEARNING_RATES`.
+
+Run: python experiments/tune_baselines.py --store ytf.lance --runs RUNS --data DATA
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from baselines import FOLDERS, METHODS, is_scored, score, trained
+
+from fabnet.probes.figures import figures_of
+from fabnet.probes.protocols import read_benchmark
+
+RATES = (3e-4, 1e-3, 3e-3)
+ASKED = {"youtube-faces": ("landmarks68", "ridge", 0.0), "ferplus": ("expression", "logistic", 100.0)}
+"""Protocol: its task, its probe, and the figure of a perfect model."""
+
+
+def errors_left(model: str, name: str, data: Path, runs: Path, cache: Path | None) -> np.ndarray:
+    """What a model leaves undone on each task asked; its predictions are kept under `name`."""
+    left = []
+    for protocol, (asked, probe, perfect) in ASKED.items():
+        file = runs / "scores" / f"{name}-{protocol}-val.npz"
+        if not is_scored(model, file):
+            score(model, protocol, "val", data, file, cache)
+        tasks = {task.name: task for task in read_benchmark(protocol, data / FOLDERS[protocol]).tasks}
+        with np.load(file) as content:
+            places = content["places"]
+            figure = figures_of(tasks[asked], content[f"{asked}/{probe}"], tasks[asked].targets[places])[0]
+        left.append(abs(perfect - float(figure.of(np.ones((1, len(places)), dtype=np.float32))[0])))
+    return np.array(left)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    options = parser.parse_args()
+    floor = errors_left("random:0", "random-0", options.data, options.runs, options.cache)
+    print("| method | learning rate | landmarks, error % | expressions, 100 - AUC | loss |\n|---|---|---|---|---|")
+    for method, rate in product(options.methods, RATES):
+        name = f"{method}-{rate:g}"
+        run = options.runs / name
+        model = trained(method, 0, options.store, run, images=options.images, learning_rate=rate)
+        left = errors_left(str(model), name, options.data, options.runs, options.cache)
+        print(f"| {method} | {rate:g} | {left[0]:.2f} | {left[1]:.2f} | {(left / floor).mean():.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

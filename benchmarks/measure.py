@@ -1,0 +1,49 @@
+"""Timing on a machine that wavers: rounds in which everything compared runs once, one after the other."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+__all__ = ["Timing", "interleaved", "ratio"]
+
+
+class Timing(NamedTuple):
+    """Seconds that one call took, in each round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Of the rounds."""
+        return statistics.median(self.seconds)
+
+    def rate(self, count: float) -> str:
+        """How many a second when a call does `count`: the median and the range over the rounds."""
+        return f"{count / self.median:.4g} [{count / max(self.seconds):.4g}, {count / min(self.seconds):.4g}]"
+
+
+def interleaved(
+    work: Mapping[str, Callable[[], object]], *, rounds: int = 7, warm_up: int = 2, at_least_s: float = 0.5
+) -> dict[str, Timing]:
+    """Time each piece of work in every round; within a round it repeats until `at_least_s` have passed."""
+    for call in work.values():
+        for _ in range(warm_up):
+            call()
+    taken: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, call in work.items():
+            began, count = time.perf_counter(), 0
+            while count == 0 or time.perf_counter() - began < at_least_s:
+                call()
+                count += 1
+            taken[name].append((time.perf_counter() - began) / count)
+    return {name: Timing(tuple(seconds)) for name, seconds in taken.items()}
+
+
+def ratio(slow: Timing, fast: Timing) -> str:
+    """How many times faster, round by round: the median and the range."""
+    each = [one / other for one, other in zip(slow.seconds, fast.seconds, strict=True)]
+    return f"{statistics.median(each):.2f} x [{min(each):.2f}, {max(each):.2f}]"

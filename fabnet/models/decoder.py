@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from fabnet.models.encoder import num_halvings
+from fabnet.models.upsample_conv import UpsampleConvs
 
 __all__ = ["ConfidenceDecoder", "FlowDecoder", "PictureDecoder", "decoder_layers"]
 
 
-def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> nn.Sequential:
+def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> UpsampleConvs:
     """The layers from a code (an embedding, or two joined) to an image-sized map, before any squashing.
 
     log2(size) blocks of ReLU, bilinear x2, convolution 3x3 and batch-norm (the last block has no norm).
@@ -41,7 +42,7 @@ def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> n
         layers.append(nn.Conv2d(channels[i], channels[i + 1], kernel_size=3, padding=1))
         if i < blocks - 1:
             layers.append(nn.BatchNorm2d(channels[i + 1]))
-    return nn.Sequential(*layers)
+    return UpsampleConvs(*layers)
 
 
 class FlowDecoder(nn.Module):

@@ -43,7 +43,7 @@ def interleaved(
     return {name: Timing(tuple(seconds)) for name, seconds in taken.items()}
 
 
-def ratio(slow: Timing, fast: Timing) -> str:
-    """How many times faster, round by round: the median and the range."""
-    each = [one / other for one, other in zip(slow.seconds, fast.seconds, strict=True)]
+def ratio(slow: Timing, fast: Timing, *, per: float = 1) -> str:
+    """How many times faster, round by round, for `per` times the work: the median and the range."""
+    each = [per * one / other for one, other in zip(slow.seconds, fast.seconds, strict=True)]
     return f"{statistics.median(each):.2f} x [{min(each):.2f}, {max(each):.2f}]"

@@ -69,7 +69,7 @@ def upsample_conv(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
         taps = taps.permute(0, 3, 1, 4, 5, 2).reshape(-1, 3 * width)  # (B, O, H, ky), (kx, W)
         rows, columns = (_shifts(n, n, taps.dtype)[0].unflatten(1, (n, 3)).mT.flatten(1) for n in (height, width))
         across = (taps @ columns.T).view(batch, made, height, 3, -1)
-        whole = rows @ across.transpose(2, 3).flatten(2, 3)
+        whole: torch.Tensor = rows @ across.transpose(2, 3).flatten(2, 3)
         return whole + bias.to(whole.dtype)[:, None, None]
     taps = pixels @ weight.permute(1, 3, 2, 0).flatten(1)  # B, H, W, (kx, ky, O)
     across = _along(taps.view(batch * height, width, -1)).view(batch, height, 2 * width, 3, made)

@@ -62,6 +62,8 @@ class FabNet(nn.Module):
         num_sources: S in training; from 2 on there is a confidence decoder (with one source its weight is 1).
         confidence_bound: see `ConfidenceDecoder`.
         near_zero_start: see `FlowDecoder`.
+        both_ways: in training, warp the target to the source too; a sample's loss is the mean of the two. For one
+            source. Not in the paper: the encoder, most of the work, serves two losses.
 
     Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
     """
@@ -77,9 +79,10 @@ class FabNet(nn.Module):
         num_sources: int = 1,
         confidence_bound: Literal["none", "tanh"] = "none",
         near_zero_start: bool = False,
+        both_ways: bool = False,
     ) -> None:
         super().__init__()
-        self.num_sources = num_sources
+        self.num_sources, self.both_ways = num_sources, both_ways
         self.encoder = Encoder(size, width, embedding_dim)
         self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=near_zero_start)
         self.confidence_decoder = (
@@ -98,10 +101,18 @@ class FabNet(nn.Module):
         Raises:
             ValueError: several sources, and no confidence decoder.
         """
-        count, num_sources, *shape = batch.sources.shape
+        of_source, of_target = self._embed(batch)
+        return self._warp(batch.sources, of_source, of_target)
+
+    def _embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The (B, S, D) embeddings of the sources and the (B, D) of the targets, in one batch."""
         sources = batch.sources.flatten(0, 1)
         embeddings = self.encoder(torch.cat([sources, batch.target]))
-        of_source, of_target = embeddings[: len(sources)], embeddings[len(sources) :]
+        return embeddings[: len(sources)].unflatten(0, batch.sources.shape[:2]), embeddings[len(sources) :]
+
+    def _warp(self, sources: torch.Tensor, of_source: torch.Tensor, of_target: torch.Tensor) -> Reconstruction:
+        count, num_sources, *shape = sources.shape
+        sources, of_source = sources.flatten(0, 1), of_source.flatten(0, 1)
         of_target = of_target.repeat_interleave(num_sources, dim=0)
         flow = self.flow_decoder(of_source, of_target)
         warped = warp(sources, flow).view(count, num_sources, *shape)
@@ -123,8 +134,18 @@ class FabNet(nn.Module):
         Returns:
             (B,) float32, mean absolute difference in [0, 1]; NaN where a flow is not finite.
         """
-        made = self.reconstruct(batch)
-        loss = l1_per_sample(made.images, batch.target)
+        of_source, of_target = self._embed(batch)
+        if not (self.training and self.both_ways):
+            return self._loss(self._warp(batch.sources, of_source, of_target), batch.target)
+        # Twice as many pairs, of the same frames.
+        sources = torch.cat([batch.sources, batch.target[:, None]])
+        targets = torch.cat([batch.target, batch.sources[:, 0]])
+        of_sources = torch.cat([of_source, of_target[:, None]])
+        of_targets = torch.cat([of_target, of_source[:, 0]])
+        return self._loss(self._warp(sources, of_sources, of_targets), targets).view(2, -1).mean(dim=0)
+
+    def _loss(self, made: Reconstruction, target: torch.Tensor) -> torch.Tensor:
+        loss = l1_per_sample(made.images, target)
         # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
         # would read outside the image's memory.
         return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)

@@ -32,6 +32,8 @@ class TrainConfig:
     """Source frames a target; from 2 on a confidence decoder weighs them, pixel by pixel."""
     confidence_bound: Literal["none", "tanh"] = "none"
     """Of the confidences: none, as in the paper, or tanh, as in the authors' code."""
+    both_ways: bool = False
+    """Warp each pair's target to its source as well: two losses for two passes of the encoder. Not in the paper."""
     init: str | None = None
     """A run or model whose weights to start from, as far as it has them."""
     freeze: tuple[str, ...] | None = None
@@ -108,6 +110,8 @@ class TrainConfig:
             )
         if self.objective != "fabnet" and self.sources > 1:
             raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
+        if self.both_ways and (self.objective != "fabnet" or self.sources > 1):
+            raise InputError("both_ways is for fabnet with one source")
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
@@ -132,6 +136,11 @@ class TrainConfig:
         if changes.get("max_minutes") is not None and "max_steps" not in changes:
             changes = {**changes, "max_steps": None}
         return dataclasses.replace(self, **changes)
+
+    @property
+    def pairs_a_step(self) -> int:
+        """Warps of one frame to another, over all processes."""
+        return self.batch_size * self.sources * (2 if self.both_ways else 1)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""

@@ -29,7 +29,9 @@ def architecture_of(config: TrainConfig) -> dict[str, Any]:
 
 def fresh_objective(config: TrainConfig) -> nn.Module:
     """A run's network with fresh weights, drawn from its seed."""
-    fresh = {"near_zero_start": config.near_zero_start} if config.objective == "fabnet" else {}
+    fresh = {}
+    if config.objective == "fabnet":
+        fresh = {"near_zero_start": config.near_zero_start, "both_ways": config.both_ways}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_objective(config.objective, **architecture_of(config), **fresh)

@@ -256,7 +256,7 @@ class Trainer:
         self._check(everyone[chosen] * norm, passing[chosen], f"the gradient's norm became {float(norm)}")
         self.optimizer.step()
         self.state.step += 1
-        self.state.pairs_seen += self.config.batch_size * self.num_sources
+        self.state.pairs_seen += self.config.pairs_a_step
         return float(everyone[chosen].mean())
 
     def _losses(self, batch: Batch) -> torch.Tensor:
@@ -324,7 +324,7 @@ class Trainer:
             "pairs_seen": self.state.pairs_seen,
             "train_loss": float(np.mean(losses)) if losses else math.nan,
             "learning_rate": self.learning_rate,
-            "pairs_per_s": self.clock.steps_per_s * self.config.batch_size * self.num_sources,
+            "pairs_per_s": self.clock.steps_per_s * self.config.pairs_a_step,
             "elapsed_s": self.state.elapsed_s,
         }
         if self.curriculum is not None:

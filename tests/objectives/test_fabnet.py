@@ -97,3 +97,18 @@ def test_sources_of_one_picture_count_alike() -> None:
     with torch.no_grad():
         torch.testing.assert_close(model.reconstruct(copies).weights, torch.full((4, 3, 16, 16), 1 / 3))
         torch.testing.assert_close(model(copies), model(made))
+
+
+def test_both_ways_is_the_mean_of_the_two_ways() -> None:
+    made = batch()
+    swapped = Batch(made.sources[:, 0], made.target[:, None])
+    torch.manual_seed(0)
+    model = FabNet(16, width=4, embedding_dim=8, both_ways=True)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    both = model(made)
+    torch.testing.assert_close(both, model(swapped))
+    model.eval()  # one way, as validation wants it
+    torch.testing.assert_close(both, (model(made) + model(swapped)) / 2)
+    assert (model(made) - model(swapped)).abs().max() > 1e-3

@@ -42,6 +42,8 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"batch_size": 0}, "batch_size must be 1 or more; got 0"),
         ({"learning_rate": -1.0}, "learning_rate must lie between"),
         ({"max_steps": 5, "max_minutes": 1.0}, "not both"),
+        ({"both_ways": True, "sources": 3}, "one source"),
+        ({"both_ways": True, "objective": "rotnet"}, "one source"),
         ({"max_steps": None}, "needs an end"),
     ],
 )

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+PAUSE_S = 0.5
+
 __all__ = ["Timing", "interleaved", "ratio"]
 
 
@@ -28,13 +30,17 @@ class Timing(NamedTuple):
 def interleaved(
     work: Mapping[str, Callable[[], object]], *, rounds: int = 7, warm_up: int = 2, at_least_s: float = 0.5
 ) -> dict[str, Timing]:
-    """Time each piece of work in every round; within a round it repeats until `at_least_s` have passed."""
+    """Time each piece of work in every round; within a round it repeats until `at_least_s` have passed.
+
+    Before each there is a pause: what ran before may still be filling its queues.
+    """
     for call in work.values():
         for _ in range(warm_up):
             call()
     taken: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(rounds):
         for name, call in work.items():
+            time.sleep(PAUSE_S)
             began, count = time.perf_counter(), 0
             while count == 0 or time.perf_counter() - began < at_least_s:
                 call()

@@ -63,14 +63,7 @@ def main() -> None:
             warps[name] = config.pairs_a_step
         timings = interleaved(work, rounds=options.rounds)
         ceilings = {torch.float32: matrix_ceiling() / 1e9, torch.bfloat16: matrix_ceiling(torch.bfloat16) / 1e9}
-        print(
-            f"{options.size} px, batch {options.batch_size}, {torch.get_num_threads()} threads; matrix products: ",
-            end="",
-        )
-        print(", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in ceilings.items()))
-        print(
-            "| step | losses a second, range over rounds | against the plain one, by losses | GFLOP a loss | of the ceiling |"
-        )
+        print("| step | losses a second, range over rounds | against the plain one | GFLOP a loss | of the ceiling |")
         print("|---|---|---|---|---|")
         for name, timing in timings.items():
             is_plain = name == "plain" or VARIANTS[name].get("precision") == "float32"

@@ -34,7 +34,7 @@ def main() -> None:
     def run(command: list[str]) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
-    work = {name: lambda command=command: run(command) for name, command in COMMANDS.items()}  # type: ignore[misc]
+    work = {name: lambda command=command: run(command) for name, command in COMMANDS.items()}
     print("| what | seconds, median [range] | beyond an empty Python |\n|---|---|---|")
     timings = interleaved(work, rounds=options.rounds, warm_up=1, at_least_s=0)
     for name, timing in timings.items():

@@ -31,7 +31,7 @@ METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
 FLOORS = ("random", "pixels", "dlib-identity", "mean")
 FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
 BATCH = 64
-LEARNING_RATES = {"fabnet": 1e-3, "autoencoder": 1e-3, "rotnet": 1e-3, "splitbrain": 1e-3}  # by tune_baselines.py
+LEARNING_RATES = {"fabnet": 1e-3, "autoencoder": 1e-3, "rotnet": 1e-3, "splitbrain": 3e-3}  # by tune_baselines.py
 DRAWS = 1000
 
 

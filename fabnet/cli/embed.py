@@ -24,6 +24,7 @@ def run(
     probe: tuple[Path, ...] = (),
     batch_size: int = 64,
     device: str = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
 ) -> EmbedResult:
     """Turn photos, videos, folders or a store of face-tracks into embeddings: a row a face and frame.
 
@@ -47,8 +48,9 @@ def run(
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
         probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
-        batch_size: faces at once.
+        batch_size: faces at once, at the most.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
+        precision: likewise; auto is bfloat16 where the processor has instructions for it, which is twice as fast.
     """
     from fabnet.errors import InputError
 
@@ -58,7 +60,7 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
-        detector=detector, probes=probe, batch_size=batch_size, device=device,
+        detector=detector, probes=probe, batch_size=batch_size, device=device, precision=precision,
     )  # fmt: skip
 
 
@@ -68,7 +70,7 @@ def show(result: EmbedResult) -> None:
     from rich.table import Table
 
     table = Table("", "", title=f"embedded into {result.out}", show_header=False, title_justify="left")
-    table.add_row("model", f"{result.model} ({result.backend})")
+    table.add_row("model", f"{result.model} ({result.backend}, {result.precision})")
     table.add_row("rows", f"{result.rows:,}")
     table.add_row("with an embedding", f"{result.embedded:,}")
     table.add_row("without a face", f"{result.without_face:,}")

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fabnet.embedding.attributes import SavedProbe, load_probes
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder
-from fabnet.embedding.inputs import Item, list_inputs, read_items
+from fabnet.embedding.inputs import Failure, Item, decoded, list_inputs, read_items
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
+from fabnet.embedding.threads import batched, in_threads
 from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
+
+if TYPE_CHECKING:
+    from fabnet.embedding.inference import Precision
 
 __all__ = ["EmbedResult", "embed"]
 
@@ -32,6 +37,7 @@ class EmbedResult:
         out: where the rows are.
         model: the model's name or path.
         backend: what the encoder ran on.
+        precision: what it calculated in: "float32", "bfloat16" or "int8".
         rows: in all.
         embedded: rows with an embedding.
         without_face: rows of pictures and frames in which no face was found.
@@ -42,6 +48,7 @@ class EmbedResult:
     out: Path
     model: str
     backend: str
+    precision: str
     rows: int = 0
     embedded: int = 0
     without_face: int = 0
@@ -66,6 +73,7 @@ def embed(
     probes: Sequence[str | Path] = (),
     batch_size: int = 64,
     device: str = "auto",
+    precision: Precision = "auto",
 ) -> EmbedResult:
     """Turn photos, videos, folders and stores into embeddings: a row a face and frame.
 
@@ -79,8 +87,9 @@ def embed(
         file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
         detector: name of the face detector.
         probes: files that `probe(..., save=FILE)` wrote for this model: what they predict becomes further columns.
-        batch_size: faces at once.
+        batch_size: faces at once, at the most.
         device: for models that run on torch.
+        precision: likewise: "auto", "float32" or "bfloat16", see `load`.
 
     Returns:
         What was embedded, and what could not be.
@@ -92,28 +101,33 @@ def embed(
         OutputError: the disk is full.
     """
     out = Path(out)
-    encoder = model if isinstance(model, Embedder) else load(model, device=device)
+    encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=precision)
     reading = _probes_of(probes, None if isinstance(model, Embedder) else model_digest(model))
     found = list_inputs([Path(path) for path in inputs])
-    result = EmbedResult(out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend)
+    result = EmbedResult(
+        out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision
+    )
     began = time.monotonic()
 
     with progress("embedding", unit="rows") as bar:
 
-        def rows() -> Iterator[Row]:
-            items = read_items(
-                found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop, failed=result.failed
-            )
-            for row in _embedded(items, encoder, reading, batch_size):
-                result.rows += 1
-                result.embedded += row["embedding"] is not None
-                bar.advance()
-                yield row
+        def all_rows() -> Iterator[Row]:
+            items = read_items(found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop)
+            batches = batched(items, encoder.at_once(batch_size))
+            for rows in in_threads(partial(_rows, encoder=encoder, probes=reading), batches):
+                for row in rows:
+                    if isinstance(row, Failure):
+                        result.failed.append(row)
+                        continue
+                    result.rows += 1
+                    result.embedded += row["embedding"] is not None
+                    bar.advance()
+                    yield row
             if not result.embedded:
                 _nothing(result)
 
         write_rows(
-            rows(), out, file_format=file_format or _format_of(out), embedding_dim=encoder.embedding_dim,
+            all_rows(), out, file_format=file_format or _format_of(out), embedding_dim=encoder.embedding_dim,
             attributes=[field for probe in reading for field in probe.fields()],
         )  # fmt: skip
     result.without_face = result.rows - result.embedded
@@ -157,30 +171,26 @@ def _format_of(out: Path) -> Format:
     return next((known for known in FORMATS if known == ending), "lance")
 
 
-def _embedded(items: Iterable[Item], encoder: Embedder, probes: Sequence[SavedProbe], batch_size: int) -> Iterator[Row]:
-    """Rows in the order of their items, faces embedded `batch_size` at a time."""
-    waiting: list[Item] = []
-    for item in items:
-        waiting.append(item)
-        if len(waiting) >= batch_size:
-            yield from _rows(waiting, encoder, probes, batch_size)
-            waiting = []
-    yield from _rows(waiting, encoder, probes, batch_size)
-
-
-def _rows(items: Sequence[Item], encoder: Embedder, probes: Sequence[SavedProbe], batch_size: int) -> Iterator[Row]:
-    embeddings = encoder.embed([item.image for item in items if item.image is not None], batch_size=batch_size)
-    boxes = [item.crop_box_px for item in items if item.crop_box_px is not None]
+def _rows(items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe]) -> list[Row | Failure]:
+    """The rows of a batch, in the order of its items; called in a thread of its own."""
+    read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
+    embeddings = encoder.embed_batch(
+        [each.image for each in read if isinstance(each, Item) and isinstance(each.image, np.ndarray)]
+    )
+    boxes = [each.crop_box_px for each in read if isinstance(each, Item) and each.crop_box_px is not None]
     seen_px = Window(*encoder.card.window).inside(np.array(boxes).reshape(-1, 4))
-    attributes = [probe.rows(embeddings, seen_px) for probe in probes] if len(embeddings) else []
-    place = 0
-    for item in items:
-        row = dict(item.row)
-        row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-        row["embedding"] = None
-        if item.image is not None:
-            row["embedding"] = embeddings[place]
-            for read in attributes:
-                row |= read[place]
-            place += 1
-        yield row
+    attributes = [probe.rows(embeddings, seen_px) for probe in probes] if boxes else []
+    place, rows = 0, list[Row | Failure]()
+    for item in read:
+        if isinstance(item, Item):
+            row = item.row | {"embedding": None}
+            row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
+            if item.image is not None:
+                row["embedding"] = embeddings[place]
+                for predicted in attributes:
+                    row |= predicted[place]
+                place += 1
+            rows.append(row)
+        else:
+            rows.append(item)
+    return rows

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from threading import Lock
 
 import numpy as np
 
+from fabnet.embedding.threads import batched, in_threads, num_cores
 from fabnet.errors import InputError
 from fabnet.models.model_folder import ModelCard
 from fabnet.sampling.window import Window, view
 
 __all__ = ["Embedder"]
+
+AT_ONCE_PX = 8 * 256 * 256
+"""Pixels in one call of an encoder on a core: what lies between two layers then stays in the core's cache."""
 
 
 class Embedder:
@@ -20,20 +26,36 @@ class Embedder:
         card: of the model.
         encode: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
         backend: what `encode` runs on: "onnx" or "torch"; a baseline's own otherwise.
+        precision: what it calculates in: "float32", "bfloat16" or "int8".
+        is_single_threaded: `encode` keeps to the thread that calls it, and may be called from several at once: batches
+            are then spread over the cores. Otherwise one call runs at a time.
         pca: how many principal components, fitted on their training faces, probes take in place of all D numbers;
             None: all.
     """
 
     def __init__(
-        self, card: ModelCard, encode: Callable[[np.ndarray], np.ndarray], backend: str, *, pca: int | None = None
+        self,
+        card: ModelCard,
+        encode: Callable[[np.ndarray], np.ndarray],
+        backend: str,
+        *,
+        precision: str = "float32",
+        is_single_threaded: bool = False,
+        pca: int | None = None,
     ) -> None:
-        self.card, self.backend, self.pca = card, backend, pca
+        self.card, self.backend, self.precision, self.pca = card, backend, precision, pca
         self._encode, self._window = encode, Window(*card.window)
+        self._is_single_threaded, self._turn = is_single_threaded, Lock()
 
     @property
     def embedding_dim(self) -> int:
         """D, the length of an embedding."""
         return int(self.card.architecture["embedding_dim"])
+
+    @property
+    def sharp_side(self) -> float:
+        """A crop with a shorter side, in pixels, has less detail than the network's input."""
+        return self.card.size / self._window.side
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Cut the network's window out of crops and bring it to the network's size.
@@ -47,19 +69,20 @@ class Embedder:
         Raises:
             InputError: an image is not (H, W, 3) uint8.
         """
-        cut = np.empty((len(images), self.card.size, self.card.size, 3), dtype=np.uint8)
+        prepared = np.empty((len(images), 3, self.card.size, self.card.size), dtype=np.float32)
         for i, image in enumerate(images):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
                 raise InputError(f"expected crops (H, W, 3) uint8 RGB; number {i} is {image.shape} {image.dtype}")
-            cut[i] = view(image, self._window, self.card.size)
-        return np.ascontiguousarray(cut.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+            cut = view(image, self._window, self.card.size)
+            np.divide(cut.transpose(2, 0, 1), np.float32(255), out=prepared[i])
+        return prepared
 
     def embed(self, images: Sequence[np.ndarray], *, batch_size: int = 64) -> np.ndarray:
-        """Embed face crops.
+        """Embed face crops, on all cores.
 
         Args:
             images: N square face crops, (H, W, 3) uint8 RGB, of any size.
-            batch_size: crops at once.
+            batch_size: crops at once, at the most: a core takes fewer where they are large.
 
         Returns:
             (N, D) float32 embeddings, before any activation.
@@ -67,8 +90,29 @@ class Embedder:
         Raises:
             InputError: an image is not (H, W, 3) uint8.
         """
-        parts = [
-            self._encode(self.prepare(images[first : first + batch_size]))
-            for first in range(0, len(images), batch_size)
-        ]
+        share = -(-len(images) // num_cores()) if self._is_single_threaded else len(images)
+        batches = batched(images, max(1, min(self.at_once(batch_size), share)))
+        parts = list(in_threads(self.embed_batch, batches))
         return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), dtype=np.float32)
+
+    def at_once(self, batch_size: int) -> int:
+        """How many crops `embed_batch` best takes, `batch_size` at the most."""
+        return min(batch_size, max(1, AT_ONCE_PX // self.card.size**2)) if self._is_single_threaded else batch_size
+
+    def embed_batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Embed face crops in one call of the encoder; for callers with threads of their own.
+
+        Args:
+            images: N square face crops, (H, W, 3) uint8 RGB, of any size.
+
+        Returns:
+            (N, D) float32 embeddings, before any activation.
+
+        Raises:
+            InputError: an image is not (H, W, 3) uint8.
+        """
+        if not len(images):
+            return np.empty((0, self.embedding_dim), dtype=np.float32)
+        prepared = self.prepare(images)
+        with nullcontext() if self._is_single_threaded else self._turn:
+            return self._encode(prepared)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 
 from fabnet.errors import FabnetError, InputError
+from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
 from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
 
-__all__ = ["Input", "Item", "list_inputs", "read_items"]
+__all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
 
 MAX_PIXELS = 100_000_000
 LARGEST_AFTER_S = 5.0
@@ -27,13 +28,21 @@ class Item:
 
     Attributes:
         row: its columns but the embedding and what is read from it.
-        image: (H, W, 3) uint8 RGB, the crop to embed; None without a face.
-        crop_box_px: (4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face.
+        image: (H, W, 3) uint8 RGB, the crop to embed, or a file's bytes for `decoded`; None without a face.
+        crop_box_px: (4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face, and of a file whose
+            whole picture is the crop.
     """
 
     row: dict[str, Any]
-    image: np.ndarray | None
+    image: np.ndarray | bytes | None
     crop_box_px: np.ndarray | None
+
+
+class Failure(NamedTuple):
+    """An input that could not be read, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,10 @@ def read_items(
     fps: float | None,
     detector: str,
     spec: dict[str, Any] | None,
-    failed: list[tuple[str, str]],
-) -> Iterator[Item]:
+) -> Iterator[Item | Failure]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
+
+    Pictures that are crops already come as they lie in their files, for `decoded`.
 
     Args:
         inputs: from `list_inputs`.
@@ -95,7 +105,6 @@ def read_items(
         fps: frames a second taken of a video; None: all.
         detector: name of the face detector.
         spec: how the model's training crops were made; None: the default crop.
-        failed: inputs that cannot be read are added to it, with the reason.
     """
     crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
     find = load_detector(detector) if crop == "detect" and any(each.kind != "store" for each in inputs) else None
@@ -110,7 +119,7 @@ def read_items(
             else:
                 yield from _of_video(each, find, faces, fps, crop_spec)
         except FabnetError as error:
-            failed.append((each.name, str(error)))
+            yield Failure(each.name, str(error))
 
 
 def _row(each: Input, **values: Any) -> dict[str, Any]:
@@ -122,24 +131,46 @@ def _of_store(each: Input) -> Iterator[Item]:
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     for batch in open_store(each.path).batches(columns):
         for row in batch.to_pylist():
-            image, box = _decode(row.pop("image"), each.name), np.array(row.pop("crop_box_px"), np.float32)
-            yield Item(_row(each, **row), image, box)
+            data, box = row.pop("image"), np.array(row.pop("crop_box_px"), np.float32)
+            yield Item(_row(each, **row), data, box)
 
 
-def _decode(data: bytes, name: str) -> np.ndarray:
+def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
+    """An item with its picture decoded, if it came as a file's bytes; may be called from several threads.
+
+    Args:
+        item: from `read_items`.
+        min_side: a store's crop may be decoded at a half, a quarter or an eighth of its size (which JPEG gives at less
+            cost), as training does, if its shorter side does not fall below this many pixels.
+    """
+    if not isinstance(item.image, bytes):
+        return item
+    try:
+        if item.crop_box_px is not None:
+            image = decode_jpeg(item.image, min_side=min_side)
+            return replace(item, image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        image = _picture(item.image, item.row["source"])
+        return replace(item, image=image, crop_box_px=_whole(image))
+    except FabnetError as error:
+        return Failure(item.row["source"], str(error))
+
+
+def _picture(data: bytes, name: str) -> np.ndarray:
+    """A file as (H, W, 3) uint8 RGB."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise InputError(f"{name} is no picture ({len(data)} bytes); expected a JPEG or PNG")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise InputError(f"{name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:
-    image = _decode(each.path.read_bytes(), each.name)
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise InputError(f"{each.name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
+    data = each.path.read_bytes()
     if find is None:
-        yield Item(_row(each), image, _whole(image))
+        yield Item(_row(each), data, None)
         return
+    image = _picture(data, each.name)
     found: list[Face] = crop_faces(image, detector=find, spec=spec)
     if not found:
         yield Item(_row(each, reason="no face found"), None, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,15 +12,20 @@ from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import ONNX_FILE, read_card
+from fabnet.models.model_folder import ONNX_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
+
+if TYPE_CHECKING:
+    from fabnet.embedding.inference import Precision
 
 __all__ = ["load"]
 
 Backend = Literal["auto", "onnx", "torch"]
 
 
-def load(model: str | Path = "small", *, backend: Backend = "auto", device: str = "auto") -> Embedder:
+def load(
+    model: str | Path = "small", *, backend: Backend = "auto", device: str = "auto", precision: Precision = "auto"
+) -> Embedder:
     """Load an encoder.
 
     Args:
@@ -30,12 +35,15 @@ def load(model: str | Path = "small", *, backend: Backend = "auto", device: str 
         backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
             CUDA device is asked for, else torch.
         device: for torch: "auto", "cpu", "cuda" or "cuda:N".
+        precision: what torch calculates a model in: "float32", "bfloat16", or "auto": bfloat16 on a CPU with
+            instructions for it (AVX-512 BF16), which is twice as fast and hardly less exact (docs/performance.md),
+            else float32. ONNX Runtime calculates in what the file holds; baselines in float32.
 
     Returns:
         The encoder, ready to `embed`.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
+        ModelError: there is no such model, it is damaged, or its ONNX file is asked for bfloat16.
         MissingDependencyError: the backend is not installed.
     """
     if isinstance(model, str) and model not in shipped_models():
@@ -48,9 +56,15 @@ def load(model: str | Path = "small", *, backend: Backend = "auto", device: str 
     has_onnx = file.is_file()
     if backend == "onnx" and not has_onnx:
         raise ModelError(f"{folder} has no {ONNX_FILE}; make one with fabnet export, or use backend torch")
-    if backend == "onnx" or (backend == "auto" and has_onnx and device in ("auto", "cpu")):
-        return Embedder(card, _onnx_encoder(file), "onnx")
-    return Embedder(card, _torch_encoder(folder, device), "torch")
+    wants_onnx = backend == "onnx" or (backend == "auto" and precision != "bfloat16" and device in ("auto", "cpu"))
+    if wants_onnx and has_onnx:
+        if precision == "bfloat16":
+            raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
+        return Embedder(
+            card, _onnx_encoder(file), "onnx", precision=card.training.get("precision", "float32"),
+            is_single_threaded=True,
+        )  # fmt: skip
+    return _on_torch(card, folder, device, precision)
 
 
 def _onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -58,6 +72,7 @@ def _onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
@@ -76,19 +91,29 @@ def _require_torch(what: str) -> None:
         raise MissingDependencyError(f"loading {what} needs torch: pip install 'fabnet[train]'")
 
 
-def _torch_encoder(folder: Path, device: str) -> Callable[[np.ndarray], np.ndarray]:
+def _on_torch(card: ModelCard, folder: Path, device: str, precision: Precision) -> Embedder:
     _require_torch(str(folder))
     import torch
 
+    from fabnet.embedding.inference import choose_precision, for_inference
     from fabnet.objectives import load_objective
     from fabnet.training.device import choose_device
 
     place = choose_device(device)
+    dtype = choose_precision(precision, place)
     objective, _ = load_objective(folder, place)
-    encoder = objective.get_submodule("encoder").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = for_inference(objective.get_submodule("encoder"), place, dtype)
+    on_cpu, num_threads = place.type == "cpu", torch.get_num_threads()
 
     def encode(images: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
+        if on_cpu:
+            torch.set_num_threads(1)  # of this thread: the other cores have batches of their own
+        try:
+            with torch.inference_mode():
+                return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
+        finally:
+            if on_cpu:
+                torch.set_num_threads(num_threads)
 
-    return encode
+    name = "bfloat16" if dtype == torch.bfloat16 else "float32"
+    return Embedder(card, encode, "torch", precision=name, is_single_threaded=on_cpu)

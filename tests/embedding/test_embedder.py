@@ -22,7 +22,7 @@ def crops(count: int = 5) -> list[np.ndarray]:
 
 
 def test_a_run_embeds_as_its_network_does(tiny_run: Path) -> None:
-    encoder = fabnet.load(tiny_run)
+    encoder = fabnet.load(tiny_run, precision="float32")
     images = crops()
     embeddings = encoder.embed(images, batch_size=2)
     assert embeddings.shape == (5, 16)
@@ -38,7 +38,9 @@ def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> 
     assert result["max_difference"] < 1e-4
     onnx = fabnet.load(tmp_path / "exported" / "encoder.onnx")
     assert onnx.backend == "onnx"
-    np.testing.assert_allclose(onnx.embed(crops()), fabnet.load(tiny_run).embed(crops()), atol=1e-4)
+    np.testing.assert_allclose(
+        onnx.embed(crops()), fabnet.load(tiny_run, precision="float32").embed(crops()), atol=1e-4
+    )
     with pytest.raises(InputError, match=r"holds a config\.json already"):
         export(tiny_run, tmp_path / "exported" / "other.onnx")
 
@@ -53,7 +55,7 @@ def test_an_exported_file_names_no_path_of_the_machine(tiny_run: Path, tmp_path:
 
 def test_a_shipped_folder_is_whole_and_small(tiny_run: Path, tmp_path: Path) -> None:
     assert ship(tiny_run, tmp_path / "tiny", interim=True) < 1e-3
-    onnx, torched = fabnet.load(tmp_path / "tiny"), fabnet.load(tmp_path / "tiny", backend="torch")
+    onnx, torched = fabnet.load(tmp_path / "tiny"), fabnet.load(tmp_path / "tiny", backend="torch", precision="float32")
     assert (onnx.backend, torched.backend) == ("onnx", "torch")
     np.testing.assert_allclose(onnx.embed(crops()), torched.embed(crops()), atol=1e-3)
     assert onnx.card.training["interim"] is True

@@ -52,7 +52,7 @@ def test_an_encoder_alone_embeds(network: FabNet, tmp_path: Path, wrapper: str |
     elif wrapper:
         state = {wrapper: state}
     torch.save(state, tmp_path / "a.pth", _use_new_zipfile_serialization=wrapper is None)
-    encoder = load(tmp_path / "a.pth")
+    encoder = load(tmp_path / "a.pth", precision="float32")
     crop = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     with torch.no_grad():
         expected = network.encoder(torch.from_numpy(encoder.prepare([crop]))).numpy()

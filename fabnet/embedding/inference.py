@@ -1,0 +1,90 @@
+"""Networks made ready for inference: batch-norms folded away, weights packed, bfloat16 where asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fabnet.models.encoder import Encoder
+
+__all__ = ["Precision", "choose_precision", "for_inference"]
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:
+    """What an encoder calculates in.
+
+    Args:
+        precision: "auto" is bfloat16 on a CPU with instructions for it (AVX-512 BF16), else float32.
+        place: the device.
+    """
+    if precision == "auto":
+        return torch.bfloat16 if place.type == "cpu" and _multiplies_bfloat16() else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _multiplies_bfloat16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return torch.backends.mkldnn.is_available() and cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
+
+
+def for_inference(network: nn.Module, place: torch.device, dtype: torch.dtype) -> nn.Module:
+    """Make a network fast to use, and no longer trainable; it is changed in place.
+
+    Args:
+        network: holds an `Encoder`, or several, or is one; in eval mode. What else it holds stays float32.
+        place: where it is to run.
+        dtype: what the encoders calculate in; they take and give float32 all the same.
+
+    Returns:
+        The network.
+    """
+    network = network.to(place).eval()
+    for module in list(network.modules()):
+        if isinstance(module, Encoder):
+            module.layers = _Folded(module.layers, module.size, dtype)  # type: ignore[assignment]
+    return network
+
+
+class _Folded(nn.Module):
+    """An encoder's layers as convolutions with a leaky ReLU each but the last; (B, C, size, size) to (B, D, 1, 1)."""
+
+    def __init__(self, layers: nn.Sequential, size: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+        convolutions: list[nn.Conv2d] = []
+        for layer in layers:
+            if isinstance(layer, nn.BatchNorm2d):
+                convolutions[-1] = fuse_conv_bn_eval(convolutions[-1], layer)
+            elif isinstance(layer, nn.Conv2d):
+                convolutions.append(layer)
+        self.weights = [each.weight.detach().to(dtype, memory_format=torch.channels_last) for each in convolutions]
+        self.biases = [each.bias.detach().to(dtype) for each in convolutions if each.bias is not None]
+        self.slope = next(layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU))
+        # What torch's own compiler calls on a CPU: the convolution applies the activation before it writes.
+        self.is_packed = self.weights[0].device.type == "cpu" and torch.backends.mkldnn.is_available()
+        if self.is_packed:
+            pack = torch.ops.mkldnn._reorder_convolution_weight
+            self.weights = [
+                pack(weight, [1, 1], [2, 2], [1, 1], 1, [8, weight.shape[1], size >> i, size >> i])
+                for i, weight in enumerate(self.weights)
+            ]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images, last = images.to(self.dtype, memory_format=torch.channels_last), len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if self.is_packed:
+                activation = ("leaky_relu", [self.slope], "") if i < last else ("none", [], "")
+                images = torch.ops.mkldnn._convolution_pointwise(
+                    images, weight, bias, [1, 1], [2, 2], [1, 1], 1, *activation
+                )
+            else:
+                images = F.conv2d(images, weight, bias, stride=2, padding=1)
+                images = F.leaky_relu(images, self.slope) if i < last else images
+        return images.float()

@@ -19,6 +19,7 @@ import onnxruntime
 
 from fabnet.errors import MissingDependencyError
 from fabnet.video.detect.detection import Detection, smallest_face_px
+from fabnet.video.detect.networks import fast_network
 
 __all__ = ["Mtcnn"]
 
@@ -120,7 +121,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(fast_network(path), options, providers=["CPUExecutionProvider"])
 
 
 def _as_input(patches: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 
-__all__ = ["CropSpec", "crop_box", "cut", "to_crop"]
+__all__ = ["CropSpec", "crop_box", "cut", "to_crop", "window_of"]
 
 EDGE_PX = 2
 
@@ -129,3 +129,19 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     if times > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop)
+
+
+def window_of(image: np.ndarray, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """The part of an image that a box covers.
+
+    Args:
+        image: (H, W, 3).
+        box_px: (4,) in its pixels; it may reach over the border.
+
+    Returns:
+        The part's left and top in pixels of the image, and the part, of at least one pixel; a view.
+    """
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(box_px[:2]).astype(int), 0, [width - 1, height - 1]).tolist()
+    right, bottom = np.ceil(box_px[2:]).astype(int).tolist()
+    return left, top, image[top : max(bottom, top + 1), left : max(right, left + 1)]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import VideoError
+from fabnet.video.pyramid import halves
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
 
@@ -141,6 +142,7 @@ class DecodedFrame:
             rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
                 : plane.height, : plane.width
             ]
+            rows = halves(rows, 2 * side)[-1]
             parts.append(cv2.resize(rows, (side, side), interpolation=cv2.INTER_AREA).ravel())
         return np.concatenate(parts).astype(np.float32)
 

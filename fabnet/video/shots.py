@@ -72,6 +72,11 @@ class ShotDetector:
         self._shot = 0
         self._is_between = False
 
+    @property
+    def has_jumped(self) -> bool:
+        """Whether the newest frame differs from the one before by as much as across a cut."""
+        return bool(self._seen) and self._seen[-1].step >= CUT_STEP
+
     def push(self, index: int, time_s: float, thumbnail: np.ndarray) -> list[tuple[int, int | None]]:
         """Look at the next frame.
 

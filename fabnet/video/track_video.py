@@ -17,10 +17,11 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.video.appearance import describe
-from fabnet.video.crop import EDGE_PX, CropSpec, cut
+from fabnet.video.crop import EDGE_PX, CropSpec, cut, window_of
 from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
 from fabnet.video.detect import Detection, Detector
 from fabnet.video.link import Linker
+from fabnet.video.search import FaceSearch
 from fabnet.video.shots import ShotDetector
 from fabnet.video.smooth import BoxSmoother, allowed_box
 
@@ -64,6 +65,7 @@ class VideoStats:
     Attributes:
         frames_decoded: frames decoded.
         frames_detected_on: frames on which faces were looked for.
+        frames_searched: of these, the ones that were searched as a whole, not only where the faces were before.
         frames_kept: frames kept, by `fps`.
         frames_with_face: kept frames of which at least one face was yielded.
         duration_s: time of the last frame decoded.
@@ -73,6 +75,7 @@ class VideoStats:
 
     frames_decoded: int = 0
     frames_detected_on: int = 0
+    frames_searched: int = 0
     frames_kept: int = 0
     frames_with_face: int = 0
     duration_s: float = 0.0
@@ -153,16 +156,19 @@ def track_video(
         if value is not None and not value > 0:
             raise InputError(f"{name} is {value}: give a positive number of frames a second")
     spec, stats = spec or CropSpec(), stats if stats is not None else VideoStats()
-    shots, tracks = ShotDetector(), _Tracks(spec, stats)
+    search, shots, tracks = FaceSearch(detector), ShotDetector(), _Tracks(spec, stats)
     kept_ticks, link_ticks = Ticks(fps), Ticks(link_fps)
     looked: deque[_Looked] = deque()
+    has_jumped = False
     for frame in _timed_frames(Path(path), stats):
         stats.frames_decoded, stats.duration_s = frame.index + 1, frame.time_s
         with _timed(stats, "link"):
             decided = shots.push(frame.index, frame.time_s, frame.thumbnail())
+        has_jumped |= shots.has_jumped
         is_kept, is_linked = kept_ticks.meets(frame.time_s), link_ticks.meets(frame.time_s)
         if is_kept or is_linked:
-            looked.append(_look(frame, detector, spec, stats, is_kept=is_kept))
+            looked.append(_look(frame, search, spec, stats, is_kept=is_kept, has_jumped=has_jumped))
+            has_jumped = False
         if is_kept and on_kept is not None:
             on_kept(frame.index, frame.time_s)
         yield from tracks.push(looked, decided)
@@ -188,26 +194,27 @@ def _timed_frames(path: Path, stats: VideoStats) -> Iterator[DecodedFrame]:
         yield frame
 
 
-def _look(frame: DecodedFrame, detector: Detector, spec: CropSpec, stats: VideoStats, *, is_kept: bool) -> _Looked:
+def _look(
+    frame: DecodedFrame, search: FaceSearch, spec: CropSpec, stats: VideoStats, *, is_kept: bool, has_jumped: bool
+) -> _Looked:
     with _timed(stats, "decode"):
         image = frame.image()
     with _timed(stats, "detect"):
-        detections = detector(image)
+        detections = search.push(image, frame.time_s, is_whole=is_kept or has_jumped)
     with _timed(stats, "link"):
         looks = [describe(image, face.landmarks5_px) for face in detections]
     with _timed(stats, "crop"):
         parts = [_part(image, allowed_box(face.box_px, spec)) for face in detections] if is_kept else None
     stats.frames_detected_on += 1
+    stats.frames_searched = search.num_searched
     stats.frames_kept += is_kept
     return _Looked(frame.index, frame.time_s, detections, looks, parts)
 
 
 def _part(image: np.ndarray, box_px: np.ndarray) -> _Part:
-    height, width = image.shape[:2]
-    x0, y0 = np.floor(box_px[:2]).astype(int) - EDGE_PX - 1
-    x1, y1 = np.ceil(box_px[2:]).astype(int) + EDGE_PX + 1
-    left, top = min(max(int(x0), 0), width - 1), min(max(int(y0), 0), height - 1)
-    return _Part(image[top : max(int(y1), top + 1), left : max(int(x1), left + 1)].copy(), left, top)
+    edge = EDGE_PX + 1
+    left, top, pixels = window_of(image, box_px + np.array([-edge, -edge, edge, edge]))
+    return _Part(pixels.copy(), left, top)
 
 
 class _Tracks:

@@ -14,6 +14,7 @@ from fabnet.errors import InputError, VideoError
 from fabnet.video import CropSpec, TrackedFace, VideoStats, cut, load_detector, read_frames, track_video
 
 from .composed import turned, write_video
+from .test_detect import overlap
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,30 @@ def test_linking_looks_at_more_than_is_kept(carphone: Path) -> None:
     )
     assert [face.frame for face in faces] == [0, 30, 60, 90]
     assert kept == [(0, 0.0), (30, 1.0), (60, 2.0), (90, 3.0)]
-    assert (stats.frames_kept, stats.frames_detected_on) == (4, 20)
+    assert (stats.frames_kept, stats.frames_detected_on, stats.frames_searched) == (4, 20, 4)
     assert len(times_s) == 120
     assert times_s == sorted(times_s)
+
+
+def test_following_changes_no_box_and_hardly_a_crop(
+    tracked: tuple[list[TrackedFace], VideoStats], carphone: Path
+) -> None:
+    searched = {face.frame: face for face in tracked[0]}
+    followed = list(track_video(carphone, load_detector(), fps=1.0))
+    assert [face.frame for face in followed] == [0, 30, 60, 90]
+    for face in followed:
+        np.testing.assert_array_equal(face.box_px, searched[face.frame].box_px)
+        np.testing.assert_array_equal(face.landmarks5_px, searched[face.frame].landmarks5_px)
+        assert overlap(face.crop_box_px, searched[face.frame].crop_box_px) > 0.9
+
+
+def test_a_cut_is_searched(tmp_path: Path, carphone: Path) -> None:
+    frames = [frame.image for frame in read_frames(carphone)][:40]
+    stats = VideoStats()
+    video = frames[:20] + [np.ascontiguousarray(frame[:, ::-1] // 2 + 100) for frame in frames[20:]]
+    faces = list(track_video(write_video(tmp_path / "a.mp4", video), load_detector(), fps=0.5, stats=stats))
+    assert [(face.track, face.frame) for face in faces] == [(0, 0)]
+    assert (stats.frames_detected_on, stats.frames_searched) == (8, 2)
 
 
 def test_smoothing_steadies_the_crop(tracked: tuple[list[TrackedFace], VideoStats], carphone: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.video.detect.detection import Detection, Detector
+from fabnet.video.detect.detection import Detection, Detector, follow
 
-__all__ = ["DETECTORS", "Detection", "Detector", "load_detector"]
+__all__ = ["DETECTORS", "Detection", "Detector", "follow", "load_detector"]
 
 DETECTORS = ("mtcnn", "yunet:FILE.onnx", "uniface")
 

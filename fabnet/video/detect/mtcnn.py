@@ -18,8 +18,10 @@ import numpy as np
 import onnxruntime
 
 from fabnet.errors import MissingDependencyError
+from fabnet.video.crop import window_of
 from fabnet.video.detect.detection import Detection, smallest_face_px
 from fabnet.video.detect.networks import fast_network
+from fabnet.video.pyramid import halves
 
 __all__ = ["Mtcnn"]
 
@@ -30,6 +32,8 @@ THRESHOLDS = (0.6, 0.7, 0.7)
 SEARCHED_FACE_PX = 36.0
 """Images are shrunk until the smallest face wanted is this large: more detail helps nobody."""
 MAX_CANDIDATES = 300
+FOLLOWED_SCALES = (0.9, 1.15)
+"""Sides of the squares in which a face is looked for where it was, over the longer side of its box."""
 
 
 class Mtcnn:
@@ -57,25 +61,35 @@ class Mtcnn:
             size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
             searched = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         to_image = np.array([width / searched.shape[1], height / searched.shape[0]], np.float32)
-        halves = _halves(searched)
-        boxes = self._refined(halves, self._propose(halves, face_px / shrink))
-        boxes, points, scores = self._detected(halves, boxes)
+        pyramid = halves(searched, 2 * CELL_PX)
+        boxes = self._refined(pyramid, self._propose(pyramid, face_px / shrink))
+        boxes, points, scores = self._detected(pyramid, boxes)
         found = [
             Detection(box * np.tile(to_image, 2), five * to_image, float(score))
             for box, five, score in zip(boxes, points, scores, strict=True)
         ]
         return sorted(found, key=lambda face: -face.score)
 
-    def _propose(self, halves: list[np.ndarray], face_px: float) -> np.ndarray:
+    def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
+        """As `Follower.follow`: only the last network of the three looks, and only where the face was."""
+        middle, side = (face.box_px[:2] + face.box_px[2:]) / 2, (face.box_px[2:] - face.box_px[:2]).max()
+        halved = [scale * side / 2 for scale in FOLLOWED_SCALES]
+        squares = np.stack([np.concatenate([middle - half, middle + half]) for half in halved])
+        left, top, window = window_of(image, squares[-1])
+        squares -= np.tile(np.array([left, top], np.float32), 2)
+        boxes, points, scores = self._detected(halves(window, 2 * CELL_PX), squares)
+        return Detection(boxes[0], points[0], float(scores[0])).moved(left, top) if len(boxes) else None
+
+    def _propose(self, pyramid: list[np.ndarray], face_px: float) -> np.ndarray:
         found = []
-        height, width = halves[0].shape[:2]
+        height, width = pyramid[0].shape[:2]
         scale = CELL_PX / face_px
         while min(height, width) * scale >= CELL_PX:
             size = (math.ceil(width * scale), math.ceil(height * scale))
-            level = min(int(math.log2(1 / scale)), len(halves) - 1) if scale < 1 else 0
-            small = cv2.resize(halves[level], size, interpolation=cv2.INTER_AREA)
+            level = min(int(math.log2(1 / scale)), len(pyramid) - 1) if scale < 1 else 0
+            small = cv2.resize(pyramid[level], size, interpolation=cv2.INTER_AREA)
             shift, score = self._proposal.run(None, {"input_1": _as_input(small[None])})
-            covered = [side << level for side in halves[level].shape[1::-1]]
+            covered = [side << level for side in pyramid[level].shape[1::-1]]
             found.append(_cells(shift[0], score[0, :, :, 1], size[0] / covered[0], size[1] / covered[1]))
             scale *= SCALE_STEP
         if not found:
@@ -84,20 +98,20 @@ class Mtcnn:
         kept = _suppress(boxes, scores, 0.7)[:MAX_CANDIDATES]
         return _square(_shifted(boxes[kept], shifts[kept]))
 
-    def _refined(self, halves: list[np.ndarray], boxes: np.ndarray) -> np.ndarray:
+    def _refined(self, pyramid: list[np.ndarray], boxes: np.ndarray) -> np.ndarray:
         if not len(boxes):
             return boxes
-        boxes, patches = _patches(halves, boxes, 24)
+        boxes, patches = _patches(pyramid, boxes, 24)
         shifts, scores = self._refine.run(None, {"input_2": _as_input(patches)})
         passed = scores[:, 1] > THRESHOLDS[1]
         boxes, scores, shifts = boxes[passed], scores[passed, 1], shifts[passed]
         kept = _suppress(boxes, scores, 0.7)
         return _square(_shifted(boxes[kept], shifts[kept]))
 
-    def _detected(self, halves: list[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _detected(self, pyramid: list[np.ndarray], boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         if not len(boxes):
             return boxes, np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
-        boxes, patches = _patches(halves, boxes, 48)
+        boxes, patches = _patches(pyramid, boxes, 48)
         shifts, points, scores = self._output.run(None, {"input_3": _as_input(patches)})
         passed = scores[:, 1] > THRESHOLDS[2]
         boxes, shifts, points, scores = boxes[passed], shifts[passed], points[passed], scores[passed, 1]
@@ -145,30 +159,21 @@ def _cells(
     return boxes[kept], scores[kept], shifts[kept]
 
 
-def _halves(image: np.ndarray) -> list[np.ndarray]:
-    """The image at 1, 1/2, 1/4, ... of its size; an odd last row or column is left out."""
-    halves = [image]
-    while min(halves[-1].shape[:2]) >= 4 * CELL_PX:
-        height, width = (side // 2 for side in halves[-1].shape[:2])
-        halves.append(cv2.resize(halves[-1][: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
-    return halves
-
-
-def _patches(halves: list[np.ndarray], boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _patches(pyramid: list[np.ndarray], boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Boxes rounded to pixels, and what is in them as (N, side, side, 3) uint8; black beyond the image.
 
     A large box is cut from the image at half or less of its size, where it still has twice the pixels asked for.
     """
     sides = np.maximum((boxes[:, 2:] - boxes[:, :2]).min(axis=1), 1.0)
-    levels = np.clip(np.log2(sides / (2 * side)).astype(int), 0, len(halves) - 1)
+    levels = np.clip(np.log2(sides / (2 * side)).astype(int), 0, len(pyramid) - 1)
     corners = np.rint(boxes / 2.0 ** levels[:, None]).astype(np.int64)
-    limits = np.array([(half.shape[1], half.shape[0]) * 2 for half in halves])[levels]
+    limits = np.array([(half.shape[1], half.shape[0]) * 2 for half in pyramid])[levels]
     inside = np.clip(corners, 0, limits)
     is_there = (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
     corners, levels = corners[is_there], levels[is_there]
     patches = np.empty((len(corners), side, side, 3), np.uint8)
     for patch, level, (x0, y0, x1, y1) in zip(patches, levels.tolist(), corners.tolist(), strict=True):
-        image = halves[level]
+        image = pyramid[level]
         height, width = image.shape[:2]
         part = image[max(y0, 0) : y1, max(x0, 0) : x1]
         if x0 < 0 or y0 < 0 or x1 > width or y1 > height:

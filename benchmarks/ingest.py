@@ -18,9 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from measure import Timing, interleaved, ratio
-from reference import PlainEncoder
 
 import fabnet
 from fabnet.tracks import TrackReport
@@ -29,7 +27,7 @@ IMAGES = 64
 
 
 class Peak:
-    """The largest memory that any process started by this one has had, where /proc tells; in MiB."""
+    """The largest memory that any worker process of this one has had, where /proc tells; in MiB."""
 
     def __init__(self) -> None:
         self.mebibytes = 0.0
@@ -55,7 +53,9 @@ class Peak:
         for listed in Path("/proc/self/task").glob("*/children"):
             for process in listed.read_text().split():
                 try:
-                    status = Path(f"/proc/{process}/status").read_text()
+                    # Before it has become another program, a process shows this one's memory.
+                    is_worker = b"spawn_main" in Path(f"/proc/{process}/cmdline").read_bytes()
+                    status = Path(f"/proc/{process}/status").read_text() if is_worker else ""
                 except OSError:  # it has ended
                     continue
                 highest = re.search(r"VmHWM:\s+(\d+) kB", status)
@@ -63,6 +63,10 @@ class Peak:
 
 
 def main() -> None:
+    # Not above: worker processes import this file too, and shall not pay for torch.
+    import torch
+    from reference import PlainEncoder
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path)
     parser.add_argument("--fps", type=float, default=1.0)

@@ -1,7 +1,7 @@
 """MTCNN's network files, with the one operator replaced that ONNX Runtime runs slowly.
 
-Half of these networks' time was spent in PRelu. Written out as `relu(x) * (1 - slope) + x * slope` it takes a tenth of
-that, and the answers stay the same to float32's rounding.
+Half of these networks' time was spent in PRelu. Written out as `relu(x) * (1 - slope) + x * slope` it takes a third to
+a tenth of that, and the answers stay the same to float32's rounding.
 
 The files are protocol buffers; as much of that format is read and written here as the change needs, so that the package
 `onnx` is not needed: a message is a row of fields, each a key (number * 8 + wire type) and a value, which is a varint

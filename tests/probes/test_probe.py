@@ -59,8 +59,16 @@ def test_features_that_know_beat_those_that_know_nothing(scored: Callable[..., P
     assert headline(nothing, "high", "logistic") == 50
 
 
-def test_the_encoder_is_unchanged_by_probing(scored: Callable[..., ProbeReport], tiny_run: Path) -> None:
+def test_a_run_embeds_after_probing_as_before(scored: Callable[..., ProbeReport], tiny_run: Path) -> None:
     encoder = fabnet.load(tiny_run, backend="torch")
+    images = list(np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), dtype=np.uint8))
+    before = encoder.embed(images)
+    scored(encoder, split="test", seeds=1)
+    np.testing.assert_array_equal(encoder.embed(images), before)
+
+
+def test_batch_norms_are_unchanged_by_probing(scored: Callable[..., ProbeReport]) -> None:
+    encoder = fabnet.load("random")
     cells = [cell.cell_contents for cell in encoder._encode.__closure__ or ()]
     (network,) = [each for each in cells if isinstance(each, torch.nn.Module)]
     before = {name: value.clone() for name, value in network.state_dict().items()}

@@ -107,3 +107,29 @@ def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grey.png", "grey.txt"]
     result = fabnet.embed([grey], tmp_path / "crops.lance", model=tiny_run, crop="none")
     assert result.embedded == 1
+
+
+def test_a_damaged_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
+    dataset = lance.dataset(str(store))
+    images = dataset.to_table().column("image").to_pylist()
+    images[3] = b"no picture"
+    place = dataset.schema.get_field_index("image")
+    table = dataset.to_table().set_column(place, dataset.schema.field("image"), [images])
+    lance.write_dataset(table, str(tmp_path / "store"), schema=dataset.schema)
+    result = fabnet.embed([tmp_path / "store"], tmp_path / "out.lance", model=tiny_run, batch_size=2)
+    assert (result.rows, len(result.failed)) == (59, 1)
+    assert "no image that OpenCV can decode" in result.failed[0][1]
+    frames = [row["frame"] for row in open_store(store).read_rows(np.arange(60), ["frame"]).to_pylist()]
+    assert [row["frame"] for row in rows_of(tmp_path / "out.lance")] == frames[:3] + frames[4:]
+
+
+def test_files_that_are_crops_are_embedded_as_their_pictures_are(
+    frames_folder: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    folder = frames_folder / "person0" / "0"
+    fabnet.embed([folder], tmp_path / "out.lance", model=tiny_run, crop="none", batch_size=3)
+    rows = rows_of(tmp_path / "out.lance")
+    pictures = [next(_rgb(folder / row["source"])) for row in rows]
+    assert [row["source"] for row in rows] == sorted(file.name for file in folder.iterdir())
+    expected = fabnet.load(tiny_run).embed(pictures)
+    np.testing.assert_allclose([row["embedding"] for row in rows], expected, atol=1e-6)

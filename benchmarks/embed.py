@@ -31,8 +31,8 @@ from torch import nn
 import fabnet
 from fabnet.embedding import Embedder
 from fabnet.embedding.export import export
-from fabnet.embedding.inputs import Input, Item, decoded, list_inputs, read_items
-from fabnet.embedding.threads import in_threads
+from fabnet.embedding.inputs import Failure, Input, Item, decoded, list_inputs, read_items
+from fabnet.embedding.threads import batched, in_threads
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.objectives.fabnet import FabNet
 from fabnet.sampling.window import decode_jpeg
@@ -155,8 +155,12 @@ def decode(kind: str, source: Path, encoder: Embedder) -> None:
         return
     inputs: list[Input] = list_inputs([source])
     items = read_items(inputs, crop="none", faces="largest", fps=None, detector="mtcnn", spec=None)
-    for item in in_threads(partial(decoded, min_side=encoder.sharp_side), (i for i in items if isinstance(i, Item))):
-        assert isinstance(item, Item)
+
+    def pictures(batch: list[Item | Failure]) -> list[Item | Failure]:
+        return [decoded(each, min_side=encoder.sharp_side) for each in batch if isinstance(each, Item)]
+
+    for batch in in_threads(pictures, batched(items, encoder.at_once(64))):
+        assert not any(isinstance(each, Failure) for each in batch)
 
 
 def repeat(store: Path, out: Path, count: int) -> None:

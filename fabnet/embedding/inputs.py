@@ -20,6 +20,7 @@ __all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
 
 MAX_PIXELS = 100_000_000
 LARGEST_AFTER_S = 5.0
+ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +130,10 @@ def _row(each: Input, **values: Any) -> dict[str, Any]:
 
 def _of_store(each: Input) -> Iterator[Item]:
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
-    for batch in open_store(each.path).batches(columns):
-        for row in batch.to_pylist():
+    store = open_store(each.path)
+    count = store.num_rows
+    for first in range(0, count, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
+        for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, count)), columns).to_pylist():
             data, box = row.pop("image"), np.array(row.pop("crop_box_px"), np.float32)
             yield Item(_row(each, **row), data, box)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fabnet.probes.probe import probe
     from fabnet.reporting.report import report
     from fabnet.reporting.table import table
+    from fabnet.retrieval.search import search
     from fabnet.summary import info
     from fabnet.tracks.import_folder import import_folder
     from fabnet.tracks.store import open_store
@@ -37,6 +38,7 @@ __all__ = [
     "open_store",
     "probe",
     "report",
+    "search",
     "table",
     "track",
     "train",
@@ -53,6 +55,7 @@ _HOMES = {
     "open_store": "fabnet.tracks",
     "probe": "fabnet.probes",
     "report": "fabnet.reporting",
+    "search": "fabnet.retrieval",
     "table": "fabnet.reporting",
     "track": "fabnet.tracks",
     "train": "fabnet.training",

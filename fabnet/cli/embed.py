@@ -22,6 +22,7 @@ def run(
     format: Literal["lance", "parquet", "csv", "npy"] | None = None,
     detector: str = "mtcnn",
     probe: tuple[Path, ...] = (),
+    thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -48,6 +49,7 @@ def run(
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
         probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
+        thumbnails: keep a small picture of each face in a Lance dataset, for search to show.
         batch_size: faces at once, at the most.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
         precision: likewise; auto is bfloat16 where the processor has instructions for it, which is twice as fast.
@@ -60,7 +62,8 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
-        detector=detector, probes=probe, batch_size=batch_size, device=device, precision=precision,
+        detector=detector, probes=probe, thumbnails=thumbnails, batch_size=batch_size, device=device,
+        precision=precision,
     )  # fmt: skip
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fabnet.probes import ProbeReport
 from fabnet.probes import probe as probe_model
+from fabnet.probes.retrieval import Variant
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["run", "show"]
 
@@ -17,6 +21,7 @@ def run(
     data: Path,
     split: Literal["val", "test"] = "val",
     probe: Literal["both", "paper", "ridge"] = "both",
+    variant: tuple[Variant, ...] = ("raw",),
     seeds: int = 3,
     detector: str = "mtcnn",
     cache: Path | None = None,
@@ -29,6 +34,8 @@ def run(
     Protocols of the paper: mafl, 300w, aflw, affectnet, emotionet. Beyond it: aflw2000, biwi, wflw, rafdb. On data that
     anyone can get: youtube-faces, mtfl, ferplus, ckplus. Or a CSV file of your own: path, optional subject and split,
     then the targets (x0,y0,... points; roll, pitch, yaw in degrees; words are classes; 0 and 1; other numbers).
+    retrieval (of youtube-faces) or retrieval:NAME ranks the faces of any of these for each other across people, and
+    measures what the nearest ones share, beside chance and the best possible, and how far they are the same person.
 
     Models: a shipped name, a run, a checkpoint, an .onnx file, the authors' .pth; the baselines mean, pixels,
     random[:SEED], dlib-identity, vgg-face:FILE, timm:NAME; trained with the labels scratch:vgg11, scratch:alexnet,
@@ -40,6 +47,7 @@ def run(
       fabnet probe --model run --protocol youtube-faces --data youtube_faces
       fabnet probe --model small --protocol labels.csv --data photos --split test --save probes.safetensors
       fabnet probe --model pixels --protocol ferplus --data ferplus --probe ridge --json > pixels.json
+      fabnet probe --model small --protocol retrieval --data youtube_faces --variant raw whitened
 
     Args:
         model: see above.
@@ -47,6 +55,7 @@ def run(
         data: the protocol's folder, laid out as its release unpacks.
         split: whom to score on.
         probe: paper: batch-norm and a linear layer by Adam; ridge: closed form (logistic for classes and units).
+        variant: of the embedding, for retrieval: as it is, after the ReLU, whitened on other people, or both.
         seeds: of the paper's probe; figures are means over them.
         detector: what finds the faces: mtcnn, uniface, or yunet:FILE.
         cache: folder for boxes and features; by default the user's cache folder.
@@ -55,8 +64,9 @@ def run(
         device: auto, cpu, cuda or cuda:N.
     """
     return probe_model(
-        model, protocol, data, split=split, probes=("paper", "ridge") if probe == "both" else (probe,), seeds=seeds,
-        detector=detector, cache=cache, save=save, num_workers=num_workers, device=device,
+        model, protocol, data, split=split, probes=("paper", "ridge") if probe == "both" else (probe,),
+        variants=variant, seeds=seeds, detector=detector, cache=cache, save=save,
+        num_workers=num_workers, device=device,
     )  # fmt: skip
 
 
@@ -68,6 +78,10 @@ def show(result: ProbeReport) -> None:
     title = f"{result.model} on {result.protocol}, {result.split}: {result.num_faces:,} faces"
     if result.num_not_found:
         title += f", {result.num_not_found:,} not found and scored on the whole image"
+    console = Console()
+    if result.protocol.startswith("retrieval:"):
+        console.print(_ranking(result, title))
+        return
     table = Table(title=title, title_justify="left")
     for column in ("task", "metric", "value", "95 % interval", "faces", "people", "probe"):
         table.add_column(column, justify="right" if column in ("value", "faces", "people") else "left")
@@ -78,4 +92,43 @@ def show(result: ProbeReport) -> None:
             f"{row['n']:,}", "unnamed" if row["people"] is None else f"{row['people']:,}", row["probe"],
         )  # fmt: skip
         table.add_row(*cells, style="bold" if row["headline"] else None)
-    Console().print(table)
+    console.print(table)
+
+
+def _ranking(result: ProbeReport, title: str) -> Table:
+    """A row a measure and size of the top: what the nearest faces share, beside chance and the best possible."""
+    from rich.table import Table
+
+    from fabnet.probes.retrieval import table_rows
+
+    queries = max(row["n"] for row in result.rows)
+    table = Table(title=f"{title}; {queries:,} of them queries and gallery", title_justify="left")
+    columns = (
+        "task",
+        "embedding",
+        "measure",
+        "top",
+        "value",
+        "95 % interval",
+        "chance",
+        "best",
+        "way %",
+        "95 % interval",
+    )
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("top", "value", "chance", "best", "way %") else "left")
+    for row in table_rows(result.rows):
+        value, way = ((_number(each), _interval(each)) for each in (row.value, row.way))
+        cells = (*value, _number(row.chance), _number(row.best), *way)
+        style = "bold" if any(each and each["headline"] for each in (row.value, row.way)) else None
+        variant = row.variant.removeprefix("cosine, ")
+        table.add_row(row.task, variant, row.measure, "" if row.top is None else str(row.top), *cells, style=style)
+    return table
+
+
+def _number(row: dict[str, Any] | None) -> str:
+    return "" if row is None else "-" if row["value"] is None else f"{row['value']:.2f}"
+
+
+def _interval(row: dict[str, Any] | None) -> str:
+    return "" if row is None or row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"

@@ -19,9 +19,11 @@ from fabnet.embedding.inputs import Failure, Item, decoded, list_inputs, read_it
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.embedding.threads import batched, in_threads
+from fabnet.embedding.thumbnail import thumbnail
 from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
+from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
     from fabnet.embedding.inference import Precision
@@ -71,6 +73,7 @@ def embed(
     file_format: Format | None = None,
     detector: str = "mtcnn",
     probes: Sequence[str | Path] = (),
+    thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "auto",
@@ -87,6 +90,7 @@ def embed(
         file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
         detector: name of the face detector.
         probes: files that `probe(..., save=FILE)` wrote for this model: what they predict becomes further columns.
+        thumbnails: keep a small picture of each face in a Lance dataset, to show what is found in it.
         batch_size: faces at once, at the most.
         device: for models that run on torch.
         precision: likewise: "auto", "float32" or "bfloat16", see `load`.
@@ -102,7 +106,10 @@ def embed(
     """
     out = Path(out)
     encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=precision)
-    reading = _probes_of(probes, None if isinstance(model, Embedder) else model_digest(model))
+    digest = None if isinstance(model, Embedder) else model_digest(model)
+    reading = _probes_of(probes, digest)
+    file_format = file_format or _format_of(out)
+    with_thumbnails = thumbnails and file_format == "lance"
     found = list_inputs([Path(path) for path in inputs])
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision
@@ -114,7 +121,9 @@ def embed(
         def all_rows() -> Iterator[Row]:
             items = read_items(found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop)
             batches = batched(items, encoder.at_once(batch_size))
-            for rows in in_threads(partial(_rows, encoder=encoder, probes=reading), batches):
+            for rows in in_threads(
+                partial(_rows, encoder=encoder, probes=reading, thumbnails=with_thumbnails), batches
+            ):
                 for row in rows:
                     if isinstance(row, Failure):
                         result.failed.append(row)
@@ -127,8 +136,9 @@ def embed(
                 _nothing(result)
 
         write_rows(
-            all_rows(), out, file_format=file_format or _format_of(out), embedding_dim=encoder.embedding_dim,
-            attributes=[field for probe in reading for field in probe.fields()],
+            all_rows(), out, file_format=file_format, embedding_dim=encoder.embedding_dim,
+            attributes=[field for probe in reading for field in probe.fields()], thumbnails=with_thumbnails,
+            about={} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest},
         )  # fmt: skip
     result.without_face = result.rows - result.embedded
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
@@ -171,7 +181,9 @@ def _format_of(out: Path) -> Format:
     return next((known for known in FORMATS if known == ending), "lance")
 
 
-def _rows(items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe]) -> list[Row | Failure]:
+def _rows(
+    items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe], thumbnails: bool
+) -> list[Row | Failure]:
     """The rows of a batch, in the order of its items; called in a thread of its own."""
     read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
     embeddings = encoder.embed_batch(
@@ -185,8 +197,10 @@ def _rows(items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequenc
         if isinstance(item, Item):
             row = item.row | {"embedding": None}
             row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-            if item.image is not None:
+            if isinstance(item.image, np.ndarray):
                 row["embedding"] = embeddings[place]
+                if thumbnails:
+                    row["thumbnail"] = thumbnail(item.image)
                 for predicted in attributes:
                     row |= predicted[place]
                 place += 1
@@ -194,3 +208,9 @@ def _rows(items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequenc
         else:
             rows.append(item)
     return rows
+
+
+def _name_of(model: str | Path | Embedder) -> str:
+    """A model's name as it can be found from any folder: paths are made whole, names stay."""
+    is_path = str(model) not in shipped_models() and Path(str(model)).exists()
+    return str(Path(str(model)).resolve()) if is_path else str(model)

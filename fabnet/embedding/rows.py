@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,13 @@ Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
 
 
-def schema(embedding_dim: int, attributes: Sequence[pa.Field] = ()) -> pa.Schema:
+def schema(
+    embedding_dim: int,
+    attributes: Sequence[pa.Field] = (),
+    *,
+    thumbnails: bool = False,
+    about: Mapping[str, str] | None = None,
+) -> pa.Schema:
     """The columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
     return pa.schema(
         [
@@ -35,9 +41,10 @@ def schema(embedding_dim: int, attributes: Sequence[pa.Field] = ()) -> pa.Schema
             ("score", pa.float32()),
             ("reason", pa.string()),
             *attributes,
+            *([("thumbnail", pa.binary())] if thumbnails else []),
             ("embedding", pa.list_(pa.float32(), embedding_dim)),
         ],
-        metadata={"fabnet.embeddings_version": "1"},
+        metadata={"fabnet.embeddings_version": "1", **(about or {})},
     )
 
 
@@ -68,7 +75,14 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def write_rows(
-    rows: Iterable[Row], out: Path, *, file_format: Format, embedding_dim: int, attributes: Sequence[pa.Field] = ()
+    rows: Iterable[Row],
+    out: Path,
+    *,
+    file_format: Format,
+    embedding_dim: int,
+    attributes: Sequence[pa.Field] = (),
+    thumbnails: bool = False,
+    about: Mapping[str, str] | None = None,
 ) -> None:
     """Write rows as they come; the output appears whole or not at all.
 
@@ -79,11 +93,13 @@ def write_rows(
         file_format: of the output.
         embedding_dim: D.
         attributes: further columns that the rows have.
+        thumbnails: whether they have `thumbnail` too, JPEG bytes.
+        about: what a Lance or Parquet dataset says of itself: `fabnet.model`, `fabnet.model_digest`.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
-    columns = schema(embedding_dim, attributes)
+    columns = schema(embedding_dim, attributes, thumbnails=thumbnails, about=about)
     batches = _batches(rows, columns)
     with written_whole(out) as partial:
         if file_format == "lance":

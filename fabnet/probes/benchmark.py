@@ -81,6 +81,7 @@ class Benchmark:
             name) becomes it.
         tasks: one or more.
         people: (N,) who it is; None where people are unnamed.
+        clips: (N,) the clip that it comes from, where a person is in several; None: not known.
         photos: (N,) the photo that it was made from, where several faces were made from one; None: each from its own.
         folds: of a cross-validation by person over all faces, in place of the split; 0: none.
         seen_px: (N, 4) x0, y0, x1, y1: the published crop, the part of the image that the network sees; None: the
@@ -95,6 +96,7 @@ class Benchmark:
     split: np.ndarray
     tasks: tuple[Task, ...]
     people: np.ndarray | None = None
+    clips: np.ndarray | None = None
     photos: np.ndarray | None = None
     folds: int = 0
     seen_px: np.ndarray | None = None
@@ -107,7 +109,8 @@ class Benchmark:
             InputError: two faces do, or there is none.
         """
         lengths = {len(self.images), len(self.names), len(self.split), *(len(task.targets) for task in self.tasks)}
-        lengths |= {len(part) for part in (self.people, self.photos, self.seen_px, self.face_px) if part is not None}
+        optional = (self.people, self.clips, self.photos, self.seen_px, self.face_px)
+        lengths |= {len(part) for part in optional if part is not None}
         if len(lengths) != 1:
             raise ValueError(f"a benchmark's parts differ in length: {sorted(lengths)}")
         if len(set(self.names)) != len(self.names):

@@ -1,4 +1,4 @@
-"""`fabnet probe`: what an embedding knows, by linear probes on frozen features."""
+"""`fabnet probe`: what an embedding knows, by linear probes on frozen features or by its nearest neighbours."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from fabnet.probes.features import embed_faces
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import training_parts
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.retrieval import Variant, ranked_protocol, score_retrieval, with_identity
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec
 
@@ -95,6 +96,7 @@ def probe(
     *,
     split: Literal["val", "test"] = "val",
     probes: tuple[ProbeName, ...] = ("paper", "ridge"),
+    variants: tuple[Variant, ...] = ("raw",),
     seeds: int = 3,
     detector: str = "mtcnn",
     cache: str | Path | None = None,
@@ -110,10 +112,13 @@ def probe(
     Args:
         model: as `fabnet.load` takes it, or an encoder that it gave; or one of `fabnet.probes.direct.DIRECT`, which has
             no embedding and is scored beside.
-        protocol: a name of `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels.
+        protocol: a name of `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels; "retrieval:" before either
+            ranks its faces for each other in place of fitting probes, "retrieval" alone those of youtube-faces.
         data: the protocol's folder.
         split: "val" to choose by, "test" to report once.
         probes: "paper" (batch-norm and a linear layer, Adam), "ridge" (closed form; logistic for classes and units).
+        variants: of the embedding, for retrieval: "raw", "relu" (after the ReLU that the decoder begins with),
+            "whitened", "relu-whitened" (fitted on the people that are not scored).
         seeds: of the paper's probe; figures are means over them.
         detector: name of the face detector.
         cache: folder for boxes and features; None: the user's cache folder.
@@ -130,10 +135,16 @@ def probe(
     """
     if seeds < 1:
         raise InputError(f"seeds must be 1 or more; got {seeds}")
-    benchmark = read_benchmark(str(protocol), Path(data))
+    ranked = ranked_protocol(str(protocol))
+    benchmark = read_benchmark(ranked or str(protocol), Path(data))
+    if ranked is not None:
+        benchmark = with_identity(benchmark)
     kept = Cache(Path(cache) if cache is not None else default_cache())
     direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
     encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
+    if ranked is not None and (save is not None or direct is not None):
+        lacks = f"{model} has no embedding to rank faces by" if direct is not None else "it fits no probe to save"
+        raise InputError(f"protocol {protocol}: {lacks}")
     if save is not None:
         _check_saveable(model, encoder)
     crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
@@ -144,20 +155,23 @@ def probe(
         digest = None if isinstance(model, Embedder) else model_digest(str(model))
         features = embed_faces(encoder, benchmark, crops, digest=digest, cache=kept)
         seen_px = crops.seen_px(Window(*encoder.card.window))
-        scored = [
-            each
-            for name in probes
-            for each in score_features(
-                features, benchmark, seen_px, split=split, probe=name, seeds=seeds, pca=encoder.pca
-            )
-        ]
+        if ranked is not None:
+            scored = score_retrieval(features, benchmark, split=split, variants=variants, pca=encoder.pca)
+        else:
+            scored = [
+                each
+                for name in probes
+                for each in score_features(
+                    features, benchmark, seen_px, split=split, probe=name, seeds=seeds, pca=encoder.pca
+                )
+            ]
         if save is not None:
             fitted = [
                 _fitted(probes[-1], task, features, benchmark, seen_px, digest or "given") for task in benchmark.tasks
             ]
             save_probes(fitted, Path(save))
     return ProbeReport(
-        protocol=benchmark.name,
+        protocol=benchmark.name if ranked is None else f"retrieval:{benchmark.name}",
         split=split,
         model=str(model) if not isinstance(model, Embedder) else "given",
         embedding_dim=encoder.embedding_dim if isinstance(encoder, Embedder) else None,
@@ -165,7 +179,7 @@ def probe(
         data=Path(data).resolve().name,
         num_faces=len(benchmark.names),
         num_not_found=crops.num_not_found,
-        seeds=seeds,
+        seeds=seeds if ranked is None else 1,
         scored=tuple(scored),
         rows=tuple(row for each in scored for row in _rows(each, benchmark)),
     )

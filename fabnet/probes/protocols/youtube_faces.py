@@ -88,6 +88,7 @@ def read(data: Path) -> Benchmark:
         names=names,
         split=split,
         people=people,
+        clips=np.array([name.rpartition("/")[0] for name in names]),
         tasks=(
             Task(
                 name="landmarks68",

@@ -1,0 +1,114 @@
+"""The figures of a ranking, and their table: one row a size of the top, chance and the best possible beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fabnet.probes.metrics import Figure, Weighted, mean_of, weighted_mean
+from fabnet.probes.retrieval.measures import Measure
+from fabnet.probes.retrieval.ranking import AtK
+
+__all__ = ["TableRow", "ranking_figures", "table_rows"]
+
+HEADLINE_SIZE = 10
+Role = Literal["", "chance", "best", "way"]
+ENDINGS: dict[Role, str] = {
+    "": ", top {}",
+    "chance": ", chance",
+    "best": ", best possible top {}",
+    "way": ", % of the way from chance to best, top {}",
+}
+"""How the name of a measure goes on in a metric's."""
+
+
+def _way(got: Weighted, chance: Weighted, best: Weighted) -> Weighted:
+    """How much of the way from chance to the best possible is gone, in per cent."""
+
+    def of(weights: np.ndarray) -> np.ndarray:
+        start = chance(weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(100 * (start - got(weights)) / (start - best(weights)))
+
+    return of
+
+
+def ranking_figures(measured: Sequence[Measure], found: Sequence[AtK], sizes: Sequence[int]) -> list[Figure]:
+    """Means over queries, then over the columns of the headline; at the headline's size each column's own beside.
+
+    Args:
+        measured: measures of one name, a column each.
+        found: what was found of each.
+        sizes: of the top, K.
+    """
+    name = measured[0].name
+    headline = [at for each, at in zip(measured, found, strict=True) if each.in_headline]
+    chance = mean_of([weighted_mean(at.chance) for at in headline])
+    figures = [Figure(name + ENDINGS["chance"], chance)]
+    at_headline = max(place for place, size in enumerate(sizes) if size <= HEADLINE_SIZE)
+    for place, size in enumerate(sizes):
+        got = mean_of([weighted_mean(at.got[:, place]) for at in headline])
+        best = mean_of([weighted_mean(at.best[:, place]) for at in headline])
+        figures += [
+            Figure(name + ENDINGS[""].format(size), got),
+            Figure(name + ENDINGS["best"].format(size), best),
+            Figure(name + ENDINGS["way"].format(size), _way(got, chance, best), place == at_headline),
+        ]
+    if len(measured) > 1:
+        for each, at in zip(measured, found, strict=True):
+            own = f"{name}, {each.column}"
+            got = weighted_mean(at.got[:, at_headline])
+            figures.append(Figure(own + ENDINGS["chance"], weighted_mean(at.chance)))
+            figures.append(Figure(own + ENDINGS[""].format(sizes[at_headline]), got))
+    return figures
+
+
+class TableRow(NamedTuple):
+    """A line for people.
+
+    Attributes:
+        task: its name.
+        measure: with its unit.
+        variant: of the embedding.
+        top: size of the top; None of what is no ranking.
+        value: row of the figure itself; None where only chance is known.
+        chance: likewise of chance.
+        best: of the best possible.
+        way: of the way gone.
+    """
+
+    task: str
+    measure: str
+    variant: str
+    top: int | None
+    value: dict[str, Any] | None
+    chance: dict[str, Any] | None
+    best: dict[str, Any] | None
+    way: dict[str, Any] | None
+
+
+def _read(metric: str) -> tuple[str, Role, int | None]:
+    """A metric's measure, what it is of it, and the size of the top."""
+    for role in ("way", "best", "chance", ""):
+        pattern = "(.+)" + re.escape(ENDINGS[role]).replace(r"\{\}", r"(\d+)")
+        match = re.fullmatch(pattern, metric)
+        if match:
+            return match[1], role, int(match[2]) if match.re.groups > 1 else None
+    return metric, "", None
+
+
+def table_rows(rows: Iterable[dict[str, Any]]) -> list[TableRow]:
+    """Bring the rows of a report of a retrieval protocol, one a figure, to one a measure and size of the top."""
+    cells: dict[tuple[str, str, str], dict[tuple[Role, int | None], dict[str, Any]]] = {}
+    for row in rows:
+        measure, role, size = _read(row["metric"])
+        cells.setdefault((row["task"], measure, row["probe"]), {})[role, size] = row
+    made = []
+    for (task, measure, variant), found in cells.items():
+        for size in [size for role, size in found if role == ""]:
+            value, best, way = (found.get((role, size)) for role in ("", "best", "way"))
+            made.append(TableRow(task, measure, variant, size, value, found.get(("chance", None)), best, way))
+    return made

@@ -1,0 +1,126 @@
+"""Ranking a gallery for each query: the mean of the top k, beside chance and beside the best possible ranking.
+
+Letters: M faces, each a query against the others, D features, K sizes of the top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fabnet.errors import InputError
+
+__all__ = ["AtK", "at_k", "gallery_sizes", "nearest", "sizes_of_top", "unit"]
+
+SIZES = (1, 5, 10, 50)
+GALLERY_PER_PLACE = 10
+"""A top k is asked for where every query's gallery holds 10 k faces: of a smaller one it would be too much."""
+QUERIES_AT_ONCE = 256
+
+
+class AtK(NamedTuple):
+    """A measure of the faces that a query is shown, for each query; NaN where a face is no query.
+
+    Attributes:
+        got: (M, K) its mean over the top k.
+        chance: (M,) its mean over the whole gallery.
+        best: (M, K) its mean over the k faces of the gallery where it is best.
+    """
+
+    got: np.ndarray
+    chance: np.ndarray
+    best: np.ndarray
+
+
+def unit(features: np.ndarray) -> np.ndarray:
+    """(M, D) float to float32 of length 1, so that inner products are cosines; what is all zero stays so."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def gallery_sizes(groups: np.ndarray) -> np.ndarray:
+    """How many faces are of another group than each: (M,) int64."""
+    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(len(groups) - counts[codes])
+
+
+def sizes_of_top(groups: np.ndarray) -> tuple[int, ...]:
+    """The sizes of the top that these faces' galleries bear: of 1, 5, 10 and 50 those of which the smallest gallery
+    holds ten times as many, and always 1.
+
+    Args:
+        groups: (M,) what a query's gallery must not share with it: the person.
+
+    Raises:
+        InputError: there are not two groups.
+    """
+    smallest = int(gallery_sizes(groups).min()) if len(groups) else 0
+    if smallest == 0:
+        raise InputError(f"retrieval needs faces of two people or more; found {len(groups)} faces of one")
+    return tuple(size for size in SIZES if size == 1 or GALLERY_PER_PLACE * size <= smallest)
+
+
+def _chunks(count: int) -> Iterator[np.ndarray]:
+    for first in range(0, count, QUERIES_AT_ONCE):
+        yield np.arange(first, min(first + QUERIES_AT_ONCE, count))
+
+
+def nearest(vectors: np.ndarray, groups: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
+    """The faces of other groups most similar to each.
+
+    Args:
+        vectors: (M, D) float32 of length 1.
+        groups: (M,) of each face.
+        count: how many; no more than the smallest gallery holds.
+        seed: ties are broken at random by it, so that an embedding that knows nothing is at chance.
+
+    Returns:
+        (M, count) int64 places, the most similar first.
+    """
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    shuffled = vectors[order]
+    top = np.empty((len(vectors), count), dtype=np.int64)
+    for chunk in _chunks(len(vectors)):
+        similarity = vectors[chunk] @ shuffled.T
+        similarity[groups[chunk, None] == groups[order]] = -np.inf
+        top[chunk] = order[np.argsort(-similarity, axis=1, kind="stable")[:, :count]]
+    return top
+
+
+def at_k(
+    measure: Callable[[np.ndarray], np.ndarray],
+    top: np.ndarray,
+    groups: np.ndarray,
+    sizes: Sequence[int],
+    *,
+    is_query: np.ndarray,
+    larger_is_better: bool,
+) -> AtK:
+    """Measure what each query is shown.
+
+    Args:
+        measure: places (Q,) of queries to (Q, M) their measure with every face.
+        top: (M, count) places from `nearest`.
+        groups: (M,) the same groups.
+        sizes: K sizes of the top, the largest no more than `count`.
+        is_query: (M,) bool, which faces are asked about.
+        larger_is_better: of the measure: a share and no distance.
+    """
+    sign = -1.0 if larger_is_better else 1.0
+    got, best = (np.full((len(groups), len(sizes)), np.nan) for _ in range(2))
+    chance = np.full(len(groups), np.nan)
+    for chunk in _chunks(len(groups)):
+        queries = chunk[is_query[chunk]]
+        if not len(queries):
+            continue
+        values = np.asarray(measure(queries), dtype=np.float64)
+        is_gallery = groups[queries, None] != groups
+        chance[queries] = (values * is_gallery).sum(axis=1) / is_gallery.sum(axis=1)
+        shown = np.take_along_axis(values, top[queries], axis=1)
+        ideal = np.sort(np.where(is_gallery, sign * values, np.inf), axis=1)[:, : max(sizes)] * sign
+        for place, size in enumerate(sizes):
+            got[queries, place] = shown[:, :size].mean(axis=1)
+            best[queries, place] = ideal[:, :size].mean(axis=1)
+    return AtK(got, chance, best)

@@ -1,0 +1,143 @@
+"""Retrieval as a protocol: any benchmark's faces ranked for each other across people, and what the top shares.
+
+Queries: every labelled face of the people that are scored. Gallery: the labelled faces of the other people among them;
+for identity, the faces of other clips. The figures are means over queries; a bootstrap draws the queries' people.
+
+Source: section 5.3 of the paper ranks 10,000 test images by the cosine and shows some; the measure is this project's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.evaluate import Scored
+from fabnet.probes.metrics import Figure
+from fabnet.probes.parts import parts_of
+from fabnet.probes.retrieval.figures import ranking_figures
+from fabnet.probes.retrieval.leakage import identity_accuracy, verification_auc
+from fabnet.probes.retrieval.measures import Measure, measures_of
+from fabnet.probes.retrieval.ranking import at_k, nearest, sizes_of_top, unit
+from fabnet.probes.retrieval.variants import Variant, applied
+
+__all__ = ["IDENTITY", "ranked_protocol", "score_retrieval", "with_identity"]
+
+PROTOCOL = "retrieval"
+USUAL = "youtube-faces"
+IDENTITY = "identity"
+
+
+def ranked_protocol(name: str) -> str | None:
+    """The benchmark that is to be ranked: of "retrieval:NAME" it is NAME, of "retrieval" youtube-faces; else None."""
+    kind, _, rest = name.partition(":")
+    return (rest or USUAL) if kind == PROTOCOL else None
+
+
+def with_identity(benchmark: Benchmark) -> Benchmark:
+    """The benchmark with one more task: who it is, of faces whose person is there in another clip too."""
+    if benchmark.people is None or benchmark.clips is None:
+        return benchmark
+    _, codes = np.unique(benchmark.people, return_inverse=True)
+    clips_of = {
+        person: len(np.unique(benchmark.clips[benchmark.people == person])) for person in np.unique(benchmark.people)
+    }
+    is_elsewhere = np.array([clips_of[person] > 1 for person in benchmark.people])
+    targets = np.where(is_elsewhere, codes, np.nan)[:, None]
+    return replace(benchmark, tasks=(*benchmark.tasks, Task(name=IDENTITY, kind="classes", targets=targets)))
+
+
+def score_retrieval(
+    features: np.ndarray,
+    benchmark: Benchmark,
+    *,
+    split: Literal["val", "test"],
+    variants: Sequence[Variant] = ("raw",),
+    pca: int | None = None,
+) -> list[Scored]:
+    """Score every task of a benchmark by the nearest neighbours of its faces.
+
+    Args:
+        features: (N, D) of all its faces, before any activation.
+        benchmark: from `with_identity`.
+        split: whose faces are queries and gallery.
+        variants: of the embedding; a whitening is fitted on the people that are not scored.
+        pca: see `linear_fit_predict`; the ranking takes all D numbers.
+
+    Returns:
+        One a variant and task. For each size k of the top: its mean measure, the best possible one, and how much of the
+        way from chance to there is gone.
+
+    Raises:
+        InputError: the benchmark has no such split, fewer than two people, or nobody to fit a whitening on.
+    """
+    parts = parts_of(benchmark, split)
+    faces = np.sort(np.concatenate([part.score for part in parts]))
+    if len(parts) > 1 and any("whitened" in variant for variant in variants):
+        raise InputError(f"all faces of {benchmark.name} are scored: there is nobody to fit a whitening on")
+    training = np.concatenate([parts[0].fit, parts[0].select])
+    scored = []
+    for variant in variants:
+        made = applied(variant, features, training)
+        for task in benchmark.tasks:
+            places = faces[np.isfinite(task.targets[faces]).all(axis=1)]
+            if task.name == IDENTITY:
+                scored.append(_identity(made, features, benchmark, places, variant, pca))
+            else:
+                scored.append(_neighbours(made, benchmark, task, places, variant))
+    return scored
+
+
+def _people(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
+    """What a query shares with no face of its gallery: the person, or where people are unnamed the photo."""
+    known = benchmark.people if benchmark.people is not None else benchmark.photos
+    return np.asarray((np.array(benchmark.names) if known is None else known)[places])
+
+
+def _neighbours(features: np.ndarray, benchmark: Benchmark, task: Task, places: np.ndarray, variant: Variant) -> Scored:
+    groups = _people(benchmark, places)
+    sizes = sizes_of_top(groups)
+    top = nearest(unit(features[places]), groups, max(sizes))
+    measured = measures_of(task, task.targets[places])
+    found = [
+        at_k(each.of, top, groups, sizes, is_query=each.is_query, larger_is_better=each.larger_is_better)
+        for each in measured
+    ]
+    return _scored(task.name, variant, ranking_figures(measured, found, sizes), places, top)
+
+
+def _identity(
+    features: np.ndarray,
+    before: np.ndarray,
+    benchmark: Benchmark,
+    places: np.ndarray,
+    variant: Variant,
+    pca: int | None,
+) -> Scored:
+    """Leakage; `before` are the features before a whitening, which a linear probe needs none of."""
+    assert benchmark.people is not None
+    assert benchmark.clips is not None
+    people, clips = benchmark.people[places], benchmark.clips[places]
+    sizes = sizes_of_top(people)
+    vectors = unit(features[places])
+    top = nearest(vectors, clips, max(sizes))
+    same = Measure(
+        "same person, another clip, %", "", lambda queries: 100.0 * (people[queries, None] == people),
+        np.ones(len(places), dtype=bool), larger_is_better=True,
+    )  # fmt: skip
+    found = at_k(same.of, top, clips, sizes, is_query=same.is_query, larger_is_better=True)
+    figures = [Figure("verification AUC, %", verification_auc(vectors, people, clips), True)]
+    figures += [figure._replace(is_headline=False) for figure in ranking_figures([same], [found], sizes)]
+    active = np.maximum(before, 0) if variant.startswith("relu") else before
+    figures += identity_accuracy(active[places], people, clips, pca=pca)
+    return _scored(IDENTITY, variant, figures, places, top)
+
+
+def _scored(task: str, variant: Variant, figures: list[Figure], places: np.ndarray, top: np.ndarray) -> Scored:
+    ones = np.ones((1, len(places)), dtype=np.float32)
+    by_seed = tuple(float(figure.of(ones)[0]) for figure in figures if figure.is_headline)
+    return Scored(task, f"cosine, {variant}", tuple(figures), by_seed, places, places[top], "nothing")

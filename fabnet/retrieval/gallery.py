@@ -1,0 +1,203 @@
+"""An embeddings dataset to search in: what it says of itself, rows by id, the nearest faces of a vector.
+
+Letters: D features.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+
+from fabnet.errors import InputError, StoreError
+from fabnet.progress import progress
+from fabnet.retrieval.filters import quoted
+from fabnet.tracks.commit import has_dataset, lance_writes
+
+__all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
+
+Neighbour = dict[str, Any]
+"""Columns of a row but its embedding and thumbnail, and `similarity`, the cosine, -1 to 1."""
+LARGE_ROWS = 1_000_000
+"""From here on the index is used unless exact search is asked for."""
+SUB_VECTOR = 4
+"""Numbers that one byte of a compressed vector stands for."""
+ROWS_A_PARTITION = 1024
+SAMPLE_RATE = 64
+"""Rows a centre that the centres are trained on: the library's 256 takes four times as long."""
+PROBED = 24
+"""Partitions that are looked into."""
+REFINED = 10
+"""Times k candidates whose cosine is computed exactly in the end."""
+UNSHOWN = ("embedding", "thumbnail")
+
+
+class Gallery:
+    """An embeddings dataset, open for searching. Memory does not grow with its size.
+
+    Args:
+        path: folder of a Lance dataset that `fabnet embed` wrote.
+
+    Raises:
+        StoreError: there is none, or it is something else.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
+        if not has_dataset(self.path):
+            raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
+        try:
+            self._dataset: Any = lance.dataset(str(self.path))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} cannot be opened ({_first_line(error)}): it is damaged; embed again") from None
+        schema = self._dataset.schema
+        if not {"id", "identity", "video", "embedding"} <= set(schema.names):
+            raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
+        self._metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+    @property
+    def model(self) -> str | None:
+        """The model that made the embeddings, by name or path; None where it was not said."""
+        return self._metadata.get("fabnet.model")
+
+    @property
+    def model_digest(self) -> str | None:
+        """Its digest (`fabnet.embedding.digest`), likewise."""
+        return self._metadata.get("fabnet.model_digest")
+
+    @property
+    def embedding_dim(self) -> int:
+        """D."""
+        return int(self._dataset.schema.field("embedding").type.list_size)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows, those without a face included."""
+        return int(self._dataset.count_rows())
+
+    @property
+    def columns(self) -> list[str]:
+        """What a filter can ask of a row, and a neighbour shows."""
+        return [name for name in self._dataset.schema.names if name not in UNSHOWN]
+
+    @property
+    def has_thumbnails(self) -> bool:
+        """Whether its rows carry small pictures."""
+        return "thumbnail" in self._dataset.schema.names
+
+    @property
+    def has_index(self) -> bool:
+        """Whether `build_index` was called."""
+        return any("embedding" in each["fields"] for each in self._dataset.list_indices())
+
+    def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Read rows by their ids, in the order asked for.
+
+        Raises:
+            InputError: an id is not there, or names several rows.
+        """
+        wanted = ", ".join(quoted(each) for each in dict.fromkeys(ids))
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self._dataset.to_table(columns=["id", *columns], filter=f"id IN ({wanted})").to_pylist():
+            found.setdefault(row["id"], []).append(row)
+        for each in ids:
+            if each not in found:
+                raise InputError(
+                    f"{self.path} has no row {each!r}, and no photo is called so; ids are {self._example()}"
+                )
+            if len(found[each]) > 1:
+                raise InputError(f"{len(found[each])} rows of {self.path} have the id {each!r}; give the photo itself")
+        return [found[each][0] for each in ids]
+
+    def _example(self) -> str:
+        first = self._dataset.to_table(columns=["id"], limit=1).to_pylist()
+        return f"VIDEO/TRACK/FRAME, as {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
+
+    def check_filter(self, where: str) -> None:
+        """Raise an InputError where a condition cannot be asked of this dataset."""
+        try:
+            self._dataset.scanner(columns=["id"], filter=where, limit=1).explain_plan()
+        except (ValueError, OSError) as error:
+            text = _first_line(error)
+            if "No field named" in text:
+                text = f"no column {text.split('No field named ')[1].split('. ')[0]}"
+            raise InputError(
+                f"the filter {where!r} cannot be used: {text}; columns: {', '.join(self.columns)}"
+            ) from None
+
+    def nearest(
+        self,
+        vector: np.ndarray,
+        k: int,
+        *,
+        where: str | None = None,
+        use_index: bool = False,
+        thumbnails: bool = False,
+    ) -> list[Neighbour]:
+        """The rows most similar to a vector, the most similar first.
+
+        Args:
+            vector: (D,) float, of any length.
+            k: how many, 1 or more; fewer come where fewer rows pass the filter.
+            where: a condition on the columns, in SQL, as `check_filter` takes it.
+            use_index: look into the partitions of the index that are nearest, and compute the cosine exactly of the
+                best candidates; else stream through all rows.
+            thumbnails: give the rows' `thumbnail`, JPEG bytes, too.
+        """
+        query = {
+            "column": "embedding", "q": np.asarray(vector, np.float32), "k": k, "metric": "cosine",
+            "use_index": use_index,
+        }  # fmt: skip
+        if use_index:
+            query |= {"nprobes": PROBED, "refine_factor": REFINED}
+        found = self._dataset.to_table(
+            columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
+            nearest=query, filter=where, prefilter=True,
+        ).to_pylist()  # fmt: skip
+        for row in found:
+            row["similarity"] = 1 - row.pop("_distance")
+        return sorted(found, key=lambda row: -float(row["similarity"]))
+
+    def build_index(self) -> float:
+        """Build the IVF-PQ index by the cosine, and one on the identities that makes their filter quick.
+
+        It stays in the dataset; rows that are added later are searched exactly.
+
+        Returns:
+            The seconds that it took.
+
+        Raises:
+            InputError: the dataset is too small for an index.
+            OutputError: writing there is not possible.
+        """
+        count = self._dataset.count_rows(filter="embedding IS NOT NULL")
+        centres = 256
+        if count < centres:
+            raise InputError(
+                f"{self.path} has {count} embeddings; an index needs {centres} or more: search without one"
+            )
+        began = time.monotonic()
+        sub_vectors = next(
+            n for n in range(max(1, self.embedding_dim // SUB_VECTOR), 0, -1) if self.embedding_dim % n == 0
+        )
+        with progress("building the index", total=count, unit="rows") as bar, lance_writes(self.path):
+            self._dataset.create_index(
+                "embedding", "IVF_PQ", metric="cosine", replace=True, sample_rate=SAMPLE_RATE,
+                num_partitions=max(1, round(count / ROWS_A_PARTITION)), num_sub_vectors=sub_vectors,
+            )  # fmt: skip
+            self._dataset.create_scalar_index("identity", "BITMAP", replace=True)
+            bar.update(completed=count)
+        self._dataset = lance.dataset(str(self.path))
+        return time.monotonic() - began
+
+
+def _first_line(error: Exception) -> str:
+    """What a Lance error says, without where in its source."""
+    text = str(error).splitlines()[0].split(", /")[0]
+    return text.removeprefix("Invalid user input: ").rstrip(".")

@@ -1,0 +1,152 @@
+"""What is searched for: photos, rows of the dataset, or several of them averaged.
+
+Letters: D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from fabnet.embedding import Embedder, load
+from fabnet.embedding.digest import model_digest
+from fabnet.errors import InputError, ModelError, NoFaceError
+from fabnet.retrieval.gallery import Gallery
+from fabnet.video import CropSpec, crop_faces
+
+__all__ = ["Query", "decoded_picture", "encoder_of", "read_query"]
+
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What is searched for.
+
+    Attributes:
+        vector: (D,) float32 of length 1: the mean of what was given, each at length 1.
+        ids: of the rows that were given, which are no neighbours of themselves.
+        identities: of these rows; who is on a photo is not known.
+        pictures: a face for each thing given: (H, W, 3) uint8 RGB, or None where the dataset has no thumbnails.
+    """
+
+    vector: np.ndarray
+    ids: tuple[str, ...]
+    identities: tuple[str, ...]
+    pictures: tuple[np.ndarray | None, ...]
+
+
+def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device: str = "auto") -> Embedder:
+    """The encoder that made a dataset's embeddings.
+
+    Args:
+        gallery: the dataset.
+        model: as `fabnet.load` takes it, or an encoder that it gave; None: the one that the dataset names.
+        device: for models that run on torch.
+
+    Raises:
+        ModelError: the dataset names none that can be found, or it is another one than made the embeddings.
+    """
+    if isinstance(model, Embedder):
+        encoder = model
+    else:
+        name = gallery.model if model is None else model
+        if name is None or name == "given":
+            raise ModelError(f"{gallery.path} does not say which model made it: name it with --model")
+        try:
+            digest = model_digest(name)
+        except ModelError as error:
+            if model is not None:
+                raise
+            raise ModelError(f"the model of {gallery.path} cannot be found ({error}); name it with --model") from None
+        encoder = load(name, device=device)
+        if gallery.model_digest not in (None, digest):
+            raise ModelError(
+                f"{gallery.path} was embedded with another model than {name} is now ({gallery.model}): give that one "
+                "with --model, or embed again"
+            )
+    if encoder.embedding_dim != gallery.embedding_dim:
+        raise ModelError(
+            f"the model makes {encoder.embedding_dim} numbers a face; {gallery.path} holds {gallery.embedding_dim}"
+        )
+    return encoder
+
+
+def read_query(
+    gallery: Gallery,
+    given: Sequence[str | Path | np.ndarray],
+    *,
+    model: str | Path | Embedder | None = None,
+    crop: Literal["detect", "none"] = "detect",
+    device: str = "auto",
+) -> Query:
+    """Read what is searched for.
+
+    Args:
+        gallery: the dataset to search in.
+        given: photos (files, or (H, W, 3) uint8 RGB arrays) and ids of rows, one or more.
+        model: see `encoder_of`; only photos need it.
+        crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
+        device: for models that run on torch.
+
+    Raises:
+        InputError: nothing was given, or it is neither a photo nor a row with an embedding.
+        NoFaceError: a photo has no face.
+        ModelError: see `encoder_of`.
+    """
+    if not len(given):
+        raise InputError("nothing to search for: give a photo or the id of a row")
+    ids = [str(each) for each in given if not isinstance(each, np.ndarray) and not Path(each).is_file()]
+    columns = ["identity", "reason", "embedding", *(["thumbnail"] if gallery.has_thumbnails else [])]
+    rows = {row["id"]: row for row in gallery.rows(ids, columns)} if ids else {}
+    encoder = encoder_of(gallery, model, device=device) if len(ids) < len(given) else None
+    vectors: list[np.ndarray] = []
+    pictures: list[np.ndarray | None] = []
+    for each in given:
+        if encoder is not None and (isinstance(each, np.ndarray) or Path(each).is_file()):
+            picture = _face(each, encoder, crop)
+            vectors.append(encoder.embed([picture])[0])
+            pictures.append(picture)
+            continue
+        row = rows[str(each)]
+        if row["embedding"] is None:
+            raise InputError(f"row {each} of {gallery.path} has no embedding: {row['reason']}")
+        vectors.append(np.array(row["embedding"], dtype=np.float32))
+        pictures.append(decoded_picture(row["thumbnail"]) if gallery.has_thumbnails else None)
+    return Query(_mean_direction(vectors), tuple(ids), tuple(row["identity"] for row in rows.values()), tuple(pictures))
+
+
+def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
+    mean = np.mean([vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors], axis=0)
+    length = float(np.linalg.norm(mean))
+    if length < 1e-6:
+        raise InputError("the embeddings searched for have no direction (all zero, or opposite): the cosine needs one")
+    return np.asarray(mean / length, dtype=np.float32)
+
+
+def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str) -> np.ndarray:
+    """The face crop that is embedded of a photo."""
+    name = "the photo" if isinstance(given, np.ndarray) else str(given)
+    image = given if isinstance(given, np.ndarray) else decoded_picture(Path(given).read_bytes())
+    if image is None:
+        raise InputError(f"{name} is no picture; expected a JPEG, a PNG, or the id of a row")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise InputError(f"{name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
+    if crop == "none":
+        return image
+    spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
+    faces = crop_faces(image, spec=spec)
+    if not faces:
+        raise NoFaceError(f"no face was found in {name}: is it 24 px high or more? Of a face crop, give --crop none")
+    return faces[0].image
+
+
+def decoded_picture(data: bytes) -> np.ndarray | None:
+    """A picture as (H, W, 3) uint8 RGB; None where it is none."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

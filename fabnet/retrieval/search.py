@@ -1,0 +1,154 @@
+"""`fabnet search`: the nearest faces of an embeddings dataset by the cosine.
+
+Source: section 5.3 of the paper: images are ranked by the cosine similarity of their embeddings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from fabnet.embedding import Embedder
+from fabnet.errors import InputError
+from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
+from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
+from fabnet.retrieval.query import read_query
+from fabnet.retrieval.sheet import write_sheet
+
+__all__ = ["SearchResult", "search"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchResult:
+    """The nearest faces.
+
+    Attributes:
+        data: the dataset.
+        query: what was searched for, in words.
+        rows: of the dataset.
+        method: "exact" or "index".
+        where: the condition that neighbours had to meet, in SQL; None: none.
+        notes: what to bear in mind.
+        neighbours: columns of their rows, `rank` from 1 and `similarity`, the cosine; the most similar first.
+        sheet: the contact sheet, where one was asked for.
+    """
+
+    data: Path
+    query: tuple[str, ...]
+    rows: int
+    method: Literal["exact", "index"]
+    where: str | None
+    notes: tuple[str, ...]
+    neighbours: tuple[Neighbour, ...]
+    sheet: Path | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {
+            "data": str(self.data),
+            "query": list(self.query),
+            "rows": self.rows,
+            "method": self.method,
+            "where": self.where,
+            "notes": list(self.notes),
+            "neighbours": list(self.neighbours),
+            "sheet": None if self.sheet is None else str(self.sheet),
+        }
+
+
+def search(
+    data: str | Path | Gallery,
+    query: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
+    *,
+    k: int = 10,
+    other_identities: bool = False,
+    where: str | None = None,
+    video: str | None = None,
+    time_s: tuple[float | None, float | None] = (None, None),
+    index: bool | None = None,
+    sheet: str | Path | None = None,
+    model: str | Path | Embedder | None = None,
+    crop: Literal["detect", "none"] = "detect",
+    device: str = "auto",
+) -> SearchResult:
+    """Find the faces most similar to a photo, a row, or the mean of several.
+
+    Args:
+        data: an embeddings dataset that `embed` wrote (Lance), or one that is open already.
+        query: photos (files, or (H, W, 3) uint8 RGB arrays) and ids of rows; of several the mean direction is taken.
+        k: how many neighbours, 1 or more.
+        other_identities: leave out the people that the rows searched for are of. Who is on a photo is not known.
+        where: a condition on the columns, in SQL: "pose_yaw_deg BETWEEN 20 AND 40".
+        video: only rows of this video.
+        time_s: only rows from here up to there, in seconds of their video; None: from its start, to its end.
+        index: True: by the IVF-PQ index, which is built where there is none; False: exactly; None: exactly up to a
+            million rows.
+        sheet: PNG file to write a contact sheet to: what was searched for, and the neighbours.
+        model: the model that made the embeddings; None: as the dataset says. Only photos need it.
+        crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
+        device: for models that run on torch.
+
+    Returns:
+        The neighbours; a row that was searched for is none of them.
+
+    Raises:
+        StoreError: there is no such dataset.
+        InputError: a row, a photo or a column is not there, or the dataset has no thumbnails for a sheet.
+        NoFaceError: a photo has no face.
+        ModelError: the dataset's model is not known, or is another one.
+        OutputError: the index or the sheet cannot be written.
+    """
+    if k < 1:
+        raise InputError(f"k must be 1 or more; got {k}")
+    gallery = data if isinstance(data, Gallery) else Gallery(data)
+    given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
+    if where is not None:
+        gallery.check_filter(where)
+    if sheet is not None and not gallery.has_thumbnails:
+        raise InputError(f"{gallery.path} holds no thumbnails for a sheet: embed again, with thumbnails")
+    asked = read_query(gallery, given, model=model, crop=crop, device=device)
+    condition = all_of(
+        where,
+        None if video is None else in_video(video),
+        in_time(*time_s),
+        not_of(asked.identities) if other_identities else None,
+    )
+    rows = gallery.num_rows
+    use_index = rows > LARGE_ROWS if index is None else index
+    if use_index and not gallery.has_index:
+        gallery.build_index()
+    found = gallery.nearest(
+        asked.vector, k + len(asked.ids), where=condition, use_index=use_index, thumbnails=sheet is not None
+    )
+    others = [row for row in found if row["id"] not in asked.ids][:k]
+    faces = [row.pop("thumbnail", None) for row in others]
+    result = SearchResult(
+        data=gallery.path,
+        query=tuple("a picture" if isinstance(each, np.ndarray) else str(each) for each in given),
+        rows=rows,
+        method="index" if use_index else "exact",
+        where=condition,
+        notes=_notes(other_identities, len(given) - len(asked.ids), len(others), k),
+        neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
+        sheet=None if sheet is None else Path(sheet),
+    )
+    if result.sheet is not None:
+        queries = zip(asked.pictures, result.query, strict=True)
+        write_sheet(result.sheet, list(queries), list(zip(faces, result.neighbours, strict=True)))
+    return result
+
+
+def _notes(other_identities: bool, num_photos: int, found: int, k: int) -> tuple[str, ...]:
+    notes = []
+    if other_identities and num_photos:
+        notes.append(
+            "who is on a photo is not known, so nobody is left out for it: give the id of a row, or "
+            "--where \"identity != 'NAME'\""
+        )
+    if found < k:
+        notes.append(f"only {found} faces meet the conditions; {k} were asked for")
+    return tuple(notes)

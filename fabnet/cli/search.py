@@ -11,6 +11,9 @@ from fabnet.retrieval import SearchResult, search
 
 __all__ = ["run", "show"]
 
+SHOWN = ("id", "identity", "time_s")
+"""Columns of a row that the table shows, beside those that a filter asks of; --json has all."""
+
 
 def run(
     data: tyro.conf.Positional[Path],
@@ -20,8 +23,8 @@ def run(
     where: str | None = None,
     video: str | None = None,
     time: str | None = None,
-    index: bool = False,
-    exact: bool = False,
+    index: tyro.conf.FlagCreatePairsOff[bool] = False,
+    exact: tyro.conf.FlagCreatePairsOff[bool] = False,
     sheet: Path | None = None,
     model: str | None = None,
     crop: Literal["detect", "none"] = "detect",
@@ -82,13 +85,13 @@ def show(result: SearchResult) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    words = ", ".join(result.query)
-    title = f"nearest to {words}: {result.method} among {result.rows:,} rows"
+    title = f"nearest to {', '.join(result.query)}: {result.method} among {result.rows:,} rows"
     table = Table(title=title, title_justify="left")
-    hidden = {"source", "box_px", "score", "reason", "rank", "similarity"}
-    columns = [name for name in (result.neighbours[0] if result.neighbours else {}) if name not in hidden]
+    rows = result.neighbours
+    asked = [name for name in (rows[0] if rows else {}) if name in (result.where or "") and name not in SHOWN]
+    columns = [name for name in (*SHOWN, *asked) if any(row[name] is not None for row in rows)]
     for name in ("rank", "similarity", *columns):
-        table.add_column(name, justify="right" if name in ("rank", "similarity", "frame", "time_s") else "left")
+        table.add_column(name, justify="left" if name in ("id", "identity") else "right")
     for row in result.neighbours:
         table.add_row(str(row["rank"]), f"{row['similarity']:.4f}", *(_text(row[name]) for name in columns))
     console = Console()
@@ -100,6 +103,4 @@ def show(result: SearchResult) -> None:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{len(value)} numbers"
     return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)

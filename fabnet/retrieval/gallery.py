@@ -29,9 +29,9 @@ SUB_VECTOR = 4
 ROWS_A_PARTITION = 1024
 SAMPLE_RATE = 64
 """Rows a centre that the centres are trained on: the library's 256 takes four times as long."""
-PROBED = 24
+PROBED = 20
 """Partitions that are looked into."""
-REFINED = 10
+REFINED = 5
 """Times k candidates whose cosine is computed exactly in the end."""
 UNSHOWN = ("embedding", "thumbnail")
 
@@ -94,7 +94,7 @@ class Gallery:
     @property
     def has_index(self) -> bool:
         """Whether `build_index` was called."""
-        return any("embedding" in each["fields"] for each in self._dataset.list_indices())
+        return any("embedding" in each.field_names for each in self._dataset.describe_indices())
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.

@@ -1,0 +1,35 @@
+"""Embeddings datasets of real faces, with a probe's columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+import fabnet
+from fabnet.video import read_frames
+
+
+@pytest.fixture(scope="session")
+def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frame of the clip."""
+    file = tmp_path_factory.mktemp("photo") / "man.png"
+    cv2.imwrite(str(file), next(read_frames(carphone)).image[:, :, ::-1])
+    return file
+
+
+@pytest.fixture(scope="session")
+def faces(store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six "people", ten faces each."""
+    out = tmp_path_factory.mktemp("faces") / "faces.lance"
+    fabnet.embed([store], out, model=tiny_run)
+    return out
+
+
+@pytest.fixture(scope="session")
+def clip(carphone: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip at ten frames a second; its rows have times."""
+    out = tmp_path_factory.mktemp("clip") / "clip.lance"
+    fabnet.embed([carphone], out, model=tiny_run, fps=10)
+    return out

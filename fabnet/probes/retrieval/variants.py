@@ -15,8 +15,8 @@ Variant = Literal["raw", "relu", "whitened", "relu-whitened"]
 VARIANTS: tuple[Variant, ...] = ("raw", "relu", "whitened", "relu-whitened")
 """As it is; after the ReLU that the decoder begins with; each of them whitened."""
 COMPONENTS = 256
-SMALLEST_SHARE = 1e-6
-"""Of the largest variance: directions with less are numbers that hardly ever change, and are left out."""
+SMALLEST_SHARE = 1e-3
+"""Of the largest standard deviation: directions with less hardly ever change, and are left out."""
 
 
 def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -29,11 +29,13 @@ def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
     Returns:
         (N, C) float32; C is 256 or less.
     """
-    centred = features.astype(np.float64) - features[training].mean(axis=0, dtype=np.float64)
-    _, sizes, components = np.linalg.svd(centred[training], full_matrices=False)
-    variances = sizes**2 / len(training)
-    kept = np.flatnonzero(variances > SMALLEST_SHARE * variances[0])[:COMPONENTS]
-    return np.asarray(centred @ components[kept].T / np.sqrt(variances[kept]), dtype=np.float32)
+    from sklearn.decomposition import PCA
+
+    count = min(COMPONENTS, features.shape[1], len(training) - 1)
+    fitted = PCA(count, random_state=0).fit(features[training].astype(np.float64))
+    spread = np.sqrt(fitted.explained_variance_)
+    kept = spread > SMALLEST_SHARE * spread.max()
+    return np.asarray(fitted.transform(features)[:, kept] / spread[kept], dtype=np.float32)
 
 
 def applied(variant: Variant, features: np.ndarray, training: np.ndarray) -> np.ndarray:

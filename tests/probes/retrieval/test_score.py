@@ -107,7 +107,7 @@ def test_a_whitening_sees_the_training_people_only(turned: Benchmark) -> None:
     training = np.flatnonzero(turned.split == "train")
     made = whitened(features, training)
     np.testing.assert_allclose(made[training].mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(np.cov(made[training].T, bias=True), np.eye(6), atol=1e-4)
+    np.testing.assert_allclose(np.cov(made[training].T), np.eye(6), atol=1e-4)
     other = features.copy()
     other[turned.split == "val"] += 100
     np.testing.assert_array_equal(whitened(other, training)[training], made[training])

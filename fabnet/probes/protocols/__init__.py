@@ -43,8 +43,9 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
     if name.endswith(".csv"):
         return _with_images(read_table(Path(name), Path(data)))
     if name not in PROTOCOLS:
-        near = get_close_matches(name.lower(), PROTOCOLS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(PROTOCOLS))}"
+        known = sorted([*PROTOCOLS, "retrieval"])
+        near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
         raise InputError(f"no protocol is called {name!r}: {hint}")
     if not Path(data).is_dir():
         raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")

@@ -9,7 +9,9 @@ from fabnet.probes.protocols import PROTOCOLS, read_benchmark
 from fabnet.probes.protocols.label_files import lines_of, numbers_of
 
 
-@pytest.mark.parametrize(("name", "near"), [("alfw", "aflw"), ("WFLW", "wflw"), ("300-w", "300w")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("alfw", "aflw"), ("WFLW", "wflw"), ("300-w", "300w"), ("retreival", "retrieval")]
+)
 def test_an_unknown_name_gets_the_nearest_one(name: str, near: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"no protocol is called '{name}': did you mean {near}"):
         read_benchmark(name, tmp_path)

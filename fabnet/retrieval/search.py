@@ -137,7 +137,8 @@ def search(
         sheet=None if sheet is None else Path(sheet),
     )
     if result.sheet is not None:
-        queries = zip(asked.pictures, result.query, strict=True)
+        names = [name if name in asked.ids else Path(name).name for name in result.query]
+        queries = zip(asked.pictures, names, strict=True)
         write_sheet(result.sheet, list(queries), list(zip(faces, result.neighbours, strict=True)))
     return result
 

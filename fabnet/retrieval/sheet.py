@@ -67,7 +67,7 @@ def draw_sheet(
         (H, W, 3) uint8 RGB: the queries in a column on the left, framed; the neighbours five in a row, by their rank.
     """
     left = [
-        _tile(picture, [(f"query {number}" if len(queries) > 1 else "query", ACCENT), (Path(name).name, FAINT)], True)
+        _tile(picture, [(f"query {number}" if len(queries) > 1 else "query", ACCENT), (name, FAINT)], True)
         for number, (picture, name) in enumerate(queries, 1)
     ]
     right = [_tile(picture, _label(row), False) for picture, row in neighbours]

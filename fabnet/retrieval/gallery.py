@@ -27,12 +27,16 @@ LARGE_ROWS = 1_000_000
 SUB_VECTOR = 4
 """Numbers that one byte of a compressed vector stands for."""
 ROWS_A_PARTITION = 1024
+CENTRES = 256
+"""What a byte of a compressed vector can stand for; fewer rows cannot train them."""
 SAMPLE_RATE = 64
 """Rows a centre that the centres are trained on: the library's 256 takes four times as long."""
 PROBED = 20
 """Partitions that are looked into."""
 REFINED = 5
 """Times k candidates whose cosine is computed exactly in the end."""
+STREAMED = {"batch_size": 4096, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
+"""How rows are read: by default up to 2 GiB of them would wait in memory."""
 UNSHOWN = ("embedding", "thumbnail")
 
 
@@ -156,10 +160,10 @@ class Gallery:
         }  # fmt: skip
         if use_index:
             query |= {"nprobes": PROBED, "refine_factor": REFINED}
-        found = self._dataset.to_table(
+        found = self._dataset.scanner(
             columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
-            nearest=query, filter=where, prefilter=True,
-        ).to_pylist()  # fmt: skip
+            nearest=query, filter=where, prefilter=True, **STREAMED,
+        ).to_table().to_pylist()  # fmt: skip
         for row in found:
             row["similarity"] = 1 - row.pop("_distance")
         return sorted(found, key=lambda row: -float(row["similarity"]))
@@ -177,22 +181,23 @@ class Gallery:
             OutputError: writing there is not possible.
         """
         count = self._dataset.count_rows(filter="embedding IS NOT NULL")
-        centres = 256
-        if count < centres:
+        if count < CENTRES:
             raise InputError(
-                f"{self.path} has {count} embeddings; an index needs {centres} or more: search without one"
+                f"{self.path} has {count} embeddings; an index needs {CENTRES} or more: search without one"
             )
         began = time.monotonic()
         sub_vectors = next(
             n for n in range(max(1, self.embedding_dim // SUB_VECTOR), 0, -1) if self.embedding_dim % n == 0
         )
-        with progress("building the index", total=count, unit="rows") as bar, lance_writes(self.path):
+        with progress("building the index", unit="steps") as bar, lance_writes(self.path):
             self._dataset.create_index(
                 "embedding", "IVF_PQ", metric="cosine", replace=True, sample_rate=SAMPLE_RATE,
                 num_partitions=max(1, round(count / ROWS_A_PARTITION)), num_sub_vectors=sub_vectors,
+                progress_callback=lambda done: bar.update(
+                    completed=done.completed or 0, total=done.total, note=done.stage.replace("_", " ")
+                ),
             )  # fmt: skip
             self._dataset.create_scalar_index("identity", "BITMAP", replace=True)
-            bar.update(completed=count)
         self._dataset = lance.dataset(str(self.path))
         return time.monotonic() - began
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +256,38 @@ def test_the_verb(clip: Path, photo: Path, tmp_path: Path, capsys: pytest.Captur
         assert "--time takes two numbers of seconds" in capsys.readouterr().err
     assert main([*args, "--index", "--exact"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+
+
+SCHEMA = pa.schema(
+    [*((name, pa.string()) for name in ("id", "identity", "video")), ("embedding", pa.list_(pa.float32(), 256))]
+)
+
+
+def random_rows(count: int) -> Iterator[pa.RecordBatch]:
+    generator = np.random.default_rng(0)
+    for first in range(0, count, 10_000):
+        names = pa.array([str(place) for place in range(first, first + 10_000)])
+        made = pa.array(generator.normal(size=10_000 * 256).astype(np.float32))
+        embeddings = pa.FixedSizeListArray.from_arrays(made, 256)
+        yield pa.RecordBatch.from_arrays([names, names, names, embeddings], schema=SCHEMA)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
+    """Searching 600 MB exactly takes what searching 50 MB does, but for the buffers of the library."""
+    code = """
+import sys, numpy as np
+from pathlib import Path
+from fabnet.retrieval import Gallery
+gallery = Gallery(sys.argv[1])
+for _ in range(3):
+    assert len(gallery.nearest(np.ones(256), 10, where="identity != 'x'")) == 10
+print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]))
+"""
+    peaks = []
+    for rows in (50_000, 600_000):
+        path = tmp_path / f"{rows}.lance"
+        lance.write_dataset(pa.RecordBatchReader.from_batches(SCHEMA, random_rows(rows)), str(path))
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] - peaks[0] < 250

@@ -74,18 +74,17 @@ def nearest(vectors: np.ndarray, groups: np.ndarray, count: int, *, seed: int = 
         vectors: (M, D) float32 of length 1.
         groups: (M,) of each face.
         count: how many; no more than the smallest gallery holds.
-        seed: ties are broken at random by it, so that an embedding that knows nothing is at chance.
+        seed: ties are broken at random, for each query anew, so that an embedding that knows nothing is at chance.
 
     Returns:
         (M, count) int64 places, the most similar first.
     """
-    order = np.random.default_rng(seed).permutation(len(vectors))
-    shuffled = vectors[order]
+    generator = np.random.default_rng(seed)
     top = np.empty((len(vectors), count), dtype=np.int64)
     for chunk in _chunks(len(vectors)):
-        similarity = vectors[chunk] @ shuffled.T
-        similarity[groups[chunk, None] == groups[order]] = -np.inf
-        top[chunk] = order[np.argsort(-similarity, axis=1, kind="stable")[:, :count]]
+        similarity = vectors[chunk] @ vectors.T
+        similarity[groups[chunk, None] == groups] = -np.inf
+        top[chunk] = np.lexsort((generator.random(similarity.shape), -similarity))[:, :count]
     return top
 
 

@@ -32,7 +32,8 @@ def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, features.shape[1], len(training) - 1)
-    fitted = PCA(count, random_state=0).fit(features[training].astype(np.float64))
+    with np.errstate(invalid="ignore"):  # features that never change have no shares of a variance
+        fitted = PCA(count, random_state=0).fit(features[training].astype(np.float64))
     spread = np.sqrt(fitted.explained_variance_)
     kept = spread > SMALLEST_SHARE * spread.max()
     return np.asarray(fitted.transform(features)[:, kept] / spread[kept], dtype=np.float32)

@@ -56,7 +56,7 @@ def test_faces_that_are_not_asked_about_have_no_figure() -> None:
 
 
 def test_an_embedding_that_knows_nothing_is_at_chance() -> None:
-    """Ties are broken at random: without that, all queries would be shown the first faces of the file."""
+    """Ties are broken at random for each query: else all would be shown the same faces."""
     generator = np.random.default_rng(3)
     labels = np.sort(generator.uniform(size=600))
     groups = np.arange(600)
@@ -64,7 +64,7 @@ def test_an_embedding_that_knows_nothing_is_at_chance() -> None:
         lambda queries: np.abs(labels[queries, None] - labels), nearest(np.zeros((600, 2), np.float32), groups, 10),
         groups, (10,), is_query=np.ones(600, bool), larger_is_better=False,
     )  # fmt: skip
-    assert found.got.mean() == pytest.approx(found.chance.mean(), rel=0.1)
+    assert found.got.mean() == pytest.approx(found.chance.mean(), rel=0.03)
 
 
 def test_a_top_is_a_tenth_of_the_smallest_gallery_at_the_most() -> None:

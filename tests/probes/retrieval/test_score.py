@@ -16,7 +16,7 @@ from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.metrics import Figure
 from fabnet.probes.pose import ANGLES
-from fabnet.probes.retrieval import Variant, ranked_protocol, score_retrieval, table_rows, with_identity
+from fabnet.probes.retrieval import VARIANTS, Variant, ranked_protocol, score_retrieval, table_rows, with_identity
 from fabnet.probes.retrieval.variants import applied, whitened
 
 NUM = 150
@@ -120,6 +120,13 @@ def test_variants() -> None:
     np.testing.assert_array_equal(applied("relu", features, everyone), [[1, 0, 0], [0, 2, 0], [3, 1, 0]])
     # A number that never changes is left out.
     assert applied("relu-whitened", features, everyone).shape == (3, 2)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nothing_at_all_is_at_chance_in_every_variant(turned: Benchmark, variant: Variant) -> None:
+    scored = score_retrieval(np.zeros((NUM, 1)), with_identity(turned), split="val", variants=(variant,))
+    assert abs(figures(scored, "pose")["degrees, % of the way from chance to best, top 5"]) < 8
+    assert figures(scored, "identity")["verification AUC, %"] == 50
 
 
 @pytest.mark.parametrize("variant", ["whitened", "relu-whitened"])

@@ -171,7 +171,7 @@ def ask_faiss(real: Path, identities: np.ndarray, rows: int, queries: Queries) -
     began = time.monotonic()
     coarse = faiss.IndexFlatIP(dim)
     index = faiss.IndexIVFPQ(coarse, dim, num_lists, dim // SUB_VECTOR, 8, faiss.METRIC_INNER_PRODUCT)
-    sample = np.random.default_rng(2).choice(rows, min(rows, SAMPLE_RATE * num_lists), replace=False)
+    sample = np.random.default_rng(2).choice(rows, min(rows, max(SAMPLE_RATE * num_lists, 10_000)), replace=False)
     index.train(vectors[sample])
     index.add(vectors)
     build_s = time.monotonic() - began

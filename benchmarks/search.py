@@ -77,7 +77,8 @@ def gallery_vectors(real: np.ndarray, rows: int) -> Iterator[tuple[np.ndarray, n
     for first in range(0, rows, ROWS_AT_ONCE):
         count = min(ROWS_AT_ONCE, rows - first)
         crop, other = generator.integers(0, len(real), (2, count))
-        one, begin, end = generator.integers(1, AUGMENTED, (3, count))
+        one, begin = generator.integers(1, AUGMENTED, (2, count))
+        end = (begin - 1 + generator.integers(1, AUGMENTED - 1, count)) % (AUGMENTED - 1) + 1  # another than begin
         yield crop, real[crop, one] + real[other, end] - real[other, begin]
 
 

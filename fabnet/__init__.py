@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fabnet.reporting.report import report
     from fabnet.reporting.table import table
     from fabnet.retrieval.search import search
+    from fabnet.serving.serve import serve
     from fabnet.summary import info
     from fabnet.tracks.import_folder import import_folder
     from fabnet.tracks.store import open_store
@@ -39,6 +40,7 @@ __all__ = [
     "probe",
     "report",
     "search",
+    "serve",
     "table",
     "track",
     "train",
@@ -56,6 +58,7 @@ _HOMES = {
     "probe": "fabnet.probes",
     "report": "fabnet.reporting",
     "search": "fabnet.retrieval",
+    "serve": "fabnet.serving",
     "table": "fabnet.reporting",
     "track": "fabnet.tracks",
     "train": "fabnet.training",

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("fabnet.cli.train", "train an encoder on a store, without labels"),
     "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),
+    "serve": ("fabnet.cli.serve", "an embeddings dataset as a page in the browser"),
     "report": ("fabnet.cli.report", "a run as one page to look at"),
     "export": ("fabnet.cli.export", "an encoder to ONNX, to run without torch"),
     "probe": ("fabnet.cli.probe", "what an embedding knows, by a linear probe"),

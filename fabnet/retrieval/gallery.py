@@ -6,12 +6,14 @@ Letters: D features.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import lance
 import numpy as np
+import pyarrow as pa
 
 from fabnet.errors import InputError, StoreError
 from fabnet.progress import progress
@@ -91,6 +93,11 @@ class Gallery:
         return [name for name in self._dataset.schema.names if name not in UNSHOWN]
 
     @property
+    def fields(self) -> list[pa.Field]:
+        """All columns, with their types."""
+        return list(self._dataset.schema)
+
+    @property
     def has_thumbnails(self) -> bool:
         """Whether its rows carry small pictures."""
         return "thumbnail" in self._dataset.schema.names
@@ -119,6 +126,14 @@ class Gallery:
                 raise InputError(f"{len(found[each])} rows of {self.path} have the id {each!r}; give the photo itself")
         return [found[each][0] for each in ids]
 
+    def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read columns of all rows, in order, a batch at a time."""
+        yield from self._dataset.to_batches(columns=list(columns), scan_in_order=True)
+
+    def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for."""
+        return list(self._dataset.take(list(numbers), columns=list(columns)).to_pylist()) if len(numbers) else []
+
     def _example(self) -> str:
         first = self._dataset.to_table(columns=["id"], limit=1).to_pylist()
         return f"VIDEO/TRACK/FRAME, as {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
@@ -143,6 +158,7 @@ class Gallery:
         where: str | None = None,
         use_index: bool = False,
         thumbnails: bool = False,
+        numbers: bool = False,
     ) -> list[Neighbour]:
         """The rows most similar to a vector, the most similar first.
 
@@ -153,6 +169,7 @@ class Gallery:
             use_index: look into the partitions of the index that are nearest, and compute the cosine exactly of the
                 best candidates; else stream through all rows.
             thumbnails: give the rows' `thumbnail`, JPEG bytes, too.
+            numbers: give the rows' `row`, their number as `take` takes it, too.
         """
         query = {
             "column": "embedding", "q": np.asarray(vector, np.float32), "k": k, "metric": "cosine",
@@ -162,11 +179,21 @@ class Gallery:
             query |= {"nprobes": PROBED, "refine_factor": REFINED}
         found = self._dataset.scanner(
             columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
-            nearest=query, filter=where, prefilter=True, **STREAMED,
+            nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
         ).to_table().to_pylist()  # fmt: skip
+        starts = self._fragment_starts() if numbers else {}
         for row in found:
             row["similarity"] = 1 - row.pop("_distance")
+            if numbers:
+                fragment, place = divmod(row.pop("_rowaddr"), 2**32)
+                row["row"] = starts[fragment] + place
         return sorted(found, key=lambda row: -float(row["similarity"]))
+
+    def _fragment_starts(self) -> dict[int, int]:
+        """The number of the first row of each fragment; rows are never deleted."""
+        fragments = self._dataset.get_fragments()
+        ends = accumulate((fragment.count_rows() for fragment in fragments), initial=0)
+        return {fragment.fragment_id: start for fragment, start in zip(fragments, ends, strict=False)}
 
     def build_index(self) -> float:
         """Build the IVF-PQ index by the cosine, and one on the identities that makes their filter quick.

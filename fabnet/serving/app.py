@@ -1,0 +1,305 @@
+"""The web application: the page's files, and what it asks for as JSON.
+
+`/openapi.json` describes it. Errors are `{"detail": "one line"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Annotated
+
+import numpy as np
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+import fabnet
+from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError
+from fabnet.sampling.window import decode_jpeg
+from fabnet.serving.catalogue import Attribute, Classes, Face, FacePage, Timeline, Video
+from fabnet.serving.compare import Comparison
+from fabnet.serving.conditions import Condition
+from fabnet.serving.guard import Guard
+from fabnet.serving.photos import MAX_BYTES
+from fabnet.serving.site import Site
+
+__all__ = ["build_app"]
+
+MAX_DRAINED_BYTES = 256 * 2**20
+"""What is read and thrown away of an upload that is too large: a browser shows no answer before it has sent all."""
+UPLOAD_S = 30
+UPLOADS_AT_ONCE = 4
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+JPEG = {200: {"content": {"image/jpeg": {}}}}
+NUMBERS = {200: {"content": {"application/octet-stream": {}}, "description": "float32, little-endian, a value a row"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The server answers."""
+
+    status: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The dataset, and what can be done with it: `photos` and `compare` are empty, or say why that is not possible."""
+
+    name: str
+    version: str
+    model: str | None
+    rows: int
+    faces: int
+    identities: int
+    attributes: list[Attribute]
+    classes: list[Classes]
+    maps: list[str]
+    photos: str
+    compare: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The nearest faces; of a photo its face, as a data URI."""
+
+    faces: list[Face]
+    crop: str | None = None
+
+
+def _site(request: Request) -> Site:
+    found: Site = request.app.state.site
+    return found
+
+
+Here = Annotated[Site, Depends(_site)]
+
+
+def _condition(
+    site: Here,
+    where: Annotated[
+        list[str], Query(description="COLUMN:LOW:HIGH (a bound may be left out) or COLUMN:CLASS; all must hold")
+    ] = [],  # noqa: B006
+) -> Condition:
+    return site.catalogue.condition(where)
+
+
+Where = Annotated[Condition, Depends(_condition)]
+Count = Annotated[int, Query(ge=1, le=200)]
+
+
+def _known(site: Site, row: int) -> int:
+    if not 0 <= row < site.catalogue.num_rows:
+        raise HTTPException(404, f"there is no row {row}; there are {site.catalogue.num_rows}")
+    return row
+
+
+def _row(site: Here, row: int) -> int:
+    return _known(site, row)
+
+
+Row = Annotated[int, Depends(_row)]
+
+
+def build_app(site: Site, *, only_local: bool = True) -> FastAPI:
+    """Build the application.
+
+    Args:
+        site: what it shows.
+        only_local: see `Guard`.
+    """
+    app = FastAPI(
+        title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
+        description="The faces of an embeddings dataset. A face is named by the number of its row.",
+    )  # fmt: skip
+    app.state.site = site
+    app.state.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+    app.add_middleware(Guard, only_local=only_local)
+    app.add_exception_handler(FabnetError, _explained)
+    app.add_exception_handler(RequestValidationError, _explained)
+    for file in files("fabnet.serving").joinpath("static").iterdir():
+        _add_file(app, file.name, file.read_bytes())
+    app.get("/healthz")(health)
+    app.get("/api/dataset")(dataset)
+    app.get("/api/faces")(faces)
+    app.get("/api/faces/mask", response_class=Response, responses=NUMBERS)(mask)
+    app.get("/api/faces/{row}")(face)
+    app.get("/api/faces/{row}/thumbnail", response_class=Response, responses=JPEG)(thumbnail)
+    app.get("/api/faces/{row}/crop", response_class=Response, responses=JPEG)(crop)
+    app.get("/api/faces/{row}/nearest")(nearest)
+    binary = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+    app.post("/api/nearest", openapi_extra={"requestBody": binary})(nearest_to_photo)
+    app.get("/api/columns/{column}", response_class=Response, responses=NUMBERS)(column)
+    app.get("/api/map/{method}", response_class=Response, responses=NUMBERS)(face_map)
+    app.get("/api/videos")(videos)
+    app.get("/api/timeline")(timeline)
+    app.get("/api/compare")(compare)
+    return app
+
+
+def _add_file(app: FastAPI, name: str, content: bytes) -> None:
+    """Serve a file of the page: nothing that a request says is ever a path."""
+    kind = TYPES[name.rpartition(".")[2]]
+
+    async def send() -> Response:
+        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+    app.get("/" if name == "index.html" else f"/{name}", include_in_schema=False)(send)
+
+
+async def _explained(_: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
+        return JSONResponse({"detail": reason}, 422)
+    status = 400
+    if isinstance(error, NoFaceError):
+        status = 422
+    elif isinstance(error, ModelError | MissingDependencyError):
+        status = 409
+    return JSONResponse({"detail": " ".join(str(error).split())}, status)
+
+
+async def health(site: Here) -> Health:
+    """Say that the server answers."""
+    return Health("ok", site.catalogue.num_rows)
+
+
+def dataset(site: Here) -> Dataset:
+    """What there is to see."""
+    catalogue = site.catalogue
+    return Dataset(
+        name=catalogue.gallery.path.name,
+        version=catalogue.version,
+        model=catalogue.gallery.model,
+        rows=catalogue.num_rows,
+        faces=len(catalogue.faces),
+        identities=catalogue.num_identities,
+        attributes=catalogue.attributes,
+        classes=catalogue.classes,
+        maps=site.face_map.methods,
+        photos=str(site.photos) if isinstance(site.photos, FabnetError) else "",
+        compare=str(site.comparer) if isinstance(site.comparer, FabnetError) else "",
+    )
+
+
+def faces(site: Here, where: Where, start: Annotated[int, Query(ge=0)] = 0, count: Count = 100) -> FacePage:
+    """Some of the faces that meet a condition, in the order of the dataset."""
+    return site.catalogue.page(where, start, count)
+
+
+def mask(site: Here, where: Where) -> Response:
+    """Which rows meet a condition: a byte a row, 1 or 0."""
+    meets = np.zeros(site.catalogue.num_rows, dtype=np.uint8)
+    meets[site.catalogue.select(where)] = 1
+    return Response(meets.tobytes(), media_type="application/octet-stream")
+
+
+def face(site: Here, row: Row) -> Face:
+    """A face."""
+    return site.catalogue.face([row])[0]
+
+
+def thumbnail(site: Here, row: Row, v: str = "") -> Response:
+    """A face, 96 pixels wide."""
+    return _jpeg(site, site.catalogue.thumbnail(row), v)
+
+
+def crop(site: Here, row: Row, v: str = "") -> Response:
+    """A face as the track store has it, or else its thumbnail."""
+    return _jpeg(site, site.crops.jpeg(row), v)
+
+
+def _jpeg(site: Site, data: bytes | None, version: str) -> Response:
+    if data is None:
+        raise HTTPException(404, "this row has no face")
+    keep = "private, max-age=604800, immutable" if version == site.catalogue.version else "no-cache"
+    return Response(data, media_type="image/jpeg", headers={"cache-control": keep})
+
+
+def nearest(site: Here, row: Row, where: Where, k: Count = 24, other_people: bool = True) -> Found:
+    """The faces most similar to a face, by the cosine; of other people only, where asked for."""
+    vector = site.catalogue.embedding(row)
+    if vector is None:
+        raise HTTPException(404, "this row has no face")
+    return Found(site.catalogue.nearest(vector, k, where, not_row=row, other_people=other_people))
+
+
+async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24) -> Found:
+    """The faces most similar to the largest face of a photo: the body is a JPEG, PNG or WebP of 10 MiB at most."""
+    if isinstance(site.photos, FabnetError):
+        raise site.photos
+    photos = site.photos
+    if int(request.headers.get("content-length", 0)) > MAX_BYTES:
+        await _body(request, keep=False)
+    async with request.app.state.uploads:
+        data = await _body(request, keep=True)
+
+        def search() -> Found:
+            photo = photos.read(data)
+            crop = f"data:image/jpeg;base64,{base64.b64encode(photo.crop).decode()}"
+            return Found(site.catalogue.nearest(photo.embedding, k, where), crop)
+
+        return await run_in_threadpool(search)
+
+
+async def _body(request: Request, *, keep: bool) -> bytes:
+    """What was sent; what is too much is thrown away as it comes, and refused in the end."""
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(UPLOAD_S):
+            async for part in request.stream():
+                size += len(part)
+                if keep and size <= MAX_BYTES:
+                    parts.append(part)
+                else:
+                    parts.clear()
+                if size > MAX_DRAINED_BYTES:
+                    break
+    except TimeoutError:
+        raise HTTPException(408, f"the photo was not there after {UPLOAD_S} s") from None
+    if size > MAX_BYTES or not keep:
+        raise HTTPException(413, f"the photo is too large; the limit is {MAX_BYTES // 2**20} MiB")
+    return b"".join(parts)
+
+
+def column(site: Here, column: str) -> Response:
+    """A predicted attribute of all rows, NaN where there is none."""
+    return Response(site.catalogue.numbers(column).astype("<f4").tobytes(), media_type="application/octet-stream")
+
+
+def face_map(site: Here, method: str) -> Response:
+    """Where each row lies on the map, x and y of each after another, most of them in -1 to 1; NaN without a face."""
+    return Response(site.face_map.places(method).astype("<f4").tobytes(), media_type="application/octet-stream")
+
+
+def videos(site: Here, contains: str = "", limit: Count = 200) -> list[Video]:
+    """Videos of two rows or more, in the order of their names."""
+    return site.catalogue.videos(contains, limit)
+
+
+def timeline(site: Here, video: str) -> Timeline:
+    """A video over time: what probes predict of its faces."""
+    found = site.catalogue.timeline(video)
+    if found is None:
+        raise HTTPException(404, "there is no such video in the dataset")
+    return found
+
+
+def compare(
+    site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]
+) -> Comparison:
+    """Bend one to three sources into a target by the model's decoders: pictures as data URIs."""
+    if isinstance(site.comparer, FabnetError):
+        raise site.comparer
+    images = []
+    for row in (target, *source):
+        data = site.crops.jpeg(_known(site, row))
+        if data is None:
+            raise HTTPException(404, f"row {row} has no face")
+        images.append(np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]))
+    return site.comparer.compare(images[0], images[1:])

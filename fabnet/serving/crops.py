@@ -1,0 +1,66 @@
+"""The crops of an embeddings dataset's faces, from the track store that they were embedded from."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import StoreError
+from fabnet.serving.catalogue import Catalogue
+from fabnet.tracks import open_store
+
+__all__ = ["Crops"]
+
+KEY = ("video", "track", "frame")
+
+
+class Crops:
+    """Pictures of faces, as large as they are to be had: a store's crop, else the dataset's own thumbnail.
+
+    A face is found in the store by its video, track and frame; nothing else is ever read. Sixteen bytes a crop of the
+    store are kept in memory.
+
+    Args:
+        catalogue: the faces.
+        store: the track store; None: only thumbnails.
+
+    Raises:
+        StoreError: there is no such store, or none of the faces is in it.
+    """
+
+    def __init__(self, catalogue: Catalogue, store: Path | None) -> None:
+        self._catalogue = catalogue
+        self._store = None if store is None else open_store(store)
+        if self._store is None:
+            return
+        keys = np.array(
+            [_key(*row.values()) for batch in self._store.batches(KEY) for row in batch.to_pylist()], dtype=np.uint64
+        )
+        self._order = np.argsort(keys)
+        self._keys = keys[self._order]
+        some = catalogue.faces[np.linspace(0, len(catalogue.faces) - 1, min(64, len(catalogue.faces))).astype(int)]
+        if all(self._of_store(row) is None for row in some.tolist()):
+            raise StoreError(f"{store} holds none of the faces of {catalogue.gallery.path}: give the store they are of")
+
+    def jpeg(self, row: int) -> bytes | None:
+        """A row's face as a JPEG; None where it has none."""
+        thumbnail = self._catalogue.thumbnail(row)
+        return (self._of_store(row) or thumbnail) if thumbnail is not None else None
+
+    def _of_store(self, row: int) -> bytes | None:
+        if self._store is None:
+            return None
+        face = self._catalogue.gallery.take([row], KEY)[0]
+        key = np.uint64(_key(**face))
+        place = int(np.searchsorted(self._keys, key))
+        if place == len(self._keys) or self._keys[place] != key:
+            return None
+        found = self._store.read_rows([int(self._order[place])], [*KEY, "image"]).to_pylist()[0]
+        return bytes(found["image"]) if all(found[name] == face[name] for name in KEY) else None
+
+
+def _key(video: str, track: str, frame: int) -> int:
+    digest = hashlib.blake2b(f"{video}\0{track}\0{frame}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

@@ -1,0 +1,133 @@
+"""Photos that are dropped on the page: looked over before they are decoded, then searched for the largest face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+
+import cv2
+import numpy as np
+
+from fabnet.embedding import Embedder
+from fabnet.errors import InputError, NoFaceError
+from fabnet.video import CropSpec, crop_faces, load_detector
+
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "picture_size"]
+
+MAX_BYTES = 10 * 2**20
+MAX_PIXELS = 50_000_000
+LARGEST_PX = 1600
+"""A photo's longer side while faces are looked for: those under a sixteenth of it are not found anyway."""
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """The largest face of a photo: its crop as a JPEG, and its (D,) float32 embedding."""
+
+    crop: bytes
+    embedding: np.ndarray
+
+
+class PhotoReader:
+    """Embeds the largest face of a photo; one photo at a time, so that memory stays flat.
+
+    Args:
+        encoder: that made the dataset's embeddings.
+    """
+
+    def __init__(self, encoder: Embedder) -> None:
+        self._encoder, self._detector, self._lock = encoder, load_detector(), Lock()
+        self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
+        grey = np.full((256, 256, 3), 128, dtype=np.uint8)
+        self._detector(grey)  # the first run of either is slow
+        self._encoder.embed([grey])
+
+    def read(self, data: bytes) -> Photo:
+        """Find and embed the largest face.
+
+        Args:
+            data: a JPEG, PNG or WebP.
+
+        Raises:
+            InputError: it is none of these, is damaged, or has too many pixels.
+            NoFaceError: no face was found.
+        """
+        width, height = picture_size(data)
+        if width * height > MAX_PIXELS:
+            raise InputError(f"the photo has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
+        with self._lock:
+            image = _decoded(data, max(width, height))
+            faces = crop_faces(image, detector=self._detector, spec=self._spec)
+            if not faces:
+                raise NoFaceError("no face was found in the photo: is one large enough, upright and in plain sight?")
+            done, crop = cv2.imencode(".jpg", cv2.cvtColor(faces[0].image, cv2.COLOR_RGB2BGR))
+            assert done
+            return Photo(crop.tobytes(), self._encoder.embed([faces[0].image])[0])
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels, from its header; nothing is decoded.
+
+    Args:
+        data: a JPEG, PNG or WebP, or the beginning of one.
+
+    Raises:
+        InputError: it is none of these, or is damaged.
+    """
+    size = None
+    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
+        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    elif data.startswith(JPEG):
+        size = _jpeg_size(data)
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
+        size = _webp_size(data)
+    if size is None or min(size) == 0:
+        kind = "is empty" if not data else "is no picture that can be read"
+        raise InputError(f"the file {kind}; expected a JPEG, PNG or WebP")
+    return size
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in JPEG_FRAMES:
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(data[place + 5 : place + 7], "big")
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker in JPEG_BARE:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if data[12:16] == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _decoded(data: bytes, longer_px: int) -> np.ndarray:
+    """The photo as (H, W, 3) uint8 RGB, its longer side no longer than is of use."""
+    flag = cv2.IMREAD_COLOR
+    if longer_px >= 2 * LARGEST_PX:  # a JPEG is then never in memory as a whole
+        flag = cv2.IMREAD_REDUCED_COLOR_4 if longer_px >= 4 * LARGEST_PX else cv2.IMREAD_REDUCED_COLOR_2
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError("the photo is damaged: it has a header, but cannot be decoded")
+    times = LARGEST_PX / max(image.shape[:2])
+    if times < 1:
+        image = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

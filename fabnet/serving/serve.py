@@ -1,0 +1,104 @@
+"""`fabnet serve`: an embeddings dataset as a page in the browser."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import InputError, MissingDependencyError
+from fabnet.serving.guard import is_loopback
+
+__all__ = ["ServeResult", "serve"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServeResult:
+    """What was served until it was stopped.
+
+    Attributes:
+        data: the dataset.
+        url: where it was.
+    """
+
+    data: Path
+    url: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"data": str(self.data), "url": self.url}
+
+
+def serve(
+    data: str | Path,
+    *,
+    port: int = 8000,
+    host: str = "127.0.0.1",
+    store: str | Path | None = None,
+    model: str | Path | None = None,
+    device: str = "auto",
+) -> ServeResult:
+    """Show an embeddings dataset in the browser, until it is stopped (Ctrl-C).
+
+    Args:
+        data: an embeddings dataset that `embed` wrote (Lance, with thumbnails).
+        port: to listen on; 0: any free one.
+        host: the address to listen on. Anyone who reaches it sees the faces; by default that is this machine only.
+        store: the track store that was embedded, for larger pictures and sharper comparisons.
+        model: the model that made the embeddings; None: as the dataset says.
+        device: for models that run on torch.
+
+    Returns:
+        What was served.
+
+    Raises:
+        MissingDependencyError: fastapi or uvicorn is not installed.
+        StoreError: there is no such dataset or store.
+        InputError: the dataset has nothing to show, or the port is taken.
+        ModelError: the model that was named is not there, or is another one.
+    """
+    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f"fabnet serve needs {' and '.join(missing)}: pip install 'fabnet[serve]'")
+    import uvicorn
+
+    from fabnet.serving.app import build_app
+    from fabnet.serving.site import open_site
+
+    with _listening(host, port) as listener:
+        only_local = is_loopback(host)
+        app = build_app(open_site(data, store=store, model=model, device=device), only_local=only_local)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        print(f"open {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+        if not only_local:
+            print("note: anyone who can reach this machine can see the faces; there is no password", file=sys.stderr)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+    return ServeResult(Path(data), url)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        InputError: the port is taken, or the address is none of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot listen on {host}:{port} ({reason}): give another --port or --host") from None
+    return listener

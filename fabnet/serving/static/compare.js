@@ -1,0 +1,77 @@
+// Two or three chosen faces: what the model's decoders make of the others in the place of the first.
+
+import { json, thumbnail } from "./api.js";
+import { find, make } from "./dom.js";
+
+const MOST = 3;
+
+export class Compare {
+  constructor(dataset, { changed }) {
+    this.reason = dataset.compare;
+    this.changed = changed;
+    this.rows = [];
+    this.box = find("#compare");
+  }
+
+  /** Chooses a face; of more than three the oldest source goes. */
+  add(row) {
+    if (this.rows.includes(row)) return;
+    if (this.rows.length === MOST) this.rows.splice(1, 1);
+    this.rows.push(row);
+    this.changed(this.rows.length);
+  }
+
+  remove(row) {
+    this.rows = this.rows.filter((each) => each !== row);
+    this.changed(this.rows.length);
+    this.show();
+  }
+
+  lead(row) {
+    this.rows = [row, ...this.rows.filter((each) => each !== row)];
+    this.show();
+  }
+
+  async show() {
+    const chosen = make("div", { class: "chosen-faces" }, ...this.rows.map((row, place) => make("figure", {},
+      make("img", { src: thumbnail(row), alt: `row ${row}` }),
+      make("figcaption", {}, place ? `source ${this.rows.length > 2 ? place : ""}` : "target"),
+      make("div", { class: "actions" },
+        place ? make("button", { type: "button", onclick: () => this.lead(row) }, "Make target") : null,
+        make("button", { type: "button", class: "quiet", "aria-label": `Remove this ${place ? "source" : "target"}`, onclick: () => this.remove(row) }, "Remove")))));
+    const result = make("div", { id: "compared", "aria-live": "polite" });
+    this.box.replaceChildren(
+      make("p", { class: "say" }, "Choose two or three faces with Compare, or with the key C. The network sees a source and a target only as their embeddings, and bends the source into the target's pose and expression."),
+      chosen, result);
+    if (this.reason) { result.append(make("p", { class: "note" }, this.reason)); return; }
+    if (this.rows.length < 2) return;
+    result.append(make("p", { class: "say" }, "reconstructing …"));
+    const [target, ...source] = this.rows;
+    const asked = this.rows;
+    try {
+      const made = await json("/api/compare", { target, source });
+      if (asked === this.rows) result.replaceChildren(...this.shown(made));
+    } catch (error) {
+      result.replaceChildren(make("p", { class: "note" }, error.message));
+    }
+  }
+
+  shown(made) {
+    const figure = (src, title, text = "") => make("figure", {}, make("img", { src, alt: title }), make("figcaption", {}, make("b", {}, title), text ? ` ${text}` : ""));
+    const several = made.sources.length > 1;
+    const strips = made.sources.map((each, place) => make("div", { class: "strip", role: "group", "aria-label": `source ${place + 1}` },
+      figure(each.picture, several ? `source ${place + 1}` : "source", `${each.loss_unwarped.toFixed(3)} off`),
+      figure(made.target, "target"),
+      figure(each.warped, made.reconstruction ? "warped" : "reconstruction", `${each.loss.toFixed(3)} off`),
+      figure(each.flow, "flow"),
+      figure(each.movement, "movement"),
+      each.confidence ? figure(each.confidence, "confidence", `${(100 * each.share).toFixed(0)} %`) : null));
+    return [
+      ...strips,
+      made.reconstruction ? make("div", { class: "strip" }, figure(made.reconstruction, "reconstruction", `blended, ${made.loss.toFixed(3)} off`)) : null,
+      made.note ? make("p", { class: "note" }, made.note[0].toUpperCase() + made.note.slice(1) + ".") : null,
+      make("div", { class: "legend" }, make("img", { src: made.legend, alt: "" }),
+        make("p", { class: "say" }, `Flow: the hue is the direction in which the network looks in the source, full colour ${made.flow_px.toFixed(1)} of its pixels. "Off" is the mean difference from the target, 0 to 1.`)),
+    ].filter(Boolean);
+  }
+}

@@ -1,0 +1,174 @@
+// The gallery: as many tiles as fit the screen, whatever the number of faces; their rows come a page at a time.
+
+import { json, thumbnail } from "./api.js";
+import { find, make, notice } from "./dom.js";
+
+const PAGE = 100;
+const KEPT_PAGES = 60;
+const GAP = 6;
+
+export class Gallery {
+  constructor(scroller, { open, count }) {
+    this.scroller = scroller;
+    this.spacer = find(".spacer", scroller);
+    this.open = open;
+    this.count = count;
+    this.where = [];
+    this.total = 0;
+    this.pages = new Map();
+    this.tiles = new Map();
+    this.active = 0;
+    this.columns = 1;
+    this.step = 100;
+    scroller.addEventListener("scroll", () => this.soon(), { passive: true });
+    scroller.addEventListener("keydown", (event) => this.key(event));
+    new ResizeObserver(() => this.layout()).observe(scroller);
+  }
+
+  /** Shows the faces that meet conditions, from the first. */
+  async show(where) {
+    this.where = where;
+    this.pages.clear();
+    this.active = 0;
+    this.scroller.scrollTop = 0;
+    for (const tile of this.tiles.values()) tile.remove();
+    this.tiles.clear();
+    await this.page(0);
+    this.layout();
+  }
+
+  layout() {
+    const width = this.scroller.clientWidth - 2 * GAP;
+    if (width <= 0) return;
+    const least = width < 500 ? 72 : 92;
+    this.columns = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
+    this.step = (width + GAP) / this.columns;
+    this.spacer.style.height = `${Math.ceil(this.total / this.columns) * this.step + GAP}px`;
+    this.render();
+  }
+
+  soon() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.render(); });
+  }
+
+  range() {
+    const { scrollTop, clientHeight } = this.scroller;
+    const first = Math.max(0, Math.floor(scrollTop / this.step) - 2) * this.columns;
+    const last = Math.min(this.total, (Math.ceil((scrollTop + clientHeight) / this.step) + 2) * this.columns);
+    return [first, last];
+  }
+
+  render() {
+    const [first, last] = this.range();
+    for (const [index, tile] of this.tiles) {
+      if ((index < first || index >= last) && tile !== document.activeElement) {
+        find("img", tile).removeAttribute("src"); // one that has not come is no longer asked for
+        tile.remove();
+        this.tiles.delete(index);
+      }
+    }
+    for (let index = first; index < last; index++) this.tile(index);
+    this.fetchSoon();
+  }
+
+  tile(index) {
+    let tile = this.tiles.get(index);
+    if (!tile) {
+      tile = make("button", {
+        class: "tile", type: "button", role: "option", tabindex: index === this.active ? 0 : -1,
+        "aria-posinset": index + 1, "aria-setsize": this.total, "aria-selected": "false", "aria-label": "a face",
+        onclick: () => this.choose(index),
+      }, make("img", { alt: "", draggable: "false", decoding: "async" }));
+      this.tiles.set(index, tile);
+      this.spacer.append(tile);
+    }
+    const side = this.step - GAP;
+    tile.style.width = tile.style.height = `${side}px`;
+    tile.style.transform =
+      `translate(${GAP + (index % this.columns) * this.step}px, ${GAP + Math.floor(index / this.columns) * this.step}px)`;
+    this.fill(tile, index);
+  }
+
+  fill(tile, index) {
+    const face = this.face(index);
+    if (!face || tile.dataset.row === String(face.row)) return;
+    tile.dataset.row = face.row;
+    tile.title = face.id;
+    tile.setAttribute("aria-label", `${face.identity}, ${face.id}`);
+    tile.setAttribute("aria-selected", String(face.row === this.selected));
+    find("img", tile).src = thumbnail(face.row);
+  }
+
+  face(index) {
+    const page = this.pages.get(Math.floor(index / PAGE));
+    return Array.isArray(page) ? page[index % PAGE] : undefined;
+  }
+
+  /** Pages are asked for once the scrolling rests a little: those that fly past never are. */
+  fetchSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const [first, last] = this.range();
+      for (let page = Math.floor(first / PAGE); page * PAGE < last; page++) this.page(page);
+    }, 40);
+  }
+
+  async page(number) {
+    if (this.pages.has(number)) return;
+    const where = this.where;
+    this.pages.set(number, "asked for");
+    try {
+      const found = await json("/api/faces", { where, start: number * PAGE, count: PAGE });
+      if (where !== this.where) return;
+      this.pages.set(number, found.faces);
+      if (number === 0) {
+        this.total = found.total;
+        this.count(found.total);
+      }
+      if (this.pages.size > KEPT_PAGES) this.pages.delete(this.pages.keys().next().value);
+      for (const [index, tile] of this.tiles) this.fill(tile, index);
+    } catch (error) {
+      this.pages.delete(number);
+      notice(error.message);
+    }
+  }
+
+  choose(index) {
+    const face = this.face(index);
+    if (!face) return;
+    this.activate(index);
+    this.open(face.row);
+  }
+
+  /** Marks the tile of a row that is looked at. */
+  mark(row) {
+    this.selected = row;
+    for (const tile of this.tiles.values()) tile.setAttribute("aria-selected", String(tile.dataset.row === String(row)));
+  }
+
+  activate(index) {
+    const before = this.tiles.get(this.active);
+    if (before) before.tabIndex = -1;
+    this.active = index;
+    const top = Math.floor(index / this.columns) * this.step;
+    const { scrollTop, clientHeight } = this.scroller;
+    if (top < scrollTop) this.scroller.scrollTop = top;
+    else if (top + this.step > scrollTop + clientHeight) this.scroller.scrollTop = top + this.step + GAP - clientHeight;
+    this.render();
+    const tile = this.tiles.get(index);
+    tile.tabIndex = 0;
+    tile.focus({ preventScroll: true });
+  }
+
+  key(event) {
+    const inPage = Math.max(1, Math.floor(this.scroller.clientHeight / this.step)) * this.columns;
+    const step = {
+      ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns,
+      PageDown: inPage, PageUp: -inPage, Home: -this.total, End: this.total,
+    }[event.key];
+    if (step === undefined || !this.total || !event.target.classList.contains("tile")) return;
+    event.preventDefault();
+    this.activate(Math.min(this.total - 1, Math.max(0, this.active + step)));
+  }
+}

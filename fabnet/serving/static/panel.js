@@ -1,0 +1,100 @@
+// The chosen face, or a photo, and the faces nearest to it.
+
+import { crop, json, thumbnail } from "./api.js";
+import { arrows, find, make, moment, named, shown } from "./dom.js";
+
+const NEAREST = 30;
+
+export class Panel {
+  constructor(element, { open, close, compare, timeline }) {
+    Object.assign(this, { element, open, close, compare, timeline });
+    this.others = true;
+    this.asked = 0;
+  }
+
+  hide() {
+    this.asked++;
+    this.shown = null;
+    this.element.hidden = true;
+    this.element.replaceChildren();
+  }
+
+  /** Shows a row and its neighbours. */
+  async face(row, where) {
+    const asked = ++this.asked;
+    const face = await json(`/api/faces/${row}`);
+    if (asked !== this.asked) return;
+    this.shown = { row };
+    const facts = Object.entries(face.attributes).filter(([column]) => !this.hidden(column, face));
+    this.frame(
+      make("img", { class: "large", src: crop(row), alt: `face of ${face.identity}` }),
+      make("div", { class: "who" },
+        make("h2", {}, face.identity),
+        make("p", { class: "say" }, face.video === face.identity ? moment(face) : `${face.video}, ${moment(face)}`),
+        make("dl", {}, ...facts.flatMap(([column, value]) => [make("dt", {}, named(column).text), make("dd", {}, shown(column, value))]))),
+      make("div", { class: "actions" },
+        make("button", { type: "button", id: "to-compare", onclick: () => this.compare(row) }, "Compare"),
+        make("button", { type: "button", id: "to-timeline", onclick: () => this.timeline(face.video, row) }, "Timeline"),
+        make("label", { class: "check" }, make("input", {
+          type: "checkbox", id: "others", ...(this.others ? { checked: true } : {}),
+          onchange: (event) => { this.others = event.target.checked; this.refresh(where); },
+        }), "other people only")),
+    );
+    await this.neighbours(asked, () => json(`/api/faces/${row}/nearest`, { k: NEAREST, other_people: this.others, where }));
+  }
+
+  /** Searches by a photo. */
+  async photo(file, where) {
+    const asked = ++this.asked;
+    this.shown = { file };
+    this.frame(
+      make("img", { class: "large", alt: "the face found in the photo" }),
+      make("div", { class: "who" }, make("h2", {}, "Your photo"), make("p", { class: "say" }, file.name || ""),
+        make("p", { class: "say" }, "It is read on the machine that serves this page, and not kept.")),
+    );
+    await this.neighbours(asked, () => json("/api/nearest", { k: NEAREST, where }, {
+      method: "POST", body: file, headers: { "content-type": file.type || "application/octet-stream" },
+    }));
+  }
+
+  /** The same again, under other conditions. */
+  async refresh(where) {
+    if (this.shown?.file) await this.photo(this.shown.file, where);
+    else if (this.shown) await this.face(this.shown.row, where);
+  }
+
+  /** A class's probabilities stay out of the facts, but that of the likeliest. */
+  hidden(column, face) {
+    const owner = Object.entries(face.attributes).find(([name, value]) => typeof value === "string" && column.startsWith(`${name}_`));
+    return owner !== undefined && column !== `${owner[0]}_${owner[1]}`;
+  }
+
+  frame(...content) {
+    this.status = make("p", { class: "say", id: "nearest-say", "aria-live": "polite" }, "searching …");
+    this.grid = make("div", { class: "tiles", id: "nearest", role: "group", "aria-label": "Nearest faces" });
+    arrows(this.grid);
+    this.element.replaceChildren(
+      make("button", { type: "button", class: "close", id: "close", "aria-label": "Close", onclick: () => this.close() }, "×"),
+      make("div", { class: "chosen" }, ...content),
+      make("h3", {}, "Nearest faces"), this.status, this.grid);
+    this.element.hidden = false;
+  }
+
+  async neighbours(asked, search) {
+    const began = performance.now();
+    try {
+      const found = await search();
+      if (asked !== this.asked) return;
+      if (found.crop) find(".large", this.element).src = found.crop;
+      this.grid.replaceChildren(...found.faces.map((face) => make("button", {
+        type: "button", class: "tile", "data-row": face.row, title: face.id,
+        "aria-label": `${face.identity}, similarity ${face.similarity.toFixed(2)}`, onclick: () => this.open(face.row),
+      }, make("img", { src: thumbnail(face.row), alt: "", draggable: "false" }), make("small", {}, face.similarity.toFixed(2)))));
+      this.status.textContent = found.faces.length
+        ? `by the cosine of the embeddings, ${Math.round(performance.now() - began)} ms`
+        : "no face meets the filters";
+    } catch (error) {
+      if (asked === this.asked) this.status.textContent = error.message;
+    }
+  }
+}

@@ -1,0 +1,136 @@
+"""A headless Chromium, driven by the DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.request import urlopen
+
+import websocket
+
+__all__ = ["Browser", "chromium"]
+
+TIMEOUT_S = 60
+
+
+def chromium() -> str | None:
+    """Where Chromium or Chrome is; None: nowhere."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+class Browser:
+    """One page of a browser, to be closed by leaving its `with`.
+
+    Args:
+        program: the browser.
+        profile: an empty folder of its own.
+    """
+
+    def __init__(self, program: str, profile: Path) -> None:
+        self._process = subprocess.Popen(
+            [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0",
+             "--remote-allow-origins=*", f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._numbers = itertools.count(1)
+        self.events: list[dict[str, Any]] = []
+        try:
+            port_file = profile / "DevToolsActivePort"
+            _until(lambda: port_file.is_file() and port_file.read_text().count("\n") > 0, "the browser did not start")
+            port = port_file.read_text().splitlines()[0]
+            with urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
+                pages = [each for each in json.load(answer) if each["type"] == "page"]
+            self._socket = websocket.create_connection(pages[0]["webSocketDebuggerUrl"], timeout=TIMEOUT_S)
+            for domain in ("Page", "Runtime", "Network", "Log"):
+                self.call(f"{domain}.enable")
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Call a method of the protocol; events that come before its answer are kept."""
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message = json.loads(self._socket.recv())
+            if message.get("id") == number:
+                assert "error" not in message, f"{method}: {message['error']}"
+                return message["result"]
+            self.events.append(message)
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page; a promise is waited for."""
+        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def until(self, condition: str) -> Any:
+        """Wait until an expression in the page is true, and give its value."""
+        return _until(lambda: self.run(condition), f"never came true: {condition}")
+
+    def open(self, url: str) -> None:
+        """Go to a page, and wait until it is ready."""
+        self.call("Page.navigate", url=url)
+        self.until("document.body?.dataset.ready === 'yes'")
+
+    def resize(self, width: int, height: int, *, is_dark: bool = False) -> None:
+        """Give the screen another size, light or dark."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                  mobile=width < 600)  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def click(self, selector: str) -> None:
+        """Click the middle of an element with the mouse."""
+        script = f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}}); \
+const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
+        x, y = self.run(script)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Press a key: "Enter", "ArrowDown", "c"."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
+                "Tab": 9}.get(key, ord(key[0].upper()))  # fmt: skip
+        down = {"text": text} if text else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **down)
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def picture(self, file: Path) -> None:
+        """Keep what is seen as a PNG."""
+        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+
+def _until(found: Any, complaint: str) -> Any:
+    end = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(complaint)

@@ -1,0 +1,62 @@
+"""A small real dataset with a video in it and made-up probes, and servers of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 faces of a store and a video at 5 frames a second, with pose, mouth and expression of no meaning."""
+    from fabnet.embedding import embed
+    from fabnet.embedding.attributes import SavedProbe, save_probes
+
+    folder = tmp_path_factory.mktemp("faces")
+    rng = np.random.default_rng(0)
+
+    def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
+        ones = np.ones(len(columns), np.float32)
+        coef = rng.normal(scale=0.05, size=(256, len(columns))).astype(np.float32)
+        return SavedProbe(task, kind, columns, ones, 0 * ones, coef, 0 * ones, "given", "nothing")  # type: ignore[arg-type]
+
+    probes = [
+        probe("pose", "angles", ("roll", "pitch", "yaw")),
+        probe("mouth", "values", ("opening",)),
+        probe("expression", "classes", ("neutral", "happiness", "surprise")),
+    ]
+    save_probes(probes, folder / "probes.safetensors")
+    embed([store, carphone], folder / "faces.lance", fps=5, probes=[folder / "probes.safetensors"])
+    return folder / "faces.lance"
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[str, int]]:
+    """A server of its own process: its address and process number."""
+    command = [sys.executable, "-m", "fabnet", "serve", *arguments, "--port", "0"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    try:
+        assert server.stderr is not None
+        lines = iter(server.stderr.readline, "")
+        first = next((line for line in lines if line.startswith("open ")), None)
+        assert first is not None, f"the server ended with {server.wait()}"
+        yield first.split()[1], server.pid
+    finally:
+        server.terminate()
+        server.wait(20)
+        if server.stderr is not None:
+            server.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def server(faces_data: Path, store: Path) -> Iterator[str]:
+    """The address of a server of the dataset, with its store."""
+    with serving(str(faces_data), "--store", str(store)) as (url, _):
+        yield url

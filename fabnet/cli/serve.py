@@ -21,9 +21,9 @@ def run(
 ) -> ServeResult:
     """Show an embeddings dataset in the browser, until Ctrl-C.
 
-    A gallery; the nearest faces of other people, of a face that is clicked or a photo that is dropped; filters by what
-    probes predicted (fabnet embed --probe); a map; videos over time; and what the model's decoders make of chosen faces.
-    The page asks nothing of other sites. It listens to this machine only, unless --host says otherwise.
+    A gallery; the faces of other people nearest to one that is clicked, or to a photo that is dropped; filters by what
+    probes predicted (fabnet embed --probe); a map; videos over time; what the model's decoders make of chosen faces. It
+    asks nothing of other sites. It listens to this machine only, unless --host says otherwise.
 
     Examples:
       fabnet serve faces.lance

@@ -9,7 +9,7 @@ import asyncio
 import base64
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -34,8 +34,10 @@ MAX_DRAINED_BYTES = 256 * 2**20
 UPLOAD_S = 30
 UPLOADS_AT_ONCE = 4
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-JPEG = {200: {"content": {"image/jpeg": {}}}}
-NUMBERS = {200: {"content": {"application/octet-stream": {}}, "description": "float32, little-endian, a value a row"}}
+JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
+NUMBERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "little-endian numbers, row after row"}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +292,7 @@ def timeline(site: Here, video: str) -> Timeline:
     return found
 
 
-def compare(
-    site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]
-) -> Comparison:
+def compare(site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]) -> Comparison:
     """Bend one to three sources into a target by the model's decoders: pictures as data URIs."""
     if isinstance(site.comparer, FabnetError):
         raise site.comparer

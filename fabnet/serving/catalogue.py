@@ -123,7 +123,7 @@ class Catalogue:
         self.num_identities = len(table["identity"].unique())
         self._videos, self._video_codes = _coded(table["video"])
         self._has_face = has_face
-        self._numbers = {name: table[name].to_numpy().astype(np.float32) for name in numbers}
+        self._numbers: dict[str, np.ndarray] = {name: table[name].to_numpy().astype(np.float32) for name in numbers}
         self._classes = {name: _coded(table[name]) for name in texts}
         self._select = lru_cache(maxsize=8)(self._selected)
 
@@ -160,7 +160,7 @@ class Catalogue:
 
     def select(self, condition: Condition) -> np.ndarray:
         """The numbers of the rows that have a face and meet a condition, in order, int64."""
-        return self._select(condition)
+        return np.asarray(self._select(condition))
 
     def _selected(self, condition: Condition) -> np.ndarray:
         mask = self._has_face.copy()
@@ -195,7 +195,13 @@ class Catalogue:
         return None if data is None else bytes(data)
 
     def nearest(
-        self, vector: np.ndarray, k: int, condition: Condition, *, not_row: int | None = None, other_people: bool = False
+        self,
+        vector: np.ndarray,
+        k: int,
+        condition: Condition,
+        *,
+        not_row: int | None = None,
+        other_people: bool = False,
     ) -> list[Face]:
         """The faces most similar to a vector, the most similar first.
 

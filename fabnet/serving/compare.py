@@ -19,7 +19,7 @@ from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import WEIGHTS_FILE, read_card
 from fabnet.sampling.window import Window, view
 
-__all__ = ["Comparer", "Comparison", "ComparedSource"]
+__all__ = ["ComparedSource", "Comparer", "Comparison"]
 
 SIDE_PX = 192
 FULL_COLOUR_PX = 1.0
@@ -28,9 +28,9 @@ FULL_COLOUR_PX = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ComparedSource:
-    """A source: what the network saw, itself warped, its flow as colours and as arrows, and, where there are
-    confidences, its share in each pixel; pictures as data URIs. `loss_unwarped` is the mean absolute difference from the
-    target of what the network saw, `loss` of what it was warped to, both in 0 to 1."""
+    """A source: what the network saw of it, that warped, the flow as colours and as arrows, and, where there are
+    confidences, its share in each pixel; pictures as data URIs. `loss_unwarped` is the mean absolute difference from
+    the target of what the network saw, `loss` of what it was warped to, both in 0 to 1."""
 
     picture: str
     warped: str
@@ -73,7 +73,9 @@ class Comparer:
         folder = find_model(model)
         card = read_card(folder)
         if card.objective != "fabnet" or not (folder.is_file() or (folder / WEIGHTS_FILE).is_file()):
-            raise ModelError(f"comparing needs the flow decoder; {model} holds only an encoder, or was trained otherwise")
+            raise ModelError(
+                f"comparing needs the flow decoder; {model} holds only an encoder, or was trained otherwise"
+            )
         self._folder, self._window, self._size = folder, Window(*card.window), card.size
         self._network: Any = None
         self._lock = Lock()

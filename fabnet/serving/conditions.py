@@ -51,7 +51,7 @@ class Condition:
 
     def to_sql(self) -> str | None:
         """As Lance takes it; None: every row."""
-        return all_of(*(each.to_sql() for each in (*self.ranges, *self.choices)))
+        return all_of(*[each.to_sql() for each in self.ranges], *[each.to_sql() for each in self.choices])
 
 
 def is_named_safely(column: str) -> bool:
@@ -59,9 +59,7 @@ def is_named_safely(column: str) -> bool:
     return "`" not in column
 
 
-def read_condition(
-    texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]]
-) -> Condition:
+def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]]) -> Condition:
     """Read conditions as a request gives them.
 
     Args:
@@ -74,7 +72,9 @@ def read_condition(
     """
     ranges, choices = [], []
     for text in texts:
-        chosen = [Choice(column, text.removeprefix(f"{column}:")) for column in classes if text.startswith(f"{column}:")]
+        chosen = [
+            Choice(column, text.removeprefix(f"{column}:")) for column in classes if text.startswith(f"{column}:")
+        ]
         chosen = [each for each in chosen if each.value in classes[each.column]]
         column, low, high = (["", "", "", *text.rsplit(":", 2)])[-3:]
         if chosen:

@@ -95,7 +95,9 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     while place + 9 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
         if marker in JPEG_FRAMES:
-            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(data[place + 5 : place + 7], "big")
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
         if marker == 0xFF:  # padding
             place += 1
         elif marker in JPEG_BARE:

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -89,9 +90,9 @@ class Browser:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def until(self, condition: str) -> Any:
-        """Wait until an expression in the page is true, and give its value."""
-        return _until(lambda: self.run(condition), f"never came true: {condition}")
+    def until(self, condition: str) -> None:
+        """Wait until an expression in the page is true."""
+        _until(lambda: self.run(f"Boolean({condition})"), f"never came true: {condition}")
 
     def open(self, url: str) -> None:
         """Go to a page, and wait until it is ready."""
@@ -107,8 +108,12 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click the middle of an element with the mouse."""
-        script = f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'nearest'}}); \
-const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
+        script = f"""(() => {{
+          const element = document.querySelector({json.dumps(selector)});
+          element.scrollIntoView({{ block: "nearest" }});
+          const box = element.getBoundingClientRect();
+          return [box.x + box.width / 2, box.y + box.height / 2];
+        }})()"""
         x, y = self.run(script)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
@@ -127,10 +132,10 @@ const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height /
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 
-def _until(found: Any, complaint: str) -> Any:
+def _until(is_true: Callable[[], bool], complaint: str) -> None:
     end = time.monotonic() + TIMEOUT_S
     while time.monotonic() < end:
-        if value := found():
-            return value
+        if is_true():
+            return
         time.sleep(0.05)
     raise AssertionError(complaint)

@@ -60,18 +60,18 @@ export class Compare {
     const figure = (src, title, text = "") => make("figure", {}, make("img", { src, alt: title }), make("figcaption", {}, make("b", {}, title), text ? ` ${text}` : ""));
     const several = made.sources.length > 1;
     const strips = made.sources.map((each, place) => make("div", { class: "strip", role: "group", "aria-label": `source ${place + 1}` },
-      figure(each.picture, several ? `source ${place + 1}` : "source", `${each.loss_unwarped.toFixed(3)} off`),
+      figure(each.picture, several ? `source ${place + 1}` : "source", `error ${each.loss_unwarped.toFixed(3)}`),
       figure(made.target, "target"),
-      figure(each.warped, made.reconstruction ? "warped" : "reconstruction", `${each.loss.toFixed(3)} off`),
+      figure(each.warped, made.reconstruction ? "warped" : "reconstruction", `error ${each.loss.toFixed(3)}`),
       figure(each.flow, "flow"),
       figure(each.movement, "movement"),
       each.confidence ? figure(each.confidence, "confidence", `${(100 * each.share).toFixed(0)} %`) : null));
     return [
       ...strips,
-      made.reconstruction ? make("div", { class: "strip" }, figure(made.reconstruction, "reconstruction", `blended, ${made.loss.toFixed(3)} off`)) : null,
+      made.reconstruction ? make("div", { class: "strip" }, figure(made.reconstruction, "reconstruction", `blended, error ${made.loss.toFixed(3)}`)) : null,
       made.note ? make("p", { class: "note" }, made.note[0].toUpperCase() + made.note.slice(1) + ".") : null,
       make("div", { class: "legend" }, make("img", { src: made.legend, alt: "" }),
-        make("p", { class: "say" }, `Flow: the hue is the direction in which the network looks in the source, full colour ${made.flow_px.toFixed(1)} of its pixels. "Off" is the mean difference from the target, 0 to 1.`)),
+        make("p", { class: "say" }, `Flow: the hue is the direction in which the network looks in the source, full colour ${made.flow_px.toFixed(1)} of its pixels. The error is the mean difference from the target, 0 to 1.`)),
     ].filter(Boolean);
   }
 }

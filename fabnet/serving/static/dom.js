@@ -62,5 +62,12 @@ export function shown(column, value) {
   return unit ? `${value.toFixed(0)}${unit}` : value.toFixed(2);
 }
 
+const FIRST = ["yaw", "pitch", "roll", "mouth"];
+/** Attributes as they are shown: what people look for first, then the rest as they came. */
+export function ordered(attributes) {
+  const rank = ({ column }) => { const at = FIRST.findIndex((word) => column.includes(word)); return at < 0 ? FIRST.length : at; };
+  return [...attributes].sort((one, other) => rank(one) - rank(other));
+}
+
 /** When a face was seen, in words. */
 export const moment = (face) => face.time_s === null ? `frame ${face.frame}` : `${face.time_s.toFixed(1)} s`;

@@ -2,7 +2,6 @@
 
 import { find, make, named, settled, shown } from "./dom.js";
 
-const FIRST = ["yaw", "pitch", "mouth", "roll"];
 const OPEN = 6;
 
 export class Filters {
@@ -11,8 +10,6 @@ export class Filters {
     this.changed = settled(() => changed(this.where()), 120);
     const box = find("#sliders");
     const plain = dataset.attributes.filter((each) => each.classes === null);
-    const rank = ({ column }) => { const at = FIRST.findIndex((word) => column.includes(word)); return at < 0 ? FIRST.length : at; };
-    plain.sort((one, other) => rank(one) - rank(other));
     const rows = plain.map((each) => this.between(each));
     box.append(...rows.slice(0, OPEN));
     for (const each of dataset.classes) box.append(this.among(each, dataset.attributes.filter((one) => one.classes === each.column)));

@@ -2,7 +2,7 @@
 
 import { json, keepVersion } from "./api.js";
 import { Compare } from "./compare.js";
-import { find, grouped, notice } from "./dom.js";
+import { find, grouped, notice, ordered } from "./dom.js";
 import { Filters } from "./filters.js";
 import { Gallery } from "./gallery.js";
 import { FaceMap } from "./map.js";
@@ -17,6 +17,7 @@ let view = "gallery";
 let from = null;
 
 const dataset = await json("/api/dataset").catch((error) => { find("#about").textContent = error.message; throw error; });
+dataset.attributes = ordered(dataset.attributes);
 keepVersion(dataset.version);
 document.title = `fabnet: ${dataset.name}`;
 find("#about").textContent = `${dataset.name}: ${grouped(dataset.faces)} faces, ${grouped(dataset.identities)} people`;
@@ -32,7 +33,7 @@ const gallery = new Gallery(find("#gallery"), {
 const map = new FaceMap(dataset, { open });
 const timeline = new TimelineView(dataset, { open });
 const compare = new Compare(dataset, { changed: (count) => { find("#chosen").textContent = count ? ` ${count}` : ""; } });
-const panel = new Panel(find("#panel"), {
+const panel = new Panel(dataset, {
   open,
   close: () => go(view),
   compare: choose,
@@ -47,7 +48,6 @@ function choose(row) {
   compare.add(row);
   if (compare.rows.length < 2) notice("Chosen as the target; choose one or two more to compare it with.");
   else go("compare");
-  if (view === "compare") compare.show();
 }
 
 function go(to, row = null) {
@@ -68,6 +68,7 @@ function follow() {
   }
   find("#filters").hidden = !["gallery", "map"].includes(view);
   document.body.dataset.view = view;
+  notice("");
   if (view === "map") map.show(where);
   else if (view === "timeline") timeline.show().catch((error) => notice(error.message));
   else if (view === "compare") compare.show();

@@ -107,7 +107,7 @@ export class FaceMap {
     const style = getComputedStyle(this.canvas);
     const accent = style.getPropertyValue("--accent"), faint = style.getPropertyValue("--line");
     const rows = this.places.length / 2;
-    const size = Math.min(5, Math.max(2, 1.6 * Math.sqrt(this.scale)));
+    const size = Math.min(6, Math.max(2, (250 / Math.sqrt(rows)) * Math.sqrt(this.scale)));
     const every = Math.max(1, Math.floor(rows / MOST_POINTS / this.scale));
     const visible = [];
     for (let row = 0; row < rows; row += every) {
@@ -131,15 +131,16 @@ export class FaceMap {
     return `rgb(${from.map((each, place) => Math.round(each + (to[place] - each) * part)).join(" ")})`;
   }
 
-  /** The first face in each free place of a grid that moves with the map, so that pictures stay as one pans. */
+  /** The faces that have room, the first ones first: none covers another, and they stay as one pans. */
   drawPictures(pen, visible, accent) {
-    const unit = this.unit(), cell = PICTURE * 1.25;
-    const taken = new Set();
+    const unit = this.unit(), near = [-1, 0, 1];
+    const taken = new Map(); // places in cells as large as a picture
     this.drawn = [];
     for (const [row, x, y] of visible) {
-      const place = `${Math.floor(this.places[2 * row] * unit / cell)} ${Math.floor(this.places[2 * row + 1] * unit / cell)}`;
-      if (taken.has(place)) continue;
-      taken.add(place);
+      const i = Math.floor(this.places[2 * row] * unit / PICTURE), j = Math.floor(this.places[2 * row + 1] * unit / PICTURE);
+      const covers = ([px, py]) => Math.abs(px - x) < PICTURE + 3 && Math.abs(py - y) < PICTURE + 3;
+      if (near.some((di) => near.some((dj) => { const other = taken.get(`${i + di} ${j + dj}`); return other && covers(other); }))) continue;
+      taken.set(`${i} ${j}`, [x, y]);
       const picture = this.picture(row);
       if (!picture.complete || !picture.naturalWidth) continue;
       const half = PICTURE / 2;

@@ -6,8 +6,9 @@ import { arrows, find, make, moment, named, shown } from "./dom.js";
 const NEAREST = 30;
 
 export class Panel {
-  constructor(element, { open, close, compare, timeline }) {
-    Object.assign(this, { element, open, close, compare, timeline });
+  constructor(dataset, { open, close, compare, timeline }) {
+    Object.assign(this, { dataset, open, close, compare, timeline });
+    this.element = find("#panel");
     this.others = true;
     this.asked = 0;
   }
@@ -25,13 +26,12 @@ export class Panel {
     const face = await json(`/api/faces/${row}`);
     if (asked !== this.asked) return;
     this.shown = { row };
-    const facts = Object.entries(face.attributes).filter(([column]) => !this.hidden(column, face));
     this.frame(
       make("img", { class: "large", src: crop(row), alt: `face of ${face.identity}` }),
       make("div", { class: "who" },
         make("h2", {}, face.identity),
         make("p", { class: "say" }, face.video === face.identity ? moment(face) : `${face.video}, ${moment(face)}`),
-        make("dl", {}, ...facts.flatMap(([column, value]) => [make("dt", {}, named(column).text), make("dd", {}, shown(column, value))]))),
+        make("dl", {}, ...this.facts(face.attributes).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))),
       make("div", { class: "actions" },
         make("button", { type: "button", id: "to-compare", onclick: () => this.compare(row) }, "Compare"),
         make("button", { type: "button", id: "to-timeline", onclick: () => this.timeline(face.video, row) }, "Timeline"),
@@ -63,10 +63,15 @@ export class Panel {
     else if (this.shown) await this.face(this.shown.row, where);
   }
 
-  /** A class's probabilities stay out of the facts, but that of the likeliest. */
-  hidden(column, face) {
-    const owner = Object.entries(face.attributes).find(([name, value]) => typeof value === "string" && column.startsWith(`${name}_`));
-    return owner !== undefined && column !== `${owner[0]}_${owner[1]}`;
+  /** What is predicted of a face, as names and values; of classes the likeliest. */
+  facts(attributes) {
+    const { attributes: numbers, classes } = this.dataset;
+    const plain = numbers.filter((each) => each.classes === null && attributes[each.column] !== null);
+    const likely = classes.filter(({ column }) => attributes[column]).map(({ column }) => {
+      const sure = attributes[`${column}_${attributes[column]}`];
+      return [named(column).text, attributes[column].replaceAll("_", " ") + (sure === undefined ? "" : ` ${(100 * sure).toFixed(0)} %`)];
+    });
+    return [...plain.map(({ column }) => [named(column).text, shown(column, attributes[column])]), ...likely];
   }
 
   frame(...content) {

@@ -64,7 +64,7 @@ export class TimelineView {
     this.when = make("p", { class: "when" });
     this.box.replaceChildren(
       make("div", { class: "beside" }, this.face, make("div", {}, this.when, this.said)),
-      make("div", { class: "charts" }, ...parts, make("div", { class: "over" }, this.slider)));
+      make("div", { class: "charts" }, make("div", { class: "over" }, this.slider), ...parts));
     const first = data.rows.findIndex((each) => each !== null);
     this.go(Math.max(0, row === undefined ? first : data.rows.indexOf(row)));
   }

@@ -1,0 +1,292 @@
+"""The application's answers, with real faces and real uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.retrieval import search
+from fabnet.serving.guard import is_loopback
+from fabnet.serving.photos import picture_size
+from fabnet.serving.site import Site, open_site
+from fabnet.video import read_frames
+
+httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+
+
+class Client:
+    """Asks the application without a network."""
+
+    def __init__(self, site: Site, *, only_local: bool = True) -> None:
+        from fabnet.serving.app import build_app
+
+        self._app = build_app(site, only_local=only_local)
+
+    def ask(self, method: str, path: str, **given: Any) -> Any:
+        async def answer() -> Any:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+                return await client.request(method, path, **given)
+
+        return asyncio.run(answer())
+
+    def get(self, path: str, **given: Any) -> Any:
+        return self.ask("GET", path, **given)
+
+    def json(self, path: str, **given: Any) -> Any:
+        answer = self.get(path, **given)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def refused(self, path: str, status: int, method: str = "GET", **given: Any) -> str:
+        """The one line of a refusal."""
+        answer = self.ask(method, path, **given)
+        assert answer.status_code == status, answer.text
+        reason = answer.json()["detail"]
+        assert isinstance(reason, str)
+        assert "\n" not in reason
+        return reason
+
+
+@pytest.fixture(scope="module")
+def site(faces_data: Path, store: Path) -> Site:
+    return open_site(faces_data, store=store)
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Client:
+    return Client(site)
+
+
+@pytest.fixture(scope="module")
+def photo(carphone: Path) -> bytes:
+    image = next(iter(read_frames(carphone))).image
+    return bytes(cv2.imencode(".jpg", image[:, :, ::-1])[1])
+
+
+def png_header(width: int, height: int) -> bytes:
+    """The beginning of a PNG that says it is so large; it would decode to nothing but zeros."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(10_000))), (b"IEND", b"")]
+    framed = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def test_the_dataset_says_what_there_is(client: Client) -> None:
+    assert client.json("/healthz") == {"status": "ok", "rows": 80}
+    found = client.json("/api/dataset")
+    assert (found["faces"], found["identities"], found["model"]) == (80, 7, "small")
+    assert (found["photos"], found["compare"]) == ("", "")
+    columns = {each["column"]: each for each in found["attributes"]}
+    assert {"pose_yaw_deg", "pose_pitch_deg", "mouth_opening", "expression_happiness"} <= set(columns)
+    assert columns["expression_happiness"]["classes"] == "expression"
+    assert columns["pose_yaw_deg"]["classes"] is None
+
+
+def test_faces_come_by_the_page_and_meet_the_conditions(client: Client) -> None:
+    page = client.json("/api/faces", params={"start": 70, "count": 20})
+    assert (page["total"], [face["row"] for face in page["faces"]]) == (80, list(range(70, 80)))
+    everyone = client.json("/api/faces", params={"count": 100})["faces"]
+    yaw = np.array([face["attributes"]["pose_yaw_deg"] for face in everyone])
+    middle = float(np.median(yaw))
+    some = client.json("/api/faces", params={"count": 100, "where": f"pose_yaw_deg:{middle}:"})
+    assert [face["row"] for face in some["faces"]] == np.flatnonzero(yaw >= middle).tolist()
+    both = {"count": 100, "where": [f"pose_yaw_deg:{middle}:", "expression:surprise"]}
+    rows = [face["row"] for face in client.json("/api/faces", params=both)["faces"]]
+    assert rows == [row for row in np.flatnonzero(yaw >= middle).tolist()
+                    if everyone[row]["attributes"]["expression"] == "surprise"]  # fmt: skip
+    mask = np.frombuffer(client.get("/api/faces/mask", params=both).content, np.uint8)
+    assert np.flatnonzero(mask).tolist() == rows
+
+
+@pytest.mark.parametrize("condition", ["id:1:2", "pose_yaw_deg:a:", "pose_yaw_deg", "expression:1 OR 1=1", "x`:0:1"])
+def test_a_condition_is_a_column_of_a_probe_and_never_sql(client: Client, condition: str) -> None:
+    client.refused("/api/faces", 400, params={"where": condition})
+
+
+def test_the_nearest_are_those_of_search(client: Client, site: Site) -> None:
+    face = client.json("/api/faces/5")
+    found = client.json("/api/faces/5/nearest", params={"k": 7})["faces"]
+    expected = search(site.catalogue.gallery, face["id"], k=7, other_identities=True).neighbours
+    assert [each["id"] for each in found] == [each["id"] for each in expected]
+    assert [each["similarity"] for each in found] == pytest.approx([each["similarity"] for each in expected])
+    assert face["identity"] not in {each["identity"] for each in found}
+    anyone = client.json("/api/faces/5/nearest", params={"k": 9, "other_people": False})["faces"]
+    assert face["identity"] in {each["identity"] for each in anyone}
+    assert 5 not in [each["row"] for each in anyone]
+    where = {"k": 9, "where": "pose_yaw_deg:50:"}
+    assert all(each["attributes"]["pose_yaw_deg"] >= 50
+               for each in client.json("/api/faces/5/nearest", params=where)["faces"])  # fmt: skip
+
+
+def test_pictures_are_the_rows_own(client: Client, site: Site, store: Path) -> None:
+    from fabnet.tracks import open_store
+
+    thumbnail = client.get("/api/faces/12/thumbnail")
+    assert thumbnail.content == site.catalogue.thumbnail(12)
+    assert thumbnail.headers["cache-control"] == "no-cache"
+    kept = client.get("/api/faces/12/thumbnail", params={"v": site.catalogue.version})
+    assert "immutable" in kept.headers["cache-control"]
+    face = client.json("/api/faces/12")
+    columns = ["video", "track", "frame", "image"]
+    rows = open_store(store).read_rows(range(60), columns).to_pylist()
+    image = next(row["image"] for row in rows if all(row[name] == face[name] for name in columns[:3]))
+    assert client.get("/api/faces/12/crop").content == image
+    of_video = client.get("/api/faces/70/crop").content  # it is not in the store
+    assert of_video == site.catalogue.thumbnail(70)
+
+
+def test_nothing_beyond_the_dataset_is_there(client: Client) -> None:
+    for path in ("/api/faces/80", "/api/faces/-1", "/api/faces/80/crop", "/api/timeline?video=../../etc/passwd"):
+        client.refused(path, 404)
+    client.refused("/api/faces/..%2f..%2fetc%2fpasswd/crop", 404)
+    client.refused("/../pyproject.toml", 404)
+    client.refused("/api/faces/x", 422)
+    client.refused("/docs", 404)
+
+
+def test_a_photo_finds_faces(client: Client, photo: bytes) -> None:
+    found = client.ask("POST", "/api/nearest", params={"k": 5}, content=photo)
+    assert found.status_code == 200, found.text
+    faces = found.json()["faces"]
+    assert faces[0]["video"] == "carphone_pristine.mp4"
+    assert faces[0]["similarity"] > 0.95
+    assert found.json()["crop"].startswith("data:image/jpeg;base64,")
+
+
+def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None:
+    def refused(status: int, content: Any) -> str:
+        return client.refused("/api/nearest", status, "POST", content=content)
+
+    assert refused(400, b"") == "the file is empty; expected a JPEG, PNG or WebP"
+    assert "no picture" in refused(400, b"#!/bin/sh\necho no picture\n" * 99)
+    assert "no picture" in refused(400, b"GIF89a" + bytes(99))
+    assert "damaged" in refused(400, photo[:700])
+    assert "30,000 x 30,000" in refused(400, png_header(30_000, 30_000))
+    assert "no face" in refused(422, cv2.imencode(".png", np.full((300, 300, 3), 99, np.uint8))[1].tobytes())
+    assert "10 MiB" in refused(413, bytes(11 * 2**20))
+
+    async def unannounced() -> Any:
+        for _ in range(11):
+            yield bytes(2**20)
+
+    assert "10 MiB" in refused(413, unannounced())
+
+
+def test_a_pictures_size_is_in_its_header() -> None:
+    image = np.zeros((50, 70, 3), np.uint8)
+    for ending in (".png", ".jpg", ".webp"):
+        data = cv2.imencode(ending, image)[1].tobytes()
+        assert picture_size(data[:1000]) == (70, 50), ending
+    progressive = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    assert picture_size(progressive) == (70, 50)
+    lossless = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    assert picture_size(lossless) == (70, 50)
+    assert picture_size(png_header(30_000, 30_000)) == (30_000, 30_000)
+
+
+def test_only_this_machine_by_its_own_name_is_answered(client: Client, site: Site) -> None:
+    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""):
+        assert "localhost" in client.refused("/healthz", 421, headers={"host": host})
+    for host in ("localhost:1", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
+        assert client.get("/healthz", headers={"host": host}).status_code == 200
+    assert Client(site, only_local=False).get("/healthz", headers={"host": "faces.lan"}).status_code == 200
+    client.refused("/api/dataset", 403, headers={"sec-fetch-site": "cross-site"})
+    assert [is_loopback(name) for name in ("127.0.0.1", "::1", "0.0.0.0", "192.168.0.3")] == [True, True, False, False]
+
+
+def test_the_page_allows_only_itself(client: Client) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    assert "unsafe" not in policy
+    for name in ("/", "/page.css", "/main.js", "/map.js"):
+        assert "//cdn" not in client.get(name).text
+    assert "style=" not in page.text
+    described = client.json("/openapi.json")["paths"]
+    assert {"/healthz", "/api/faces", "/api/nearest", "/api/compare", "/api/map/{method}"} <= set(described)
+
+
+def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, faces_data: Path) -> None:
+    places = np.frombuffer(client.get("/api/map/pca").content, "<f4").reshape(-1, 2)
+    embeddings = np.array([site.catalogue.embedding(row) for row in range(80)], dtype=np.float64)
+    directions = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    centred = directions - directions.mean(axis=0)
+    expected = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    for axis in range(2):
+        assert abs(np.corrcoef(places[:, axis], expected[:, axis])[0, 1]) == pytest.approx(1, abs=1e-5)
+    kept = list(faces_data.parent.glob("faces.lance.pca-*.npy"))
+    assert len(kept) == 1
+    marked = np.full((80, 2), 0.25, np.float32)
+    np.save(kept[0], marked)
+    again = Client(open_site(faces_data))
+    assert np.frombuffer(again.get("/api/map/pca").content, "<f4").tolist() == [0.25] * 160
+    kept[0].write_bytes(b"damaged")
+    anew = np.frombuffer(Client(open_site(faces_data)).get("/api/map/pca").content, "<f4").reshape(-1, 2)
+    assert np.allclose(anew, places)
+    client.refused("/api/map/nothing", 400)
+
+
+def test_a_video_over_time(client: Client) -> None:
+    names = [each["name"] for each in client.json("/api/videos", params={"contains": "CARPHONE"})]
+    assert names == ["carphone_pristine.mp4"]
+    found = client.json("/api/timeline", params={"video": names[0]})
+    assert found["rows"] == list(range(60, 80))
+    assert not found["is_frames"]
+    assert found["times"] == sorted(found["times"])
+    values = np.frombuffer(client.get("/api/columns/pose_yaw_deg").content, "<f4")
+    assert found["attributes"]["pose_yaw_deg"] == pytest.approx(values[60:].tolist())
+    assert client.json("/api/timeline", params={"video": "person0/0"})["is_frames"]
+    client.refused("/api/columns/embedding", 400)
+
+
+def test_comparing_is_what_the_network_reconstructs(client: Client) -> None:
+    pytest.importorskip("torch")
+    made = client.json("/api/compare", params={"target": 0, "source": [0]})
+    assert made["sources"][0]["loss_unwarped"] == 0
+    assert made["sources"][0]["loss"] < 0.03
+    assert "no confidences" in made["note"]
+    apart = client.json("/api/compare", params={"target": 60, "source": [65, 70]})
+    assert len(apart["sources"]) == 2
+    assert apart["reconstruction"] is None
+    client.refused("/api/compare?target=0&source=999", 404)
+    client.refused("/api/compare?target=0", 422)
+
+
+def test_confidences_share_a_pixel(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from fabnet.embedding import embed
+    from fabnet.training import train
+
+    train(store, tmp_path / "run", size=32, width=4, embedding_dim=16, batch_size=4, max_steps=2, num_val_pairs=4,
+          num_workers=0, sources=2)  # fmt: skip
+    embed([store], tmp_path / "faces.lance", model=tmp_path / "run")
+    made = Client(open_site(tmp_path / "faces.lance")).json("/api/compare", params={"target": 0, "source": [3, 6]})
+    assert sum(each["share"] for each in made["sources"]) == pytest.approx(1, abs=1e-5)
+    assert made["note"] is None
+    assert made["reconstruction"].startswith("data:image/jpeg")
+
+
+def test_without_its_model_the_page_does_without_photos(store: Path, tmp_path: Path, photo: bytes) -> None:
+    from fabnet.embedding import embed, load
+
+    embed([store], tmp_path / "faces.lance", model=load("small"))
+    client = Client(open_site(tmp_path / "faces.lance"))
+    assert "--model" in client.json("/api/dataset")["photos"]
+    assert "--model" in client.refused("/api/nearest", 409, "POST", content=photo)
+    assert "--model" in client.refused("/api/compare?target=0&source=1", 409)
+    assert len(client.json("/api/faces/0/nearest", params={"k": 3})["faces"]) == 3
+    named = Client(open_site(tmp_path / "faces.lance", model="small"))
+    assert named.ask("POST", "/api/nearest", content=photo).status_code == 200

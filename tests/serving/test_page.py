@@ -1,0 +1,173 @@
+"""The page as people use it, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from fabnet.video import read_frames
+
+from .browser import Browser, chromium
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium or Chrome is installed to drive the page with")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = chromium()
+    assert program is not None
+    with Browser(program, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Browser]:
+    """The page, just opened; nothing may fail in it, and it may ask nobody else."""
+    browser.events.clear()
+    browser.resize(1280, 800)
+    browser.call("Page.navigate", url="about:blank")
+    browser.open(f"{server}/#gallery")
+    yield browser
+    said = [
+        each["params"] for each in browser.events if each["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
+    ]
+    assert [each for each in said if each.get("entry", {}).get("level", "error") == "error"] == []
+    asked = [each["params"]["request"]["url"] for each in browser.events
+             if each["method"] == "Network.requestWillBeSent"]  # fmt: skip
+    assert [url for url in asked if not url.startswith((server, "data:", "about:"))] == []
+
+
+def test_it_opens_on_the_gallery(page: Browser) -> None:
+    page.until("document.querySelectorAll('#gallery .tile[data-row]').length > 20")
+    page.until("[...document.querySelectorAll('#gallery .tile img')].every(image => image.naturalWidth === 96)")
+    assert page.run("document.querySelector('#count').textContent") == "80 of 80 faces"
+    assert page.run("document.documentElement.scrollWidth") == 1280
+
+
+def test_a_click_shows_the_nearest_faces_of_other_people(page: Browser) -> None:
+    page.until("document.querySelector('#gallery .tile[data-row=\"3\"]')")
+    page.click('#gallery .tile[data-row="3"]')
+    page.until("document.querySelectorAll('#nearest .tile').length === 30")
+    assert page.run("location.hash") == "#gallery/3"
+    person = page.run("document.querySelector('#panel h2').textContent")
+    labels = "[...document.querySelectorAll('#nearest .tile')].map(tile => tile.ariaLabel)"
+    assert not any(label.startswith(person) for label in page.run(labels))
+    page.click("#others")
+    page.until(f"{labels}.some(label => label.startsWith({json.dumps(person)}))")
+    page.click("#nearest .tile:nth-child(2)")
+    page.until("location.hash !== '#gallery/3' && document.querySelectorAll('#nearest .tile').length === 30")
+
+
+def test_a_dropped_photo_is_searched_for(page: Browser, carphone: Path, tmp_path: Path) -> None:
+    image = next(iter(read_frames(carphone))).image
+    data = base64.b64encode(cv2.imencode(".jpg", image[:, :, ::-1])[1].tobytes()).decode()
+    page.run(f"""(() => {{
+      const bytes = Uint8Array.from(atob("{data}"), (letter) => letter.charCodeAt(0));
+      const carried = new DataTransfer();
+      carried.items.add(new File([bytes], "photo.jpg", {{ type: "image/jpeg" }}));
+      for (const kind of ["dragenter", "dragover", "drop"]) {{
+        document.body.dispatchEvent(new DragEvent(kind, {{ bubbles: true, cancelable: true, dataTransfer: carried }}));
+      }}
+    }})()""")
+    page.until("document.querySelectorAll('#nearest .tile').length === 30")
+    assert page.run("document.querySelector('#nearest .tile').title").startswith("carphone_pristine.mp4")
+    assert page.run("document.querySelector('#panel .large').naturalWidth") == 256
+    assert page.run("document.querySelector('#drop').hidden")
+
+
+def test_a_photo_that_is_none_is_refused_in_words(page: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "photo.jpg"
+    file.write_text("no picture at all")
+    document = page.call("DOM.getDocument")["root"]["nodeId"]
+    button = page.call("DOM.querySelector", nodeId=document, selector="#photo-file")["nodeId"]
+    page.call("DOM.setFileInputFiles", nodeId=button, files=[str(file)])
+    page.until("document.querySelector('#nearest-say')?.textContent.includes('expected a JPEG')")
+    page.events[:] = [each for each in page.events if "status of 400" not in str(each)]
+
+
+def test_a_slider_filters_what_is_shown(page: Browser) -> None:
+    slider = "input[data-column=pose_yaw_deg][data-bound=from]"
+    page.run(f"document.querySelector('{slider}').focus()")
+    for _ in range(3):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="PageUp", windowsVirtualKeyCode=33)
+    page.until("parseInt(document.querySelector('#count').textContent) < 80")
+    least = page.run(f"Number(document.querySelector('{slider}').value)")
+    rows = page.run("[...document.querySelectorAll('#gallery .tile[data-row]')].map(tile => tile.dataset.row)")
+    for row in rows[:5]:
+        yaw = page.run(f"fetch('/api/faces/{row}').then(a => a.json()).then(f => f.attributes.pose_yaw_deg)")
+        assert yaw >= least - 1e-4
+    page.click("#clear")
+    page.until("document.querySelector('#count').textContent === '80 of 80 faces'")
+    page.run("""(() => { const s = document.querySelector('select[data-column=expression]');
+      s.value = 'surprise'; s.dispatchEvent(new Event('input', { bubbles: true })); })()""")
+    page.until("parseInt(document.querySelector('#count').textContent) < 80")
+
+
+def test_the_keyboard_goes_everywhere(page: Browser) -> None:
+    page.until("document.querySelector('#gallery .tile[data-row=\"0\"]')")
+    page.run("document.querySelector('#gallery .tile').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.press(key)
+    row = page.run("document.activeElement.dataset.row")
+    assert int(row) > 2
+    assert page.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.press("Enter")
+    page.until(f"location.hash === '#gallery/{row}' && document.querySelectorAll('#nearest .tile').length === 30")
+    page.press("Escape")
+    page.until("document.querySelector('#panel').hidden")
+    assert page.run("document.activeElement.dataset.row") == row
+    page.press("c")
+    page.press("ArrowRight")
+    page.press("c")
+    page.until("document.querySelector('#compared .strip')")
+
+
+def test_faces_are_compared(page: Browser) -> None:
+    pytest.importorskip("torch")
+    for row in (60, 66, 75):
+        page.run(f"location.hash = '#gallery/{row}'")
+        page.until(f"document.querySelector('#panel .large')?.src.includes('/{row}/')")
+        page.click("#to-compare")
+    page.until("location.hash === '#compare' && document.querySelectorAll('#compared .strip').length === 2")
+    captions = page.run("[...document.querySelectorAll('#compared .strip figcaption b')].map(b => b.textContent)")
+    assert captions[:5] == ["source 1", "target", "reconstruction", "flow", "movement"]
+    assert page.run("[...document.querySelectorAll('#compared img')].every(image => image.naturalWidth > 0)")
+
+
+def test_the_map_is_drawn_and_goes_by_keys(page: Browser) -> None:
+    page.click("#tab-map")
+    drawn = """(() => { const c = document.querySelector('#map'); if (!c.width) return 0;
+      const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);
+      return data.filter((value, place) => place % 4 === 3 && value).length; })()"""
+    page.until(f"{drawn} > 5000")
+    page.run("document.querySelector('#map').focus()")
+    for key in ("ArrowRight", "ArrowDown", "+", "Enter"):
+        page.press(key)
+    page.until("/^#map.[0-9]+$/.test(location.hash) && document.querySelectorAll('#nearest .tile').length === 30")
+
+
+def test_a_videos_timeline_has_its_face_beside(page: Browser) -> None:
+    page.run("location.hash = '#gallery/70'")
+    page.until("document.querySelector('#to-timeline')")
+    page.click("#to-timeline")
+    page.until("document.querySelectorAll('#timeline svg').length === 3")
+    assert page.run("document.querySelector('.beside img').src").find("/70/") > 0
+    page.run("document.querySelector('.time').focus()")
+    page.press("ArrowRight")
+    page.until("document.querySelector('.beside img').src.includes('/71/')")
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_it_fits_a_phone_in_light_and_dark(page: Browser, is_dark: bool) -> None:
+    page.resize(390, 844, is_dark=is_dark)
+    for view in ("gallery", "gallery/3", "map", "timeline", "compare"):
+        page.run(f"location.hash = '#{view}'")
+        page.until(f"location.hash === '#{view}' && !document.querySelector('#view-{view.split('/')[0]}').hidden")
+        assert page.run("document.documentElement.scrollWidth") <= 390, view
+    lightness = page.run("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)[0]")
+    assert (lightness < 60) == is_dark

@@ -86,18 +86,21 @@ def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens.
 
     Raises:
-        InputError: the port is taken, or the address is none of this machine.
+        InputError: the port is taken or is none, or the address is none of this machine.
     """
+    if not 0 <= port <= 65535:
+        raise InputError(f"no port is called {port}: give one of 1 to 65535, or 0 for any free one")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
+            listener.listen(128)
         except OSError:
             listener.close()
             raise
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(f"cannot listen on {host}:{port} ({reason}): give another --port or --host") from None
     return listener

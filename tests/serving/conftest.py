@@ -60,3 +60,22 @@ def server(faces_data: Path, store: Path) -> Iterator[str]:
     """The address of a server of the dataset, with its store."""
     with serving(str(faces_data), "--store", str(store)) as (url, _):
         yield url
+
+
+@pytest.fixture(scope="session")
+def ten_thousand(faces_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset's 80 faces again and again, under other names, to 10,000 rows."""
+    import lance
+    import pyarrow as pa
+
+    table = lance.dataset(str(faces_data)).to_table()
+    again = []
+    for number in range(125):
+        names = {name: pa.array([f"{value} {number}" for value in table[name].to_pylist()]) for name in ("id", "video")}
+        part = table
+        for name, column in names.items():
+            part = part.set_column(part.schema.get_field_index(name), part.schema.field(name), column)
+        again.append(part)
+    path = tmp_path_factory.mktemp("many") / "faces.lance"
+    lance.write_dataset(pa.concat_tables(again), str(path))
+    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -290,3 +291,11 @@ def test_without_its_model_the_page_does_without_photos(store: Path, tmp_path: P
     assert len(client.json("/api/faces/0/nearest", params={"k": 3})["faces"]) == 3
     named = Client(open_site(tmp_path / "faces.lance", model="small"))
     assert named.ask("POST", "/api/nearest", content=photo).status_code == 200
+
+
+def test_without_torch_all_but_comparing_works(faces_data: Path, monkeypatch: pytest.MonkeyPatch, photo: bytes) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    client = Client(open_site(faces_data))
+    assert client.ask("POST", "/api/nearest", content=photo).status_code == 200
+    assert "pip install 'fabnet[train]'" in client.json("/api/dataset")["compare"]
+    assert "torch" in client.refused("/api/compare?target=0&source=1", 409)

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from fabnet.video import read_frames
 
 from .browser import Browser, chromium
+from .conftest import serving
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium or Chrome is installed to drive the page with")
 
@@ -169,5 +171,33 @@ def test_it_fits_a_phone_in_light_and_dark(page: Browser, is_dark: bool) -> None
         page.run(f"location.hash = '#{view}'")
         page.until(f"location.hash === '#{view}' && !document.querySelector('#view-{view.split('/')[0]}').hidden")
         assert page.run("document.documentElement.scrollWidth") <= 390, view
+        if view == "gallery/3":
+            page.until("document.querySelector('#views').inert && document.activeElement.id === 'panel'")
+            page.press("Escape")
+            page.until("!document.querySelector('#views').inert")
+            page.run("location.hash = '#gallery'")
     lightness = page.run("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)[0]")
     assert (lightness < 60) == is_dark
+
+
+def test_ten_thousand_faces_scroll_smoothly(browser: Browser, ten_thousand: Path) -> None:
+    with serving(str(ten_thousand)) as (url, _):
+        browser.resize(1280, 800)
+        browser.open(f"{url}/#gallery")
+        browser.until("document.querySelector('#count').textContent === '10,000 of 10,000 faces'")
+        times = browser.run("""new Promise((done) => {
+          const gallery = document.querySelector("#gallery"), times = [];
+          function frame(now) {
+            times.push(now);
+            gallery.scrollTop += 400;
+            if (times.length < 120) requestAnimationFrame(frame);
+            else done(times);
+          }
+          requestAnimationFrame(frame);
+        })""")
+        frames = np.diff(times)
+        print(f"frames: median {np.median(frames):.0f} ms, 95 % under {np.percentile(frames, 95):.0f} ms")
+        assert np.median(frames) < 100
+        browser.run("document.querySelector('#gallery').scrollTop = 1e9")
+        browser.until("document.querySelector('#gallery .tile[data-row=\"9999\"] img')?.naturalWidth === 96")
+        assert browser.run("document.querySelectorAll('#gallery .tile').length") < 200

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def test_large_uploads_are_refused_and_cost_no_memory(faces_data: Path) -> None:
             status, reason = upload(huge)
             assert (status, "30,000 x 30,000" in reason) == (400, True)
         assert memory_mib(process) - before < 24
+
+
+def test_many_clients_at_once_lose_no_request(server: str) -> None:
+    paths = ("/healthz", "/api/faces?start=20", "/api/faces/7/nearest?k=9", "/api/faces/9/crop", "/api/map/pca")
+
+    def one(client: int) -> list[int]:
+        statuses = []
+        for turn in range(10):
+            with urllib.request.urlopen(server + paths[(client + turn) % len(paths)]) as answer:
+                statuses.append(answer.status)
+        return statuses
+
+    with ThreadPoolExecutor(50) as clients:
+        assert [status for found in clients.map(one, range(50)) for status in found] == [200] * 500
 
 
 def test_it_listens_to_this_machine_only_and_ends_at_an_interrupt(faces_data: Path) -> None:

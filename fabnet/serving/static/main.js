@@ -77,14 +77,21 @@ function follow() {
   if (number === null) {
     const was = !find("#panel").hidden;
     panel.hide();
+    cover();
     if (was && from?.isConnected) from.focus({ preventScroll: true });
   } else if (panel.shown?.row !== number) {
     panel.face(number, where).then(reveal).catch((error) => notice(error.message));
   }
 }
 
-/** On a small screen the panel covers the rest, so that the keyboard belongs there. */
+/** On a small screen the panel covers the rest, which then is out of the keyboard's reach. */
+function cover() {
+  for (const each of ["header", "#filters", "#views"]) find(each).inert = covers.matches && !find("#panel").hidden;
+}
+covers.addEventListener("change", cover);
+
 function reveal() {
+  cover();
   find("#panel").scrollTop = 0;
   if (covers.matches || find("#panel").contains(document.activeElement) || document.activeElement === document.body) {
     find("#panel").focus({ preventScroll: true });

@@ -1,6 +1,6 @@
 """The page's server: how long a first result takes, and many clients at once for a while.
 
-Run: python benchmarks/serving.py EMB [--photo FILE] [--store STORE] [--clients 50] [--seconds 60]
+Run: python benchmarks/serve.py EMB [--photo FILE] [--store STORE] [--clients 50] [--seconds 60]
 
 Clients and server share the machine.
 """
@@ -30,6 +30,7 @@ class Client:
         self._connection = http.client.HTTPConnection(address, timeout=120)
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """GET a path, or POST a body to it: the status and what came."""
         self._connection.request("GET" if body is None else "POST", path, body)
         answer = self._connection.getresponse()
         return answer.status, answer.read()

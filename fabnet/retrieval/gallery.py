@@ -128,7 +128,7 @@ class Gallery:
 
     def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read columns of all rows, in order, a batch at a time."""
-        yield from self._dataset.to_batches(columns=list(columns), scan_in_order=True)
+        yield from self._dataset.scanner(columns=list(columns), scan_in_order=True, **STREAMED).to_batches()
 
     def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for."""

@@ -84,8 +84,12 @@ Here = Annotated[Site, Depends(_site)]
 def _condition(
     site: Here,
     where: Annotated[
-        list[str], Query(description="COLUMN:LOW:HIGH (a bound may be left out) or COLUMN:CLASS; all must hold")
-    ] = [],  # noqa: B006
+        list[str],
+        Query(
+            default_factory=list,
+            description="COLUMN:LOW:HIGH (a bound may be left out) or COLUMN:CLASS; all must hold",
+        ),
+    ],
 ) -> Condition:
     return site.catalogue.condition(where)
 
@@ -203,7 +207,7 @@ def mask(site: Here, where: Where) -> Response:
 
 def face(site: Here, row: Row) -> Face:
     """A face."""
-    return site.catalogue.face([row])[0]
+    return site.catalogue.read([row])[0]
 
 
 def thumbnail(site: Here, row: Row, v: str = "") -> Response:

@@ -175,9 +175,9 @@ class Catalogue:
     def page(self, condition: Condition, start: int, count: int) -> FacePage:
         """Some of the faces that meet a condition."""
         rows = self.select(condition)
-        return FacePage(len(rows), start, self.face(rows[start : start + count].tolist()))
+        return FacePage(len(rows), start, self.read(rows[start : start + count].tolist()))
 
-    def face(self, rows: Sequence[int]) -> list[Face]:
+    def read(self, rows: Sequence[int]) -> list[Face]:
         """Faces by the numbers of their rows."""
         found = self.gallery.take(rows, [*SHOWN, *self._numbers, *self._classes])
         return [self._face(row, number) for number, row in zip(rows, found, strict=True)]

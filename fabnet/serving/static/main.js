@@ -69,10 +69,11 @@ function follow() {
   find("#filters").hidden = !["gallery", "map"].includes(view);
   document.body.dataset.view = view;
   notice("");
+  const number = /^\d+$/.test(row ?? "") ? Number(row) : null;
+  map.mark(number);
   if (view === "map") map.show(where);
   else if (view === "timeline") timeline.show().catch((error) => notice(error.message));
   else if (view === "compare") compare.show();
-  const number = /^\d+$/.test(row ?? "") ? Number(row) : null;
   gallery.mark(number);
   if (number === null) {
     const was = !find("#panel").hidden;

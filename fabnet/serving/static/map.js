@@ -28,7 +28,7 @@ export class FaceMap {
     find("#map-in").addEventListener("click", () => this.zoom(1.5));
     find("#map-out").addEventListener("click", () => this.zoom(1 / 1.5));
     find("#map-home").addEventListener("click", () => { this.home(); this.soon(); });
-    new ResizeObserver(() => this.soon()).observe(this.canvas);
+    new ResizeObserver(() => { this.keep(); this.soon(); }).observe(this.canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.soon());
     this.listen();
   }
@@ -58,6 +58,7 @@ export class FaceMap {
       this.places = await floats(`/api/map/${method}`);
       say.textContent = "Faces with like embeddings lie near each other.";
     } catch (error) { say.textContent = error.message; }
+    this.keep();
     this.soon();
   }
 
@@ -194,6 +195,22 @@ export class FaceMap {
     this.soon();
   }
 
+  /** Pans as far as it takes to see the face at the cursor. */
+  keep() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    if (!this.places || this.cursor < 0 || width === 0) return;
+    const [x, y] = this.at(this.cursor);
+    if (!Number.isFinite(x)) return;
+    this.pan(Math.min(0, width - PICTURE - x) + Math.max(0, PICTURE - x), Math.min(0, height - PICTURE - y) + Math.max(0, PICTURE - y));
+  }
+
+  /** Puts the cursor on a row that was chosen elsewhere. */
+  mark(row) {
+    if (row === null || row === this.cursor) return;
+    this.cursor = row;
+    this.keep();
+  }
+
   /** The row nearest to a point: a picture that covers it first. */
   hit(x, y) {
     const half = PICTURE / 2;
@@ -225,9 +242,8 @@ export class FaceMap {
       }, Infinity);
     if (next < 0) return;
     this.cursor = next;
-    const [px, py] = this.at(next);
-    const edge = PICTURE;
-    this.pan(Math.min(0, width - edge - px) + Math.max(0, edge - px), Math.min(0, height - edge - py) + Math.max(0, edge - py));
+    this.keep();
+    this.soon();
     find("#map-say").textContent = `row ${grouped(next)}; Enter opens it`;
   }
 

@@ -14,8 +14,9 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "progress", "output", "video", "tracks", "weights", "sampling", "models", "objectives", "training",
-    "embedding", "retrieval", "probes", "reporting", "serving", "summary", "demonstration", "cli", "__main__",
+    "errors", "cores", "progress", "output", "video", "tracks", "weights", "sampling", "models", "objectives",
+    "training", "embedding", "retrieval", "probes", "reporting", "serving", "summary", "demonstration", "cli",
+    "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -8,7 +8,8 @@ from threading import Lock
 
 import numpy as np
 
-from fabnet.embedding.threads import batched, in_threads, num_cores
+from fabnet.cores import num_cores
+from fabnet.embedding.threads import batched, in_threads
 from fabnet.errors import InputError
 from fabnet.models.model_folder import ModelCard
 from fabnet.sampling.window import Window, view

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fabnet.models.encoder import Encoder
+from fabnet.training import device
 
 __all__ = ["Precision", "choose_precision", "for_inference"]
 
@@ -25,13 +25,8 @@ def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:
         place: the device.
     """
     if precision == "auto":
-        return torch.bfloat16 if place.type == "cpu" and _multiplies_bfloat16() else torch.float32
+        return device.choose_precision("auto", place) if place.type == "cpu" else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
-
-
-def _multiplies_bfloat16() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    return torch.backends.mkldnn.is_available() and cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
 
 
 def for_inference(network: nn.Module, place: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -16,7 +16,7 @@ from fabnet.tracks import is_store, open_store
 from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
 
-__all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
+__all__ = ["MAX_PIXELS", "Failure", "Input", "Item", "decoded", "decoded_picture", "list_inputs", "read_items"]
 
 MAX_PIXELS = 100_000_000
 LARGEST_AFTER_S = 5.0
@@ -160,12 +160,18 @@ def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
 
 def _picture(data: bytes, name: str) -> np.ndarray:
     """A file as (H, W, 3) uint8 RGB."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    image = decoded_picture(data)
     if image is None:
         raise InputError(f"{name} is no picture ({len(data)} bytes); expected a JPEG or PNG")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
         raise InputError(f"{name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return image
+
+
+def decoded_picture(data: bytes) -> np.ndarray | None:
+    """A picture as (H, W, 3) uint8 RGB; None where it is none."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:

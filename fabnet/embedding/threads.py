@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["batched", "in_threads", "num_cores"]
+from fabnet.cores import num_cores
+
+__all__ = ["batched", "in_threads"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 2
 """Calls that wait beside those that run, so that no thread waits while the source gives the next."""
-
-
-def num_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

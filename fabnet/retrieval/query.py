@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from fabnet.embedding import Embedder, load
 from fabnet.embedding.digest import model_digest
+from fabnet.embedding.inputs import MAX_PIXELS, decoded_picture
 from fabnet.errors import InputError, ModelError, NoFaceError
 from fabnet.retrieval.gallery import Gallery
 from fabnet.video import CropSpec, crop_faces
 
-__all__ = ["Query", "decoded_picture", "encoder_of", "read_query"]
-
-MAX_PIXELS = 100_000_000
+__all__ = ["Query", "encoder_of", "read_query"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,9 +142,3 @@ def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str) -> np.nd
     if not faces:
         raise NoFaceError(f"no face was found in {name}: is it 24 px high or more? Of a face crop, give --crop none")
     return faces[0].image
-
-
-def decoded_picture(data: bytes) -> np.ndarray | None:
-    """A picture as (H, W, 3) uint8 RGB; None where it is none."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

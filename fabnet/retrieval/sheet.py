@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fabnet.embedding.inputs import decoded_picture
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
-from fabnet.retrieval.query import decoded_picture
 
 __all__ = ["draw_sheet", "write_sheet"]
 

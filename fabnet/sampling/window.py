@@ -14,7 +14,10 @@ import numpy as np
 
 from fabnet.errors import InputError
 
-__all__ = ["Window", "decode_jpeg", "view"]
+__all__ = ["Window", "decode_jpeg", "jpeg_size", "view"]
+
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 class Window(NamedTuple):
@@ -63,7 +66,7 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
         InputError: the bytes are no image.
     """
     flag = cv2.IMREAD_COLOR
-    side = _jpeg_side(data) if min_side else 0
+    side = min(jpeg_size(data) or (0, 0)) if min_side else 0
     for shrink, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
                             (2, cv2.IMREAD_REDUCED_COLOR_2)):  # fmt: skip
         if side and side / shrink >= min_side:
@@ -75,19 +78,28 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
     return np.asarray(image)
 
 
-def _jpeg_side(data: bytes) -> int:
-    """The shorter side of a JPEG from its frame header, 0 if there is none."""
-    position = 2
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG in pixels, from its header alone; None if there is none.
+
+    Args:
+        data: the file's bytes, or the first of them.
+    """
     if data[:2] != b"\xff\xd8":
-        return 0
-    while position + 9 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker in (0xC0, 0xC1, 0xC2):
-            height = int.from_bytes(data[position + 5 : position + 7], "big")
-            width = int.from_bytes(data[position + 7 : position + 9], "big")
-            return min(height, width)
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return 0
+        return None
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in JPEG_FRAMES:
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker in JPEG_BARE:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
 
 
 def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:

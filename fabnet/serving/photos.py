@@ -10,6 +10,7 @@ import numpy as np
 
 from fabnet.embedding import Embedder
 from fabnet.errors import InputError, NoFaceError
+from fabnet.sampling.window import jpeg_size
 from fabnet.video import CropSpec, crop_faces, load_detector
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "picture_size"]
@@ -19,8 +20,6 @@ MAX_PIXELS = 50_000_000
 LARGEST_PX = 1600
 """A photo's longer side while faces are looked for: those under a sixteenth of it are not found anyway."""
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,30 +80,13 @@ def picture_size(data: bytes) -> tuple[int, int]:
     if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
         size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     elif data.startswith(JPEG):
-        size = _jpeg_size(data)
+        size = jpeg_size(data)
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
         size = _webp_size(data)
     if size is None or min(size) == 0:
         kind = "is empty" if not data else "is no picture that can be read"
         raise InputError(f"the file {kind}; expected a JPEG, PNG or WebP")
     return size
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker in JPEG_FRAMES:
-            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
-                data[place + 5 : place + 7], "big"
-            )
-        if marker == 0xFF:  # padding
-            place += 1
-        elif marker in JPEG_BARE:
-            place += 2
-        else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return None
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:

@@ -7,7 +7,6 @@ crashed inside a decoder on a damaged file - fails the task it was at; a new one
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections import deque
@@ -18,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fabnet import errors
+from fabnet.cores import num_cores
 from fabnet.errors import FabnetError, OutputError
 
 __all__ = ["Outcome", "interruptible", "run_tasks"]
@@ -56,7 +56,7 @@ def run_tasks(
     """
     forward = on_progress or (lambda amount: None)
     if num_workers is None:
-        num_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        num_workers = num_cores()
     outcomes = _serial(work, tasks, forward)
     if num_workers > 0 and tasks:
         outcomes = _parallel(work, deque(tasks), min(num_workers, len(tasks)), forward)

@@ -116,8 +116,6 @@ def read_mat(file: Path) -> Weights:
     try:
         layers = scipy.io.loadmat(file, variable_names=["layers"])["layers"]
         return dict(_layers_of(layers))
-    except (KeyError, IndexError, TypeError, ValueError, NotImplementedError, OSError, EOFError) as error:
-        raise _unreadable(file, error) from None
     except Exception as error:  # scipy's MatReadError, zlib's error: no common base
         raise _unreadable(file, error) from None
 

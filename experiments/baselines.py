@@ -23,8 +23,8 @@ from fabnet.embedding.digest import model_digest
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.figures import figures_of
+from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import bootstrap_weights, interval
-from fabnet.probes.probe import owners
 from fabnet.probes.protocols import read_benchmark
 
 METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
@@ -70,6 +70,14 @@ def is_scored(model: str, file: Path) -> bool:
         return str(content["digest"]) == model_digest(model)
 
 
+def is_there(file: Path, key: str) -> bool:
+    """Whether a file holds predictions of a task by a probe: tasks may have come since it was written."""
+    if not file.is_file():
+        return False
+    with np.load(file) as content:
+        return key in content
+
+
 def split_of(protocol: str, split: str) -> str:
     """CK+ is cross-validated over everybody: it has a test part only."""
     return "test" if protocol == "ckplus" else split
@@ -106,7 +114,7 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
     places: np.ndarray | None = None
     for method in (*METHODS, *FLOORS):
         files = [file_of(method, seed, benchmark.name, split, runs) for seed in seeds]
-        files = [file for file in files if file.is_file()]
+        files = [file for file in files if is_there(file, f"{task.name}/{probe}")]
         if not files:
             continue
         for file in files:

@@ -14,7 +14,7 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "cores", "progress", "output", "video", "tracks", "weights", "sampling", "models", "objectives",
+    "errors", "cores", "progress", "output", "pose", "video", "tracks", "weights", "sampling", "models", "objectives",
     "training", "embedding", "retrieval", "probes", "reporting", "serving", "summary", "demonstration", "cli",
     "__main__",
 ]  # fmt: skip

@@ -21,7 +21,9 @@ def run(
     fps: str = "all",
     format: Literal["lance", "parquet", "csv", "npy"] | None = None,
     detector: str = "mtcnn",
+    attributes: bool = False,
     probe: tuple[Path, ...] = (),
+    overlay: Path | None = None,
     thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",
@@ -34,6 +36,8 @@ def run(
 
     Examples:
       fabnet embed photo.jpg --out faces.csv
+      fabnet embed photo.jpg --attributes --out attributes.csv
+      fabnet embed talk.mp4 --attributes --overlay overlay.mp4 --out talk.parquet
       fabnet embed album/ --faces all --out faces.parquet
       fabnet embed talk.mp4 --fps 5 --out talk.lance
       fabnet embed tracks.lance --model run --out tracks-embedded.lance
@@ -48,7 +52,10 @@ def run(
         fps: frames a second taken of a video, or all.
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        attributes: read head pose, landmarks, expression, action units, smile, mouth and eyes off the embeddings, by
+            the probes that the model carries (small does): further columns, see docs/attributes.md.
         probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
+        overlay: write the video, the only input, with what was read drawn over its faces to this .mp4, without sound.
         thumbnails: keep a small picture of each face in a Lance dataset, for search to show.
         batch_size: faces at once, at the most.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
@@ -62,8 +69,8 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
-        detector=detector, probes=probe, thumbnails=thumbnails, batch_size=batch_size, device=device,
-        precision=precision,
+        detector=detector, attributes=attributes, probes=probe, overlay=overlay, thumbnails=thumbnails,
+        batch_size=batch_size, device=device, precision=precision,
     )  # fmt: skip
 
 
@@ -78,6 +85,8 @@ def show(result: EmbedResult) -> None:
     table.add_row("with an embedding", f"{result.embedded:,}")
     table.add_row("without a face", f"{result.without_face:,}")
     table.add_row("faces a second", f"{result.faces_per_s:,.1f}")
+    if result.overlay is not None:
+        table.add_row("overlay", str(result.overlay))
     for source, reason in result.failed:
         table.add_row(f"failed: {source}", reason)
     Console().print(table)

@@ -1,24 +1,28 @@
-"""Attributes: fitted probes as files, by which `fabnet embed --probe` reads pose, points and the like off embeddings.
+"""Attributes: fitted probes as files, by which `fabnet embed` reads pose, points and the like off embeddings.
 
-A safetensors file with `coef` (D, K) and `intercept` (K,), and a JSON object in its metadata that says of which encoder
-it is, what it predicts and how. Using one needs no torch.
+A safetensors file with `coef` (D, K) and `intercept` (K,) of each probe, and a JSON list in its metadata that says of
+which encoder each is, what it predicts, and how well. Those in a model folder go with its encoder (`--attributes`);
+others are named (`--probe`). Using one needs no torch.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
+from fabnet.models.find_model import find_model
+from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
 
-__all__ = ["Kind", "SavedProbe", "load_probes", "save_probes"]
+__all__ = ["Kind", "SavedProbe", "carried_probes", "check_columns", "load_probes", "probes_for", "save_probes"]
 
 Kind = Literal["points", "angles", "classes", "units", "values"]
 """What a probe predicts: points, angles, one of several classes, units that are each there or not, or plain values."""
@@ -26,6 +30,7 @@ Kind = Literal["points", "angles", "classes", "units", "values"]
 FORMAT = "fabnet-probe-1"
 ARRAYS = ("coef", "intercept", "scale", "centre")
 KINDS = ("points", "angles", "classes", "units", "values")
+SAID = ("task", "kind", "columns", "model", "source", "scores")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +47,8 @@ class SavedProbe:
         intercept: (K,) float32.
         model: digest of the encoder it was fitted on.
         source: what it was fitted on, in words.
+        scores: its figures on validation people, a row each as `fabnet probe --json` gives them; none where it was
+            fitted on them too.
     """
 
     task: str
@@ -53,6 +60,7 @@ class SavedProbe:
     intercept: np.ndarray
     model: str
     source: str
+    scores: tuple[dict[str, Any], ...] = ()
 
     def predict(self, embeddings: np.ndarray, seen_px: np.ndarray | None = None) -> np.ndarray:
         """Predict attributes.
@@ -102,23 +110,35 @@ class SavedProbe:
         likeliest = [pa.field(self.task, pa.string())] if self.kind == "classes" else []
         return likeliest + [pa.field(name, pa.float32()) for name in names]
 
-    def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
-        """Predictions as values of those columns, a dictionary a face.
+    def attributes(self, embeddings: np.ndarray, seen_px: np.ndarray) -> dict[str, np.ndarray]:
+        """Predictions under the names of those columns.
 
         Args:
             embeddings: (N, D) float.
             seen_px: (N, 4) what the network saw of each image.
+
+        Returns:
+            (N,) float32 each; of points (N, P, 2), of the likeliest class (N,) strings.
+
+        Raises:
+            InputError: the embeddings are of another length.
         """
-        made = self.predict(embeddings, seen_px)
+        made = self.predict(embeddings, seen_px).astype(np.float32)
         names = [field.name for field in self.fields()]
         if self.kind == "points":
-            return [{names[0]: row} for row in made.astype(np.float32)]
+            return {names[0]: made.reshape(len(made), -1, 2)}
         if self.kind == "classes":
-            return [
-                {names[0]: self.columns[int(row.argmax())]} | dict(zip(names[1:], row.tolist(), strict=True))
-                for row in made
-            ]
-        return [dict(zip(names, row.tolist(), strict=True)) for row in made]
+            likeliest = {names.pop(0): np.array(self.columns)[made.argmax(axis=1)]}
+            return likeliest | dict(zip(names, made.T, strict=True))
+        return dict(zip(names, made.T, strict=True))
+
+    def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
+        """Predictions as values of those columns, a dictionary a face; points flat."""
+        columns = {
+            name: list(values.reshape(len(values), -1)) if values.ndim > 1 else values.tolist()
+            for name, values in self.attributes(embeddings, seen_px).items()
+        }
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
@@ -133,8 +153,7 @@ def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
     for number, probe in enumerate(probes):
         for name in ARRAYS:
             tensors[f"{number}/{name}"] = np.ascontiguousarray(getattr(probe, name), dtype=np.float32)
-        content = asdict(probe)
-        said.append({name: content[name] for name in ("task", "kind", "columns", "model", "source")})
+        said.append({name: getattr(probe, name) for name in SAID})
     with written_whole(file) as partial:
         save_file(tensors, partial, metadata={"format": FORMAT, "probes": json.dumps(said)})
 
@@ -156,13 +175,66 @@ def load_probes(file: Path) -> list[SavedProbe]:
                 raise InputError(f"{file} holds no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")
             probes = []
             for number, said in enumerate(json.loads(metadata["probes"])):
-                arrays = {
-                    name: content.get_tensor(f"{number}/{name}") for name in ("coef", "intercept", "scale", "centre")
-                }
+                arrays = {name: content.get_tensor(f"{number}/{name}") for name in ARRAYS}
                 if said["kind"] not in KINDS or arrays["coef"].ndim != 2:
                     raise InputError(f"{file} is damaged: probe {number} is of kind {said['kind']!r}")
                 probes.append(SavedProbe(said["task"], said["kind"], tuple(said["columns"]), model=said["model"],
-                                         source=said["source"], **arrays))  # fmt: skip
+                                         source=said["source"], scores=tuple(said.get("scores", ())),
+                                         **arrays))  # fmt: skip
             return probes
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None
+
+
+def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:
+    """Read probes, and check that they were fitted on one encoder.
+
+    Args:
+        files: that `save_probes` wrote.
+        digest: of the encoder, from `model_digest`; None: not known, nothing is checked.
+
+    Raises:
+        InputError: a file is no such file, or is of another encoder.
+    """
+    found = []
+    for file in files:
+        for probe in load_probes(file):
+            if digest is not None and probe.model not in (digest, "given"):
+                raise InputError(
+                    f"{file} was fitted on another encoder than --model; fit it again with fabnet probe --save"
+                )
+            found.append(probe)
+    return found
+
+
+def carried_probes(model: str | Path) -> list[SavedProbe]:
+    """The probes in a model's folder; none where it carries none.
+
+    Args:
+        model: as `fabnet.load` takes it; no baseline.
+
+    Raises:
+        InputError: its file is damaged, or is of another encoder.
+        ModelError: there is no such model.
+    """
+    file = find_model(model) / PROBES_FILE
+    return probes_for([file], model_digest(model)) if file.is_file() else []
+
+
+def check_columns(probes: Sequence[SavedProbe], taken: Sequence[str]) -> None:
+    """Check that each probe's columns are its own.
+
+    Args:
+        probes: whose columns are to stand side by side.
+        taken: names of other columns.
+
+    Raises:
+        InputError: two columns would have one name.
+    """
+    names = [field.name for probe in probes for field in probe.fields()]
+    hidden = sorted(set(names) & set(taken))
+    if hidden:
+        raise InputError(f"a probe predicts {hidden[0]}, which embeddings have a column of: rename it in the labels")
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    if twice:
+        raise InputError(f"two probes predict {twice[0]}; give one of them only")

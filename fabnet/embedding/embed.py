@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fabnet.embedding.attributes import SavedProbe, load_probes
+from fabnet.embedding.attributes import SavedProbe, check_columns, probes_for
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder
-from fabnet.embedding.inputs import Failure, Item, decoded, list_inputs, read_items
+from fabnet.embedding.inputs import Failure, Input, Item, decoded, list_inputs, read_items
 from fabnet.embedding.load_encoder import load
+from fabnet.embedding.overlay import overlay_writer
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.embedding.threads import batched, in_threads
 from fabnet.embedding.thumbnail import thumbnail
@@ -45,6 +47,7 @@ class EmbedResult:
         without_face: rows of pictures and frames in which no face was found.
         failed: files that could not be read, with the reason.
         faces_per_s: embedded, reading and detection included.
+        overlay: the video with its faces drawn on; None: none.
     """
 
     out: Path
@@ -56,10 +59,12 @@ class EmbedResult:
     without_face: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     faces_per_s: float = 0.0
+    overlay: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return dataclasses.asdict(self) | {"out": str(self.out)}
+        overlay = None if self.overlay is None else str(self.overlay)
+        return dataclasses.asdict(self) | {"out": str(self.out), "overlay": overlay}
 
 
 def embed(
@@ -72,7 +77,9 @@ def embed(
     fps: float | None = None,
     file_format: Format | None = None,
     detector: str = "mtcnn",
+    attributes: bool = False,
     probes: Sequence[str | Path] = (),
+    overlay: str | Path | None = None,
     thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",
@@ -89,7 +96,11 @@ def embed(
         fps: frames a second taken of a video; None: all.
         file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
         detector: name of the face detector.
-        probes: files that `probe(..., save=FILE)` wrote for this model: what they predict becomes further columns.
+        attributes: read pose, landmarks, expression and more off the embeddings, by the probes that the model carries:
+            further columns, see docs/attributes.md.
+        probes: files that `probe(..., save=FILE)` wrote for this model: likewise.
+        overlay: an MP4 file to write a video to, the only input, with what was read drawn over its faces, without
+            sound; None: none.
         thumbnails: keep a small picture of each face in a Lance dataset, to show what is found in it.
         batch_size: faces at once, at the most.
         device: for models that run on torch.
@@ -99,24 +110,30 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it, or a probe is of another model.
+        InputError: an input is missing or there is nothing in it, a probe is of another model, or there is no one video
+            to draw on.
         NoFaceError: no face was found in any input.
-        ModelError: the model is missing or damaged.
+        ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
     """
     out = Path(out)
     encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    reading = _probes_of(probes, digest)
+    reading = [
+        *(encoder.required_probes() if attributes else ()),
+        *probes_for([Path(file) for file in probes], digest),
+    ]
+    check_columns(reading, schema(0).names)
     file_format = file_format or _format_of(out)
     with_thumbnails = thumbnails and file_format == "lance"
     found = list_inputs([Path(path) for path in inputs])
     result = EmbedResult(
-        out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision
-    )
+        out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
+        overlay=None if overlay is None else Path(overlay),
+    )  # fmt: skip
     began = time.monotonic()
 
-    with progress("embedding", unit="rows") as bar:
+    with _drawing(found, result.overlay, reading) as draw, progress("embedding", unit="rows") as bar:
 
         def all_rows() -> Iterator[Row]:
             items = read_items(found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop)
@@ -131,6 +148,7 @@ def embed(
                     result.rows += 1
                     result.embedded += row["embedding"] is not None
                     bar.advance()
+                    draw(row)
                     yield row
             if not result.embedded:
                 _nothing(result)
@@ -145,24 +163,15 @@ def embed(
     return result
 
 
-def _probes_of(files: Sequence[str | Path], digest: str | None) -> list[SavedProbe]:
-    """Read probes, and check that they were fitted on this model."""
-    found: list[SavedProbe] = []
-    for file in files:
-        for probe in load_probes(Path(file)):
-            if digest is not None and probe.model not in (digest, "given"):
-                raise InputError(
-                    f"{file} was fitted on another encoder than --model; fit it again with fabnet probe --save"
-                )
-            found.append(probe)
-    names = [field.name for probe in found for field in probe.fields()]
-    taken = sorted(set(names) & set(schema(0).names))
-    if taken:
-        raise InputError(f"a probe predicts {taken[0]}, which embeddings have a column of: rename it in the labels")
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise InputError(f"two probes predict {sorted(twice)[0]}; give one of their files only")
-    return found
+def _drawing(
+    found: Sequence[Input], overlay: Path | None, probes: Sequence[SavedProbe]
+) -> AbstractContextManager[Callable[[Row], None]]:
+    """What takes each row: it is drawn on the overlay, where there is one."""
+    if overlay is None:
+        return nullcontext(lambda row: None)
+    if len(found) != 1 or found[0].kind != "video":
+        raise InputError(f"an overlay is drawn on one video; got {len(found)} inputs, the first {found[0].name}")
+    return overlay_writer(found[0].path, overlay, probes)
 
 
 def _nothing(result: EmbedResult) -> None:

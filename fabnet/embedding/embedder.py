@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fabnet.cores import num_cores
 from fabnet.embedding.threads import batched, in_threads
-from fabnet.errors import InputError
+from fabnet.errors import InputError, ModelError
 from fabnet.models.model_folder import ModelCard
 from fabnet.sampling.window import Window, view
+
+if TYPE_CHECKING:
+    from fabnet.embedding.attributes import SavedProbe
 
 __all__ = ["Embedder"]
 
@@ -32,6 +37,7 @@ class Embedder:
             are then spread over the cores. Otherwise one call runs at a time.
         pca: how many principal components, fitted on their training faces, probes take in place of all D numbers;
             None: all.
+        read_probes: reads the probes that the model carries; None: it carries none.
     """
 
     def __init__(
@@ -43,10 +49,12 @@ class Embedder:
         precision: str = "float32",
         is_single_threaded: bool = False,
         pca: int | None = None,
+        read_probes: Callable[[], list[SavedProbe]] | None = None,
     ) -> None:
         self.card, self.backend, self.precision, self.pca = card, backend, precision, pca
         self._encode, self._window = encode, Window(*card.window)
         self._is_single_threaded, self._turn = is_single_threaded, Lock()
+        self._read_probes = read_probes
 
     @property
     def embedding_dim(self) -> int:
@@ -57,6 +65,48 @@ class Embedder:
     def sharp_side(self) -> float:
         """A crop with a shorter side, in pixels, has less detail than the network's input."""
         return self.card.size / self._window.side
+
+    @cached_property
+    def probes(self) -> list[SavedProbe]:
+        """The probes that the model carries, as the shipped ones do; none where it carries none.
+
+        Raises:
+            InputError: their file is damaged, or was fitted on another encoder.
+        """
+        return [] if self._read_probes is None else self._read_probes()
+
+    def required_probes(self) -> list[SavedProbe]:
+        """The same, where there must be some.
+
+        Raises:
+            ModelError: the model carries none.
+            InputError: as `probes`.
+        """
+        if not self.probes:
+            raise ModelError(
+                "the model carries no probes to read attributes by: fit some on labelled faces with fabnet probe "
+                "--save mine.safetensors, and give embed --probe mine.safetensors in place of --attributes"
+            )
+        return self.probes
+
+    def attributes(self, embeddings: np.ndarray, crop_boxes_px: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Read pose, landmarks, expression and what else the model carries probes for off embeddings.
+
+        Args:
+            embeddings: (N, D) that `embed` gave.
+            crop_boxes_px: (N, 4) x0, y0, x1, y1 of the crops in their pictures, as `Face.crop_box_px`.
+
+        Returns:
+            By the names of docs/attributes.md, (N,) float32: `pose_yaw_deg`, `expression_happy`, `smile` ...; points
+            (N, P, 2) in pixels of the picture; `expression` (N,) strings, the likeliest.
+
+        Raises:
+            ModelError: the model carries no probes.
+            InputError: the embeddings are of another length, or as `probes`.
+        """
+        seen_px = self._window.inside(np.array(crop_boxes_px, dtype=np.float64).reshape(-1, 4))
+        read = [probe.attributes(embeddings, seen_px) for probe in self.required_probes()]
+        return {name: values for columns in read for name, values in columns.items()}
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Cut the network's window out of crops and bring it to the network's size.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from fabnet.embedding.attributes import carried_probes
 from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import MissingDependencyError, ModelError
@@ -62,7 +64,7 @@ def load(
             raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
         return Embedder(
             card, _onnx_encoder(file), "onnx", precision=card.training.get("precision", "float32"),
-            is_single_threaded=True,
+            is_single_threaded=True, read_probes=partial(carried_probes, model),
         )  # fmt: skip
     return _on_torch(card, folder, device, precision)
 
@@ -116,4 +118,6 @@ def _on_torch(card: ModelCard, folder: Path, device: str, precision: Precision) 
                 torch.set_num_threads(num_threads)
 
     name = "bfloat16" if dtype == torch.bfloat16 else "float32"
-    return Embedder(card, encode, "torch", precision=name, is_single_threaded=on_cpu)
+    return Embedder(
+        card, encode, "torch", precision=name, is_single_threaded=on_cpu, read_probes=partial(carried_probes, folder)
+    )

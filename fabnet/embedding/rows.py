@@ -12,7 +12,7 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.output import written_whole
 
-__all__ = ["FORMATS", "Format", "Row", "write_rows"]
+__all__ = ["FORMATS", "Format", "Row", "schema", "write_rows"]
 
 Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")

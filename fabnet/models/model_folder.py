@@ -1,4 +1,5 @@
-"""A model on disk: a folder with `config.json` and `model.safetensors`, and `encoder.onnx` where it was exported.
+"""A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` where it was exported, and
+`probes.safetensors` where probes fitted on it go with it (`fabnet.embedding.attributes`).
 
 `config.json` says what the network is and how its input is cut:
 
@@ -24,6 +25,7 @@ __all__ = [
     "CONFIG_FILE",
     "FORMAT_VERSION",
     "ONNX_FILE",
+    "PROBES_FILE",
     "WEIGHTS_FILE",
     "ModelCard",
     "read_card",
@@ -32,6 +34,7 @@ __all__ = [
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
+PROBES_FILE = "probes.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,35 +8,24 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 import fabnet
 from fabnet.embedding import Embedder, load
-from fabnet.embedding.attributes import SavedProbe, save_probes
+from fabnet.embedding.attributes import save_probes
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.cache import Cache, default_cache
 from fabnet.probes.direct import Direct, load_direct
-from fabnet.probes.evaluate import (
-    ProbeName,
-    Scored,
-    fit_chosen,
-    headline_places,
-    learned_targets,
-    loss_of,
-    score_features,
-)
+from fabnet.probes.evaluate import ProbeName, Scored, score_features
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
-from fabnet.probes.metrics import bootstrap_weights, interval
-from fabnet.probes.parts import training_parts
+from fabnet.probes.intervals import figure_rows
+from fabnet.probes.keep import last_probe
 from fabnet.probes.protocols import read_benchmark
 from fabnet.probes.retrieval import Variant, ranked_protocol, score_retrieval, with_identity
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec
 
-__all__ = ["ProbeReport", "owners", "probe"]
+__all__ = ["ProbeReport", "probe"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +156,8 @@ def probe(
             ]
         if save is not None:
             fitted = [
-                _fitted(probes[-1], task, features, benchmark, seen_px, digest or "given") for task in benchmark.tasks
+                last_probe(probes[-1], task, features, benchmark, seen_px, digest or "given")
+                for task in benchmark.tasks
             ]
             save_probes(fitted, Path(save))
     return ProbeReport(
@@ -181,7 +171,7 @@ def probe(
         num_not_found=crops.num_not_found,
         seeds=seeds if ranked is None else 1,
         scored=tuple(scored),
-        rows=tuple(row for each in scored for row in _rows(each, benchmark)),
+        rows=tuple(row for each in scored for row in figure_rows(each, benchmark)),
     )
 
 
@@ -198,49 +188,6 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) ->
                 f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, but its probes are "
                 f"fitted on crops of {usual[name]}: they cannot be saved. Make its store anew, and train on that"
             )
-
-
-def owners(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
-    """Whose each face is, to draw by in a bootstrap: the person, or the face itself where people are unnamed."""
-    everyone = np.array(benchmark.names) if benchmark.people is None else benchmark.people
-    return np.asarray(everyone[places])
-
-
-def _rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
-    whose = owners(benchmark, scored.places)
-    weights = bootstrap_weights(whose)
-    ones = np.ones((1, len(whose)), dtype=np.float32)
-    targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)
-    labelled = whose[np.isfinite(targets[scored.places]).any(axis=1)]
-    num_people = None if benchmark.people is None else len(np.unique(labelled))
-    rows = []
-    for figure in scored.figures:
-        low, high = interval(figure.of(weights))
-        numbers = {"value": float(figure.of(ones)[0]), "low": low, "high": high}
-        rows.append(
-            {"task": scored.task, "metric": figure.metric}
-            | {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-            | {"n": len(labelled), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
-        )
-    return rows
-
-
-def _fitted(
-    name: ProbeName, task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str
-) -> SavedProbe:
-    """A task's probe, fitted on the training and validation people; with cross-validation on everybody."""
-    fit, select = training_parts(benchmark)
-    training = np.concatenate([fit, select])
-    learned = learned_targets(task, seen_px, training)
-    fitted = fit_chosen(
-        name, features[training], learned.targets[training], loss_of(task),
-        is_select=np.arange(len(training)) >= len(fit), num_classes=len(task.columns), headline=headline_places(task),
-    ).probe  # fmt: skip
-    columns = task.columns or tuple(f"{axis}{i}" for i in range(len(fitted.intercept_) // 2) for axis in "xy")
-    source = f"{benchmark.name}, {len(training)} faces"
-    return SavedProbe(
-        task.name, task.kind, columns, learned.scale, learned.centre, fitted.coef_, fitted.intercept_, digest, source
-    )
 
 
 def _commit() -> str | None:

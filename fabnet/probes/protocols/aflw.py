@@ -28,8 +28,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.pose import ANGLES
 from fabnet.probes.protocols.label_files import find, lines_of
 
 __all__ = ["read"]

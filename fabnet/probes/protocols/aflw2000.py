@@ -32,8 +32,8 @@ import numpy as np
 from scipy.io import loadmat
 
 from fabnet.errors import InputError
+from fabnet.pose import ANGLES, from_aflw2000
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
-from fabnet.probes.pose import ANGLES, from_aflw2000
 from fabnet.probes.protocols.label_files import find
 from fabnet.tracks.split import split_of
 

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task, box_side
-from fabnet.probes.pose import ANGLES
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.tracks.split import split_of
 

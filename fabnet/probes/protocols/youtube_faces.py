@@ -1,4 +1,4 @@
-"""`youtube-faces`: 68 points, head pose and mouth opening on frames of YouTube Faces, by people.
+"""`youtube-faces`: 68 points, head pose, how far mouth and eyes are open, on frames of YouTube Faces, by people.
 
 Layout:
     frames/PERSON/CLIP/*.jpg    the frames, each about one face
@@ -9,7 +9,8 @@ Faces: the frames that have points. Crop: the detector's, of the most central la
 file. Tasks: `landmarks68`, error over the outer-eye distance and over the points' box; `pose`, roll, pitch and yaw of a
 rigid 3D shape fitted to the points (`rigid_fit`; the shape is made from the training people, the frontal direction is
 that of their mean face); `mouth`, the distance of the inner lips' middles (points 63 and 67) over the height of the
-points' box.
+points' box; `eyes`, the distance of the lids over the same: of each eye the mean of its two pairs (points 38 and 42, 39
+and 41; 44 and 48, 45 and 47), then of both eyes.
 
 Uncertain: the points are a machine's, on a coarse grid: good to compare embeddings by, no ground truth to a pixel; and
 whether pixel centres lie at integers in them, or half a pixel beside: they are taken as they are.
@@ -20,20 +21,22 @@ Source: Wolf, Hassner, Maoz: Face recognition in unconstrained videos with match
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
-from fabnet.probes.pose import ANGLES
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
 from fabnet.tracks.split import read_splits
 
 __all__ = ["read", "read_landmarks"]
 
 OUTER_EYES = (36, 45)
-INNER_LIPS = (62, 66)
+INNER_LIPS = ((62, 66),)
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
 def read_landmarks(file: Path) -> dict[str, np.ndarray]:
@@ -80,8 +83,6 @@ def read(data: Path) -> Benchmark:
     points = np.stack([landmarks[name] for name in names])
     split = np.array([splits[person] for person in people])
     angles, _ = fit_pose(points, fit_shape(points[split == "train"]))
-    opening = np.linalg.norm(points[:, INNER_LIPS[0]] - points[:, INNER_LIPS[1]], axis=1)
-    height = np.ptp(points[:, :, 1], axis=1)
     return Benchmark(
         name="youtube-faces",
         images=[data / "frames" / name for name in names],
@@ -97,6 +98,14 @@ def read(data: Path) -> Benchmark:
                 normalisers=(point_distance(*OUTER_EYES, "outer-eye distance"), box_side()),
             ),
             Task(name="pose", kind="angles", targets=np.degrees(angles), columns=ANGLES),
-            Task(name="mouth", kind="values", targets=(opening / height)[:, None], columns=("opening",)),
+            Task(name="mouth", kind="values", targets=_opening(points, INNER_LIPS), columns=("opening",)),
+            Task(name="eyes", kind="values", targets=_opening(points, LIDS), columns=("opening",)),
         ),
     )
+
+
+def _opening(points: np.ndarray, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(N, 1) the mean distance of the pairs over the height of the points' box."""
+    first, second = np.array(pairs).T
+    distances = np.linalg.norm(points[:, first] - points[:, second], axis=2).mean(axis=1)
+    return np.asarray((distances / np.ptp(points[:, :, 1], axis=1))[:, None])

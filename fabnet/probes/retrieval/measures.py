@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fabnet.pose import ANGLES, geodesic_distance, rotation_matrix
 from fabnet.probes.benchmark import Task
-from fabnet.probes.pose import ANGLES, geodesic_distance, rotation_matrix
 
 __all__ = ["Measure", "measures_of", "shape_distance"]
 

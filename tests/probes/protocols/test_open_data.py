@@ -155,12 +155,14 @@ def test_youtube_faces(youtube: Path) -> None:
     place = list(benchmark.names).index("P9/0/2.jpg")
     assert (benchmark.people[place], benchmark.split[place]) == ("P9", "val")
     assert benchmark.images[place] == youtube / "frames/P9/0/2.jpg"
-    points, pose, mouth = benchmark.tasks
+    points, pose, mouth, eyes = benchmark.tasks
     np.testing.assert_allclose(points.targets[place].reshape(68, 2), face(9, 2), atol=0.006)
     assert [norm.name for norm in points.normalisers] == ["outer-eye distance", "points' box side"]
     assert pose.columns == ("roll", "pitch", "yaw")
     expected = np.linalg.norm(face(9, 2)[62] - face(9, 2)[66]) / np.ptp(face(9, 2)[:, 1])
     assert mouth.targets[place, 0] == pytest.approx(expected, rel=0.01)
+    lids = np.mean([np.linalg.norm(face(9, 2)[a] - face(9, 2)[b]) for a, b in ((37, 41), (38, 40), (43, 47), (44, 46))])
+    assert eyes.targets[place, 0] == pytest.approx(lids / np.ptp(face(9, 2)[:, 1]), rel=0.01)
 
 
 def test_wrong_youtube_faces_labels_are_said(youtube: Path) -> None:

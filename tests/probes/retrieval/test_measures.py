@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Task, box_side
-from fabnet.probes.pose import ANGLES
 from fabnet.probes.retrieval.measures import measures_of, shape_distance
 
 

@@ -13,9 +13,9 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError
+from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.metrics import Figure
-from fabnet.probes.pose import ANGLES
 from fabnet.probes.retrieval import VARIANTS, Variant, ranked_protocol, score_retrieval, table_rows, with_identity
 from fabnet.probes.retrieval.variants import applied, whitened
 
@@ -188,7 +188,7 @@ def test_the_protocol_on_shared_faces(shared_data: Path, tmp_path: Path) -> None
     (tmp_path / "frames").symlink_to(source / "frames")
     report = fabnet.probe("small", "retrieval", tmp_path, cache=tmp_path / "cache", num_workers=0)
     tasks = {each.task for each in report.scored}
-    assert tasks == {"landmarks68", "pose", "mouth", "identity"}
+    assert tasks == {"landmarks68", "pose", "mouth", "eyes", "identity"}
     values = {(row["task"], row["metric"]): row["value"] for row in report.rows}
     top, chance, best = (values["pose", f"degrees, {what}"] for what in ("top 1", "chance", "best possible top 1"))
     assert best < top < chance

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from fabnet.probes.pose import (
+from fabnet.pose import (
     from_aflw2000,
     from_biwi,
     geodesic_distance,

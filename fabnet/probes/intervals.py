@@ -1,0 +1,39 @@
+"""Figures with their intervals over people, as rows of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.evaluate import Scored
+from fabnet.probes.metrics import bootstrap_weights, interval
+
+__all__ = ["figure_rows", "owners"]
+
+
+def owners(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
+    """Whose each face is, to draw by in a bootstrap: the person, or the face itself where people are unnamed."""
+    everyone = np.array(benchmark.names) if benchmark.people is None else benchmark.people
+    return np.asarray(everyone[places])
+
+
+def figure_rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
+    """A row a figure: task, metric, value, low, high, n, people, probe, headline, ready for JSON."""
+    whose = owners(benchmark, scored.places)
+    weights = bootstrap_weights(whose)
+    ones = np.ones((1, len(whose)), dtype=np.float32)
+    targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)
+    labelled = whose[np.isfinite(targets[scored.places]).any(axis=1)]
+    num_people = None if benchmark.people is None else len(np.unique(labelled))
+    rows = []
+    for figure in scored.figures:
+        low, high = interval(figure.of(weights))
+        numbers = {"value": float(figure.of(ones)[0]), "low": low, "high": high}
+        rows.append(
+            {"task": scored.task, "metric": figure.metric}
+            | {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+            | {"n": len(labelled), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
+        )
+    return rows

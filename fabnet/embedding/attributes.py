@@ -221,7 +221,7 @@ def carried_probes(model: str | Path) -> list[SavedProbe]:
     return probes_for([file], model_digest(model)) if file.is_file() else []
 
 
-def check_columns(probes: Sequence[SavedProbe], taken: Sequence[str]) -> None:
+def check_columns(probes: Sequence[SavedProbe], taken: Sequence[str] = ()) -> None:
     """Check that each probe's columns are its own.
 
     Args:

@@ -87,14 +87,16 @@ def draw_face(image: np.ndarray, row: Row, probes: Sequence[SavedProbe]) -> None
 
 
 def _write(image: np.ndarray, box: np.ndarray, side: float, text: str) -> None:
-    """Write words above a face, within the image."""
-    scale, font = max(side / 220, 0.35), cv2.FONT_HERSHEY_SIMPLEX
+    """Write words above a face, within the image, on a dark bar."""
+    if not text:
+        return
+    scale, font = max(side / 250, 0.35), cv2.FONT_HERSHEY_SIMPLEX
     thickness = max(1, round(2 * scale))
     (width, height), below = cv2.getTextSize(text, font, scale, thickness)
-    x = min(max(round((box[0] + box[2] - width) / 2), 2), max(image.shape[1] - width - 2, 2))
-    y = max(round(box[1]) - below, height + 2)
-    for colour, more in ((SHADE, 2), (WORDS, 0)):
-        cv2.putText(image, text, (x, y), font, scale, colour, thickness + more, cv2.LINE_AA)
+    x = max(min(round((box[0] + box[2] - width) / 2), image.shape[1] - width - 2), 2)
+    y = max(round(box[1]) - below - 2, height + 2)
+    cv2.rectangle(image, (x - 3, y - height - 3), (x + width + 3, y + below), SHADE, -1)
+    cv2.putText(image, text, (x, y), font, scale, WORDS, thickness, cv2.LINE_AA)
 
 
 @contextmanager

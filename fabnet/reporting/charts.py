@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
+from typing import NamedTuple
 
 import matplotlib
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
 
-__all__ = ["AXIS_IN", "EDGE_IN", "NARROW_IN", "WIDE_IN", "Chart", "time_chart", "training_chart"]
+__all__ = [
+    "AXIS_IN",
+    "EDGE_IN",
+    "NARROW_IN",
+    "WIDE_IN",
+    "Chart",
+    "Panel",
+    "panels_chart",
+    "time_chart",
+    "training_chart",
+]
 
 GREY, BLUE, RED = "#808080", "#3b82f6", "#ef4444"
 COMPONENT_COLOURS = ("#10b981", "#f59e0b", "#a855f7")
+MANY_COLOURS = (GREY, "#f59e0b", "#a855f7", BLUE, RED, "#10b981", "#ec4899", "#0ea5e9", "#84cc16", "#78716c")
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fabnet",
@@ -51,6 +63,20 @@ class Chart:
 
     wide: str
     narrow: str
+
+
+class Panel(NamedTuple):
+    """Curves over time that share an axis.
+
+    Attributes:
+        title: of the axis, with its unit.
+        curves: name to (N,) values.
+        are_shares: they add up to one, and are drawn on top of each other.
+    """
+
+    title: str
+    curves: dict[str, np.ndarray]
+    are_shares: bool = False
 
 
 def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -> Chart:
@@ -115,6 +141,12 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
     return _chart(draw, height=3.4)
 
 
+def _breaks(times_s: np.ndarray) -> np.ndarray:
+    """Places before which (N,) rising times leave a gap, where curves are to be broken."""
+    gaps = np.diff(times_s)
+    return np.asarray(np.flatnonzero(gaps > 3 * np.median(gaps)) + 1)
+
+
 def time_chart(
     times_s: np.ndarray, scores: np.ndarray, steps: np.ndarray, components: np.ndarray, shares: np.ndarray
 ) -> Chart:
@@ -127,8 +159,7 @@ def time_chart(
         components: (N, K) up to three principal components, in order of strength.
         shares: (K,) of the variance that each has.
     """
-    gaps = np.diff(times_s)
-    breaks = np.flatnonzero(gaps > 3 * np.median(gaps)) + 1
+    breaks = _breaks(times_s)
 
     def broken(values: np.ndarray) -> np.ndarray:
         return np.insert(values.astype(float), breaks, np.nan)
@@ -160,3 +191,36 @@ def time_chart(
             axes.set_xlim(times_s[0], times_s[-1])
 
     return _chart(draw, height=5.0)
+
+
+def panels_chart(times_s: np.ndarray, panels: Sequence[Panel]) -> Chart:
+    """Panels over one time, below each other.
+
+    Args:
+        times_s: (N,) seconds, rising.
+        panels: one or more.
+    """
+    breaks = _breaks(times_s)
+    times = np.insert(times_s.astype(float), breaks, np.nan)
+
+    def draw(figure: matplotlib.figure.Figure) -> None:
+        all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"hspace": 0.5})[:, 0]
+        for axes, panel in zip(all_axes, panels, strict=True):
+            curves = {name: np.insert(values.astype(float), breaks, np.nan) for name, values in panel.curves.items()}
+            if panel.are_shares:
+                axes.stackplot(times, *curves.values(), labels=curves, colors=MANY_COLOURS, alpha=0.75)
+                axes.set_ylim(0, 1)
+            else:
+                colours = COMPONENT_COLOURS if len(curves) <= len(COMPONENT_COLOURS) else MANY_COLOURS
+                for (name, values), colour in zip(curves.items(), cycle(colours)):
+                    axes.plot(times, values, color=colour, linewidth=1.3, label=name)
+            if len(curves) > 1:
+                low, high = axes.get_ylim()
+                axes.set_ylim(low, high + (0.7 if panel.are_shares else 0.35) * (high - low))
+                axes.legend(loc="upper right", ncols=4, handlelength=1.0, columnspacing=1.0, fontsize=8)
+            axes.set_title(panel.title)
+            axes.grid(visible=True)
+            axes.set_xlim(times_s[0], times_s[-1])
+        all_axes[-1].set_xlabel("time in the video, s")
+
+    return _chart(draw, height=0.8 + 1.5 * len(panels))

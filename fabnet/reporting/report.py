@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,26 @@ class ReportResult:
         return {"page": str(self.page), "pictures": [str(picture) for picture in self.pictures]}
 
 
-def report(run: str | Path, *, out: str | Path | None = None, video: str | Path | None = None) -> ReportResult:
+def report(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    video: str | Path | None = None,
+    probes: Sequence[str | Path] = (),
+) -> ReportResult:
     """Show a run: its tracks, its training curve, what it makes of unseen people, and a video over time.
 
     Args:
         run: a run folder.
         out: folder to write `index.html` and `reconstructions/` to; None: `report` in the run.
         video: a video to follow over time; None: none.
+        probes: files that `probe(..., save=FILE)` wrote for this run: what they predict of the video is drawn too.
 
     Returns:
         Where the page is.
 
     Raises:
+        InputError: a probe is of another model.
         ModelError: the folder is no run, or has no checkpoint.
         StoreError: the run's store is missing.
         VideoError: the video cannot be read.
@@ -85,7 +94,7 @@ def report(run: str | Path, *, out: str | Path | None = None, video: str | Path 
         made=made,
         legend=data_uri(flow_legend()),
         video=None if video is None else Path(video).name,
-        timeline=None if video is None else video_timeline(Path(video), run),
+        timeline=None if video is None else video_timeline(Path(video), run, probes=[Path(file) for file in probes]),
     )
     folder = run / "report" if out is None else Path(out)
     page = folder / "index.html"

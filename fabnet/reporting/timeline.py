@@ -1,15 +1,18 @@
-"""A video over time: thumbnails of its faces, how sure the detector is, and how the embedding moves."""
+"""A video over time: thumbnails of its faces, how sure the detector is, how its embedding moves, what probes say."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.embedding import Embedder, load
+from fabnet.embedding.attributes import SavedProbe, check_columns, probes_for
+from fabnet.embedding.digest import model_digest
 from fabnet.progress import progress
-from fabnet.reporting.charts import Chart, time_chart
+from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
 from fabnet.video import CropSpec, load_detector, track_video, video_info
 
@@ -22,6 +25,10 @@ SMALLEST_TRACK = 3
 MAX_TRACKS = 12
 MAX_FPS = 10.0
 MAX_FRAMES = 3000
+MAX_UNITS = 3
+"""A task of more units than that is not drawn."""
+SMALLEST_SHARE = 0.1
+"""Classes that never reach it are drawn as one."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class TrackTimeline:
         thumbnails: (time in seconds, data URI) in the middle of each of equal parts of the track's time; None where
             there was no face.
         chart: detection score, step of the embedding, its first three principal components.
+        attributes: what probes predict; None where there are none to draw.
     """
 
     name: str
@@ -42,6 +50,7 @@ class TrackTimeline:
     faces: int
     thumbnails: list[tuple[float, str] | None]
     chart: Chart
+    attributes: Chart | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,9 @@ class _Track:
             self.waiting = []
 
 
-def video_timeline(video: Path, model: str | Path, *, fps: float | None = None) -> Timeline:
+def video_timeline(
+    video: Path, model: str | Path, *, fps: float | None = None, probes: Sequence[Path] = ()
+) -> Timeline:
     """Follow the faces of a video and what an encoder makes of them.
 
     Args:
@@ -97,15 +108,19 @@ def video_timeline(video: Path, model: str | Path, *, fps: float | None = None) 
         model: as `fabnet.load` takes it.
         fps: frames a second looked at; None: 10, and fewer where a video is longer than five minutes, so that about
             3,000 frames are looked at.
+        probes: files of probes fitted on the model, drawn beside those that it carries.
 
     Returns:
         The twelve longest tracks of three faces or more.
 
     Raises:
+        InputError: a probe is of another model.
         ModelError: there is no such model.
         VideoError: the video cannot be read.
     """
     encoder = load(model)
+    reading = [*encoder.probes, *probes_for(probes, model_digest(model))]
+    check_columns(reading)
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s
     if fps is None:
@@ -123,24 +138,41 @@ def video_timeline(video: Path, model: str | Path, *, fps: float | None = None) 
     shown = sorted(sorted(long, key=lambda number: -len(long[number].times))[:MAX_TRACKS])
     return Timeline(
         fps=fps,
-        tracks=[_timeline(str(number), long[number]) for number in shown],
+        tracks=[_timeline(str(number), long[number], reading) for number in shown],
         num_tracks=len(tracks),
         num_short=len(tracks) - len(long),
     )
 
 
-def _timeline(name: str, track: _Track) -> TrackTimeline:
+def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTimeline:
     embeddings = np.concatenate(track.embeddings)
     components, shares, spread = _principal(embeddings)
     steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / spread
     times = np.array(track.times)
+    panels = [panel for probe in probes for panel in _panels(probe, embeddings)]
     return TrackTimeline(
         name=name,
         seconds=(track.times[0], track.times[-1]),
         faces=len(track.times),
         thumbnails=_spaced(track.thumbnails, track.times[0], track.times[-1]),
         chart=time_chart(times, np.array(track.scores), steps, components / spread, shares),
+        attributes=panels_chart(times, panels) if panels else None,
     )
+
+
+def _panels(probe: SavedProbe, embeddings: np.ndarray) -> list[Panel]:
+    """What a probe predicts of (N, D) embeddings as a panel; none of points, and of many units."""
+    if probe.kind == "points" or (probe.kind == "units" and len(probe.columns) > MAX_UNITS):
+        return []
+    curves = dict(zip(probe.columns, probe.predict(embeddings).T, strict=True))
+    if probe.kind == "angles":
+        return [Panel(f"{probe.task}, degrees", curves)]
+    if probe.kind == "classes":
+        shown = {name: shares for name, shares in curves.items() if shares.max() >= SMALLEST_SHARE}
+        rest = {"others": 1 - np.sum(list(shown.values()), axis=0)} if len(shown) < len(curves) else {}
+        return [Panel(f"{probe.task}, probabilities", shown | rest, are_shares=True)]
+    words = "probability" if probe.kind == "units" else ", ".join(probe.columns)
+    return [Panel(f"{probe.task}, {words}", curves)]
 
 
 def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -96,9 +96,16 @@ def test_a_saved_probe_reads_new_photos(
     # The scored probe was fitted on the same faces, so it must say the same of the faces that neither saw.
     np.testing.assert_allclose(points, by_task["landmarks"].predicted, atol=0.05)
     np.testing.assert_allclose(table["width"], by_task["width"].predicted[:, 0], rtol=1e-3)
-    logits = by_task["high"].predicted[:, 0]
+    labels = pyarrow.csv.read_csv(labelled_photos / "labels.csv").to_pydict()
+    is_training = np.array(labels["split"]) != "test"
+    high, left = (
+        np.mean(np.array(labels["high"])[is_training]),
+        np.mean(np.array(labels["side"])[is_training] == "left"),
+    )
+    logits = by_task["high"].predicted[:, 0] + np.log(high / (1 - high))
     np.testing.assert_allclose(table["high"], 1 / (1 + np.exp(-logits)), atol=1e-3)
-    assert table["side"] == [("left", "right")[row.argmax()] for row in by_task["side"].predicted]
+    sides = by_task["side"].predicted + np.log([left, 1 - left])
+    assert table["side"] == [("left", "right")[row.argmax()] for row in sides]
     np.testing.assert_allclose(np.array(table["side_left"]) + np.array(table["side_right"]), 1, atol=1e-5)
 
 

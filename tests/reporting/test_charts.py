@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.reporting.charts import time_chart, training_chart
+from fabnet.reporting.charts import Panel, panels_chart, time_chart, training_chart
 
 METRICS = [
     {"step": 1.0, "pairs_seen": 8.0, "train_loss": 0.3},
@@ -39,3 +39,13 @@ def test_a_gap_in_time_breaks_the_lines() -> None:
 
     assert strokes(np.arange(20.0)) == 1
     assert strokes(np.append(np.arange(10.0), np.arange(10.0) + 30)) == 2
+
+
+def test_panels_are_named_and_their_curves_too() -> None:
+    angles = {name: np.linspace(0, 30, 20) for name in ("roll", "pitch", "yaw")}
+    shares = {"happy": np.full(20, 0.3), "neutral": np.full(20, 0.7)}
+    panels = [Panel("pose, degrees", angles), Panel("expression, probabilities", shares, are_shares=True)]
+    chart = panels_chart(np.arange(20.0), panels)
+    for drawn in (chart.wide, chart.narrow):
+        for label in ("pose, degrees", "yaw", "expression, probabilities", "neutral", "time in the video, s"):
+            assert f">{label}</text>" in drawn

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError
+from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, read_card
 from fabnet.weights import shipped_models
 
@@ -16,7 +17,8 @@ def info(path: str | Path) -> dict[str, Any]:
     """Say what lies at a path.
 
     Args:
-        path: a track store, a run, a checkpoint or model folder, or the name of a shipped model.
+        path: a track store, a run, a checkpoint or model folder, the name of a shipped model, or one of the hub
+            (`hf:OWNER/NAME`).
 
     Returns:
         `kind` ("store", "run" or "model") and what is known of it; plain values, ready for JSON.
@@ -29,7 +31,7 @@ def info(path: str | Path) -> dict[str, Any]:
     from fabnet.tracks import is_store, open_store
 
     shipped = shipped_models()
-    place = shipped.get(str(path), Path(path))
+    place = download(str(path)) if is_hub_name(path) else shipped.get(str(path), Path(path))
     if not place.exists():
         raise InputError(f"no such store, run or model: {path}; models that ship: {', '.join(shipped) or 'none'}")
     if is_store(place):

@@ -46,7 +46,8 @@ def run(
     Args:
         inputs: photos, videos, folders of them, or a store.
         out: the output, a Lance dataset or a file.
-        model: a shipped name, a run, a checkpoint, an .onnx file, or a baseline (see fabnet probe --help).
+        model: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline
+            (see fabnet probe --help).
         crop: detect finds faces first; none takes each picture as a face crop.
         faces: of each picture or frame, the largest or all.
         fps: frames a second taken of a video, or all.

@@ -20,7 +20,7 @@ def run(path: tyro.conf.Positional[str]) -> dict[str, Any]:
       fabnet info small
 
     Args:
-        path: a store, a run, a model folder, or the name of a model that ships with fabnet.
+        path: a store, a run, a model folder, the name of a model that ships with fabnet, or hf:OWNER/NAME.
     """
     return info(path)
 

@@ -37,9 +37,9 @@ def run(
     retrieval (of youtube-faces) or retrieval:NAME ranks the faces of any of these for each other across people, and
     measures what the nearest ones share, beside chance and the best possible, and how far they are the same person.
 
-    Models: a shipped name, a run, a checkpoint, an .onnx file, the authors' .pth; the baselines mean, pixels,
-    random[:SEED], dlib-identity, vgg-face:FILE, timm:NAME; trained with the labels scratch:vgg11, scratch:alexnet,
-    scratch:fabnet; other tools' points landmarks:dlib, landmarks:mediapipe.
+    Models: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, the authors' .pth; the baselines mean,
+    pixels, random[:SEED], dlib-identity, vgg-face:FILE, timm:NAME; trained with the labels scratch:vgg11,
+    scratch:alexnet, scratch:fabnet; other tools' points landmarks:dlib, landmarks:mediapipe.
 
     A probe is chosen on people apart, then scored on --split: val to choose encoders by, test to report once.
 

@@ -31,9 +31,10 @@ def load(
     """Load an encoder.
 
     Args:
-        model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file; or a baseline's name
-            (`fabnet.embedding.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity", "vgg-face:FILE",
-            "timm:NAME". A folder that has such a name is reached as "./pixels", or as a `Path`.
+        model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file; "hf:OWNER/NAME" or
+            "hf:OWNER/NAME@REVISION", a model folder on the Hugging Face Hub, which is downloaded once; or a baseline's
+            name (`fabnet.embedding.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity",
+            "vgg-face:FILE", "timm:NAME". A folder that has such a name is reached as "./pixels", or as a `Path`.
         backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
             CUDA device is asked for, else torch.
         device: for torch: "auto", "cpu", "cuda" or "cuda:N".
@@ -46,7 +47,7 @@ def load(
 
     Raises:
         ModelError: there is no such model, it is damaged, or its ONNX file is asked for bfloat16.
-        MissingDependencyError: the backend is not installed.
+        MissingDependencyError: the backend, or what a model of the hub needs, is not installed.
     """
     if isinstance(model, str) and model not in shipped_models():
         baseline = load_baseline(model, device=device)

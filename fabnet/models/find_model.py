@@ -1,4 +1,4 @@
-"""Where a model lies: a shipped name, a run's checkpoints, a model folder."""
+"""Where a model lies: a shipped name, a run's checkpoints, a model folder, the hub."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from fabnet.errors import ModelError
+from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES
 from fabnet.weights import shipped_models
 
@@ -57,11 +58,15 @@ def find_model(model: str | Path) -> Path:
 
     Args:
         model: a shipped name, a model folder, a run folder (its best checkpoint), the `encoder.onnx` in a model
-            folder, or a `.pth` file of the authors' release (which stands for itself).
+            folder, a `.pth` file of the authors' release (which stands for itself), or `hf:OWNER/NAME[@REVISION]`,
+            which is downloaded.
 
     Raises:
         ModelError: it stands for nothing.
+        MissingDependencyError: it is on the hub, and huggingface_hub is not installed.
     """
+    if is_hub_name(model):
+        return download(str(model))
     shipped = shipped_models()
     if str(model) in shipped:
         return shipped[str(model)]
@@ -76,6 +81,6 @@ def find_model(model: str | Path) -> Path:
         return path
     names = ", ".join(shipped) or "none ships"
     raise ModelError(
-        f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file or a .pth "
-        "file of the authors"
+        f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file, a .pth "
+        "file of the authors or hf:OWNER/NAME"
     )

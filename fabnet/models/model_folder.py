@@ -1,6 +1,8 @@
 """A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` where it was exported, and
 `probes.safetensors` where probes fitted on it go with it (`fabnet.embedding.attributes`).
 
+That is the form of a model repository on the Hugging Face Hub too; `README.md` is its model card for people.
+
 `config.json` says what the network is and how its input is cut:
 
     {"format": "fabnet-model", "format_version": 1, "objective": "fabnet",
@@ -24,8 +26,10 @@ __all__ = [
     "AUTHORS_SUFFIXES",
     "CONFIG_FILE",
     "FORMAT_VERSION",
+    "NOTICE_FILE",
     "ONNX_FILE",
     "PROBES_FILE",
+    "README_FILE",
     "WEIGHTS_FILE",
     "ModelCard",
     "read_card",
@@ -35,6 +39,7 @@ __all__ = [
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
 PROBES_FILE = "probes.safetensors"
+README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
 
 
 @dataclass(frozen=True, kw_only=True)

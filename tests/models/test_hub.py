@@ -1,0 +1,118 @@
+"""Models of the hub, downloaded by the real client from a real server on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_server import serving
+
+from fabnet.errors import ModelError
+from fabnet.models.hub import download, is_hub_name
+from fabnet.weights import shipped_models
+
+ASK = """
+import json, sys
+import numpy as np
+import fabnet
+from fabnet.embedding.digest import model_digest
+from fabnet.errors import FabnetError
+
+answers = []
+for name in sys.argv[1:]:
+    try:
+        encoder = fabnet.load(name)
+        faces = [np.full((80, 80, 3), value, np.uint8) for value in (40, 200)]
+        said = {"embeddings": encoder.embed(faces).tolist(), "digest": model_digest(name),
+                "backend": encoder.backend, "path": fabnet.info(name)["path"]}
+    except FabnetError as error:
+        said = {"error": str(error), "exit_code": error.exit_code}
+    answers.append(said)
+print(json.dumps(answers))
+"""
+
+
+def ask(url: str, home: Path, *names: str, **env: str) -> list[dict[str, Any]]:
+    """What another process gets of each name: huggingface_hub reads where the hub is when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, *names],
+        env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"} | env,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    answers: list[dict[str, Any]] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as it ships with a pickle beside it, a model of another kind, and something that is none."""
+    folder = tmp_path_factory.mktemp("hub")
+    shutil.copytree(shipped_models()["small"], folder / "someone" / "faces")
+    (folder / "someone" / "faces" / "README.md").write_text("# faces\n")
+    (folder / "someone" / "faces" / "optimizer.pt").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    for name, file, text in (("words", "config.json", '{"model_type": "bert"}'), ("nothing", "README.md", "# none")):
+        (folder / "someone" / name).mkdir()
+        (folder / "someone" / name / file).write_text(text)
+    (folder / "someone" / "words" / "model.safetensors").write_bytes(bytes(100))
+    return folder
+
+
+def test_a_model_is_downloaded_once_and_stays_without_a_network(repositories: Path, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    with serving(repositories) as hub:
+        commit = hub.commit_of("someone/faces")
+        names = ("hf:someone/faces", "hf:someone/faces@v1", f"hf:someone/faces@{commit}", "small")
+        fetched, tagged, pinned, shipped = ask(hub.url, tmp_path, *names)
+        wanted = ["README.md", "config.json", "encoder.onnx", "model.safetensors"]
+        assert sorted(hub.served) == [f"someone/faces/{name}" for name in wanted]
+    assert Path(fetched["path"]).name == commit
+    assert fetched == tagged == pinned
+    assert fetched["backend"] == "onnx"
+    assert fetched["embeddings"] == shipped["embeddings"]
+    assert fetched["digest"] == shipped["digest"]
+    # The server is gone, or is not even asked.
+    assert ask(hub.url, tmp_path, names[0]) == [fetched]
+    assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]
+
+
+def test_what_is_not_there_is_one_line(repositories: Path, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    with serving(repositories) as hub:
+        names = ("hf:someone/else", "hf:someone/faces@v9", "hf:someone/words", "hf:someone/nothing")
+        answers = ask(hub.url, tmp_path, *names)
+        assert "someone/words/model.safetensors" not in hub.served
+    assert {answer["exit_code"] for answer in answers} == {ModelError.exit_code}
+    expected = (
+        "the hub has no model someone/else",
+        "someone/faces has no revision 'v9'",
+        "hf:someone/words holds no model that this fabnet reads",
+        "hf:someone/nothing holds no model that this fabnet reads",
+    )
+    for answer, beginning in zip(answers, expected, strict=True):
+        assert answer["error"].startswith(beginning)
+    unreachable = ask(hub.url, tmp_path, "hf:someone/faces")[0]["error"]
+    assert "is not in the hub's cache, and the hub cannot be reached" in unreachable
+
+
+def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from fabnet.cli import main
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert main(["info", "hf:someone/not-asked-before"]) == 9
+    message = "fabnet info: hf:someone/not-asked-before needs huggingface_hub: pip install 'fabnet[hub]'\n"
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("name", ["hf:", "hf:faces", "hf:a/b/c", "hf:a/b@", "hf:../b/../c", "hf:a/b c"])
+def test_a_name_that_is_none_is_said(name: str) -> None:
+    assert is_hub_name(name)
+    with pytest.raises(ModelError, match="expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION"):
+        download(name)

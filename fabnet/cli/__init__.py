@@ -27,7 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),
     "serve": ("fabnet.cli.serve", "an embeddings dataset as a page in the browser"),
     "report": ("fabnet.cli.report", "a run as one page to look at"),
-    "export": ("fabnet.cli.export", "an encoder to ONNX, to run without torch"),
+    "export": ("fabnet.cli.export", "an encoder to ONNX, to run without torch; a model to a folder to publish"),
     "probe": ("fabnet.cli.probe", "what an embedding knows, by a linear probe"),
     "table": ("fabnet.cli.table", "the paper's tables, published rows beside what was run here"),
 }

@@ -11,18 +11,20 @@ __all__ = ["run", "show"]
 
 
 def run(model: tyro.conf.Positional[str], out: Path, int8: Path | None = None) -> dict[str, Any]:
-    """Export a model's encoder to ONNX, to run without torch.
+    """Export a model: its encoder to ONNX, to run without torch, or all of it to a folder to publish.
 
-    The input is `images`, (B, 3, size, size) float32 RGB in [0, 1]; the output `embeddings`, (B, D). The export is
-    checked against torch on random images.
+    The ONNX file's input is `images`, (B, 3, size, size) float32 RGB in [0, 1], its output `embeddings`, (B, D); it is
+    checked against torch on random images, at several B. A folder has the form of a repository on the Hugging Face Hub:
+    model.safetensors, config.json, encoder.onnx and a model card, README.md, to complete before `hf upload`.
 
     Examples:
-      fabnet export run --out encoder.onnx
+      fabnet export run --out exported/encoder.onnx
+      fabnet export run --out my-faces
       fabnet export run --out int8/encoder.onnx --int8 tracks.lance
 
     Args:
-        model: a shipped name, a run or a checkpoint.
-        out: the file to write; its model's config.json is written beside it.
+        model: a shipped name, a run, a checkpoint or hf:OWNER/NAME.
+        out: the ONNX file to write, its model's config.json beside it; or, where it does not end in .onnx, the folder.
         int8: face crops, a folder or a store, to calibrate an encoder of eight bits on: faster, smaller and a little
             less exact; how near it comes is measured on every second crop. Probes must be fitted on it anew.
     """
@@ -34,6 +36,9 @@ def run(model: tyro.conf.Positional[str], out: Path, int8: Path | None = None) -
 def show(result: dict[str, Any]) -> None:
     """Print where the encoder is and how close it is to torch's in float32."""
     line = f"{result['out']}: embeddings differ from torch's by {result['max_difference']:.2g} at most"
+    if result["precision"] == "float32":
+        sizes = ", ".join(map(str, result["batch_sizes"]))
+        line += f"; opset {result['opset']}, a batch of any size (checked: {sizes})"
     if result["precision"] == "int8":
         line += (
             f", cosine {result['cosine']:.5f} (the lowest {result['lowest_cosine']:.5f}; with the mean face taken off "

@@ -20,7 +20,7 @@ from fabnet.weights import shipped_models
 if TYPE_CHECKING:
     from fabnet.embedding.inference import Precision
 
-__all__ = ["load"]
+__all__ = ["load", "onnx_encoder"]
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -64,13 +64,18 @@ def load(
         if precision == "bfloat16":
             raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
         return Embedder(
-            card, _onnx_encoder(file), "onnx", precision=card.training.get("precision", "float32"),
+            card, onnx_encoder(file), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_probes=partial(carried_probes, model),
         )  # fmt: skip
     return _on_torch(card, folder, device, precision)
 
 
-def _onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """An encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

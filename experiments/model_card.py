@@ -112,7 +112,7 @@ def grouped(
 
 
 def _targets(benchmark: Benchmark, scored: Scored) -> np.ndarray:
-    return next(task.targets for task in benchmark.tasks if task.name == scored.task)[scored.places]
+    return np.asarray(next(task.targets for task in benchmark.tasks if task.name == scored.task)[scored.places])
 
 
 def by_group(

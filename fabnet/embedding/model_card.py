@@ -36,8 +36,13 @@ def model_card(
     )  # fmt: skip
     environment.filters["interval"] = _with_interval
     return environment.get_template("model_card.md").render(
-        name=name, card=card, training=card.training, notice=notice, measured=measured
+        name=name, card=card, training=card.training, notice=notice and _without_title(notice), measured=measured
     )
+
+
+def _without_title(text: str) -> str:
+    first, _, rest = text.strip().partition("\n")
+    return rest.strip() if first.startswith("# ") else text.strip()
 
 
 def _with_interval(figure: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ def test_a_run_embeds_as_its_network_does(tiny_run: Path) -> None:
 def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> None:
     result = export(tiny_run, tmp_path / "exported" / "encoder.onnx")
     assert result["max_difference"] < 1e-4
+    assert (result["opset"], result["batch_sizes"]) == (18, [1, 2, 7, 32])
     onnx = fabnet.load(tmp_path / "exported" / "encoder.onnx")
     assert onnx.backend == "onnx"
     np.testing.assert_allclose(

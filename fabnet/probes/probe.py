@@ -25,7 +25,7 @@ from fabnet.probes.retrieval import Variant, ranked_protocol, score_retrieval, w
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec
 
-__all__ = ["ProbeReport", "probe"]
+__all__ = ["ProbeReport", "code_commit", "probe"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,7 @@ class ProbeReport:
             "faces_not_found": self.num_not_found,
             "seeds": self.seeds,
             "date": date.today().isoformat(),
-            "commit": _commit(),
+            "commit": codecode_commit(),
             "fabnet": fabnet.__version__,
             "results": list(self.rows),
         }
@@ -190,7 +190,7 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) ->
             )
 
 
-def _commit() -> str | None:
+def codecode_commit() -> str | None:
     """The commit that this code is, where it lies in its own git checkout; with "-dirty" where it parts from it."""
     root = Path(fabnet.__file__).parent.parent
     if not (root / ".git").exists():

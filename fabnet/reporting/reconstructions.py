@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from fabnet.objectives import Batch, FabNet, l1_per_sample, load_objective
+from fabnet.models.model_folder import ModelCard
+from fabnet.objectives import Batch, FabNet, Reconstruction, l1_per_sample, load_objective
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import flow_arrows, flow_colours, share_map, square
 from fabnet.sampling.loader import frames_of
@@ -16,7 +18,7 @@ from fabnet.sampling.pairs import draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore
 
-__all__ = ["Reconstructions", "Strip", "reconstructions"]
+__all__ = ["Made", "Reconstructions", "Strip", "reconstructed", "reconstructions", "to_image"]
 
 SIDE_PX = 144
 SMALLEST_SCALE_PX = 1.0
@@ -65,6 +67,50 @@ class Reconstructions:
     num_sources: int
 
 
+class Made(NamedTuple):
+    """Fixed validation samples with what a network made of them; B of them, of S sources.
+
+    Attributes:
+        batch: targets and sources.
+        made: of them.
+        losses: (B,) mean absolute difference of reconstruction and target, in [0, 1].
+        losses_unwarped: (B,) of the first source and the target.
+        names: B names of tracks.
+    """
+
+    batch: Batch
+    made: Reconstruction
+    losses: np.ndarray
+    losses_unwarped: np.ndarray
+    names: list[str]
+
+
+def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_pairs: int) -> Made | None:
+    """Reconstruct fixed validation samples.
+
+    Args:
+        objective: the network.
+        card: what its folder says of it.
+        store: with validation tracks.
+        num_pairs: B.
+
+    Returns:
+        None where the store has no validation track that is long enough.
+    """
+    num_sources = objective.num_sources
+    index = store.index("val", num_sources + 1)
+    if not len(index):
+        return None
+    drawn = draw_fixed(index.starts, index.lengths, num_samples=num_pairs, num_sources=num_sources)
+    batch = Batch.from_frames(frames_of(drawn, store, window=Window(*card.window), size=card.size), torch.device("cpu"))
+    with torch.inference_mode():
+        made = objective.reconstruct(batch)
+        losses = l1_per_sample(made.images, batch.target).numpy()
+        unwarped = l1_per_sample(batch.sources[:, 0], batch.target).numpy()
+    begins = [np.flatnonzero((index.starts <= row) & (row < index.starts + index.lengths)) for row in drawn.rows[:, 0]]
+    return Made(batch, made, losses, unwarped, [track_name(index, int(places[0])) for places in begins])
+
+
 def reconstructions(
     model: Path, store: TrackStore, *, num_pairs: int = 64, num_each: int = 4
 ) -> Reconstructions | None:
@@ -82,23 +128,18 @@ def reconstructions(
     objective, card = load_objective(model)
     if not isinstance(objective, FabNet):
         return None
-    num_sources = objective.num_sources
-    index = store.index("val", num_sources + 1)
-    if not len(index):
+    found = reconstructed(objective, card, store, num_pairs=num_pairs)
+    if found is None:
         return None
-    drawn = draw_fixed(index.starts, index.lengths, num_samples=num_pairs, num_sources=num_sources)
-    batch = Batch.from_frames(frames_of(drawn, store, window=Window(*card.window), size=card.size), torch.device("cpu"))
-    with torch.inference_mode():
-        made = objective.reconstruct(batch)
-        losses = l1_per_sample(made.images, batch.target).numpy()
-        unwarped = l1_per_sample(batch.sources[:, 0], batch.target).numpy()
+    batch, made, losses, unwarped, names = found
+    num_sources = objective.num_sources
     half_px = (card.size - 1) / 2
     lengths = made.flow.norm(dim=2).numpy()
     scale_px = max(float(np.percentile(lengths, 98)) * half_px, SMALLEST_SCALE_PX)
 
     def strip(label: str, number: int) -> Strip:
-        target, image = (square(_to_image(each[number]), SIDE_PX) for each in (batch.target, made.images))
-        sources = [_to_image(source) for source in batch.sources[number]]
+        target, image = (square(to_image(each[number]), SIDE_PX) for each in (batch.target, made.images))
+        sources = [to_image(source) for source in batch.sources[number]]
         flow = made.flow[number].numpy()
         if num_sources == 1:
             pictures = [
@@ -114,9 +155,7 @@ def reconstructions(
                 share = made.weights[number, place].numpy()
                 pictures.append((f"source {place + 1}", square(source, SIDE_PX)))
                 pictures.append((f"its share, {share.mean():.0%}", square(share_map(share), SIDE_PX)))
-        row = drawn.rows[number, 0]
-        name = track_name(index, int(np.flatnonzero((index.starts <= row) & (row < index.starts + index.lengths))[0]))
-        return Strip(label, name, pictures, float(losses[number]), float(unwarped[number]))
+        return Strip(label, names[number], pictures, float(losses[number]), float(unwarped[number]))
 
     order = np.argsort(losses / np.maximum(unwarped, 1e-6))
     first = max((len(order) - num_each) // 2, 0)
@@ -132,5 +171,6 @@ def reconstructions(
     )
 
 
-def _to_image(tensor: torch.Tensor) -> np.ndarray:
+def to_image(tensor: torch.Tensor) -> np.ndarray:
+    """(3, H, W) float RGB, as a network takes and makes it, to (H, W, 3) uint8."""
     return np.asarray((tensor.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

@@ -1,0 +1,55 @@
+"""A network's sizes, read off its own tensors."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import nn
+
+__all__ = ["FeatureMap", "Part", "part_of"]
+
+
+class FeatureMap(NamedTuple):
+    """What lies between two layers: `channels` maps of `side` x `side` pixels."""
+
+    channels: int
+    side: int
+
+
+class Part(NamedTuple):
+    """A chain of convolutions.
+
+    Attributes:
+        maps: what goes in, and what each convolution makes.
+        kernel: side of the convolutions' kernels.
+        num_parameters: of all its layers.
+    """
+
+    maps: tuple[FeatureMap, ...]
+    kernel: int
+    num_parameters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"maps": [list(each) for each in self.maps], "kernel": self.kernel, "parameters": self.num_parameters}
+
+
+def part_of(network: nn.Module, side: int) -> Part:
+    """Follow a picture's sizes through a chain of convolutions and upsamplings.
+
+    Args:
+        network: an encoder or decoder, its layers in their order.
+        side: of what goes in, in pixels.
+    """
+    maps: list[FeatureMap] = []
+    kernel, now = 0, side
+    for layer in network.modules():
+        if isinstance(layer, nn.Upsample):
+            now *= int(layer.scale_factor)  # type: ignore[arg-type]
+        elif isinstance(layer, nn.Conv2d):
+            made, taken, kernel = layer.weight.shape[:3]
+            if not maps:
+                maps.append(FeatureMap(taken, side))
+            now = (now + 2 * int(layer.padding[0]) - kernel) // layer.stride[0] + 1
+            maps.append(FeatureMap(made, now))
+    return Part(tuple(maps), kernel, sum(each.numel() for each in network.parameters()))

@@ -72,7 +72,7 @@ class ProbeReport:
             "faces_not_found": self.num_not_found,
             "seeds": self.seeds,
             "date": date.today().isoformat(),
-            "commit": codecode_commit(),
+            "commit": code_commit(),
             "fabnet": fabnet.__version__,
             "results": list(self.rows),
         }
@@ -190,7 +190,7 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) ->
             )
 
 
-def codecode_commit() -> str | None:
+def code_commit() -> str | None:
     """The commit that this code is, where it lies in its own git checkout; with "-dirty" where it parts from it."""
     root = Path(fabnet.__file__).parent.parent
     if not (root / ".git").exists():

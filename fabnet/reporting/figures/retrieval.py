@@ -93,12 +93,14 @@ def retrieval_figure(
             f"{embeddings} holds no face of the run's {WHO[split]}: embed the run's store, or give --split all"
         )
     drawn = np.sort(generator.permutation(numbers)[:sample])
-    rows = gallery.take(drawn.tolist(), COLUMNS)
+    taken = gallery.take(drawn.tolist(), COLUMNS)
+    rows = [{**row, "number": number} for row, number in zip(taken, drawn.tolist(), strict=True)]
     asked = _named(gallery, query) if query else _drawn(rows, generator)
     vectors = unit(np.array([row["embedding"] for row in rows], dtype=np.float32))
     lines = [(each, _nearest(each, rows, vectors, same_identity=same_identity)) for each in asked]
-    ids = [row["id"] for asker, nearest in lines for row in (asker, *nearest)]
-    pictures = {row["id"]: decoded_picture(row["thumbnail"]) for row in gallery.rows(ids, ["thumbnail"])}
+    for row in (row for asker, nearest in lines for row in (asker, *nearest)):
+        data = row["thumbnail"] if "thumbnail" in row else gallery.take([row["number"]], ["thumbnail"])[0]["thumbnail"]
+        row["picture"] = decoded_picture(data)
     ranked = "whoever they are of" if same_identity else "of other people"
     caption = [
         f"Faces and their nearest ones {ranked}, by the cosine of {Path(model).name}'s embeddings.",
@@ -123,7 +125,7 @@ def retrieval_figure(
         for asker, nearest in lines
     ]
     return write_figure(
-        lambda figure: _draw(figure, lines, pictures), height_in=HEAD_IN + len(lines) * (SIDE_IN + LINE_IN),
+        lambda figure: _draw(figure, lines), height_in=HEAD_IN + len(lines) * (SIDE_IN + LINE_IN),
         folder=folder, name="retrieval", caption=caption, facts=facts, shown=shown,
     )  # fmt: skip
 
@@ -156,7 +158,7 @@ def _faces_of(gallery: Gallery, tracks: set[tuple[str, str, str]] | None) -> np.
 
 
 def _named(gallery: Gallery, ids: tuple[str, ...]) -> list[Row]:
-    rows = gallery.rows(ids, COLUMNS)
+    rows = gallery.rows(ids, [*COLUMNS[1:], "thumbnail"])
     empty = [row["id"] for row in rows if row["embedding"] is None]
     if empty:
         raise InputError(f"row {empty[0]} of {gallery.path} has no embedding to ask for")
@@ -184,17 +186,15 @@ def _nearest(asked: Row, rows: list[Row], vectors: np.ndarray, *, same_identity:
     return [{**rows[place], "similarity": float(similarity[place])} for place in order.tolist()]
 
 
-def _draw(
-    figure: matplotlib.figure.Figure, lines: list[tuple[Row, list[Row]]], pictures: dict[str, np.ndarray | None]
-) -> None:
+def _draw(figure: matplotlib.figure.Figure, lines: list[tuple[Row, list[Row]]]) -> None:
     say(figure, SIDE_IN / 2, 0.09, "query", colour=BLUE, size=7)
     say(figure, SIDE_IN + APART_IN + GAP_IN, 0.09, "nearest, by rank", align="left", size=7)
     for row, (asked, nearest) in enumerate(lines):
         top = HEAD_IN + row * (SIDE_IN + LINE_IN)
-        panel(figure, 0.015, top, SIDE_IN - 0.015, _shown(pictures[asked["id"]]), frame=BLUE)
+        panel(figure, 0.015, top, SIDE_IN - 0.015, _shown(asked["picture"]), frame=BLUE)
         for column, each in enumerate(nearest):
             left = SIDE_IN + APART_IN + GAP_IN + column * (SIDE_IN + GAP_IN)
-            panel(figure, left, top, SIDE_IN, _shown(pictures[each["id"]]))
+            panel(figure, left, top, SIDE_IN, _shown(each["picture"]))
             say(figure, left + SIDE_IN / 2, top + SIDE_IN + 0.07, f"{each['similarity']:.3f}", size=6)
 
 

@@ -91,8 +91,8 @@ def test_the_architecture_states_the_sizes_of_the_networks_own_maps(three: Path)
     for part, maps, taken in zip(result.shown, (encoder, flow, confidence), ([3, 32], [32, 1], [32, 1]), strict=True):
         assert part["maps"] == [taken, *maps]
     words = texts(result)
-    for part in (network.encoder, network.flow_decoder, network.confidence_decoder):
-        count = sum(each.numel() for each in part.parameters())
+    for layers in (network.encoder, network.flow_decoder, network.confidence_decoder):
+        count = sum(each.numel() for each in layers.parameters())
         assert any(word.startswith(f"{count:,} parameters") for word in words)
     numbers = [int(word) for word in words if word.isdigit()]
     drawn = [32] + [number for maps in (encoder, encoder, flow, confidence) for pair in maps for number in pair]

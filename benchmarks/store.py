@@ -1,9 +1,9 @@
-"""What a larger track store costs in training: time to open, of random reads and of whole steps, and memory.
+"""What a larger track store costs in training: time to the first draw, of random reads and of whole steps, and memory.
 
 Stores of many sizes are made of the real crops of the one given, encoded anew at 96 px; each is then measured in a
 process of its own.
 
-Run: python benchmarks/store.py STORE [--rows 1000 10000 100000 1000000]
+Run: python benchmarks/store.py STORE [--rows 1000 10000 100000 1000000] [--side 96]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 from reference import PlainTraining
 
+from fabnet.sampling.pairs import draw
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import open_store
 from fabnet.tracks.schema import Row, rows_to_batch
@@ -34,7 +35,6 @@ from fabnet.training.device import choose_device
 from fabnet.training.trainer import Trainer
 
 TRACK_FRAMES = 16
-SIDE = 96
 STEPS = 10
 
 
@@ -55,8 +55,11 @@ def grown(images: list[bytes], count: int) -> Iterator[pa.RecordBatch]:
 
 def measure(path: Path) -> dict[str, float]:
     """Open a store as training does, and take steps: seconds, rows a second, MiB."""
-    began = time.perf_counter()
+    before_mib, began = peak_mib(), time.perf_counter()
     store = open_store(path)
+    draw(*store.spans("train"), seed=0, step=0, batch_size=64)
+    drawn = {"draw_s": time.perf_counter() - began, "draw_mib": peak_mib() - before_mib}
+    began = time.perf_counter()
     trainer = Trainer(store, path.parent, preset("small"), device=choose_device("auto"))
     opened_s = time.perf_counter() - began
     plain = PlainTraining(trainer.config.size, trainer.config.batch_size)
@@ -73,13 +76,19 @@ def measure(path: Path) -> dict[str, float]:
         reference.append(time.perf_counter() - began)
     median = {name: statistics.median(values[2:]) for name, values in
               {"read_s": read, "step_s": whole, "plain_s": reference}.items()}  # fmt: skip
-    return {"open_s": opened_s, **median, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {**drawn, "open_s": opened_s, **median, "mib": peak_mib()}
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--side", type=int, default=96, help="of the crops, in pixels")
     parser.add_argument("--measure", action="store_true", help="measure this very store, print JSON")
     options = parser.parse_args()
     if options.measure:
@@ -88,10 +97,12 @@ def main() -> None:
     source = open_store(options.store)
     small = []
     for data in source.read_images(np.arange(min(source.num_rows, 2000))):
-        image = cv2.resize(decode_jpeg(data), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(decode_jpeg(data), (options.side, options.side), interpolation=cv2.INTER_AREA)
         small.append(cv2.imencode(".jpg", image)[1].tobytes())
-    print("| rows | open, s | read 128 random rows, ms | step and reading, ms | over the plain one | peak MiB |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| rows | first draw, s | its MiB | trainer, s | read 128 rows, ms | step, ms | over the plain one | peak MiB |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for count in options.rows:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "tracks.lance"
@@ -100,7 +111,8 @@ def main() -> None:
             found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         share = found["step_s"] / found["plain_s"]
         print(
-            f"| {count:,} | {found['open_s']:.2f} | {1000 * found['read_s']:.1f} | {1000 * found['step_s']:.0f} "
+            f"| {count:,} | {found['draw_s']:.2f} | {found['draw_mib']:.0f} | {found['open_s']:.2f} "
+            f"| {1000 * found['read_s']:.1f} | {1000 * found['step_s']:.0f} "
             f"| {share:.2f} | {found['mib']:.0f} |",
             flush=True,
         )

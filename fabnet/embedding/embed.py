@@ -23,6 +23,7 @@ from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.embedding.threads import batched, in_threads
 from fabnet.embedding.thumbnail import thumbnail
 from fabnet.errors import InputError, NoFaceError
+from fabnet.memory import give_back_freed_blocks
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
 from fabnet.weights import shipped_models
@@ -132,6 +133,7 @@ def embed(
         overlay=None if overlay is None else Path(overlay),
     )  # fmt: skip
     began = time.monotonic()
+    give_back_freed_blocks()
 
     with _drawing(found, result.overlay, reading) as draw, progress("embedding", unit="rows") as bar:
 

@@ -53,9 +53,14 @@ def _files(source: Path) -> list[bytes]:
         files = [each.path for each in list_inputs([source]) if each.kind == "image"]
         return [files[i].read_bytes() for i in _spread(len(files))]
     store = open_store(source)
-    splits = np.array([name for batch in store.batches(["split"]) for name in batch.column("split").to_pylist()])
-    rows = np.flatnonzero(splits == "train") if "train" in splits else np.arange(len(splits))
-    return store.read_images(rows[_spread(len(rows))]) if len(rows) else []
+    starts, lengths = store.spans("train", min_frames=1)
+    if not len(starts):
+        starts, lengths = store.spans(min_frames=1)
+    order = np.argsort(starts)
+    ends = np.cumsum(lengths[order])
+    places = _spread(int(ends[-1]) if len(ends) else 0)
+    tracks = np.searchsorted(ends, places, side="right")
+    return store.read_images(places + (starts + lengths)[order][tracks] - ends[tracks])
 
 
 def _spread(count: int) -> np.ndarray:

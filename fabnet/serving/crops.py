@@ -35,9 +35,8 @@ class Crops:
         self._store = None if store is None else open_store(store)
         if self._store is None:
             return
-        keys = np.array(
-            [_key(*row.values()) for batch in self._store.batches(KEY) for row in batch.to_pylist()], dtype=np.uint64
-        )
+        rows = (row for batch in self._store.batches(KEY) for row in batch.to_pylist())
+        keys = np.fromiter((_key(*row.values()) for row in rows), dtype=np.uint64)
         self._order = np.argsort(keys)
         self._keys = keys[self._order]
         some = catalogue.faces[np.linspace(0, len(catalogue.faces) - 1, min(64, len(catalogue.faces))).astype(int)]

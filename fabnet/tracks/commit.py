@@ -1,4 +1,4 @@
-"""Whether a Lance dataset was ever committed, and what an operating system's refusal looks like through Lance."""
+"""Lance's commits: whether there was one, small ones, and what a refusal of the system looks like through Lance."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+
+import lance
+import pyarrow as pa
 
 from fabnet.output import output_errors
 
-__all__ = ["has_dataset", "lance_writes"]
+__all__ = ["append_table", "has_dataset", "lance_writes", "sweep"]
+
+MAX_FRAGMENTS = 64
 
 
 def has_dataset(path: Path) -> bool:
@@ -34,3 +40,23 @@ def lance_writes(path: Path) -> Iterator[None]:
             if error.errno is None and number:
                 raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
             raise
+
+
+def append_table(store: Path, name: str, table: pa.Table) -> None:
+    """Add rows to a small dataset that a store keeps beside its own, in one commit; make it if it is not there.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    folder = store / name
+    with lance_writes(store):
+        mode = "append" if has_dataset(folder) else "create"
+        dataset = lance.write_dataset(table, str(folder), schema=table.schema, mode=mode)
+        if len(dataset.get_fragments()) > MAX_FRAGMENTS:
+            dataset.optimize.compact_files()
+            sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files that only former versions of a dataset need. Only for the one process that writes."""
+    lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)

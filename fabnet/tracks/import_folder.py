@@ -19,9 +19,10 @@ from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.tracks.pool import interruptible, run_tasks
 from fabnet.tracks.split import check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path
-from fabnet.tracks.store import TrackStore, writing
+from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
+from fabnet.tracks.writing import writing
 from fabnet.video.crop import CropSpec
 
 __all__ = ["ImportReport", "import_folder"]

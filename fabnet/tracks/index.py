@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fabnet.errors import InputError, StoreError
-from fabnet.tracks.schema import SPLITS
+from fabnet.errors import StoreError
+from fabnet.tracks.schema import check_split
 
-__all__ = ["TrackIndex", "build_index"]
+__all__ = ["COLUMNS", "TRACK_SCHEMA", "TrackIndex", "find_tracks", "index_of", "sorted_places", "spans_of"]
 
 COLUMNS = ("identity", "video", "track", "split")
+TRACK_SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("start", pa.int64()), ("length", pa.int64())])
+"""A track in a table: its names, its first row, and how many rows it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,7 @@ class TrackIndex:
         Raises:
             InputError: there is no such split.
         """
-        if split is not None and split not in SPLITS:
-            raise InputError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+        check_split(split)
         chosen = self.lengths >= min_frames
         if split is not None:
             chosen &= self.split == split
@@ -64,39 +65,61 @@ class TrackIndex:
         )  # fmt: skip
 
 
-def build_index(path: Path, batches: Iterable[pa.RecordBatch]) -> TrackIndex:
-    """Find the tracks in a store's rows.
+def find_tracks(batches: Iterable[pa.RecordBatch], first_row: int = 0) -> pa.Table:
+    """Find the tracks in rows of a store.
 
     Args:
-        path: of the store, for messages.
-        batches: the columns identity, video, track and split of all rows, in order.
+        batches: the columns identity, video, track and split of these rows, in order.
+        first_row: number of the first of them; a track begins there.
 
-    Raises:
-        StoreError: rows of a track are not contiguous.
+    Returns:
+        A table of `TRACK_SCHEMA`, in the order of the rows.
     """
     starts: list[np.ndarray] = []
     names: list[pa.RecordBatch] = []
-    num_rows, last = 0, None
+    end, last = first_row, None
     for batch in batches:
         if not batch.num_rows:
             continue
         first = _changes(batch, last)
-        starts.append(first + num_rows)
-        names.append(batch.take(pa.array(first)))
-        num_rows += batch.num_rows
+        starts.append(first + end)
+        names.append(batch.select(COLUMNS).take(pa.array(first)))
+        end += batch.num_rows
         last = batch.slice(batch.num_rows - 1)
     if not names:
-        empty = np.empty(0, np.int64)
-        text = np.empty(0, dtype=np.str_)
-        return TrackIndex(empty, empty, text, text, text, text)
-    table = pa.Table.from_batches(names)
-    keys = {name: np.array(table.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS}
+        return TRACK_SCHEMA.empty_table()
     begins = np.concatenate(starts)
-    lengths = np.diff(np.append(begins, num_rows))
-    order = np.lexsort((keys["track"], keys["video"], keys["identity"]))
-    index = TrackIndex(begins, lengths, keys["split"], keys["identity"], keys["video"], keys["track"]).at(order)
+    columns = [*pa.Table.from_batches(names).columns, pa.array(begins), pa.array(np.diff(np.append(begins, end)))]
+    return pa.Table.from_arrays(columns, schema=TRACK_SCHEMA)
+
+
+def index_of(path: Path, tracks: pa.Table) -> TrackIndex:
+    """Sort tracks into an index.
+
+    Args:
+        path: of the store, for messages.
+        tracks: of `TRACK_SCHEMA`.
+
+    Raises:
+        StoreError: rows of a track are not contiguous.
+    """
+    tracks = tracks.take(sorted_places(tracks))
+    starts, lengths = spans_of(tracks)
+    identity, video, track, split = (np.array(tracks.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS)
+    index = TrackIndex(starts, lengths, split, identity, video, track)
     _check_contiguous(path, index)
     return index
+
+
+def sorted_places(tracks: pa.Table) -> pa.Array:
+    """Places of the tracks of a table by identity, video and track: what a run draws hangs on this order."""
+    return pc.sort_indices(tracks, sort_keys=[(name, "ascending") for name in ("identity", "video", "track")])
+
+
+def spans_of(tracks: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The first row of each track of a table and how many rows it has, (N,) int64 each."""
+    starts, lengths = (np.asarray(tracks.column(name).to_numpy(), np.int64) for name in ("start", "length"))
+    return starts, lengths
 
 
 def _changes(batch: pa.RecordBatch, last: pa.RecordBatch | None) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.output import written_whole
-from fabnet.tracks.commit import has_dataset, lance_writes
+from fabnet.tracks.commit import append_table, has_dataset
 
 __all__ = ["LedgerEntry", "clear_pending", "note_pending", "read_ledger", "read_pending", "write_ledger"]
 
 STATUSES = ("ok", "no-face", "failed", "partial")
 FOLDER = "_ledger.lance"
 PENDING = "_pending.json"
-MAX_FRAGMENTS = 64
 
 _DROPPED = pa.list_(pa.struct([("source", pa.string()), ("reason", pa.string())]))
 _SCHEMA = pa.schema(
@@ -140,11 +138,4 @@ def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     """
     if not entries:
         return
-    folder = store / FOLDER
-    table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
-    exists = has_dataset(folder)
-    with lance_writes(store):
-        dataset = lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="append" if exists else "create")
-        if len(dataset.get_fragments()) > MAX_FRAGMENTS:
-            dataset.optimize.compact_files()
-            lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+    append_table(store, FOLDER, pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA))

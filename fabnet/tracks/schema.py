@@ -10,9 +10,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.errors import StoreError
+from fabnet.errors import InputError, StoreError
 
-__all__ = ["ROW_SCHEMA", "SPLITS", "STORE_VERSION", "Row", "check_version", "metadata_of", "rows_to_batch"]
+__all__ = [
+    "ROW_SCHEMA",
+    "SPLITS",
+    "STORE_VERSION",
+    "Row",
+    "check_split",
+    "check_version",
+    "metadata_of",
+    "rows_to_batch",
+]
 
 STORE_VERSION = "1"
 SPLITS = ("train", "val", "test")
@@ -93,6 +102,16 @@ def metadata_of(crop: dict[str, Any], settings: dict[str, Any]) -> dict[str, str
         "fabnet.crop": json.dumps(crop, sort_keys=True),
         "fabnet.settings": json.dumps(settings, sort_keys=True),
     }
+
+
+def check_split(split: str | None) -> None:
+    """Refuse what is no split; None stands for all of them.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
 
 
 def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str, str]:

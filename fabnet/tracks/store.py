@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import lance
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.tracks.commit import has_dataset, lance_writes
-from fabnet.tracks.index import COLUMNS, TrackIndex, build_index
+from fabnet.tracks.commit import has_dataset, lance_writes, sweep
+from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
     clear_pending,
@@ -28,9 +28,10 @@ from fabnet.tracks.ledger import (
     read_pending,
     write_ledger,
 )
-from fabnet.tracks.schema import ROW_SCHEMA, check_version, metadata_of
+from fabnet.tracks.schema import ROW_SCHEMA, check_split, check_version, metadata_of
+from fabnet.tracks.side_table import add_tracks, forget_tracks, known_rows, read_tracks
 
-__all__ = ["TrackStore", "create_store", "is_store", "open_store", "writing"]
+__all__ = ["TrackStore", "create_store", "is_store", "open_store"]
 
 MAX_FRAGMENTS = 32
 MAX_FRAGMENTS_WHILE_WRITING = 256
@@ -40,7 +41,9 @@ ROWS_PER_FRAGMENT = 100_000
 """Fragments larger than this are never rewritten."""
 COPIED_BYTES = 2**23
 """Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
-BATCH_ROWS = 1024
+BATCH_ROWS = 256
+STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
+"""How rows are scanned: by default up to 2 GiB of them would wait in memory."""
 
 
 class TrackStore:
@@ -55,9 +58,10 @@ class TrackStore:
         self.path = Path(path)
         self.metadata = dict(metadata)
         self._dataset: Any = None
+        self._noted_rows: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "metadata": self.metadata, "_dataset": None}
+        return {"path": self.path, "metadata": self.metadata, "_dataset": None, "_noted_rows": None}
 
     @property
     def crop(self) -> dict[str, Any]:
@@ -88,8 +92,59 @@ class TrackStore:
             InputError: there is no such split.
             StoreError: the store is damaged.
         """
-        batches = self._opened().to_batches(columns=list(COLUMNS), scan_in_order=True)
-        return build_index(self.path, batches).select(split, min_frames)
+        return index_of(self.path, self._tracks()).select(split, min_frames)
+
+    def spans(self, split: str | None = None, min_frames: int = 2) -> tuple[np.ndarray, np.ndarray]:
+        """Find where the tracks of a split lie, in the order of `index`, and keep no more than that in memory.
+
+        Args:
+            split: train, val or test; None: all.
+            min_frames: shorter tracks are left out.
+
+        Returns:
+            (N,) int64 first row of each track, and (N,) int64 rows of each.
+
+        Raises:
+            InputError: there is no such split.
+            StoreError: the store is damaged.
+        """
+        check_split(split)
+        tracks = self._tracks()
+        chosen = pc.greater_equal(tracks.column("length"), min_frames)
+        if split is not None:
+            chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
+        tracks = tracks.filter(chosen)
+        return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
+
+    def _tracks(self) -> pa.Table:
+        """All tracks, in the order of their rows."""
+        noted = read_tracks(self.path)
+        num_rows = self.num_rows
+        count, known = known_rows(noted, num_rows)
+        if known == num_rows:
+            return noted.slice(0, count)
+        return pa.concat_tables([noted.slice(0, count), self._tracks_from(known)])
+
+    def _tracks_from(self, row: int) -> pa.Table:
+        """The tracks of this row and those behind it, read from the rows."""
+        return find_tracks(self._scan(COLUMNS, offset=row), row)
+
+    def note_tracks(self) -> None:
+        """Note where the tracks lie that were added since this was last done. Only for the one process that writes.
+
+        Raises:
+            OutputError: the disk is full, or writing there is not allowed.
+        """
+        num_rows = self.num_rows
+        if self._noted_rows is None:
+            noted = read_tracks(self.path, columns=["start", "length"])
+            count, self._noted_rows = known_rows(noted, num_rows)
+            if count < max(len(noted), 1):  # missing, damaged, or of other rows
+                forget_tracks(self.path)
+                self._noted_rows = 0
+        if self._noted_rows < num_rows:
+            add_tracks(self.path, self._tracks_from(self._noted_rows))
+            self._noted_rows = num_rows
 
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
         """Read the JPEG bytes of rows, in the order given; a row may be asked for twice."""
@@ -119,7 +174,11 @@ class TrackStore:
         return table.take(pa.array(places.reshape(-1)))
 
     def batches(
-        self, columns: Sequence[str] | None = None, *, batch_rows: int = BATCH_ROWS, split: str | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        batch_rows: int = STREAMED["batch_size"],
+        split: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read all rows in order, `batch_rows` at a time; memory does not grow with the store.
 
@@ -128,15 +187,12 @@ class TrackStore:
             batch_rows: most rows in a batch.
             split: only rows of train, val or test; None: all.
         """
-        scan = self._opened().to_batches(
-            columns=list(columns) if columns is not None else None,
-            filter=f"split = '{split}'" if split is not None else None,
-            batch_size=batch_rows,
-            batch_readahead=2,
-            fragment_readahead=1,
-            scan_in_order=True,
-        )
-        yield from scan
+        filter_of = {"filter": f"split = '{split}'"} if split is not None else {}
+        yield from self._scan(columns, batch_size=batch_rows, **filter_of)
+
+    def _scan(self, columns: Sequence[str] | None, **options: Any) -> Iterator[pa.RecordBatch]:
+        names = None if columns is None else list(columns)
+        yield from self._opened().to_batches(columns=names, scan_in_order=True, **(STREAMED | options))
 
     def summary(self) -> dict[str, Any]:
         """Count what the store holds, ready for JSON; see `StoreSummary`."""
@@ -167,6 +223,8 @@ class TrackStore:
             self._append(first, rest)
         write_ledger(self.path, entries)
         clear_pending(self.path)
+        if first is not None:
+            self.note_tracks()
 
     def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
         def chained() -> Iterator[pa.RecordBatch]:
@@ -186,11 +244,12 @@ class TrackStore:
             self.compact()
 
     def recover(self) -> list[LedgerEntry]:
-        """Note inputs whose rows are there while a kill kept them out of the ledger.
+        """Note inputs whose rows are there while a kill kept them out of the ledger, and tracks likewise.
 
         Returns:
             The entries that were added.
         """
+        self.note_tracks()
         known = self.ledger()
         if sum(entry.rows for entry in known.values()) == self.num_rows:
             return []
@@ -234,11 +293,8 @@ class TrackStore:
 
     def _sweep(self) -> None:
         """Remove files that no current row needs. Only for the one process that writes."""
-        dataset = self._opened(again=True)
-        try:
-            dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
-        except OSError:
-            return  # a disk so full that nothing can even be tidied; the rows are not touched
+        with suppress(OSError):  # a disk so full that nothing can even be tidied; the rows are not touched
+            sweep(self.path)
         self._dataset = None
 
     def _opened(self, *, again: bool = False) -> Any:
@@ -302,53 +358,3 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
         path.mkdir(parents=True, exist_ok=True)
         lance.write_dataset(schema.empty_table(), str(path), schema=schema, mode="create")
     return open_store(path)
-
-
-@contextmanager
-def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any]) -> Iterator[TrackStore]:
-    """Open a store to add to, or make it, and keep other writers out meanwhile.
-
-    Args:
-        path: folder of the store.
-        crop: the crop specification, ready for JSON; that of an existing store must be the same.
-        settings: what the command was told; an existing store of the same verb must have been told the same.
-
-    Raises:
-        StoreError: another command is writing to it, it was made otherwise, or there is something else.
-        OutputError: writing there is not possible.
-    """
-    import fcntl
-
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
-    others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
-    is_new = not has_dataset(path)
-    if is_new and others - {"data", "_versions", "_transactions", "_ledger.lance"}:
-        raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
-    with lance_writes(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "_lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another command is writing to {path}: wait for it, or choose another --out") from error
-        store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
-        if not is_new:
-            _check_same(store, crop, settings)
-            store.recover()
-        yield store
-
-
-def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any]) -> None:
-    pairs = [("crop", store.crop, crop)]
-    if store.settings.get("verb") == settings.get("verb"):
-        pairs.append(("settings", store.settings, settings))
-    for what, found, asked in pairs:
-        for name in sorted(found.keys() | asked.keys()):
-            if found.get(name) != asked.get(name):
-                raise StoreError(
-                    f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
-                    "give the same, or another --out"
-                )

@@ -18,9 +18,10 @@ from fabnet.tracks.media import VideoFile, find_videos
 from fabnet.tracks.pool import Outcome, interruptible, run_tasks
 from fabnet.tracks.split import MOMENTS, check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path
-from fabnet.tracks.store import TrackStore, writing
+from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
+from fabnet.tracks.writing import writing
 from fabnet.video.crop import CropSpec
 from fabnet.video.decode import video_info
 

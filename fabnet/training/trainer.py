@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -128,14 +127,14 @@ class Trainer:
             return torch.optim.SGD(parameters, self.config.learning_rate, momentum=0.9, fused=True)
         return torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
 
-    def _tracks(self, split: str) -> tuple[Any, Any]:
-        index = self.store.index(split=split, min_frames=self.num_sources + 1)
-        if len(index.starts) == 0:
+    def _tracks(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        starts, lengths = self.store.spans(split, min_frames=self.num_sources + 1)
+        if len(starts) == 0:
             raise TrainingError(
                 f"{self.store.path} has no {split} track of {self.num_sources + 1} frames or more; add videos of more "
                 "people, or make the store with --splits moments to validate on other moments of the same people"
             )
-        return index.starts, index.lengths
+        return starts, lengths
 
     def _make_steps(self) -> TrainingSteps:
         config = self.config

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import pickle
@@ -15,10 +16,12 @@ import pyarrow as pa
 import pytest
 
 from fabnet.errors import InputError, OutputError, StoreError
-from fabnet.tracks import TrackStore, is_store, open_store
+from fabnet.tracks import TrackIndex, TrackStore, is_store, open_store
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.schema import ROW_SCHEMA, metadata_of, rows_to_batch
-from fabnet.tracks.store import MAX_FRAGMENTS, create_store, writing
+from fabnet.tracks.side_table import add_tracks, forget_tracks, read_tracks
+from fabnet.tracks.store import MAX_FRAGMENTS, create_store
+from fabnet.tracks.writing import writing
 
 from .conftest import CROP, a_row, fill
 
@@ -69,6 +72,62 @@ def test_the_index_lists_tracks_in_an_order_of_its_own(store: TrackStore) -> Non
 def test_an_empty_store_has_an_empty_index(store: TrackStore) -> None:
     assert len(store.index()) == 0
     assert store.num_rows == 0
+
+
+def test_the_tracks_are_known_without_reading_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, "b", tracks=2, frames=3, split="val", identity="z")
+    fill(store, "a", tracks=2, frames=4, identity="y")
+    fill(store, "c", tracks=1, frames=1)
+    from_rows = open_store(store.path)
+    forget_tracks(store.path)
+    expected = from_rows.index(min_frames=1)
+    with writing(store.path, crop=CROP, settings={}):
+        pass  # notes them anew
+    monkeypatch.setattr(TrackStore, "_scan", None)
+    index = open_store(store.path).index(min_frames=1)
+    for name in TrackIndex.__slots__:
+        assert getattr(index, name).tolist() == getattr(expected, name).tolist()
+    for split, min_frames in itertools.product((None, "train", "val", "test"), (1, 2, 4)):
+        chosen = expected.select(split, min_frames)
+        starts, lengths = open_store(store.path).spans(split, min_frames)
+        assert starts.dtype == lengths.dtype == np.int64
+        assert (starts.tolist(), lengths.tolist()) == (chosen.starts.tolist(), chosen.lengths.tolist())
+    with pytest.raises(InputError, match="no split 'dev'"):
+        store.spans("dev")
+
+
+def test_tracks_that_are_not_noted_are_read_from_the_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, "a")
+    early = open_store(store.path)
+    assert early.num_rows == 6
+    with monkeypatch.context() as patch:
+        patch.setattr("fabnet.tracks.store.add_tracks", lambda *_: None)  # killed before the tracks were noted
+        fill(store, "b")
+    assert open_store(store.path).index().video.tolist() == ["a", "a", "b", "b"]
+    with writing(store.path, crop=CROP, settings={}) as again:
+        assert len(read_tracks(store.path)) == 4
+        fill(again, "c")
+    assert early.index().video.tolist() == ["a", "a"]  # it does not see the rows of the others yet
+    assert open_store(store.path).spans()[0].tolist() == list(range(0, 18, 3))
+
+
+@pytest.mark.parametrize("harm", ["gap", "nonsense", "beyond"])
+def test_a_wrong_table_of_tracks_is_not_believed(store: TrackStore, harm: str) -> None:
+    fill(store, "a")
+    fill(store, "b")
+    tracks = read_tracks(store.path)
+    forget_tracks(store.path)
+    if harm == "gap":
+        add_tracks(store.path, pa.concat_tables([tracks.slice(0, 1), tracks.slice(2)]))
+    elif harm == "beyond":
+        add_tracks(store.path, pa.concat_tables([tracks, tracks]))
+    else:
+        add_tracks(store.path, tracks)
+        for file in (store.path / "_tracks.lance" / "data").iterdir():
+            file.write_bytes(b"nonsense")
+    assert open_store(store.path).spans()[0].tolist() == [0, 3, 6, 9]
+    with writing(store.path, crop=CROP, settings={}):
+        assert read_tracks(store.path).column("start").to_pylist() == [0, 3, 6, 9]
 
 
 def test_a_track_torn_apart_is_an_error(store: TrackStore) -> None:

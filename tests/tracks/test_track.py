@@ -18,7 +18,7 @@ import pytest
 
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
 from fabnet.tracks import TrackStore, open_store, track
-from fabnet.tracks.store import writing
+from fabnet.tracks.writing import writing
 from fabnet.video import read_frames
 
 from .conftest import fabnet_process

@@ -1,0 +1,65 @@
+"""The tracks of a store in a table beside its rows: nobody has to read 10^8 rows to learn where each track begins.
+
+The table only ever says what the rows say, and says up to which row: what it lacks is read from the rows, and where it
+is missing or damaged, all is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import lance
+import numpy as np
+import pyarrow as pa
+
+from fabnet.tracks.commit import append_table, has_dataset
+from fabnet.tracks.index import TRACK_SCHEMA, spans_of
+
+__all__ = ["add_tracks", "forget_tracks", "known_rows", "read_tracks"]
+
+FOLDER = "_tracks.lance"
+
+
+def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
+    """Read the tracks that are noted, in the order of their rows; none where the table is missing or damaged.
+
+    Args:
+        store: folder of the store.
+        columns: of `TRACK_SCHEMA`; None: all.
+    """
+    names = TRACK_SCHEMA.names if columns is None else columns
+    if has_dataset(store / FOLDER):
+        try:
+            return lance.dataset(str(store / FOLDER)).to_table(columns=names)
+        except (OSError, ValueError):
+            pass
+    return TRACK_SCHEMA.empty_table().select(names)
+
+
+def known_rows(tracks: pa.Table, num_rows: int) -> tuple[int, int]:
+    """How many of the tracks describe the first rows of a store without a gap, and how many rows these are.
+
+    Args:
+        tracks: from `read_tracks`.
+        num_rows: of the store; tracks that reach beyond are of rows that were added since it was opened.
+    """
+    starts, lengths = spans_of(tracks)
+    ends = starts + lengths
+    fits = (starts == np.append(0, ends[:-1])) & (ends <= num_rows) & (lengths > 0)
+    count = len(fits) if fits.all() else int(fits.argmin())
+    return count, int(ends[count - 1]) if count else 0
+
+
+def add_tracks(store: Path, tracks: pa.Table) -> None:
+    """Note further tracks, in one commit.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    append_table(store, FOLDER, tracks)
+
+
+def forget_tracks(store: Path) -> None:
+    """Remove the table."""
+    shutil.rmtree(store / FOLDER, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""Who may write to a store: one command at a time, told the same as the one before it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import StoreError
+from fabnet.tracks.commit import has_dataset, lance_writes
+from fabnet.tracks.store import TrackStore, create_store, open_store
+
+__all__ = ["locked", "writing"]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other writers out of a store or dataset, whose folder is made if it is not there.
+
+    Raises:
+        StoreError: another command is writing to it.
+        OutputError: writing there is not possible.
+    """
+    with lance_writes(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "_lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(f"another command is writing to {path}: wait for it, or choose another place") from error
+        yield
+
+
+@contextmanager
+def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any]) -> Iterator[TrackStore]:
+    """Open a store to add to, or make it, and keep other writers out meanwhile.
+
+    Args:
+        path: folder of the store.
+        crop: the crop specification, ready for JSON; that of an existing store must be the same.
+        settings: what the command was told; an existing store of the same verb must have been told the same.
+
+    Raises:
+        StoreError: another command is writing to it, it was made otherwise, or there is something else.
+        OutputError: writing there is not possible.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
+    others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
+    is_new = not has_dataset(path)
+    if is_new and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
+        raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
+    with locked(path):
+        store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
+        if not is_new:
+            _check_same(store, crop, settings)
+            store.recover()
+        yield store
+
+
+def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any]) -> None:
+    pairs = [("crop", store.crop, crop)]
+    if store.settings.get("verb") == settings.get("verb"):
+        pairs.append(("settings", store.settings, settings))
+    for what, found, asked in pairs:
+        for name in sorted(found.keys() | asked.keys()):
+            if found.get(name) != asked.get(name):
+                raise StoreError(
+                    f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
+                    "give the same, or another --out"
+                )

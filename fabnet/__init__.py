@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from fabnet.tracks.store import open_store
     from fabnet.tracks.track import track
     from fabnet.training.train import train
+    from fabnet.upkeep.compact import compact
+    from fabnet.upkeep.verify import verify
     from fabnet.video.faces import crop_faces
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Embedder",
+    "compact",
     "crop_faces",
     "demo",
     "embed",
@@ -44,10 +47,12 @@ __all__ = [
     "table",
     "track",
     "train",
+    "verify",
 ]
 
 _HOMES = {
     "Embedder": "fabnet.embedding",
+    "compact": "fabnet.upkeep",
     "crop_faces": "fabnet.video",
     "demo": "fabnet.demonstration",
     "embed": "fabnet.embedding",
@@ -62,6 +67,7 @@ _HOMES = {
     "table": "fabnet.reporting",
     "track": "fabnet.tracks",
     "train": "fabnet.training",
+    "verify": "fabnet.upkeep",
 }
 
 

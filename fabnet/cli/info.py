@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import tyro
 
+import fabnet
 from fabnet.summary import info
+from fabnet.upkeep import VerifyReport
 
 __all__ = ["run", "show"]
 
 
-def run(path: tyro.conf.Positional[str]) -> dict[str, Any]:
-    """Say what a store of face-tracks, a training run or a model holds.
+def run(
+    path: tyro.conf.Positional[str], verify: bool = False, every_image: bool = False
+) -> dict[str, Any] | VerifyReport:
+    """Say what a store of face-tracks, a training run or a model holds, or whether a store is sound.
 
     Examples:
       fabnet info tracks.lance
       fabnet info run
       fabnet info small
+      fabnet info --verify tracks.lance
+      fabnet info --verify --every-image faces.lance
 
     Args:
         path: a store, a run, a model folder, the name of a model that ships with fabnet, or hf:OWNER/NAME.
+        verify: check a store or an embeddings dataset: its rows, order, ledger, pictures and embeddings.
+        every_image: with --verify: decode every picture, not 512 of them.
     """
+    if verify or every_image:
+        return fabnet.verify(path, every_image=every_image)
     return info(path)
 
 
-def show(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any] | VerifyReport) -> None:
     """Print it for people."""
     from rich.console import Console
     from rich.table import Table
 
+    if not isinstance(result, dict):
+        checks = Table("checked", "of", "wrong", "the first of them", title=result.path, title_justify="left")
+        for check in result.checks:
+            checks.add_row(check.name, f"{check.checked:,}", f"{check.wrong:,}", "\n".join(check.examples))
+        Console().print(checks)
+        if result.problem:
+            print(f"fabnet info: {' '.join(result.problem.split())}", file=sys.stderr)
+        return
     table = Table("", "", title=str(result.get("kind", "")), show_header=False, title_justify="left")
     for name, value in result.items():
         if name != "kind":

@@ -107,6 +107,17 @@ class Gallery:
         """Whether `build_index` was called."""
         return any("embedding" in each.field_names for each in self._dataset.describe_indices())
 
+    @property
+    def is_large_enough(self) -> bool:
+        """Whether there are embeddings enough for an index."""
+        return int(self._dataset.count_rows(filter="embedding IS NOT NULL")) >= CENTRES
+
+    def drop_index(self) -> None:
+        """Remove the indices, of the embeddings and of other columns."""
+        for each in self._dataset.describe_indices():
+            self._dataset.drop_index(each.name)
+        self._dataset = lance.dataset(str(self.path))
+
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.
 

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lance
 import pyarrow as pa
 
 from fabnet.output import output_errors
 
-__all__ = ["append_table", "has_dataset", "lance_writes", "sweep"]
+__all__ = ["append_table", "has_dataset", "lance_writes", "merge_files", "sweep"]
 
 MAX_FRAGMENTS = 64
+ROWS_PER_FRAGMENT = 100_000
+"""Fragments larger than this are never rewritten, unless rows were deleted from them."""
+COPIED_BYTES = 2**23
+"""Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
 
 
 def has_dataset(path: Path) -> bool:
@@ -55,6 +60,19 @@ def append_table(store: Path, name: str, table: pa.Table) -> None:
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:
             dataset.optimize.compact_files()
             sweep(folder)
+
+
+def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
+    """Merge the small fragments of a dataset; the rows keep their order. Only for the one process that writes.
+
+    Args:
+        folder: of the dataset.
+        with_deletions: write fragments that rows were deleted from anew, without these rows, too.
+    """
+    how: dict[str, Any] = {"compaction_mode": "try_binary_copy", "binary_copy_read_batch_bytes": COPIED_BYTES}
+    if with_deletions:
+        how = {"materialize_deletions": True, "materialize_deletions_threshold": 0.0, "batch_size": 256}
+    lance.dataset(str(folder)).optimize.compact_files(target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1, **how)
 
 
 def sweep(folder: Path) -> None:

@@ -13,11 +13,19 @@ import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.output import written_whole
-from fabnet.tracks.commit import append_table, has_dataset
+from fabnet.tracks.commit import append_table, has_dataset, lance_writes, sweep
 
-__all__ = ["LedgerEntry", "clear_pending", "note_pending", "read_ledger", "read_pending", "write_ledger"]
+__all__ = [
+    "LedgerEntry",
+    "clear_pending",
+    "note_pending",
+    "read_ledger",
+    "read_pending",
+    "replace_ledger",
+    "write_ledger",
+]
 
-STATUSES = ("ok", "no-face", "failed", "partial")
+STATUSES = ("ok", "no-face", "failed", "partial", "removed")
 FOLDER = "_ledger.lance"
 PENDING = "_pending.json"
 
@@ -48,7 +56,8 @@ class LedgerEntry:
     source: str
     """Path of the file or folder."""
     status: str
-    """ok, no-face, failed (nothing kept) or partial (kept up to the damage, or some frames dropped)."""
+    """ok, no-face, failed (nothing kept), partial (kept up to the damage, or some frames dropped), or removed (on
+    request; it is not read again)."""
     reason: str = ""
     """Why it failed, or what is missing."""
     size_bytes: int = 0
@@ -139,3 +148,16 @@ def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     if not entries:
         return
     append_table(store, FOLDER, pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA))
+
+
+def replace_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
+    """Write a store's ledger anew, in one commit, and remove what it said before.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    folder = store / FOLDER
+    table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
+    with lance_writes(store):
+        lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="overwrite" if has_dataset(folder) else "create")
+        sweep(folder)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.tracks.commit import has_dataset, lance_writes, sweep
+from fabnet.tracks.commit import has_dataset, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
@@ -37,10 +37,6 @@ MAX_FRAGMENTS = 32
 MAX_FRAGMENTS_WHILE_WRITING = 256
 """More are merged before the run ends: every commit lists all fragments, so that the history would grow with the
 square of the number of videos."""
-ROWS_PER_FRAGMENT = 100_000
-"""Fragments larger than this are never rewritten."""
-COPIED_BYTES = 2**23
-"""Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
 BATCH_ROWS = 256
 STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
 """How rows are scanned: by default up to 2 GiB of them would wait in memory."""
@@ -276,15 +272,11 @@ class TrackStore:
         Returns:
             Whether anything was done. A disk too full for it is no error: the store stays as it was.
         """
-        dataset = self._opened(again=True)
-        if len(dataset.get_fragments()) <= MAX_FRAGMENTS:
+        if len(self._opened(again=True).get_fragments()) <= MAX_FRAGMENTS:
             return False
         try:
             with lance_writes(self.path):
-                dataset.optimize.compact_files(
-                    target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1,
-                    compaction_mode="try_binary_copy", binary_copy_read_batch_bytes=COPIED_BYTES,
-                )  # fmt: skip
+                merge_files(self.path)
         except OutputError:
             self._sweep()
             return False

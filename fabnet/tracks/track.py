@@ -270,4 +270,6 @@ def _raise_nothing_kept(found: Sequence[VideoFile], failed: Sequence[tuple[str, 
     if no_face:
         where = no_face[0] if len(no_face) == 1 else f"any of {len(no_face)} videos ({no_face[0]} ...)"
         raise NoFaceError(f"no face found in {where}; expected videos that show faces, upright{also}")
+    if not failed:
+        raise NoFaceError(f"what these {len(found)} videos showed was removed from the store: name other videos")
     raise VideoError(f"none of {len(found)} videos can be read; the first: {failed[0][1]}")

@@ -55,6 +55,8 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if is_new and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
     with locked(path):
+        if (path / "_removing.json").is_file():
+            raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
         store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
         if not is_new:
             _check_same(store, crop, settings)

@@ -1,0 +1,84 @@
+"""`fabnet compact`: a store or an embeddings dataset in fewer files, without its history."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lance
+
+from fabnet.errors import StoreError
+from fabnet.progress import progress
+from fabnet.tracks import open_store
+from fabnet.tracks.commit import lance_writes, merge_files, sweep
+from fabnet.tracks.ledger import replace_ledger
+from fabnet.tracks.side_table import forget_tracks
+from fabnet.tracks.writing import locked
+from fabnet.upkeep.datasets import disk_use, kind_of, removing
+
+__all__ = ["CompactReport", "compact"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompactReport:
+    """What compacting came to."""
+
+    path: str
+    """The folder."""
+    kind: str
+    """store or embeddings."""
+    rows: int
+    """Rows; none is lost or moved."""
+    files_before: int
+    """Files under the folder before."""
+    files_after: int
+    """And after."""
+    bytes_before: int
+    """Their bytes before."""
+    bytes_after: int
+    """And after."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything, ready for JSON."""
+        return asdict(self)
+
+
+def compact(path: str | Path) -> CompactReport:
+    """Merge the files of a track store or an embeddings dataset, and remove those that only its history needs.
+
+    Rows keep their order and so their numbers; the ledger keeps the last word on each input; where tracks begin is
+    noted anew; rows that were added since an index was built are put into it. Killed at any moment, what is there
+    stays whole, and the next call removes what is left over.
+
+    Args:
+        path: a store or a dataset that nothing else is writing to.
+
+    Raises:
+        StoreError: it is neither, damaged, or in use by a command that writes.
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    with locked(path):
+        if removing(path):
+            raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
+        files_before, bytes_before = disk_use(path)
+        with progress("compacting", unit="steps"), lance_writes(path):
+            if kind == "store":
+                store = open_store(path)
+                shutil.rmtree(path / "_spool", ignore_errors=True)
+                store.recover()
+                replace_ledger(path, list(store.ledger().values()))
+            merge_files(path)
+            dataset = lance.dataset(str(path))
+            if dataset.describe_indices():
+                dataset.optimize.optimize_indices()
+            sweep(path)
+            if kind == "store":
+                forget_tracks(path)
+                open_store(path).note_tracks()
+        files_after, bytes_after = disk_use(path)
+        rows = lance.dataset(str(path)).count_rows()
+    return CompactReport(str(path), kind, rows, files_before, files_after, bytes_before, bytes_after)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fabnet.tracks.track import track
     from fabnet.training.train import train
     from fabnet.upkeep.compact import compact
+    from fabnet.upkeep.remove import remove
     from fabnet.upkeep.verify import verify
     from fabnet.video.faces import crop_faces
 
@@ -41,6 +42,7 @@ __all__ = [
     "load",
     "open_store",
     "probe",
+    "remove",
     "report",
     "search",
     "serve",
@@ -61,6 +63,7 @@ _HOMES = {
     "load": "fabnet.embedding",
     "open_store": "fabnet.tracks",
     "probe": "fabnet.probes",
+    "remove": "fabnet.upkeep",
     "report": "fabnet.reporting",
     "search": "fabnet.retrieval",
     "serve": "fabnet.serving",

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import": ("fabnet.cli.import_", "folders of frames or of cropped videos to a store of face-tracks"),
     "info": ("fabnet.cli.info", "what a store, a run or a model holds; --verify: whether a store is sound"),
     "compact": ("fabnet.cli.compact", "a store or an embeddings dataset in fewer files"),
+    "remove": ("fabnet.cli.remove", "people out of a store or an embeddings dataset, and off the disk"),
     "train": ("fabnet.cli.train", "train an encoder on a store, without labels"),
     "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),

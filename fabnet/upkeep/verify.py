@@ -92,10 +92,9 @@ def verify(path: str | Path, *, every_image: bool = False) -> VerifyReport:
     kind = kind_of(path)
     checks = _of_store(open_store(path), every_image) if kind == "store" else _of_embeddings(path, every_image)
     broken_off = removing(path)
-    ended = _check(
-        "removals that came to their end", 1, [f"that of {', '.join(broken_off)} broke off"] * bool(broken_off)
-    )
-    return VerifyReport(str(path), kind, (*checks, ended))
+    problems = [f"that of {name} broke off: `fabnet remove {path}` goes on with it" for name in broken_off]
+    ended = _check("removals that came to their end", len(broken_off), problems)
+    return VerifyReport(str(path), kind, (ended, *checks))
 
 
 def _check(name: str, checked: int, problems: list[str]) -> Check:

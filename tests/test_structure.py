@@ -14,8 +14,8 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "cores", "memory", "progress", "output", "pose", "video", "tracks", "weights", "sampling", "models",
-    "objectives", "training", "embedding", "retrieval", "probes", "reporting", "serving", "upkeep", "summary",
+    "errors", "limits", "cores", "memory", "progress", "output", "pose", "video", "tracks", "weights", "sampling",
+    "models", "objectives", "training", "embedding", "retrieval", "probes", "reporting", "serving", "upkeep", "summary",
     "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))

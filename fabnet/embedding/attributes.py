@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
@@ -168,6 +169,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
 
     if not file.is_file():
         raise InputError(f"no such probe file: {file}; fabnet probe --save FILE writes one")
+    check_size(file, MAX_WEIGHTS_BYTES)
     try:
         with safe_open(file, framework="numpy") as content:
             metadata = content.metadata() or {}

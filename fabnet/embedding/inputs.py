@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 
 from fabnet.errors import FabnetError, InputError
+from fabnet.limits import read_bytes
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
-from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside
 from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
+from fabnet.video.picture import decode_picture
 
-__all__ = ["MAX_PIXELS", "Failure", "Input", "Item", "decoded", "decoded_picture", "list_inputs", "read_items"]
+__all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
 
-MAX_PIXELS = 100_000_000
 LARGEST_AFTER_S = 5.0
 ROWS_AT_ONCE = 512
 
@@ -67,6 +68,8 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
             found.append(Input(path, path.name, "store"))
         elif path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if _kind(file) and file.is_file()]
+            for file in inside:
+                check_inside(path, file)
             if not inside:
                 raise InputError(f"{path} holds no photo, video or store")
             found += [Input(file, file.relative_to(path).as_posix(), _kind(file) or "image") for file in inside]
@@ -160,22 +163,14 @@ def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
 
 def _picture(data: bytes, name: str) -> np.ndarray:
     """A file as (H, W, 3) uint8 RGB."""
-    image = decoded_picture(data)
-    if image is None:
-        raise InputError(f"{name} is no picture ({len(data)} bytes); expected a JPEG or PNG")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise InputError(f"{name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return image
-
-
-def decoded_picture(data: bytes) -> np.ndarray | None:
-    """A picture as (H, W, 3) uint8 RGB; None where it is none."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    try:
+        return decode_picture(data)
+    except InputError as error:
+        raise InputError(f"{name} is no picture that can be used: {error}") from None
 
 
 def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:
-    data = each.path.read_bytes()
+    data = read_bytes(each.path)
     if find is None:
         yield Item(_row(each), data, None)
         return

@@ -12,6 +12,7 @@ import numpy as np
 from fabnet.embedding.embedder import Embedder
 from fabnet.embedding.inputs import list_inputs
 from fabnet.errors import InputError
+from fabnet.limits import read_bytes
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
 
@@ -51,7 +52,7 @@ def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
 def _files(source: Path) -> list[bytes]:
     if not is_store(source):
         files = [each.path for each in list_inputs([source]) if each.kind == "image"]
-        return [files[i].read_bytes() for i in _spread(len(files))]
+        return [read_bytes(files[i]) for i in _spread(len(files))]
     store = open_store(source)
     starts, lengths = store.spans("train", min_frames=1)
     if not len(starts):

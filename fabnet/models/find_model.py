@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from fabnet.errors import ModelError
+from fabnet.limits import read_text
 from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES
 from fabnet.weights import shipped_models
@@ -45,7 +46,7 @@ def best_checkpoint(run: Path) -> Path:
     def loss(checkpoint: Path) -> float:
         file = checkpoint / STATE_FILE
         try:
-            val_loss = json.loads(file.read_text())["val_loss"]
+            val_loss = json.loads(read_text(file))["val_loss"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{file} cannot be read ({error}); delete that checkpoint to use the others") from None
         return math.inf if val_loss is None else float(val_loss)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import ModelError
+from fabnet.limits import read_text
 
 __all__ = [
     "AUTHORS_CARD",
@@ -103,7 +104,7 @@ def read_card(folder: Path) -> ModelCard:
         return AUTHORS_CARD
     file = folder / CONFIG_FILE
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(read_text(file))
     except FileNotFoundError:
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
     except (OSError, ValueError) as error:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from fabnet.errors import ModelError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 from fabnet.models.model_folder import AUTHORS_CARD
 from fabnet.objectives.fabnet import FabNet
 
@@ -40,6 +41,7 @@ def load_authors(file: Path) -> FabNet:
     Raises:
         ModelError: the file holds anything but tensors and plain values, or not these networks.
     """
+    check_size(file, MAX_WEIGHTS_BYTES)
     try:
         with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
             content = torch.load(file, map_location="cpu", weights_only=True)

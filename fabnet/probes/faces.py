@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import read_bytes
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.progress import progress
@@ -24,6 +25,7 @@ from fabnet.tracks.import_worker import chosen_face, loaded_detector
 from fabnet.tracks.pool import run_tasks
 from fabnet.video import CropSpec, Detection
 from fabnet.video.crop import crop_box, cut
+from fabnet.video.picture import decode_picture
 
 __all__ = ["FaceCrops", "crop_of", "find_faces", "fingerprint", "read_image", "whole"]
 
@@ -79,13 +81,13 @@ def read_image(image: Path | np.ndarray) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     try:
-        data = np.frombuffer(image.read_bytes(), np.uint8)
+        data = read_bytes(image)
     except OSError as error:
         raise InputError(f"{image} cannot be read: {error.strerror}; the labels name it") from None
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if pixels is None:
-        raise InputError(f"{image} is no image ({len(data)} bytes); expected a JPEG or PNG")
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    try:
+        return decode_picture(data)
+    except InputError as error:
+        raise InputError(f"{image} is no image that can be used ({len(data)} bytes): {error}") from None
 
 
 def crop_of(image: np.ndarray, box_px: np.ndarray, size: int) -> np.ndarray:

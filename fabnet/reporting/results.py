@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fabnet.errors import InputError
+from fabnet.limits import read_text
 from fabnet.reporting.published import Role
 
 __all__ = ["PLACES", "Place", "RunResult", "Score", "read_result"]
@@ -133,7 +134,7 @@ def read_result(file: str | Path) -> RunResult:
     """
     file = Path(file)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+        found = json.loads(read_text(file), parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(
             f"cannot read the results file {file}: {error.strerror}; fabnet probe --json > FILE writes one"

@@ -14,10 +14,11 @@ import numpy as np
 
 from fabnet.embedding import Embedder, load
 from fabnet.embedding.digest import model_digest
-from fabnet.embedding.inputs import MAX_PIXELS, decoded_picture
 from fabnet.errors import InputError, ModelError, NoFaceError
+from fabnet.limits import read_bytes
 from fabnet.retrieval.gallery import Gallery
 from fabnet.video import CropSpec, crop_faces
+from fabnet.video.picture import decode_picture
 
 __all__ = ["Query", "encoder_of", "read_query"]
 
@@ -115,7 +116,7 @@ def read_query(
         if row["embedding"] is None:
             raise InputError(f"row {each} of {gallery.path} has no embedding: {row['reason']}")
         vectors.append(np.array(row["embedding"], dtype=np.float32))
-        pictures.append(decoded_picture(row["thumbnail"]) if gallery.has_thumbnails else None)
+        pictures.append(decode_picture(row["thumbnail"]) if gallery.has_thumbnails else None)
     return Query(_mean_direction(vectors), tuple(ids), tuple(row["identity"] for row in rows.values()), tuple(pictures))
 
 
@@ -130,11 +131,10 @@ def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
 def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str) -> np.ndarray:
     """The face crop that is embedded of a photo."""
     name = "the photo" if isinstance(given, np.ndarray) else str(given)
-    image = given if isinstance(given, np.ndarray) else decoded_picture(Path(given).read_bytes())
-    if image is None:
-        raise InputError(f"{name} is no picture; expected a JPEG, a PNG, or the id of a row")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise InputError(f"{name} has {image.shape[0] * image.shape[1]:,} pixels; the limit is {MAX_PIXELS:,}")
+    try:
+        image = given if isinstance(given, np.ndarray) else decode_picture(read_bytes(Path(given)))
+    except InputError as error:
+        raise InputError(f"{name} is no picture that can be used ({error}), and no id of a row") from None
     if crop == "none":
         return image
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()

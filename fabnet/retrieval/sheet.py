@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fabnet.embedding.inputs import decoded_picture
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
+from fabnet.video.picture import decode_picture
 
 __all__ = ["draw_sheet", "write_sheet"]
 
@@ -96,7 +96,7 @@ def write_sheet(
     Raises:
         OutputError: the file cannot be written.
     """
-    faces = [(decoded_picture(data), row) for data, row in neighbours]
+    faces = [(decode_picture(data), row) for data, row in neighbours]
     _, data = cv2.imencode(".png", cv2.cvtColor(draw_sheet(queries, faces), cv2.COLOR_RGB2BGR))
     with written_whole(file) as partial:
         partial.write_bytes(data.tobytes())

@@ -12,12 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fabnet.errors import InputError
+from fabnet.video.picture import decode_bgr, sound_size
 
-__all__ = ["Window", "decode_jpeg", "jpeg_size", "view"]
-
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+__all__ = ["Window", "decode_jpeg", "view"]
 
 
 class Window(NamedTuple):
@@ -63,43 +60,17 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
         (H, W, 3) uint8 BGR: turning a small view of it to RGB is cheaper than turning all of it.
 
     Raises:
-        InputError: the bytes are no image.
+        InputError: the bytes are no image, or one of more than `MAX_PIXELS`.
     """
     flag = cv2.IMREAD_COLOR
-    side = min(jpeg_size(data) or (0, 0)) if min_side else 0
+    size = sound_size(data)
+    side = min(size) if min_side and data[:2] == b"\xff\xd8" else 0
     for shrink, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
                             (2, cv2.IMREAD_REDUCED_COLOR_2)):  # fmt: skip
         if side and side / shrink >= min_side:
             flag = reduced
             break
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if len(data) else None
-    if image is None:
-        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected a JPEG")
-    return np.asarray(image)
-
-
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG in pixels, from its header alone; None if there is none.
-
-    Args:
-        data: the file's bytes, or the first of them.
-    """
-    if data[:2] != b"\xff\xd8":
-        return None
-    place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker in JPEG_FRAMES:
-            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
-                data[place + 5 : place + 7], "big"
-            )
-        if marker == 0xFF:  # padding
-            place += 1
-        elif marker in JPEG_BARE:
-            place += 2
-        else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return None
+    return decode_bgr(data, flag)
 
 
 def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:

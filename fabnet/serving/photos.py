@@ -10,16 +10,15 @@ import numpy as np
 
 from fabnet.embedding import Embedder
 from fabnet.errors import InputError, NoFaceError
-from fabnet.sampling.window import jpeg_size
 from fabnet.video import CropSpec, crop_faces, load_detector
+from fabnet.video.picture import picture_size
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "picture_size"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
 
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 50_000_000
 LARGEST_PX = 1600
 """A photo's longer side while faces are looked for: those under a sixteenth of it are not found anyway."""
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,39 +64,6 @@ class PhotoReader:
             done, crop = cv2.imencode(".jpg", cv2.cvtColor(faces[0].image, cv2.COLOR_RGB2BGR))
             assert done
             return Photo(crop.tobytes(), self._encoder.embed([faces[0].image])[0])
-
-
-def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture in pixels, from its header; nothing is decoded.
-
-    Args:
-        data: a JPEG, PNG or WebP, or the beginning of one.
-
-    Raises:
-        InputError: it is none of these, or is damaged.
-    """
-    size = None
-    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
-        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    elif data.startswith(JPEG):
-        size = jpeg_size(data)
-    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
-        size = _webp_size(data)
-    if size is None or min(size) == 0:
-        kind = "is empty" if not data else "is no picture that can be read"
-        raise InputError(f"the file {kind}; expected a JPEG, PNG or WebP")
-    return size
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    if data[12:16] == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    if data[12:16] == b"VP8L":
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if data[12:16] == b"VP8 ":
-        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
-    return None
 
 
 def _decoded(data: bytes, longer_px: int) -> np.ndarray:

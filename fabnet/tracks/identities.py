@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.tracks.media import VideoFile
 
 __all__ = ["identities_of"]
@@ -44,6 +45,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
 def _read(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
+    check_size(path, MAX_TABLE_BYTES)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))

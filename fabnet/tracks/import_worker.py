@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fabnet.errors import VideoError
+from fabnet.errors import InputError, VideoError
+from fabnet.limits import read_bytes
 from fabnet.tracks.layouts import TrackFiles, VideoFolder
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VIDEO_SUFFIXES
@@ -20,6 +21,7 @@ from fabnet.tracks.voxceleb import boxed_frames
 from fabnet.video.crop import CropSpec, crop_box, cut
 from fabnet.video.decode import read_frames
 from fabnet.video.detect import Detection, Detector, load_detector
+from fabnet.video.picture import decode_picture
 
 __all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "loaded_detector"]
 
@@ -117,9 +119,9 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
     for place, file in enumerate(track.files):
         seen.frames += 1
         try:
-            data = (task.root / file).read_bytes()
-        except OSError as error:
-            seen.dropped.append((file, f"cannot be read ({error.strerror})"))
+            data = read_bytes(task.root / file)
+        except (OSError, InputError) as error:
+            seen.dropped.append((file, f"cannot be read ({getattr(error, 'strerror', None) or error})"))
             report(1)
             continue
         image = None if _is_cut_short(data) else _decoded(data)
@@ -226,13 +228,10 @@ def encoded(image: np.ndarray, quality: int) -> bytes:
 
 def _decoded(data: bytes) -> np.ndarray | None:
     """(H, W, 3) uint8 RGB; None where the bytes are no picture."""
-    if not data:
-        return None
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
+        return decode_picture(data)
+    except InputError:
         return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _is_cut_short(data: bytes) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural
+from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside, natural
 
 __all__ = ["LAYOUTS", "TrackFiles", "VideoFolder", "scan"]
 
@@ -53,7 +53,8 @@ def scan(folder: Path, layout: str) -> list[VideoFolder]:
         The videos in natural order.
 
     Raises:
-        InputError: no such folder, an unknown layout, or nothing where the layout says it should be.
+        InputError: no such folder, an unknown layout, nothing where the layout says it should be, or a link that leads
+            out of the folder.
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
@@ -61,8 +62,8 @@ def scan(folder: Path, layout: str) -> list[VideoFolder]:
         there = "a file" if folder.exists() else "nothing"
         raise InputError(f"cannot import {folder}: expected a folder of identities' folders; found {there}")
     videos = []
-    for identity in _folders(folder):
-        for video in _folders(identity):
+    for identity in _folders(folder, folder):
+        for video in _folders(folder, identity):
             found = _video_folder(folder, identity.name, video, layout)
             if found.tracks:
                 videos.append(found)
@@ -78,6 +79,7 @@ def _video_folder(root: Path, identity: str, video: Path, layout: str) -> VideoF
     def add(name: str, entries: list[os.DirEntry[str]]) -> None:
         nonlocal size_bytes, mtime
         for entry in entries:
+            check_inside(root, Path(entry.path))
             status = entry.stat()
             size_bytes, mtime = size_bytes + status.st_size, max(mtime, status.st_mtime)
         if entries:
@@ -88,7 +90,7 @@ def _video_folder(root: Path, identity: str, video: Path, layout: str) -> VideoF
     else:
         suffixes = (".txt",) if layout == "voxceleb-txt" else VIDEO_SUFFIXES
         if layout == "identity/video/track":
-            for track in _folders(video):
+            for track in _folders(root, video):
                 add(track.name, _files(track, IMAGE_SUFFIXES))
         for entry in _files(video, suffixes):
             stem = Path(entry.name).stem
@@ -96,9 +98,11 @@ def _video_folder(root: Path, identity: str, video: Path, layout: str) -> VideoF
     return VideoFolder(identity, f"{identity}/{video.name}", tuple(tracks), size_bytes, mtime)
 
 
-def _folders(folder: Path) -> list[Path]:
+def _folders(root: Path, folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         found = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    for path in found:
+        check_inside(root, path)
     return sorted(found, key=lambda path: natural(path.name))
 
 

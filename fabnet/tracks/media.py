@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fabnet.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "find_videos", "natural"]
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "check_inside", "find_videos", "natural"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (
@@ -40,11 +40,25 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
+def check_inside(folder: Path, path: Path) -> None:
+    """Refuse a symbolic link below a folder that leads out of it: what a folder of somebody else's holds stays in it.
+
+    Links within the folder are followed, and the folder itself may be one.
+
+    Raises:
+        InputError: the link leads out.
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{path} is a link out of {folder}, to {path.resolve()}: put the file itself there, or name its own folder"
+        )
+
+
 def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
     """Expand files and folders to videos: files as given, whatever they are called; folders by suffix, all levels.
 
     Raises:
-        InputError: a path does not exist, a folder has no video, or two videos have the same name.
+        InputError: a path does not exist, a folder has no video or a link out of it, or two videos have the same name.
     """
     if not paths:
         raise InputError("no video given: name a video or a folder of videos")
@@ -69,6 +83,7 @@ def _below(folder: Path) -> list[VideoFile]:
         for name in names:
             if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith("."):
                 path = Path(where) / name
+                check_inside(folder, path)
                 found.append(_video(path, path.relative_to(folder).as_posix()))
     if not found:
         raise InputError(f"no video in {folder}: expected files ending in {' '.join(VIDEO_SUFFIXES)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.schema import SPLITS
 
@@ -51,6 +52,7 @@ def read_splits(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise InputError(f"no such split file: {path}")
+    check_size(path, MAX_TABLE_BYTES)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
+from fabnet.limits import MAX_TABLE_BYTES, read_bytes
 from fabnet.tracks.layouts import TrackFiles
-from fabnet.tracks.media import VIDEO_SUFFIXES
+from fabnet.tracks.media import VIDEO_SUFFIXES, check_inside
 from fabnet.video.decode import read_frames
 
 __all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_utterance"]
@@ -82,7 +83,7 @@ def read_utterance(path: Path) -> Utterance:
     """
     header: dict[str, str] = {}
     rows: list[list[float]] | None = None
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_bytes(path, MAX_TABLE_BYTES).decode(errors="replace").splitlines(), start=1):
         if line.split() == ["FRAME", "X", "Y", "W", "H"]:
             rows = []
         elif rows is None and ":" in line:
@@ -126,6 +127,7 @@ def find_originals(videos: Path) -> dict[str, Path]:
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() in VIDEO_SUFFIXES:
+                check_inside(videos, Path(where) / name)
                 found.setdefault(stem, Path(where) / name)
     if not found:
         raise InputError(f"no video in {videos} (--videos): expected the originals, named by their references")

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fabnet.errors import ModelError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_size, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.output import written_whole
@@ -61,7 +62,7 @@ def read_state(checkpoint: Path) -> LoopState:
         ModelError: it is missing or damaged.
     """
     try:
-        return LoopState(**json.loads((checkpoint / STATE_FILE).read_text()))
+        return LoopState(**json.loads(read_text(checkpoint / STATE_FILE)))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(
             f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint"
@@ -121,6 +122,8 @@ def load_checkpoint(
         ModelError: a file is missing or damaged, or does not fit the network.
     """
     state = read_state(checkpoint)
+    for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
+        check_size(checkpoint / name, MAX_WEIGHTS_BYTES)
     try:
         weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))

@@ -10,6 +10,7 @@ from typing import Any
 
 import fabnet
 from fabnet.errors import InputError, ModelError
+from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors
 from fabnet.tracks import open_store
@@ -65,7 +66,7 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
         ModelError: the folder is no run, or its `config.json` is damaged.
     """
     try:
-        content = json.loads((run / RUN_FILE).read_text())
+        content = json.loads(read_text(run / RUN_FILE))
         values = content["config"]
         if values.get("freeze") is not None:
             values["freeze"] = tuple(values["freeze"])

@@ -12,11 +12,14 @@ import cv2
 import numpy as np
 
 from fabnet.errors import VideoError
+from fabnet.limits import MAX_FRAMES, MAX_PIXELS
 from fabnet.video.pyramid import halves
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
 
 MAX_SIDE_PX = 16384
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,asf,ogg,m4v,gif,ivf,yuv4mpegpipe"
+"""What is opened: no playlists, whose lines would name other files and addresses."""
 CLOCK_S = 5e-4
 """Time stamps are rounded to the container's clock: a tick is met from this long before it on."""
 PLANAR = ("yuv420p", "yuvj420p")
@@ -62,7 +65,9 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
     if path.is_file() and path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes); expected a video")
     try:
-        container = av.open(str(path))
+        container = av.open(
+            str(path.absolute()), options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+        )
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path} is no video, or is cut short ({_reason(error)}); is it whole?") from None
     with container:
@@ -75,6 +80,11 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
             raise VideoError(
                 f"{path} has frames of {stream.width} x {stream.height} px; expected 1 to {MAX_SIDE_PX} a side"
             )
+        if stream.width * stream.height > MAX_PIXELS:
+            raise VideoError(
+                f"{path} has frames of {stream.width} x {stream.height} px; the limit is {MAX_PIXELS:,} pixels in all"
+            )
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # frames may grow later on
         yield container, stream
 
 
@@ -202,6 +212,8 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
                 damage = damage or _reason(error)
                 continue
             for picture in pictures:
+                if count == MAX_FRAMES:
+                    raise VideoError(f"{path} has more than {MAX_FRAMES:,} frames, which is the limit: cut it in parts")
                 stamp = picture.time
                 time_s = count / float(stream.average_rate or 25) if stamp is None else float(stamp)
                 first_s = time_s if count == 0 else first_s

@@ -15,9 +15,9 @@ import pytest
 
 from fabnet.retrieval import search
 from fabnet.serving.guard import is_loopback
-from fabnet.serving.photos import picture_size
 from fabnet.serving.site import Site, open_site
 from fabnet.video import read_frames
+from fabnet.video.picture import picture_size
 
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("fastapi", reason="fastapi is not installed")

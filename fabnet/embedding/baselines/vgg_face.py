@@ -15,6 +15,7 @@ import numpy as np
 from fabnet.embedding.baselines.card import baseline_card, package_folder
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import ModelError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 
 __all__ = ["LAYERS", "MEAN_RGB", "load_vgg_face", "read_mat", "read_pth"]
 
@@ -113,6 +114,7 @@ def read_mat(file: Path) -> Weights:
     package_folder("scipy", needed_by="a .mat file", install="pip install 'fabnet[train]'")
     import scipy.io
 
+    check_size(file, MAX_WEIGHTS_BYTES)
     try:
         layers = scipy.io.loadmat(file, variable_names=["layers"])["layers"]
         return dict(_layers_of(layers))
@@ -146,6 +148,7 @@ def read_pth(file: Path) -> Weights:
     """
     import torch
 
+    check_size(file, MAX_WEIGHTS_BYTES)
     try:
         with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
             content = torch.load(file, map_location="cpu", weights_only=True)

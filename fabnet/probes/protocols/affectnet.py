@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find, numbers_of
 
@@ -104,6 +105,7 @@ def _read_lists(data: Path) -> Benchmark:
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
     """The lines of a list without its header, each with its number."""
+    check_size(file, MAX_TABLE_BYTES)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(enumerate(csv.reader(lines), start=1))

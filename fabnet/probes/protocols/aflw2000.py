@@ -32,6 +32,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.pose import ANGLES, from_aflw2000
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
 from fabnet.probes.protocols.label_files import find
@@ -112,6 +113,7 @@ def _training_files(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
+    check_size(path, MAX_TABLE_BYTES)
     try:
         content: Mapping[str, Any] = loadmat(path)
     except Exception as error:  # scipy names no common class for damaged files

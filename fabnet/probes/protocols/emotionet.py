@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find
 from fabnet.tracks.media import IMAGE_SUFFIXES
@@ -111,6 +112,7 @@ def _lists(data: Path) -> list[tuple[str, list[Path]]]:
 
 def _rows(file: Path) -> Iterator[tuple[str, list[float]]]:
     """The image's name and its units, (11,) each, of a list's lines."""
+    check_size(file, MAX_TABLE_BYTES)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             first = lines.readline()

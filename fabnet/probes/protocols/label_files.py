@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size, read_text
 
 __all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 
@@ -39,7 +40,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         InputError: it is no text file.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, MAX_TABLE_BYTES, encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path} cannot be read as text: {error}") from error
     for number, line in enumerate(text.splitlines(), start=1):
@@ -60,6 +61,7 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     Raises:
         InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
     """
+    check_size(path, MAX_TABLE_BYTES)
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)

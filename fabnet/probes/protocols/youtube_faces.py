@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
@@ -51,6 +52,7 @@ def read_landmarks(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
         raise InputError(f"no such landmark file: {file}; expected CSV with the columns frame,x0,y0,...,x67,y67")
     points = {}
+    check_size(file, MAX_TABLE_BYTES)
     with file.open(newline="") as lines:
         for number, row in enumerate(csv.reader(lines), start=1):
             if number == 1:

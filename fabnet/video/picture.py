@@ -1,0 +1,139 @@
+"""Pictures: how large they are by their headers, and decoded, within limits."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.limits import MAX_PIXELS
+
+__all__ = ["decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+BMP_HEADER_BYTES = 40
+TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
+TIFF_TYPES = {3: "H", 4: "I"}
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+
+
+def sound_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels, from its header, if it may be decoded.
+
+    Raises:
+        InputError: it is no picture of a known format, or has more than `MAX_PIXELS`.
+    """
+    width, height = picture_size(data)
+    if width * height > MAX_PIXELS:
+        raise InputError(f"the picture has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
+    return width, height
+
+
+def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Decode a picture whose header says that it is not too large.
+
+    Args:
+        data: a JPEG, PNG, WebP, BMP or TIFF.
+        flag: how, as OpenCV takes it.
+
+    Returns:
+        (H, W, 3) uint8 BGR.
+
+    Raises:
+        InputError: it is none of these, is damaged, or has more than `MAX_PIXELS`.
+    """
+    sound_size(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected a JPEG or PNG")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+        raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
+    return np.asarray(image)
+
+
+def decode_picture(data: bytes) -> np.ndarray:
+    """Decode a picture, as `decode_bgr`, to (H, W, 3) uint8 RGB."""
+    return np.asarray(cv2.cvtColor(decode_bgr(data), cv2.COLOR_BGR2RGB))
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels, from its header; nothing is decoded.
+
+    Args:
+        data: a JPEG, PNG, WebP, BMP or TIFF, of which a part is enough but for a TIFF.
+
+    Raises:
+        InputError: it is none of these, or is damaged.
+    """
+    size = None
+    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
+        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    elif data.startswith(JPEG):
+        size = jpeg_size(data)
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
+        size = _webp_size(data)
+    elif data[:2] == b"BM" and len(data) >= 26 and int.from_bytes(data[14:18], "little") >= BMP_HEADER_BYTES:
+        width, height = struct.unpack_from("<ii", data, 18)
+        size = abs(width), abs(height)
+    elif data[:4] in TIFF_ORDER:
+        size = _tiff_size(data, TIFF_ORDER[data[:4]])
+    if size is None or min(size) <= 0:
+        kind = "is empty" if not data else "is no picture that can be read"
+        raise InputError(f"the file {kind}; expected a JPEG, PNG, WebP, BMP or TIFF")
+    return size
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if data[12:16] == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
+    """Of the first picture in a TIFF: the only one that is decoded."""
+    try:
+        (place,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, place)
+        found = {}
+        for entry in range(count):
+            tag, kind = struct.unpack_from(f"{order}HH", data, place + 2 + 12 * entry)
+            if tag in (256, 257) and kind in TIFF_TYPES:
+                (found[tag],) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
+        return found[256], found[257]
+    except (struct.error, KeyError):
+        return None
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG in pixels, from its header alone; None if there is none.
+
+    Args:
+        data: the file's bytes, or the first of them.
+    """
+    if data[:2] != b"\xff\xd8":
+        return None
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in JPEG_FRAMES:
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker in JPEG_BARE:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None

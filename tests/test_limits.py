@@ -1,0 +1,149 @@
+"""Files that are too large, lie about it, or lead elsewhere."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fabnet.embedding.attributes import load_probes
+from fabnet.embedding.inputs import list_inputs
+from fabnet.errors import FabnetError, InputError, VideoError
+from fabnet.limits import MAX_JSON_BYTES, MAX_PICTURE_BYTES, MAX_PIXELS, MAX_TABLE_BYTES, MAX_WEIGHTS_BYTES, read_bytes
+from fabnet.models.model_folder import read_card
+from fabnet.probes.protocols.label_files import lines_of, rows_of
+from fabnet.reporting.results import read_result
+from fabnet.sampling.window import decode_jpeg
+from fabnet.tracks import import_folder
+from fabnet.tracks.layouts import scan
+from fabnet.tracks.media import find_videos
+from fabnet.tracks.split import read_splits
+from fabnet.video import read_frames
+from fabnet.video.picture import decode_picture, picture_size
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG of a few kB whose pixels would fill gigabytes."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 10_000))
+        + chunk(b"IEND", b"")
+    )
+
+
+def of_size(path: Path, size: int) -> Path:
+    """A file with holes: it takes no space."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp", "tiff"])
+def test_headers_say_the_size(ending: str) -> None:
+    data = cv2.imencode(f".{ending}", PICTURE)[1].tobytes()
+    assert picture_size(data) == (70, 50)
+    assert decode_picture(data).shape == (50, 70, 3)
+
+
+@pytest.mark.parametrize("decode", [decode_picture, decode_jpeg])
+def test_a_bomb_is_refused_by_its_header(decode: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", None)  # it is not decoded
+    assert callable(decode)
+    with pytest.raises(InputError, match=r"50,000 x 40,000 pixels; the limit is 100,000,000"):
+        decode(png_of(50_000, 40_000))
+    jpeg = bytearray(cv2.imencode(".jpg", PICTURE)[1].tobytes())
+    place = jpeg.index(b"\xff\xc0")
+    jpeg[place + 5 : place + 9] = struct.pack(">HH", 60_000, 60_000)
+    with pytest.raises(InputError, match="60,000 x 60,000 pixels"):
+        decode(bytes(jpeg))
+    with pytest.raises(InputError, match="no picture that can be read"):
+        decode(b"#?RADIANCE\n\n-Y 1 +X 1\n")  # a format that OpenCV knows, and we do not
+
+
+def test_a_bomb_among_frames_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "ann" / "v"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "0.jpg"), PICTURE)
+    (folder / "1.png").write_bytes(png_of(40_000, 40_000))
+    of_size(folder / "2.jpg", MAX_PICTURE_BYTES + 1)
+    report = import_folder(tmp_path / "in", tmp_path / "s", layout="identity/video", num_workers=0)
+    assert report.store.rows == 1
+    assert [source for source, _ in report.dropped] == ["ann/v/1.png", "ann/v/2.jpg"]
+    assert "the limit for such a file is 268,435,456" in report.dropped[1][1]
+
+
+def test_files_too_large_are_refused_unread(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the limit for such a file is 268,435,456"):
+        read_bytes(of_size(tmp_path / "a.jpg", MAX_PICTURE_BYTES + 1))
+    table = of_size(tmp_path / "a.csv", MAX_TABLE_BYTES + 1)
+    for read in (read_splits, rows_of, lambda path: list(lines_of(path))):
+        with pytest.raises(InputError, match="the limit for such a file"):
+            read(table)
+    with pytest.raises(FabnetError, match="the limit for such a file is 67,108,864"):
+        read_result(of_size(tmp_path / "a.json", MAX_JSON_BYTES + 1))
+    with pytest.raises(FabnetError, match="the limit for such a file is 67,108,864"):
+        read_card(of_size(tmp_path / "model" / "config.json", MAX_JSON_BYTES + 1).parent)
+    with pytest.raises(InputError, match="the limit for such a file is 8,589,934,592"):
+        load_probes(of_size(tmp_path / "a.safetensors", MAX_WEIGHTS_BYTES + 1))
+
+
+def test_a_safetensors_header_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    file = of_size(tmp_path / "a.safetensors", 2**28)
+    with file.open("r+b") as opened:
+        opened.write(struct.pack("<Q", 2**28 - 8) + b'{"x":')
+    with pytest.raises(InputError, match="cannot be read as probes"):
+        load_probes(file)
+
+
+def test_frames_have_limits(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabnet.video.decode.MAX_FRAMES", 5)
+    frames = read_frames(carphone)
+    assert [next(frames).index for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(VideoError, match="more than 5 frames, which is the limit"):
+        next(frames)
+    monkeypatch.setattr("fabnet.video.decode.MAX_PIXELS", 176 * 144 - 1)
+    with pytest.raises(VideoError, match="176 x 144 px; the limit is 25,343 pixels"):
+        next(read_frames(carphone))
+    assert MAX_PIXELS < 16384**2
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile {}\n", "#EXTM3U\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n"])
+def test_a_playlist_opens_no_other_file(carphone: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "other.mp4").write_bytes(carphone.read_bytes())
+    (tmp_path / "list.mp4").write_text(text.format("other.mp4"))
+    with pytest.raises(VideoError, match="is no video"):
+        next(read_frames(tmp_path / "list.mp4"))
+
+
+def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "in" / "ann" / "v"
+    for folder in (outside, inside):
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / "0.jpg"), PICTURE)
+    (inside / "1.jpg").symlink_to(inside / "0.jpg")
+    (tmp_path / "linked").symlink_to(tmp_path / "in")
+    assert len(scan(tmp_path / "linked", "identity/video")[0].tracks[0].files) == 2  # links within it are followed
+    (inside / "2.jpg").symlink_to(outside / "0.jpg")
+    for read in (lambda: scan(tmp_path / "in", "identity/video"), lambda: list_inputs([tmp_path / "in"])):
+        with pytest.raises(InputError, match=r"2.jpg is a link out of"):
+            read()
+    (inside / "2.jpg").unlink()
+    (tmp_path / "in" / "bob").symlink_to(outside)
+    with pytest.raises(InputError, match="bob is a link out of"):
+        scan(tmp_path / "in", "identity/video")
+    (tmp_path / "in" / "a.mp4").symlink_to(carphone)
+    with pytest.raises(InputError, match=r"a.mp4 is a link out of"):
+        find_videos([tmp_path / "in"])

@@ -87,7 +87,7 @@ def read_image(image: Path | np.ndarray) -> np.ndarray:
     try:
         return decode_picture(data)
     except InputError as error:
-        raise InputError(f"{image} is no image that can be used ({len(data)} bytes): {error}") from None
+        raise InputError(f"{image} is no image ({len(data)} bytes) that can be used: {error}") from None
 
 
 def crop_of(image: np.ndarray, box_px: np.ndarray, size: int) -> np.ndarray:

@@ -11,11 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
+from fabnet.embedding.attributes import Kind, SavedProbe, save_probes
+from fabnet.embedding.digest import model_digest
 from fabnet.errors import ModelError
 from fabnet.models.find_model import best_checkpoint
 from fabnet.models.model_folder import read_card
 from fabnet.reporting import report
 from fabnet.reporting.reconstructions import reconstructions
+from fabnet.reporting.timeline import video_timeline
 from fabnet.tracks import open_store
 from fabnet.training import train
 from fabnet.training.run_log import read_metrics
@@ -151,3 +154,24 @@ def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path:
 def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no run"):
         report(tmp_path)
+
+
+def test_what_probes_predict_of_a_video_is_drawn_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+    def probe(task: str, kind: Kind, columns: tuple[str, ...]) -> SavedProbe:
+        coef = np.random.default_rng(len(columns)).normal(size=(16, len(columns)))
+        ones, zeros = np.ones(len(columns)), np.zeros(len(columns))
+        return SavedProbe(task, kind, columns, ones, zeros, coef, zeros, model_digest(tiny_run), "nothing")
+
+    probes = [
+        probe("pose", "angles", ("roll", "pitch", "yaw")),
+        probe("mouth", "values", ("opening",)),
+        probe("expression", "classes", ("neutral", "happy")),
+        probe("units", "units", ("AU1", "AU2", "AU4", "AU12")),
+    ]
+    save_probes(probes, tmp_path / "mine.safetensors")
+    timeline = video_timeline(carphone, tiny_run, fps=3, probes=[tmp_path / "mine.safetensors"])
+    assert timeline.tracks[0].attributes is not None
+    drawn = timeline.tracks[0].attributes.wide
+    for words in ("pose, degrees", "yaw", "mouth, opening", "expression, probabilities", "happy"):
+        assert f">{words}</text>" in drawn
+    assert "AU12" not in drawn  # many units are left to the table

@@ -24,8 +24,8 @@ from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache, default_cache
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.faces import crop_of, find_faces, read_image
+from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import Figure, bootstrap_weights, interval
-from fabnet.probes.probe import owners
 from fabnet.probes.protocols import read_benchmark
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.progress import progress

@@ -9,7 +9,6 @@ import matplotlib.figure
 import numpy as np
 
 from fabnet.embedding.digest import model_digest
-from fabnet.embedding.inputs import decoded_picture
 from fabnet.errors import InputError, ModelError
 from fabnet.probes.retrieval.ranking import unit
 from fabnet.reporting.figures.files import (
@@ -25,6 +24,7 @@ from fabnet.reporting.pictures import square
 from fabnet.retrieval import Gallery
 from fabnet.tracks import open_store
 from fabnet.training import read_run
+from fabnet.video.picture import decode_picture
 
 __all__ = ["retrieval_figure"]
 
@@ -100,7 +100,7 @@ def retrieval_figure(
     lines = [(each, _nearest(each, rows, vectors, same_identity=same_identity)) for each in asked]
     for row in (row for asker, nearest in lines for row in (asker, *nearest)):
         data = row["thumbnail"] if "thumbnail" in row else gallery.take([row["number"]], ["thumbnail"])[0]["thumbnail"]
-        row["picture"] = decoded_picture(data)
+        row["picture"] = decode_picture(data)
     ranked = "whoever they are of" if same_identity else "of other people"
     caption = [
         f"Faces and their nearest ones {ranked}, by the cosine of {Path(model).name}'s embeddings.",

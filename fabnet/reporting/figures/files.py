@@ -101,8 +101,9 @@ def facts_of(figure: str, model: str | Path, options: Mapping[str, Any], **more:
             continue
         values = () if value is True else value if isinstance(value, tuple) else (value,)
         words += ["--" + name.replace("_", "-"), *map(str, values)]
-    checkpoint = find_model(model).name
-    name = Path(model).name if checkpoint in (Path(model).name, str(model)) else f"{Path(model).name}, {checkpoint}"
+    name = Path(model).name
+    if (Path(model) / "checkpoints").is_dir():
+        name += f", {find_model(model).name}"
     facts = {"command": shlex.join(words), "model": f"{name} ({model_digest(model)[:12]})", **more}
     commit = code_commit()
     return facts | ({} if commit is None else {"commit": commit}) | {"fabnet": fabnet.__version__}

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,11 +141,11 @@ def spoil(folder: Path, carphone: Path) -> None:
     data = carphone.read_bytes()
     (folder / "short.mp4").write_bytes(data[: len(data) // 2])
     write_video(folder / "black.mp4", [np.zeros((96, 96, 3), np.uint8)] * 10)
-    with wave.open(str(folder / "sound.mp4"), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8000)
-        sound.writeframes(bytes(16000))
+    with av.open(str(folder / "sound.mp4"), "w") as sound:
+        stream = sound.add_stream("aac", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        sound.mux([*stream.encode(silence), *stream.encode(None)])
 
 
 def test_bad_videos_among_good_ones_are_listed(clips: Path, carphone: Path, tmp_path: Path) -> None:

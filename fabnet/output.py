@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,15 +61,36 @@ def written_whole(path: Path) -> Iterator[Path]:
         A path that does not exist yet, in the same folder (which is made).
 
     Raises:
-        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left.
+        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left. (After a kill it
+            is, under a hidden name, until the same output is written again.)
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         try:
             yield partial
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
             os.replace(partial, path)
         finally:
             _remove(partial)
+            _remove(replaced)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of `path` that were killed have left beside it."""
+    for entry in path.parent.iterdir():
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.(partial|replaced)", entry.name)
+        if found and not _is_running(int(found[1])):
+            _remove(entry)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

@@ -184,7 +184,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
                                          source=said["source"], scores=tuple(said.get("scores", ())),
                                          **arrays))  # fmt: skip
             return probes
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None
 
 

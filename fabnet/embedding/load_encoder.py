@@ -14,7 +14,7 @@ from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import ONNX_FILE, ModelCard, read_card
+from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
@@ -64,17 +64,21 @@ def load(
         if precision == "bfloat16":
             raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
         return Embedder(
-            card, onnx_encoder(file), "onnx", precision=card.training.get("precision", "float32"),
+            card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_probes=partial(carried_probes, model),
         )  # fmt: skip
     return _on_torch(card, folder, device, precision)
 
 
-def onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:
     """An encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
 
+    Args:
+        file: the ONNX file.
+        card: of its model, whose size and D it must have.
+
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
     """
     import onnxruntime
 
@@ -86,8 +90,20 @@ def onnx_encoder(file: Path) -> Callable[[np.ndarray], np.ndarray]:
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
         raise ModelError(f"{file} cannot be loaded: {str(error).splitlines()[0]}") from None
 
+    given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
+    made = [list(each.shape)[1:] for each in session.get_outputs()]
+    size, embedding_dim = card.size, card.architecture["embedding_dim"]
+    if given != {"images": [3, size, size]} or made != [[embedding_dim]]:
+        raise ModelError(
+            f"{file} takes {given} and gives {made}; its {CONFIG_FILE} says images {[3, size, size]} and "
+            f"{embedding_dim} numbers: export it again"
+        )
+
     def encode(images: np.ndarray) -> np.ndarray:
-        return np.asarray(session.run(None, {"images": images})[0])
+        try:
+            return np.asarray(session.run(None, {"images": images})[0])
+        except Exception as error:  # likewise
+            raise ModelError(f"{file} cannot be run: {str(error).splitlines()[0]}") from None
 
     return encode
 

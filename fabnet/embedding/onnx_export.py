@@ -15,6 +15,7 @@ from torch import nn
 
 from fabnet.embedding.load_encoder import onnx_encoder
 from fabnet.errors import MissingDependencyError, ModelError
+from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import load_objective
 from fabnet.output import written_whole
 
@@ -55,7 +56,7 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
                 input_names=["images"], output_names=["embeddings"], opset_version=OPSET, dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
             )  # fmt: skip
-        facts = _without_traces(partial) | _parity(encoder, card.size, partial)
+        facts = _without_traces(partial) | _parity(encoder, card, partial)
         if not facts.pop("is_batch_free"):
             raise ModelError(
                 f"the ONNX encoder of {folder} takes only {TRACED_BATCH} images at once; expected any number"
@@ -101,12 +102,12 @@ def _without_traces(file: Path) -> dict[str, Any]:
     }
 
 
-def _parity(encoder: nn.Module, size: int, file: Path) -> dict[str, Any]:
+def _parity(encoder: nn.Module, card: ModelCard, file: Path) -> dict[str, Any]:
     """How far the file's embeddings of random images are from torch's."""
-    with_onnx, random = onnx_encoder(file), np.random.default_rng(0)
+    with_onnx, random = onnx_encoder(file, card), np.random.default_rng(0)
     differences = []
     for count in BATCH_SIZES:
-        images = random.random((count, 3, size, size), dtype=np.float32)
+        images = random.random((count, 3, card.size, card.size), dtype=np.float32)
         with torch.inference_mode():
             expected = encoder(torch.from_numpy(images)).numpy()
         differences.append(float(np.abs(with_onnx(images) - expected).max()))

@@ -161,5 +161,5 @@ def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, colu
     empty = pa.RecordBatch.from_pylist([], schema=columns).drop_columns(["embedding"])
     with written_whole(out.with_suffix(".csv")) as rows_file:
         _write_csv(without_embedding(), rows_file, _flat(empty).schema)
-    with partial.open("wb") as file:
-        np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))
+        with partial.open("wb") as file:
+            np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))

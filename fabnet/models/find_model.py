@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from fabnet.errors import ModelError
+from fabnet.fields import check_fields
 from fabnet.limits import read_text
 from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES
@@ -47,7 +48,8 @@ def best_checkpoint(run: Path) -> Path:
         file = checkpoint / STATE_FILE
         try:
             val_loss = json.loads(read_text(file))["val_loss"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            check_fields({"val_loss": val_loss}, {"val_loss": float | None})
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{file} cannot be read ({error}); delete that checkpoint to use the others") from None
         return math.inf if val_loss is None else float(val_loss)
 

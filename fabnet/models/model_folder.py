@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import ModelError
+from fabnet.fields import check_fields
 from fabnet.limits import read_text
 
 __all__ = [
@@ -107,7 +108,7 @@ def read_card(folder: Path) -> ModelCard:
         content = json.loads(read_text(file))
     except FileNotFoundError:
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read ({error}); expected JSON") from None
     if not isinstance(content, dict) or content.get("format") != "fabnet-model":
         raise ModelError(f'{file} does not describe a fabnet model; expected "format": "fabnet-model"')
@@ -118,12 +119,18 @@ def read_card(folder: Path) -> ModelCard:
         )
     try:
         centre_x, centre_y, side = (float(value) for value in content["window"])
+        if not (0 <= centre_x <= 1 and 0 <= centre_y <= 1 and 0 < side <= 2):
+            raise ValueError(f"the window {content['window']}")
+        architecture = content["architecture"]
+        check_fields(
+            {name: architecture[name] for name in ("size", "embedding_dim")}, {"size": int, "embedding_dim": int}
+        )
         return ModelCard(
             objective=str(content["objective"]),
-            architecture={str(key): value for key, value in content["architecture"].items()},
+            architecture=dict(architecture),
             window=(centre_x, centre_y, side),
             crop=content.get("crop"),
             training=dict(content.get("training") or {}),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{file} is damaged: {type(error).__name__} at {error}") from None

@@ -38,9 +38,14 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     try:
         check_size(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
         weights = load_file(folder / WEIGHTS_FILE, device=str(device))
-        objective = build_objective(card.objective, **card.architecture)
-        objective.load_state_dict(weights)
+        with torch.device("meta"):  # nothing is reserved for a size that the file says and its weights do not bear out
+            objective = build_objective(card.objective, **card.architecture)
+        objective.load_state_dict({name: _at_rest(value) for name, value in weights.items()}, assign=True)
     except (OSError, SafetensorError, RuntimeError, InputError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{folder / WEIGHTS_FILE} cannot be loaded: {reason}") from None
     return objective.to(device).eval(), card
+
+
+def _at_rest(weight: torch.Tensor) -> torch.Tensor:
+    return weight.float() if weight.is_floating_point() else weight

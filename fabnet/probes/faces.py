@@ -76,7 +76,7 @@ def read_image(image: Path | np.ndarray) -> np.ndarray:
         (H, W, 3) uint8 RGB; grey images are repeated to three channels.
 
     Raises:
-        InputError: the file is missing or no image.
+        InputError: the file is missing or no image, or has too many pixels.
     """
     if isinstance(image, np.ndarray):
         return image

@@ -139,7 +139,7 @@ def read_result(file: str | Path) -> RunResult:
         raise InputError(
             f"cannot read the results file {file}: {error.strerror}; fabnet probe --json > FILE writes one"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON ({error}); fabnet probe --json > FILE writes such a file") from None
     wanted = {
         **dict.fromkeys(_TEXTS, (str,)),

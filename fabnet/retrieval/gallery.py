@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow as pa
 from fabnet.errors import InputError, StoreError
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
-from fabnet.tracks.commit import has_dataset, lance_writes
+from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -58,14 +59,15 @@ class Gallery:
             raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
         if not has_dataset(self.path):
             raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
-        try:
+        with self._reading():
             self._dataset: Any = lance.dataset(str(self.path))
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path} cannot be opened ({_first_line(error)}): it is damaged; embed again") from None
-        schema = self._dataset.schema
+            schema = self._dataset.schema
         if not {"id", "identity", "video", "embedding"} <= set(schema.names):
             raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
-        self._metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+        self._metadata = {
+            key.decode(errors="replace"): value.decode(errors="replace")
+            for key, value in (schema.metadata or {}).items()
+        }
 
     @property
     def model(self) -> str | None:
@@ -85,7 +87,8 @@ class Gallery:
     @property
     def num_rows(self) -> int:
         """Rows, those without a face included."""
-        return int(self._dataset.count_rows())
+        with self._reading():
+            return int(self._dataset.count_rows())
 
     @property
     def columns(self) -> list[str]:
@@ -105,18 +108,24 @@ class Gallery:
     @property
     def has_index(self) -> bool:
         """Whether `build_index` was called."""
-        return any("embedding" in each.field_names for each in self._dataset.describe_indices())
+        with self._reading():
+            return any("embedding" in each.field_names for each in self._dataset.describe_indices())
 
     @property
     def is_large_enough(self) -> bool:
         """Whether there are embeddings enough for an index."""
-        return int(self._dataset.count_rows(filter="embedding IS NOT NULL")) >= CENTRES
+        return self._num_embeddings() >= CENTRES
+
+    def _num_embeddings(self) -> int:
+        with self._reading():
+            return int(self._dataset.count_rows(filter="embedding IS NOT NULL"))
 
     def drop_index(self) -> None:
         """Remove the indices, of the embeddings and of other columns."""
-        for each in self._dataset.describe_indices():
-            self._dataset.drop_index(each.name)
-        self._dataset = lance.dataset(str(self.path))
+        with self._reading():
+            for each in self._dataset.describe_indices():
+                self._dataset.drop_index(each.name)
+            self._dataset = lance.dataset(str(self.path))
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.
@@ -126,7 +135,9 @@ class Gallery:
         """
         wanted = ", ".join(quoted(each) for each in dict.fromkeys(ids))
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._dataset.to_table(columns=["id", *columns], filter=f"id IN ({wanted})").to_pylist():
+        with self._reading():
+            rows = self._dataset.to_table(columns=["id", *columns], filter=f"id IN ({wanted})").to_pylist()
+        for row in rows:
             found.setdefault(row["id"], []).append(row)
         for each in ids:
             if each not in found:
@@ -139,15 +150,21 @@ class Gallery:
 
     def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read columns of all rows, in order, a batch at a time."""
-        yield from self._dataset.scanner(columns=list(columns), scan_in_order=True, **STREAMED).to_batches()
+        with self._reading():
+            yield from self._dataset.scanner(columns=list(columns), scan_in_order=True, **STREAMED).to_batches()
 
     def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for."""
-        return list(self._dataset.take(list(numbers), columns=list(columns)).to_pylist()) if len(numbers) else []
+        with self._reading():
+            return list(self._dataset.take(list(numbers), columns=list(columns)).to_pylist()) if len(numbers) else []
 
     def _example(self) -> str:
-        first = self._dataset.to_table(columns=["id"], limit=1).to_pylist()
+        with self._reading():
+            first = self._dataset.to_table(columns=["id"], limit=1).to_pylist()
         return f"VIDEO/TRACK/FRAME, as {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return lance_reads(f"the embeddings dataset {self.path}")
 
     def check_filter(self, where: str) -> None:
         """Raise an InputError where a condition cannot be asked of this dataset."""
@@ -188,10 +205,11 @@ class Gallery:
         }  # fmt: skip
         if use_index:
             query |= {"nprobes": PROBED, "refine_factor": REFINED}
-        found = self._dataset.scanner(
-            columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
-            nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
-        ).to_table().to_pylist()  # fmt: skip
+        with self._reading():
+            found = self._dataset.scanner(
+                columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
+                nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
+            ).to_table().to_pylist()  # fmt: skip
         starts = self._fragment_starts() if numbers else {}
         for row in found:
             row["similarity"] = 1 - row.pop("_distance")
@@ -202,8 +220,9 @@ class Gallery:
 
     def _fragment_starts(self) -> dict[int, int]:
         """The number of the first row of each fragment; rows are never deleted."""
-        fragments = self._dataset.get_fragments()
-        ends = accumulate((fragment.count_rows() for fragment in fragments), initial=0)
+        with self._reading():
+            fragments = self._dataset.get_fragments()
+            ends = list(accumulate((fragment.count_rows() for fragment in fragments), initial=0))
         return {fragment.fragment_id: start for fragment, start in zip(fragments, ends, strict=False)}
 
     def build_index(self) -> float:
@@ -218,7 +237,7 @@ class Gallery:
             InputError: the dataset is too small for an index.
             OutputError: writing there is not possible.
         """
-        count = self._dataset.count_rows(filter="embedding IS NOT NULL")
+        count = self._num_embeddings()
         if count < CENTRES:
             raise InputError(
                 f"{self.path} has {count} embeddings; an index needs {CENTRES} or more: search without one"
@@ -227,7 +246,7 @@ class Gallery:
         sub_vectors = next(
             n for n in range(max(1, self.embedding_dim // SUB_VECTOR), 0, -1) if self.embedding_dim % n == 0
         )
-        with progress("building the index", unit="steps") as bar, lance_writes(self.path):
+        with progress("building the index", unit="steps") as bar, self._reading(), lance_writes(self.path):
             self._dataset.create_index(
                 "embedding", "IVF_PQ", metric="cosine", replace=True, sample_rate=SAMPLE_RATE,
                 num_partitions=max(1, round(count / ROWS_A_PARTITION)), num_sub_vectors=sub_vectors,

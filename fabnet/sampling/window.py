@@ -52,7 +52,7 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
     """Decode an image, at the smallest of the sizes 1, 1/2, 1/4, 1/8 (JPEG's own) that is large enough.
 
     Args:
-        data: a JPEG (or any other format that OpenCV reads).
+        data: a JPEG (or any other format that `decode_picture` reads).
         min_side: the decoded image's shorter side must not fall below this many pixels. Other formats than
             JPEG are decoded whole.
 

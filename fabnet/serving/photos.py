@@ -11,7 +11,7 @@ import numpy as np
 from fabnet.embedding import Embedder
 from fabnet.errors import InputError, NoFaceError
 from fabnet.video import CropSpec, crop_faces, load_detector
-from fabnet.video.picture import picture_size
+from fabnet.video.picture import decode_bgr, picture_size
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
 
@@ -72,11 +72,9 @@ def _decoded(data: bytes, longer_px: int) -> np.ndarray:
     if longer_px >= 2 * LARGEST_PX:  # a JPEG is then never in memory as a whole
         flag = cv2.IMREAD_REDUCED_COLOR_4 if longer_px >= 4 * LARGEST_PX else cv2.IMREAD_REDUCED_COLOR_2
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError("the photo is damaged: it has a header, but cannot be decoded")
+        image = decode_bgr(data, flag)
+    except InputError:
+        raise InputError("the photo is damaged: it has a header, but cannot be decoded") from None
     times = LARGEST_PX / max(image.shape[:2])
     if times < 1:
         image = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Lance's commits: whether there was one, small ones, and what a refusal of the system looks like through Lance."""
+"""Lance's commits: whether there was one, small ones, and what refusals and damages look like through Lance."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 import lance
 import pyarrow as pa
 
+from fabnet.errors import StoreError
 from fabnet.output import output_errors
 
-__all__ = ["append_table", "has_dataset", "lance_writes", "merge_files", "sweep"]
+__all__ = ["append_table", "has_dataset", "lance_reads", "lance_writes", "merge_files", "sweep"]
 
 MAX_FRAGMENTS = 64
 ROWS_PER_FRAGMENT = 100_000
@@ -45,6 +46,27 @@ def lance_writes(path: Path) -> Iterator[None]:
             if error.errno is None and number:
                 raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
             raise
+
+
+@contextmanager
+def lance_reads(what: str) -> Iterator[None]:
+    """Turn what Lance raises at a damaged dataset into one clear line.
+
+    Args:
+        what: is read, for the message: "the store PATH".
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # Lance's Rust code panics at some damages, which Python sees as no Exception.
+        is_panic = type(error).__name__ == "PanicException"
+        if not is_panic and not isinstance(error, OSError | ValueError | RuntimeError | KeyError | pa.ArrowException):
+            raise
+        reason = (str(error).splitlines() or [""])[0].split(", /")[0]
+        raise StoreError(f"{what} cannot be read ({reason}): it is damaged; make it again") from error
 
 
 def append_table(store: Path, name: str, table: pa.Table) -> None:

@@ -124,11 +124,13 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
             seen.dropped.append((file, f"cannot be read ({getattr(error, 'strerror', None) or error})"))
             report(1)
             continue
-        image = None if _is_cut_short(data) else _decoded(data)
-        if image is None:
-            what = "empty (0 bytes)" if not data else "cut short" if _is_cut_short(data) else "no picture"
-            seen.dropped.append((file, what))
-        elif task.detector is None:
+        try:
+            image = _decoded(data)
+        except InputError as error:
+            seen.dropped.append((file, str(error)))
+            report(1)
+            continue
+        if task.detector is None:
             yield _ready_row(task, track.name, place, None, file, image, data)
         else:
             face = chosen_face(loaded_detector(task.detector)(image), image.shape[1], image.shape[0])
@@ -226,12 +228,13 @@ def encoded(image: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
-def _decoded(data: bytes) -> np.ndarray | None:
-    """(H, W, 3) uint8 RGB; None where the bytes are no picture."""
-    try:
-        return decode_picture(data)
-    except InputError:
-        return None
+def _decoded(data: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    if not data:
+        raise InputError("empty (0 bytes)")
+    if _is_cut_short(data):
+        raise InputError("cut short")
+    return decode_picture(data)
 
 
 def _is_cut_short(data: bytes) -> bool:

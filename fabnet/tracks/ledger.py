@@ -11,9 +11,9 @@ from typing import Any
 import lance
 import pyarrow as pa
 
-from fabnet.errors import StoreError
+from fabnet.limits import read_text
 from fabnet.output import written_whole
-from fabnet.tracks.commit import append_table, has_dataset, lance_writes, sweep
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, sweep
 
 __all__ = [
     "LedgerEntry",
@@ -100,11 +100,9 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     folder = store / FOLDER
     if not has_dataset(folder):
         return {}
-    try:
+    with lance_reads(f"the ledger of {store}"):
         rows = lance.dataset(str(folder)).to_table().to_pylist()
-    except (OSError, ValueError) as error:
-        raise StoreError(f"the ledger of {store} cannot be read ({error}): make the store again") from error
-    return {row["video"]: _entry(row) for row in rows}
+        return {row["video"]: _entry(row) for row in rows}
 
 
 def _entry(values: Mapping[str, Any]) -> LedgerEntry:
@@ -129,8 +127,9 @@ def read_pending(store: Path) -> dict[str, LedgerEntry]:
     if not path.is_file():
         return {}
     try:
-        return {values["video"]: _entry(values) for values in json.loads(path.read_text(encoding="utf-8"))}
-    except ValueError:  # a machine that lost its power can leave an empty file; the rows tell the rest
+        return {values["video"]: _entry(values) for values in json.loads(read_text(path))}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        # A machine that lost its power can leave an empty file; the rows tell the rest.
         return {}
 
 

@@ -120,7 +120,7 @@ def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str
     Raises:
         StoreError: the dataset is no track store, or one of another store version.
     """
-    found = {key.decode(): value.decode() for key, value in (metadata or {}).items()}
+    found = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}
     version = found.get("fabnet.store_version")
     if version is None:
         raise StoreError(
@@ -133,4 +133,11 @@ def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str
             f"{path} has store version {version} (made by {maker}); expected version {STORE_VERSION}: "
             "update fabnet, or make the store again with this version"
         )
+    for name in ("fabnet.crop", "fabnet.settings"):
+        try:
+            content = json.loads(found.get(name, "{}"))
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise StoreError(f"{path} is damaged: {name} is {found[name][:40]!r}; make it again")
     return found

@@ -7,13 +7,15 @@ is missing or damaged, all is.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import lance
 import numpy as np
 import pyarrow as pa
 
-from fabnet.tracks.commit import append_table, has_dataset
+from fabnet.errors import StoreError
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
 
 __all__ = ["add_tracks", "forget_tracks", "known_rows", "read_tracks"]
@@ -28,13 +30,14 @@ def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
         store: folder of the store.
         columns: of `TRACK_SCHEMA`; None: all.
     """
-    names = TRACK_SCHEMA.names if columns is None else columns
+    empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
     if has_dataset(store / FOLDER):
-        try:
-            return lance.dataset(str(store / FOLDER)).to_table(columns=names)
-        except (OSError, ValueError):
-            pass
-    return TRACK_SCHEMA.empty_table().select(names)
+        with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
+            found = lance.dataset(str(store / FOLDER)).to_table(columns=empty.column_names)
+            found.validate(full=True)  # names that are no text, and the like
+            if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
+                return found
+    return empty
 
 
 def known_rows(tracks: pa.Table, num_rows: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.tracks.commit import has_dataset, lance_writes, merge_files, sweep
+from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
@@ -72,7 +72,8 @@ class TrackStore:
     @property
     def num_rows(self) -> int:
         """How many rows there are."""
-        return int(self._opened().count_rows())
+        with self._reading():
+            return int(self._opened().count_rows())
 
     def index(self, split: str | None = None, min_frames: int = 2) -> TrackIndex:
         """Find the tracks of a split.
@@ -88,7 +89,9 @@ class TrackStore:
             InputError: there is no such split.
             StoreError: the store is damaged.
         """
-        return index_of(self.path, self._tracks()).select(split, min_frames)
+        with self._reading():
+            index = index_of(self.path, self._tracks())
+        return index.select(split, min_frames)
 
     def spans(self, split: str | None = None, min_frames: int = 2) -> tuple[np.ndarray, np.ndarray]:
         """Find where the tracks of a split lie, in the order of `index`, and keep no more than that in memory.
@@ -105,12 +108,13 @@ class TrackStore:
             StoreError: the store is damaged.
         """
         check_split(split)
-        tracks = self._tracks()
-        chosen = pc.greater_equal(tracks.column("length"), min_frames)
-        if split is not None:
-            chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
-        tracks = tracks.filter(chosen)
-        return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
+        with self._reading():
+            tracks = self._tracks()
+            chosen = pc.greater_equal(tracks.column("length"), min_frames)
+            if split is not None:
+                chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
+            tracks = tracks.filter(chosen)
+            return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
 
     def _tracks(self) -> pa.Table:
         """All tracks, in the order of their rows."""
@@ -123,7 +127,8 @@ class TrackStore:
 
     def _tracks_from(self, row: int) -> pa.Table:
         """The tracks of this row and those behind it, read from the rows."""
-        return find_tracks(self._scan(COLUMNS, offset=row), row)
+        with self._reading():
+            return find_tracks(self._scan(COLUMNS, offset=row), row)
 
     def note_tracks(self) -> None:
         """Note where the tracks lie that were added since this was last done. Only for the one process that writes.
@@ -161,12 +166,11 @@ class TrackStore:
         if len(unique) and (unique[0] < 0 or unique[-1] >= self.num_rows):
             raise StoreError(f"{self.path} has rows 0 to {self.num_rows - 1}; asked for {unique[0]} to {unique[-1]}")
         names = list(ROW_SCHEMA.names if columns is None else columns)
-        try:
-            table = self._opened().take(unique.tolist(), columns=names)
-        except OSError:  # another process compacted the store: the files are others, the row numbers are the same
-            table = self._opened(again=True).take(unique.tolist(), columns=names)
-        except ValueError as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
+        with self._reading():
+            try:
+                table = self._opened().take(unique.tolist(), columns=names)
+            except OSError:  # another process compacted the store: the files are others, the row numbers are the same
+                table = self._opened(again=True).take(unique.tolist(), columns=names)
         return table.take(pa.array(places.reshape(-1)))
 
     def batches(
@@ -188,7 +192,8 @@ class TrackStore:
 
     def _scan(self, columns: Sequence[str] | None, **options: Any) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)
-        yield from self._opened().to_batches(columns=names, scan_in_order=True, **(STREAMED | options))
+        with self._reading():
+            yield from self._opened().to_batches(columns=names, scan_in_order=True, **(STREAMED | options))
 
     def summary(self) -> dict[str, Any]:
         """Count what the store holds, ready for JSON; see `StoreSummary`."""
@@ -289,6 +294,9 @@ class TrackStore:
             sweep(self.path)
         self._dataset = None
 
+    def _reading(self) -> AbstractContextManager[None]:
+        return lance_reads(f"the store {self.path}")
+
     def _opened(self, *, again: bool = False) -> Any:
         if self._dataset is None or again:
             self._dataset = _dataset(self.path)
@@ -300,11 +308,8 @@ def _dataset(path: Path) -> Any:
         raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
     if not has_dataset(path):
         raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
-    try:
+    with lance_reads(f"the store {path}"):
         return lance.dataset(str(path))
-    except (OSError, ValueError) as error:
-        reason = str(error).split(", /")[0]
-        raise StoreError(f"the store {path} cannot be opened ({reason}): it is damaged; make it again") from error
 
 
 def is_store(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
@@ -63,10 +64,11 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> TrackResult:
         What became of it. A damaged video keeps what came before the damage.
 
     Raises:
-        VideoError: nothing of it can be used.
+        VideoError: nothing of it can be used, or it was changed meanwhile.
         OutputError: the disk is full.
     """
     cv2.setNumThreads(1)
+    before = _status(task.video.path)
     stats = VideoStats()
     done_s = 0.0
 
@@ -88,18 +90,36 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> TrackResult:
             if not spool.num_rows:
                 raise
             warning = str(error)
-    return TrackResult(_entry(task, spool, stats, warning or stats.warning or ""), stats)
+        if _status(task.video.path) != before:
+            raise VideoError(f"{task.video.path} was changed or replaced while it was read: run the same command again")
+    return TrackResult(_entry(task, before, spool, stats, warning or stats.warning or ""), stats)
 
 
-def _entry(task: TrackTask, spool: SpoolWriter, stats: VideoStats, warning: str) -> LedgerEntry:
+class _Status(NamedTuple):
+    """What tells a file from another one in its place."""
+
+    size_bytes: int
+    mtime: float
+    inode: int
+
+
+def _status(path: Path) -> _Status:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error.strerror}") from None
+    return _Status(found.st_size, found.st_mtime, found.st_ino)
+
+
+def _entry(task: TrackTask, file: _Status, spool: SpoolWriter, stats: VideoStats, warning: str) -> LedgerEntry:
     status = "no-face" if not spool.num_rows else "partial" if warning else "ok"
     return LedgerEntry(
         task.video.name,
         task.video.path.absolute().as_posix(),
         status,
         warning or ("" if spool.num_rows else "no face found"),
-        size_bytes=task.video.size_bytes,
-        mtime=task.video.mtime,
+        size_bytes=file.size_bytes,
+        mtime=file.mtime,
         frames_kept=stats.frames_kept,
         frames_with_face=stats.frames_with_face,
         tracks=len(spool.tracks),

@@ -51,12 +51,12 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
-    is_new = not has_dataset(path)
-    if is_new and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
+    if not has_dataset(path) and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
     with locked(path):
         if (path / "_removing.json").is_file():
             raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
+        is_new = not has_dataset(path)  # asked again: another command may have made it meanwhile
         store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
         if not is_new:
             _check_same(store, crop, settings)

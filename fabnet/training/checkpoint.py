@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fabnet.errors import ModelError
+from fabnet.fields import read_fields
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
@@ -26,6 +27,11 @@ from fabnet.output import written_whole
 __all__ = ["LoopState", "load_checkpoint", "read_state", "save_checkpoint"]
 
 OPTIMIZER_FILE = "optimizer.safetensors"
+MOMENTS: dict[type, tuple[str, ...]] = {
+    torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.SGD: ("momentum_buffer",),
+}
+"""What an optimiser keeps of each parameter."""
 
 
 @dataclass
@@ -62,8 +68,8 @@ def read_state(checkpoint: Path) -> LoopState:
         ModelError: it is missing or damaged.
     """
     try:
-        return LoopState(**json.loads(read_text(checkpoint / STATE_FILE)))
-    except (OSError, ValueError, TypeError) as error:
+        return LoopState(**read_fields(LoopState, json.loads(read_text(checkpoint / STATE_FILE))))
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint"
         ) from None
@@ -131,10 +137,16 @@ def load_checkpoint(
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{checkpoint} cannot be loaded ({reason}); resume from another checkpoint") from None
-    parameters = dict(objective.named_parameters())
-    for name, value in moments.items():
-        key, parameter = name.split("/", 1)
-        # Moments are laid out in memory as their parameters are.
-        kept = torch.empty_like(parameters[parameter]).copy_(value) if value.ndim == 4 else value
-        optimizer.state[parameters[parameter]][key] = kept
+    for name, parameter in objective.named_parameters():
+        of_parameter = {key: moments.pop(f"{key}/{name}", None) for key in MOMENTS[type(optimizer)]}
+        if all(value is None for value in of_parameter.values()):
+            continue
+        for key, value in of_parameter.items():
+            if value is None or value.shape != (() if key == "step" else parameter.shape):
+                raise ModelError(f"{checkpoint} is damaged: {key} of {name} is wrong; resume from another checkpoint")
+            # Moments are laid out in memory as their parameters are.
+            kept = torch.empty_like(parameter).copy_(value) if value.ndim == 4 else value
+            optimizer.state[parameter][key] = kept
+    if moments:
+        raise ModelError(f"{checkpoint} is damaged: {min(moments)} is of no parameter; resume from another checkpoint")
     return state

@@ -13,6 +13,13 @@ from fabnet.errors import InputError
 __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 
 
+LIMITS = {
+    "width": 512, "embedding_dim": 8192, "sources": 64, "batch_size": 65_536, "num_val_pairs": 1_048_576,
+    "num_workers": 256,
+}  # fmt: skip
+"""Beyond these a number is a slip, and would fill the memory."""
+
+
 @dataclass(kw_only=True, slots=True, frozen=True)
 class TrainConfig:
     """Every choice of a training run. The resolved one is in the run's `config.json`."""
@@ -99,8 +106,11 @@ class TrainConfig:
         for name in ("batch_size", "validate_every", "num_val_pairs", "keep_checkpoints", "sources"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be 1 or more; got {getattr(self, name)}")
-        if self.size < 16 or self.size & (self.size - 1):
-            raise InputError(f"size must be a power of two, 16 or more; got {self.size}")
+        if not 16 <= self.size <= 1024 or self.size & (self.size - 1):
+            raise InputError(f"size must be a power of two, 16 to 1024; got {self.size}")
+        for name, most in LIMITS.items():
+            if getattr(self, name) > most:
+                raise InputError(f"{name} must be {most} or less; got {getattr(self, name)}")
         if not 0 < self.learning_rate < 10:
             raise InputError(f"learning_rate must lie between 0 and 10; got {self.learning_rate}")
         if not 0 < self.window_side <= 2 or not 0 < self.jitter_scale_min <= self.jitter_scale_max:

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from fabnet.fields import check_fields
+
 __all__ = ["LossPercentileCurriculum"]
 
 SHIFTS = 4
@@ -89,7 +91,14 @@ class LossPercentileCurriculum:
         return {"shifts": self.shifts, "best": best, "bad_rounds": self.bad_rounds, "history": self.history}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: it is none.
+        """
+        check_fields(state, {"shifts": int, "best": float | None, "bad_rounds": int, "history": list[list[int]]})
+        if state["shifts"] > SHIFTS:
+            raise ValueError(f"shifts is {state['shifts']}")
         self.shifts, self.bad_rounds = state["shifts"], state["bad_rounds"]
         self.best = math.inf if state["best"] is None else state["best"]
         self.history = [(step, shifts) for step, shifts in state["history"]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from fabnet.fields import check_fields
+
 __all__ = ["Plateau", "cosine_factor", "warmup_factor"]
 
 
@@ -56,6 +58,11 @@ class Plateau:
         return {"best": best, "bad_rounds": self.bad_rounds, "dropped": self.dropped, "is_done": self.is_done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: it is none.
+        """
+        check_fields(state, {"best": float | None, "bad_rounds": int, "dropped": int, "is_done": bool})
         self.best = math.inf if state["best"] is None else state["best"]
         self.bad_rounds, self.dropped, self.is_done = state["bad_rounds"], state["dropped"], state["is_done"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import fabnet
 from fabnet.errors import InputError, ModelError
+from fabnet.fields import read_fields
 from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors
@@ -67,13 +68,13 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
     """
     try:
         content = json.loads(read_text(run / RUN_FILE))
-        values = content["config"]
+        values = read_fields(TrainConfig, content["config"])
         if values.get("freeze") is not None:
             values["freeze"] = tuple(values["freeze"])
         return TrainConfig(**values), Path(content["store"])
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{run / RUN_FILE} cannot be read ({error}); was it written by another fabnet?") from None
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fabnet.errors import FabnetError, InputError, TrainingError
+from fabnet.errors import FabnetError, InputError, ModelError, TrainingError
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import Batch
@@ -96,10 +96,14 @@ class Trainer:
         self._to_train_mode()
 
     def _go_on(self) -> None:
-        self.state = load_checkpoint(latest_checkpoint(self.run), self.objective, self.optimizer, self.device)
-        self.plateau.load_state_dict(self.state.plateau)
-        if self.curriculum is not None:
-            self.curriculum.load_state_dict(self.state.curriculum)
+        checkpoint = latest_checkpoint(self.run)
+        self.state = load_checkpoint(checkpoint, self.objective, self.optimizer, self.device)
+        try:
+            self.plateau.load_state_dict(self.state.plateau)
+            if self.curriculum is not None:
+                self.curriculum.load_state_dict(self.state.curriculum)
+        except ValueError as error:
+            raise ModelError(f"{checkpoint} is damaged ({error}); resume from another checkpoint") from None
         self.state.total_steps = self.config.max_steps or self.state.total_steps
 
     def _shared(self) -> nn.Module:

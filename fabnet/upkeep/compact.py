@@ -12,7 +12,7 @@ import lance
 from fabnet.errors import StoreError
 from fabnet.progress import progress
 from fabnet.tracks import open_store
-from fabnet.tracks.commit import lance_writes, merge_files, sweep
+from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.ledger import replace_ledger
 from fabnet.tracks.side_table import forget_tracks
 from fabnet.tracks.writing import locked
@@ -65,7 +65,7 @@ def compact(path: str | Path) -> CompactReport:
         if removing(path):
             raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
         files_before, bytes_before = disk_use(path)
-        with progress("compacting", unit="steps"), lance_writes(path):
+        with progress("compacting", unit="steps"), lance_reads(str(path)), lance_writes(path):
             if kind == "store":
                 store = open_store(path)
                 shutil.rmtree(path / "_spool", ignore_errors=True)
@@ -79,6 +79,6 @@ def compact(path: str | Path) -> CompactReport:
             if kind == "store":
                 forget_tracks(path)
                 open_store(path).note_tracks()
+            rows = lance.dataset(str(path)).count_rows()
         files_after, bytes_after = disk_use(path)
-        rows = lance.dataset(str(path)).count_rows()
     return CompactReport(str(path), kind, rows, files_before, files_after, bytes_before, bytes_after)

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from fabnet.errors import StoreError
+from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.retrieval import Gallery
 from fabnet.tracks import TrackIndex, is_store, open_store
@@ -56,8 +57,8 @@ def removing(path: Path) -> list[str]:
     if not file.is_file():
         return []
     try:
-        return [str(name) for name in json.loads(file.read_text(encoding="utf-8"))["identities"]]
-    except (ValueError, KeyError, TypeError):
+        return [str(name) for name in json.loads(read_text(file))["identities"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StoreError(
             f"{file} is damaged: a removal broke off; delete the file and remove the people again"
         ) from None

@@ -15,13 +15,15 @@ from typing import Any
 import lance
 import numpy as np
 
-from fabnet.errors import InputError
+from fabnet.errors import InputError, StoreError
+from fabnet.fields import check_fields
+from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.retrieval.filters import quoted
 from fabnet.tracks import LedgerEntry, open_store
-from fabnet.tracks.commit import lance_writes, merge_files, sweep
+from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks
 from fabnet.tracks.ledger import clear_pending, replace_ledger
 from fabnet.tracks.side_table import forget_tracks
@@ -112,7 +114,7 @@ def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
         sources = _sources(path, kind, gone)
         _, bytes_before = disk_use(path)
         if present:
-            with progress("removing", unit="steps"), lance_writes(path):
+            with progress("removing", unit="steps"), lance_reads(str(path)), lance_writes(path):
                 note_removing(path, list(present))
                 _delete(path, list(present))
                 if kind == "store":
@@ -134,8 +136,9 @@ def _tracks(path: Path, kind: str) -> TrackIndex:
     if kind == "store":
         return open_store(path).index(min_frames=1)
     batches = (batch.append_column("split", batch.column("track")) for batch in Gallery(path).scan(COLUMNS[:3]))
-    table = find_tracks(batches)
-    names = {name: np.array(table.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS}
+    with lance_reads(str(path)):
+        table = find_tracks(batches)
+        names = {name: np.array(table.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS}
     lengths = table.column("length").to_numpy()
     keys, places = np.unique(
         np.stack([names["identity"], names["video"], names["track"]], axis=1), axis=0, return_inverse=True
@@ -202,9 +205,16 @@ class _Digests:
 
     def __init__(self, path: Path) -> None:
         self._file = path / REMOVED
-        content = json.loads(self._file.read_text(encoding="utf-8")) if self._file.is_file() else {}
-        self._salt: str = content.get("salt") or secrets.token_hex(16)
-        self._known: list[str] = content.get("sha256", [])
+        self._salt, self._known = secrets.token_hex(16), list[str]()
+        if self._file.is_file():
+            try:
+                content = json.loads(read_text(self._file))
+                check_fields(content, {"salt": str, "sha256": list[str]})
+            except (ValueError, TypeError, RecursionError) as error:
+                raise StoreError(
+                    f"{self._file} is damaged ({error}): delete it, and who was removed is forgotten"
+                ) from None
+            self._salt, self._known = content["salt"], content["sha256"]
 
     def __contains__(self, name: str) -> bool:
         return self._digest(name) in self._known

@@ -17,6 +17,7 @@ from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
+from fabnet.tracks.commit import lance_reads
 from fabnet.tracks.index import COLUMNS, find_tracks, index_of
 from fabnet.tracks.ledger import read_pending
 from fabnet.tracks.side_table import read_tracks
@@ -102,7 +103,8 @@ def _check(name: str, checked: int, problems: list[str]) -> Check:
 
 
 def _of_store(store: TrackStore, every_image: bool) -> Iterator[Check]:
-    from_rows = find_tracks(store.batches(COLUMNS))
+    with lance_reads(f"the store {store.path}"):
+        from_rows = find_tracks(store.batches(COLUMNS))
     noted = read_tracks(store.path)
     differs = len(noted) and not noted.equals(from_rows)
     yield _check(
@@ -122,7 +124,7 @@ def _of_store(store: TrackStore, every_image: bool) -> Iterator[Check]:
         yield _check("people are in one split", len(set(people)), [f"{name} is in several" for name in twice])
     yield _ledger(store, counts_by_video(index))
     size = store.crop.get("size")
-    yield _pictures("pictures decode", lance.dataset(str(store.path)), "image", size, every_image)
+    yield _pictures("pictures decode", store.path, "image", size, every_image)
 
 
 def _out_of_order(store: TrackStore) -> Iterator[str]:
@@ -155,17 +157,20 @@ def _ledger(store: TrackStore, found: dict[str, tuple[int, int]]) -> Check:
     return _check("ledger against the rows", len(found.keys() | ledger.keys()), problems)
 
 
-def _pictures(name: str, dataset: Any, column: str, size: int | None, every_image: bool) -> Check:
-    count = dataset.count_rows()
+def _pictures(name: str, path: Path, column: str, size: int | None, every_image: bool) -> Check:
+    with lance_reads(str(path)):
+        dataset = lance.dataset(str(path))
+        count = dataset.count_rows()
     rows = np.arange(count) if every_image else np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
     problems = []
     with progress("decoding", total=len(rows), unit="pictures") as bar:
         for first in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[first : first + ROWS_AT_ONCE].tolist()
             try:
-                images = dataset.take(some, columns=[column]).column(column).to_pylist()
-            except (OSError, ValueError) as error:
-                problems.append(f"rows {some[0]} to {some[-1]} cannot be read ({str(error).splitlines()[0][:120]})")
+                with lance_reads(f"rows {some[0]} to {some[-1]}"):
+                    images = dataset.take(some, columns=[column]).column(column).to_pylist()
+            except StoreError as error:
+                problems.append(str(error))
                 continue
             faults = ((row, _fault(data, size)) for row, data in zip(some, images, strict=True))
             problems += [f"row {row}: {fault}" for row, fault in faults if fault]
@@ -190,7 +195,7 @@ def _of_embeddings(path: Path, every_image: bool) -> Iterator[Check]:
         problems += _unsound(batch, gallery.embedding_dim)
     yield _check("embeddings are finite and not zero, or a reason is given", gallery.num_rows, problems)
     if gallery.has_thumbnails:
-        yield _pictures("thumbnails decode", lance.dataset(str(path)), "thumbnail", None, every_image)
+        yield _pictures("thumbnails decode", path, "thumbnail", None, every_image)
 
 
 def _unsound(batch: pa.RecordBatch, dim: int) -> list[str]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.fields import read_fields
 
 __all__ = ["CropSpec", "crop_box", "cut", "to_crop", "window_of"]
 
@@ -48,6 +49,8 @@ class CropSpec:
                 "a crop's margin must lie in 0.5..10, its size in 16..4096 and its smoothing in 0..10 s; got "
                 f"{self.margin}, {self.size} and {self.smoothing_s}"
             )
+        if not (abs(self.shift_x) <= 10 and abs(self.shift_y) <= 10):
+            raise InputError(f"a crop's shifts must lie in -10..10; got {self.shift_x} and {self.shift_y}")
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a crop's jpeg_quality must lie in 1..100; got {self.jpeg_quality}")
 
@@ -63,8 +66,8 @@ class CropSpec:
             InputError: a field is unknown or impossible.
         """
         try:
-            return cls(**content)
-        except TypeError as error:
+            return cls(**read_fields(cls, content))
+        except ValueError as error:
             raise InputError(f"not a crop specification: {error}") from None
 
 

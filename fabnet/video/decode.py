@@ -76,6 +76,8 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             raise VideoError(f"{path} has no picture: it holds {kinds}; expected a video")
         stream = pictures[0]
+        if stream.codec_context is None:
+            raise VideoError(f"{path} has a picture of an unknown codec; is it whole?")
         if not 0 < max(stream.width, stream.height) <= MAX_SIDE_PX:
             raise VideoError(
                 f"{path} has frames of {stream.width} x {stream.height} px; expected 1 to {MAX_SIDE_PX} a side"

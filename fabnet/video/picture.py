@@ -105,11 +105,12 @@ def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
     try:
         (place,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, place)
-        found = {}
+        found: dict[int, int] = {}
         for entry in range(count):
             tag, kind = struct.unpack_from(f"{order}HH", data, place + 2 + 12 * entry)
             if tag in (256, 257) and kind in TIFF_TYPES:
-                (found[tag],) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
+                (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
+                found.setdefault(tag, side)  # of two, decoders take the first
         return found[256], found[257]
     except (struct.error, KeyError):
         return None
@@ -121,16 +122,18 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     Args:
         data: the file's bytes, or the first of them.
     """
-    if data[:2] != b"\xff\xd8":
+    if data[:2] != JPEG:
         return None
     place = 2
-    while place + 9 <= len(data) and data[place] == 0xFF:
+    while place + 9 <= len(data):
         marker = data[place + 1]
-        if marker in JPEG_FRAMES:
+        if data[place] != 0xFF:  # what lies between segments is skipped, as decoders do
+            place += 1
+        elif marker in JPEG_FRAMES:
             return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
                 data[place + 5 : place + 7], "big"
             )
-        if marker == 0xFF:  # padding
+        elif marker == 0xFF:  # padding
             place += 1
         elif marker in JPEG_BARE:
             place += 2

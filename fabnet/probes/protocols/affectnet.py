@@ -137,9 +137,10 @@ def _read_folders(data: Path) -> Benchmark:
         for file in files:
             try:
                 value = np.load(file, allow_pickle=False)
-            except (ValueError, EOFError, OSError) as error:
+                text = str(value.item()) if value.size == 1 else str(value)
+            except Exception as error:  # what numpy's parser of headers raises has no common base
                 raise InputError(f"{file} is no array of numbers or text: {error}") from error
-            label = _label(str(value.item()) if value.size == 1 else str(value), str(file))
+            label = _label(text, str(file))
             if label < len(CLASSES):
                 images.append(data / name / "images" / f"{file.name.removesuffix('_exp.npy')}.jpg")
                 labels.append(label)

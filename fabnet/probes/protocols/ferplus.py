@@ -14,7 +14,6 @@ crowd-sourced label distribution, ICMI 2016; Goodfellow et al., ICONIP 2013.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def read(data: Path) -> Benchmark:
             emotions = [str(name) for name in content["emotions"]]
             images = [content[f"{split}_images"] for split in SPLITS]
             votes = [content[f"{split}_votes"] for split in SPLITS]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what numpy, zipfile and zlib raise has no common base
         raise InputError(
             f"{file} cannot be read ({error}); expected arrays emotions and train, val and test _images and _votes"
         ) from None

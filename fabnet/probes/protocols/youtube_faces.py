@@ -30,6 +30,7 @@ from fabnet.errors import InputError
 from fabnet.limits import MAX_TABLE_BYTES, check_size
 from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
+from fabnet.probes.protocols.label_files import numbers_of
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
 from fabnet.tracks.split import read_splits
 
@@ -51,16 +52,17 @@ def read_landmarks(file: Path) -> dict[str, np.ndarray]:
     """
     if not file.is_file():
         raise InputError(f"no such landmark file: {file}; expected CSV with the columns frame,x0,y0,...,x67,y67")
-    points = {}
     check_size(file, MAX_TABLE_BYTES)
-    with file.open(newline="") as lines:
-        for number, row in enumerate(csv.reader(lines), start=1):
-            if number == 1:
-                continue
-            try:
-                points[row[0]] = np.array(row[1:137], dtype=np.float64).reshape(68, 2)
-            except (ValueError, IndexError):
-                raise InputError(f"{file}, line {number}: expected a frame and 136 numbers") from None
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.reader(lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read as CSV in UTF-8: {error}") from None
+    points = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) < 137:
+            raise InputError(f"{file}, line {number}: expected a frame and 136 numbers")
+        points[row[0]] = numbers_of(file, number, row[1:137], 136).reshape(68, 2)
     return points
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,23 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no face data at {folder} (set FABNET_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first second of the clip, ten frames a second: quick to track."""
+    import av
+
+    from fabnet.video import read_frames
+
+    path = tmp_path_factory.mktemp("clip") / "second.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 176, 144, "yuv420p", 2_000_000
+        for frame in list(read_frames(carphone, fps=10.0))[:10]:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
+        file.mux(stream.encode())
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +89,20 @@ def tiny_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("run") / "run"
     train(store, run, size=32, width=4, embedding_dim=16, batch_size=8, max_steps=10, num_val_pairs=8, num_workers=0)
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        with contextlib.suppress(OSError):
+            subprocess.run(["umount", "-l", place], check=True)

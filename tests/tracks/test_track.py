@@ -34,13 +34,6 @@ def write_video(path: Path, frames: Sequence[np.ndarray], *, fps: int = 10, cont
     return path
 
 
-@pytest.fixture(scope="session")
-def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first second of the clip, ten frames a second: quick to track."""
-    frames = [frame.image for frame in read_frames(carphone, fps=10.0)][:10]
-    return write_video(tmp_path_factory.mktemp("clip") / "second.mp4", frames)
-
-
 @pytest.fixture
 def clips(second: Path, tmp_path: Path) -> Path:
     """Six videos in three people's folders."""

@@ -1,0 +1,35 @@
+"""Real processes of the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fabnet.tracks import open_store
+
+__all__ = ["TRACK", "rows_of", "started", "timed"]
+
+TRACK = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
+
+
+def started(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fabnet", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def timed(*args: object) -> float:
+    """How long a command takes, in seconds."""
+    began = time.monotonic()
+    process = started(*args)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return time.monotonic() - began
+
+
+def rows_of(store: Path) -> list[dict[str, Any]]:
+    opened = open_store(store)
+    rows = opened.read_rows(range(opened.num_rows)).to_pylist()
+    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))

@@ -1,0 +1,58 @@
+"""A disk that is full in the middle of it: one line, nothing half-written, and what was there before stays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import lance
+import numpy as np
+import pytest
+
+import fabnet
+from fabnet.errors import OutputError
+from fabnet.models.find_model import latest_checkpoint
+
+from .commands import started
+
+
+def fill(disk: Path, left_kb: int) -> Path:
+    """A file that leaves so much of the disk free."""
+    filler = disk / "filler"
+    with filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(disk).free - left_kb * 1024))
+    return filler
+
+
+@pytest.mark.parametrize("ending", ["lance", "parquet", "csv", "npy"])
+def test_embed(store: Path, tiny_run: Path, small_disk: Path, ending: str) -> None:
+    out = small_disk / f"faces.{ending}"
+    first = started("embed", store, "--model", tiny_run, "--out", out)
+    assert first.wait(120) == 0
+    first.communicate()
+    before = sorted(path.name for path in small_disk.iterdir())
+    fill(small_disk, left_kb=8)
+    process = started("embed", *[store] * 40, "--model", tiny_run, "--out", out)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 8, errors
+    assert errors.startswith("fabnet embed: cannot write")
+    assert "the disk is full: free some space and run the same command again" in errors
+    assert len(errors.splitlines()) == 1
+    assert sorted(path.name for path in small_disk.iterdir()) == sorted([*before, "filler"])
+    if ending == "lance":
+        assert lance.dataset(str(out)).count_rows() == 60  # the output of before is still whole
+    if ending == "npy":
+        assert np.load(out, allow_pickle=False).shape == (60, 16)
+
+
+def test_train(store: Path, small_disk: Path) -> None:
+    run = small_disk / "run"
+    changes = {"size": 16, "width": 8, "embedding_dim": 16, "batch_size": 8, "num_val_pairs": 8, "num_workers": 0}
+    fabnet.train(store, run, max_steps=2, validate_every=2, **changes)  # type: ignore[arg-type]
+    filler = fill(small_disk, left_kb=24)
+    with pytest.raises(OutputError, match="the disk is full"):
+        fabnet.train(store, run, resume=True, max_steps=6)
+    assert latest_checkpoint(run).name == "step-00000002"
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"]
+    filler.unlink()
+    assert fabnet.train(store, run, resume=True, max_steps=6).steps == 6

@@ -1,0 +1,112 @@
+"""Kills at random moments: no row is lost, none is there twice, and nothing half-written is to be seen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pytest
+
+import fabnet
+from fabnet.errors import StoreError
+from fabnet.output import written_whole
+from fabnet.tracks import open_store
+
+from .commands import TRACK, rows_of, started, timed
+
+SEED = 0
+
+
+def killed(moment_s: float, *args: object) -> bool:
+    """Start a command and kill it after so long; whether it was still running."""
+    process = started(*args)
+    try:
+        process.wait(moment_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    return process.returncode < 0
+
+
+def many(kills: int) -> list[Any]:
+    """A few kills by default, many among the slow tests."""
+    return [pytest.param(3, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module")
+def videos(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight videos in a folder, and the store of a run that nothing disturbed beside it."""
+    root = tmp_path_factory.mktemp("videos")
+    (root / "in").mkdir()
+    for number in range(8):
+        shutil.copy(second, root / "in" / f"{number}.mp4")
+    fabnet.track(root / "in", root / "whole.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
+    return root
+
+
+@pytest.mark.parametrize("kills", many(20))
+def test_track_killed_again_and_again_loses_and_doubles_no_row(videos: Path, tmp_path: Path, kills: int) -> None:
+    random = np.random.default_rng(SEED)
+    whole = rows_of(videos / "whole.lance")
+    command = ("track", videos / "in", "--out")
+    takes_s = timed(*command, tmp_path / "timed.lance", *TRACK)
+    done, place = 0, 0
+    while done < kills:
+        out = tmp_path / f"{place}.lance"
+        place += 1
+        before: list[dict[str, Any]] = []
+        for _ in range(min(4, kills - done)):  # as many starts of the same command, each killed on its way
+            done += killed(random.uniform(0.2, 0.9) * takes_s, *command, out, *TRACK)
+            try:
+                rows = rows_of(out)
+            except StoreError:  # killed before there was a store
+                rows = []
+            assert all(row in rows for row in before)
+            assert all(row in whole for row in rows)
+            before = rows
+        timed(*command, out, *TRACK)
+        assert rows_of(out) == whole
+        assert sum(entry.rows for entry in open_store(out).ledger().values()) == len(whole)
+
+
+@pytest.mark.parametrize("kills", many(20))
+def test_embed_killed_starts_anew_and_shows_nothing_half_written(
+    store: Path, tiny_run: Path, tmp_path: Path, kills: int
+) -> None:
+    random = np.random.default_rng(SEED)
+    places = [store] * 40
+    command = ("embed", *places, "--model", tiny_run, "--out")
+    takes_s = timed(*command, tmp_path / "whole.lance")
+    whole = lance.dataset(str(tmp_path / "whole.lance")).to_table().to_pylist()
+    assert len(whole) == 40 * 60
+    out = tmp_path / "out" / "faces.lance"
+    done = 0
+    while done < kills:
+        done += killed(random.uniform(0.3, 1.0) * takes_s, *command, out)
+        # There is nothing, or all of it: of this run, where the kill came too late, or of one before.
+        if out.exists():
+            assert lance.dataset(str(out)).to_table().to_pylist() == whole
+    timed(*command, out)
+    assert lance.dataset(str(out)).to_table().to_pylist() == whole
+    assert [path.name for path in out.parent.iterdir()] == ["faces.lance"]  # what kills left was swept
+
+
+def test_what_a_killed_writer_left_is_swept_and_a_running_ones_is_not(tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = tmp_path / f".out.{dead.pid}.partial"
+    left.mkdir()
+    (left / "data").write_text("half")
+    (tmp_path / f".out.{dead.pid}.replaced").write_text("old")
+    running = tmp_path / f".out.{os.getppid()}.partial"
+    other = tmp_path / f".out2.{dead.pid}.partial"
+    running.touch()
+    other.touch()
+    with written_whole(tmp_path / "out") as partial:
+        partial.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["out", running.name, other.name])

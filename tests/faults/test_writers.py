@@ -1,0 +1,92 @@
+"""Two commands at one store, and videos that are replaced while they are read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fabnet.errors import VideoError
+from fabnet.tracks import open_store, track
+from fabnet.tracks.media import find_videos
+from fabnet.tracks.track_worker import TrackTask, track_one
+from fabnet.video.crop import CropSpec
+
+from .commands import TRACK, rows_of, started
+
+
+@pytest.mark.parametrize("times", [pytest.param(2, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+def test_of_two_commands_at_one_store_one_works_and_the_other_says_so(second: Path, tmp_path: Path, times: int) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        shutil.copy(second, tmp_path / "in" / f"{number}.mp4")
+    track(tmp_path / "in", tmp_path / "whole.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
+    whole = rows_of(tmp_path / "whole.lance")
+    for place in range(times):
+        out = tmp_path / f"{place}.lance"
+        both = []
+        for _ in range(2):
+            both.append(started("track", tmp_path / "in", "--out", out, *TRACK))
+            time.sleep(random.uniform(0, 0.3))
+        errors = [process.communicate(timeout=120)[1] for process in both]
+        codes = [process.returncode for process in both]
+        assert sorted(codes) in ([0, 0], [0, 5]), errors
+        for code, text in zip(codes, errors, strict=True):
+            if code:
+                assert text.startswith(f"fabnet track: another command is writing to {out}: wait for it")
+                assert len(text.splitlines()) == 1
+        assert rows_of(out) == whole
+
+
+def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: Path, tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    shutil.copy(second, video)
+    (found,) = find_videos([video])
+    task = TrackTask(found, None, "train", tmp_path / "spool.arrow", CropSpec(size=64), "mtcnn", 5.0, 10.0)
+    is_replaced = False
+
+    def replace(amount: float) -> None:
+        nonlocal is_replaced
+        if not is_replaced:
+            shutil.copy(carphone, tmp_path / "b.mp4")
+            os.replace(tmp_path / "b.mp4", video)
+            is_replaced = True
+
+    with pytest.raises(VideoError, match=r"a\.mp4 was changed or replaced while it was read: run the same command"):
+        track_one(task, replace)
+    assert not task.spool.exists()
+    entry = track_one(task, lambda amount: None).entry  # the other file, listed under the first one's size
+    assert (entry.size_bytes, entry.rows) == (carphone.stat().st_size, 20)
+
+
+@pytest.mark.parametrize("times", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+def test_a_video_replaced_during_a_run_has_the_rows_of_the_file_that_the_ledger_names(
+    second: Path, carphone: Path, tmp_path: Path, times: int
+) -> None:
+    random = np.random.default_rng(0)
+    rows_by_size = {second.stat().st_size: 5, carphone.stat().st_size: 20}
+    for place in range(times):
+        folder, out = tmp_path / f"in{place}", tmp_path / f"{place}.lance"
+        folder.mkdir()
+        for number in range(3):
+            shutil.copy(second, folder / f"{number}.mp4")
+        shutil.copy(carphone, folder / "new")
+        process = started("track", folder, "--out", out, *TRACK)
+        time.sleep(random.uniform(0.5, 3.0))
+        replaced = f"{random.integers(3)}.mp4"
+        os.replace(folder / "new", folder / replaced)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        ledger, index = open_store(out).ledger(), open_store(out).index()
+        for name, entry in ledger.items():
+            found = int(index.lengths[index.video == name].sum())
+            # Either file's rows, whole, with that file's size; or none, and the ledger says why.
+            assert found == entry.rows == (0 if entry.status == "failed" else rows_by_size[entry.size_bytes])
+            assert entry.status == "ok" or (name == replaced and "was changed or replaced" in entry.reason)
+        track(folder, out, fps=5.0, link_fps=10.0, size=64, num_workers=0)
+        assert {entry.status for entry in open_store(out).ledger().values()} == {"ok"}

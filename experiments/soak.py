@@ -170,10 +170,10 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
         growth, error = result["own_rss_mib_per_hour"]
         axes[0][column].set_title(f"{result['what']}: {growth:+.1f} ± {error:.1f} MiB an hour")
         axes[0][column].set_ylabel("RSS, MiB")
-        axes[0][column].set_ylim(bottom=0)
+        axes[0][column].set_ylim(0, 1.1 * result["rss_mib_max"])
         axes[0][column].legend(loc="lower right")
         axes[1][column].set_ylabel("open files")
-        axes[1][column].set_ylim(bottom=0)
+        axes[1][column].set_ylim(0, 1.1 * result["open_files_max"])
         axes[1][column].set_xlabel("minutes")
     figure.tight_layout()
     figure.savefig(file)

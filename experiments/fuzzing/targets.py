@@ -17,6 +17,7 @@ from fabnet.probes.protocols import read_benchmark
 from fabnet.tracks.identities import identities_of
 from fabnet.tracks.media import find_videos
 from fabnet.tracks.split import read_splits
+from fabnet.upkeep import verify
 
 __all__ = ["attacked", "files_of"]
 
@@ -146,7 +147,11 @@ def _labels(sample: Path, file: Path) -> list[Callable[[], object]]:
 def _store(sample: Path, file: Path) -> list[Callable[[], object]]:
     if (sample / "faces.lance").is_dir():
         faces = sample / "faces.lance"
-        return [lambda: fabnet.search(faces, "person0/0/0/0", k=3), lambda: fabnet.search(faces, "person1/0/0/2")]
+        return [
+            lambda: fabnet.search(faces, "person0/0/0/0", k=3),
+            lambda: fabnet.search(faces, "person1/0/0/2"),
+            lambda: verify(faces),
+        ]
     store = sample / "faces"
 
     def again() -> None:
@@ -157,6 +162,7 @@ def _store(sample: Path, file: Path) -> list[Callable[[], object]]:
     return [
         lambda: fabnet.info(store),
         lambda: fabnet.open_store(store).summary(),
+        lambda: verify(store),
         lambda: fabnet.embed([store], sample / "out.csv", model=_pixels()),
         again,
     ]

@@ -15,10 +15,10 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.fields import check_fields
-from fabnet.video.picture import decode_picture, picture_size
+from fabnet.video.picture import decode_picture
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "fuzz.py"
-FEW = {"video": 40, "image": 60, "checkpoint": 100, "config": 100, "labels": 200, "store": 60}
+FEW = {"video": 30, "image": 30, "checkpoint": 30, "config": 80, "labels": 150, "store": 20}
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 
@@ -42,17 +42,6 @@ def memory_mb(name: str) -> int:
     found = re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) // 1024
-
-
-@pytest.mark.parametrize("ending", [".png", ".webp", ".bmp", ".tiff", ".jpg"])
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(ending: str) -> None:
-    image = np.zeros((50, 70, 3), np.uint8)
-    data = bytearray(cv2.imencode(ending, image)[1])
-    assert picture_size(bytes(data)) == (70, 50)
-    decoded = decode_picture(bytes(data))
-    assert decoded is not None
-    assert decoded.shape == (50, 70, 3)
-    assert picture_size(bytes(data[:8])) is None
 
 
 def test_a_small_file_cannot_fill_the_memory() -> None:

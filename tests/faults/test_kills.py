@@ -35,7 +35,7 @@ def killed(moment_s: float, *args: object) -> bool:
 
 def many(kills: int) -> list[Any]:
     """A few kills by default, many among the slow tests."""
-    return [pytest.param(3, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
+    return [pytest.param(2, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +79,11 @@ def test_embed_killed_starts_anew_and_shows_nothing_half_written(
     store: Path, tiny_run: Path, tmp_path: Path, kills: int
 ) -> None:
     random = np.random.default_rng(SEED)
-    places = [store] * 40
+    places = [store] * 15
     command = ("embed", *places, "--model", tiny_run, "--out")
     takes_s = timed(*command, tmp_path / "whole.lance")
     whole = lance.dataset(str(tmp_path / "whole.lance")).to_table().to_pylist()
-    assert len(whole) == 40 * 60
+    assert len(whole) == 15 * 60
     out = tmp_path / "out" / "faces.lance"
     done = 0
     while done < kills:

@@ -91,3 +91,10 @@ def test_other_files_are_refused(network: FabNet, tmp_path: Path) -> None:
     file.write_bytes(b"")
     with pytest.raises(ModelError, match="cannot be read"):
         load(file)
+
+
+def test_a_name_of_absurd_length_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "long.pth"
+    file.write_bytes(pickle.dumps(1, protocol=2) + b"\x80\x02c" + b"a" * 500_000 + b"\nb\n.")
+    with pytest.raises(ModelError, match="names a class of 500,002 characters; nothing in it was run"):
+        load(file)

@@ -236,7 +236,7 @@ def nearest(site: Here, row: Row, where: Where, k: Count = 24, other_people: boo
 
 
 async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24) -> Found:
-    """The faces most similar to the largest face of a photo: the body is a JPEG, PNG or WebP of 10 MiB at most."""
+    """The faces most similar to the largest face of a photo: the body is a picture file of 10 MiB at most."""
     if isinstance(site.photos, FabnetError):
         raise site.photos
     photos = site.photos

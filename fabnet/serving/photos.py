@@ -47,7 +47,7 @@ class PhotoReader:
         """Find and embed the largest face.
 
         Args:
-            data: a JPEG, PNG or WebP.
+            data: a JPEG, PNG, WebP, BMP or TIFF.
 
         Raises:
             InputError: it is none of these, is damaged, or has too many pixels.

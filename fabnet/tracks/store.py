@@ -280,7 +280,7 @@ class TrackStore:
         if len(self._opened(again=True).get_fragments()) <= MAX_FRAGMENTS:
             return False
         try:
-            with lance_writes(self.path):
+            with self._reading(), lance_writes(self.path):
                 merge_files(self.path)
         except OutputError:
             self._sweep()

@@ -18,7 +18,7 @@ from fabnet.fields import check_fields
 from fabnet.video.picture import decode_picture
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "fuzz.py"
-FEW = {"video": 30, "image": 30, "checkpoint": 30, "config": 80, "labels": 150, "store": 20}
+FEW = {"video": 10, "image": 15, "checkpoint": 15, "config": 40, "labels": 40, "store": 12}
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 

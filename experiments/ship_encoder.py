@@ -4,6 +4,8 @@ The probes are fitted on training people, on the very encoder that ships; which 
 people, whose scores go into the probes' file. No test people are read. DATA holds the folders of `FOLDERS`.
 
 Run: python experiments/ship_encoder.py RUN --data DATA --name small --fact data="YouTube Faces, 197 training people"
+Then, for the model card: python experiments/model_card.py small --data DATA --out fabnet/weights/small/README.md \
+--results docs/results/model_card.json
 """
 
 from __future__ import annotations
@@ -100,7 +102,6 @@ def main() -> None:
             difference = ship(options.checkpoint, partial, **facts)
             probes = fitted_probes(partial, options.data, Cache(options.cache))
             save_probes(probes, partial / PROBES_FILE)
-            # A model card (README.md) goes here, from the folder's config.json and the probes' scores.
             size = sum(file.stat().st_size for file in partial.iterdir())
             if size > MAX_BYTES:
                 raise ModelError(f"the model's files take {size / 1e6:.1f} MB; {MAX_BYTES / 1e6:g} may ship")

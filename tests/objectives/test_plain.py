@@ -26,5 +26,6 @@ def test_losses_and_gradients_are_those_of_the_plain_loop(monkeypatch: pytest.Mo
     expected.mean().backward()
     for own, its in ((ours.encoder, plain.encoder), (ours.flow_decoder, plain.decoder)):
         for parameter, other in zip(own.parameters(), its.parameters(), strict=True):
-            assert parameter.grad is not None and other.grad is not None
+            assert parameter.grad is not None
+            assert other.grad is not None
             assert (parameter.grad - other.grad).norm() <= 1e-3 * other.grad.norm() + 1e-5

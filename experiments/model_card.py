@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from baselines import FOLDERS
 
 import fabnet
 from fabnet.embedding.model_card import model_card
@@ -32,7 +33,6 @@ from fabnet.progress import progress
 from fabnet.sampling.window import Window
 
 Split = Literal["val", "test"]
-FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
 UNTRAINED = "random"
 NUMBERS = ("value", "low", "high")
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -14,6 +14,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from baselines import FOLDERS
+
 import fabnet.weights
 from fabnet.embedding import load
 from fabnet.embedding.attributes import SavedProbe, save_probes
@@ -29,7 +31,6 @@ from fabnet.probes.keep import best_probe
 from fabnet.probes.protocols import read_benchmark
 from fabnet.sampling.window import Window
 
-FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
 TASKS = {
     "youtube-faces": ("landmarks68", "pose", "mouth", "eyes"),
     "mtfl": ("landmarks5", "smile"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import Any
 
 from fabnet.errors import InputError
 
@@ -15,6 +17,7 @@ __all__ = [
     "MAX_WEIGHTS_BYTES",
     "check_size",
     "read_bytes",
+    "read_csv",
     "read_text",
 ]
 
@@ -64,3 +67,22 @@ def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8
     """
     check_size(file, limit)
     return file.read_text(encoding=encoding)
+
+
+def read_csv(file: Path, header: str) -> list[dict[str, Any]]:
+    """Read the rows of a CSV file of no more than `MAX_TABLE_BYTES`, by the names in its first line.
+
+    Args:
+        file: in UTF-8.
+        header: that it should have, for the message; it is not checked.
+
+    Raises:
+        InputError: it is larger, or no CSV file.
+        OSError: it cannot be read.
+    """
+    check_size(file, MAX_TABLE_BYTES)
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            return list(csv.DictReader(lines))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} is no CSV file ({error}): expected the header {header}") from error

@@ -10,27 +10,20 @@ earlier it did). The embedding hangs on neither.
 
 from __future__ import annotations
 
-import pickletools
-import warnings
-import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
 from fabnet.errors import ModelError
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 from fabnet.models.model_folder import AUTHORS_CARD
+from fabnet.models.torch_file import read_torch_file
 from fabnet.objectives.fabnet import FabNet
 
 __all__ = ["load_authors"]
 
 PARTS = {"encoder": "encoder", "decoder": "flow_decoder", "mask": "confidence_decoder"}
-MAX_NAME = 1000
-PICKLES = 5
-"""In a file of before PyTorch 1.6, one after another."""
 WRAPPERS = ("state_dict_model", "state_dict", "model")
 
 
@@ -46,17 +39,7 @@ def load_authors(file: Path) -> FabNet:
     Raises:
         ModelError: the file holds anything but tensors and plain values, or not these networks.
     """
-    check_size(file, MAX_WEIGHTS_BYTES)
-    _check_names(file)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch's unpickler raises on a damaged file has no common base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(
-            f"{file} cannot be read as weights alone ({reason}); nothing in it was run. Expected a file of the "
-            "authors' release, written by torch.save"
-        ) from None
+    content = read_torch_file(file, "expected a file of the authors' release, written by torch.save")
     weights = _renamed(_state_dict(content))
     network = FabNet(
         **AUTHORS_CARD.architecture,
@@ -76,26 +59,6 @@ def load_authors(file: Path) -> FabNet:
         raise ModelError(f"{file} holds no encoder; expected weights named encoder.0.weight and so on")
     network.load_state_dict({name: weights[name] for name in wanted}, strict=False)
     return network
-
-
-def _check_names(file: Path) -> None:
-    """Refuse a file that names a class at absurd length: what torch says of it takes the square of the length to make.
-
-    Nothing is unpickled. Whatever else is wrong with the file is for torch to say.
-    """
-    longest = 0
-    with suppress(Exception), file.open("rb") as content:
-        pickles: IO[bytes] = content
-        if zipfile.is_zipfile(content):
-            archive = zipfile.ZipFile(content)
-            pickles = archive.open(next(name for name in archive.namelist() if name.endswith("/data.pkl")))
-        else:
-            content.seek(0)
-        for _ in range(PICKLES):
-            for code, argument, _ in pickletools.genops(pickles):
-                longest = max(longest, len(str(argument)) if code.name == "GLOBAL" else 0)
-    if longest > MAX_NAME:
-        raise ModelError(f"{file} is damaged: it names a class of {longest:,} characters; nothing in it was run")
 
 
 def _state_dict(content: Any) -> Mapping[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fabnet.video.picture import decode_bgr, sound_size
+from fabnet.video.picture import decode_bgr, jpeg_size
 
 __all__ = ["Window", "decode_jpeg", "view"]
 
@@ -63,8 +63,7 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
         InputError: the bytes are no image, or one of more than `MAX_PIXELS`.
     """
     flag = cv2.IMREAD_COLOR
-    size = sound_size(data)
-    side = min(size) if min_side and data[:2] == b"\xff\xd8" else 0
+    side = min(jpeg_size(data) or (0, 0)) if min_side else 0
     for shrink, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
                             (2, cv2.IMREAD_REDUCED_COLOR_2)):  # fmt: skip
         if side and side / shrink >= min_side:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import read_csv
 from fabnet.tracks.media import VideoFile
 
 __all__ = ["identities_of"]
@@ -45,12 +44,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
 def _read(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
-    check_size(path, MAX_TABLE_BYTES)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file ({error}): expected the header video,identity") from error
+    rows = read_csv(path, "video,identity")
     if not rows or not {"video", "identity"} <= rows[0].keys():
         found = ",".join(map(str, rows[0])) if rows else "nothing"
         raise InputError(f"{path}: expected the header video,identity and rows; found {found}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import read_csv
 from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.schema import SPLITS
 
@@ -52,12 +51,7 @@ def read_splits(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise InputError(f"no such split file: {path}")
-    check_size(path, MAX_TABLE_BYTES)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file ({error}): expected the header identity,split") from error
+    rows = read_csv(path, "identity,split")
     columns = list(rows[0]) if rows else []
     key = next((name for name in ("identity", "person") if name in columns), None)
     if key is None or "split" not in columns:

@@ -12,7 +12,10 @@ from fabnet.errors import StoreError
 from fabnet.tracks.commit import has_dataset, lance_writes
 from fabnet.tracks.store import TrackStore, create_store, open_store
 
-__all__ = ["locked", "writing"]
+__all__ = ["REMOVING", "locked", "writing"]
+
+REMOVING = "_removing.json"
+"""In a store from which people are being removed: whom."""
 
 
 @contextmanager
@@ -54,7 +57,7 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if not has_dataset(path) and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
     with locked(path):
-        if (path / "_removing.json").is_file():
+        if (path / REMOVING).is_file():
             raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
         is_new = not has_dataset(path)  # asked again: another command may have made it meanwhile
         store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)

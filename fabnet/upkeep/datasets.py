@@ -13,10 +13,9 @@ from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.retrieval import Gallery
 from fabnet.tracks import TrackIndex, is_store, open_store
+from fabnet.tracks.writing import REMOVING
 
 __all__ = ["counts_by_video", "disk_use", "kind_of", "note_removing", "removing"]
-
-REMOVING = "_removing.json"
 
 
 def kind_of(path: Path) -> Literal["store", "embeddings"]:

@@ -5,7 +5,6 @@ Its weights are the user's file, in either of the two public formats. Nothing in
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fabnet.embedding.baselines.card import baseline_card, package_folder
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import ModelError
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.models.torch_file import read_torch_file, unreadable
 
 __all__ = ["LAYERS", "MEAN_RGB", "load_vgg_face", "read_mat", "read_pth"]
 
@@ -119,7 +119,7 @@ def read_mat(file: Path) -> Weights:
         layers = scipy.io.loadmat(file, variable_names=["layers"])["layers"]
         return dict(_layers_of(layers))
     except Exception as error:  # scipy's MatReadError, zlib's error: no common base
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error, EXPECTED) from None
 
 
 def _layers_of(layers: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarray]]]:
@@ -148,12 +148,7 @@ def read_pth(file: Path) -> Weights:
     """
     import torch
 
-    check_size(file, MAX_WEIGHTS_BYTES)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of unusual pickles: what cannot be read is refused below
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch's unpickler raises on a file of another kind has no common base
-        raise _unreadable(file, error) from None
+    content = read_torch_file(file, EXPECTED)
     if not isinstance(content, Mapping):
         raise ModelError(f"{file} holds a {type(content).__name__}; {EXPECTED}")
     weights: Weights = {}
@@ -170,8 +165,3 @@ def read_pth(file: Path) -> Weights:
 
 def _flat(biases: Any) -> np.ndarray:
     return np.ascontiguousarray(biases, dtype=np.float32).reshape(-1)
-
-
-def _unreadable(file: Path, error: Exception) -> ModelError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return ModelError(f"{file} cannot be read as weights alone ({reason}); nothing in it was run; {EXPECTED}")

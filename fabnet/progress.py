@@ -37,9 +37,9 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, description: str, total: float | None, unit: str) -> None:
+    def __init__(self, description: str, total: float | None, unit: str, done: float) -> None:
         self._description, self._total, self._unit = description, total, unit
-        self._completed, self._note = 0.0, ""
+        self._completed, self._note, self._done_before = done, "", done
         self._start = self._last = time.monotonic()
 
     def advance(self, amount: float = 1.0) -> None:
@@ -55,7 +55,7 @@ class _Lines:
             self.write(now)
 
     def write(self, now: float) -> None:
-        rate = self._completed / max(now - self._start, 1e-9)
+        rate = (self._completed - self._done_before) / max(now - self._start, 1e-9)
         of_total, left = "", ""
         if self._total:
             of_total = f"/{self._total:,.0f}"
@@ -71,20 +71,21 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def progress(description: str, *, total: float | None = None, unit: str = "it") -> Iterator[Progress]:
+def progress(description: str, *, total: float | None = None, unit: str = "it", done: float = 0) -> Iterator[Progress]:
     """Show progress on stderr while the block runs.
 
     Args:
         description: what is being done, e.g. "tracking".
         total: how many units there are in all; None while unknown (set it later with `update`).
         unit: what is counted, e.g. "videos", "steps".
+        done: units that were done before, by a run that this one goes on with; no part of the rate.
 
     Yields:
         A `Progress` to advance. On a terminal it draws one bar with rate and time left; elsewhere it
         writes a line every 30 seconds.
     """
     if not sys.stderr.isatty():
-        yield _Lines(description, total, unit)
+        yield _Lines(description, total, unit, done)
         return
     from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -107,4 +108,4 @@ def progress(description: str, *, total: float | None = None, unit: str = "it") 
         TextColumn("{task.fields[note]}"),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=False) as display:
-        yield _Bar(display, display.add_task(description, total=total, note=""))
+        yield _Bar(display, display.add_task(description, total=total, completed=done, note=""))

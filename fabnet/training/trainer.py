@@ -186,7 +186,9 @@ class Trainer:
         with (
             stop_requests() as stop,
             RunLog(self.run, first_step=state.step) if first else nullcontext() as log,
-            progress("training", total=state.total_steps, unit="steps") if first else nullcontext() as bar,
+            progress("training", total=state.total_steps, unit="steps", done=state.step)
+            if first
+            else nullcontext() as bar,
         ):
             while not self.is_done:
                 began = time.monotonic()

@@ -1,0 +1,24 @@
+"""Progress in a log."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from fabnet import progress as module
+from fabnet.progress import progress
+
+
+def test_what_was_done_before_is_no_part_of_the_rate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINES_EVERY_S", 0.05)
+    with progress("training", total=2000, unit="steps", done=1000) as bar:
+        time.sleep(0.1)
+        bar.update(completed=1010)
+    line = capsys.readouterr().err
+    rate = re.search(r"training: 1,010/2,000 steps, ([\d.,]+) steps/s", line)
+    assert rate
+    assert float(rate[1].replace(",", "")) <= 100

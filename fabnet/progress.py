@@ -37,9 +37,9 @@ class _Bar:
 
 
 class _Lines:
-    def __init__(self, description: str, total: float | None, unit: str, done: float) -> None:
+    def __init__(self, description: str, total: float | None, unit: str, done: int) -> None:
         self._description, self._total, self._unit = description, total, unit
-        self._completed, self._note, self._done_before = done, "", done
+        self._completed, self._note, self._done_before = float(done), "", done
         self._start = self._last = time.monotonic()
 
     def advance(self, amount: float = 1.0) -> None:
@@ -71,7 +71,7 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
-def progress(description: str, *, total: float | None = None, unit: str = "it", done: float = 0) -> Iterator[Progress]:
+def progress(description: str, *, total: float | None = None, unit: str = "it", done: int = 0) -> Iterator[Progress]:
     """Show progress on stderr while the block runs.
 
     Args:

@@ -22,6 +22,7 @@ from fabnet.models.model_folder import (
     CONFIG_FILE,
     NOTICE_FILE,
     ONNX_FILE,
+    PROBES_FILE,
     README_FILE,
     WEIGHTS_FILE,
     ModelCard,
@@ -39,7 +40,8 @@ def export(model: str | Path, out: Path, *, int8: Path | None = None) -> dict[st
     """Export a model: its encoder to an ONNX file, with its `config.json` beside it, or all of it to a model folder.
 
     A model folder has the form of a repository on the Hugging Face Hub: `model.safetensors`, `config.json`,
-    `encoder.onnx` and the model card, `README.md`. The weights stay as they are, so that probes of the model fit.
+    `encoder.onnx` and the model card, `README.md`. The weights stay as they are, so that probes of the model fit; those
+    that it carries go with it, but for the encoder in int8, which they were not fitted on.
 
     Args:
         model: as `fabnet.load` takes it, but no baseline.
@@ -71,6 +73,7 @@ def export(model: str | Path, out: Path, *, int8: Path | None = None) -> dict[st
     card = read_card(folder)
     weights = folder if folder.is_file() else folder / WEIGHTS_FILE
     write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))
+    _copy(PROBES_FILE, folder, out.parent)
     return {"out": str(out), "precision": "float32"} | facts
 
 
@@ -110,16 +113,21 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
     with written_whole(out) as partial:
         facts = _write_model(partial, card, write_weights)
+        _copy(PROBES_FILE, folder, partial)
         # Those that ship share one notice, which lies beside their folders.
-        notice = (folder.parent if folder in shipped_models().values() else folder) / NOTICE_FILE
-        if notice.is_file():
-            shutil.copyfile(notice, partial / NOTICE_FILE)
-        if (folder / README_FILE).is_file():
-            shutil.copyfile(folder / README_FILE, partial / README_FILE)
-        else:
-            said = notice.read_text() if notice.is_file() else None
+        notices = folder.parent if folder in shipped_models().values() else folder
+        said = (partial / NOTICE_FILE).read_text() if _copy(NOTICE_FILE, notices, partial) else None
+        if not _copy(README_FILE, folder, partial):
             (partial / README_FILE).write_text(model_card(out.resolve().name, card, notice=said))
     return {"out": str(out), "precision": "float32"} | facts
+
+
+def _copy(name: str, source: Path, target: Path) -> bool:
+    """Copy a file from folder to folder, where the first has it."""
+    if not (source / name).is_file():
+        return False
+    shutil.copyfile(source / name, target / name)
+    return True
 
 
 def _write_model(folder: Path, card: ModelCard, write_weights: Callable[[Path], None]) -> dict[str, Any]:

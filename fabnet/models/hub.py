@@ -13,13 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import MissingDependencyError, ModelError
-from fabnet.models.model_folder import CONFIG_FILE, NOTICE_FILE, ONNX_FILE, README_FILE, WEIGHTS_FILE, read_card
+from fabnet.models.model_folder import (
+    CONFIG_FILE,
+    NOTICE_FILE,
+    ONNX_FILE,
+    PROBES_FILE,
+    README_FILE,
+    WEIGHTS_FILE,
+    read_card,
+)
 
 __all__ = ["download", "is_hub_name"]
 
 PREFIX = "hf:"
 NAME = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
-FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, README_FILE, NOTICE_FILE)
+FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
 
 
 def is_hub_name(model: str | Path) -> bool:

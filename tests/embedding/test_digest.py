@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fabnet.embedding import load
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.export import export
 from fabnet.errors import ModelError
@@ -39,3 +40,10 @@ def test_baselines_go_by_name_and_file(tmp_path: Path) -> None:
     assert model_digest(f"vgg-face:{file}") != first
     with pytest.raises(ModelError, match="no model"):
         model_digest("randon")
+
+
+@pytest.mark.parametrize("out", ["folder", "file/encoder.onnx"])
+def test_probes_go_with_the_model_that_is_exported(out: str, tmp_path: Path) -> None:
+    export("small", tmp_path / out)
+    carried, exported = load("small").required_probes(), load(tmp_path / out).required_probes()
+    assert [probe.task for probe in exported] == [probe.task for probe in carried]

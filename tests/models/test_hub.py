@@ -30,7 +30,7 @@ for name in sys.argv[1:]:
         encoder = fabnet.load(name)
         faces = [np.full((80, 80, 3), value, np.uint8) for value in (40, 200)]
         said = {"embeddings": encoder.embed(faces).tolist(), "digest": model_digest(name),
-                "backend": encoder.backend, "path": fabnet.info(name)["path"]}
+                "backend": encoder.backend, "probes": len(encoder.probes), "path": fabnet.info(name)["path"]}
     except FabnetError as error:
         said = {"error": str(error), "exit_code": error.exit_code}
     answers.append(said)
@@ -71,13 +71,14 @@ def test_a_model_is_downloaded_once_and_stays_without_a_network(repositories: Pa
         commit = hub.commit_of("someone/faces")
         names = ("hf:someone/faces", "hf:someone/faces@v1", f"hf:someone/faces@{commit}", "small")
         fetched, tagged, pinned, shipped = ask(hub.url, tmp_path, *names)
-        wanted = ["README.md", "config.json", "encoder.onnx", "model.safetensors"]
+        wanted = ["README.md", "config.json", "encoder.onnx", "model.safetensors", "probes.safetensors"]
         assert sorted(hub.served) == [f"someone/faces/{name}" for name in wanted]
     assert Path(fetched["path"]).name == commit
     assert fetched == tagged == pinned
     assert fetched["backend"] == "onnx"
     assert fetched["embeddings"] == shipped["embeddings"]
     assert fetched["digest"] == shipped["digest"]
+    assert fetched["probes"] == shipped["probes"] > 0
     # The server is gone, or is not even asked.
     assert ask(hub.url, tmp_path, names[0]) == [fetched]
     assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]

@@ -1,0 +1,79 @@
+"""Curves of figures, model by model: as a table, as JSON, as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw_curves", "named", "table", "write_rows"]
+
+Rows = Sequence[dict[str, Any]]
+
+
+def named(models: Sequence[str]) -> dict[str, str]:
+    """NAME=MODEL, or a model by its own name, to models by name."""
+    return {name: model or name for name, _, model in (each.partition("=") for each in models)}
+
+
+def panels(rows: Rows) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Rows by protocol, task and metric, in their order."""
+    found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["protocol"], row["task"], row["metric"]), []).append(row)
+    return found
+
+
+def table(rows: Rows, along: str) -> str:
+    """Markdown: for each task, models by what the curve goes along."""
+    lines = []
+    for (protocol, task, metric), own in panels(rows).items():
+        places = list(dict.fromkeys(row[along] for row in own))
+        lines += [f"\n{protocol}, {task}: {metric}\n", f"| {along} | " + " | ".join(map(str, places)) + " |"]
+        lines.append("|---" * (len(places) + 1) + "|")
+        for model in dict.fromkeys(row["model"] for row in own):
+            cells = {
+                row[along]: "{value:.2f} [{low:.2f}, {high:.2f}]".format(**row) for row in own if row["model"] == model
+            }
+            lines.append(f"| {model} | " + " | ".join(cells.get(place, "-") for place in places) + " |")
+    return "\n".join(lines)
+
+
+def write_rows(rows: Rows, file: Path | None) -> None:
+    """As JSON, where a file is named."""
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False, columns: int = 3) -> None:
+    """A panel a task, a line a model with its 95 % interval as a band, where a file is named."""
+    if file is None:
+        return
+    from matplotlib.figure import Figure
+
+    found = panels(rows)
+    columns = min(columns, len(found))
+    figure = Figure(figsize=(4.2 * columns, 3.4 * -(-len(found) // columns)), layout="constrained")
+    axes = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
+    for axis, ((protocol, task, metric), own) in zip(axes, found.items(), strict=False):
+        for model in dict.fromkeys(row["model"] for row in own):
+            line = [row for row in own if row["model"] == model]
+            places = [row[along] for row in line]
+            (drawn,) = axis.plot(places, [row["value"] for row in line], marker="o", markersize=3, label=model)
+            axis.fill_between(
+                places,
+                [row["low"] for row in line],
+                [row["high"] for row in line],
+                alpha=0.15,
+                color=drawn.get_color(),
+                lw=0,
+            )
+        axis.set(title=f"{protocol}: {task}", xlabel=along, ylabel=metric, xscale="log" if log else "linear")
+        axis.grid(alpha=0.3)
+    for axis in axes[len(found) :]:
+        axis.set_axis_off()
+    axes[0].legend(fontsize=8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110)

@@ -1,0 +1,103 @@
+"""How few labels are enough: linear probes on 50, 200, 1000 and all labelled faces, encoder by encoder.
+
+Of n labels four fifths are fitted on and a fifth chooses the penalty, drawn from the same people apart as the whole
+benchmark's; each number is drawn several times. Every encoder gets the same draws, and is scored on the same faces.
+
+Run: python experiments/few_labels.py --models "small" "untrained=random:0" "autoencoder=RUN" --data DATA --split test \
+--results docs/results/few_labels.json --figure docs/figures/few_labels.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from baselines import FOLDERS
+from curves import draw_curves, named, table, write_rows
+
+from fabnet.embedding import load
+from fabnet.embedding.digest import model_digest
+from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.evaluate import linear_fit_predict, probe_name, score_task
+from fabnet.probes.faces import find_faces
+from fabnet.probes.features import embed_faces
+from fabnet.probes.intervals import owners
+from fabnet.probes.metrics import bootstrap_weights, interval
+from fabnet.probes.parts import Parts, parts_of
+from fabnet.probes.protocols import read_benchmark
+from fabnet.sampling.window import Window
+
+TASKS = {"youtube-faces": ("landmarks68", "pose"), "mtfl": ("landmarks5", "smile"), "ferplus": ("expression",)}
+LABELS = (50, 200, 1000)
+SELECT_SHARE = 0.2
+
+
+def fewer(parts: Parts, count: int, task: Task, seed: int) -> Parts:
+    """Parts with so many labelled faces to fit and choose on."""
+    generator = np.random.default_rng(seed)
+    chosen = round(count * SELECT_SHARE)
+    labelled = [part[np.isfinite(task.targets[part]).any(axis=1)] for part in (parts.fit, parts.select)]
+    drawn = [generator.permutation(part)[:n] for part, n in zip(labelled, (count - chosen, chosen), strict=True)]
+    return Parts(drawn[0], drawn[1], parts.score)
+
+
+def measure(
+    model: str, benchmark: Benchmark, split: Literal["val", "test"], draws: int, cache: Cache
+) -> list[dict[str, Any]]:
+    """A row a task and number of labels: the mean over the draws, its interval over people and draws, each draw's."""
+    encoder = load(model)
+    crops = find_faces(benchmark, cache=cache)
+    features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=cache)
+    seen_px = crops.seen_px(Window(*encoder.card.window))
+    (parts,) = parts_of(benchmark, split)
+    rows = []
+    for task in benchmark.tasks:
+        if task.name not in TASKS[benchmark.name]:
+            continue
+        everything = int(np.isfinite(task.targets[np.concatenate(parts[:2])]).any(axis=1).sum())
+        for count in (*(each for each in LABELS if each < everything), everything):
+            seeds = range(draws) if count < everything else range(1)
+            scored = [
+                score_task(
+                    task, seen_px, [fewer(parts, count, task, seed) if count < everything else parts],
+                    linear_fit_predict(features, task, "ridge", pca=encoder.pca), probe=probe_name("ridge", task),
+                )
+                for seed in seeds
+            ]  # fmt: skip
+            figures = [figure for each in scored for figure in each.figures if figure.is_headline]
+            weights = bootstrap_weights(owners(benchmark, scored[0].places))
+            chosen = np.random.default_rng(1).integers(0, len(figures), len(weights))
+            drawn = np.array([figure.of(weights) for figure in figures])[chosen, np.arange(len(weights))]
+            by_draw = [each.by_seed[0] for each in scored]
+            low, high = interval(drawn)
+            rows.append({"protocol": benchmark.name, "task": task.name, "metric": figures[0].metric, "labels": count,
+                         "value": float(np.mean(by_draw)), "low": low, "high": high, "by_draw": by_draw})  # fmt: skip
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", required=True, help="NAME=MODEL, or a model by its own name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=["val", "test"], default="val")
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args(arguments)
+    cache, rows = Cache(options.cache or default_cache()), []
+    for protocol in TASKS:
+        benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
+        for name, model in named(options.models).items():
+            rows += [{"model": name, **row} for row in measure(model, benchmark, options.split, options.draws, cache)]
+    print(table(rows, "labels"))
+    write_rows(rows, options.results)
+    draw_curves(rows, "labels", options.figure, log=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What is left of an encoder's knowledge in worse pictures: blur, noise, JPEG, darkness, crops shifted and scaled.
+
+Probes are fitted on clean faces and scored on the same scored faces, made worse at five strengths; 0 is the clean face.
+Every encoder sees the very same pixels.
+
+Run: python experiments/robustness.py --models "small" "untrained=random:0" "autoencoder=RUN" --data DATA --split test \
+--results docs/results/robustness.json --figure docs/figures/robustness.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from baselines import FOLDERS
+from curves import draw_curves, named, table, write_rows
+
+from fabnet.embedding import Embedder, load
+from fabnet.embedding.digest import model_digest
+from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.evaluate import fit_chosen, headline_places, learned_targets, loss_of
+from fabnet.probes.faces import crop_of, find_faces, read_image
+from fabnet.probes.features import embed_faces
+from fabnet.probes.figures import figures_of
+from fabnet.probes.intervals import owners
+from fabnet.probes.metrics import bootstrap_weights, interval
+from fabnet.probes.parts import parts_of
+from fabnet.probes.protocols import read_benchmark
+from fabnet.progress import progress
+from fabnet.sampling.window import Window
+from fabnet.video import CropSpec
+
+TASKS = {"youtube-faces": ("landmarks68", "pose"), "ferplus": ("expression",)}
+FACES_AT_ONCE = 64
+
+Worse = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+"""A crop (H, W, 3) uint8, a strength and a generator to a worse crop."""
+
+
+def blurred(crop: np.ndarray, sigma_percent: float, generator: np.random.Generator) -> np.ndarray:
+    """A Gaussian whose standard deviation is so many per cent of the crop's side."""
+    return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma_percent / 100 * len(crop)))
+
+
+def noisy(crop: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of so many of 255 levels."""
+    return np.asarray((crop + generator.normal(0, sigma, crop.shape)).clip(0, 255).round().astype(np.uint8))
+
+
+def compressed(crop: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
+    """JPEG of that quality."""
+    packed = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+
+
+def dark(crop: np.ndarray, stops: float, generator: np.random.Generator) -> np.ndarray:
+    """So many halvings of the pixel values, rounded to whole levels."""
+    return np.asarray((crop / 2**stops).round().astype(np.uint8))
+
+
+# Each with its strengths, from weak to strong. The last two move the crop in place of changing its pixels.
+KINDS: dict[str, tuple[Worse | None, tuple[float, ...]]] = {
+    "blur, % of the side": (blurred, (0.5, 1, 2, 3, 5)),
+    "noise, of 255": (noisy, (5, 10, 20, 40, 80)),
+    "JPEG quality": (compressed, (60, 30, 15, 8, 4)),
+    "darkness, halvings": (dark, (1, 2, 3, 4, 5)),
+    "shift, % of the side": (None, (3, 6, 10, 15, 20)),
+    "scale, %": (None, (5, 10, 20, 30, 40)),
+}
+
+
+def moved(boxes_px: np.ndarray, kind: str, strength: float) -> np.ndarray:
+    """(N, 4) boxes, shifted a random way or scaled up or down at random, by so many per cent."""
+    generator = np.random.default_rng(0)
+    centre, side = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2, boxes_px[:, 2:] - boxes_px[:, :2]
+    if kind.startswith("shift"):
+        way = generator.uniform(0, 2 * np.pi, len(boxes_px))
+        centre = centre + strength / 100 * side * np.stack([np.cos(way), np.sin(way)], axis=1)
+    else:
+        side = side * (1 + strength / 100) ** generator.choice([-1, 1], (len(boxes_px), 1))
+    return np.concatenate([centre - side / 2, centre + side / 2], axis=1)
+
+
+def embedded(
+    encoder: Embedder,
+    benchmark: Benchmark,
+    boxes_px: np.ndarray,
+    places: np.ndarray,
+    worse: Worse | None,
+    strength: float,
+) -> np.ndarray:
+    """(M, D) embeddings of some faces of a benchmark, cut out at (N, 4) boxes and made worse."""
+    parts = []
+    for first in range(0, len(places), FACES_AT_ONCE):
+        crops = []
+        for i in places[first : first + FACES_AT_ONCE]:
+            crop = crop_of(read_image(benchmark.images[i]), boxes_px[i], CropSpec().size)
+            crops.append(crop if worse is None else worse(crop, strength, np.random.default_rng(int(i))))
+        parts.append(encoder.embed(crops))
+    return np.concatenate(parts)
+
+
+def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cache: Cache) -> list[dict[str, Any]]:
+    """A row a task, kind and strength: the headline figure with its interval over people."""
+    encoder = load(model)
+    clean = find_faces(benchmark, cache=cache)
+    window = Window(*encoder.card.window)
+    features = embed_faces(encoder, benchmark, clean, digest=model_digest(model), cache=cache)
+    (parts,) = parts_of(benchmark, split)
+    training = np.concatenate([parts.fit, parts.select])
+    tasks = [task for task in benchmark.tasks if task.name in TASKS[benchmark.name]]
+    seen_px = clean.seen_px(window)
+    probes = {}
+    for task in tasks:
+        targets = learned_targets(task, seen_px, training).targets
+        probes[task.name] = fit_chosen(
+            "ridge", features[training], targets[training], loss_of(task), num_classes=len(task.columns),
+            is_select=np.arange(len(training)) >= len(parts.fit), headline=headline_places(task),
+        ).probe  # fmt: skip
+    weights = bootstrap_weights(owners(benchmark, parts.score))
+    rows = []
+
+    def score(kind: str, strength: float, own: np.ndarray, seen_px: np.ndarray) -> None:
+        for task in tasks:
+            back = learned_targets(task, seen_px, training).back
+            made = probes[task.name].predict(own)
+            everybody = np.full((len(task.targets), made.shape[1]), np.nan)
+            everybody[parts.score] = made
+            predicted = back(everybody)[parts.score]
+            (figure,) = [each for each in figures_of(task, predicted, task.targets[parts.score]) if each.is_headline]
+            low, high = interval(figure.of(weights))
+            value = float(figure.of(np.ones((1, len(predicted)), np.float32))[0])
+            rows.append({"protocol": benchmark.name, "task": f"{task.name} under {kind}", "metric": figure.metric,
+                         "strength": strength, "value": value, "low": low, "high": high})  # fmt: skip
+
+    total = sum(len(strengths) for _, strengths in KINDS.values())
+    with progress(f"{model} on {benchmark.name}", total=total, unit="strengths") as bar:
+        for kind, (worse, strengths) in KINDS.items():
+            score(kind, 100.0 if worse is compressed else 0.0, features[parts.score], seen_px)
+            for strength in strengths:
+                crops = clean if worse else clean._replace(boxes_px=moved(clean.boxes_px, kind, strength))
+                own = embedded(encoder, benchmark, crops.crop_px(window), parts.score, worse, strength)
+                score(kind, strength, own, crops.seen_px(window))
+                bar.advance()
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", required=True, help="NAME=MODEL, or a model by its own name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=["val", "test"], default="val")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args(arguments)
+    cache, rows = Cache(options.cache or default_cache()), []
+    for protocol in TASKS:
+        benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
+        for name, model in named(options.models).items():
+            rows += [{"model": name, **row} for row in measure(model, benchmark, options.split, cache)]
+    print(table(rows, "strength"))
+    write_rows(rows, options.results)
+    draw_curves(rows, "strength", options.figure)
+
+
+if __name__ == "__main__":
+    main()

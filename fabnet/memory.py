@@ -1,9 +1,11 @@
-"""What the C library does with memory that was freed."""
+"""What becomes of memory that was freed."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+
+import pyarrow as pa
 
 __all__ = ["give_back_freed_blocks"]
 
@@ -14,6 +16,8 @@ BLOCK_BYTES = 2**20
 def give_back_freed_blocks() -> None:
     """Have this process give freed blocks of a MiB or more back to the system at once, for the rest of its life.
 
+    Arrow is told to take its blocks from the C library: its own pool keeps freed ones for itself, too.
+
     By default glibc takes every freed large block as a sign that more of them will come, and from then on keeps blocks
     of up to 32 MiB for itself, in a heap a thread, full of holes: the memory of a process that streams batches through
     several threads grows for minutes. Other C libraries have no such habit, and nothing is done.
@@ -21,6 +25,7 @@ def give_back_freed_blocks() -> None:
     Source:
         `M_MMAP_THRESHOLD` in mallopt(3): setting it turns its growing off.
     """
+    pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:

@@ -28,6 +28,8 @@ def run(
     batch_size: int = 64,
     device: str = "auto",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
 ) -> EmbedResult:
     """Turn photos, videos, folders or a store of face-tracks into embeddings: a row a face and frame.
 
@@ -42,6 +44,7 @@ def run(
       fabnet embed talk.mp4 --fps 5 --out talk.lance
       fabnet embed tracks.lance --model run --out tracks-embedded.lance
       fabnet embed talk.mp4 --model run --probe pose.safetensors --out pose.csv
+      fabnet embed /shared/tracks.lance --model /shared/run --out faces.lance --engine ray --ray-address head:6379
 
     Args:
         inputs: photos, videos, folders of them, or a store.
@@ -61,6 +64,8 @@ def run(
         batch_size: faces at once, at the most.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
         precision: likewise; auto is bfloat16 where the processor has instructions for it, which is twice as fast.
+        engine: this process, or ray: a Ray cluster (docs/cluster.md); the same command goes on after a stop.
+        ray_address: HOST:PORT of a running cluster; by default $RAY_ADDRESS, else a Ray of this machine's own.
     """
     from fabnet.errors import InputError
 
@@ -71,7 +76,7 @@ def run(
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
         detector=detector, attributes=attributes, probes=probe, overlay=overlay, thumbnails=thumbnails,
-        batch_size=batch_size, device=device, precision=precision,
+        batch_size=batch_size, device=device, precision=precision, engine=engine, ray_address=ray_address,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -22,6 +23,8 @@ def run(
     splits: str = "hash",
     link_fps: float = 5.0,
     num_workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
 ) -> TrackReport:
     """Find the faces of raw videos, follow each through its shot, and put the crops into a store.
 
@@ -33,6 +36,7 @@ def run(
       fabnet track a.mp4 b.mov --out tracks.lance --fps 5
       fabnet track people/ --out tracks.lance --identities folder
       fabnet track me.mp4 --out me.lance --fps 10 --splits moments
+      fabnet track /shared/videos --out tracks.lance --engine ray --ray-address head:6379
 
     Args:
         videos: files, or folders of videos.
@@ -47,6 +51,8 @@ def run(
             people), or a CSV file with the header identity,split.
         link_fps: frames a second looked at to follow a face.
         num_workers: processes, one video each; by default one a core.
+        engine: local processes, or ray: a Ray cluster (docs/cluster.md).
+        ray_address: HOST:PORT of a running cluster; by default $RAY_ADDRESS, else a Ray of this machine's own.
     """
     from fabnet.errors import InputError
 
@@ -56,7 +62,7 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return track(
         list(videos), out, fps=rate, size=size, detector=detector, identities=identities, splits=splits,
-        link_fps=link_fps, num_workers=num_workers,
+        link_fps=link_fps, num_workers=num_workers, engine=engine, ray_address=ray_address,
     )  # fmt: skip
 
 

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from fabnet.embedding.attributes import SavedProbe, check_columns, probes_for
+from fabnet.embedding.attributes import SavedProbe
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder
-from fabnet.embedding.inputs import Failure, Input, Item, decoded, list_inputs, read_items
+from fabnet.embedding.inputs import Failure, Input, list_inputs
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.overlay import overlay_writer
+from fabnet.embedding.parts import Recipe, embed_in_parts, parts_of
+from fabnet.embedding.pipeline import Reading, embedded, probes_of
 from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
-from fabnet.embedding.threads import batched, in_threads
-from fabnet.embedding.thumbnail import thumbnail
+from fabnet.engine import engine_for
 from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.progress import progress
-from fabnet.sampling.window import Window
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
@@ -85,6 +82,8 @@ def embed(
     batch_size: int = 64,
     device: str = "auto",
     precision: Precision = "auto",
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
 ) -> EmbedResult:
     """Turn photos, videos, folders and stores into embeddings: a row a face and frame.
 
@@ -106,6 +105,9 @@ def embed(
         batch_size: faces at once, at the most.
         device: for models that run on torch.
         precision: likewise: "auto", "float32" or "bfloat16", see `load`.
+        engine: "local", or "ray": in parts on a Ray cluster, each of whose machines must see the inputs and the model
+            under the same paths. The output is a Lance dataset; the same command goes on after a stop.
+        ray_address: of the cluster, HOST:PORT; None: $RAY_ADDRESS, else a Ray of this machine's own.
 
     Returns:
         What was embedded, and what could not be.
@@ -116,50 +118,51 @@ def embed(
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
+        MissingDependencyError: Ray is not installed.
+        FabnetError: the Ray cluster was lost; what was finished is kept.
     """
     out = Path(out)
-    encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=precision)
+    on_ray, file_format = engine == "ray", file_format or _format_of(out)
+    tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
+    place = "auto" if on_ray else device  # who hands tasks to GPUs elsewhere need not have one
+    encoder = model if isinstance(model, Embedder) else load(model, device=place, precision=precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    reading = [
-        *(encoder.required_probes() if attributes else ()),
-        *probes_for([Path(file) for file in probes], digest),
-    ]
-    check_columns(reading, schema(0).names)
-    file_format = file_format or _format_of(out)
-    with_thumbnails = thumbnails and file_format == "lance"
+    files = tuple(Path(file) for file in probes)
+    predicting = probes_of(encoder, digest, files, attributes=attributes)
+    reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
     found = list_inputs([Path(path) for path in inputs])
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
         overlay=None if overlay is None else Path(overlay),
     )  # fmt: skip
+    columns = schema(
+        encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],
+        thumbnails=reading.thumbnails,
+        about={} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest},
+    )  # fmt: skip
     began = time.monotonic()
-    give_back_freed_blocks()
+    if on_ray:
+        if isinstance(model, Embedder) or digest is None or overlay is not None or file_format != "lance":
+            raise InputError(
+                "--engine ray takes a model's name or path, writes a Lance dataset and draws no overlay: give --out "
+                "NAME.lance, or leave --engine out"
+            )
+        recipe = Recipe(model, device, precision, attributes, files, reading, digest)
+        for note in embed_in_parts(parts_of(found, recipe, out), out, columns, tasks_on):
+            result.rows += note.rows
+            result.embedded += note.embedded
+            result.failed += note.failed
+        _check_something(result)
+    else:
+        give_back_freed_blocks()
+        with _drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
 
-    with _drawing(found, result.overlay, reading) as draw, progress("embedding", unit="rows") as bar:
+            def seen(row: Row) -> None:
+                bar.advance()
+                draw(row)
 
-        def all_rows() -> Iterator[Row]:
-            items = read_items(found, crop=crop, faces=faces, fps=fps, detector=detector, spec=encoder.card.crop)
-            batches = batched(items, encoder.at_once(batch_size))
-            for rows in in_threads(
-                partial(_rows, encoder=encoder, probes=reading, thumbnails=with_thumbnails), batches
-            ):
-                for row in rows:
-                    if isinstance(row, Failure):
-                        result.failed.append(row)
-                        continue
-                    result.rows += 1
-                    result.embedded += row["embedding"] is not None
-                    bar.advance()
-                    draw(row)
-                    yield row
-            if not result.embedded:
-                _nothing(result)
-
-        write_rows(
-            all_rows(), out, file_format=file_format, embedding_dim=encoder.embedding_dim,
-            attributes=[field for probe in reading for field in probe.fields()], thumbnails=with_thumbnails,
-            about={} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest},
-        )  # fmt: skip
+            rows = _counted(embedded(found, encoder, predicting, reading), result, seen)
+            write_rows(rows, out, file_format=file_format, columns=columns)
     result.without_face = result.rows - result.embedded
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
     return result
@@ -176,7 +179,21 @@ def _drawing(
     return overlay_writer(found[0].path, overlay, probes)
 
 
-def _nothing(result: EmbedResult) -> None:
+def _counted(rows: Iterable[Row | Failure], result: EmbedResult, seen: Callable[[Row], None]) -> Iterator[Row]:
+    for row in rows:
+        if isinstance(row, Failure):
+            result.failed.append(row)
+            continue
+        result.rows += 1
+        result.embedded += row["embedding"] is not None
+        seen(row)
+        yield row
+    _check_something(result)
+
+
+def _check_something(result: EmbedResult) -> None:
+    if result.embedded:
+        return
     if result.failed:
         source, reason = result.failed[0]
         more = f" (and {len(result.failed) - 1} more)" if len(result.failed) > 1 else ""
@@ -190,35 +207,6 @@ def _nothing(result: EmbedResult) -> None:
 def _format_of(out: Path) -> Format:
     ending = out.suffix.removeprefix(".")
     return next((known for known in FORMATS if known == ending), "lance")
-
-
-def _rows(
-    items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe], thumbnails: bool
-) -> list[Row | Failure]:
-    """The rows of a batch, in the order of its items; called in a thread of its own."""
-    read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
-    embeddings = encoder.embed_batch(
-        [each.image for each in read if isinstance(each, Item) and isinstance(each.image, np.ndarray)]
-    )
-    boxes = [each.crop_box_px for each in read if isinstance(each, Item) and each.crop_box_px is not None]
-    seen_px = Window(*encoder.card.window).inside(np.array(boxes).reshape(-1, 4))
-    attributes = [probe.rows(embeddings, seen_px) for probe in probes] if boxes else []
-    place, rows = 0, list[Row | Failure]()
-    for item in read:
-        if isinstance(item, Item):
-            row = item.row | {"embedding": None}
-            row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-            if isinstance(item.image, np.ndarray):
-                row["embedding"] = embeddings[place]
-                if thumbnails:
-                    row["thumbnail"] = thumbnail(item.image)
-                for predicted in attributes:
-                    row |= predicted[place]
-                place += 1
-            rows.append(row)
-        else:
-            rows.append(item)
-    return rows
 
 
 def _name_of(model: str | Path | Embedder) -> str:

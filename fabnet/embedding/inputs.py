@@ -54,6 +54,8 @@ class Input:
     path: Path
     name: str
     kind: Literal["image", "video", "store"]
+    rows: tuple[int, int] | None = None
+    """Of a store: the first row and the one after the last; None: all."""
 
 
 def list_inputs(paths: Sequence[Path]) -> list[Input]:
@@ -134,9 +136,9 @@ def _row(each: Input, **values: Any) -> dict[str, Any]:
 def _of_store(each: Input) -> Iterator[Item]:
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     store = open_store(each.path)
-    count = store.num_rows
-    for first in range(0, count, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
-        for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, count)), columns).to_pylist():
+    start, stop = each.rows or (0, store.num_rows)
+    for first in range(start, stop, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
+        for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():
             data, box = row.pop("image"), np.array(row.pop("crop_box_px"), np.float32)
             yield Item(_row(each, **row), data, box)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.output import written_whole
 
-__all__ = ["FORMATS", "Format", "Row", "schema", "write_rows"]
+__all__ = ["FORMATS", "Format", "Row", "schema", "to_batches", "write_rows"]
 
 Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
@@ -48,7 +48,8 @@ def schema(
     )
 
 
-def _batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Put rows into Arrow batches as they come."""
     waiting: list[Row] = []
     for row in rows:
         waiting.append(row)
@@ -79,10 +80,7 @@ def write_rows(
     out: Path,
     *,
     file_format: Format,
-    embedding_dim: int,
-    attributes: Sequence[pa.Field] = (),
-    thumbnails: bool = False,
-    about: Mapping[str, str] | None = None,
+    columns: pa.Schema,
 ) -> None:
     """Write rows as they come; the output appears whole or not at all.
 
@@ -91,16 +89,12 @@ def write_rows(
         out: a Lance dataset's folder, or a file. For "npy" the embeddings go to `out`, (N, D) float32 with NaN where
             there is none, and the other columns to a CSV of the same name beside it.
         file_format: of the output.
-        embedding_dim: D.
-        attributes: further columns that the rows have.
-        thumbnails: whether they have `thumbnail` too, JPEG bytes.
-        about: what a Lance or Parquet dataset says of itself: `fabnet.model`, `fabnet.model_digest`.
+        columns: of the dataset, from `schema`; D is the length of `embedding`.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
-    columns = schema(embedding_dim, attributes, thumbnails=thumbnails, about=about)
-    batches = _batches(rows, columns)
+    batches = to_batches(rows, columns)
     with written_whole(out) as partial:
         if file_format == "lance":
             _write_lance(batches, partial, columns)

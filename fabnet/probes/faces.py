@@ -15,6 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from fabnet.engine import run_tasks
 from fabnet.errors import InputError
 from fabnet.limits import read_bytes
 from fabnet.probes.benchmark import Benchmark
@@ -22,7 +23,6 @@ from fabnet.probes.cache import Cache
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
 from fabnet.tracks.import_worker import chosen_face, loaded_detector
-from fabnet.tracks.pool import run_tasks
 from fabnet.video import CropSpec, Detection
 from fabnet.video.crop import crop_box, cut
 from fabnet.video.picture import decode_picture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +9,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from fabnet.engine import interruptible, run_tasks
 from fabnet.errors import InputError, NoFaceError
 from fabnet.progress import progress
 from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector
 from fabnet.tracks.layouts import VideoFolder, scan
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VIDEO_SUFFIXES
-from fabnet.tracks.pool import interruptible, run_tasks
 from fabnet.tracks.split import check_unmoved, splits_for
-from fabnet.tracks.spool import read_spool, spool_path
+from fabnet.tracks.spool import read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
@@ -192,23 +191,19 @@ def _unfinished(found: Sequence[VideoFolder], run: _Run) -> list[VideoFolder]:
 
 def _work(run: _Run, tasks: Sequence[ImportTask], num_workers: int | None) -> None:
     total = sum(len(track.files) for task in tasks for track in task.folder.tracks)
-    spools = run.store.path / "_spool"
-    shutil.rmtree(spools, ignore_errors=True)
     waiting: list[tuple[LedgerEntry, Path]] = []
     last = time.monotonic()
-    try:
-        with progress("importing", total=total, unit="files") as shown:
-            for outcome in run_tasks(import_video, tasks, num_workers=num_workers, on_progress=shown.advance):
-                waiting.append((_entry(outcome.task, outcome.result, outcome.error), outcome.task.spool))
-                rows = sum(entry.rows for entry, _ in waiting)
-                if rows >= COMMIT_ROWS or time.monotonic() - last > COMMIT_EVERY_S:
-                    _commit(run.store, waiting)
-                    last = time.monotonic()
-    finally:
+    with spools(run.store.path):
         try:
-            _commit(run.store, waiting)
+            with progress("importing", total=total, unit="files") as shown:
+                for outcome in run_tasks(import_video, tasks, num_workers=num_workers, on_progress=shown.advance):
+                    waiting.append((_entry(outcome.task, outcome.result, outcome.error), outcome.task.spool))
+                    rows = sum(entry.rows for entry, _ in waiting)
+                    if rows >= COMMIT_ROWS or time.monotonic() - last > COMMIT_EVERY_S:
+                        _commit(run.store, waiting)
+                        last = time.monotonic()
         finally:
-            shutil.rmtree(spools, ignore_errors=True)
+            _commit(run.store, waiting)
 
 
 def _entry(task: ImportTask, result: LedgerEntry | None, error: Exception | None) -> LedgerEntry:

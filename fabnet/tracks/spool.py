@@ -8,7 +8,9 @@ one.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +21,7 @@ from fabnet.output import output_errors
 from fabnet.tracks.schema import ROW_SCHEMA, Row, rows_to_batch
 from fabnet.tracks.split import MOMENTS, moments_cut
 
-__all__ = ["SpoolWriter", "read_spool", "spool_path"]
+__all__ = ["SpoolWriter", "read_spool", "spool_path", "spools"]
 
 BATCH_ROWS = 32
 OUT_ROWS = 256
@@ -31,6 +33,17 @@ def spool_path(store: Path, number: int) -> Path:
     The name holds the process's number: after a kill, a worker of the run before may still be removing its own.
     """
     return store / "_spool" / f"{os.getpid()}-{number}.arrow"
+
+
+@contextmanager
+def spools(store: Path) -> Iterator[None]:
+    """Clear away the rows of tasks: those that a killed run left behind, and at the end those of this one."""
+    folder = spool_path(store, 0).parent
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class SpoolWriter:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from fabnet.engine import Engine, Outcome, engine_for, interruptible
 from fabnet.errors import InputError, NoFaceError, VideoError
 from fabnet.progress import progress
 from fabnet.tracks.identities import identities_of
 from fabnet.tracks.import_worker import loaded_detector
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VideoFile, find_videos
-from fabnet.tracks.pool import Outcome, interruptible, run_tasks
 from fabnet.tracks.split import MOMENTS, check_unmoved, splits_for
-from fabnet.tracks.spool import read_spool, spool_path
+from fabnet.tracks.spool import read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
@@ -97,6 +96,8 @@ def track(
     splits: str | Path = "hash",
     link_fps: float = 5.0,
     num_workers: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
 ) -> TrackReport:
     """Find the face-tracks of videos and add them to a store; what an earlier run finished is skipped.
 
@@ -116,6 +117,8 @@ def track(
             identity is the video's name).
         link_fps: frames a second looked at to follow a face, where fps is lower.
         num_workers: processes, each at one video; None: one a core; 0: none, all in this one.
+        engine: "local", or "ray": on a Ray cluster, each of whose machines must see the videos under the same paths.
+        ray_address: of the cluster, HOST:PORT; None: $RAY_ADDRESS, else a Ray of this machine's own.
 
     Returns:
         What was done.
@@ -126,12 +129,15 @@ def track(
         VideoError: none of the videos can be read.
         StoreError: `out` is something else, or was made otherwise.
         OutputError: the disk is full; what was finished is kept.
+        MissingDependencyError: Ray is not installed.
+        FabnetError: the Ray cluster was lost; what was finished is kept.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; what was finished is kept.
     """
     start = time.monotonic()
     for name, value in (("fps", fps), ("link_fps", link_fps)):
         if value is not None and not value > 0:
             raise InputError(f"{name} is {value}: give a positive number of frames a second")
+    chosen = engine_for(engine, num_workers=num_workers, ray_address=ray_address)
     spec = CropSpec(size=size)
     found = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
     people = identities_of(found, identities)
@@ -155,7 +161,7 @@ def track(
             for number, video in enumerate(_unfinished(found, run))
         ]  # fmt: skip
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
-            _work(run, tasks, num_workers)
+            _work(run, tasks, chosen)
         store.compact()
         return _report(run, found, time.monotonic() - start)
 
@@ -193,17 +199,13 @@ def _unfinished(found: Sequence[VideoFile], run: _Run) -> list[VideoFile]:
     return todo
 
 
-def _work(run: _Run, tasks: Sequence[TrackTask], num_workers: int | None) -> None:
-    spools = run.store.path / "_spool"
-    shutil.rmtree(spools, ignore_errors=True)
-    try:
-        with progress("tracking", total=_duration_s([task.video for task in tasks]), unit="s of video") as shown:
-            outcomes = run_tasks(track_one, tasks, num_workers=num_workers, on_progress=shown.advance)
-            for num_done, outcome in enumerate(outcomes, start=1):
-                _add(run, outcome)
-                shown.update(note=f"{num_done} of {len(tasks)} videos")
-    finally:
-        shutil.rmtree(spools, ignore_errors=True)
+def _work(run: _Run, tasks: Sequence[TrackTask], engine: Engine) -> None:
+    total = _duration_s([task.video for task in tasks])
+    with spools(run.store.path), progress("tracking", total=total, unit="s of video") as shown:
+        outcomes = engine(track_one, tasks, on_progress=shown.advance)
+        for num_done, outcome in enumerate(outcomes, start=1):
+            _add(run, outcome)
+            shown.update(note=f"{num_done} of {len(tasks)} videos")
 
 
 def _duration_s(videos: Sequence[VideoFile]) -> float | None:

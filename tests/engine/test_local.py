@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from fabnet.engine import interruptible, run_tasks
 from fabnet.errors import FabnetError, OutputError, VideoError
-from fabnet.tracks.pool import interruptible, run_tasks
 
 
 def work(task: str, report: Callable[[float], None]) -> str:

@@ -12,29 +12,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fabnet import errors
 from fabnet.cores import num_cores
-from fabnet.errors import FabnetError, OutputError
+from fabnet.engine.outcome import Outcome, Work, attempt, while_writable
+from fabnet.errors import FabnetError
 
-__all__ = ["Outcome", "interruptible", "run_tasks"]
-
-Work = Callable[[Any, Callable[[float], None]], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a task."""
-
-    task: Any
-    """The task as given."""
-    result: Any = None
-    """What the work returned; None where it failed."""
-    error: FabnetError | None = None
-    """Why it failed."""
+__all__ = ["Worker", "run_tasks"]
 
 
 def run_tasks(
@@ -60,49 +46,13 @@ def run_tasks(
     outcomes = _serial(work, tasks, forward)
     if num_workers > 0 and tasks:
         outcomes = _parallel(work, deque(tasks), min(num_workers, len(tasks)), forward)
-    for outcome in outcomes:
-        if isinstance(outcome.error, OutputError):
-            raise outcome.error
-        yield outcome
-
-
-@contextmanager
-def interruptible(what_is_kept: str) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the block the same way, with a word on how to go on.
-
-    Raises:
-        KeyboardInterrupt: with `what_is_kept` as its text.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if is_main else None
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(what_is_kept) from None
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
+    yield from while_writable(outcomes)
 
 
 def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) -> Iterator[Outcome]:
     for task in tasks:
-        result, error = _attempt(work, task, forward)
+        result, error = attempt(work, task, forward)
         yield Outcome(task, result, error)
-
-
-def _attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any, FabnetError | None]:
-    try:
-        return work(task, report), None
-    except FabnetError as error:
-        return None, error
-    except (BrokenPipeError, MemoryError):
-        raise
-    except Exception as error:  # whatever a damaged file does to a decoder, the other inputs go on
-        return None, FabnetError(f"{type(error).__name__}: {error}")
 
 
 @contextmanager
@@ -116,8 +66,12 @@ def _interrupts_ignored() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-class _Worker:
-    """One process and the pipe to it."""
+class Worker:
+    """One process and the pipe to it.
+
+    Args:
+        work: what it does with the tasks it is given.
+    """
 
     def __init__(self, work: Work) -> None:
         context = multiprocessing.get_context("spawn")
@@ -129,11 +83,13 @@ class _Worker:
         self.task: Any = None
 
     def give(self, task: Any) -> None:
+        """Send it its next task."""
         self.task = task
         with suppress(BrokenPipeError):  # it has died: reading from it will tell
             self.pipe.send((task,))
 
     def death(self) -> FabnetError:
+        """Say how the process ended."""
         self.process.join(5)
         code = self.process.exitcode
         reason = f"exit code {code}"
@@ -144,6 +100,7 @@ class _Worker:
         return FabnetError(f"its worker process died ({reason}): a damaged file, or too little memory")
 
     def stop(self) -> None:
+        """End the process, whatever it is at."""
         self.pipe.close()
         self.process.terminate()
         self.process.join(5)
@@ -153,10 +110,10 @@ class _Worker:
 
 
 def _parallel(work: Work, tasks: deque, num_workers: int, forward: Callable[[float], None]) -> Iterator[Outcome]:
-    workers: list[_Worker] = []
+    workers: list[Worker] = []
     try:
         for _ in range(num_workers):
-            workers.append(_Worker(work))
+            workers.append(Worker(work))
             workers[-1].give(tasks.popleft())
         while workers:
             for pipe in wait([worker.pipe for worker in workers]):
@@ -170,7 +127,7 @@ def _parallel(work: Work, tasks: deque, num_workers: int, forward: Callable[[flo
                     worker.stop()
                 if tasks:
                     if is_dead:
-                        worker = _Worker(work)
+                        worker = Worker(work)
                         workers.append(worker)
                     worker.give(tasks.popleft())
                 yield outcome
@@ -179,7 +136,7 @@ def _parallel(work: Work, tasks: deque, num_workers: int, forward: Callable[[flo
             worker.stop()
 
 
-def _heard(worker: _Worker, forward: Callable[[float], None]) -> Outcome | None:
+def _heard(worker: Worker, forward: Callable[[float], None]) -> Outcome | None:
     """Take one message of a worker; the outcome if its task ended. A dead worker keeps its task."""
     try:
         kind, content = worker.pipe.recv()
@@ -202,7 +159,7 @@ def _serve(work: Work, pipe: Connection) -> None:
     try:
         while True:
             (task,) = pipe.recv()
-            result, error = _attempt(work, task, lambda amount: pipe.send(("progress", amount)))
+            result, error = attempt(work, task, lambda amount: pipe.send(("progress", amount)))
             if error is not None:
                 pipe.send(("failed", (type(error).__name__, str(error))))
             else:

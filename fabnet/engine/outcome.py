@@ -1,0 +1,84 @@
+"""What an engine takes and gives: a function and tasks in, an outcome a task out, as they end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fabnet.errors import FabnetError, OutputError
+
+__all__ = ["Engine", "Outcome", "Work", "attempt", "interruptible", "while_writable"]
+
+Work = Callable[[Any, Callable[[float], None]], Any]
+"""`work(task, report)`: a function at the top of a module; `report(amount)` tells how far it has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a task."""
+
+    task: Any
+    """The task as given."""
+    result: Any = None
+    """What the work returned; None where it failed."""
+    error: FabnetError | None = None
+    """Why it failed."""
+
+
+class Engine(Protocol):
+    """Where and when tasks are done."""
+
+    def __call__(
+        self, work: Work, tasks: Sequence[Any], *, on_progress: Callable[[float], None] | None = None
+    ) -> Iterator[Outcome]:
+        """Do `work(task, report)` for every task, and yield an outcome a task in the order they end."""
+
+
+def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any, FabnetError | None]:
+    """Do a task: its result, or why there is none."""
+    try:
+        return work(task, report), None
+    except FabnetError as error:
+        return None, error
+    except (BrokenPipeError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged file does to a decoder, the other inputs go on
+        return None, FabnetError(f"{type(error).__name__}: {error}")
+
+
+def while_writable(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Pass outcomes on.
+
+    Raises:
+        OutputError: a worker could not write: the disk is full, and no other task would fare better.
+    """
+    for outcome in outcomes:
+        if isinstance(outcome.error, OutputError):
+            raise outcome.error
+        yield outcome
+
+
+@contextmanager
+def interruptible(what_is_kept: str) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the block the same way, with a word on how to go on.
+
+    Raises:
+        KeyboardInterrupt: with `what_is_kept` as its text.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if is_main else None
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(what_is_kept) from None
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)

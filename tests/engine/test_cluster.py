@@ -1,0 +1,184 @@
+"""The Ray engine against the local one, on a real Ray of two workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pytest
+
+import fabnet
+from fabnet.engine import engine_for
+from fabnet.errors import FabnetError, InputError, MissingDependencyError, VideoError
+from fabnet.tracks import TrackStore, open_store, track
+
+from .conftest import processes_of
+
+pytest.importorskip("ray")
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    spool: Path
+
+
+def work(task: Task, report: Callable[[float], None]) -> str:
+    report(1.0)
+    report(0.5)
+    if task.name == "bad":
+        raise VideoError("bad is cut short")
+    if task.name == "odd":
+        raise KeyError("odd")
+    if task.name == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    task.spool.write_bytes(task.name.encode() * 10_000_000)
+    return task.name.upper()
+
+
+def rows_of(store: TrackStore) -> list[dict[str, Any]]:
+    rows = store.read_rows(range(store.num_rows)).to_pylist()
+    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
+
+
+@pytest.fixture(scope="module")
+def clips(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    for number in range(6):
+        shutil.copy(carphone, folder / f"{number}.mp4")
+    (folder / "zero.mp4").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tracked(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("local") / "s.lance"
+    track(clips, out, size=64, fps=2.0)
+    return out
+
+
+def test_every_task_has_an_outcome_and_its_rows_are_here(ray_address: str, tmp_path: Path) -> None:
+    reported: list[float] = []
+    tasks = [Task(name, tmp_path / "spool" / name) for name in ("a", "bad", "odd", "die", "b")]
+    outcomes = list(engine_for("ray", ray_address=ray_address)(work, tasks, on_progress=reported.append))
+    by_name = {outcome.task.name: outcome for outcome in outcomes}
+    assert {name: outcome.result for name, outcome in by_name.items()} == {
+        "a": "A", "bad": None, "odd": None, "die": None, "b": "B",
+    }  # fmt: skip
+    assert len(outcomes) == 5
+    assert isinstance(by_name["bad"].error, VideoError)
+    assert str(by_name["odd"].error) == "KeyError: 'odd'"
+    assert "its Ray worker died 3 times" in str(by_name["die"].error)
+    assert sorted(reported) == [0.0, 1.5, 1.5, 1.5, 1.5]
+    assert (tmp_path / "spool" / "a").read_bytes() == b"a" * 10_000_000
+    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["a", "b"]
+
+
+def test_track_gives_the_same_rows_as_local_processes(
+    clips: Path, tracked: Path, ray_address: str, tmp_path: Path
+) -> None:
+    report = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=ray_address)
+    assert rows_of(open_store(tmp_path / "s.lance")) == rows_of(open_store(tracked))
+    assert [video for video, _ in report.failed] == ["zero.mp4"]
+    assert "is empty (0 bytes)" in report.failed[0][1]
+    again = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=ray_address)
+    assert (again.num_skipped, again.store.rows) == (6, report.store.rows)
+
+
+def test_embed_gives_the_same_rows_as_one_process(
+    clips: Path, tracked: Path, ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
+    inputs, options = [tracked, clips], {"fps": 1.0, "precision": "float32"}
+    local = fabnet.embed(inputs, tmp_path / "local.lance", **options)  # type: ignore[arg-type]
+    result = fabnet.embed(inputs, tmp_path / "ray.lance", engine="ray", ray_address=ray_address, **options)  # type: ignore[arg-type]
+    expected, found = (lance.dataset(str(tmp_path / name)) for name in ("local.lance", "ray.lance"))
+    assert found.schema.metadata == expected.schema.metadata
+    assert found.to_table().drop(["embedding"]) == expected.to_table().drop(["embedding"])
+    values = [np.array(each.to_table()["embedding"].to_pylist(), float) for each in (found, expected)]
+    np.testing.assert_allclose(values[0], values[1], atol=1e-5)
+    assert (result.rows, result.embedded, result.failed) == (local.rows, local.embedded, local.failed)
+    assert {path.name for path in (tmp_path / "ray.lance").iterdir()} <= {"_lock", "_versions", "_transactions", "data"}
+
+
+def test_what_cannot_be_done_is_said_first(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "s.lance"
+    with pytest.raises(InputError, match="goes with --engine ray"):
+        track(clips, out, ray_address="here:6379")
+    with pytest.raises(InputError, match="expected HOST:PORT"):
+        track(clips, out, engine="ray", ray_address="ray://here:10001")
+    with pytest.raises(InputError, match=r"give --out NAME\.lance"):
+        fabnet.embed([clips], tmp_path / "faces.csv", engine="ray")
+    monkeypatch.setattr("fabnet.engine.cluster.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[ray\]'"):
+        track(clips, out, engine="ray")
+    assert not out.exists()
+
+
+def fabnet_process(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "fabnet", *map(str, args), "--engine", "ray"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def kills(args: list[object], name: str, count: int, within_s: float, seed: int) -> list[str]:
+    """Run a verb on a Ray of its own, killing one of Ray's processes at random moments; run again until it is done.
+
+    Returns:
+        What each failed run said.
+    """
+    moments, killed = np.random.default_rng(seed), 0
+    said: list[str] = []
+    while True:
+        process = fabnet_process(*args)
+        while process.poll() is None and killed < count:
+            if processes_of(process.pid, "ray::_serve"):
+                time.sleep(moments.uniform(0, within_s))
+                victims = processes_of(process.pid, name)
+                if victims:
+                    os.kill(victims[moments.integers(len(victims))], signal.SIGKILL)
+                    killed += 1
+                if name != "ray::_serve":
+                    break
+            time.sleep(0.1)
+        error = process.communicate(timeout=600)[1]
+        if process.returncode == 0 and killed >= count:
+            return said
+        if process.returncode == 0:  # it was done before its time: from the start
+            shutil.rmtree(Path(str(args[args.index("--out") + 1])))
+            continue
+        said.append(error.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("ray::_serve", 2), pytest.param("raylet/raylet", 1, marks=pytest.mark.slow),
+        pytest.param("ray::_serve", 20, marks=pytest.mark.slow),
+        pytest.param("gcs_server", 20, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_kills_lose_and_double_no_rows(name: str, count: int, clips: Path, tracked: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s.lance"
+    said = kills(["track", clips, "--out", out, "--size", "64", "--fps", "2"], name, count, 1.0, seed=count)
+    assert all("was lost; what was finished is kept: the same command goes on" in line for line in said), said
+    rows, expected = rows_of(open_store(out)), rows_of(open_store(tracked))
+    keys = [(row["video"], row["track"], row["frame"]) for row in rows]
+    assert len(set(keys)) == len(keys)
+    if open_store(out).summary()["inputs"].get("failed", 0) == 1:
+        assert rows == expected
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_said(clips: Path, tmp_path: Path) -> None:
+    with pytest.raises(FabnetError, match=r"the Ray cluster at 127\.0\.0\.1:1 cannot be reached"):
+        track(clips, tmp_path / "s.lance", engine="ray", ray_address="127.0.0.1:1")

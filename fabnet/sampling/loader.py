@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import cv2
@@ -97,7 +101,22 @@ class _StepsFrom:
             step += 1
 
 
-def _one_thread(worker_id: int) -> None:
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What is started in the block ignores Ctrl-C and SIGTERM, which go to whole groups of processes and are for the
+    trainer to heed: a worker that they end would end it with an error, before it has saved."""
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _begin(worker_id: int) -> None:
+    os.setpgid(0, 0)  # torch has workers heed SIGTERM by now, which is right if it comes from the trainer alone
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
@@ -122,9 +141,10 @@ def step_loader(
         sampler=_StepsFrom(first_step),
         num_workers=num_workers,
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin,
         prefetch_factor=4 if num_workers else None,
         # Lance is not safe to fork.
         multiprocessing_context="spawn" if num_workers else None,
     )
-    return iter(loader)
+    with _unheard():
+        return iter(loader)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import FrameType
 from typing import NamedTuple
 
 import torch
@@ -20,6 +23,10 @@ from fabnet.errors import InputError, TrainingError
 __all__ = ["Processes", "gather", "processes", "wait_for_all"]
 
 TIMEOUT = timedelta(minutes=10)
+LOST = (
+    "another process of this run ended, so this one cannot go on; look at its message, then start the same command "
+    "with --resume"
+)
 
 
 class Processes(NamedTuple):
@@ -65,20 +72,42 @@ def processes(device: torch.device) -> Iterator[Processes]:
         return
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
-        yield me
+        with _last_words():
+            yield me
     except (dist.DistError, RuntimeError) as error:
         if not _is_lost(error):
             raise
-        raise TrainingError(
-            "another process of this run ended, so this one cannot go on; look at its message, then start the same "
-            "command with --resume"
-        ) from error
+        raise TrainingError(LOST) from error
     finally:
         if dist.is_initialized():
             # What still refers to the group, in a cycle say, would keep its threads running into the interpreter's end,
             # where they abort the process.
             gc.collect()
             dist.destroy_process_group()
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    """See that this process can say why it ends: where one has ended, torchrun sends the others SIGTERM at once.
+
+    Raises:
+        TrainingError: at SIGTERM, where nothing else handles it. Once the block has failed, it is ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise TrainingError(LOST)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except BaseException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+    signal.signal(signal.SIGTERM, before)
 
 
 def _is_lost(error: BaseException) -> bool:

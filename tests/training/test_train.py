@@ -65,11 +65,13 @@ def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (TINY | {"num_workers": 1}).items()]
     command = [sys.executable, "-m", "fabnet", "train", str(store), "--max-steps=400", "--validate-every=20", *flags]
     run = tmp_path / "stopped"
-    process = subprocess.Popen([*command, f"--out={run}"], stderr=subprocess.PIPE, env=os.environ | {"LANG": "C"})
+    process = subprocess.Popen(
+        [*command, f"--out={run}"], stderr=subprocess.PIPE, env=os.environ | {"LANG": "C"}, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while not list_checkpoints(run) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)  # its worker too, as a terminal's Ctrl-C and torchrun do
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     assert "--resume goes on from there" in stderr.decode().splitlines()[-1]

@@ -20,6 +20,7 @@ from fabnet.errors import InputError, StoreError
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes
+from fabnet.tracks.footers import check_footers
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -61,6 +62,7 @@ class Gallery:
             raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
         with self._reading():
             self._dataset: Any = lance.dataset(str(self.path))
+            check_footers(self.path, self._dataset)
             schema = self._dataset.schema
         if not {"id", "identity", "video", "embedding"} <= set(schema.names):
             raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")

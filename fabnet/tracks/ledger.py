@@ -14,6 +14,7 @@ import pyarrow as pa
 from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, sweep
+from fabnet.tracks.footers import check_footers
 
 __all__ = [
     "LedgerEntry",
@@ -101,7 +102,9 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     if not has_dataset(folder):
         return {}
     with lance_reads(f"the ledger of {store}"):
-        rows = lance.dataset(str(folder)).to_table().to_pylist()
+        dataset = lance.dataset(str(folder))
+        check_footers(folder, dataset)
+        rows = dataset.to_table().to_pylist()
         return {row["video"]: _entry(row) for row in rows}
 
 
@@ -157,6 +160,6 @@ def replace_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     """
     folder = store / FOLDER
     table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
-    with lance_writes(store):
+    with lance_reads(f"the ledger of {store}"), lance_writes(store):
         lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="overwrite" if has_dataset(folder) else "create")
         sweep(folder)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads
+from fabnet.tracks.footers import check_footers
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
 
 __all__ = ["add_tracks", "forget_tracks", "known_rows", "read_tracks"]
@@ -33,7 +34,9 @@ def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
     empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
     if has_dataset(store / FOLDER):
         with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
-            found = lance.dataset(str(store / FOLDER)).to_table(columns=empty.column_names)
+            dataset = lance.dataset(str(store / FOLDER))
+            check_footers(store / FOLDER, dataset)
+            found = dataset.to_table(columns=empty.column_names)
             found.validate(full=True)  # names that are no text, and the like
             if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
                 return found

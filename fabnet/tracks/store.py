@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, sweep
+from fabnet.tracks.footers import check_footers
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
@@ -309,7 +310,9 @@ def _dataset(path: Path) -> Any:
     if not has_dataset(path):
         raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
     with lance_reads(f"the store {path}"):
-        return lance.dataset(str(path))
+        dataset = lance.dataset(str(path))
+        check_footers(path, dataset)
+        return dataset
 
 
 def is_store(path: Path) -> bool:

@@ -76,7 +76,7 @@ def append_table(store: Path, name: str, table: pa.Table) -> None:
         OutputError: the disk is full, or writing there is not allowed.
     """
     folder = store / name
-    with lance_writes(store):
+    with lance_reads(str(folder)), lance_writes(store):
         mode = "append" if has_dataset(folder) else "create"
         dataset = lance.write_dataset(table, str(folder), schema=table.schema, mode=mode)
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:

@@ -65,20 +65,21 @@ def compact(path: str | Path) -> CompactReport:
         if removing(path):
             raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
         files_before, bytes_before = disk_use(path)
-        with progress("compacting", unit="steps"), lance_reads(str(path)), lance_writes(path):
+        with progress("compacting", unit="steps"), lance_writes(path):
             if kind == "store":
                 store = open_store(path)
                 shutil.rmtree(path / "_spool", ignore_errors=True)
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
-            merge_files(path)
-            dataset = lance.dataset(str(path))
-            if dataset.describe_indices():
-                dataset.optimize.optimize_indices()
-            sweep(path)
+            with lance_reads(str(path)):
+                merge_files(path)
+                dataset = lance.dataset(str(path))
+                if dataset.describe_indices():
+                    dataset.optimize.optimize_indices()
+                sweep(path)
+                rows = dataset.count_rows()
             if kind == "store":
                 forget_tracks(path)
                 open_store(path).note_tracks()
-            rows = lance.dataset(str(path)).count_rows()
         files_after, bytes_after = disk_use(path)
     return CompactReport(str(path), kind, rows, files_before, files_after, bytes_before, bytes_after)

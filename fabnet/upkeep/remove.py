@@ -114,7 +114,7 @@ def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
         sources = _sources(path, kind, gone)
         _, bytes_before = disk_use(path)
         if present:
-            with progress("removing", unit="steps"), lance_reads(str(path)), lance_writes(path):
+            with progress("removing", unit="steps"), lance_writes(path):
                 note_removing(path, list(present))
                 _delete(path, list(present))
                 if kind == "store":
@@ -164,9 +164,11 @@ def _sources(path: Path, kind: str, gone: TrackIndex) -> tuple[str, ...]:
 
 def _delete(path: Path, identities: list[str]) -> None:
     forget_tracks(path)  # first: it must never describe other rows than there are
-    lance.dataset(str(path)).delete(f"identity IN ({', '.join(map(quoted, identities))})")
-    merge_files(path, with_deletions=True)
-    sweep(path)
+    theirs = f"identity IN ({', '.join(map(quoted, identities))})"
+    with lance_reads(str(path)):
+        lance.dataset(str(path)).delete(theirs)
+        merge_files(path, with_deletions=True)
+        sweep(path)
 
 
 def _mend_store(path: Path, identities: list[str]) -> None:
@@ -197,7 +199,8 @@ def _mend_embeddings(path: Path) -> None:
             gallery.build_index()  # in place of the old one, whose codes are of the removed rows too
         else:
             gallery.drop_index()
-        sweep(path)
+        with lance_reads(str(path)):
+            sweep(path)
 
 
 class _Digests:

@@ -178,6 +178,19 @@ def test_names_that_are_not_there_touch_nothing(own: Path, capsys: pytest.Captur
         fabnet.remove(own)
 
 
+@pytest.mark.parametrize("call", [fabnet.compact, lambda path: fabnet.remove(path, ["person1"])])
+def test_a_fault_of_the_program_is_not_taken_for_a_damaged_store(
+    own: Path, call: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(path: Path) -> None:
+        raise KeyError("a fault")
+
+    for name in ("compact", "remove"):
+        monkeypatch.setattr(import_module(f"fabnet.upkeep.{name}"), "forget_tracks", faulty)
+    with pytest.raises(KeyError, match="a fault"):
+        call(own)
+
+
 @pytest.mark.parametrize("killed_at", ["merge_files", "sweep", "replace_ledger", "clear_pending"])
 def test_a_killed_removal_goes_on(own: Path, killed_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [row["image"] for row in all_rows(own) if row["identity"] == "person1"]

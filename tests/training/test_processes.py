@@ -104,7 +104,8 @@ def children(pid: int) -> list[int]:
 @pytest.mark.parametrize("kills", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 def test_a_process_that_dies_ends_the_run_and_it_goes_on(store: Path, tmp_path: Path, kills: int) -> None:
     run = tmp_path / "run"
-    start = [*torchrun(2), "-m", "fabnet", "train", str(store), *FLAGS, "--validate-every=20"]
+    steady = ["--schedule=plateau", "--plateau-patience=1000"]  # no rate that hangs on the number of steps in all
+    start = [*torchrun(2), "-m", "fabnet", "train", str(store), *FLAGS, *steady, "--validate-every=20"]
     command = [*start, "--max-steps=3000", f"--out={run}"]
     random = np.random.default_rng(0)
     reached = [0]

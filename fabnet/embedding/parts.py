@@ -261,7 +261,8 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
             reader = pa.ipc.open_file(source)
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
             stream = pa.RecordBatchReader.from_batches(reader.schema, batches)
-            fragments = write_fragments(stream, str(out), schema=columns, mode="overwrite")
+            mode = "overwrite" if has_dataset(out) else "create"
+            fragments = write_fragments(stream, str(out), schema=columns, mode=mode)
     part.spool.unlink(missing_ok=True)
     note = replace(result, fragments=tuple(json.dumps(fragment.to_json()) for fragment in fragments))
     table = pa.Table.from_pylist([{"key": part.key, "note": json.dumps(asdict(note))}], schema=_NOTES_SCHEMA)

@@ -36,7 +36,8 @@ PIECES_AHEAD = 4
 STORE_BYTES = 2**28
 """Shared memory of a Ray that is started here: results wait in it, and more of them on disk."""
 LOOK_EVERY_S = 1.0
-SILENT_S = 60.0
+START_S, SILENT_S = 300.0, 60.0
+"""How long its driver may say nothing, before it is connected and afterwards."""
 LOST = {
     "gcs_rpc_server_reconnect_timeout_s": "20",
     "health_check_period_ms": "1000",
@@ -106,7 +107,9 @@ def run_on_ray(
         OutputError: a disk is full.
     """
     if tasks:
-        with tempfile.TemporaryDirectory(prefix="fabnet-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix="fabnet-", dir=os.environ.get("RAY_TMPDIR", "/tmp"), ignore_cleanup_errors=True
+        ) as scratch:
             address = address or os.environ.get("RAY_ADDRESS") or None
             job = _Job(work, tasks, address, num_workers, num_gpus, os.getcwd(), scratch)
             yield from while_writable(_driven(job, on_progress or (lambda amount: None)))
@@ -115,9 +118,11 @@ def run_on_ray(
 def _driven(job: _Job, forward: Callable[[float], None]) -> Iterator[Outcome]:
     driver = Worker(_drive)
     driver.give(job)
+    patience_s = START_S
     try:
-        while driver.pipe.poll(SILENT_S):
+        while driver.pipe.poll(patience_s):
             kind, content = driver.pipe.recv()
+            patience_s = SILENT_S
             if kind == "done":
                 return
             if kind == "failed":

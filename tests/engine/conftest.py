@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 TESTS = Path(__file__).parents[1]
+
+
+class Cluster(NamedTuple):
+    address: str
+    pid: int
 
 
 def processes_of(pid: int, name: str) -> list[int]:
@@ -35,9 +42,9 @@ def processes_of(pid: int, name: str) -> list[int]:
     return found
 
 
-@pytest.fixture(scope="module")
-def ray_address() -> Iterator[str]:
-    """HOST:PORT of a running Ray."""
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """A running Ray: HOST:PORT, and the process that its own are below."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,10 +61,20 @@ def ray_address() -> Iterator[str]:
             command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 180
             while not processes_of(head.pid, "raylet/raylet") and time.monotonic() < until:
                 time.sleep(0.2)
-            yield address
+            yield Cluster(address, head.pid)
         finally:
             head.terminate()
             head.wait(30)
+
+
+@pytest.fixture(scope="package")
+def seconds(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight videos of a second in a folder."""
+    folder = tmp_path_factory.mktemp("seconds") / "in"
+    folder.mkdir()
+    for number in range(8):
+        shutil.copy(second, folder / f"{number}.mp4")
+    return folder

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from fabnet.engine import engine_for
 from fabnet.errors import FabnetError, InputError, MissingDependencyError, VideoError
 from fabnet.tracks import TrackStore, open_store, track
 
-from .conftest import processes_of
+from .conftest import Cluster, processes_of
 
 pytest.importorskip("ray")
 
@@ -40,6 +39,8 @@ def work(task: Task, report: Callable[[float], None]) -> str:
         raise VideoError("bad is cut short")
     if task.name == "odd":
         raise KeyError("odd")
+    if task.name == "wait":
+        time.sleep(600)
     if task.name == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     task.spool.write_bytes(task.name.encode() * 10_000_000)
@@ -67,10 +68,10 @@ def tracked(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_every_task_has_an_outcome_and_its_rows_are_here(ray_address: str, tmp_path: Path) -> None:
+def test_every_task_has_an_outcome_and_its_rows_are_here(cluster: Cluster, tmp_path: Path) -> None:
     reported: list[float] = []
     tasks = [Task(name, tmp_path / "spool" / name) for name in ("a", "bad", "odd", "die", "b")]
-    outcomes = list(engine_for("ray", ray_address=ray_address)(work, tasks, on_progress=reported.append))
+    outcomes = list(engine_for("ray", ray_address=cluster.address)(work, tasks, on_progress=reported.append))
     by_name = {outcome.task.name: outcome for outcome in outcomes}
     assert {name: outcome.result for name, outcome in by_name.items()} == {
         "a": "A", "bad": None, "odd": None, "die": None, "b": "B",
@@ -85,23 +86,23 @@ def test_every_task_has_an_outcome_and_its_rows_are_here(ray_address: str, tmp_p
 
 
 def test_track_gives_the_same_rows_as_local_processes(
-    clips: Path, tracked: Path, ray_address: str, tmp_path: Path
+    clips: Path, tracked: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
-    report = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=ray_address)
+    report = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=cluster.address)
     assert rows_of(open_store(tmp_path / "s.lance")) == rows_of(open_store(tracked))
     assert [video for video, _ in report.failed] == ["zero.mp4"]
     assert "is empty (0 bytes)" in report.failed[0][1]
-    again = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=ray_address)
+    again = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=cluster.address)
     assert (again.num_skipped, again.store.rows) == (6, report.store.rows)
 
 
 def test_embed_gives_the_same_rows_as_one_process(
-    clips: Path, tracked: Path, ray_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Path, tracked: Path, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
     inputs, options = [tracked, clips], {"fps": 1.0, "precision": "float32"}
     local = fabnet.embed(inputs, tmp_path / "local.lance", **options)  # type: ignore[arg-type]
-    result = fabnet.embed(inputs, tmp_path / "ray.lance", engine="ray", ray_address=ray_address, **options)  # type: ignore[arg-type]
+    result = fabnet.embed(inputs, tmp_path / "ray.lance", engine="ray", ray_address=cluster.address, **options)  # type: ignore[arg-type]
     expected, found = (lance.dataset(str(tmp_path / name)) for name in ("local.lance", "ray.lance"))
     assert found.schema.metadata == expected.schema.metadata
     assert found.to_table().drop(["embedding"]) == expected.to_table().drop(["embedding"])
@@ -125,57 +126,23 @@ def test_what_cannot_be_done_is_said_first(clips: Path, tmp_path: Path, monkeypa
     assert not out.exists()
 
 
-def fabnet_process(*args: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "fabnet", *map(str, args), "--engine", "ray"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def freeze_driver(cluster: Cluster) -> None:
+    """Stop the process that drives Ray once a worker is busy."""
+    while not processes_of(cluster.pid, "ray::_serve"):
+        time.sleep(0.1)
+    for pid in processes_of(os.getpid(), "multiprocessing"):
+        if os.getpgid(pid) == pid:
+            os.kill(pid, signal.SIGSTOP)
 
 
-def kills(args: list[object], name: str, count: int, within_s: float, seed: int) -> list[str]:
-    """Run a verb on a Ray of its own, killing one of Ray's processes at random moments; run again until it is done.
-
-    Returns:
-        What each failed run said.
-    """
-    moments, killed = np.random.default_rng(seed), 0
-    said: list[str] = []
-    while True:
-        process = fabnet_process(*args)
-        while process.poll() is None and killed < count:
-            if processes_of(process.pid, "ray::_serve"):
-                time.sleep(moments.uniform(0, within_s))
-                victims = processes_of(process.pid, name)
-                if victims:
-                    os.kill(victims[moments.integers(len(victims))], signal.SIGKILL)
-                    killed += 1
-                if name != "ray::_serve":
-                    break
-            time.sleep(0.1)
-        error = process.communicate(timeout=600)[1]
-        if process.returncode == 0 and killed >= count:
-            return said
-        if process.returncode == 0:  # it was done before its time: from the start
-            shutil.rmtree(Path(str(args[args.index("--out") + 1])))
-            continue
-        said.append(error.strip().splitlines()[-1])
-
-
-@pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        ("ray::_serve", 2), pytest.param("raylet/raylet", 1, marks=pytest.mark.slow),
-        pytest.param("ray::_serve", 20, marks=pytest.mark.slow),
-        pytest.param("gcs_server", 20, marks=pytest.mark.slow),
-    ],
-)  # fmt: skip
-def test_kills_lose_and_double_no_rows(name: str, count: int, clips: Path, tracked: Path, tmp_path: Path) -> None:
-    out = tmp_path / "s.lance"
-    said = kills(["track", clips, "--out", out, "--size", "64", "--fps", "2"], name, count, 1.0, seed=count)
-    assert all("was lost; what was finished is kept: the same command goes on" in line for line in said), said
-    rows, expected = rows_of(open_store(out)), rows_of(open_store(tracked))
-    keys = [(row["video"], row["track"], row["frame"]) for row in rows]
-    assert len(set(keys)) == len(keys)
-    if open_store(out).summary()["inputs"].get("failed", 0) == 1:
-        assert rows == expected
+def test_a_ray_that_falls_silent_is_said(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fabnet.engine.cluster.SILENT_S", 3.0)
+    outcomes = engine_for("ray", ray_address=cluster.address)(work, [Task("wait", tmp_path / "spool" / "wait")])
+    thread = threading.Thread(target=freeze_driver, args=(cluster,))
+    thread.start()
+    with pytest.raises(FabnetError, match=rf"the cluster at {cluster.address} was lost; what was finished is kept"):
+        list(outcomes)
+    thread.join()
 
 
 @pytest.mark.slow

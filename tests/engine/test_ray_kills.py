@@ -1,0 +1,132 @@
+"""Kills of Ray's workers and of its head at random moments: no row is lost, and none is there twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pytest
+from faults.commands import TRACK, rows_of, started
+
+import fabnet
+from fabnet.tracks.commit import has_dataset
+
+from .conftest import Cluster, processes_of
+
+pytest.importorskip("ray")
+
+SEED = 0
+EMBED = ("--fps", 5, "--precision", "float32")
+LOST = "was lost; what was finished is kept: the same command goes on from there"
+Rows = list[dict[str, Any]]
+Victims = Callable[[subprocess.Popen[str]], list[int]]
+
+
+def many(few: int, kills: int) -> list[Any]:
+    return [pytest.param(few, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
+
+
+def embedded_rows(dataset: Path) -> Rows:
+    rows = lance.dataset(str(dataset)).to_table().to_pylist()
+    return [row | {"embedding": np.round(row["embedding"] or [], 4).tolist()} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(seconds: Path) -> dict[str, Rows]:
+    """What the local engine makes of the videos, by verb."""
+    root = seconds.parent
+    fabnet.track(seconds, root / "track.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
+    fabnet.embed([seconds], root / "embed.lance", fps=5.0, precision="float32")
+    return {"track": rows_of(root / "track.lance"), "embed": embedded_rows(root / "embed.lance")}
+
+
+def head(process: subprocess.Popen[str]) -> list[int]:
+    """Where a command has started a Ray of its own and its workers are at work."""
+    return processes_of(process.pid, "gcs_server") if processes_of(process.pid, "ray::_serve") else []
+
+
+def node(process: subprocess.Popen[str]) -> list[int]:
+    return processes_of(process.pid, "raylet/raylet") if processes_of(process.pid, "ray::_serve") else []
+
+
+def kills_during(process: subprocess.Popen[str], victims: Victims, moments_s: Iterator[float]) -> int:
+    """Kill one of the victims whenever a moment has come, until the command ends or the moments do."""
+    kills, moment_s = 0, next(moments_s, None)
+    while process.poll() is None and moment_s is not None:
+        if victims(process):
+            time.sleep(moment_s)
+            for pid in victims(process)[:1]:
+                os.kill(pid, signal.SIGKILL)
+                kills, moment_s = kills + 1, next(moments_s, None)
+        time.sleep(0.02)
+    return kills
+
+
+def kill_again_and_again(
+    verb: str, command: tuple[object, ...], folder: Path, whole: Rows, victims: Victims, kills: int
+) -> list[str]:
+    """Run a command until it is done, killing meanwhile, and from the start again until there were so many kills.
+
+    Returns:
+        What the runs said that failed.
+    """
+    random = np.random.default_rng(SEED)
+    read = rows_of if verb == "track" else embedded_rows
+    moments_s = (float(random.uniform(0, 1.5)) for _ in range(kills))
+    done, runs, place, slowest_s, said = 0, 0, 0, 0.0, list[str]()
+    while done < kills:
+        out, before = folder / f"{place}.lance", Rows()
+        while before != whole:
+            process = started(*command, "--out", out, "--engine", "ray")
+            done += kills_during(process, victims, moments_s)
+            stopped = time.monotonic()
+            _, errors = process.communicate(timeout=300)
+            slowest_s = max(slowest_s, time.monotonic() - stopped)
+            runs += 1
+            rows = read(out) if has_dataset(out) else []
+            assert len({(row["video"], row["track"], row["frame"]) for row in rows}) == len(rows)
+            assert all(row in whole for row in rows)
+            assert all(row in rows for row in before)
+            if process.returncode:
+                assert len(errors.strip().splitlines()) == 1, errors
+                said.append(errors.strip())
+            before = rows
+            assert runs < 5 * kills + 5
+        place += 1
+        print(f"{verb}: {done} kills, {runs} runs, {len(said)} failed, whole {place} times, ended in {slowest_s:.0f} s")
+    return said
+
+
+@pytest.mark.parametrize("kills", many(2, 20))
+@pytest.mark.parametrize(("verb", "options"), [("track", TRACK[:-2]), ("embed", EMBED)])
+def test_killed_workers_lose_and_double_no_row(
+    verb: str, options: tuple[object, ...], kills: int, seconds: Path, whole: dict[str, Rows], cluster: Cluster,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    command = (verb, seconds, *options, "--ray-address", cluster.address)
+    kill_again_and_again(
+        verb, command, tmp_path, whole[verb], lambda process: processes_of(cluster.pid, "ray::_serve"), kills
+    )
+
+
+@pytest.mark.parametrize("kills", many(1, 20))
+@pytest.mark.parametrize("victims", [head, node])
+def test_a_killed_head_ends_in_one_line_and_the_same_command_goes_on(
+    victims: Victims, kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path
+) -> None:
+    said = kill_again_and_again("track", ("track", seconds, *TRACK[:-2]), tmp_path, whole["track"], victims, kills)
+    assert said
+    assert all(line == f"fabnet track: the Ray that was started here {LOST}" for line in said)
+
+
+@pytest.mark.parametrize("kills", many(1, 5))
+def test_the_same_with_embed(kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path) -> None:
+    said = kill_again_and_again("embed", ("embed", seconds, *EMBED), tmp_path, whole["embed"], head, kills)
+    assert all(line == f"fabnet embed: the Ray that was started here {LOST}" for line in said)

@@ -1,0 +1,91 @@
+"""Embedding in parts: what was finished is not done again, and the rows are those of one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pytest
+
+import fabnet
+from fabnet.embedding.digest import model_digest
+from fabnet.embedding.inputs import list_inputs
+from fabnet.embedding.parts import Part, Recipe, embed_in_parts, parts_of
+from fabnet.embedding.pipeline import Reading
+from fabnet.engine import Outcome, run_tasks
+from fabnet.errors import FabnetError, StoreError
+from fabnet.tracks.commit import has_dataset
+from fabnet.tracks.writing import REMOVING
+
+
+class Breaking:
+    """The local engine, lost after so many parts; it notes how many it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+        self.after = 2
+
+    def __call__(
+        self, work: Any, tasks: Sequence[Any], *, on_progress: Callable[[float], None] | None = None
+    ) -> Iterator[Outcome]:
+        self.given.append(len(tasks))
+        for number, outcome in enumerate(run_tasks(work, tasks, num_workers=0, on_progress=on_progress)):
+            if number == self.after:
+                raise FabnetError("lost")
+            yield outcome
+
+
+@pytest.fixture
+def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Part]:
+    monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
+    reading = Reading("detect", "largest", None, "mtcnn", thumbnails=True, batch_size=64)
+    recipe = Recipe("small", "auto", "float32", True, (), reading, model_digest("small"))
+    return parts_of(list_inputs([store]), recipe, tmp_path / "out.lance")
+
+
+def test_what_was_finished_is_not_done_again(parts: list[Part], store: Path, tmp_path: Path) -> None:
+    engine, out, whole = Breaking(), tmp_path / "out.lance", tmp_path / "whole.lance"
+    fabnet.embed([store], whole, attributes=True, precision="float32")
+    expected = lance.dataset(str(whole)).to_table()
+    with pytest.raises(FabnetError, match="lost"):
+        embed_in_parts(parts, out, expected.schema, engine)
+    assert not has_dataset(out)
+    done = sorted((out / "data").iterdir())
+    assert len(done) == 2
+    done[0].unlink()  # what its note says of it is then not believed
+    engine.after = 99
+    notes = embed_in_parts(parts, out, expected.schema, engine)
+    assert engine.given == [6, 5]
+    assert sum(note.rows for note in notes) == 60
+    found = lance.dataset(str(out)).to_table()
+    numbers = [name for name in found.column_names if "float" in str(found.schema.field(name).type)]
+    assert found.drop(numbers) == expected.drop(numbers)
+    for name in numbers:
+        one, other = (np.array(table.column(name).to_pylist(), float) for table in (found, expected))
+        np.testing.assert_allclose(one, other, atol=1e-3)
+    assert {path.name for path in out.iterdir()} == {"_lock", "_versions", "_transactions", "data"}
+
+
+def test_damaged_notes_count_as_none(parts: list[Part], store: Path, tmp_path: Path) -> None:
+    engine, out = Breaking(), tmp_path / "out.lance"
+    fabnet.embed([store], tmp_path / "whole.lance", attributes=True, precision="float32")
+    columns = lance.dataset(str(tmp_path / "whole.lance")).schema
+    with pytest.raises(FabnetError, match="lost"):
+        embed_in_parts(parts, out, columns, engine)
+    for file in (out / "_parts.lance" / "data").iterdir():
+        file.write_bytes(b"x" * 100)
+    with pytest.raises(FabnetError, match="lost"):
+        embed_in_parts(parts, out, columns, engine)
+    assert engine.given == [6, 6]
+
+
+def test_a_removal_that_broke_off_comes_first(parts: list[Part], tmp_path: Path) -> None:
+    (tmp_path / "out.lance").mkdir()
+    (tmp_path / "out.lance" / "_lock").touch()
+    lance.write_dataset({"a": [1]}, str(tmp_path / "out.lance"), mode="overwrite")
+    (tmp_path / "out.lance" / REMOVING).write_text("{}")
+    with pytest.raises(StoreError, match="a removal broke off"):
+        embed_in_parts(parts, tmp_path / "out.lance", lance.dataset(str(tmp_path / "out.lance")).schema, Breaking())

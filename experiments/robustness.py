@@ -1,7 +1,8 @@
 """What is left of an encoder's knowledge in worse pictures: blur, noise, JPEG, darkness, crops shifted and scaled.
 
 Probes are fitted on clean faces and scored on the same scored faces, made worse at five strengths; 0 is the clean face.
-Every encoder sees the very same pixels.
+Every encoder sees
+the very same pixels of at most 600 faces a protocol.
 
 Run: python experiments/robustness.py --models "small" "untrained=random:0" "autoencoder=RUN" --data DATA --split test \
 --results docs/results/robustness.json --figure docs/figures/robustness.png
@@ -37,6 +38,8 @@ from fabnet.video import CropSpec
 
 TASKS = {"youtube-faces": ("landmarks68", "pose"), "ferplus": ("expression",)}
 FACES_AT_ONCE = 64
+MAX_FACES = 600
+"""Of a protocol, drawn from those that are scored."""
 
 Worse = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 """A crop (H, W, 3) uint8, a strength and a generator to a worse crop."""
@@ -113,6 +116,7 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
     features = embed_faces(encoder, benchmark, clean, digest=model_digest(model), cache=cache)
     (parts,) = parts_of(benchmark, split)
     training = np.concatenate([parts.fit, parts.select])
+    places = np.sort(np.random.default_rng(0).permutation(parts.score)[:MAX_FACES])
     tasks = [task for task in benchmark.tasks if task.name in TASKS[benchmark.name]]
     seen_px = clean.seen_px(window)
     probes = {}
@@ -122,7 +126,7 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
             "ridge", features[training], targets[training], loss_of(task), num_classes=len(task.columns),
             is_select=np.arange(len(training)) >= len(parts.fit), headline=headline_places(task),
         ).probe  # fmt: skip
-    weights = bootstrap_weights(owners(benchmark, parts.score))
+    weights = bootstrap_weights(owners(benchmark, places))
     rows = []
 
     def score(kind: str, strength: float, own: np.ndarray, seen_px: np.ndarray) -> None:
@@ -130,9 +134,9 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
             back = learned_targets(task, seen_px, training).back
             made = probes[task.name].predict(own)
             everybody = np.full((len(task.targets), made.shape[1]), np.nan)
-            everybody[parts.score] = made
-            predicted = back(everybody)[parts.score]
-            (figure,) = [each for each in figures_of(task, predicted, task.targets[parts.score]) if each.is_headline]
+            everybody[places] = made
+            predicted = back(everybody)[places]
+            (figure,) = [each for each in figures_of(task, predicted, task.targets[places]) if each.is_headline]
             low, high = interval(figure.of(weights))
             value = float(figure.of(np.ones((1, len(predicted)), np.float32))[0])
             rows.append({"protocol": benchmark.name, "task": f"{task.name} under {kind}", "metric": figure.metric,
@@ -141,10 +145,10 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
     total = sum(len(strengths) for _, strengths in KINDS.values())
     with progress(f"{model} on {benchmark.name}", total=total, unit="strengths") as bar:
         for kind, (worse, strengths) in KINDS.items():
-            score(kind, 100.0 if worse is compressed else 0.0, features[parts.score], seen_px)
+            score(kind, 100.0 if worse is compressed else 0.0, features[places], seen_px)
             for strength in strengths:
                 crops = clean if worse else clean._replace(boxes_px=moved(clean.boxes_px, kind, strength))
-                own = embedded(encoder, benchmark, crops.crop_px(window), parts.score, worse, strength)
+                own = embedded(encoder, benchmark, crops.crop_px(window), places, worse, strength)
                 score(kind, strength, own, crops.seen_px(window))
                 bar.advance()
     return rows

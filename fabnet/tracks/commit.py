@@ -12,6 +12,7 @@ from typing import Any
 
 import lance
 import pyarrow as pa
+from lance.optimize import Compaction
 
 from fabnet.errors import StoreError
 from fabnet.output import output_errors
@@ -20,7 +21,9 @@ __all__ = ["append_table", "has_dataset", "lance_reads", "lance_writes", "merge_
 
 MAX_FRAGMENTS = 64
 ROWS_PER_FRAGMENT = 100_000
-"""Fragments larger than this are never rewritten, unless rows were deleted from them."""
+"""Fragments larger than this are never rewritten, unless rows were deleted."""
+REWRITTEN_BYTES = 2**30
+"""Of a file, where all fragments are rewritten."""
 COPIED_BYTES = 2**23
 """Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
 
@@ -87,14 +90,29 @@ def append_table(store: Path, name: str, table: pa.Table) -> None:
 def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
     """Merge the small fragments of a dataset; the rows keep their order. Only for the one process that writes.
 
+    Lance puts what it writes anew behind all that it does not. Small fragments before a large one stay as they are.
+
     Args:
         folder: of the dataset.
-        with_deletions: write fragments that rows were deleted from anew, without these rows, too.
+        with_deletions: write all fragments anew, without the rows that were deleted, where there are any.
     """
-    how: dict[str, Any] = {"compaction_mode": "try_binary_copy", "binary_copy_read_batch_bytes": COPIED_BYTES}
+    dataset = lance.dataset(str(folder))
     if with_deletions:
-        how = {"materialize_deletions": True, "materialize_deletions_threshold": 0.0, "batch_size": 256}
-    lance.dataset(str(folder)).optimize.compact_files(target_rows_per_fragment=ROWS_PER_FRAGMENT, num_threads=1, **how)
+        dataset.optimize.compact_files(
+            target_rows_per_fragment=2**40, max_bytes_per_file=REWRITTEN_BYTES, batch_size=256, num_threads=1,
+            materialize_deletions=True, materialize_deletions_threshold=0.0,
+        )  # fmt: skip
+        return
+    options: dict[str, Any] = {
+        "target_rows_per_fragment": ROWS_PER_FRAGMENT, "num_threads": 1,
+        "compaction_mode": "try_binary_copy", "binary_copy_read_batch_bytes": COPIED_BYTES,
+    }  # fmt: skip
+    tasks = Compaction.plan(dataset, options).tasks
+    merged = {each.id for task in tasks for each in task.fragments}
+    last = max((each.fragment_id for each in dataset.get_fragments() if each.fragment_id not in merged), default=-1)
+    behind = [task for task in tasks if all(each.id > last for each in task.fragments)]
+    if behind:
+        Compaction.commit(dataset, [task.execute(dataset) for task in behind])
 
 
 def sweep(folder: Path) -> None:

@@ -20,6 +20,9 @@ from fabnet.upkeep.datasets import disk_use, kind_of, removing
 
 __all__ = ["CompactReport", "compact"]
 
+MAX_INDEX_PARTS = 100
+"""Of an index, that become one: more than were ever added."""
+
 
 @dataclass(frozen=True, slots=True)
 class CompactReport:
@@ -72,12 +75,12 @@ def compact(path: str | Path) -> CompactReport:
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
             with lance_reads(str(path)):
-                merge_files(path)
                 dataset = lance.dataset(str(path))
-                if dataset.describe_indices():
-                    dataset.optimize.optimize_indices()
+                if dataset.describe_indices():  # first: files are merged only if they are in the same parts of an index
+                    dataset.optimize.optimize_indices(num_indices_to_merge=MAX_INDEX_PARTS)
+                merge_files(path)
                 sweep(path)
-                rows = dataset.count_rows()
+                rows = lance.dataset(str(path)).count_rows()
             if kind == "store":
                 forget_tracks(path)
                 open_store(path).note_tracks()

@@ -1,0 +1,40 @@
+"""Fragments are merged, and the rows keep their order, though Lance puts what it writes anew at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lance
+import pyarrow as pa
+import pytest
+
+from fabnet.tracks import commit
+
+
+@pytest.mark.parametrize(
+    ("sizes", "merged"),
+    [
+        ((2, 2, 2, 2), [8]),
+        ((30, 2, 2), [30, 4]),
+        ((10,) * 6, [30, 30]),
+        ((2, 2, 30, 2, 2), [2, 2, 30, 4]),  # the first two would come behind the large one
+        ((2, 2, 30), [2, 2, 30]),
+    ],
+)
+def test_merging_keeps_the_order(
+    sizes: tuple[int, ...], merged: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "ROWS_PER_FRAGMENT", 25)
+    numbers = iter(range(sum(sizes)))
+    for size in sizes:
+        table = pa.table({"number": [next(numbers) for _ in range(size)]})
+        lance.write_dataset(table, str(tmp_path), mode="append" if commit.has_dataset(tmp_path) else "create")
+    commit.merge_files(tmp_path)
+    dataset = lance.dataset(str(tmp_path))
+    assert [fragment.count_rows() for fragment in dataset.get_fragments()] == merged
+    assert dataset.to_table()["number"].to_pylist() == list(range(sum(sizes)))
+    dataset.delete("number = 1")  # in the first fragment alone
+    commit.merge_files(tmp_path, with_deletions=True)
+    dataset = lance.dataset(str(tmp_path))
+    assert dataset.to_table()["number"].to_pylist() == [0, *range(2, sum(sizes))]
+    assert not any(fragment.metadata.deletion_file for fragment in dataset.get_fragments())

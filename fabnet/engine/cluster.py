@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -36,8 +36,9 @@ PIECES_AHEAD = 4
 STORE_BYTES = 2**28
 """Shared memory of a Ray that is started here: results wait in it, and more of them on disk."""
 LOOK_EVERY_S = 1.0
-START_S, SILENT_S = 300.0, 60.0
-"""How long its driver may say nothing, before it is connected and afterwards."""
+START_S, SILENT_S = 180.0, 60.0
+"""How long its driver may say nothing, before it is connected and afterwards: Ray hangs where a head comes up without
+a machine of its own, as it does on a machine so busy that Ray's agent does not start within 15 s."""
 LOST = {
     "gcs_rpc_server_reconnect_timeout_s": "20",
     "health_check_period_ms": "1000",
@@ -73,7 +74,7 @@ class _Job:
     folder: str
     """The command's own: what paths are relative to."""
     scratch: str
-    """For a Ray that is started here."""
+    """Of a Ray that is started here."""
 
 
 def run_on_ray(
@@ -107,9 +108,10 @@ def run_on_ray(
         OutputError: a disk is full.
     """
     if tasks:
-        with tempfile.TemporaryDirectory(
-            prefix="fabnet-", dir=os.environ.get("RAY_TMPDIR", "/tmp"), ignore_cleanup_errors=True
-        ) as scratch:
+        root = os.environ.get("RAY_TMPDIR", "/tmp")
+        with output_errors(Path(root)):
+            made = tempfile.TemporaryDirectory(prefix="fabnet-", dir=root, ignore_cleanup_errors=True)
+        with made as scratch:
             address = address or os.environ.get("RAY_ADDRESS") or None
             job = _Job(work, tasks, address, num_workers, num_gpus, os.getcwd(), scratch)
             yield from while_writable(_driven(job, on_progress or (lambda amount: None)))
@@ -132,7 +134,7 @@ def _driven(job: _Job, forward: Callable[[float], None]) -> Iterator[Outcome]:
                 place, result, error, amount = content
                 forward(amount)
                 yield Outcome(job.tasks[place], result, error)
-        raise _lost(job)
+        raise _lost(job) if patience_s == SILENT_S else _unreachable(job, f"no answer in {START_S:.0f} s")
     except (EOFError, OSError):
         raise _lost(job) from None
     finally:
@@ -150,6 +152,11 @@ def _sweep(driver: Worker) -> None:
 def _lost(job: _Job) -> FabnetError:
     which = f"the cluster at {job.address}" if job.address else "the Ray that was started here"
     return FabnetError(f"{which} was lost; what was finished is kept: the same command goes on from there")
+
+
+def _unreachable(job: _Job, reason: str) -> FabnetError:
+    failed = f"the Ray cluster at {job.address} cannot be reached" if job.address else "Ray does not start here"
+    return FabnetError(f"{failed}: {reason}")
 
 
 def _drive(job: _Job, report: Callable[[Any], None]) -> None:
@@ -180,11 +187,10 @@ def _connected(job: _Job) -> Any:
     try:
         ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
     except Exception as error:  # Ray raises bare ones too
-        failed = f"the Ray cluster at {job.address} cannot be reached" if job.address else "Ray does not start here"
         reason = _first_line(error)
         if "AuthToken" in str(error.__cause__):
             reason = "it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH if it is in no usual place"
-        raise FabnetError(f"{failed}: {reason}") from error
+        raise _unreachable(job, reason) from error
     if job.num_gpus and not ray.cluster_resources().get("GPU"):
         raise InputError("a GPU is asked for, and the Ray cluster has none: give --device cpu")
     return ray
@@ -199,19 +205,20 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
         num_returns="streaming", max_retries=0, num_cpus=1, num_gpus=job.num_gpus,
         _generator_backpressure_num_objects=PIECES_AHEAD,
     )  # fmt: skip
-    parent = os.getppid()
+    parent, scratch = os.getppid(), None if job.address else job.scratch
     waiting = deque((place, 1) for place in range(len(job.tasks)))
     running: dict[Any, tuple[int, int]] = {}
     while (waiting or running) and os.getppid() == parent:
         while waiting and len(running) < (job.num_workers or 2 * ray.cluster_resources().get("CPU", 1)):
             place, number = waiting.popleft()
-            running[remote.remote(job.work, job.tasks[place], job.folder)] = place, number
+            running[remote.remote(job.work, job.tasks[place], job.folder, scratch)] = place, number
         ready, _ = ray.wait(list(running), timeout=LOOK_EVERY_S)
         yield None
         for pieces in ready:
             place, number = running.pop(pieces)
             try:
-                yield place, *_fetched(ray, pieces, job.tasks[place].spool)
+                fetched = yield from _fetched(ray, pieces, job.tasks[place].spool)
+                yield place, *fetched
             except ray.exceptions.LocalRayletDiedError as error:
                 raise _lost(job) from error
             except ray.exceptions.RayError as error:
@@ -227,8 +234,10 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
                 yield place, None, FabnetError(f"{reason}: a damaged file, or too little memory"), 0.0
 
 
-def _fetched(ray: Any, pieces: Iterator[Any], spool: Path) -> tuple[Any, FabnetError | None, float]:
-    """A task's result, error and amount; the rows of its work are then in the spool here."""
+def _fetched(
+    ray: Any, pieces: Iterator[Any], spool: Path
+) -> Generator[None, None, tuple[Any, FabnetError | None, float]]:
+    """A task's result, error and amount; the rows of its work are then in the spool here. Yields after each piece."""
     result, error, amount = ray.get(next(pieces))
     if error is None:
         with output_errors(spool):
@@ -236,15 +245,23 @@ def _fetched(ray: Any, pieces: Iterator[Any], spool: Path) -> tuple[Any, FabnetE
             with spool.open("wb") as file:
                 for piece in pieces:
                     file.write(ray.get(piece))
+                    yield
     return result, error, amount
 
 
-def _serve(work: Work, task: Any, folder: str) -> Iterator[Any]:
-    """A task on a worker of the cluster: its result, error and amount, then its rows in pieces."""
+def _serve(work: Work, task: Any, folder: str, root: str | None) -> Iterator[Any]:
+    """A task on a worker of the cluster: its result, error and amount, then its rows in pieces.
+
+    Args:
+        work: what to do.
+        task: with what.
+        folder: where its relative paths begin.
+        root: of scratch files; None: the machine's own.
+    """
     with suppress(OSError):
         os.chdir(folder)
     amounts: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="fabnet-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="fabnet-", dir=root) as scratch:
         spool = Path(scratch) / task.spool.name
         result, error = attempt(work, replace(task, spool=spool), amounts.append)
         yield result, error, sum(amounts)

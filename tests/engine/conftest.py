@@ -8,13 +8,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+AGENTS = ("dashboard-agent-grpc-port", "dashboard-agent-listen-port", "runtime-env-agent-port", "metrics-export-port")
+"""Of Ray's agents: left to them, Ray gives up where a busy machine takes 15 s to tell which they took."""
 TESTS = Path(__file__).parents[1]
 
 
@@ -42,28 +44,41 @@ def processes_of(pid: int, name: str) -> list[int]:
     return found
 
 
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """A running Ray: HOST:PORT, and the process that its own are below."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, *agents = free_ports(5)
     address = f"127.0.0.1:{port}"
     command = [
         str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2", f"--port={port}",
+        *(f"--{agent}={number}" for agent, number in zip(AGENTS, agents, strict=True)),
         "--include-dashboard=false", f"--object-store-memory={2**28}", "--disable-usage-stats",
     ]  # fmt: skip
     paths = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patch:  # a token of this cluster's own, for those who use it too
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
         head = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )  # fmt: skip
+        assert head.stdout is not None
         try:
-            until = time.monotonic() + 180
-            while not processes_of(head.pid, "raylet/raylet") and time.monotonic() < until:
-                time.sleep(0.2)
+            said = []
+            for line in head.stdout:
+                said.append(line)
+                if "Ray runtime started" in line:
+                    break
+            else:
+                pytest.fail("".join(said))
             yield Cluster(address, head.pid)
         finally:
             head.terminate()

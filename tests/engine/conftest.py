@@ -83,6 +83,7 @@ def cluster() -> Iterator[Cluster]:
         finally:
             head.terminate()
             head.wait(30)
+            head.stdout.close()
 
 
 @pytest.fixture(scope="package")

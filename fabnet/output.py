@@ -1,16 +1,20 @@
-"""Outputs appear whole or not at all: they are written beside their place, then renamed into it."""
+"""Outputs appear whole or not at all: they are written beside their place, then renamed into it.
+
+Of object stores, whose objects appear whole: they are written on this machine, then sent.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fabnet.errors import OutputError
+from fabnet.places import first_line, is_remote, refusal, remove, send
 
 __all__ = ["output_errors", "written_whole"]
 
@@ -36,34 +40,35 @@ def output_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         # Lance and safetensors give no errno, only its text.
         is_full = "No space left on device" in str(error) or "os error 28" in str(error)
-        if not is_full and not isinstance(error, OSError):
+        refused = refusal(error)
+        if not is_full and not isinstance(error, OSError) and refused is None:
             raise
         number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
-        text = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        text = refused or getattr(error, "strerror", None) or first_line(error)
         raise OutputError(f"cannot write {path}: {_REASONS.get(number, text)}") from error
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
     """Give a temporary place beside `path` to write a file or folder to, and rename it into place at the end.
 
     Args:
         path: where the output belongs; what lies there is replaced.
+        last: name of the file without which nobody takes a folder for one: in an object store, which has no folders
+            to appear whole, it appears last.
 
     Yields:
-        A path that does not exist yet, in the same folder (which is made).
+        A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed; nothing half-written is left. (After a kill it
             is, under a hidden name, until the same output is written again.)
     """
+    if is_remote(path):
+        with output_errors(path), TemporaryDirectory(prefix="fabnet-") as folder:
+            yield Path(folder) / path.name
+            send(Path(folder) / path.name, path, last=last)
+        return
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +79,8 @@ def written_whole(path: Path) -> Iterator[Path]:
                 os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
             os.replace(partial, path)
         finally:
-            _remove(partial)
-            _remove(replaced)
+            remove(partial)
+            remove(replaced)
 
 
 def _sweep(path: Path) -> None:
@@ -83,7 +88,7 @@ def _sweep(path: Path) -> None:
     for entry in path.parent.iterdir():
         found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.(partial|replaced)", entry.name)
         if found and not _is_running(int(found[1])):
-            _remove(entry)
+            remove(entry)
 
 
 def _is_running(pid: int) -> bool:

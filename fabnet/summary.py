@@ -8,6 +8,7 @@ from typing import Any
 from fabnet.errors import InputError
 from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, read_card
+from fabnet.places import as_place
 from fabnet.weights import shipped_models
 
 __all__ = ["info"]
@@ -31,15 +32,15 @@ def info(path: str | Path) -> dict[str, Any]:
     from fabnet.tracks import is_store, open_store
 
     shipped = shipped_models()
-    place = download(str(path)) if is_hub_name(path) else shipped.get(str(path), Path(path))
-    if not place.exists():
+    found = download(str(path)) if is_hub_name(path) else shipped.get(str(path)) or as_place(path)
+    if not found.exists():
         raise InputError(f"no such store, run or model: {path}; models that ship: {', '.join(shipped) or 'none'}")
-    if is_store(place):
-        return {"kind": "store"} | open_store(place).summary()
-    if (place / "checkpoints").is_dir():
-        return _run_info(place)
-    if (place / CONFIG_FILE).is_file():
-        return _model_info(place)
+    if is_store(found):
+        return {"kind": "store"} | open_store(found).summary()
+    if (found / "checkpoints").is_dir():
+        return _run_info(found)
+    if (found / CONFIG_FILE).is_file():
+        return _model_info(found)
     raise InputError(f"{path} is neither a track store nor a run nor a model folder")
 
 

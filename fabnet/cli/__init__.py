@@ -100,6 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 9
     except BrokenPipeError:
         return 1
+    except Exception as error:
+        from fabnet.places import refusal
+
+        if debug or (reason := refusal(error)) is None:
+            raise
+        print(f"fabnet {verb}: {reason}", file=sys.stderr)
+        return 2
 
 
 def _run(verb: str, args: list[str], *, as_json: bool) -> int:

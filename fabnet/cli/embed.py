@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.embedding import EmbedResult, embed
 
 __all__ = ["run", "show"]
 
 
 def run(
-    inputs: tyro.conf.Positional[tuple[Path, ...]],
-    out: Path,
+    inputs: tyro.conf.Positional[tuple[Place, ...]],
+    out: Place,
     model: str = "small",
     crop: Literal["detect", "none"] = "detect",
     faces: Literal["largest", "all"] = "largest",
@@ -22,8 +22,8 @@ def run(
     format: Literal["lance", "parquet", "csv", "npy"] | None = None,
     detector: str = "mtcnn",
     attributes: bool = False,
-    probe: tuple[Path, ...] = (),
-    overlay: Path | None = None,
+    probe: tuple[Place, ...] = (),
+    overlay: Place | None = None,
     thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",

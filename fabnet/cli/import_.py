@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.tracks import ImportReport, StoreSummary, import_folder
 
 __all__ = ["print_store", "run", "show"]
@@ -16,15 +16,15 @@ LISTED = 20
 
 
 def run(
-    folder: tyro.conf.Positional[Path],
-    out: Path,
+    folder: tyro.conf.Positional[Place],
+    out: Place,
     layout: Literal["identity/video/track", "identity/video", "voxceleb-txt"] = "identity/video/track",
     crop: Literal["none", "detect"] = "none",
     splits: str = "hash",
     size: int = 256,
     fps: float = 1.0,
     detector: str = "mtcnn",
-    videos: Path | None = None,
+    videos: Place | None = None,
     num_workers: int | None = None,
 ) -> ImportReport:
     """Put folders of frames, or of videos of faces already cropped, into a store of face-tracks.

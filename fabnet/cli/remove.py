@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.upkeep import RemoveReport, remove
 
 __all__ = ["run", "show"]
@@ -14,7 +13,7 @@ LISTED = 20
 
 
 def run(
-    path: tyro.conf.Positional[Path],
+    path: tyro.conf.Positional[Place],
     identity: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
 ) -> RemoveReport:
     """Remove people from a store of face-tracks or an embeddings dataset: their rows, and all files that hold them.

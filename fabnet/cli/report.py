@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.reporting import ReportResult, figures, report
 from fabnet.reporting.figures import FigureResult
 
@@ -29,10 +29,10 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
 
 
 def page(
-    run: tyro.conf.Positional[Path],
-    out: Path | None = None,
-    video: Path | None = None,
-    probe: tuple[Path, ...] = (),
+    run: tyro.conf.Positional[Place],
+    out: Place | None = None,
+    video: Place | None = None,
+    probe: tuple[Place, ...] = (),
     figure: Literal["architecture", "landmarks", "confidence", "retrieval"] | None = None,
 ) -> ReportResult:
     """Show a run as one self-contained page, or as one of the paper's figures.
@@ -62,7 +62,7 @@ def page(
 
 
 def architecture(
-    run: tyro.conf.Positional[Path], figure: Literal["architecture"], out: Path | None = None
+    run: tyro.conf.Positional[Place], figure: Literal["architecture"], out: Place | None = None
 ) -> FigureResult:
     """Draw the network of a run with the sizes that it truly has: encoder, embeddings, decoders, sampler, loss.
 
@@ -79,16 +79,16 @@ def architecture(
 
 
 def landmarks(
-    run: tyro.conf.Positional[Path],
+    run: tyro.conf.Positional[Place],
     figure: Literal["landmarks"],
-    data: Path,
+    data: Place,
     protocol: str = "youtube-faces",
     split: Literal["val", "test"] = "val",
     probe: Literal["paper", "ridge"] = "paper",
-    cache: Path | None = None,
+    cache: Place | None = None,
     num_workers: int | None = None,
     device: str = "auto",
-    out: Path | None = None,
+    out: Place | None = None,
 ) -> FigureResult:
     """Draw landmarks that a linear probe on frozen features predicts, beside the labels.
 
@@ -116,7 +116,9 @@ def landmarks(
     )  # fmt: skip
 
 
-def confidence(run: tyro.conf.Positional[Path], figure: Literal["confidence"], out: Path | None = None) -> FigureResult:
+def confidence(
+    run: tyro.conf.Positional[Place], figure: Literal["confidence"], out: Place | None = None
+) -> FigureResult:
     """Draw which of several sources a run takes each pixel of a target from, for validation people.
 
     Examples:
@@ -131,15 +133,15 @@ def confidence(run: tyro.conf.Positional[Path], figure: Literal["confidence"], o
 
 
 def retrieval(
-    run: tyro.conf.Positional[Path],
+    run: tyro.conf.Positional[Place],
     figure: Literal["retrieval"],
-    embeddings: Path,
+    embeddings: Place,
     split: Literal["train", "val", "test", "all"] = "val",
     sample: int = 10_000,
     same_identity: tyro.conf.FlagCreatePairsOff[bool] = False,
     query: tuple[str, ...] = (),
     seed: int = 0,
-    out: Path | None = None,
+    out: Place | None = None,
 ) -> FigureResult:
     """Draw faces and their nearest ones in an embeddings dataset, by the cosine.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.retrieval import SearchResult, search
 
 __all__ = ["run", "show"]
@@ -16,7 +16,7 @@ SHOWN = ("id", "identity", "time_s")
 
 
 def run(
-    data: tyro.conf.Positional[Path],
+    data: tyro.conf.Positional[Place],
     query: tuple[str, ...],
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10,
     other_identities: bool = False,
@@ -25,7 +25,7 @@ def run(
     time: str | None = None,
     index: tyro.conf.FlagCreatePairsOff[bool] = False,
     exact: tyro.conf.FlagCreatePairsOff[bool] = False,
-    sheet: Path | None = None,
+    sheet: Place | None = None,
     model: str | None = None,
     crop: Literal["detect", "none"] = "detect",
     device: str = "auto",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.serving import ServeResult, serve
 
 __all__ = ["run", "show"]
 
 
 def run(
-    data: tyro.conf.Positional[Path],
+    data: tyro.conf.Positional[Place],
     port: int = 8000,
     host: str = "127.0.0.1",
-    store: Path | None = None,
+    store: Place | None = None,
     model: str | None = None,
     device: str = "auto",
 ) -> ServeResult:

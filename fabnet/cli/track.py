@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import tyro
 
 from fabnet.cli.import_ import print_store
+from fabnet.cli.places import Place
 from fabnet.tracks import TrackReport, track
 
 __all__ = ["run", "show"]
 
 
 def run(
-    videos: tyro.conf.Positional[tuple[Path, ...]],
-    out: Path,
+    videos: tyro.conf.Positional[tuple[Place, ...]],
+    out: Place,
     fps: str = "1",
     size: int = 256,
     detector: str = "mtcnn",

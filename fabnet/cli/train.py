@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from fabnet.cli.places import Place
 from fabnet.training import TrainConfig, TrainResult, train
 from fabnet.training import preset as preset_named
 
@@ -23,8 +23,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
     default = preset_named(named[-1] if named else "small", curriculum="--curriculum" in args)
 
     def run(
-        store: tyro.conf.Positional[Path],
-        out: Path,
+        store: tyro.conf.Positional[Place],
+        out: Place,
         config: Annotated[TrainConfig, tyro.conf.arg(name="")] = default,
         preset: str = "small",
         resume: bool = False,

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError, StoreError
+from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes
@@ -55,7 +56,7 @@ class Gallery:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = as_place(path)
         if not self.path.exists():
             raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
         if not has_dataset(self.path):

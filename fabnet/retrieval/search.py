@@ -14,6 +14,7 @@ import numpy as np
 
 from fabnet.embedding import Embedder
 from fabnet.errors import InputError
+from fabnet.places import as_place
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
 from fabnet.retrieval.query import read_query
@@ -134,7 +135,7 @@ def search(
         where=condition,
         notes=_notes(other_identities, len(given) - len(asked.ids), len(others), k),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
-        sheet=None if sheet is None else Path(sheet),
+        sheet=None if sheet is None else as_place(sheet),
     )
     if result.sheet is not None:
         names = [name if name in asked.ids else Path(name).name for name in result.query]

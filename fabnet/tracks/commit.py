@@ -16,6 +16,7 @@ from lance.optimize import Compaction
 
 from fabnet.errors import StoreError
 from fabnet.output import output_errors
+from fabnet.places import first_line, is_remote, refusal
 
 __all__ = ["append_table", "has_dataset", "lance_reads", "lance_writes", "merge_files", "sweep"]
 
@@ -66,10 +67,14 @@ def lance_reads(what: str) -> Iterator[None]:
     except BaseException as error:
         # Lance's Rust code panics at some damages, which Python sees as no Exception.
         is_panic = type(error).__name__ == "PanicException"
+        if (refused := refusal(error)) is not None:
+            raise StoreError(f"{what} cannot be read: {refused}") from None
         if not is_panic and not isinstance(error, OSError | ValueError | RuntimeError | KeyError | pa.ArrowException):
             raise
-        reason = (str(error).splitlines() or [""])[0].split(", /")[0]
-        raise StoreError(f"{what} cannot be read ({reason}): it is damaged; make it again") from error
+        reason = first_line(error).split(", /")[0]
+        is_unreached = re.search(r"Generic (S3|GCS|MicrosoftAzure) error", reason)
+        advice = "check the network and the credentials" if is_unreached else "it is damaged; make it again"
+        raise StoreError(f"{what} cannot be read ({reason}): {advice}") from error
 
 
 def append_table(store: Path, name: str, table: pa.Table) -> None:
@@ -84,7 +89,7 @@ def append_table(store: Path, name: str, table: pa.Table) -> None:
         dataset = lance.write_dataset(table, str(folder), schema=table.schema, mode=mode)
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:
             dataset.optimize.compact_files()
-            sweep(folder)
+            sweep(folder, leftovers=not is_remote(folder))
 
 
 def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
@@ -115,6 +120,11 @@ def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
         Compaction.commit(dataset, [task.execute(dataset) for task in behind])
 
 
-def sweep(folder: Path) -> None:
-    """Remove the files that only former versions of a dataset need. Only for the one process that writes."""
-    lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+def sweep(folder: Path, *, leftovers: bool = True) -> None:
+    """Remove the files that only former versions of a dataset need. Only for the one process that writes.
+
+    Args:
+        folder: of the dataset.
+        leftovers: remove files that no version needs, too: of writers that were killed, if no other one is at work.
+    """
+    lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)

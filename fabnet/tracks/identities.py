@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fabnet.errors import InputError
 from fabnet.limits import read_csv
+from fabnet.places import as_place, fetched
 from fabnet.tracks.media import VideoFile
 
 __all__ = ["identities_of"]
@@ -31,7 +32,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
         return {video.name: None for video in videos}
     if str(identities) == "folder":
         return {video.name: video.folder for video in videos}
-    known = _read(Path(identities))
+    known = _read(fetched(as_place(identities)))
     found: dict[str, str | None] = {}
     for video in videos:
         identity = known.get(video.name) or known.get(video.path.name)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from fabnet.engine import interruptible, run_tasks
 from fabnet.errors import InputError, NoFaceError
+from fabnet.places import as_place, local
 from fabnet.progress import progress
 from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector
 from fabnet.tracks.layouts import VideoFolder, scan
@@ -111,7 +112,7 @@ def import_folder(
         OutputError: the disk is full; what was finished is kept.
     """
     start = time.monotonic()
-    root, out = Path(folder), Path(out)
+    root, out = local(folder, "folders to import"), as_place(out)
     if crop not in ("none", "detect"):
         raise InputError(f"unknown crop {crop!r}: choose none or detect")
     if not fps > 0:
@@ -239,7 +240,7 @@ def _originals(
         return None
     if videos is None or crop != "none":
         raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
-    known = find_originals(Path(videos))
+    known = find_originals(local(videos, "videos"))
     originals = {}
     for each in found:
         name = Path(each.video).name

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.places import local
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "check_inside", "find_videos", "natural"]
 
@@ -63,7 +64,7 @@ def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
     if not paths:
         raise InputError("no video given: name a video or a folder of videos")
     found: dict[str, VideoFile] = {}
-    for path in map(Path, paths):
+    for path in (local(path, "videos") for path in paths):
         if not path.exists():
             raise InputError(f"no such video or folder: {path}")
         for video in _below(path) if path.is_dir() else [_video(path, path.name)]:

@@ -6,7 +6,6 @@ is missing or damaged, all is.
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import StoreError
+from fabnet.places import remove
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads
 from fabnet.tracks.footers import check_footers
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
@@ -68,4 +68,5 @@ def add_tracks(store: Path, tracks: pa.Table) -> None:
 
 def forget_tracks(store: Path) -> None:
     """Remove the table."""
-    shutil.rmtree(store / FOLDER, ignore_errors=True)
+    with suppress(OSError):
+        remove(store / FOLDER)

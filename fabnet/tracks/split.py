@@ -10,6 +10,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.limits import read_csv
+from fabnet.places import as_place, fetched
 from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.schema import SPLITS
 
@@ -84,7 +85,7 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
         return {key: split_of(key) for key in keys}
     if str(splits) == MOMENTS:
         return dict.fromkeys(keys, MOMENTS)
-    known = read_splits(Path(splits))
+    known = read_splits(fetched(as_place(splits)))
     missing = sorted(set(keys) - known.keys())
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -18,13 +18,19 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.output import output_errors
+from fabnet.places import workplace
 from fabnet.tracks.schema import ROW_SCHEMA, Row, rows_to_batch
 from fabnet.tracks.split import MOMENTS, moments_cut
 
-__all__ = ["SpoolWriter", "read_spool", "spool_path", "spools"]
+__all__ = ["SpoolWriter", "read_spool", "spool_folder", "spool_path", "spools"]
 
 BATCH_ROWS = 32
 OUT_ROWS = 256
+
+
+def spool_folder(store: Path) -> Path:
+    """Say where the spools of a store lie while a command adds to it: always on this machine."""
+    return workplace(store) / "_spool"
 
 
 def spool_path(store: Path, number: int) -> Path:
@@ -32,13 +38,13 @@ def spool_path(store: Path, number: int) -> Path:
 
     The name holds the process's number: after a kill, a worker of the run before may still be removing its own.
     """
-    return store / "_spool" / f"{os.getpid()}-{number}.arrow"
+    return spool_folder(store) / f"{os.getpid()}-{number}.arrow"
 
 
 @contextmanager
 def spools(store: Path) -> Iterator[None]:
     """Clear away the rows of tasks: those that a killed run left behind, and at the end those of this one."""
-    folder = spool_path(store, 0).parent
+    folder = spool_folder(store)
     shutil.rmtree(folder, ignore_errors=True)
     try:
         yield

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
+from fabnet.places import as_place, is_remote, make_folder
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.footers import check_footers
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
@@ -52,7 +53,7 @@ class TrackStore:
     """
 
     def __init__(self, path: Path, metadata: dict[str, str]) -> None:
-        self.path = Path(path)
+        self.path = path
         self.metadata = dict(metadata)
         self._dataset: Any = None
         self._noted_rows: int | None = None
@@ -290,9 +291,12 @@ class TrackStore:
         return True
 
     def _sweep(self) -> None:
-        """Remove files that no current row needs. Only for the one process that writes."""
+        """Remove files that no current row needs. Only for the one process that writes.
+
+        Other machines may be writing to an object store: what they have not committed yet stays.
+        """
         with suppress(OSError):  # a disk so full that nothing can even be tidied; the rows are not touched
-            sweep(self.path)
+            sweep(self.path, leftovers=not is_remote(self.path))
         self._dataset = None
 
     def _reading(self) -> AbstractContextManager[None]:
@@ -317,9 +321,9 @@ def _dataset(path: Path) -> Any:
 
 def is_store(path: Path) -> bool:
     """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
-    if not has_dataset(Path(path)):
+    if not has_dataset(path):
         return False
-    metadata = _dataset(Path(path)).schema.metadata or {}
+    metadata = _dataset(path).schema.metadata or {}
     return b"fabnet.store_version" in metadata
 
 
@@ -329,7 +333,7 @@ def open_store(path: Path | str) -> TrackStore:
     Raises:
         StoreError: nothing there, no track store, damaged, or of another store version.
     """
-    path = Path(path)
+    path = as_place(path)
     dataset = _dataset(path)
     metadata = check_version(path, dataset.schema.metadata)
     missing = set(ROW_SCHEMA.names) - set(dataset.schema.names)
@@ -350,11 +354,11 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
         StoreError: there is something at `path` already.
         OutputError: writing there is not possible.
     """
-    path = Path(path)
+    path = as_place(path)
     if path.is_file() or has_dataset(path):
         raise StoreError(f"{path} exists already: open it, or choose another place")
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
     with lance_writes(path):
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         lance.write_dataset(schema.empty_table(), str(path), schema=schema, mode="create")
     return open_store(path)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from fabnet.engine import Engine, Outcome, engine_for, interruptible
 from fabnet.errors import InputError, NoFaceError, VideoError
+from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.tracks.identities import identities_of
 from fabnet.tracks.import_worker import loaded_detector
@@ -144,7 +145,7 @@ def track(
     keys = {video.name: people[video.name] or video.name for video in found}
     split_by_key = splits_for(sorted(set(keys.values())), splits)
     loaded_detector(detector)
-    out = Path(out)
+    out = as_place(out)
     settings = {
         "verb": "track", "fps": fps, "link_fps": link_fps, "detector": detector,
         "identities": _mode(identities, "video", "folder"), "splits": _mode(splits, "hash", MOMENTS),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import StoreError
+from fabnet.places import as_place, make_folder, workplace
 from fabnet.tracks.commit import has_dataset, lance_writes
 from fabnet.tracks.store import TrackStore, create_store, open_store
 
@@ -22,13 +23,16 @@ REMOVING = "_removing.json"
 def locked(path: Path) -> Iterator[None]:
     """Keep other writers out of a store or dataset, whose folder is made if it is not there.
 
+    Of an object store: those of this user on this machine. What several machines write at a time, Lance commits
+    one after the other or not at all.
+
     Raises:
         StoreError: another command is writing to it.
         OutputError: writing there is not possible.
     """
     with lance_writes(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "_lock").open("w")
+        make_folder(workplace(path))
+        lock = (workplace(path) / "_lock").open("w")
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,7 +54,7 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
         StoreError: another command is writing to it, it was made otherwise, or there is something else.
         OutputError: writing there is not possible.
     """
-    path = Path(path)
+    path = as_place(path)
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()

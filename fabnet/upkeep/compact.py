@@ -10,11 +10,13 @@ from typing import Any
 import lance
 
 from fabnet.errors import StoreError
+from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.tracks import open_store
 from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.ledger import replace_ledger
 from fabnet.tracks.side_table import forget_tracks
+from fabnet.tracks.spool import spool_folder
 from fabnet.tracks.writing import locked
 from fabnet.upkeep.datasets import disk_use, kind_of, removing
 
@@ -62,7 +64,7 @@ def compact(path: str | Path) -> CompactReport:
         StoreError: it is neither, damaged, or in use by a command that writes.
         OutputError: the disk is full, or writing there is not allowed.
     """
-    path = Path(path)
+    path = as_place(path)
     kind = kind_of(path)
     with locked(path):
         if removing(path):
@@ -71,7 +73,7 @@ def compact(path: str | Path) -> CompactReport:
         with progress("compacting", unit="steps"), lance_writes(path):
             if kind == "store":
                 store = open_store(path)
-                shutil.rmtree(path / "_spool", ignore_errors=True)
+                shutil.rmtree(spool_folder(path), ignore_errors=True)
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
             with lance_reads(str(path)):

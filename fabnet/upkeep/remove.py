@@ -19,6 +19,7 @@ from fabnet.errors import InputError, StoreError
 from fabnet.fields import check_fields
 from fabnet.limits import read_text
 from fabnet.output import written_whole
+from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.retrieval.filters import quoted
@@ -27,6 +28,7 @@ from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks
 from fabnet.tracks.ledger import clear_pending, replace_ledger
 from fabnet.tracks.side_table import forget_tracks
+from fabnet.tracks.spool import spool_folder
 from fabnet.tracks.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, disk_use, kind_of, note_removing, removing
 
@@ -90,7 +92,7 @@ def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
         StoreError: neither store nor dataset, damaged, or in use by a command that writes.
         OutputError: the disk is full, or writing there is not allowed.
     """
-    path = Path(path)
+    path = as_place(path)
     kind = kind_of(path)
     with locked(path):
         broken_off = removing(path)
@@ -172,7 +174,7 @@ def _delete(path: Path, identities: list[str]) -> None:
 
 
 def _mend_store(path: Path, identities: list[str]) -> None:
-    shutil.rmtree(path / "_spool", ignore_errors=True)
+    shutil.rmtree(spool_folder(path), ignore_errors=True)
     clear_pending(path)
     store = open_store(path)
     store.note_tracks()

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import FabnetError, StoreError
+from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.sampling.window import decode_jpeg
@@ -89,7 +90,7 @@ def verify(path: str | Path, *, every_image: bool = False) -> VerifyReport:
     Raises:
         StoreError: it is neither, cannot be opened, or is of another version.
     """
-    path = Path(path)
+    path = as_place(path)
     kind = kind_of(path)
     checks = _of_store(open_store(path), every_image) if kind == "store" else _of_embeddings(path, every_image)
     broken_off = removing(path)

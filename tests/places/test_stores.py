@@ -1,0 +1,95 @@
+"""Stores in an object store: row for row what a local folder holds."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fabnet
+from fabnet.cli import main
+from fabnet.errors import StoreError
+from fabnet.places import as_place, send, workplace
+from fabnet.tracks import LedgerEntry, TrackStore, open_store
+from fabnet.tracks.schema import Row, rows_to_batch
+from fabnet.tracks.store import create_store
+from fabnet.tracks.writing import locked
+
+
+def rows_of(store: str | Path) -> list[dict[str, Any]]:
+    opened = open_store(store)
+    rows = opened.read_rows(range(opened.num_rows)).to_pylist()
+    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
+
+
+def add(store: TrackStore, video: str) -> None:
+    rows = [Row("p", video, "0", frame, None, video, "train", f"{video} {frame}".encode()) for frame in range(3)]
+    store.append([rows_to_batch(rows)], [LedgerEntry(video, video, "ok", tracks=1, rows=3)])
+
+
+def names_below(uri: str) -> list[str]:
+    return [str(each).removeprefix(uri).strip("/") for each in as_place(uri).rglob("*") if each.is_file()]
+
+
+def test_what_is_imported_there_is_what_is_imported_here(remote_store: str, store: Path) -> None:
+    assert rows_of(remote_store) == rows_of(store)
+    here, there = fabnet.info(store), fabnet.info(remote_store)
+    assert there == here | {"path": remote_store}
+    assert fabnet.verify(remote_store).problem is None
+    assert not list(workplace(as_place(remote_store)).glob("_spool"))
+
+
+def test_a_clip_is_tracked_there_as_here(bucket: str, second: Path, tmp_path: Path) -> None:
+    uri = f"{bucket}/clips.lance"
+    for number, name in enumerate(("a.mp4", "b.mp4")):  # a store is made, then added to
+        shutil.copy(second, tmp_path / name)
+        options = ["--splits", "moments", "--num-workers", str(number), "--size", "64", "--fps", "5"]
+        assert main(["track", str(tmp_path / name), "--out", uri, *options]) == 0
+        assert main(["track", str(tmp_path / name), "--out", str(tmp_path / "clips.lance"), *options]) == 0
+    assert rows_of(uri) == rows_of(tmp_path / "clips.lance")
+    assert len(rows_of(uri)) >= 8
+    assert open_store(uri).ledger() == open_store(tmp_path / "clips.lance").ledger()
+    again = fabnet.track(tmp_path / "a.mp4", uri, splits="moments", size=64, fps=5, num_workers=0)
+    assert again.num_skipped == 1
+
+
+def test_people_are_removed_and_files_merged(bucket: str, store: Path, tmp_path: Path) -> None:
+    own = as_place(f"{bucket}/own.lance")
+    send(store, own)
+    local = Path(shutil.copytree(store, tmp_path / "own.lance"))
+    pictures = [row["image"] for row in rows_of(own) if row["identity"] == "person1"]
+    assert len(pictures) == 10
+    for path in (own, local):
+        removed = fabnet.remove(path, ["person1"])
+        assert removed.rows == 10
+        compacted = fabnet.compact(path)
+        assert compacted.rows == 50
+        assert fabnet.verify(path, every_image=True).problem is None
+    assert rows_of(own) == rows_of(local)
+    assert not [name for name in names_below(str(own)) if pictures[0] in (own / name).read_bytes()]
+
+
+def test_two_commands_of_one_machine_keep_out_of_each_others_way(bucket: str) -> None:
+    create_store(f"{bucket}/busy.lance", crop={"size": 64})
+    with locked(as_place(f"{bucket}/busy.lance")), pytest.raises(StoreError, match="another command is writing to s3"):
+        fabnet.compact(f"{bucket}/busy.lance")
+
+
+def test_rows_that_two_machines_add_are_all_there(bucket: str) -> None:
+    uri = f"{bucket}/two.lance"
+    create_store(uri, crop={"size": 8})
+    first, other = open_store(uri), open_store(uri)
+    assert first.num_rows == other.num_rows == 0  # both have opened it before either adds
+    add(first, "a")
+    add(other, "b")
+    add(first, "c")
+    assert {row["video"] for row in rows_of(uri)} == set(open_store(uri).ledger()) == {"a", "b", "c"}
+    assert [check.wrong for check in fabnet.verify(uri).checks if "contiguous" in check.name] == [0]
+
+
+def test_json_names_the_uri(remote_store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compact", remote_store, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == remote_store

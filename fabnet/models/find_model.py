@@ -10,18 +10,28 @@ from fabnet.errors import ModelError
 from fabnet.fields import check_fields
 from fabnet.limits import read_text
 from fabnet.models.hub import download, is_hub_name
-from fabnet.models.model_folder import AUTHORS_SUFFIXES
+from fabnet.models.model_folder import (
+    AUTHORS_SUFFIXES,
+    CONFIG_FILE,
+    NOTICE_FILE,
+    ONNX_FILE,
+    PROBES_FILE,
+    README_FILE,
+    WEIGHTS_FILE,
+)
+from fabnet.places import as_place, fetched, is_remote
 from fabnet.weights import shipped_models
 
 __all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
 
+FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
 STATE_FILE = "state.json"
 """Where a checkpoint stands in its run; a folder without it is none."""
 
 
 def list_checkpoints(run: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / "checkpoints").glob("step-*") if (path / STATE_FILE).is_file())
+    return sorted(file.parent for file in (run / "checkpoints").glob(f"step-*/{STATE_FILE}"))
 
 
 def latest_checkpoint(run: Path) -> Path:
@@ -64,6 +74,9 @@ def find_model(model: str | Path) -> Path:
             folder, a `.pth` file of the authors' release (which stands for itself), or `hf:OWNER/NAME[@REVISION]`,
             which is downloaded.
 
+    Returns:
+        The folder; of one in an object store, a local copy.
+
     Raises:
         ModelError: it stands for nothing.
         MissingDependencyError: it is on the hub, and huggingface_hub is not installed.
@@ -73,17 +86,24 @@ def find_model(model: str | Path) -> Path:
     shipped = shipped_models()
     if str(model) in shipped:
         return shipped[str(model)]
-    path = Path(model)
+    path = as_place(model)
     if path.suffix == ".onnx" and path.is_file():
-        return path.parent
+        return _here(path.parent, path.name)
     if path.suffix in AUTHORS_SUFFIXES and path.is_file():
-        return path
+        return fetched(path)
     if (path / "checkpoints").is_dir():
-        return best_checkpoint(path)
+        return _here(best_checkpoint(path))
     if path.is_dir():
-        return path
+        return _here(path)
     names = ", ".join(shipped) or "none ships"
     raise ModelError(
         f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file, a .pth "
         "file of the authors or hf:OWNER/NAME"
     )
+
+
+def _here(folder: Path, *more: str) -> Path:
+    """A model folder on this machine: of an object store's, a copy without what only training needs."""
+    if is_remote(folder) and not (folder / CONFIG_FILE).is_file():
+        raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}")
+    return fetched(folder, only={*FILES, *more})

@@ -7,7 +7,6 @@ RUN/checkpoints/step-NNNNNNNN/ is a model folder (`config.json`, `model.safetens
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from fabnet.limits import MAX_WEIGHTS_BYTES, check_size, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.output import written_whole
+from fabnet.places import fetched, is_remote, remove
 
 __all__ = ["LoopState", "load_checkpoint", "read_state", "save_checkpoint"]
 
@@ -103,16 +103,18 @@ def save_checkpoint(
     }
     weights = {name: value.contiguous() for name, value in objective.state_dict().items()}
     path = run / "checkpoints" / f"step-{state.step:08d}"
-    with written_whole(path) as partial:
+    with written_whole(path, last=STATE_FILE) as partial:
         partial.mkdir()
         save_file(weights, partial / WEIGHTS_FILE)
         save_file(moments, partial / OPTIMIZER_FILE)
         (partial / STATE_FILE).write_text(json.dumps(asdict(state), indent=2) + "\n")
         write_card(partial, card)
-    best = best_checkpoint(run)
-    for old in list_checkpoints(run)[:-keep]:
-        if old != best:
-            shutil.rmtree(old)
+    whole = list_checkpoints(run)
+    kept = {*whole[-keep:], best_checkpoint(run)}
+    # In an object store a kill leaves checkpoints that were sent in part.
+    for old in (run / "checkpoints").glob("step-*") if is_remote(run) else whole:
+        if old not in kept:
+            remove(old)
     return path
 
 
@@ -128,6 +130,7 @@ def load_checkpoint(
         ModelError: a file is missing or damaged, or does not fit the network.
     """
     state = read_state(checkpoint)
+    checkpoint = fetched(checkpoint)
     for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
         check_size(checkpoint / name, MAX_WEIGHTS_BYTES)
     try:

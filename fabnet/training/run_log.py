@@ -1,4 +1,8 @@
-"""What a run leaves to look at: `metrics.csv` and TensorBoard's events."""
+"""What a run leaves to look at: `metrics.csv` and TensorBoard's events.
+
+Both grow line by line, which objects of a store cannot: for a run there they grow on this machine, and are sent with
+each checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from pathlib import Path
 from types import TracebackType
 
 from fabnet.output import output_errors
+from fabnet.places import is_remote, make_folder, remove, send, workplace
 
 __all__ = ["COLUMNS", "RunLog", "read_metrics"]
 
+METRICS, EVENTS = "metrics.csv", "tensorboard"
 COLUMNS = (
     "step",
     "pairs_seen",
@@ -26,7 +32,7 @@ COLUMNS = (
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
     """The rows of a run's `metrics.csv`, without what was not measured at a row; no rows where there is no file."""
-    file = run / "metrics.csv"
+    file = run / METRICS
     if not file.is_file():
         return []
     with file.open(newline="") as lines:
@@ -45,14 +51,19 @@ class RunLog:
     def __init__(self, run: Path, *, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path = run / "metrics.csv"
+        self._run = run
+        folder = workplace(run)
+        self._path = folder / METRICS
         with output_errors(self._path):
+            if is_remote(run):
+                remove(folder)  # of a start that was killed
+                make_folder(folder)
             kept = [row for row in read_metrics(run) if row["step"] <= first_step]
             with self._path.open("w", newline="") as lines:
                 writer = csv.DictWriter(lines, COLUMNS)
                 writer.writeheader()
                 writer.writerows(kept)
-            self._events = SummaryWriter(str(run / "tensorboard"), purge_step=first_step + 1)
+            self._events = SummaryWriter(str(folder / EVENTS), purge_step=first_step + 1)
 
     def __enter__(self) -> RunLog:
         return self
@@ -61,6 +72,19 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._events.close()
+        self.send()
+        if is_remote(self._run):
+            remove(self._path.parent)
+
+    def send(self) -> None:
+        """Put what was written so far into a run that lies in an object store; elsewhere it is there already."""
+        if not is_remote(self._run):
+            return
+        with output_errors(self._run):
+            self._events.flush()
+            send(self._path, self._run / METRICS)
+            for file in (self._path.parent / EVENTS).iterdir():
+                send(file, self._run / EVENTS / file.name)
 
     def write(self, step: int, **values: float) -> None:
         """Write one row; the names are those of `COLUMNS`."""

@@ -14,6 +14,7 @@ from fabnet.fields import read_fields
 from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors
+from fabnet.places import as_place, make_folder
 from fabnet.tracks import open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
@@ -71,7 +72,7 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
         values = read_fields(TrainConfig, content["config"])
         if values.get("freeze") is not None:
             values["freeze"] = tuple(values["freeze"])
-        return TrainConfig(**values), Path(content["store"])
+        return TrainConfig(**values), as_place(content["store"])
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -107,14 +108,14 @@ def train(
         TrainingError: nothing to train on, or a loss that is not finite.
         OutputError: the disk is full.
     """
-    run = Path(out)
+    run = as_place(out)
     config = _resumed(run, changes) if resume else _started(run, preset, changes)
     tracks = open_store(store)
-    place = choose_device(device)
-    with processes(place) as me:
-        trainer = Trainer(tracks, run, config, device=place, resume=resume, me=me)
+    where = choose_device(device)
+    with processes(where) as me:
+        trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
         if me.is_first:
-            _write_run(run, config, Path(store))
+            _write_run(run, config, tracks.path)
         state = trainer.train()
         trainer.leave()
     return TrainResult(
@@ -131,7 +132,7 @@ def train(
 
 def _write_run(run: Path, config: TrainConfig, store: Path) -> None:
     with output_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
+        make_folder(run)
         content = {"config": config.to_json(), "store": str(store.absolute()), "fabnet": fabnet.__version__}
         (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
 

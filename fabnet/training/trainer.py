@@ -205,11 +205,11 @@ class Trainer:
                     log.write(state.step, **self._progress_values(losses), **values)
                     losses = []
                 if is_round:
-                    self.save()
+                    self.save(log)
                 if bar is not None:
                     self._show(bar)
                 if is_stopped and not self.is_done:
-                    self.save()
+                    self.save(log)
                     raise InterruptedRunError(
                         f"stopped at step {state.step}; the same command with --resume goes on from there"
                     )
@@ -311,10 +311,12 @@ class Trainer:
         state.elapsed_s += time.monotonic() - began
         return validation
 
-    def save(self) -> None:
-        """Write a checkpoint of this moment, from the first process."""
+    def save(self, log: RunLog | None = None) -> None:
+        """Write a checkpoint of this moment, from the first process, and send what was logged before it."""
         if not self.me.is_first:
             return
+        if log is not None:
+            log.send()
         state = self.state
         state.plateau = self.plateau.state_dict()
         state.curriculum = self.curriculum.state_dict() if self.curriculum is not None else {}

@@ -20,8 +20,9 @@ from curves import draw_curves, named, table, write_rows
 
 from fabnet.embedding import load
 from fabnet.embedding.digest import model_digest
+from fabnet.places import cache_folder
 from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import linear_fit_predict, probe_name, score_task
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args(arguments)
-    cache, rows = Cache(options.cache or default_cache()), []
+    cache, rows = Cache(options.cache or cache_folder()), []
     for protocol in TASKS:
         benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
         for name, model in named(options.models).items():

@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 from baselines import FOLDERS
 
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.places import cache_folder
+from fabnet.probes.cache import Cache
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.parts import parts_of
 from fabnet.probes.protocols import read_benchmark
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     first = open_store(options.store[0].split("=")[0])
     others = first.read_rows(range(first.num_rows), ["identity", "split"])
     people = {row["identity"] for row in others.to_pylist() if row["split"] != "train"}
-    cache = Cache(options.cache or default_cache())
+    cache = Cache(options.cache or cache_folder())
 
     def everything() -> Iterator[Track]:
         yield from tracks_of(first, "val")

@@ -20,9 +20,10 @@ from fabnet.embedding.model_card import model_card
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import NOTICE_FILE, read_card
 from fabnet.output import written_whole
+from fabnet.places import cache_folder
 from fabnet.probes import ProbeReport
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.intervals import owners
@@ -56,7 +57,7 @@ def measure(
     Returns:
         What `model_card` takes, plain values, ready for JSON.
     """
-    kept = Cache(cache or default_cache())
+    kept = Cache(cache or cache_folder())
     protocols = [name for name in FOLDERS if name != "ckplus" or split == "test"]
     scores: list[dict[str, Any]] = []
     groups: list[dict[str, Any]] = []

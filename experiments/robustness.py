@@ -22,8 +22,9 @@ from curves import draw_curves, named, table, write_rows
 
 from fabnet.embedding import Embedder, load
 from fabnet.embedding.digest import model_digest
+from fabnet.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import fit_chosen, headline_places, learned_targets, loss_of
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args(arguments)
-    cache, rows = Cache(options.cache or default_cache()), []
+    cache, rows = Cache(options.cache or cache_folder()), []
     for protocol in TASKS:
         benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
         for name, model in named(options.models).items():

@@ -24,7 +24,8 @@ from fabnet.embedding.export import ship
 from fabnet.errors import FabnetError, ModelError
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.places import cache_folder
+from fabnet.probes.cache import Cache
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.keep import best_probe
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="of the model that it becomes")
     parser.add_argument("--out", type=Path, help="folder of the model folder; by default fabnet/weights")
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=TEXT", help="said of the training")
-    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--cache", type=Path, default=cache_folder())
     options = parser.parse_args()
     folder = (options.out or Path(fabnet.weights.__file__).parent) / options.name
     facts = dict(fact.split("=", 1) for fact in options.fact)

@@ -22,6 +22,7 @@ from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
+from fabnet.places import fetched
 
 __all__ = ["Kind", "SavedProbe", "carried_probes", "check_columns", "load_probes", "probes_for", "save_probes"]
 
@@ -171,7 +172,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
         raise InputError(f"no such probe file: {file}; fabnet probe --save FILE writes one")
     check_size(file, MAX_WEIGHTS_BYTES)
     try:
-        with safe_open(file, framework="numpy") as content:
+        with safe_open(fetched(file), framework="numpy") as content:
             metadata = content.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{file} holds no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")

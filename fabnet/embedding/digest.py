@@ -40,7 +40,7 @@ def model_digest(model: str | Path) -> str:
     elif (path / WEIGHTS_FILE).is_file():
         weights = file_digest(path / WEIGHTS_FILE)
     else:
-        onnx = Path(model) if Path(model).suffix == ".onnx" else path / ONNX_FILE
+        onnx = path / (Path(model).name if Path(model).suffix == ".onnx" else ONNX_FILE)
         weights = str(card.training.get("weights_sha256") or file_digest(onnx))
     network = json.dumps([card.objective, card.architecture, list(card.window)], sort_keys=True)
     return hashlib.sha256(f"{weights} {network}".encode()).hexdigest()

@@ -22,6 +22,7 @@ from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
 from fabnet.engine import engine_for
 from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
+from fabnet.places import as_place, local
 from fabnet.progress import progress
 from fabnet.weights import shipped_models
 
@@ -121,19 +122,19 @@ def embed(
         MissingDependencyError: Ray is not installed.
         FabnetError: the Ray cluster was lost; what was finished is kept.
     """
-    out = Path(out)
+    out = as_place(out)
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
     tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
     place = "auto" if on_ray else device  # who hands tasks to GPUs elsewhere need not have one
     encoder = model if isinstance(model, Embedder) else load(model, device=place, precision=precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    files = tuple(Path(file) for file in probes)
+    files = tuple(as_place(file) for file in probes)
     predicting = probes_of(encoder, digest, files, attributes=attributes)
     reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
-    found = list_inputs([Path(path) for path in inputs])
+    found = list_inputs([as_place(path) for path in inputs])
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
-        overlay=None if overlay is None else Path(overlay),
+        overlay=None if overlay is None else local(overlay, "overlays"),
     )  # fmt: skip
     columns = schema(
         encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],

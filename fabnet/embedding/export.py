@@ -31,12 +31,13 @@ from fabnet.models.model_folder import (
 )
 from fabnet.objectives import load_objective
 from fabnet.output import written_whole
+from fabnet.places import as_place
 from fabnet.weights import shipped_models
 
 __all__ = ["export", "ship"]
 
 
-def export(model: str | Path, out: Path, *, int8: Path | None = None) -> dict[str, Any]:
+def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None) -> dict[str, Any]:
     """Export a model: its encoder to an ONNX file, with its `config.json` beside it, or all of it to a model folder.
 
     A model folder has the form of a repository on the Hugging Face Hub: `model.safetensors`, `config.json`,
@@ -60,7 +61,7 @@ def export(model: str | Path, out: Path, *, int8: Path | None = None) -> dict[st
         ModelError: the model cannot be loaded, or the file gives something else than torch.
         MissingDependencyError: onnx or onnxscript is not installed.
     """
-    folder = find_model(model)
+    folder, out = find_model(model), as_place(out)
     if out.suffix != ".onnx":
         if int8 is not None:
             raise InputError(f"--int8 makes an encoder alone; expected --out FILE.onnx, got {out}")
@@ -68,7 +69,7 @@ def export(model: str | Path, out: Path, *, int8: Path | None = None) -> dict[st
     if (out.parent / CONFIG_FILE).exists():
         raise InputError(f"{out.parent} holds a {CONFIG_FILE} already; export into a folder of its own")
     if int8 is not None:
-        return _export_int8(folder, out, int8)
+        return _export_int8(folder, out, as_place(int8))
     facts = export_onnx(folder, out)
     card = read_card(folder)
     weights = folder if folder.is_file() else folder / WEIGHTS_FILE
@@ -111,7 +112,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
             state = load_objective(folder)[0].state_dict()
             save_file({name: value.contiguous() for name, value in state.items()}, file)
 
-    with written_whole(out) as partial:
+    with written_whole(out, last=CONFIG_FILE) as partial:
         facts = _write_model(partial, card, write_weights)
         _copy(PROBES_FILE, folder, partial)
         # Those that ship share one notice, which lies beside their folders.

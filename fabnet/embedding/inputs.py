@@ -12,6 +12,7 @@ import numpy as np
 
 from fabnet.errors import FabnetError, InputError
 from fabnet.limits import read_bytes
+from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
 from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside
@@ -68,6 +69,8 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
     for path in paths:
         if is_store(path):
             found.append(Input(path, path.name, "store"))
+        elif is_remote(path):
+            raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
         elif path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if _kind(file) and file.is_file()]
             for file in inside:

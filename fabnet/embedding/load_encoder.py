@@ -55,7 +55,7 @@ def load(
             return baseline
     folder = find_model(model)
     card = read_card(folder)
-    file = Path(model) if Path(model).suffix == ".onnx" else folder / ONNX_FILE
+    file = folder / (Path(model).name if Path(model).suffix == ".onnx" else ONNX_FILE)
     has_onnx = file.is_file()
     if backend == "onnx" and not has_onnx:
         raise ModelError(f"{folder} has no {ONNX_FILE}; make one with fabnet export, or use backend torch")

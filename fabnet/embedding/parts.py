@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -35,6 +34,7 @@ from fabnet.memory import give_back_freed_blocks
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import output_errors
+from fabnet.places import remove
 from fabnet.progress import progress
 from fabnet.tracks import open_store
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, merge_files, sweep
@@ -233,7 +233,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         if any(note.embedded for note in notes):
             _commit(out, notes, columns, is_whole=not lost)
     if is_new and not has_dataset(out):
-        shutil.rmtree(out)
+        remove(out)
     return notes
 
 
@@ -276,6 +276,6 @@ def _commit(out: Path, notes: Sequence[Note], columns: pa.Schema, *, is_whole: b
     with lance_writes(out):
         lance.LanceDataset.commit(str(out), lance.LanceOperation.Overwrite(columns, fragments))
         if is_whole:
-            shutil.rmtree(out / NOTES)
+            remove(out / NOTES)
             merge_files(out)
         sweep(out)

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError
-from fabnet.output import written_whole
+from fabnet.output import output_errors, written_whole
+from fabnet.places import is_remote, remove
+from fabnet.tracks.commit import has_dataset, sweep
 
 __all__ = ["FORMATS", "Format", "Row", "schema", "to_batches", "write_rows"]
 
@@ -95,6 +97,9 @@ def write_rows(
         OutputError: the disk is full, or writing there is not allowed.
     """
     batches = to_batches(rows, columns)
+    if file_format == "lance" and is_remote(out):
+        _write_lance_remotely(batches, out, columns)
+        return
     with written_whole(out) as partial:
         if file_format == "lance":
             _write_lance(batches, partial, columns)
@@ -112,7 +117,25 @@ def write_rows(
             raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
 
 
-def _write_lance(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema) -> None:
+def _write_lance_remotely(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
+    """Send rows to an object store as they come; they are there with the commit, what was there before until then."""
+    with output_errors(out):
+        is_new = not has_dataset(out)
+        others = {entry.name for entry in out.iterdir()} if is_new and out.is_dir() else set()
+        if others - {"data", "_versions", "_transactions"}:  # which a kill leaves of a first attempt
+            raise InputError(f"{out} holds other objects ({min(others)} ...) and no dataset: choose another --out")
+        try:
+            _write_lance(batches, out, columns, mode="create" if is_new else "overwrite")
+        except BaseException:
+            if is_new:
+                remove(out)
+            raise
+        sweep(out)
+
+
+def _write_lance(
+    batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema, mode: Literal["create", "overwrite"] = "create"
+) -> None:
     import lance
 
     raised: list[Exception] = []
@@ -126,7 +149,7 @@ def _write_lance(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Sc
 
     try:
         reader = pa.RecordBatchReader.from_batches(columns, watched())
-        lance.write_dataset(reader, str(folder), schema=columns)
+        lance.write_dataset(reader, str(folder), schema=columns, mode=mode)
     except OSError:
         # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
         if raised:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,12 +10,7 @@ import numpy as np
 
 from fabnet.output import written_whole
 
-__all__ = ["Cache", "default_cache"]
-
-
-def default_cache() -> Path:
-    """The user's cache folder for fabnet: `$XDG_CACHE_HOME/fabnet`, by default in the home folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabnet"
+__all__ = ["Cache"]
 
 
 class Cache:

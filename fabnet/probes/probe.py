@@ -13,7 +13,8 @@ from fabnet.embedding import Embedder, load
 from fabnet.embedding.attributes import save_probes
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.places import as_place, cache_folder, local
+from fabnet.probes.cache import Cache
 from fabnet.probes.direct import Direct, load_direct
 from fabnet.probes.evaluate import ProbeName, Scored, score_features
 from fabnet.probes.faces import find_faces
@@ -128,7 +129,7 @@ def probe(
     benchmark = read_benchmark(ranked or str(protocol), Path(data))
     if ranked is not None:
         benchmark = with_identity(benchmark)
-    kept = Cache(Path(cache) if cache is not None else default_cache())
+    kept = Cache(local(cache, "caches") if cache is not None else cache_folder())
     direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
     encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
     if ranked is not None and (save is not None or direct is not None):
@@ -159,7 +160,7 @@ def probe(
                 last_probe(probes[-1], task, features, benchmark, seen_px, digest or "given")
                 for task in benchmark.tasks
             ]
-            save_probes(fitted, Path(save))
+            save_probes(fitted, as_place(save))
     return ProbeReport(
         protocol=benchmark.name if ranked is None else f"retrieval:{benchmark.name}",
         split=split,

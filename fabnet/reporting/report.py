@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
 from fabnet.output import output_errors, written_whole
+from fabnet.places import as_place, local
 from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
@@ -73,7 +74,8 @@ def report(
         VideoError: the video cannot be read.
         OutputError: the page cannot be written.
     """
-    run = Path(run)
+    run = as_place(run)
+    video = None if video is None else local(video, "videos")
     config, store_path = read_run(run)
     model = find_model(run)
     store = open_store(store_path)
@@ -94,9 +96,9 @@ def report(
         made=made,
         legend=data_uri(flow_legend()),
         video=None if video is None else Path(video).name,
-        timeline=None if video is None else video_timeline(Path(video), run, probes=[Path(file) for file in probes]),
+        timeline=None if video is None else video_timeline(video, run, probes=[as_place(file) for file in probes]),
     )
-    folder = run / "report" if out is None else Path(out)
+    folder = run / "report" if out is None else as_place(out)
     page = folder / "index.html"
     with written_whole(page) as partial:
         partial.write_text(content, encoding="utf-8")

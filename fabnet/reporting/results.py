@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fabnet.errors import InputError
 from fabnet.limits import read_text
+from fabnet.places import as_place, fetched
 from fabnet.reporting.published import Role
 
 __all__ = ["PLACES", "Place", "RunResult", "Score", "read_result"]
@@ -132,7 +133,7 @@ def read_result(file: str | Path) -> RunResult:
         InputError: no such file, no JSON object, a key is missing or of another type, or the protocol has no place in
             the paper's tables.
     """
-    file = Path(file)
+    file = fetched(as_place(file))
     try:
         found = json.loads(read_text(file), parse_constant=lambda _: None)
     except OSError as error:

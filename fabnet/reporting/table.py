@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.output import written_whole
+from fabnet.places import as_place
 from fabnet.reporting.results import read_result
 from fabnet.reporting.table_formats import to_csv, to_html, to_json, to_latex
 from fabnet.reporting.tables import PaperTable, paper_table
@@ -49,7 +50,7 @@ def table(number: int, *, out: str | Path | None = None, results: Sequence[str |
         return TableResult(made, [])
     files = []
     for ending, write in (("html", to_html), ("tex", to_latex), ("csv", to_csv)):
-        file = Path(out) / f"table{number}.{ending}"
+        file = as_place(out) / f"table{number}.{ending}"
         with written_whole(file) as partial:
             partial.write_text(write(made), encoding="utf-8")
         files.append(file)

@@ -110,7 +110,8 @@ def _framed(places: np.ndarray) -> np.ndarray:
 def _kept(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
     """The map in a file; None where there is none, or it is damaged and has to be computed again."""
     try:
-        places = np.load(file, allow_pickle=False)
+        with file.open("rb") as opened:
+            places = np.load(opened, allow_pickle=False)
     except (OSError, ValueError):
         return None
     return np.asarray(places) if places.shape == shape and places.dtype == np.float32 else None

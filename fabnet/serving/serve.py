@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError, MissingDependencyError
+from fabnet.places import as_place
 from fabnet.serving.guard import is_loopback
 
 __all__ = ["ServeResult", "serve"]
@@ -79,7 +80,7 @@ def serve(
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-    return ServeResult(Path(data), url)
+    return ServeResult(as_place(data), url)
 
 
 def _listening(host: str, port: int) -> socket.socket:

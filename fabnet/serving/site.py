@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import FabnetError
+from fabnet.places import as_place
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.query import encoder_of
 from fabnet.serving.catalogue import Catalogue
@@ -53,7 +54,7 @@ def open_site(
         ModelError: the model that was named is not there, or is another one.
     """
     catalogue = Catalogue(Gallery(data))
-    crops = Crops(catalogue, None if store is None else Path(store))
+    crops = Crops(catalogue, None if store is None else as_place(store))
     photos: PhotoReader | FabnetError
     comparer: Comparer | FabnetError
     try:

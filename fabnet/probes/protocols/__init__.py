@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.places import as_place, fetched, local
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.table import read_table
 
@@ -40,16 +41,17 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
     Raises:
         InputError: no such protocol or folder, or a file of it is missing or wrong.
     """
+    data = local(data, "labelled pictures")
     if name.endswith(".csv"):
-        return _with_images(read_table(Path(name), Path(data)))
+        return _with_images(read_table(fetched(as_place(name)), data))
     if name not in PROTOCOLS:
         known = sorted([*PROTOCOLS, "retrieval"])
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
         raise InputError(f"no protocol is called {name!r}: {hint}")
-    if not Path(data).is_dir():
+    if not data.is_dir():
         raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")
-    benchmark: Benchmark = import_module(PROTOCOLS[name]).read(Path(data))
+    benchmark: Benchmark = import_module(PROTOCOLS[name]).read(data)
     return _with_images(benchmark)
 
 

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.objectives import FabNet, load_objective
+from fabnet.places import as_place
 from fabnet.reporting.figures.files import WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
 from fabnet.reporting.figures.panels import panel, say
 from fabnet.reporting.pictures import square
@@ -67,7 +68,7 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
         InputError: the run has one source, or its store no validation track that is long enough.
         OutputError: a file cannot be written.
     """
-    run = Path(run)
+    run = as_place(run)
     config, store_path = read_run(run)
     folder = figures_folder(run, out)
     objective, card = load_objective(find_model(run))

@@ -17,6 +17,7 @@ from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.output import written_whole
+from fabnet.places import as_place
 from fabnet.probes.probe import code_commit
 
 __all__ = ["BLUE", "GREY", "INK", "ORANGE", "WIDTH_IN", "FigureResult", "facts_of", "figures_folder", "write_figure"]
@@ -77,10 +78,10 @@ def figures_folder(model: str | Path, out: str | Path | None) -> Path:
         InputError: no `out`, and the model is no run.
     """
     if out is not None:
-        return Path(out)
-    if not (Path(model) / "checkpoints").is_dir():
+        return as_place(out)
+    if not (as_place(model) / "checkpoints").is_dir():
         raise InputError(f"{model} is no run to keep a figure in: say with --out DIR where it goes")
-    return Path(model) / "report" / "figures"
+    return as_place(model) / "report" / "figures"
 
 
 def facts_of(figure: str, model: str | Path, options: Mapping[str, Any], **more: str) -> dict[str, str]:
@@ -102,7 +103,7 @@ def facts_of(figure: str, model: str | Path, options: Mapping[str, Any], **more:
         values = () if value is True else value if isinstance(value, tuple) else (value,)
         words += ["--" + name.replace("_", "-"), *map(str, values)]
     name = Path(model).name
-    if (Path(model) / "checkpoints").is_dir():
+    if (as_place(model) / "checkpoints").is_dir():
         name += f", {find_model(model).name}"
     facts = {"command": shlex.join(words), "model": f"{name} ({model_digest(model)[:12]})", **more}
     commit = code_commit()

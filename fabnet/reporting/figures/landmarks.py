@@ -11,7 +11,8 @@ import numpy as np
 from fabnet.embedding import load
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
-from fabnet.probes.cache import Cache, default_cache
+from fabnet.places import cache_folder, local
+from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import linear_fit_predict, score_task
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
@@ -102,7 +103,7 @@ def landmarks_figure(
     if task is None:
         kinds = ", ".join(each.name for each in benchmark.tasks)
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")
-    kept = Cache(Path(cache) if cache is not None else default_cache())
+    kept = Cache(local(cache, "caches") if cache is not None else cache_folder())
     encoder = load(model, device=device)
     crops = find_faces(benchmark, cache=kept, num_workers=num_workers)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)

@@ -10,6 +10,7 @@ import numpy as np
 
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError, ModelError
+from fabnet.places import as_place
 from fabnet.probes.retrieval.ranking import unit
 from fabnet.reporting.figures.files import (
     BLUE,
@@ -87,7 +88,7 @@ def retrieval_figure(
     if not gallery.has_thumbnails:
         raise InputError(f"{embeddings} holds no thumbnails to draw: embed again, with thumbnails")
     generator = np.random.default_rng(seed)
-    numbers = _faces_of(gallery, None if split == "all" else _tracks_of(Path(model), split))
+    numbers = _faces_of(gallery, None if split == "all" else _tracks_of(as_place(model), split))
     if not len(numbers):
         raise InputError(
             f"{embeddings} holds no face of the run's {WHO[split]}: embed the run's store, or give --split all"

@@ -1,0 +1,163 @@
+"""What places cannot be: each in one line, and never with a secret in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fabnet
+from fabnet.cli import main
+from fabnet.errors import InputError, MissingDependencyError
+from fabnet.places import as_place, fetched, is_remote, local, send, workplace
+
+
+@pytest.fixture
+def elsewhere(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """An environment to change: clients are made anew in it, and after it."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    monkeypatch.setenv("HOME", str(tmp_path))  # nobody's own ~/.aws
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    yield monkeypatch
+    S3FileSystem.clear_instance_cache()
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """What a command that is refused says: one line."""
+    assert main(list(args)) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "a-secret" not in errors
+    return errors
+
+
+def test_local_paths_are_paths(tmp_path: Path) -> None:
+    for given in (str(tmp_path / "a"), tmp_path / "a"):
+        assert as_place(given) == tmp_path / "a"
+        assert workplace(as_place(given)) == fetched(as_place(given)) == tmp_path / "a"
+    assert not is_remote("C:/a")
+    assert not is_remote("hf:owner/name")
+
+
+def test_unknown_schemes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "expected a local path or one of s3://, gs://, az://" in said(capsys, "info", "ftp://host/run")
+    assert "http://" in said(capsys, "train", "http://host/s.lance", "--out", str(tmp_path / "run"), "--max-steps", "1")
+
+
+@pytest.mark.parametrize("uri", ["s3://a-key:a-secret@faces/x", "az://faces/x?sig=a-secret", "gs://faces/x#a-secret"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "credentials go into the environment" in said(capsys, "info", uri)
+
+
+@pytest.mark.parametrize("uri", ["s3://faces", "s3://faces/", "s3:///x", "s3://faces//x", "s3://faces/../x"])
+def test_what_is_no_place_in_a_bucket(uri: str) -> None:
+    with pytest.raises(InputError, match="expected s3://BUCKET/NAME"):
+        as_place(uri)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
+def test_what_is_not_installed_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(MissingDependencyError, match=rf"pip install 'fabnet\[{scheme}\]'"):
+        as_place(f"{scheme}://faces/x")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("gs", "gcsfs"), ("az", "adlfs")])
+def test_a_client_that_is_not_installed_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("upath")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingDependencyError, match=rf"pip install 'fabnet\[{scheme}\]'"):
+        as_place(f"{scheme}://faces/x")
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("gs", "gcsfs"), ("az", "adlfs")])
+def test_the_other_stores_paths(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as it goes without a network."""
+    pytest.importorskip("upath")
+    pytest.importorskip(package)
+    monkeypatch.setattr("fabnet.places._check", lambda name, found: None)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    place = as_place(f"{scheme}://faces/runs/one/")
+    assert str(place) == f"{scheme}://faces/runs/one"
+    assert str(place / "checkpoints" / "a.json") == f"{scheme}://faces/runs/one/checkpoints/a.json"
+    assert type(place.fs).__module__.split(".")[0] == package  # type: ignore[attr-defined]
+    assert (place.parent.name, place.name, place.with_suffix(".csv").name) == ("runs", "one", "one.csv")
+
+
+def test_no_such_bucket(bucket: str, capsys: pytest.CaptureFixture[str], second: Path) -> None:
+    assert "there is no bucket s3://nobody" in said(capsys, "info", "s3://nobody/run")
+    assert "there is no bucket s3://nobody" in said(capsys, "track", str(second), "--out", "s3://nobody/s.lance")
+    import boto3
+
+    assert [each["Name"] for each in boto3.client("s3").list_buckets()["Buckets"]] == ["faces"]
+
+
+def test_nothing_there(bucket: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert f"no such store, run or model: {bucket}/nothing" in said(capsys, "info", f"{bucket}/nothing")
+    for error, args in (
+        (5, ["train", f"{bucket}/nothing", "--out", str(tmp_path / "run"), "--max-steps", "1"]),
+        (5, ["search", f"{bucket}/nothing", "--query", "a"]),
+        (5, ["compact", f"{bucket}/nothing"]),
+        (6, ["report", f"{bucket}/nothing"]),
+        (6, ["export", f"{bucket}/nothing", "--out", str(tmp_path / "model")]),
+    ):
+        assert main(args) == error
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_credentials(elsewhere: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere.delenv("AWS_ACCESS_KEY_ID")
+    elsewhere.delenv("AWS_SECRET_ACCESS_KEY")
+    assert "no credentials that are accepted" in said(capsys, "info", "s3://faces/not-asked-for-yet")
+
+
+def test_wrong_credentials(elsewhere: pytest.MonkeyPatch, bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def check_after(requests: str) -> None:
+        url, headers = os.environ["AWS_ENDPOINT_URL"] + "/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(url, requests.encode(), headers)).close()
+
+    check_after("0")
+    try:
+        assert "check the credentials" in said(capsys, "info", f"{bucket}/not-asked-for-either")
+    finally:
+        check_after("inf")
+
+
+def test_nobody_listens(elsewhere: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    elsewhere.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert "cannot be reached" in said(capsys, "info", "s3://faces/nor-for-this")
+
+
+def test_what_has_to_be_local(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="videos lie on this machine"):
+        fabnet.track(f"{bucket}/talk.mp4", tmp_path / "s.lance")
+    with pytest.raises(InputError, match="caches lie on this machine"):
+        local(f"{bucket}/cache", "caches")
+
+
+def test_objects_whose_names_lead_elsewhere_are_not_copied(bucket: str) -> None:
+    import boto3
+
+    boto3.client("s3").put_object(Bucket="faces", Key="evil/../../escaped", Body=b"x")
+    with pytest.raises(InputError, match="leads elsewhere"):
+        fetched(as_place(f"{bucket}/evil"))
+
+
+def test_what_is_fetched_again_is_what_is_there_now(bucket: str, tmp_path: Path) -> None:
+    place = as_place(f"{bucket}/file.txt")
+    for text in ("one", "two"):
+        (tmp_path / "file.txt").write_text(text)
+        send(tmp_path / "file.txt", place)
+        assert fetched(place).read_text() == text
+        assert fetched(place) == fetched(place)
+    with pytest.raises(InputError, match="there is nothing at"):
+        fetched(as_place(f"{bucket}/none.txt"))

@@ -39,13 +39,14 @@ LOOK_EVERY_S = 1.0
 START_S, SILENT_S = 180.0, 60.0
 """How long its driver may say nothing, before it is connected and afterwards: Ray hangs where a head comes up without
 a machine of its own, as it does on a machine so busy that Ray's agent does not start within 15 s."""
-LOST = {
+PATIENCE = {
+    "raylet_start_wait_time_s": "120",
     "gcs_rpc_server_reconnect_timeout_s": "20",
     "health_check_period_ms": "1000",
     "health_check_timeout_ms": "5000",
     "health_check_failure_threshold": "3",
 }
-"""When Ray takes its head and its machines for lost; by itself it would wait a minute."""
+"""How long Ray waits for its own start, and until it takes its head and its machines for lost: by itself a minute."""
 
 
 def check_ray(address: str | None) -> None:
@@ -172,7 +173,7 @@ def _connected(job: _Job) -> Any:
     for stream in (sys.stdout, sys.stderr):  # Ray speaks to both, from its own threads too
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    for setting, value in LOST.items():
+    for setting, value in PATIENCE.items():
         os.environ.setdefault(f"RAY_{setting}", value)
     import ray
 

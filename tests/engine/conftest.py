@@ -66,10 +66,15 @@ def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:  # a token of this cluster's own, for those who use it too
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+        patch.setenv("PYTHONUNBUFFERED", "1")
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
         head = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )  # fmt: skip
+            command,
+            env={**os.environ, "PYTHONPATH": paths},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         assert head.stdout is not None
         try:
             said = []

@@ -103,8 +103,10 @@ class _StepsFrom:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """What is started in the block ignores Ctrl-C and SIGTERM, which go to whole groups of processes and are for the
-    trainer to heed: a worker that they end would end it with an error, before it has saved."""
+    """Have what is started in the block ignore Ctrl-C and SIGTERM, which go to whole groups of processes.
+
+    They are for the trainer to heed: a worker that they ended would end it with an error, before it has saved.
+    """
     is_main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}

@@ -80,7 +80,8 @@ class RemoveReport:
 def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
     """Remove people's rows from a track store or an embeddings dataset, from its index and from its history on disk.
 
-    Row numbers change: start trainings on the store anew. A removed video's name stays in the ledger, as `removed`, so
+    All other rows are written anew, which for a while takes as much of the disk again. Row numbers change: start
+    trainings on the store anew. A removed video's name stays in the ledger, as `removed`, so
     that a repeated `track` or `import` does not bring it back. Killed at any moment, the next call goes on.
 
     Args:

@@ -81,7 +81,7 @@ def as_place(given: str | Path) -> Path:
     except ImportError:
         raise MissingDependencyError(f"{scheme}:// needs further packages: pip install 'fabnet[{scheme}]'") from None
     except Exception as error:
-        raise InputError(f"{given} cannot be opened: {refusal(error) or error}") from None
+        raise InputError(f"{given} cannot be opened: {refusal(error) or first_line(error)}") from None
     _check(str(found), found)
     return found  # type: ignore[no-any-return]
 
@@ -97,7 +97,7 @@ def local(given: str | Path, what: str) -> Path:
         InputError: it is the URI of an object store.
     """
     if is_remote(given):
-        raise InputError(f"{what} lie on this machine, not in an object store: copy {given} here first")
+        raise InputError(f"{what} lie on this machine, not in an object store: copy them here first")
     return Path(given)
 
 

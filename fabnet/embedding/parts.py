@@ -37,7 +37,7 @@ from fabnet.output import output_errors
 from fabnet.places import remove
 from fabnet.progress import progress
 from fabnet.tracks import open_store
-from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, merge_files, sweep
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
 from fabnet.tracks.spool import spool_path, spools
 from fabnet.tracks.writing import REMOVING, locked
 
@@ -243,7 +243,7 @@ def _read_notes(out: Path) -> dict[str, Note]:
         return {}
     found = {}
     with suppress(StoreError, TypeError), lance_reads(f"the notes in {out}"):
-        for row in lance.dataset(str(out / NOTES)).to_table().to_pylist():
+        for row in open_dataset(out / NOTES).to_table().to_pylist():
             values = json.loads(row["note"])
             values["failed"] = tuple(Failure(*each) for each in values["failed"])
             note = Note(**{**values, "fragments": tuple(values["fragments"])})

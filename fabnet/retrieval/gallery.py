@@ -12,7 +12,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import lance
 import numpy as np
 import pyarrow as pa
 
@@ -20,8 +19,7 @@ from fabnet.errors import InputError, StoreError
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
-from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes
-from fabnet.tracks.footers import check_footers
+from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, open_dataset
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -62,8 +60,7 @@ class Gallery:
         if not has_dataset(self.path):
             raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
         with self._reading():
-            self._dataset: Any = lance.dataset(str(self.path))
-            check_footers(self.path, self._dataset)
+            self._dataset: Any = open_dataset(self.path)
             schema = self._dataset.schema
         if not {"id", "identity", "video", "embedding"} <= set(schema.names):
             raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
@@ -128,7 +125,7 @@ class Gallery:
         with self._reading():
             for each in self._dataset.describe_indices():
                 self._dataset.drop_index(each.name)
-            self._dataset = lance.dataset(str(self.path))
+            self._dataset = open_dataset(self.path)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.
@@ -258,7 +255,7 @@ class Gallery:
                 ),
             )  # fmt: skip
             self._dataset.create_scalar_index("identity", "BITMAP", replace=True)
-        self._dataset = lance.dataset(str(self.path))
+        self._dataset = open_dataset(self.path)
         return time.monotonic() - began
 
 

@@ -1,4 +1,4 @@
-"""Lance's commits: whether there was one, small ones, and what refusals and damages look like through Lance."""
+"""Lance's datasets: opened, added to in small commits, merged; refusals and damages as they look through Lance."""
 
 from __future__ import annotations
 
@@ -17,8 +17,17 @@ from lance.optimize import Compaction
 from fabnet.errors import StoreError
 from fabnet.output import output_errors
 from fabnet.places import first_line, is_remote, refusal
+from fabnet.tracks.footers import check_footers
 
-__all__ = ["append_table", "has_dataset", "lance_reads", "lance_writes", "merge_files", "sweep"]
+__all__ = [
+    "append_table",
+    "has_dataset",
+    "lance_reads",
+    "lance_writes",
+    "merge_files",
+    "open_dataset",
+    "sweep",
+]
 
 MAX_FRAGMENTS = 64
 ROWS_PER_FRAGMENT = 100_000
@@ -33,6 +42,17 @@ def has_dataset(path: Path) -> bool:
     """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit."""
     versions = path / "_versions"
     return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
+
+
+def open_dataset(folder: Path) -> Any:
+    """Open a Lance dataset, after a look at the footers of its data files; for use within `lance_reads`.
+
+    Raises:
+        OSError, and what else Lance raises: it is damaged, or there is none.
+    """
+    dataset = lance.dataset(str(folder))
+    check_footers(folder, dataset)
+    return dataset
 
 
 @contextmanager
@@ -101,7 +121,7 @@ def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
         folder: of the dataset.
         with_deletions: write all fragments anew, without the rows that were deleted, where there are any.
     """
-    dataset = lance.dataset(str(folder))
+    dataset = open_dataset(folder)
     if with_deletions:
         dataset.optimize.compact_files(
             target_rows_per_fragment=2**40, max_bytes_per_file=REWRITTEN_BYTES, batch_size=256, num_threads=1,

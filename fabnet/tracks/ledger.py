@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from fabnet.limits import read_text
 from fabnet.output import written_whole
-from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, sweep
-from fabnet.tracks.footers import check_footers
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 
 __all__ = [
     "LedgerEntry",
@@ -102,9 +101,7 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     if not has_dataset(folder):
         return {}
     with lance_reads(f"the ledger of {store}"):
-        dataset = lance.dataset(str(folder))
-        check_footers(folder, dataset)
-        rows = dataset.to_table().to_pylist()
+        rows = open_dataset(folder).to_table().to_pylist()
         return {row["video"]: _entry(row) for row in rows}
 
 

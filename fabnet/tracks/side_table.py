@@ -9,14 +9,12 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-import lance
 import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.places import remove
-from fabnet.tracks.commit import append_table, has_dataset, lance_reads
-from fabnet.tracks.footers import check_footers
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads, open_dataset
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
 
 __all__ = ["add_tracks", "forget_tracks", "known_rows", "read_tracks"]
@@ -34,9 +32,7 @@ def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
     empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
     if has_dataset(store / FOLDER):
         with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
-            dataset = lance.dataset(str(store / FOLDER))
-            check_footers(store / FOLDER, dataset)
-            found = dataset.to_table(columns=empty.column_names)
+            found = open_dataset(store / FOLDER).to_table(columns=empty.column_names)
             found.validate(full=True)  # names that are no text, and the like
             if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
                 return found

@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
 from fabnet.places import as_place, is_remote, make_folder
-from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, sweep
-from fabnet.tracks.footers import check_footers
+from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
@@ -314,9 +313,7 @@ def _dataset(path: Path) -> Any:
     if not has_dataset(path):
         raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
     with lance_reads(f"the store {path}"):
-        dataset = lance.dataset(str(path))
-        check_footers(path, dataset)
-        return dataset
+        return open_dataset(path)
 
 
 def is_store(path: Path) -> bool:

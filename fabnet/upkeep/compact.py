@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import lance
-
 from fabnet.errors import StoreError
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.tracks import open_store
-from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, sweep
+from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, open_dataset, sweep
 from fabnet.tracks.ledger import replace_ledger
 from fabnet.tracks.side_table import forget_tracks
 from fabnet.tracks.spool import spool_folder
@@ -77,12 +75,12 @@ def compact(path: str | Path) -> CompactReport:
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
             with lance_reads(str(path)):
-                dataset = lance.dataset(str(path))
+                dataset = open_dataset(path)
                 if dataset.describe_indices():  # first: files are merged only if they are in the same parts of an index
                     dataset.optimize.optimize_indices(num_indices_to_merge=MAX_INDEX_PARTS)
                 merge_files(path)
                 sweep(path)
-                rows = lance.dataset(str(path)).count_rows()
+                rows = open_dataset(path).count_rows()
             if kind == "store":
                 forget_tracks(path)
                 open_store(path).note_tracks()

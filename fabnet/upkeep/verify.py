@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import lance
 import numpy as np
 import pyarrow as pa
 
@@ -18,7 +17,7 @@ from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
-from fabnet.tracks.commit import lance_reads
+from fabnet.tracks.commit import lance_reads, open_dataset
 from fabnet.tracks.index import COLUMNS, find_tracks, index_of
 from fabnet.tracks.ledger import read_pending
 from fabnet.tracks.side_table import read_tracks
@@ -160,7 +159,7 @@ def _ledger(store: TrackStore, found: dict[str, tuple[int, int]]) -> Check:
 
 def _pictures(name: str, path: Path, column: str, size: int | None, every_image: bool) -> Check:
     with lance_reads(str(path)):
-        dataset = lance.dataset(str(path))
+        dataset = open_dataset(path)
         count = dataset.count_rows()
     rows = np.arange(count) if every_image else np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
     problems = []

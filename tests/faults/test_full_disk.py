@@ -12,6 +12,9 @@ import pytest
 import fabnet
 from fabnet.errors import OutputError
 from fabnet.models.find_model import latest_checkpoint
+from fabnet.tracks import LedgerEntry, open_store
+from fabnet.tracks.commit import lance_reads, lance_writes, merge_files
+from fabnet.tracks.schema import Row, rows_to_batch
 
 from .commands import started
 
@@ -56,3 +59,17 @@ def test_train(store: Path, small_disk: Path) -> None:
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"]
     filler.unlink()
     assert fabnet.train(store, run, resume=True, max_steps=6).steps == 6
+
+
+def test_a_merge_is_not_taken_for_damage(store: Path, small_disk: Path) -> None:
+    own = Path(shutil.copytree(store, small_disk / "own.lance"))
+    image = open_store(own).read_images([0])[0]
+    for number in range(4):  # fragments to merge
+        row = Row("more", f"{number}", "0", 0, None, "x", "train", image)
+        open_store(own).append([rows_to_batch([row])], [LedgerEntry(f"{number}", "x", "ok", tracks=1, rows=1)])
+    filler = fill(small_disk, left_kb=0)
+    with pytest.raises(OutputError, match="the disk is full"), lance_writes(own), lance_reads(str(own)):
+        merge_files(own)
+    filler.unlink()
+    assert fabnet.compact(own).rows == 64
+    assert fabnet.verify(own).problem is None

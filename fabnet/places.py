@@ -58,8 +58,11 @@ def as_place(given: str | Path) -> Path:
         InputError: the URI is of another kind, holds credentials, or its bucket is missing, closed or out of reach.
         MissingDependencyError: what its scheme needs is not installed.
     """
-    if not isinstance(given, str) or not is_remote(given):
-        return Path(given) if isinstance(given, str) else given
+    if not is_remote(given):
+        return Path(given)
+    if not isinstance(given, str):
+        _agree()  # it may have come from another process
+        return given
     scheme, _, rest = given.partition("://")
     if scheme not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)

@@ -26,6 +26,7 @@ from fabnet.engine.local import Worker
 from fabnet.engine.outcome import Outcome, Work, attempt, while_writable
 from fabnet.errors import FabnetError, InputError, MissingDependencyError
 from fabnet.output import output_errors
+from fabnet.places import first_line
 
 __all__ = ["check_ray", "run_on_ray"]
 
@@ -188,17 +189,13 @@ def _connected(job: _Job) -> Any:
     try:
         ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
     except Exception as error:  # Ray raises bare ones too
-        reason = _first_line(error)
+        reason = first_line(error)
         if "AuthToken" in str(error.__cause__):
             reason = "it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH if it is in no usual place"
         raise _unreachable(job, reason) from error
     if job.num_gpus and not ray.cluster_resources().get("GPU"):
         raise InputError("a GPU is asked for, and the Ray cluster has none: give --device cpu")
     return ray
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, float] | None]:
@@ -226,7 +223,7 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
                 cause = getattr(error, "cause", error)
                 if isinstance(error, ray.exceptions.RayTaskError) and not isinstance(cause, MemoryError):
                     raise FabnetError(
-                        f"the Ray workers cannot start ({_first_line(cause)}); is this fabnet installed there?"
+                        f"the Ray workers cannot start ({first_line(cause)}); is this fabnet installed there?"
                     ) from error
                 if number < ATTEMPTS:
                     waiting.append((place, number + 1))

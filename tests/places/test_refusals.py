@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -161,3 +162,11 @@ def test_what_is_fetched_again_is_what_is_there_now(bucket: str, tmp_path: Path)
         assert fetched(place) == fetched(place)
     with pytest.raises(InputError, match="there is nothing at"):
         fetched(as_place(f"{bucket}/none.txt"))
+
+
+def test_a_place_from_another_process_is_opened_as_here(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = pickle.dumps(as_place(f"{bucket}/sent.lance"))
+    assert b"a-secret" not in sent
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    assert str(as_place(pickle.loads(sent))) == f"{bucket}/sent.lance"  # noqa: S301 - made above
+    assert os.environ["AWS_ALLOW_HTTP"] == "true"

@@ -16,29 +16,37 @@ class Batch(NamedTuple):
     Attributes:
         target: (B, 3, H, W) float32, RGB in [0, 1].
         sources: (B, S, 3, H, W) float32, RGB in [0, 1].
+        recolouring: (B, S + 1, 5) float32, the target first: how the encoder is to see each image, see
+            `fabnet.objectives.recolour`; None: as it is.
     """
 
     target: torch.Tensor
     sources: torch.Tensor
+    recolouring: torch.Tensor | None = None
 
     def at(self, places: torch.Tensor) -> Batch:
         """The samples at these places, (K,) int64."""
-        return Batch(self.target[places], self.sources[places])
+        recolouring = None if self.recolouring is None else self.recolouring[places]
+        return Batch(self.target[places], self.sources[places], recolouring)
 
     def frames(self) -> torch.Tensor:
         """All images: (B (S + 1), 3, H, W), the targets, then every sample's first source, second source and so on."""
         return torch.cat([self.target, *self.sources.unbind(dim=1)])
 
     @classmethod
-    def from_frames(cls, frames: np.ndarray | torch.Tensor, device: torch.device) -> Batch:
+    def from_frames(
+        cls, frames: np.ndarray | torch.Tensor, device: torch.device, recolouring: np.ndarray | None = None
+    ) -> Batch:
         """Bring frames as the loader gives them onto a device.
 
         Args:
             frames: (B, S + 1, H, W, 3) uint8 RGB, the target first.
             device: where to.
+            recolouring: of a `Draw`.
 
         Returns:
             The batch; on the way each image keeps its channels-last memory.
         """
         images = torch.as_tensor(frames).to(device, non_blocking=True).permute(0, 1, 4, 2, 3).float().div_(255)
-        return cls(target=images[:, 0], sources=images[:, 1:])
+        changes = None if recolouring is None else torch.from_numpy(recolouring).to(device, non_blocking=True)
+        return cls(target=images[:, 0], sources=images[:, 1:], recolouring=changes)

@@ -12,6 +12,7 @@ from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.recolour import recoloured
 
 __all__ = ["FabNet", "Reconstruction", "l1_per_sample"]
 
@@ -107,7 +108,10 @@ class FabNet(nn.Module):
     def _embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The (B, S, D) embeddings of the sources and the (B, D) of the targets, in one batch."""
         sources = batch.sources.flatten(0, 1)
-        embeddings = self.encoder(torch.cat([sources, batch.target]))
+        images = torch.cat([sources, batch.target])
+        if batch.recolouring is not None:
+            images = recoloured(images, torch.cat([batch.recolouring[:, 1:].flatten(0, 1), batch.recolouring[:, 0]]))
+        embeddings = self.encoder(images)
         return embeddings[: len(sources)].unflatten(0, batch.sources.shape[:2]), embeddings[len(sources) :]
 
     def _warp(self, sources: torch.Tensor, of_source: torch.Tensor, of_target: torch.Tensor) -> Reconstruction:

@@ -21,11 +21,13 @@ class Jitter(NamedTuple):
         max_shift: the window's centre moves by up to this share of the window's side, each way and in x and
             y apart; None: as far as it stays inside the unmoved window (as the authors' code does).
         flip: mirror a whole sample (target and sources together) half of the time.
+        recolour: how far the colours that the encoder sees are changed, each image by itself; see `Draw`.
     """
 
     scale_range: tuple[float, float] = (1.0, 1.0)
     max_shift: float | None = 0.0
     flip: bool = False
+    recolour: float = 0.0
 
 
 class Draw(NamedTuple):
@@ -36,11 +38,20 @@ class Draw(NamedTuple):
         windows: (B, S + 1, 3) float32: centre x, centre y (shift from the window's own, in shares of its
             side) and scale of each frame's window.
         flips: (B,) bool, mirror the sample.
+        recolouring: (B, S + 1, 5) float32, for `fabnet.objectives.recolour`: gains of contrast, brightness and
+            saturation in 1 +- the jitter's `recolour`, a logarithm of gamma in +- it, and 1 for grey, with that
+            probability, else 0; None: colours stay.
     """
 
     rows: np.ndarray
     windows: np.ndarray
     flips: np.ndarray
+    recolouring: np.ndarray | None = None
+
+    def at(self, places: np.ndarray | slice) -> Draw:
+        """The samples at these places."""
+        recolouring = None if self.recolouring is None else self.recolouring[places]
+        return Draw(self.rows[places], self.windows[places], self.flips[places], recolouring)
 
 
 def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -> np.ndarray:
@@ -104,10 +115,16 @@ def draw(
     shift_y = generator.uniform(-1, 1, size=shape) * reach
     windows = np.stack([shift_x, shift_y, scale], axis=-1).astype(np.float32)
     flips = (generator.random(batch_size) < 0.5) & jitter.flip
+    recolouring = None
+    if jitter.recolour:
+        gains = generator.uniform(1 - jitter.recolour, 1 + jitter.recolour, size=(*shape, 3))
+        gamma = generator.uniform(-jitter.recolour, jitter.recolour, size=(*shape, 1))
+        is_grey = generator.random((*shape, 1)) < jitter.recolour
+        recolouring = np.concatenate([gains, gamma, is_grey], axis=-1).astype(np.float32)
 
     per_rank = batch_size // world_size
     mine = slice(rank * per_rank, (rank + 1) * per_rank)
-    return Draw(rows[mine], windows[mine], flips[mine])
+    return Draw(rows, windows, flips, recolouring).at(mine)
 
 
 def draw_fixed(starts: np.ndarray, lengths: np.ndarray, *, num_samples: int, num_sources: int = 1) -> Draw:

@@ -85,6 +85,9 @@ class TrainConfig:
     """Largest shift of the window, in shares of its side; None: as far as it stays inside the unmoved window."""
     flip: bool = False
     """Mirror half of the pairs, source and target together."""
+    recolour: float = 0.0
+    """How far the colours that the encoder sees are changed at random, and how often taken away; the loss sees them
+    unchanged. Not in the paper."""
 
     max_steps: int | None = None
     """Steps in all."""
@@ -120,6 +123,8 @@ class TrainConfig:
             )
         if self.objective != "fabnet" and self.sources > 1:
             raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
+        if not 0 <= self.recolour < 1 or (self.recolour and self.objective != "fabnet"):
+            raise InputError(f"recolour lies in [0, 1) and is for fabnet; got {self.recolour} with {self.objective}")
         if self.both_ways and (self.objective != "fabnet" or self.sources > 1):
             raise InputError("both_ways is for fabnet with one source")
         if self.freeze and self.init is None:

@@ -146,7 +146,9 @@ class Trainer:
         return TrainingSteps(
             self.store, starts, lengths,
             size=config.size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
-            jitter=Jitter((config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip),
+            jitter=Jitter(
+                (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour
+            ),
             seed=config.seed, rank=self.me.rank, world_size=self.me.world_size,
         )  # fmt: skip
 
@@ -223,6 +225,9 @@ class Trainer:
             message = str(error).strip().splitlines()[-1].split(": ", 1)[-1]
             raise type(error)(message) from None
 
+    def _recolouring(self) -> np.ndarray | None:
+        return self.steps.draw(self.state.step).recolouring if self.config.recolour else None
+
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.
 
@@ -237,7 +242,7 @@ class Trainer:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
-        batch = Batch.from_frames(frames, self.device)
+        batch = Batch.from_frames(frames, self.device, self._recolouring())
         # Places in the global batch: of what passes the network, and of what is learned from.
         passing = torch.arange(len(frames) * self.me.world_size, device=self.device)
         if self.curriculum is not None and self.config.curriculum_forward == "twice":

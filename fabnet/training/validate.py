@@ -67,7 +67,7 @@ def validate(
     mine = np.minimum(np.arange(rank * count, (rank + 1) * count), len(drawn.rows) - 1)
     losses = []
     for first in range(0, count, batch_size):
-        part = Draw(*(values[mine[first : first + batch_size]] for values in drawn))
+        part = drawn.at(mine[first : first + batch_size])
         batch = Batch.from_frames(frames_of(part, images, window=window, size=size), device)
         with torch.no_grad(), autocast(device, dtype):
             loss = objective(batch)

@@ -14,7 +14,7 @@ JITTER = Jitter((0.85, 1.0), 0.08, True)
 def test_the_same_step_draws_the_same() -> None:
     first, again = (draw(STARTS, LENGTHS, seed=3, step=11, batch_size=32, jitter=JITTER) for _ in range(2))
     other = draw(STARTS, LENGTHS, seed=3, step=12, batch_size=32, jitter=JITTER)
-    for a, b in zip(first, again, strict=True):
+    for a, b in zip(first[:3], again[:3], strict=True):
         assert np.array_equal(a, b)
     assert not np.array_equal(first.rows, other.rows)
 
@@ -26,8 +26,8 @@ def test_the_global_batch_does_not_hang_on_the_number_of_processes(world_size: i
         draw(STARTS, LENGTHS, seed=0, step=5, batch_size=16, jitter=JITTER, rank=rank, world_size=world_size)
         for rank in range(world_size)
     ]
-    for place in range(3):
-        assert np.array_equal(np.concatenate([part[place] for part in parts]), whole[place])
+    for name in ("rows", "windows", "flips"):
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
 
 
 @pytest.mark.parametrize("num_sources", [1, 2])
@@ -74,3 +74,26 @@ def test_the_validation_pairs_are_fixed_and_even() -> None:
     assert counts.max() - counts.min() <= 1
     assert (first.windows == [0, 0, 1]).all()
     assert not first.flips.any()
+
+
+def test_recolouring_is_drawn_for_each_image_and_changes_nothing_else() -> None:
+    starts, lengths = np.arange(0, 500, 5), np.full(100, 5)
+    plain = draw(starts, lengths, seed=1, step=2, batch_size=400)
+    made = draw(starts, lengths, seed=1, step=2, batch_size=400, jitter=Jitter(recolour=0.3))
+    assert plain.recolouring is None
+    assert made.recolouring is not None
+    assert np.array_equal(plain.rows, made.rows)
+    gains, gamma, grey = made.recolouring[..., :3], made.recolouring[..., 3], made.recolouring[..., 4]
+    assert made.recolouring.shape == (400, 2, 5)
+    assert gains.min() >= 0.7
+    assert gains.max() <= 1.3
+    assert gains.std() == pytest.approx(0.6 / 12**0.5, rel=0.05)
+    assert abs(gamma).max() <= 0.3
+    assert 0.25 < grey.mean() < 0.35
+    assert not np.array_equal(made.recolouring[:, 0], made.recolouring[:, 1])
+    for rank in range(2):
+        part = draw(
+            starts, lengths, seed=1, step=2, batch_size=400, jitter=Jitter(recolour=0.3), rank=rank, world_size=2
+        ).recolouring
+        assert part is not None
+        assert np.array_equal(part, made.recolouring[200 * rank : 200 * (rank + 1)])

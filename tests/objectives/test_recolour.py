@@ -1,0 +1,66 @@
+"""Recoloured images, and an encoder that sees them."""
+
+from __future__ import annotations
+
+import colorsys
+
+import pytest
+import torch
+
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.recolour import recoloured
+
+SAME = [1.0, 1.0, 1.0, 0.0, 0.0]
+
+
+def images(count: int, size: int = 16) -> torch.Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.25
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        (0, 1.4, lambda image: image.mean() + 1.4 * (image - image.mean())),
+        (1, 0.8, lambda image: image - 0.2 * image.mean()),
+        (3, 0.5, lambda image: image ** torch.tensor(0.5).exp()),
+    ],
+)
+def test_each_number_does_its_own(place, value, expected) -> None:  # type: ignore[no-untyped-def]
+    changes = torch.tensor([SAME, SAME])
+    changes[1, place] = value
+    given = images(2)
+    made = recoloured(given, changes)
+    torch.testing.assert_close(made[0], given[0])
+    torch.testing.assert_close(made[1], expected(given[1]).clamp(0, 1))
+
+
+def test_saturation_and_grey_keep_the_luma() -> None:
+    given = images(2)
+    changes = torch.tensor([SAME, SAME])
+    changes[0, 2], changes[1, 4] = 0.5, 1.0
+    made = recoloured(given, changes)
+    for before, after in zip(given, made, strict=True):
+        for (red, green, blue), (r, g, b) in zip(
+            before.flatten(1).T.tolist(), after.flatten(1).T.tolist(), strict=True
+        ):
+            assert colorsys.rgb_to_yiq(r, g, b)[0] == pytest.approx(colorsys.rgb_to_yiq(red, green, blue)[0], abs=5e-3)
+    assert torch.equal(made[1, 0], made[1, 2])
+
+
+def test_the_encoder_sees_them_and_the_loss_does_not() -> None:
+    torch.manual_seed(0)
+    network = FabNet(size=16, width=4, embedding_dim=8)
+    target, source = images(4)[:2], images(4)[2:, None]
+    changes = torch.tensor(SAME).expand(2, 2, 5).clone()
+    changes[0, 1] = torch.tensor([1.3, 0.7, 0.5, 0.3, 0.0])  # the source of the first sample
+    batch = Batch(target, source, changes)
+    network.eval()
+    plain, seen = network.reconstruct(Batch(target, source)), network.reconstruct(batch)
+    torch.testing.assert_close(seen.flow[1], plain.flow[1])
+    assert not torch.allclose(seen.flow[0], plain.flow[0])
+    by_hand = Batch(target, recoloured(source[:, 0], changes[:, 1])[:, None])
+    torch.testing.assert_close(network._embed(batch)[0], network._embed(by_hand)[0])
+    kept = batch.at(torch.tensor([1])).recolouring
+    assert kept is not None
+    assert torch.equal(kept, changes[1:])

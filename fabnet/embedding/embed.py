@@ -24,6 +24,7 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.places import as_place, local
 from fabnet.progress import progress
+from fabnet.tracks import is_store
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it, a probe is of another model, or there is no one video
-            to draw on.
+        InputError: an input is missing or there is nothing in it, `out` is a track store, a probe is of another model, or
+            there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
@@ -123,6 +124,8 @@ def embed(
         FabnetError: the Ray cluster was lost; what was finished is kept.
     """
     out = as_place(out)
+    if is_store(out):
+        raise InputError(f"{out} is a track store, which embed would replace: choose another --out")
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
     tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
     place = "auto" if on_ray else device  # who hands tasks to GPUs elsewhere need not have one

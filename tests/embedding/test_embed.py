@@ -133,3 +133,10 @@ def test_files_that_are_crops_are_embedded_as_their_pictures_are(
     assert [row["source"] for row in rows] == sorted(file.name for file in folder.iterdir())
     expected = fabnet.load(tiny_run).embed(pictures)
     np.testing.assert_allclose([row["embedding"] for row in rows], expected, atol=1e-6)
+
+
+def test_a_store_is_not_replaced(store: Path, tiny_run: Path) -> None:
+    before = fabnet.open_store(store).num_rows
+    with pytest.raises(InputError, match="is a track store, which embed would replace"):
+        fabnet.embed([store], out=store, model=tiny_run)
+    assert fabnet.open_store(store).num_rows == before

@@ -115,8 +115,8 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it, `out` is a track store, a probe is of another model, or
-            there is no one video to draw on.
+        InputError: an input is missing or there is nothing in it, `out` is a track store, a probe is of another model,
+            or there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.

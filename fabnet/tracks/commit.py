@@ -150,3 +150,6 @@ def sweep(folder: Path, *, leftovers: bool = True) -> None:
         leftovers: remove files that no version needs, too: of writers that were killed, if no other one is at work.
     """
     lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
+    if leftovers and not is_remote(folder):
+        for file in folder.rglob(".tmp*"):  # half-written, by a killed writer: Lance forgets its own
+            file.unlink(missing_ok=True)

@@ -38,3 +38,15 @@ def test_merging_keeps_the_order(
     dataset = lance.dataset(str(tmp_path))
     assert dataset.to_table()["number"].to_pylist() == [0, *range(2, sum(sizes))]
     assert not any(fragment.metadata.deletion_file for fragment in dataset.get_fragments())
+
+
+def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path) -> None:
+    lance.write_dataset(pa.table({"number": [1, 2]}), str(tmp_path))
+    left = [tmp_path / folder / ".tmpA1b2C3" for folder in ("data", "_versions", "_transactions")]
+    for file in left:
+        file.write_bytes(b"half a face")
+    commit.sweep(tmp_path, leftovers=False)  # another one may be at work
+    assert all(file.is_file() for file in left)
+    commit.sweep(tmp_path)
+    assert not any(file.exists() for file in left)
+    assert lance.dataset(str(tmp_path)).count_rows() == 2

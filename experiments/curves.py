@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["draw_curves", "named", "table", "write_rows"]
+__all__ = ["arguments", "draw_curves", "named", "table", "write_rows"]
 
 Rows = Sequence[dict[str, Any]]
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The command line that experiments on several models share."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", required=True, help="NAME=MODEL, or a model by its own name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", choices=["val", "test"], default="val")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--figure", type=Path)
+    return parser
 
 
 def named(models: Sequence[str]) -> dict[str, str]:

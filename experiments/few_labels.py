@@ -9,14 +9,11 @@ Run: python experiments/few_labels.py --models "small" "untrained=random:0" "aut
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from baselines import FOLDERS
-from curves import draw_curves, named, table, write_rows
+from curves import arguments, draw_curves, named, table, write_rows
 
 from fabnet.embedding import load
 from fabnet.embedding.digest import model_digest
@@ -80,16 +77,10 @@ def measure(
     return rows
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", required=True, help="NAME=MODEL, or a model by its own name")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", choices=["val", "test"], default="val")
+def main() -> None:
+    parser = arguments(__doc__)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--cache", type=Path)
-    parser.add_argument("--results", type=Path)
-    parser.add_argument("--figure", type=Path)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     cache, rows = Cache(options.cache or cache_folder()), []
     for protocol in TASKS:
         benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from fabnet.errors import OutputError
 from fabnet.places import first_line, is_remote, refusal, remove, send
 
-__all__ = ["is_disk_full", "output_errors", "written_whole"]
+__all__ = ["output_errors", "written_whole"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
@@ -26,11 +26,6 @@ _REASONS = {
     errno.EROFS: "the file system is read-only: choose another place",
     errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
 }
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error says so: Lance and safetensors give no errno, only its text."""
-    return "No space left on device" in str(error) or "os error 28" in str(error)
 
 
 @contextmanager
@@ -43,7 +38,8 @@ def output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        is_full = is_disk_full(error)
+        # Lance and safetensors give no errno, only its text.
+        is_full = "No space left on device" in str(error) or "os error 28" in str(error)
         refused = refusal(error)
         if not is_full and not isinstance(error, OSError) and refused is None:
             raise

@@ -30,7 +30,7 @@ def run_tasks(
 
     Args:
         work: a function at the top of a module; `report(amount)` tells how far it has come.
-        tasks: what to do; they are pickled.
+        tasks: what to do; they are sent to other processes.
         num_workers: processes; None: one a core (of those this process may use); 0: none, in this process.
         on_progress: called here with the amounts that the work reports, of all tasks added up.
 

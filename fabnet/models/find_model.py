@@ -10,21 +10,12 @@ from fabnet.errors import ModelError
 from fabnet.fields import check_fields
 from fabnet.limits import read_text
 from fabnet.models.hub import download, is_hub_name
-from fabnet.models.model_folder import (
-    AUTHORS_SUFFIXES,
-    CONFIG_FILE,
-    NOTICE_FILE,
-    ONNX_FILE,
-    PROBES_FILE,
-    README_FILE,
-    WEIGHTS_FILE,
-)
+from fabnet.models.model_folder import AUTHORS_SUFFIXES, CONFIG_FILE, MODEL_FILES
 from fabnet.places import as_place, fetched, is_remote
 from fabnet.weights import shipped_models
 
 __all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
 
-FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
 STATE_FILE = "state.json"
 """Where a checkpoint stands in its run; a folder without it is none."""
 
@@ -106,4 +97,4 @@ def _here(folder: Path, *more: str) -> Path:
     """A model folder on this machine: of an object store's, a copy without what only training needs."""
     if is_remote(folder) and not (folder / CONFIG_FILE).is_file():
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}")
-    return fetched(folder, only={*FILES, *more})
+    return fetched(folder, only={*MODEL_FILES, *more})

@@ -13,21 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import MissingDependencyError, ModelError
-from fabnet.models.model_folder import (
-    CONFIG_FILE,
-    NOTICE_FILE,
-    ONNX_FILE,
-    PROBES_FILE,
-    README_FILE,
-    WEIGHTS_FILE,
-    read_card,
-)
+from fabnet.models.model_folder import CONFIG_FILE, MODEL_FILES, README_FILE, read_card
 
 __all__ = ["download", "is_hub_name"]
 
 PREFIX = "hf:"
 NAME = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
-FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
 
 
 def is_hub_name(model: str | Path) -> bool:
@@ -72,7 +63,7 @@ def download(name: str) -> Path:
         )
         read_card(folder)
         # A snapshot's folder has the name of its commit: both calls give files of one and the same.
-        return Path(snapshot_download(repo, revision=folder.name, allow_patterns=list(FILES), tqdm_class=Bar))
+        return Path(snapshot_download(repo, revision=folder.name, allow_patterns=list(MODEL_FILES), tqdm_class=Bar))
     except ModelError as error:
         raise ModelError(f"{name} holds no model that this fabnet reads: {error}") from None
     except errors.GatedRepoError:

@@ -28,6 +28,7 @@ __all__ = [
     "AUTHORS_SUFFIXES",
     "CONFIG_FILE",
     "FORMAT_VERSION",
+    "MODEL_FILES",
     "NOTICE_FILE",
     "ONNX_FILE",
     "PROBES_FILE",
@@ -42,6 +43,7 @@ FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
 PROBES_FILE = "probes.safetensors"
 README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)

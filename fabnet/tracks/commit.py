@@ -15,7 +15,7 @@ import pyarrow as pa
 from lance.optimize import Compaction
 
 from fabnet.errors import StoreError
-from fabnet.output import is_disk_full, output_errors
+from fabnet.output import output_errors
 from fabnet.places import first_line, is_remote, refusal
 from fabnet.tracks.footers import check_footers
 
@@ -89,8 +89,6 @@ def lance_reads(what: str) -> Iterator[None]:
         is_panic = type(error).__name__ == "PanicException"
         if (refused := refusal(error)) is not None:
             raise StoreError(f"{what} cannot be read: {refused}") from None
-        if is_disk_full(error):  # in reading, too, files are written: when they are merged
-            raise
         if not is_panic and not isinstance(error, OSError | ValueError | RuntimeError | KeyError | pa.ArrowException):
             raise
         reason = first_line(error).split(", /")[0]

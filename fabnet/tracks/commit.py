@@ -47,11 +47,14 @@ def has_dataset(path: Path) -> bool:
 def open_dataset(folder: Path) -> Any:
     """Open a Lance dataset, after a look at the footers of its data files; for use within `lance_reads`.
 
+    In a bucket they are not looked at: that would be a request a file, each time.
+
     Raises:
         OSError, and what else Lance raises: it is damaged, or there is none.
     """
     dataset = lance.dataset(str(folder))
-    check_footers(folder, dataset)
+    if not is_remote(folder):
+        check_footers(folder, dataset)
     return dataset
 
 

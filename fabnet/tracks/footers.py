@@ -30,7 +30,7 @@ def check_footers(folder: Path, dataset: Any) -> None:
     """
     for fragment in dataset.get_fragments():
         for file in fragment.data_files():
-            with suppress(FileNotFoundError):  # in a bucket, or compacted away: Lance will tell
+            with suppress(FileNotFoundError):  # compacted away: Lance will tell
                 _check(folder / "data" / file.path)
 
 

@@ -131,6 +131,20 @@ def test_embedded_and_searched_there_as_here(
         assert len(list(csv.DictReader(lines))) == 60
 
 
+def test_embedded_there_on_ray_as_here(bucket: str, second: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    options = ["--precision", "float32", "--fps", "5"]
+    assert main(["embed", str(second), "--out", f"{bucket}/ray.lance", "--engine", "ray", *options]) == 0
+    assert main(["embed", str(second), "--out", str(tmp_path / "here.lance"), *options]) == 0
+    there, here = rows_of(f"{bucket}/ray.lance"), rows_of(tmp_path / "here.lance")
+    assert len(there) == len(here) > 0
+    for row, other in zip(there, here, strict=True):
+        np.testing.assert_allclose(row.pop("embedding"), other.pop("embedding"), atol=1e-4)
+        assert row == other
+    names = {entry.name for entry in as_place(f"{bucket}/ray.lance").iterdir()}
+    assert names == {"_transactions", "_versions", "data"}
+
+
 def test_what_cannot_be_embedded_leaves_nothing_there(bucket: str, run: str, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 128, np.uint8))
     for name in ("nothing.lance", "nothing.csv"):

@@ -11,17 +11,19 @@ DATA holds the folders youtube_faces, mtfl, ferplus and ckplus48.
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from curves import write_rows
 
 import fabnet
 from fabnet.embedding.digest import model_digest
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.direct import DIRECT
 from fabnet.probes.figures import figures_of
 from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import bootstrap_weights, interval
@@ -54,12 +56,17 @@ def model_of(method: str, seed: int, runs: Path) -> str | None:
     return str(latest_checkpoint(run)) if (run / "checkpoints").is_dir() else None
 
 
+def digest_of(model: str) -> str:
+    """Of its weights; what learns from the labels has none yet, and goes by its name."""
+    return model if model in DIRECT else model_digest(model)
+
+
 def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: Path | None) -> None:
     """Score a model on a protocol and keep its predictions."""
     report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
     arrays = {f"{each.task}/{each.probe}": each.predicted.astype(np.float32) for each in report.scored}
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, places=report.scored[0].places, digest=model_digest(model), **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(file, places=report.scored[0].places, digest=digest_of(model), **arrays)  # type: ignore[arg-type]
 
 
 def is_scored(model: str, file: Path) -> bool:
@@ -67,15 +74,20 @@ def is_scored(model: str, file: Path) -> bool:
     if not file.is_file():
         return False
     with np.load(file) as content:
-        return str(content["digest"]) == model_digest(model)
+        return str(content["digest"]) == digest_of(model)
 
 
-def is_there(file: Path, key: str) -> bool:
-    """Whether a file holds predictions of a task by a probe: tasks may have come since it was written."""
-    if not file.is_file():
-        return False
-    with np.load(file) as content:
-        return key in content
+def key_of(files: list[Path], task: str, probe: str) -> str | None:
+    """Under which key files hold a task's predictions by a probe, or without one; None: in none of them.
+
+    Tasks may have come since a file was written.
+    """
+    for key in (f"{task}/{probe}", f"{task}/none"):
+        for file in files:
+            with np.load(file) as content:
+                if key in content:
+                    return key
+    return None
 
 
 def split_of(protocol: str, split: str) -> str:
@@ -108,14 +120,18 @@ class Drawn:
         return float(self.values.mean())
 
 
-def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: list[int], runs: Path) -> list[dict]:
-    """A row a method: its figure, and FAb-Net's less its own, paired; and the ratio of what is left to FAb-Net's."""
+def compared(
+    benchmark: Benchmark, task: Task, probe: str, split: str, seeds: list[int], runs: Path, methods: Sequence[str]
+) -> list[dict[str, Any]]:
+    """A row a method: its figure, and the first one's less its own, paired; and the ratio of what they leave undone."""
     drawn: dict[str, Drawn] = {}
     places: np.ndarray | None = None
-    for method in (*METHODS, *FLOORS):
+    first = methods[0]
+    for method in methods:
         files = [file_of(method, seed, benchmark.name, split, runs) for seed in seeds]
-        files = [file for file in files if is_there(file, f"{task.name}/{probe}")]
-        if not files:
+        key = key_of([file for file in files if file.is_file()], task.name, probe)
+        files = [file for file in files if file.is_file() and key is not None and key in np.load(file)]
+        if key is None:
             continue
         for file in files:
             with np.load(file) as content:
@@ -123,7 +139,7 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
                 places = content["places"]
         assert places is not None
         weights = bootstrap_weights(owners(benchmark, places), draws=DRAWS)
-        drawn[method] = Drawn(task, files, f"{task.name}/{probe}", places, weights)
+        drawn[method] = Drawn(task, files, key, places, weights)
     rows = []
     for method, own in drawn.items():
         row: dict[str, Any] = {
@@ -131,10 +147,10 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
             "metric": own.metric, "method": method, "seeds": len(own.values), "value": own.value,
             "by_seed": own.values.tolist(), "interval": interval(own.draws),
         }  # fmt: skip
-        if method != "fabnet" and "fabnet" in drawn:
-            ours = drawn["fabnet"]
-            row["fabnet_minus_this"] = ours.value - own.value
-            row["fabnet_minus_this_interval"] = interval(ours.draws - own.draws)
+        if method != first and first in drawn:
+            ours = drawn[first]
+            row[f"{first}_minus_this"] = ours.value - own.value
+            row[f"{first}_minus_this_interval"] = interval(ours.draws - own.draws)
             if "correlation" not in own.metric:
                 whole = 100.0 if "AUC" in own.metric else 0.0
                 row["error_ratio"] = (whole - ours.value) / (whole - own.value)
@@ -143,17 +159,31 @@ def compared(benchmark: Benchmark, task: Task, probe: str, split: str, seeds: li
     return rows
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print Markdown: for each kind of probe, methods by tasks, and the ratios of what FAb-Net leaves undone to theirs.
+def all_compared(
+    methods: Sequence[str], protocols: Sequence[str], split: str, seeds: list[int], runs: Path, data: Path
+) -> list[dict[str, Any]]:
+    """The rows of `compared` for every task, by the closed-form probe and the paper's."""
+    rows = []
+    for protocol in protocols:
+        benchmark = read_benchmark(protocol, data / FOLDERS[protocol])
+        for task in benchmark.tasks:
+            closed = "logistic" if task.kind in ("classes", "units") else "ridge"
+            for probe in (closed, "paper"):
+                rows += compared(benchmark, task, probe, split, seeds, runs, methods)
+    return rows
 
-    In brackets stands FAb-Net's figure less the method's, paired face by face, with its 95 % interval.
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print Markdown: for each kind of probe, methods by tasks, and the ratios of what the first leaves undone.
+
+    In brackets stands the first one's figure less the method's, paired face by face, with its 95 % interval.
     """
     for name, is_papers in (("The paper's probe", True), ("In closed form", False)):
         chosen = [row for row in rows if (row["probe"] == "paper") == is_papers]
         tasks = list(dict.fromkeys((row["protocol"], row["task"], row["metric"]) for row in chosen))
         cells = {(row["method"], row["protocol"], row["task"]): row for row in chosen}
         methods = list(dict.fromkeys((row["method"]) for row in chosen))
-        for title, cell in ((name, _figure), (f"{name}: FAb-Net's error over the method's", _ratio)):
+        for title, cell in ((name, _figure), (f"{name}: error of {methods[0]} over the method's", _ratio)):
             print(f"\n{title}\n")
             print(
                 "| method | " + " | ".join(f"{protocol}, {task}: {metric}" for protocol, task, metric in tasks) + " |"
@@ -168,10 +198,9 @@ def _figure(row: dict[str, Any]) -> str:
     text = f"{row['value']:.2f}"
     if row["seeds"] > 1:
         text += f" +- {np.std(row['by_seed'], ddof=1):.2f}"
-    if "fabnet_minus_this" in row:
-        return text + " ({:+.2f} [{:+.2f}, {:+.2f}])".format(
-            row["fabnet_minus_this"], *row["fabnet_minus_this_interval"]
-        )
+    for less in row:
+        if less.endswith("_minus_this"):
+            return text + " ({:+.2f} [{:+.2f}, {:+.2f}])".format(row[less], *row[f"{less}_interval"])
     return text + " [{:.2f}, {:.2f}]".format(*row["interval"])
 
 
@@ -209,17 +238,11 @@ def main() -> None:
                 score(model, protocol, split_of(protocol, options.split), options.data, file, options.cache)
     if options.train_only:
         return
-    rows = []
-    for protocol in options.protocols:
-        benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])
-        for task in benchmark.tasks:
-            closed = "logistic" if task.kind in ("classes", "units") else "ridge"
-            for probe in (closed, "paper"):
-                rows += compared(benchmark, task, probe, options.split, options.seeds, options.runs)
+    rows = all_compared(
+        (*METHODS, *FLOORS), options.protocols, options.split, options.seeds, options.runs, options.data
+    )
     show(rows)
-    if options.results is not None:
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(rows, indent=1) + "\n")
+    write_rows(rows, options.results)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--split", choices=["val", "test"], default="val")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--results", type=Path)
-    parser.add_argument("--figure", type=Path)
     return parser
 
 

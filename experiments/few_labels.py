@@ -9,6 +9,7 @@ Run: python experiments/few_labels.py --models "small" "untrained=random:0" "aut
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -80,6 +81,7 @@ def measure(
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     cache, rows = Cache(options.cache or cache_folder()), []
     for protocol in TASKS:

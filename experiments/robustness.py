@@ -11,6 +11,7 @@ Run: python experiments/robustness.py --models "small" "untrained=random:0" "aut
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -154,7 +155,9 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
 
 
 def main() -> None:
-    options = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
     cache, rows = Cache(options.cache or cache_folder()), []
     for protocol in TASKS:
         benchmark = read_benchmark(protocol, options.data / FOLDERS[protocol])

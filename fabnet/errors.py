@@ -13,6 +13,10 @@ FabnetError                  one line a person can act on; the CLI prints it and
 A message says what failed, what was found, what was expected and what to do next.
 """
 
+from __future__ import annotations
+
+import re
+
 __all__ = [
     "FabnetError",
     "InputError",
@@ -23,6 +27,7 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "VideoError",
+    "first_line",
 ]
 
 
@@ -78,3 +83,9 @@ class MissingDependencyError(FabnetError):
     """An optional package is not installed."""
 
     exit_code = 9
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of any error, without what stands in addresses behind a `?`: tokens go there."""
+    text = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return re.sub(r"(\w://[^\s?]*)\?[^\s\"')]*", r"\1", text)

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fabnet.errors import OutputError
-from fabnet.places import first_line, is_remote, refusal, remove, send
+from fabnet.errors import OutputError, first_line
+from fabnet.places import is_remote, refusal, remove, send
 
 __all__ = ["output_errors", "written_whole"]
 

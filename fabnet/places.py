@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
 import shutil
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
-from fabnet.errors import InputError, MissingDependencyError
+from fabnet.errors import InputError, MissingDependencyError, first_line
 from fabnet.limits import MAX_WEIGHTS_BYTES
 from fabnet.progress import progress
 
@@ -27,7 +26,6 @@ __all__ = [
     "as_place",
     "cache_folder",
     "fetched",
-    "first_line",
     "is_remote",
     "local",
     "make_folder",
@@ -143,12 +141,6 @@ def refusal(error: BaseException) -> str | None:
     if "Credential" in name or "Authentication" in name or "RefreshError" in name:
         return f"no credentials that are accepted ({first_line(error)}): set them in the environment"
     return f"{first_line(error)}: check the network, and the endpoint in the environment"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error, without what stands in addresses behind a `?`: tokens go there."""
-    text = (str(error).splitlines() or [""])[0] or type(error).__name__
-    return re.sub(r"(\w://[^\s?]*)\?[^\s\"')]*", r"\1", text)
 
 
 def make_folder(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from fabnet.embedding.attributes import carried_probes
 from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
-from fabnet.errors import MissingDependencyError, ModelError
+from fabnet.errors import MissingDependencyError, ModelError, first_line
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
@@ -88,7 +88,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
-        raise ModelError(f"{file} cannot be loaded: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
 
     given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
     made = [list(each.shape)[1:] for each in session.get_outputs()]
@@ -103,7 +103,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
         try:
             return np.asarray(session.run(None, {"images": images})[0])
         except Exception as error:  # likewise
-            raise ModelError(f"{file} cannot be run: {str(error).splitlines()[0]}") from None
+            raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
 
     return encode
 

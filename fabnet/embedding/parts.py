@@ -37,7 +37,16 @@ from fabnet.output import output_errors
 from fabnet.places import remove
 from fabnet.progress import progress
 from fabnet.tracks import open_store
-from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.tracks.commit import (
+    LANCE_FOLDERS,
+    append_table,
+    has_dataset,
+    lance_reads,
+    lance_writes,
+    merge_files,
+    open_dataset,
+    sweep,
+)
 from fabnet.tracks.spool import spool_path, spools
 from fabnet.tracks.writing import REMOVING, locked
 
@@ -48,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
 
 NOTES = "_parts.lance"
-OWN = {"_lock", "_spool", NOTES, "data", "_versions", "_transactions"}
+OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
 PHOTOS_A_PART = 128
 ROWS_A_PART = 4096
 PARTS_A_STORE = 1000

@@ -12,7 +12,7 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, remove
-from fabnet.tracks.commit import has_dataset, sweep
+from fabnet.tracks.commit import LANCE_FOLDERS, has_dataset, sweep
 
 __all__ = ["FORMATS", "Format", "Row", "schema", "to_batches", "write_rows"]
 
@@ -122,7 +122,7 @@ def _write_lance_remotely(batches: Iterable[pa.RecordBatch], out: Path, columns:
     with output_errors(out):
         is_new = not has_dataset(out)
         others = {entry.name for entry in out.iterdir()} if is_new and out.is_dir() else set()
-        if others - {"data", "_versions", "_transactions"}:  # which a kill leaves of a first attempt
+        if others - LANCE_FOLDERS:
             raise InputError(f"{out} holds other objects ({min(others)} ...) and no dataset: choose another --out")
         try:
             _write_lance(batches, out, columns, mode="create" if is_new else "overwrite")

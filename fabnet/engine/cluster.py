@@ -24,9 +24,8 @@ from fabnet import errors
 from fabnet.cores import num_cores
 from fabnet.engine.local import Worker
 from fabnet.engine.outcome import Outcome, Work, attempt, while_writable
-from fabnet.errors import FabnetError, InputError, MissingDependencyError
+from fabnet.errors import FabnetError, InputError, MissingDependencyError, first_line
 from fabnet.output import output_errors
-from fabnet.places import first_line
 
 __all__ = ["check_ray", "run_on_ray"]
 

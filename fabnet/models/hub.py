@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fabnet.errors import MissingDependencyError, ModelError
+from fabnet.errors import MissingDependencyError, ModelError, first_line
 from fabnet.models.model_folder import CONFIG_FILE, MODEL_FILES, README_FILE, read_card
 
 __all__ = ["download", "is_hub_name"]
@@ -79,5 +79,4 @@ def download(name: str) -> Path:
             f"{name} is not in the hub's cache, and the hub cannot be reached (no network, or HF_HUB_OFFLINE is set)"
         ) from None
     except Exception as error:  # its own, and its HTTP client's, which share no narrower base
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{name} cannot be downloaded: {reason}") from None
+        raise ModelError(f"{name} cannot be downloaded: {first_line(error)}") from None

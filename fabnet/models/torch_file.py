@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from fabnet.errors import ModelError
+from fabnet.errors import ModelError, first_line
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 
 __all__ = ["read_torch_file", "unreadable"]
@@ -43,8 +43,9 @@ def read_torch_file(file: Path, expected: str) -> Any:
 
 def unreadable(file: Path, error: Exception, expected: str) -> ModelError:
     """What to raise of a file of weights that cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return ModelError(f"{file} cannot be read as weights alone ({reason}); nothing in it was run; {expected}")
+    return ModelError(
+        f"{file} cannot be read as weights alone ({first_line(error)}); nothing in it was run; {expected}"
+    )
 
 
 def _check_names(file: Path) -> None:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from fabnet.errors import InputError, ModelError
+from fabnet.errors import InputError, ModelError, first_line
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, read_card
 from fabnet.objectives.authors import load_authors
@@ -42,7 +42,7 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
             objective = build_objective(card.objective, **card.architecture)
         objective.load_state_dict({name: _at_rest(value) for name, value in weights.items()}, assign=True)
     except (OSError, SafetensorError, RuntimeError, InputError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ModelError(f"{folder / WEIGHTS_FILE} cannot be loaded: {reason}") from None
     return objective.to(device).eval(), card
 

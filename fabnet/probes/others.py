@@ -24,7 +24,7 @@ import numpy as np
 
 from fabnet.embedding.baselines.card import package_folder
 from fabnet.embedding.baselines.dlib_identity import face_rectangle, load_dlib_model
-from fabnet.errors import InputError, ModelError
+from fabnet.errors import InputError, ModelError, first_line
 
 __all__ = ["LANDMARKERS", "MESH_OF_68", "five_of_68", "load_landmarker"]
 
@@ -101,7 +101,7 @@ def _mediapipe_landmarker() -> Landmarker:
     try:
         network = cv2.dnn.readNetFromTFLite(str(file))
     except cv2.error as error:
-        raise ModelError(f"OpenCV cannot read {file}: {str(error).splitlines()[0]}") from None
+        raise ModelError(f"OpenCV cannot read {file}: {first_line(error)}") from None
 
     def predict(images: Sequence[np.ndarray]) -> np.ndarray:
         points = np.empty((len(images), 68, 2))

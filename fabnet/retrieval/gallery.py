@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.errors import InputError, StoreError
+from fabnet.errors import InputError, StoreError, first_line
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
@@ -171,7 +171,7 @@ class Gallery:
         try:
             self._dataset.scanner(columns=["id"], filter=where, limit=1).explain_plan()
         except (ValueError, OSError) as error:
-            text = _first_line(error)
+            text = _said(error)
             if "No field named" in text:
                 text = f"no column {text.split('No field named ')[1].split('. ')[0]}"
             raise InputError(
@@ -259,7 +259,6 @@ class Gallery:
         return time.monotonic() - began
 
 
-def _first_line(error: Exception) -> str:
+def _said(error: Exception) -> str:
     """What a Lance error says, without where in its source."""
-    text = str(error).splitlines()[0].split(", /")[0]
-    return text.removeprefix("Invalid user input: ").rstrip(".")
+    return first_line(error).split(", /")[0].removeprefix("Invalid user input: ").rstrip(".")

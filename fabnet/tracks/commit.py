@@ -14,12 +14,13 @@ import lance
 import pyarrow as pa
 from lance.optimize import Compaction
 
-from fabnet.errors import StoreError
+from fabnet.errors import StoreError, first_line
 from fabnet.output import output_errors
-from fabnet.places import first_line, is_remote, refusal
+from fabnet.places import is_remote, refusal
 from fabnet.tracks.footers import check_footers
 
 __all__ = [
+    "LANCE_FOLDERS",
     "append_table",
     "has_dataset",
     "lance_reads",
@@ -36,6 +37,10 @@ REWRITTEN_BYTES = 2**30
 """Of a file, where all fragments are rewritten."""
 COPIED_BYTES = 2**23
 """Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
+
+
+LANCE_FOLDERS = frozenset({"data", "_versions", "_transactions"})
+"""Of a dataset without deletions and indexes; a kill leaves them of a first attempt."""
 
 
 def has_dataset(path: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fabnet.errors import StoreError
 from fabnet.places import as_place, make_folder, workplace
-from fabnet.tracks.commit import has_dataset, lance_writes
+from fabnet.tracks.commit import LANCE_FOLDERS, has_dataset, lance_writes
 from fabnet.tracks.store import TrackStore, create_store, open_store
 
 __all__ = ["REMOVING", "locked", "writing"]
@@ -58,7 +58,7 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
-    if not has_dataset(path) and others - {"data", "_versions", "_transactions", "_ledger.lance", "_tracks.lance"}:
+    if not has_dataset(path) and others - LANCE_FOLDERS - {"_ledger.lance", "_tracks.lance"}:
         raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
     with locked(path):
         if (path / REMOVING).is_file():

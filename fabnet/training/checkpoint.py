@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from fabnet.errors import ModelError
+from fabnet.errors import ModelError, first_line
 from fabnet.fields import read_fields
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
@@ -138,7 +138,7 @@ def load_checkpoint(
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))
         objective.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ModelError(f"{checkpoint} cannot be loaded ({reason}); resume from another checkpoint") from None
     for name, parameter in objective.named_parameters():
         of_parameter = {key: moments.pop(f"{key}/{name}", None) for key in MOMENTS[type(optimizer)]}

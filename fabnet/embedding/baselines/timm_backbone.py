@@ -6,7 +6,7 @@ import numpy as np
 
 from fabnet.embedding.baselines.card import baseline_card, package_folder
 from fabnet.embedding.embedder import Embedder
-from fabnet.errors import ModelError
+from fabnet.errors import ModelError, first_line
 
 __all__ = ["load_timm"]
 
@@ -35,10 +35,9 @@ def load_timm(name: str, *, device: str = "auto") -> Embedder:
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # timm's, the hub's and the network's own exceptions share no narrower base
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"timm:{name} cannot be loaded ({reason}); timm.list_models(pretrained=True) names the backbones, and "
-            "weights that are not in its cache need a connection"
+            f"timm:{name} cannot be loaded ({first_line(error)}); timm.list_models(pretrained=True) names the "
+            "backbones, and weights that are not in its cache need a connection"
         ) from None
     network = network.to(place).eval()
     config = timm.data.resolve_model_data_config(network)

@@ -16,18 +16,18 @@ class Batch(NamedTuple):
     Attributes:
         target: (B, 3, H, W) float32, RGB in [0, 1].
         sources: (B, S, 3, H, W) float32, RGB in [0, 1].
-        recolouring: (B, S + 1, 5) float32, the target first: how the encoder is to see each image, see
-            `fabnet.objectives.recolour`; None: as it is.
+        views: (B, S + 1, 13) float32, the target first: how the encoder is to see each image, see
+            `fabnet.objectives.views`; None: as it is.
     """
 
     target: torch.Tensor
     sources: torch.Tensor
-    recolouring: torch.Tensor | None = None
+    views: torch.Tensor | None = None
 
     def at(self, places: torch.Tensor) -> Batch:
         """The samples at these places, (K,) int64."""
-        recolouring = None if self.recolouring is None else self.recolouring[places]
-        return Batch(self.target[places], self.sources[places], recolouring)
+        views = None if self.views is None else self.views[places]
+        return Batch(self.target[places], self.sources[places], views)
 
     def frames(self) -> torch.Tensor:
         """All images: (B (S + 1), 3, H, W), the targets, then every sample's first source, second source and so on."""
@@ -35,18 +35,18 @@ class Batch(NamedTuple):
 
     @classmethod
     def from_frames(
-        cls, frames: np.ndarray | torch.Tensor, device: torch.device, recolouring: np.ndarray | None = None
+        cls, frames: np.ndarray | torch.Tensor, device: torch.device, views: np.ndarray | None = None
     ) -> Batch:
         """Bring frames as the loader gives them onto a device.
 
         Args:
             frames: (B, S + 1, H, W, 3) uint8 RGB, the target first.
             device: where to.
-            recolouring: of a `Draw`.
+            views: of a `Draw`.
 
         Returns:
             The batch; on the way each image keeps its channels-last memory.
         """
         images = torch.as_tensor(frames).to(device, non_blocking=True).permute(0, 1, 4, 2, 3).float().div_(255)
-        changes = None if recolouring is None else torch.from_numpy(recolouring).to(device, non_blocking=True)
-        return cls(target=images[:, 0], sources=images[:, 1:], recolouring=changes)
+        seen = None if views is None else torch.from_numpy(views).to(device, non_blocking=True)
+        return cls(target=images[:, 0], sources=images[:, 1:], views=seen)

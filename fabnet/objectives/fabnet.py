@@ -12,7 +12,7 @@ from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
-from fabnet.objectives.recolour import recoloured
+from fabnet.objectives.views import seen
 
 __all__ = ["FabNet", "Reconstruction", "l1_per_sample"]
 
@@ -109,8 +109,8 @@ class FabNet(nn.Module):
         """The (B, S, D) embeddings of the sources and the (B, D) of the targets, in one batch."""
         sources = batch.sources.flatten(0, 1)
         images = torch.cat([sources, batch.target])
-        if batch.recolouring is not None:
-            images = recoloured(images, torch.cat([batch.recolouring[:, 1:].flatten(0, 1), batch.recolouring[:, 0]]))
+        if batch.views is not None:
+            images = seen(images, torch.cat([batch.views[:, 1:].flatten(0, 1), batch.views[:, 0]]))
         embeddings = self.encoder(images)
         return embeddings[: len(sources)].unflatten(0, batch.sources.shape[:2]), embeddings[len(sources) :]
 

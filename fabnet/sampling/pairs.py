@@ -12,6 +12,10 @@ import numpy as np
 
 __all__ = ["Draw", "Jitter", "draw", "draw_fixed"]
 
+MAX_MARGIN = 0.25
+ERASED_SIDES = (0.15, 0.5)
+"""Both in shares of the image's side."""
+
 
 class Jitter(NamedTuple):
     """How the inner window of a stored crop is moved about in training.
@@ -22,12 +26,14 @@ class Jitter(NamedTuple):
             y apart; None: as far as it stays inside the unmoved window (as the authors' code does).
         flip: mirror a whole sample (target and sources together) half of the time.
         recolour: how far the colours that the encoder sees are changed, each image by itself; see `Draw`.
+        occlude: how often the encoder sees an image framed tightly, and how often with a box erased; see `Draw`.
     """
 
     scale_range: tuple[float, float] = (1.0, 1.0)
     max_shift: float | None = 0.0
     flip: bool = False
     recolour: float = 0.0
+    occlude: float = 0.0
 
 
 class Draw(NamedTuple):
@@ -38,20 +44,21 @@ class Draw(NamedTuple):
         windows: (B, S + 1, 3) float32: centre x, centre y (shift from the window's own, in shares of its
             side) and scale of each frame's window.
         flips: (B,) bool, mirror the sample.
-        recolouring: (B, S + 1, 5) float32, for `fabnet.objectives.recolour`: gains of contrast, brightness and
-            saturation in 1 +- the jitter's `recolour`, a logarithm of gamma in +- it, and 1 for grey, with that
-            probability, else 0; None: colours stay.
+        views: (B, S + 1, 13) float32, for `fabnet.objectives.views`: gains of contrast, brightness and saturation
+            in 1 +- the jitter's `recolour`, a logarithm of gamma in +- it, and 1 for grey, with that probability,
+            else 0; a frame of the image, with probability `occlude` up to `MAX_MARGIN` inside it on each side; and a
+            box in it, with that probability of sides in `ERASED_SIDES`, else of none; None: as it is.
     """
 
     rows: np.ndarray
     windows: np.ndarray
     flips: np.ndarray
-    recolouring: np.ndarray | None = None
+    views: np.ndarray | None = None
 
     def at(self, places: np.ndarray | slice) -> Draw:
         """The samples at these places."""
-        recolouring = None if self.recolouring is None else self.recolouring[places]
-        return Draw(self.rows[places], self.windows[places], self.flips[places], recolouring)
+        views = None if self.views is None else self.views[places]
+        return Draw(self.rows[places], self.windows[places], self.flips[places], views)
 
 
 def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -> np.ndarray:
@@ -63,6 +70,18 @@ def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -
             value += value >= earlier
         chosen[:, k] = value
     return chosen
+
+
+def _views(generator: np.random.Generator, shape: tuple[int, int], jitter: Jitter) -> np.ndarray:
+    """How the encoder is to see each image; see `Draw`."""
+    gains = generator.uniform(1 - jitter.recolour, 1 + jitter.recolour, size=(*shape, 3))
+    gamma = generator.uniform(-jitter.recolour, jitter.recolour, size=(*shape, 1))
+    is_grey = generator.random((*shape, 1)) < jitter.recolour
+    margins = generator.uniform(0, MAX_MARGIN, size=(*shape, 4)) * (generator.random((*shape, 1)) < jitter.occlude)
+    frame = np.abs(margins - [0, 0, 1, 1])
+    sides = generator.uniform(*ERASED_SIDES, size=(*shape, 2)) * (generator.random((*shape, 1)) < jitter.occlude)
+    corner = generator.uniform(size=(*shape, 2)) * (1 - sides)
+    return np.concatenate([gains, gamma, is_grey, frame, corner, corner + sides], axis=-1).astype(np.float32)
 
 
 def draw(
@@ -115,16 +134,11 @@ def draw(
     shift_y = generator.uniform(-1, 1, size=shape) * reach
     windows = np.stack([shift_x, shift_y, scale], axis=-1).astype(np.float32)
     flips = (generator.random(batch_size) < 0.5) & jitter.flip
-    recolouring = None
-    if jitter.recolour:
-        gains = generator.uniform(1 - jitter.recolour, 1 + jitter.recolour, size=(*shape, 3))
-        gamma = generator.uniform(-jitter.recolour, jitter.recolour, size=(*shape, 1))
-        is_grey = generator.random((*shape, 1)) < jitter.recolour
-        recolouring = np.concatenate([gains, gamma, is_grey], axis=-1).astype(np.float32)
+    views = _views(generator, shape, jitter) if jitter.recolour or jitter.occlude else None
 
     per_rank = batch_size // world_size
     mine = slice(rank * per_rank, (rank + 1) * per_rank)
-    return Draw(rows, windows, flips, recolouring).at(mine)
+    return Draw(rows, windows, flips, views).at(mine)
 
 
 def draw_fixed(starts: np.ndarray, lengths: np.ndarray, *, num_samples: int, num_sources: int = 1) -> Draw:

@@ -89,6 +89,10 @@ class TrainConfig:
     """How far the colours that the encoder sees are changed at random, and how often taken away; the loss sees them
     unchanged. Not in the paper."""
 
+    occlude: float = 0.0
+    """How often the encoder sees a face framed tightly, and how often with a box erased; the loss sees all of it.
+    Not in the paper."""
+
     max_steps: int | None = None
     """Steps in all."""
     max_minutes: float | None = None
@@ -123,8 +127,10 @@ class TrainConfig:
             )
         if self.objective != "fabnet" and self.sources > 1:
             raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
-        if not 0 <= self.recolour < 1 or (self.recolour and self.objective != "fabnet"):
-            raise InputError(f"recolour lies in [0, 1) and is for fabnet; got {self.recolour} with {self.objective}")
+        for name, largest in (("recolour", 0.99), ("occlude", 1.0)):
+            value = getattr(self, name)
+            if not 0 <= value <= largest or (value and self.objective != "fabnet"):
+                raise InputError(f"{name} lies in 0 to {largest} and is for fabnet; got {value} with {self.objective}")
         if self.both_ways and (self.objective != "fabnet" or self.sources > 1):
             raise InputError("both_ways is for fabnet with one source")
         if self.freeze and self.init is None:

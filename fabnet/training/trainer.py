@@ -147,7 +147,8 @@ class Trainer:
             self.store, starts, lengths,
             size=config.size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
             jitter=Jitter(
-                (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour
+                (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour,
+                config.occlude,
             ),
             seed=config.seed, rank=self.me.rank, world_size=self.me.world_size,
         )  # fmt: skip
@@ -225,8 +226,9 @@ class Trainer:
             message = str(error).strip().splitlines()[-1].split(": ", 1)[-1]
             raise type(error)(message) from None
 
-    def _recolouring(self) -> np.ndarray | None:
-        return self.steps.draw(self.state.step).recolouring if self.config.recolour else None
+    def _views(self) -> np.ndarray | None:
+        is_changed = self.config.recolour or self.config.occlude
+        return self.steps.draw(self.state.step).views if is_changed else None
 
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.
@@ -242,7 +244,7 @@ class Trainer:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
-        batch = Batch.from_frames(frames, self.device, self._recolouring())
+        batch = Batch.from_frames(frames, self.device, self._views())
         # Places in the global batch: of what passes the network, and of what is learned from.
         passing = torch.arange(len(frames) * self.me.world_size, device=self.device)
         if self.curriculum is not None and self.config.curriculum_forward == "twice":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fabnet.sampling.pairs import Jitter, draw, draw_fixed
+from fabnet.sampling.pairs import MAX_MARGIN, Jitter, draw, draw_fixed
 
 STARTS, LENGTHS = np.array([0, 5, 7, 20]), np.array([5, 2, 13, 3])
 JITTER = Jitter((0.85, 1.0), 0.08, True)
@@ -80,20 +80,40 @@ def test_recolouring_is_drawn_for_each_image_and_changes_nothing_else() -> None:
     starts, lengths = np.arange(0, 500, 5), np.full(100, 5)
     plain = draw(starts, lengths, seed=1, step=2, batch_size=400)
     made = draw(starts, lengths, seed=1, step=2, batch_size=400, jitter=Jitter(recolour=0.3))
-    assert plain.recolouring is None
-    assert made.recolouring is not None
+    assert plain.views is None
+    assert made.views is not None
     assert np.array_equal(plain.rows, made.rows)
-    gains, gamma, grey = made.recolouring[..., :3], made.recolouring[..., 3], made.recolouring[..., 4]
-    assert made.recolouring.shape == (400, 2, 5)
+    gains, gamma, grey = made.views[..., :3], made.views[..., 3], made.views[..., 4]
+    assert made.views.shape == (400, 2, 13)
     assert gains.min() >= 0.7
     assert gains.max() <= 1.3
     assert gains.std() == pytest.approx(0.6 / 12**0.5, rel=0.05)
     assert abs(gamma).max() <= 0.3
     assert 0.25 < grey.mean() < 0.35
-    assert not np.array_equal(made.recolouring[:, 0], made.recolouring[:, 1])
+    assert not np.array_equal(made.views[:, 0], made.views[:, 1])
+    assert np.array_equal(np.unique(made.views[..., 5:9].reshape(-1, 4), axis=0), [[0, 0, 1, 1]])
+    assert np.array_equal(made.views[..., 9:11], made.views[..., 11:])
     for rank in range(2):
         part = draw(
             starts, lengths, seed=1, step=2, batch_size=400, jitter=Jitter(recolour=0.3), rank=rank, world_size=2
-        ).recolouring
+        ).views
         assert part is not None
-        assert np.array_equal(part, made.recolouring[200 * rank : 200 * (rank + 1)])
+        assert np.array_equal(part, made.views[200 * rank : 200 * (rank + 1)])
+
+
+def test_frames_and_erased_boxes_lie_in_the_image_and_come_as_often_as_asked() -> None:
+    starts, lengths = np.arange(0, 500, 5), np.full(100, 5)
+    made = draw(starts, lengths, seed=1, step=2, batch_size=2000, jitter=Jitter(occlude=0.4))
+    assert made.views is not None
+    colours, frames, boxes = made.views[..., :5], made.views[..., 5:9], made.views[..., 9:]
+    assert np.array_equal(np.unique(colours.reshape(-1, 5), axis=0), [[1, 1, 1, 0, 0]])
+    is_tight = (frames != [0, 0, 1, 1]).any(axis=-1)
+    assert is_tight.mean() == pytest.approx(0.4, abs=0.03)
+    assert (abs(frames - [0, 0, 1, 1]) <= MAX_MARGIN).all()
+    sides = boxes[..., 2:] - boxes[..., :2]
+    is_erased = (sides > 0).all(axis=-1)
+    assert is_erased.mean() == pytest.approx(0.4, abs=0.03)
+    assert ((sides[is_erased] >= 0.149) & (sides[is_erased] <= 0.501)).all()
+    assert (boxes >= 0).all()
+    assert (boxes <= 1).all()
+    assert abs(np.corrcoef(is_tight.ravel(), is_erased.ravel())[0, 1]) < 0.06

@@ -1,4 +1,4 @@
-"""Recoloured images, and an encoder that sees them."""
+"""Images in other colours and in part, and an encoder that sees them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import torch
 
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.occlude import occluded
 from fabnet.objectives.recolour import recoloured
+from fabnet.objectives.views import seen
 
 SAME = [1.0, 1.0, 1.0, 0.0, 0.0]
+WHOLE, NOTHING = [0.0, 0.0, 1.0, 1.0], [0.5, 0.5, 0.5, 0.5]
 
 
 def images(count: int, size: int = 16) -> torch.Tensor:
@@ -48,19 +51,44 @@ def test_saturation_and_grey_keep_the_luma() -> None:
     assert torch.equal(made[1, 0], made[1, 2])
 
 
+def test_a_tight_frame_repeats_its_border() -> None:
+    given = images(2, size=20)
+    made = occluded(given, torch.tensor([[0.1, 0.2, 0.75, 0.9], WHOLE]), torch.tensor([NOTHING, NOTHING]))
+    left, top, right, bottom = 2, 4, 15, 18
+    around = (left, 20 - right, top, 20 - bottom)
+    expected = torch.nn.functional.pad(given[:1, :, top:bottom, left:right], around, mode="replicate")
+    assert torch.equal(made[:1], expected)
+    assert torch.equal(made[1], given[1])
+
+
+def test_a_box_is_erased_to_the_mean_colour_of_its_own_image() -> None:
+    given = images(2, size=20)
+    made = occluded(given, torch.tensor([WHOLE, WHOLE]), torch.tensor([[0.25, 0.5, 0.75, 0.8], NOTHING]))
+    expected = given[0].clone()
+    expected[:, 10:16, 5:15] = given[0].mean(dim=(1, 2))[:, None, None]
+    assert torch.equal(made[0], expected)
+    assert torch.equal(made[1], given[1])
+
+
+def test_views_that_change_nothing_leave_images_as_they_are() -> None:
+    given = images(3)
+    torch.testing.assert_close(seen(given, torch.tensor([SAME + WHOLE + NOTHING] * 3)), given)
+
+
 def test_the_encoder_sees_them_and_the_loss_does_not() -> None:
     torch.manual_seed(0)
     network = FabNet(size=16, width=4, embedding_dim=8)
     target, source = images(4)[:2], images(4)[2:, None]
-    changes = torch.tensor(SAME).expand(2, 2, 5).clone()
-    changes[0, 1] = torch.tensor([1.3, 0.7, 0.5, 0.3, 0.0])  # the source of the first sample
-    batch = Batch(target, source, changes)
+    views = torch.tensor(SAME + WHOLE + NOTHING).expand(2, 2, 13).clone()
+    # The source of the first sample.
+    views[0, 1] = torch.tensor([1.3, 0.7, 0.5, 0.3, 0.0, 0.2, 0.2, 0.9, 1.0, 0.3, 0.4, 0.6, 0.8])
+    batch = Batch(target, source, views)
     network.eval()
-    plain, seen = network.reconstruct(Batch(target, source)), network.reconstruct(batch)
-    torch.testing.assert_close(seen.flow[1], plain.flow[1])
-    assert not torch.allclose(seen.flow[0], plain.flow[0])
-    by_hand = Batch(target, recoloured(source[:, 0], changes[:, 1])[:, None])
+    plain, made = network.reconstruct(Batch(target, source)), network.reconstruct(batch)
+    torch.testing.assert_close(made.flow[1], plain.flow[1])
+    assert not torch.allclose(made.flow[0], plain.flow[0])
+    by_hand = Batch(target, seen(source[:, 0], views[:, 1])[:, None])
     torch.testing.assert_close(network._embed(batch)[0], network._embed(by_hand)[0])
-    kept = batch.at(torch.tensor([1])).recolouring
+    kept = batch.at(torch.tensor([1])).views
     assert kept is not None
-    assert torch.equal(kept, changes[1:])
+    assert torch.equal(kept, views[1:])

@@ -12,6 +12,7 @@ from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.ssim import dissimilarity_per_sample
 from fabnet.objectives.views import seen
 
 __all__ = ["FabNet", "Reconstruction", "l1_per_sample"]
@@ -65,6 +66,7 @@ class FabNet(nn.Module):
         near_zero_start: see `FlowDecoder`.
         both_ways: in training, warp the target to the source too; a sample's loss is the mean of the two. For one
             source. Not in the paper: the encoder, most of the work, serves two losses.
+        ssim: in training, the share of structural dissimilarity in the loss, 0 to 1; the rest is L1. Not in the paper.
 
     Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
     """
@@ -81,9 +83,10 @@ class FabNet(nn.Module):
         confidence_bound: Literal["none", "tanh"] = "none",
         near_zero_start: bool = False,
         both_ways: bool = False,
+        ssim: float = 0.0,
     ) -> None:
         super().__init__()
-        self.num_sources, self.both_ways = num_sources, both_ways
+        self.num_sources, self.both_ways, self.ssim = num_sources, both_ways, ssim
         self.encoder = Encoder(size, width, embedding_dim)
         self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=near_zero_start)
         self.confidence_decoder = (
@@ -136,7 +139,8 @@ class FabNet(nn.Module):
             batch: as `reconstruct` takes it.
 
         Returns:
-            (B,) float32, mean absolute difference in [0, 1]; NaN where a flow is not finite.
+            (B,) float32 in [0, 1]: the mean absolute difference, in training with `ssim`'s share of dissimilarity; NaN
+            where a flow is not finite.
         """
         of_source, of_target = self._embed(batch)
         if not (self.training and self.both_ways):
@@ -150,6 +154,8 @@ class FabNet(nn.Module):
 
     def _loss(self, made: Reconstruction, target: torch.Tensor) -> torch.Tensor:
         loss = l1_per_sample(made.images, target)
+        if self.training and self.ssim:
+            loss = (1 - self.ssim) * loss + self.ssim * dissimilarity_per_sample(made.images, target)
         # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
         # would read outside the image's memory.
         return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)

@@ -41,6 +41,8 @@ class TrainConfig:
     """Of the confidences: none, as in the paper, or tanh, as in the authors' code."""
     both_ways: bool = False
     """Warp each pair's target to its source as well: two losses for two passes of the encoder. Not in the paper."""
+    ssim: float = 0.0
+    """Share of structural dissimilarity in the training loss; the rest is L1. Not in the paper."""
     init: str | None = None
     """A run or model whose weights to start from, as far as it has them."""
     freeze: tuple[str, ...] | None = None
@@ -127,7 +129,7 @@ class TrainConfig:
             )
         if self.objective != "fabnet" and self.sources > 1:
             raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
-        for name, largest in (("recolour", 0.99), ("occlude", 1.0)):
+        for name, largest in (("recolour", 0.99), ("occlude", 1.0), ("ssim", 1.0)):
             value = getattr(self, name)
             if not 0 <= value <= largest or (value and self.objective != "fabnet"):
                 raise InputError(f"{name} lies in 0 to {largest} and is for fabnet; got {value} with {self.objective}")

@@ -31,7 +31,7 @@ def fresh_objective(config: TrainConfig) -> nn.Module:
     """A run's network with fresh weights, drawn from its seed."""
     fresh = {}
     if config.objective == "fabnet":
-        fresh = {"near_zero_start": config.near_zero_start, "both_ways": config.both_ways}
+        fresh = {"near_zero_start": config.near_zero_start, "both_ways": config.both_ways, "ssim": config.ssim}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_objective(config.objective, **architecture_of(config), **fresh)

@@ -1,0 +1,51 @@
+"""Structural dissimilarity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import uniform_filter
+
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet, l1_per_sample
+from fabnet.objectives.ssim import dissimilarity_per_sample
+
+
+def pictures(count: int, seed: int) -> torch.Tensor:
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+
+
+def test_equal_images_have_none_and_negatives_all_but_all() -> None:
+    given = pictures(2, 0)
+    torch.testing.assert_close(dissimilarity_per_sample(given, given), torch.zeros(2), atol=1e-5, rtol=0)
+    checks = (torch.arange(16)[:, None] + torch.arange(16) & 1).float().expand(1, 3, 16, 16)
+    assert 0.9 < float(dissimilarity_per_sample(checks, 1 - checks)) <= 1
+
+
+def test_it_is_the_formula_by_another_filter() -> None:
+    images, targets = pictures(3, 0), pictures(3, 1)
+    expected = []
+    for a, b in zip(images.double().numpy(), targets.double().numpy(), strict=True):
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return np.asarray(uniform_filter(values, (1, 3, 3)))[:, 1:-1, 1:-1]
+
+        covariance = mean(a * b) - mean(a) * mean(b)
+        variance = mean(a * a) - mean(a) ** 2 + mean(b * b) - mean(b) ** 2
+        ssim = (2 * mean(a) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
+        ssim /= (mean(a) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4)
+        expected.append((1 - ssim).mean() / 2)
+    assert dissimilarity_per_sample(images, targets).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_it_shares_the_loss_in_training_alone() -> None:
+    torch.manual_seed(0)
+    network = FabNet(size=16, width=4, embedding_dim=8, ssim=0.75)
+    batch = Batch(pictures(4, 2), pictures(4, 3)[:, None])
+    with torch.no_grad():
+        made = network.reconstruct(batch).images
+        l1, dissimilarity = l1_per_sample(made, batch.target), dissimilarity_per_sample(made, batch.target)
+        torch.testing.assert_close(network(batch), 0.25 * l1 + 0.75 * dissimilarity)
+        network.eval()
+        torch.testing.assert_close(network(batch), l1_per_sample(network.reconstruct(batch).images, batch.target))

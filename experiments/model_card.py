@@ -18,7 +18,7 @@ from baselines import FOLDERS
 import fabnet
 from fabnet.embedding.model_card import model_card
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import NOTICE_FILE, read_card
+from fabnet.models.model_folder import NOTICE_FILE, ONNX_FILE, read_card
 from fabnet.output import written_whole
 from fabnet.places import cache_folder
 from fabnet.probes import ProbeReport
@@ -170,8 +170,12 @@ def write(model: str | Path, out: Path, measured: dict[str, Any]) -> None:
     notices = [place / NOTICE_FILE for place in (out.resolve().parent, out.resolve().parent.parent)]
     notice = next((file.read_text() for file in notices if file.is_file()), None)
     name = model if isinstance(model, str) and "/" not in model else Path(model).resolve().name
+    folder = find_model(model)
+    has_onnx = (folder / ONNX_FILE).is_file()
     with written_whole(out) as partial:
-        partial.write_text(model_card(str(name), read_card(find_model(model)), notice=notice, measured=measured))
+        partial.write_text(
+            model_card(str(name), read_card(folder), notice=notice, measured=measured, has_onnx=has_onnx)
+        )
 
 
 def main() -> None:
@@ -183,7 +187,8 @@ def main() -> None:
     parser.add_argument("--split", choices=["val", "test"], default="val")
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()
-    command = f"python experiments/model_card.py {options.model} --data DATA --split {options.split}"
+    command = f"python experiments/model_card.py {options.model} --data DATA --split {options.split} --out CARD "
+    command += "--results JSON"
     measured = measure(options.model, options.data, split=options.split, cache=options.cache, command=command)
     with written_whole(options.results) as partial:
         partial.write_text(json.dumps(measured, indent=1) + "\n")

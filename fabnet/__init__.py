@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fabnet.demonstration import demo
     from fabnet.embedding.embed import embed
     from fabnet.embedding.embedder import Embedder
+    from fabnet.embedding.export import export
     from fabnet.embedding.load_encoder import load
     from fabnet.probes.probe import probe
     from fabnet.reporting.report import report
@@ -37,6 +38,7 @@ __all__ = [
     "crop_faces",
     "demo",
     "embed",
+    "export",
     "import_folder",
     "info",
     "load",
@@ -58,6 +60,7 @@ _HOMES = {
     "crop_faces": "fabnet.video",
     "demo": "fabnet.demonstration",
     "embed": "fabnet.embedding",
+    "export": "fabnet.embedding.export",
     "import_folder": "fabnet.tracks",
     "info": "fabnet.summary",
     "load": "fabnet.embedding",

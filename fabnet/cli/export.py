@@ -29,7 +29,7 @@ def run(model: tyro.conf.Positional[str], out: Place, int8: Place | None = None)
         int8: face crops, a folder or a store, to calibrate an encoder of eight bits on: faster, smaller and a little
             less exact; how near it comes is measured on every second crop. Probes must be fitted on it anew.
     """
-    from fabnet.embedding.export import export
+    from fabnet import export
 
     return export(model, out, int8=int8)
 

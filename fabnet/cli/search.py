@@ -47,7 +47,7 @@ def run(
         query: photos, and ids of rows (VIDEO/TRACK/FRAME); the mean of several is searched for.
         k: how many neighbours.
         other_identities: leave out the people that the rows searched for are of.
-        where: a condition on the dataset's columns, in SQL.
+        where: a condition on the dataset's columns, in SQL; pose and the like are columns after embed --attributes.
         video: only rows of this video.
         time: only rows from one time of their video up to another, A:B in seconds; either may be left out.
         index: use the index whatever the size, and build it where there is none.

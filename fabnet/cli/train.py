@@ -42,6 +42,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
           fabnet train tracks.lance --out run --resume
           fabnet train tracks.lance --out run --preset paper
           fabnet train tracks.lance --out baseline --objective autoencoder
+          fabnet train tracks.lance --out run3 --init run --sources 3
+          fabnet train tracks.lance --out run --recolour 0.3 --occlude 0.3 --ssim 0.85
 
         Args:
             store: a store of face-tracks, made by track or import.

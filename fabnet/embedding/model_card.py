@@ -15,7 +15,12 @@ __all__ = ["model_card"]
 
 
 def model_card(
-    name: str, card: ModelCard, *, notice: str | None = None, measured: Mapping[str, Any] | None = None
+    name: str,
+    card: ModelCard,
+    *,
+    notice: str | None = None,
+    measured: Mapping[str, Any] | None = None,
+    has_onnx: bool = True,
 ) -> str:
     """Write a model's card.
 
@@ -24,6 +29,7 @@ def model_card(
         card: its `config.json`.
         notice: the terms of its weights, Markdown, which lie beside it as `NOTICE.md`; None: they are left open.
         measured: what `measure` of `experiments/model_card.py` gives; None: nothing.
+        has_onnx: whether the encoder lies beside it as ONNX.
 
     Returns:
         Markdown, with the hub's YAML in front.
@@ -36,8 +42,9 @@ def model_card(
     )  # fmt: skip
     environment.filters["interval"] = _with_interval
     return environment.get_template("model_card.md").render(
-        name=name, card=card, training=card.training, notice=notice and _without_title(notice), measured=measured
-    )
+        name=name, card=card, training=card.training, notice=notice and _without_title(notice), measured=measured,
+        has_onnx=has_onnx,
+    )  # fmt: skip
 
 
 def _without_title(text: str) -> str:

@@ -42,9 +42,10 @@ class TrainConfig:
     both_ways: bool = False
     """Warp each pair's target to its source as well: two losses for two passes of the encoder. Not in the paper."""
     ssim: float = 0.0
-    """Share of structural dissimilarity in the training loss; the rest is L1. Not in the paper."""
+    """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1, and validation stays L1. Not in
+    the paper."""
     init: str | None = None
-    """A run or model whose weights to start from, as far as it has them."""
+    """A run (its best checkpoint), checkpoint or model whose weights to start from, as far as it has them."""
     freeze: tuple[str, ...] | None = None
     """Parts of the network that stay as --init gave them, batch-norm statistics too. By default the flow decoder where
     several sources go on from a single-source run (the paper's fine-tuning), else nothing."""
@@ -88,12 +89,12 @@ class TrainConfig:
     flip: bool = False
     """Mirror half of the pairs, source and target together."""
     recolour: float = 0.0
-    """How far the colours that the encoder sees are changed at random, and how often taken away; the loss sees them
-    unchanged. Not in the paper."""
+    """How far, 0 to 0.99, the colours that the encoder sees are changed at random, and how often taken away; the loss
+    sees them unchanged. Not in the paper."""
 
     occlude: float = 0.0
-    """How often the encoder sees a face framed tightly, and how often with a box erased; the loss sees all of it.
-    Not in the paper."""
+    """How often, 0 to 1, the encoder sees a face framed tightly, and independently how often with a box erased; the
+    loss sees all of it. Not in the paper."""
 
     max_steps: int | None = None
     """Steps in all."""

@@ -69,16 +69,22 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
             yield Path(folder) / path.name
             send(Path(folder) / path.name, path, last=last)
         return
+    if path.is_dir() and (path.is_symlink() or not path.name):
+        path = path.resolve()  # a link to a folder stays one; `.` has no name
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         try:
             yield partial
-            if path.is_dir() and not path.is_symlink():
+            if path.is_dir():
+                if not partial.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "it is a folder: choose another name")
                 os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
             os.replace(partial, path)
         finally:
+            if replaced.exists() and not path.exists():
+                os.rename(replaced, path)
             remove(partial)
             remove(replaced)
 
@@ -88,7 +94,10 @@ def _sweep(path: Path) -> None:
     for entry in path.parent.iterdir():
         found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.(partial|replaced)", entry.name)
         if found and not _is_running(int(found[1])):
-            remove(entry)
+            if found[2] == "replaced" and not path.exists():
+                os.rename(entry, path)  # killed before the new one was in its place
+            else:
+                remove(entry)
 
 
 def _is_running(pid: int) -> bool:

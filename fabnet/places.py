@@ -200,7 +200,9 @@ def fetched(path: Path, *, only: Collection[str] | None = None) -> Path:
     if not is_remote(path):
         return path
     client: Any = path
-    infos: dict[str, dict[str, Any]] = client.fs.find(client.path, detail=True)
+    infos: dict[str, dict[str, Any]] = {
+        key: info for key, info in client.fs.find(client.path, detail=True).items() if not key.endswith("/")
+    }  # consoles mark folders by empty objects
     if not infos:
         raise InputError(f"there is nothing at {path}")
     asked = hashlib.sha256(repr((str(path), infos, only and sorted(only))).encode()).hexdigest()

@@ -101,9 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
+        from fabnet.errors import first_line
         from fabnet.places import refusal
 
-        if debug or (reason := refusal(error)) is None:
+        reason = first_line(error) if isinstance(error, PermissionError) else refusal(error)
+        if debug or reason is None:
             raise
         print(f"fabnet {verb}: {reason}", file=sys.stderr)
         return 2

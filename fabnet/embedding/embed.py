@@ -18,13 +18,12 @@ from fabnet.embedding.load_encoder import load
 from fabnet.embedding.overlay import overlay_writer
 from fabnet.embedding.parts import Recipe, embed_in_parts, parts_of
 from fabnet.embedding.pipeline import Reading, embedded, probes_of
-from fabnet.embedding.rows import FORMATS, Format, Row, schema, write_rows
+from fabnet.embedding.rows import FORMATS, Format, Row, check_place, schema, write_rows
 from fabnet.engine import engine_for
 from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.places import as_place, local
 from fabnet.progress import progress
-from fabnet.tracks import is_store
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
@@ -115,8 +114,8 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it, `out` is a track store, a probe is of another model,
-            or there is no one video to draw on.
+        InputError: an input is missing or there is nothing in it, something else lies at `out`, a probe is of another
+            model, or there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
@@ -124,9 +123,8 @@ def embed(
         FabnetError: the Ray cluster was lost; what was finished is kept.
     """
     out = as_place(out)
-    if is_store(out):
-        raise InputError(f"{out} is a track store, which embed would replace: choose another --out")
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
+    check_place(out, file_format)
     tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
     place = "auto" if on_ray else device  # who hands tasks to GPUs elsewhere need not have one
     encoder = model if isinstance(model, Embedder) else load(model, device=place, precision=precision)

@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 
-from fabnet.errors import FabnetError, InputError
+from fabnet.errors import FabnetError, InputError, first_line
 from fabnet.limits import read_bytes
 from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
-from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside
+from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside, check_name
 from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
 from fabnet.video.picture import decode_picture
 
@@ -85,6 +85,7 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
             if kind is None:
                 known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
                 raise InputError(f"{path} is neither photo nor video by its name; expected one of {known}")
+            check_name(path)
             found.append(Input(path, path.name, kind))
     return found
 
@@ -129,6 +130,8 @@ def read_items(
                 yield from _of_video(each, find, faces, fps, crop_spec)
         except FabnetError as error:
             yield Failure(each.name, str(error))
+        except OSError as error:
+            yield Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")
 
 
 def _row(each: Input, **values: Any) -> dict[str, Any]:

@@ -26,10 +26,10 @@ from fabnet.embedding.embedder import Embedder
 from fabnet.embedding.inputs import Failure, Input
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.pipeline import Reading, embedded, probes_of
-from fabnet.embedding.rows import Row, schema, to_batches
+from fabnet.embedding.rows import NOTES, Row, schema, to_batches
 from fabnet.embedding.threads import batched
 from fabnet.engine import Engine, interruptible
-from fabnet.errors import InputError, ModelError, StoreError
+from fabnet.errors import ModelError, StoreError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
@@ -38,7 +38,6 @@ from fabnet.places import remove
 from fabnet.progress import progress
 from fabnet.tracks import open_store
 from fabnet.tracks.commit import (
-    LANCE_FOLDERS,
     append_table,
     has_dataset,
     lance_reads,
@@ -56,8 +55,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
 
-NOTES = "_parts.lance"
-OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
 PHOTOS_A_PART = 128
 ROWS_A_PART = 4096
 PARTS_A_STORE = 1000
@@ -121,7 +118,7 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
     own = [find_model(recipe.model) / PROBES_FILE] if recipe.attributes else []
     probes = [file_digest(file) for file in (*own, *recipe.probes)]
     about = [recipe.digest, recipe.precision, asdict(recipe.reading), probes]
-    seen = {each: _signature(each) for each in inputs}
+    seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos
     parts = []
     for number, each in enumerate(_divided(inputs)):
         key = _digest([about, [[seen[replace(one, rows=None)], one.rows] for one in each]])
@@ -205,7 +202,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
 
     Args:
         parts: from `parts_of`.
-        out: the dataset; what lies there is replaced at the end.
+        out: the dataset, a place that `check_place` takes; what lies there is replaced at the end.
         columns: of the dataset.
         engine: where the parts are done.
 
@@ -213,16 +210,12 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         What came of each part, in order; a part that could not be done is tried again by the same command.
 
     Raises:
-        InputError: something else lies at `out`.
         StoreError: another command is writing to it, or a removal from it broke off.
         OutputError: the disk is full; what was finished is kept.
         FabnetError: the engine was lost; what was finished is kept.
         KeyboardInterrupt: likewise.
     """
     is_new = not has_dataset(out)
-    others = {entry.name for entry in out.iterdir()} - OWN if out.is_dir() else set()
-    if out.is_file() or (is_new and others):
-        raise InputError(f"{out} is no Lance dataset: choose another --out")
     kept = f"stopped; the parts that were finished are in {out}: the same command goes on from there"
     lost: dict[str, Note] = {}
     with locked(out):
@@ -241,8 +234,8 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         notes = [done.get(part.key) or lost[part.key] for part in parts]
         if any(note.embedded for note in notes):
             _commit(out, notes, columns, is_whole=not lost)
-    if is_new and not has_dataset(out):
-        remove(out)
+        if is_new and not has_dataset(out):
+            remove(out)  # with its lock: who waits for that finds none
     return notes
 
 

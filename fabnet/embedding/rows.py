@@ -12,14 +12,18 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, remove
-from fabnet.tracks.commit import LANCE_FOLDERS, has_dataset, sweep
+from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
 
-__all__ = ["FORMATS", "Format", "Row", "schema", "to_batches", "write_rows"]
+__all__ = ["FORMATS", "Format", "Row", "check_place", "schema", "to_batches", "write_rows"]
 
 Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
 Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
+VERSION_KEY = b"fabnet.embeddings_version"
+NOTES = "_parts.lance"
+OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
+"""What a first attempt may have left, that of a cluster included."""
 
 
 def schema(
@@ -46,7 +50,7 @@ def schema(
             *([("thumbnail", pa.binary())] if thumbnails else []),
             ("embedding", pa.list_(pa.float32(), embedding_dim)),
         ],
-        metadata={"fabnet.embeddings_version": "1", **(about or {})},
+        metadata={VERSION_KEY.decode(): "1", **(about or {})},
     )
 
 
@@ -75,6 +79,29 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
             of_points = f"{name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}"
             columns[f"e{i}" if name == "embedding" else of_points] = pa.array(part, pa.float32())
     return pa.RecordBatch.from_pydict(columns)
+
+
+def check_place(out: Path, file_format: Format) -> None:
+    """Refuse to replace what `embed` has not made.
+
+    Raises:
+        InputError: a folder lies where a file is to come, or at a dataset's place a file, another dataset, other files.
+        StoreError: the dataset there is damaged.
+    """
+    found = None
+    if file_format != "lance":
+        found = "is a folder" if out.is_dir() else None
+    elif out.is_file():
+        found = "is a file"
+    elif has_dataset(out):
+        with lance_reads(str(out)):
+            metadata = open_dataset(out).schema.metadata or {}
+        if VERSION_KEY not in metadata:
+            found = "is a track store" if b"fabnet.store_version" in metadata else "is a dataset of something else"
+    elif others := foreign(out, OWN):
+        found = f"holds other files ({others[0]} ...) and no dataset"
+    if found is not None:
+        raise InputError(f"{out} {found}, which embed would replace: choose another --out")
 
 
 def write_rows(
@@ -121,9 +148,6 @@ def _write_lance_remotely(batches: Iterable[pa.RecordBatch], out: Path, columns:
     """Send rows to an object store as they come; they are there with the commit, what was there before until then."""
     with output_errors(out):
         is_new = not has_dataset(out)
-        others = {entry.name for entry in out.iterdir()} if is_new and out.is_dir() else set()
-        if others - LANCE_FOLDERS:
-            raise InputError(f"{out} holds other objects ({min(others)} ...) and no dataset: choose another --out")
         try:
             _write_lance(batches, out, columns, mode="create" if is_new else "overwrite")
         except BaseException:

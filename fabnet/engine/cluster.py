@@ -118,7 +118,7 @@ def run_on_ray(
             yield from while_writable(_driven(job, on_progress or (lambda amount: None)))
 
 
-def _driven(job: _Job, forward: Callable[[float], None]) -> Iterator[Outcome]:
+def _driven(job: _Job, forward: Callable[[float], None]) -> Generator[Outcome, None, None]:
     driver = Worker(_drive)
     driver.give(job)
     patience_s = START_S
@@ -257,6 +257,7 @@ def _serve(work: Work, task: Any, folder: str, root: str | None) -> Iterator[Any
     """
     with suppress(OSError):
         os.chdir(folder)
+    tempfile.tempdir = root or tempfile.tempdir  # models fetched: Ray's workers end without tidying up
     amounts: list[float] = []
     with tempfile.TemporaryDirectory(prefix="fabnet-", dir=root) as scratch:
         spool = Path(scratch) / task.spool.name

@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -49,7 +49,7 @@ def run_tasks(
     yield from while_writable(outcomes)
 
 
-def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) -> Iterator[Outcome]:
+def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) -> Generator[Outcome, None, None]:
     for task in tasks:
         result, error = attempt(work, task, forward)
         yield Outcome(task, result, error)
@@ -109,7 +109,9 @@ class Worker:
             self.process.join()
 
 
-def _parallel(work: Work, tasks: deque, num_workers: int, forward: Callable[[float], None]) -> Iterator[Outcome]:
+def _parallel(
+    work: Work, tasks: deque, num_workers: int, forward: Callable[[float], None]
+) -> Generator[Outcome, None, None]:
     workers: list[Worker] = []
     try:
         for _ in range(num_workers):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fabnet.errors import FabnetError, OutputError
+from fabnet.errors import FabnetError, OutputError, first_line
 
 __all__ = ["Engine", "Outcome", "Work", "attempt", "interruptible", "while_writable"]
 
@@ -47,19 +47,20 @@ def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any
     except (BrokenPipeError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file does to a decoder, the other inputs go on
-        return None, FabnetError(f"{type(error).__name__}: {error}")
+        return None, FabnetError(f"{type(error).__name__}: {first_line(error)}")
 
 
-def while_writable(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+def while_writable(outcomes: Generator[Outcome, None, None]) -> Iterator[Outcome]:
     """Pass outcomes on.
 
     Raises:
         OutputError: a worker could not write: the disk is full, and no other task would fare better.
     """
-    for outcome in outcomes:
-        if isinstance(outcome.error, OutputError):
-            raise outcome.error
-        yield outcome
+    with closing(outcomes):  # ends the workers now: the error would keep them until it is forgotten
+        for outcome in outcomes:
+            if isinstance(outcome.error, OutputError):
+                raise outcome.error
+            yield outcome
 
 
 @contextmanager

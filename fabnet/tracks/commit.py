@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from fabnet.tracks.footers import check_footers
 __all__ = [
     "LANCE_FOLDERS",
     "append_table",
+    "foreign",
     "has_dataset",
     "lance_reads",
     "lance_writes",
@@ -47,6 +48,33 @@ def has_dataset(path: Path) -> bool:
     """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit."""
     versions = path / "_versions"
     return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
+
+
+def foreign(path: Path, own: Collection[str] = LANCE_FOLDERS) -> list[str]:
+    """Names of what lies in a place and was left there by no attempt at a Lance dataset: nothing may be made there.
+
+    Args:
+        path: of a folder, which need not be there.
+        own: further names are foreign.
+    """
+    if not path.is_dir():
+        return []
+    names = [entry.name for entry in _within(path) if entry.name not in own]
+    data = path / "data"  # a usual name for what is somebody's own: datasets, too, which `sweep` would empty
+    if data.is_dir():
+        names += [f"data/{each.name}" for each in _within(data) if each.is_dir() or not _is_lances(each.name)]
+    return sorted(names)
+
+
+def _is_lances(name: str) -> bool:
+    return name.endswith(".lance") or name.startswith(".tmp")
+
+
+def _within(path: Path) -> Iterator[Path]:
+    """What a folder holds; consoles of object stores mark one by an object of its own name and a slash."""
+    for entry in path.iterdir():
+        if not (is_remote(path) and entry.name == path.name and not entry.exists()):
+            yield entry
 
 
 def open_dataset(folder: Path) -> Any:

@@ -25,7 +25,6 @@ __all__ = [
     "write_ledger",
 ]
 
-STATUSES = ("ok", "no-face", "failed", "partial", "removed")
 FOLDER = "_ledger.lance"
 PENDING = "_pending.json"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from fabnet.errors import InputError
 from fabnet.places import local
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "check_inside", "find_videos", "natural"]
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "check_inside", "check_name", "find_videos", "natural"]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEO_SUFFIXES = (
@@ -47,12 +47,26 @@ def check_inside(folder: Path, path: Path) -> None:
     Links within the folder are followed, and the folder itself may be one.
 
     Raises:
-        InputError: the link leads out.
+        InputError: the link leads out, or the name is no UTF-8.
     """
+    check_name(path)
     if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(
             f"{path} is a link out of {folder}, to {path.resolve()}: put the file itself there, or name its own folder"
         )
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file whose name is no UTF-8: rows could not say it.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError(f"the name of {shown} is no UTF-8: rename it (convmv does many)") from None
 
 
 def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
@@ -92,5 +106,6 @@ def _below(folder: Path) -> list[VideoFile]:
 
 
 def _video(path: Path, name: str) -> VideoFile:
+    check_name(path)
     status = path.stat()
     return VideoFile(path, name, path.absolute().parent.name, status.st_size, status.st_mtime)

@@ -224,8 +224,8 @@ class TrackStore:
             note_pending(self.path, entries)
             self._append(first, rest)
         write_ledger(self.path, entries)
-        clear_pending(self.path)
         if first is not None:
+            clear_pending(self.path)
             self.note_tracks()
 
     def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:

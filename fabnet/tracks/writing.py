@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fabnet.errors import StoreError
+from fabnet.errors import OutputError, StoreError
 from fabnet.places import as_place, make_folder, workplace
-from fabnet.tracks.commit import LANCE_FOLDERS, has_dataset, lance_writes
+from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_writes
 from fabnet.tracks.store import TrackStore, create_store, open_store
 
 __all__ = ["REMOVING", "locked", "writing"]
 
+OWN = LANCE_FOLDERS | {"_lock", "_spool", "_ledger.lance", "_tracks.lance"}
 REMOVING = "_removing.json"
 """In a store from which people are being removed: whom."""
 
@@ -38,6 +39,9 @@ def locked(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise StoreError(f"another command is writing to {path}: wait for it, or choose another place") from error
+        except OSError as error:  # a file system without locks, as some of clusters are
+            reason = f"cannot lock {lock.name} ({error.strerror}): choose a place on another file system"
+            raise OutputError(reason) from error
         yield
 
 
@@ -57,9 +61,8 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     path = as_place(path)
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
-    others = {entry.name for entry in path.iterdir()} - {"_lock", "_spool"} if path.is_dir() else set()
-    if not has_dataset(path) and others - LANCE_FOLDERS - {"_ledger.lance", "_tracks.lance"}:
-        raise StoreError(f"{path} holds other files ({sorted(others)[0]} ...) and no store: choose another --out")
+    if not has_dataset(path) and (others := foreign(path, OWN)):
+        raise StoreError(f"{path} holds other files ({others[0]} ...) and no store: choose another --out")
     with locked(path):
         if (path / REMOVING).is_file():
             raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from fabnet.errors import StoreError
 from fabnet.limits import read_text
 from fabnet.output import written_whole
+from fabnet.places import is_remote
 from fabnet.retrieval import Gallery
 from fabnet.tracks import TrackIndex, is_store, open_store
 from fabnet.tracks.writing import REMOVING
@@ -33,6 +34,10 @@ def kind_of(path: Path) -> Literal["store", "embeddings"]:
 
 def disk_use(path: Path) -> tuple[int, int]:
     """Count the files under a folder, and their bytes."""
+    if is_remote(path):
+        client: Any = path  # one listing; `is_file` and `stat` would be two requests an object
+        sizes = [info["size"] for info in client.fs.find(client.path, detail=True).values()]
+        return len(sizes), sum(sizes)
     sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
     return len(sizes), sum(sizes)
 

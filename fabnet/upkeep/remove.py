@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import hashlib
 import json
 import secrets
@@ -193,7 +194,7 @@ def _mended(entry: LedgerEntry, rows: int, tracks: int, identities: list[str]) -
 
 def _mend_embeddings(path: Path) -> None:
     for method in MAPS:  # the maps of `serve` beside the dataset have a point a row
-        for file in path.parent.glob(f"{path.name}.{method}-*.npy"):
+        for file in path.parent.glob(f"{glob.escape(path.name)}.{method}-*.npy"):
             file.unlink()
     gallery = Gallery(path)
     if gallery.has_index:

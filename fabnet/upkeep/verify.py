@@ -142,7 +142,12 @@ def _out_of_order(store: TrackStore) -> Iterator[str]:
 
 def _ledger(store: TrackStore, found: dict[str, tuple[int, int]]) -> Check:
     """The ledger against the rows; what a kill kept out of it is noted by the next command that writes."""
-    ledger = store.ledger() | read_pending(store.path)
+    ledger = store.ledger()
+    pending = read_pending(store.path)  # of rows that are there, or never came
+    ledger |= {
+        video: entry for video, entry in pending.items()
+        if video in found and (video not in ledger or not ledger[video].rows)
+    }  # fmt: skip
     is_halved = store.settings.get("splits") == MOMENTS  # the ledger counts the tracks before
     problems = []
     for video in sorted(found.keys() | ledger.keys()):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 from typing import Any
 
 import cv2
 import lance
 import numpy as np
+import pyarrow
 import pyarrow.csv
 import pyarrow.parquet as parquet
 import pytest
 
 import fabnet
+from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError
+from fabnet.limits import read_bytes
 from fabnet.tracks import open_store
 from fabnet.video import crop_faces, read_frames
 
@@ -140,3 +145,66 @@ def test_a_store_is_not_replaced(store: Path, tiny_run: Path) -> None:
     with pytest.raises(InputError, match="is a track store, which embed would replace"):
         fabnet.embed([store], out=store, model=tiny_run)
     assert fabnet.open_store(store).num_rows == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("own", r"holds other files \(thesis.tex"),
+        ("project", r"holds other files \(data/clip.mp4"),
+        ("nested", r"holds other files \(data/inner.lance"),
+        ("table.lance", "is a dataset of something else"),
+        ("file", "is a file"),
+        ("own.csv", "is a folder"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_what_embed_has_not_made_is_never_replaced(
+    photo: Path, tmp_path: Path, name: str, said: str, engine: str
+) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray")
+    for folder in ("own", "project/data", "nested/data/inner.lance", "own.csv"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("own/thesis.tex", "project/data/clip.mp4", "nested/data/inner.lance/x", "own.csv/thesis.tex", "file"):
+        (tmp_path / file).write_text("mine")
+    lance.write_dataset(pyarrow.table({"customer": ["a"]}), str(tmp_path / "table.lance"))
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    with pytest.raises(InputError, match=said):
+        fabnet.embed([photo], tmp_path / name, model="pixels", crop="none", engine=engine)  # type: ignore[arg-type]
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_what_a_first_attempt_left_is_replaced_and_a_link_stays_one(photo: Path, tmp_path: Path) -> None:
+    for folder in ("data", "_versions", "_transactions"):
+        (tmp_path / "killed.lance" / folder).mkdir(parents=True)
+    (tmp_path / "killed.lance" / "data" / "0f.lance").write_text("half a file")
+    (tmp_path / "link.lance").symlink_to("killed.lance")
+    fabnet.embed([photo], tmp_path / "link.lance", model="pixels", crop="none")
+    assert (tmp_path / "link.lance").is_symlink()
+    assert len(rows_of(tmp_path / "killed.lance")) == 1
+
+
+def test_a_photo_that_cannot_be_read_is_listed(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, tmp_path / name)
+
+    def denied(path: Path, *args: Any) -> bytes:
+        if path.name == "a.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read_bytes(path, *args)
+
+    monkeypatch.setattr("fabnet.embedding.inputs.read_bytes", denied)
+    result = fabnet.embed([tmp_path], tmp_path / "out.lance", model="pixels", crop="none")
+    assert result.failed == [("a.png", "cannot be read (Permission denied)")]
+    assert result.embedded == 1
+
+
+def test_a_name_that_is_no_utf8_is_one_line(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = b"\xff.png".decode(errors="surrogateescape")
+    try:
+        shutil.copy(photo, tmp_path / name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert main(["embed", str(tmp_path), "--model", "pixels", "--crop", "none", "--out", str(tmp_path / "o.csv")]) == 2
+    assert "udcff.png is no UTF-8: rename it" in capsys.readouterr().err

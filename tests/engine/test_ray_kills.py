@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,15 @@ def node(process: subprocess.Popen[str]) -> list[int]:
     return processes_of(process.pid, "raylet/raylet") if processes_of(process.pid, "ray::_serve") else []
 
 
-def kills_during(process: subprocess.Popen[str], victims: Victims, moments_s: Iterator[float]) -> int:
-    """Kill one of the victims whenever a moment has come, until the command ends or the moments do."""
-    kills, moment_s = 0, next(moments_s, None)
-    while process.poll() is None and moment_s is not None:
+def kills_during(process: subprocess.Popen[str], victims: Victims, moment_s: Callable[[], float], most: int) -> int:
+    """Kill one of the victims whenever a moment has come, until the command ends or there were so many kills."""
+    kills = 0
+    while process.poll() is None and kills < most:
         if victims(process):
-            time.sleep(moment_s)
+            time.sleep(moment_s())
             for pid in victims(process)[:1]:
                 os.kill(pid, signal.SIGKILL)
-                kills, moment_s = kills + 1, next(moments_s, None)
+                kills += 1
         time.sleep(0.02)
     return kills
 
@@ -87,14 +87,17 @@ def kill_again_and_again(
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     works_s = time.monotonic() - ready
-    moments_s = (float(random.uniform(0, works_s)) for _ in range(kills))
+
+    def moment_s() -> float:
+        return float(random.uniform(0, works_s))
+
     print(f"{verb}: ready after {ready - began:.0f} s, works for {works_s:.0f} s")
     done, runs, place, slowest_s, said = 0, 0, 0, 0.0, list[str]()
     while done < kills:
         out, before = folder / f"{place}.lance", Rows()
         while before != whole:
             process = started(*command, "--out", out, "--engine", "ray")
-            done += kills_during(process, victims, moments_s)
+            done += kills_during(process, victims, moment_s, kills - done)
             stopped = time.monotonic()
             _, errors = process.communicate(timeout=300)
             slowest_s = max(slowest_s, time.monotonic() - stopped)

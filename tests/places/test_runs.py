@@ -152,7 +152,7 @@ def test_what_cannot_be_embedded_leaves_nothing_there(bucket: str, run: str, tmp
             fabnet.embed([tmp_path / "grey.png"], f"{bucket}/{name}", model=run)
         assert not as_place(f"{bucket}/{name}").exists()
     as_place(f"{bucket}/album/a.jpg").write_bytes(b"somebody's")
-    with pytest.raises(InputError, match=r"holds other objects \(a.jpg"):
+    with pytest.raises(InputError, match=r"holds other files \(a.jpg"):
         fabnet.embed([tmp_path / "grey.png"], f"{bucket}/album", model=run, file_format="lance")
     assert as_place(f"{bucket}/album/a.jpg").exists()
     with pytest.raises(InputError, match="no store of face-tracks"):

@@ -264,6 +264,20 @@ def test_a_kill_between_the_commits_loses_no_reason(store: TrackStore, monkeypat
         assert set(again.ledger()) == {"v", "w"}  # its rows are not there: it is done again
 
 
+def test_a_ledger_that_cannot_be_written_loses_no_reason(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = LedgerEntry("w", "/w", "partial", "1 left out", 9, 1.5, 3, 2, 1, 1, (("w/1.jpg", "no face found"),))
+
+    def full(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fabnet.tracks.store.write_ledger", full)
+        with pytest.raises(OutputError):
+            store.append([rows_to_batch([a_row("w")])], [entry])
+    store.append([], [])  # as a command that ends writes what is left: nothing
+    assert store.recover() == [entry]
+
+
 def test_the_ledger_keeps_the_last_word(store: TrackStore) -> None:
     store.append([], [LedgerEntry("v", "/v", "failed", "cut short", size_bytes=3, mtime=1.5)])
     assert not store.ledger()["v"].is_finished
@@ -301,7 +315,12 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(StoreError, match=message):
             open_store(tmp_path / name)
-    for name, message in {"file": "is a file", "folder": "holds other files \\(photo.jpg"}.items():
+    (tmp_path / "project" / "data" / "inner.lance").mkdir(parents=True)
+    for name, message in {
+        "file": "is a file",
+        "folder": "holds other files \\(photo.jpg",
+        "project": "holds other files \\(data/inner.lance",
+    }.items():
         with pytest.raises(StoreError, match=message):
             with writing(tmp_path / name, crop={}, settings={}):
                 raise AssertionError("not reached")

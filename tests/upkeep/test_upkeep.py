@@ -18,7 +18,7 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.embedding.rows import schema
-from fabnet.errors import InputError, StoreError
+from fabnet.errors import InputError, OutputError, StoreError
 from fabnet.retrieval import Gallery
 from fabnet.tracks import LedgerEntry, import_folder, open_store
 from fabnet.tracks.schema import Row, rows_to_batch
@@ -116,6 +116,18 @@ def test_what_is_wrong_with_a_store_is_one_line(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"fabnet info: {own} is damaged: ")
     assert said in line
+
+
+def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("LanceError(IO): No space left on device (os error 28)")
+
+    row = Row("p", "late", "0", 0, None, "late", "train", b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr("fabnet.tracks.store.lance.write_dataset", full)
+        with pytest.raises(OutputError):
+            open_store(own).append([rows_to_batch([row])], [LedgerEntry("late", "late", "ok", tracks=1, rows=1)])
+    assert fabnet.verify(own).problem is None
 
 
 def test_embeddings_are_checked(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,59 @@
+"""Outputs appear whole or not at all, and in place of their own kind only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fabnet.errors import InputError, OutputError
+from fabnet.output import written_whole
+
+
+@pytest.fixture
+def former(tmp_path: Path) -> Path:
+    """A folder that is to be written anew."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    return tmp_path / "out"
+
+
+def write(path: Path) -> None:
+    with written_whole(path) as partial:
+        partial.mkdir()
+        (partial / "new").write_text("new")
+
+
+def test_a_folder_takes_the_place_of_a_folder(former: Path) -> None:
+    write(former)
+    assert [entry.name for entry in former.iterdir()] == ["new"]
+    assert os.listdir(former.parent) == ["out"]
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(former: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder: choose another name"), written_whole(former) as partial:
+        partial.write_text("new")
+    assert (former / "old").read_text() == "old"
+    assert os.listdir(former.parent) == ["out"]
+
+
+def test_an_interrupt_between_the_renames_keeps_the_former(former: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(former)
+    assert (former / "old").read_text() == "old"
+    assert os.listdir(former.parent) == ["out"]
+
+
+def test_a_kill_between_the_renames_keeps_the_former(former: Path) -> None:
+    dead = 2**22 + 1  # beyond what Linux numbers processes to
+    former.rename(former.with_name(f".out.{dead}.replaced"))
+    former.with_name(f".out.{dead}.partial").mkdir()
+    with pytest.raises(InputError, match="fails early"), written_whole(former):
+        raise InputError("the next run fails early")
+    assert (former / "old").read_text() == "old"
+    assert os.listdir(former.parent) == ["out"]

@@ -94,7 +94,7 @@ def check_place(out: Path, file_format: Format) -> None:
     elif out.is_file():
         found = "is a file"
     elif has_dataset(out):
-        with lance_reads(str(out)):
+        with lance_reads(f"the dataset {out}, which embed would replace,"):
             metadata = open_dataset(out).schema.metadata or {}
         if VERSION_KEY not in metadata:
             found = "is a track store" if b"fabnet.store_version" in metadata else "is a dataset of something else"

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import StoreError
+from fabnet.output import output_errors
 from fabnet.places import remove
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, open_dataset
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
@@ -63,6 +64,10 @@ def add_tracks(store: Path, tracks: pa.Table) -> None:
 
 
 def forget_tracks(store: Path) -> None:
-    """Remove the table."""
-    with suppress(OSError):
+    """Remove the table.
+
+    Raises:
+        OutputError: that is not allowed; rows must not be changed then, as the table would describe others.
+    """
+    with output_errors(store):
         remove(store / FOLDER)

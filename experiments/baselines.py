@@ -77,17 +77,12 @@ def is_scored(model: str, file: Path) -> bool:
         return str(content["digest"]) == digest_of(model)
 
 
-def key_of(files: list[Path], task: str, probe: str) -> str | None:
-    """Under which key files hold a task's predictions by a probe, or without one; None: in none of them.
-
-    Tasks may have come since a file was written.
-    """
-    for key in (f"{task}/{probe}", f"{task}/none"):
-        for file in files:
-            with np.load(file) as content:
-                if key in content:
-                    return key
-    return None
+def holds(file: Path, key: str) -> bool:
+    """Whether a file holds predictions of a task by a probe: tasks may have come since it was written."""
+    if not file.is_file():
+        return False
+    with np.load(file) as content:
+        return key in content
 
 
 def split_of(protocol: str, split: str) -> str:
@@ -129,9 +124,10 @@ def compared(
     first = methods[0]
     for method in methods:
         files = [file_of(method, seed, benchmark.name, split, runs) for seed in seeds]
-        key = key_of([file for file in files if file.is_file()], task.name, probe)
-        files = [file for file in files if file.is_file() and key is not None and key in np.load(file)]
-        if key is None:
+        # What learns from the labels has no probe.
+        keys = [key for key in (f"{task.name}/{probe}", f"{task.name}/none") if any(holds(file, key) for file in files)]
+        files = [file for file in files if keys and holds(file, keys[0])]
+        if not files:
             continue
         for file in files:
             with np.load(file) as content:
@@ -139,7 +135,7 @@ def compared(
                 places = content["places"]
         assert places is not None
         weights = bootstrap_weights(owners(benchmark, places), draws=DRAWS)
-        drawn[method] = Drawn(task, files, key, places, weights)
+        drawn[method] = Drawn(task, files, keys[0], places, weights)
     rows = []
     for method, own in drawn.items():
         row: dict[str, Any] = {

@@ -82,10 +82,11 @@ def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False,
                 color=drawn.get_color(),
                 lw=0,
             )
-        axis.set(title=f"{protocol}: {task}", xlabel=along, ylabel=metric, xscale="log" if log else "linear")
+        axis.set(xlabel=along, ylabel=metric, xscale="log" if log else "linear")
+        axis.set_title(f"{protocol}\n{task}", fontsize=10)
         axis.grid(alpha=0.3)
     for axis in axes[len(found) :]:
         axis.set_axis_off()
     axes[0].legend(fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=80)

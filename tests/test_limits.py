@@ -73,6 +73,19 @@ def test_a_bomb_is_refused_by_its_header(decode: object, monkeypatch: pytest.Mon
         decode(b"#?RADIANCE\n\n-Y 1 +X 1\n")  # a format that OpenCV knows, and we do not
 
 
+@pytest.mark.parametrize("where", ["IDAT", "IEND", "end"])
+def test_a_part_that_says_it_is_huge_is_not_believed(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", None)  # not reached: it would take a gigabyte first
+    data = cv2.imencode(".png", PICTURE)[1].tobytes()
+    if where == "end":
+        data = data[:-40]  # cut short
+    else:
+        place = data.index(where.encode()) - 4
+        data = data[:place] + struct.pack(">I", 1_200_000_000) + data[place + 4 :]
+    with pytest.raises(InputError, match="the PNG is cut short or damaged"):
+        decode_picture(data)
+
+
 def test_a_bomb_among_frames_is_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "in" / "ann" / "v"
     folder.mkdir(parents=True)

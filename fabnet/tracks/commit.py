@@ -88,6 +88,7 @@ def open_dataset(folder: Path) -> Any:
     dataset = lance.dataset(str(folder))
     if not is_remote(folder):
         check_footers(folder, dataset)
+    _ = dataset.schema  # read here, where a damaged one can be told, and kept
     return dataset
 
 

@@ -46,6 +46,8 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         InputError: it is none of these, is damaged, or has more than `MAX_PIXELS`.
     """
     sound_size(data)
+    if data.startswith(PNG):
+        _check_chunks(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
@@ -55,6 +57,16 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
     return np.asarray(image)
+
+
+def _check_chunks(data: bytes) -> None:
+    """See that a PNG's chunks lie within it: OpenCV takes as much memory as one says it has, before it reads it."""
+    place, kind = len(PNG), b""
+    while kind != b"IEND" and place + 8 <= len(data):
+        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        place += 12 + length
+    if place > len(data):
+        raise InputError(f"the PNG is cut short or damaged: {len(data):,} bytes, and its parts would take {place:,}")
 
 
 def decode_picture(data: bytes) -> np.ndarray:

@@ -334,6 +334,15 @@ def test_a_damaged_store_is_named(store: TrackStore) -> None:
         open_store(store.path)
 
 
+def test_a_damaged_schema_is_named(store: TrackStore) -> None:
+    fill(store, "v")
+    for manifest in (store.path / "_versions").iterdir():
+        manifest.write_bytes(manifest.read_bytes().replace(b"string", b"st\0\0ng"))
+    for ask in (open_store, is_store):
+        with pytest.raises(StoreError, match="damaged"):
+            ask(store.path)
+
+
 def test_one_writer_at_a_time_told_the_same_as_before(tmp_path: Path) -> None:
     path = tmp_path / "s.lance"
     with writing(path, crop=CROP, settings={"verb": "track", "fps": 1.0}):

@@ -12,6 +12,7 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, remove
+from fabnet.tracks import is_store
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
 
 __all__ = ["FORMATS", "Format", "Row", "check_place", "schema", "to_batches", "write_rows"]
@@ -97,7 +98,7 @@ def check_place(out: Path, file_format: Format) -> None:
         with lance_reads(f"the dataset {out}, which embed would replace,"):
             metadata = open_dataset(out).schema.metadata or {}
         if VERSION_KEY not in metadata:
-            found = "is a track store" if b"fabnet.store_version" in metadata else "is a dataset of something else"
+            found = "is a track store" if is_store(out) else "is a dataset of something else"
     elif others := foreign(out, OWN):
         found = f"holds other files ({others[0]} ...) and no dataset"
     if found is not None:

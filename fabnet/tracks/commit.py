@@ -50,7 +50,7 @@ def has_dataset(path: Path) -> bool:
     return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
 
 
-def foreign(path: Path, own: Collection[str] = LANCE_FOLDERS) -> list[str]:
+def foreign(path: Path, own: Collection[str]) -> list[str]:
     """Names of what lies in a place and was left there by no attempt at a Lance dataset: nothing may be made there.
 
     Args:

@@ -226,10 +226,6 @@ class Trainer:
             message = str(error).strip().splitlines()[-1].split(": ", 1)[-1]
             raise type(error)(message) from None
 
-    def _views(self) -> np.ndarray | None:
-        is_changed = self.config.recolour or self.config.occlude
-        return self.steps.draw(self.state.step).views if is_changed else None
-
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.
 
@@ -244,7 +240,7 @@ class Trainer:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
-        batch = Batch.from_frames(frames, self.device, self._views())
+        batch = Batch.from_frames(frames, self.device, self.steps.draw(self.state.step).views)
         # Places in the global batch: of what passes the network, and of what is learned from.
         passing = torch.arange(len(frames) * self.me.world_size, device=self.device)
         if self.curriculum is not None and self.config.curriculum_forward == "twice":

@@ -104,7 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from fabnet.errors import first_line
         from fabnet.places import refusal
 
-        reason = first_line(error) if isinstance(error, PermissionError) else refusal(error)
+        reason = refusal(error)
+        if isinstance(error, OSError) and error.errno:  # a name too long, a folder closed to the user, a failing disk
+            reason = reason or first_line(error)
         if debug or reason is None:
             raise
         print(f"fabnet {verb}: {reason}", file=sys.stderr)

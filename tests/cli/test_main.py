@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -42,6 +43,14 @@ def test_errors_are_one_line_and_an_exit_code(tmp_path: Path) -> None:
     assert done.stderr.startswith("fabnet train: there is no store at ")
     assert done.stderr.count("\n") == 1
     assert "Traceback" in subprocess.run([*command, "--debug"], capture_output=True, text=True).stderr
+
+
+@pytest.mark.parametrize("verb", ["info", "compact", "track", "train", "embed"])
+def test_what_the_system_refuses_is_one_line(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = [] if verb in ("info", "compact") else ["--out", str(tmp_path / "out")]
+    assert main([verb, str(tmp_path / ("a" * 300)), *outputs]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"fabnet {verb}: .*File name too long: .*\n", said)
 
 
 def test_json_is_one_object_on_stdout(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from fabnet.embedding.baselines.card import baseline_card, package_folder
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import ModelError
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.mat_file import read_arrays
 from fabnet.models.torch_file import read_torch_file, unreadable
 
 __all__ = ["LAYERS", "MEAN_RGB", "load_vgg_face", "read_mat", "read_pth"]
@@ -112,13 +113,11 @@ def read_mat(file: Path) -> Weights:
         MissingDependencyError: SciPy is not installed.
     """
     package_folder("scipy", needed_by="a .mat file", install="pip install 'fabnet[train]'")
-    import scipy.io
-
     check_size(file, MAX_WEIGHTS_BYTES)
     try:
-        layers = scipy.io.loadmat(file, variable_names=["layers"])["layers"]
+        layers = read_arrays(file, ["layers"])["layers"]
         return dict(_layers_of(layers))
-    except Exception as error:  # scipy's MatReadError, zlib's error: no common base
+    except Exception as error:  # the layers may be laid out in any way
         raise unreadable(file, error, EXPECTED) from None
 
 

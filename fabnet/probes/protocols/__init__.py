@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +59,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
 def _with_images(benchmark: Benchmark) -> Benchmark:
     """Check that every image that is a file is there."""
     files = [image for image in benchmark.images if isinstance(image, Path)]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not os.path.isfile(file)]  # a name that is too long is False to it, too
     if missing:
         raise InputError(
             f"{benchmark.name}: {len(missing)} of {len(files)} labelled images are missing, as {missing[0]}"

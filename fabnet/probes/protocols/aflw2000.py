@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.io import loadmat
 
 from fabnet.errors import InputError
 from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.mat_file import read_arrays
 from fabnet.pose import ANGLES, from_aflw2000
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
 from fabnet.probes.protocols.label_files import find
@@ -42,6 +42,7 @@ __all__ = ["read"]
 
 MAX_DEG = 99.0
 TRAIN_SETS = ("AFW", "HELEN", "IBUG", "LFPW")
+NAMES = ("Pose_Para", "pt2d", "pt3d_68", "pts_3d")
 
 
 class _Face(NamedTuple):
@@ -114,11 +115,7 @@ def _training_files(folder: Path) -> list[Path]:
 
 def _load(path: Path) -> Mapping[str, Any]:
     check_size(path, MAX_TABLE_BYTES)
-    try:
-        content: Mapping[str, Any] = loadmat(path)
-    except Exception as error:  # scipy names no common class for damaged files
-        raise InputError(f"{path} is no Matlab file: {error}") from error
-    return content
+    return read_arrays(path, NAMES)
 
 
 def _read_angles(path: Path, content: Mapping[str, Any]) -> np.ndarray:

@@ -49,6 +49,10 @@ def test_missing_files(rafdb: Path) -> None:
     (rafdb / "basic/Image/aligned/test_0001_aligned.jpg").unlink()
     with pytest.raises(InputError, match=r"rafdb: 1 of 3 labelled images are missing, as .*test_0001_aligned.jpg"):
         read_benchmark("rafdb", rafdb)
-    (rafdb / "basic/EmoLabel/list_patition_label.txt").unlink()
+    listed = rafdb / "basic/EmoLabel/list_patition_label.txt"
+    listed.write_text(f"train_{'1' * 300}.jpg 5\n")  # longer than a file's name may be
+    with pytest.raises(InputError, match=r"rafdb: 1 of 1 labelled images are missing, as .*11_aligned.jpg"):
+        read_benchmark("rafdb", rafdb)
+    listed.unlink()
     with pytest.raises(InputError, match=r"rafdb: no list of labels at .*basic/EmoLabel/list_patition_label.txt"):
         read_benchmark("rafdb", rafdb)

@@ -28,8 +28,9 @@ from fabnet.embedding.load_encoder import load
 from fabnet.embedding.pipeline import Reading, embedded, probes_of
 from fabnet.embedding.rows import NOTES, Row, schema, to_batches
 from fabnet.embedding.threads import batched
-from fabnet.engine import Engine, interruptible
+from fabnet.engine import Engine
 from fabnet.errors import ModelError, StoreError
+from fabnet.interrupts import interruptible
 from fabnet.memory import give_back_freed_blocks
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE

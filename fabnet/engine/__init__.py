@@ -6,10 +6,10 @@ from functools import partial
 
 from fabnet.engine.cluster import check_ray, run_on_ray
 from fabnet.engine.local import run_tasks
-from fabnet.engine.outcome import Engine, Outcome, interruptible
+from fabnet.engine.outcome import Engine, Outcome
 from fabnet.errors import InputError
 
-__all__ = ["Engine", "Outcome", "engine_for", "interruptible", "run_tasks"]
+__all__ = ["Engine", "Outcome", "engine_for", "run_tasks"]
 
 
 def engine_for(

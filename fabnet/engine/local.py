@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -19,6 +18,7 @@ from fabnet import errors
 from fabnet.cores import num_cores
 from fabnet.engine.outcome import Outcome, Work, attempt, while_writable
 from fabnet.errors import FabnetError
+from fabnet.interrupts import unheard
 
 __all__ = ["Worker", "run_tasks"]
 
@@ -55,17 +55,6 @@ def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) 
         yield Outcome(task, result, error)
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_main else None
-    try:
-        yield
-    finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
-
-
 class Worker:
     """One process and the pipe to it.
 
@@ -77,7 +66,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(work, theirs), daemon=True)
-        with _interrupts_ignored():  # the process inherits it, so that Ctrl-C cannot break into its start
+        with unheard(signal.SIGINT):  # Ctrl-C cannot break into its start
             self.process.start()
         theirs.close()
         self.task: Any = None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fabnet.errors import FabnetError, OutputError, first_line
 
-__all__ = ["Engine", "Outcome", "Work", "attempt", "interruptible", "while_writable"]
+__all__ = ["Engine", "Outcome", "Work", "attempt", "while_writable"]
 
 Work = Callable[[Any, Callable[[float], None]], Any]
 """`work(task, report)`: a function at the top of a module; `report(amount)` tells how far it has come."""
@@ -61,25 +59,3 @@ def while_writable(outcomes: Generator[Outcome, None, None]) -> Iterator[Outcome
             if isinstance(outcome.error, OutputError):
                 raise outcome.error
             yield outcome
-
-
-@contextmanager
-def interruptible(what_is_kept: str) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the block the same way, with a word on how to go on.
-
-    Raises:
-        KeyboardInterrupt: with `what_is_kept` as its text.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if is_main else None
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(what_is_kept) from None
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)

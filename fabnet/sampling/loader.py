@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Protocol
 
 import cv2
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fabnet.interrupts import unheard
 from fabnet.sampling.pairs import Draw, Jitter, draw
 from fabnet.sampling.window import Window, decode_jpeg, view
 
@@ -101,22 +100,6 @@ class _StepsFrom:
             step += 1
 
 
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Have what is started in the block ignore Ctrl-C and SIGTERM, which go to whole groups of processes.
-
-    They are for the trainer to heed: a worker that they ended would end it with an error, before it has saved.
-    """
-    is_main = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _begin(worker_id: int) -> None:
     os.setpgid(0, 0)  # torch has workers heed SIGTERM by now, which is right if it comes from the trainer alone
     cv2.setNumThreads(1)
@@ -148,5 +131,7 @@ def step_loader(
         # Lance is not safe to fork.
         multiprocessing_context="spawn" if num_workers else None,
     )
-    with _unheard():
+    # Ctrl-C and SIGTERM are for the trainer to heed: a worker that they ended would end it with an error, before it
+    # has saved.
+    with unheard(signal.SIGINT, signal.SIGTERM):
         return iter(loader)

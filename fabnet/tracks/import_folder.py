@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from fabnet.engine import interruptible, run_tasks
+from fabnet.engine import run_tasks
 from fabnet.errors import InputError, NoFaceError
+from fabnet.interrupts import interruptible
 from fabnet.places import as_place, local
 from fabnet.progress import progress
 from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from fabnet.engine import Engine, Outcome, engine_for, interruptible
+from fabnet.engine import Engine, Outcome, engine_for
 from fabnet.errors import InputError, NoFaceError, VideoError
+from fabnet.interrupts import interruptible
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.tracks.identities import identities_of

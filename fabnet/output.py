@@ -45,7 +45,9 @@ def output_errors(path: Path) -> Iterator[None]:
             raise
         number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
         text = refused or getattr(error, "strerror", None) or first_line(error)
-        raise OutputError(f"cannot write {path}: {_REASONS.get(number, text)}") from error
+        # What goes to an object store is made on this machine first, where it may have failed.
+        here = getattr(error, "filename", None) if is_remote(path) else None
+        raise OutputError(f"cannot write {here or path}: {_REASONS.get(number, text)}") from error
 
 
 @contextmanager

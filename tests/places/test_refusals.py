@@ -145,6 +145,15 @@ def test_what_has_to_be_local(bucket: str, tmp_path: Path) -> None:
         local(f"{bucket}/cache", "caches")
 
 
+def test_a_place_on_this_machine_that_cannot_be_written_is_named(
+    bucket: str, second: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert main(["track", str(second), "--out", f"{bucket}/nowhere.lance", "--num-workers", "0"]) == 8
+    assert f"cannot write {tmp_path / 'file'}/fabnet/remote" in capsys.readouterr().err
+
+
 def test_objects_whose_names_lead_elsewhere_are_not_copied(bucket: str) -> None:
     import boto3
 

@@ -2,7 +2,7 @@
 
 `track` runs as one process that tracks the clips into a new store each round; `serve` answers a steady number of
 requests a second. RSS (of the process and of its children) and open files are read every few seconds; a line is fitted
-to what comes after the first quarter, when caches are full. Writes soak.json and soak.svg.
+to what comes after the first quarter, when caches are full. Writes soak.json and soak.png.
 
 Run: python experiments/soak.py CLIPS --minutes 60 --out OUT
 """
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, help="a folder of videos")
     parser.add_argument("--minutes", type=float, default=60, help="of each of the two")
-    parser.add_argument("--out", type=Path, required=True, help="folder for soak.json and soak.svg")
+    parser.add_argument("--out", type=Path, required=True, help="folder for soak.json and soak.png")
     options = parser.parse_args()
     place = options.out / "work"
     place.mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,7 @@ def main() -> None:
     shutil.rmtree(place)
     with written_whole(options.out / "soak.json") as partial:
         partial.write_text(json.dumps(results) + "\n")
-    plot(results, options.out / "soak.svg")
+    plot(results, options.out / "soak.png")
     print("| | minutes | done | RSS of the process, MiB an hour | largest, MiB | open files an hour | most |")
     print("|---|---|---|---|---|---|---|")
     for result in results:

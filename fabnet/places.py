@@ -27,6 +27,7 @@ __all__ = [
     "cache_folder",
     "fetched",
     "is_remote",
+    "lance_name",
     "local",
     "make_folder",
     "refusal",
@@ -141,6 +142,11 @@ def refusal(error: BaseException) -> str | None:
     if "Credential" in name or "Authentication" in name or "RefreshError" in name:
         return f"no credentials that are accepted ({first_line(error)}): set them in the environment"
     return f"{first_line(error)}: check the network, and the endpoint in the environment"
+
+
+def lance_name(path: Path) -> str:
+    """A place as Lance takes it: of a relative path like a:b it takes the a for an object store."""
+    return str(path if is_remote(path) else path.absolute())
 
 
 def make_folder(path: Path) -> None:

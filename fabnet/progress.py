@@ -101,11 +101,11 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
             return Text(f"{task.completed:,.0f}{of_total} {unit}  {rate:,.1f} {unit}/s")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         RateColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with RichProgress(*columns, console=Console(stderr=True), transient=False) as display:
         yield _Bar(display, display.add_task(description, total=total, completed=done, note=""))

@@ -33,4 +33,4 @@ def show(result: CompactReport) -> None:
     table = Table("", "before", "after", title=f"compacted {result.path}: {result.rows:,} rows", title_justify="left")
     table.add_row("files", f"{result.files_before:,}", f"{result.files_after:,}")
     table.add_row("bytes", f"{result.bytes_before:,}", f"{result.bytes_after:,}")
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -95,4 +95,4 @@ def show(result: EmbedResult) -> None:
         table.add_row("overlay", str(result.overlay))
     for source, reason in result.failed:
         table.add_row(f"failed: {source}", reason)
-    Console().print(table)
+    Console(markup=False).print(table)

@@ -88,7 +88,7 @@ def print_store(
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     table = Table("", "", title=f"{done} into {store.path}", show_header=False, title_justify="left")
     for name, value in rows:
         table.add_row(name, value)
@@ -98,8 +98,8 @@ def print_store(
         table.add_row(name, f"{split['rows']:,} rows, {split['tracks']:,} tracks, {split['identities']:,} identities")
     console.print(table)
     for kind, source, reason in listed[:LISTED]:
-        console.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), markup=False, highlight=False)
+        console.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), highlight=False)
     if len(listed) > LISTED:
         console.print(f"... and {len(listed) - LISTED:,} more: --json lists all")
     for note in notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(f"note: {note}", highlight=False)

@@ -45,7 +45,7 @@ def show(result: dict[str, Any] | VerifyReport) -> None:
         checks = Table("checked", "of", "wrong", "the first of them", title=result.path, title_justify="left")
         for check in result.checks:
             checks.add_row(check.name, f"{check.checked:,}", f"{check.wrong:,}", "\n".join(check.examples))
-        Console().print(checks)
+        Console(markup=False).print(checks)
         if result.problem:
             print(f"fabnet info: {' '.join(result.problem.split())}", file=sys.stderr)
         return
@@ -53,7 +53,7 @@ def show(result: dict[str, Any] | VerifyReport) -> None:
     for name, value in result.items():
         if name != "kind":
             table.add_row(name.replace("_", " "), _text(value))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _text(value: Any) -> str:

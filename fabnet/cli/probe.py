@@ -78,7 +78,7 @@ def show(result: ProbeReport) -> None:
     title = f"{result.model} on {result.protocol}, {result.split}: {result.num_faces:,} faces"
     if result.num_not_found:
         title += f", {result.num_not_found:,} not found and scored on the whole image"
-    console = Console()
+    console = Console(markup=False)
     if result.protocol.startswith("retrieval:"):
         console.print(_ranking(result, title))
         return

@@ -37,7 +37,7 @@ def show(result: RemoveReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False)
     table = Table("", "", title=f"removed from {result.path}", show_header=False, title_justify="left")
     for name, rows in result.removed.items():
         table.add_row(name, f"{rows:,} rows")
@@ -48,8 +48,8 @@ def show(result: RemoveReport) -> None:
     console.print(table)
     console.print("not reached, and yours to see to:")
     for line in result.not_reached:
-        console.print(f"  - {line}", markup=False, highlight=False)
+        console.print(f"  - {line}", highlight=False)
     for source in result.sources[:LISTED]:
-        console.print(f"source: {source}", markup=False, highlight=False)
+        console.print(f"source: {source}", highlight=False)
     if len(result.sources) > LISTED:
         console.print(f"... and {len(result.sources) - LISTED:,} more: --json lists all")

@@ -94,7 +94,7 @@ def show(result: SearchResult) -> None:
         table.add_column(name, justify="left" if name in ("id", "identity") else "right")
     for row in result.neighbours:
         table.add_row(str(row["rank"]), f"{row['similarity']:.4f}", *(_text(row[name]) for name in columns))
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for note in result.notes:
         print(f"note: {note}")

@@ -35,7 +35,7 @@ def show(result: TableResult) -> None:
 
     from fabnet.reporting.table_formats import to_terminal
 
-    console = Console()
+    console = Console(markup=False)
     console.print(to_terminal(result.table, width=console.width))
     for file in result.files:
         print(f"wrote {file}")

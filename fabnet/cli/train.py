@@ -77,5 +77,5 @@ def show(result: TrainResult) -> None:
     if result.val_loss is not None:
         beside = "" if result.val_loss_unwarped is None else f" (unwarped source {result.val_loss_unwarped:.4f})"
         table.add_row("validation loss", f"{result.val_loss:.4f}{beside}")
-    Console().print(table)
+    Console(markup=False).print(table)
     print(f"look at it: fabnet report {result.run}")

@@ -93,7 +93,7 @@ class SavedProbe:
             return np.asarray(np.degrees(made))
         if self.kind == "points" and seen_px is not None:
             sides = seen_px[:, None, 2:] - seen_px[:, None, :2]
-            points = (made.reshape(len(made), -1, 2) + 1) / 2 * sides + seen_px[:, None, :2]
+            points = (_paired(made) + 1) / 2 * sides + seen_px[:, None, :2]
             return np.asarray(points.reshape(made.shape))
         return np.asarray(made * self.scale + self.centre)
 
@@ -128,7 +128,7 @@ class SavedProbe:
         made = self.predict(embeddings, seen_px).astype(np.float32)
         names = [field.name for field in self.fields()]
         if self.kind == "points":
-            return {names[0]: made.reshape(len(made), -1, 2)}
+            return {names[0]: _paired(made)}
         if self.kind == "classes":
             likeliest = {names.pop(0): np.array(self.columns)[made.argmax(axis=1)]}
             return likeliest | dict(zip(names, made.T, strict=True))
@@ -141,6 +141,11 @@ class SavedProbe:
             for name, values in self.attributes(embeddings, seen_px).items()
         }
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _paired(numbers: np.ndarray) -> np.ndarray:
+    """(N, 2 P) to (N, P, 2), of no face too."""
+    return numbers.reshape(len(numbers), numbers.shape[1] // 2, 2)
 
 
 def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from fabnet.errors import InputError
 from fabnet.output import output_errors, written_whole
-from fabnet.places import is_remote, remove
+from fabnet.places import is_remote, lance_name, remove
 from fabnet.tracks import is_store
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
 
@@ -174,7 +174,7 @@ def _write_lance(
 
     try:
         reader = pa.RecordBatchReader.from_batches(columns, watched())
-        lance.write_dataset(reader, str(folder), schema=columns, mode=mode)
+        lance.write_dataset(reader, lance_name(folder), schema=columns, mode=mode)
     except OSError:
         # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
         if raised:

@@ -16,7 +16,7 @@ from lance.optimize import Compaction
 
 from fabnet.errors import StoreError, first_line
 from fabnet.output import output_errors
-from fabnet.places import is_remote, refusal
+from fabnet.places import is_remote, lance_name, refusal
 from fabnet.tracks.footers import check_footers
 
 __all__ = [
@@ -85,7 +85,7 @@ def open_dataset(folder: Path) -> Any:
     Raises:
         OSError, and what else Lance raises: it is damaged, or there is none.
     """
-    dataset = lance.dataset(str(folder))
+    dataset = lance.dataset(lance_name(folder))
     if not is_remote(folder):
         check_footers(folder, dataset)
     _ = dataset.schema  # read here, where a damaged one can be told, and kept
@@ -143,7 +143,7 @@ def append_table(store: Path, name: str, table: pa.Table) -> None:
     folder = store / name
     with lance_reads(str(folder)), lance_writes(store):
         mode = "append" if has_dataset(folder) else "create"
-        dataset = lance.write_dataset(table, str(folder), schema=table.schema, mode=mode)
+        dataset = lance.write_dataset(table, lance_name(folder), schema=table.schema, mode=mode)
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:
             dataset.optimize.compact_files()
             sweep(folder, leftovers=not is_remote(folder))
@@ -184,7 +184,7 @@ def sweep(folder: Path, *, leftovers: bool = True) -> None:
         folder: of the dataset.
         leftovers: remove files that no version needs, too: of writers that were killed, if no other one is at work.
     """
-    lance.dataset(str(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
+    lance.dataset(lance_name(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
     if leftovers and not is_remote(folder):
         for file in folder.rglob(".tmp*"):  # half-written, by a killed writer: Lance forgets its own
             file.unlink(missing_ok=True)

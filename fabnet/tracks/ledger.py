@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fabnet.limits import read_text
 from fabnet.output import written_whole
+from fabnet.places import lance_name
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 
 __all__ = [
@@ -157,5 +158,7 @@ def replace_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     folder = store / FOLDER
     table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
     with lance_reads(f"the ledger of {store}"), lance_writes(store):
-        lance.write_dataset(table, str(folder), schema=_SCHEMA, mode="overwrite" if has_dataset(folder) else "create")
+        lance.write_dataset(
+            table, lance_name(folder), schema=_SCHEMA, mode="overwrite" if has_dataset(folder) else "create"
+        )
         sweep(folder)

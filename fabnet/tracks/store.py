@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.places import as_place, is_remote, make_folder
+from fabnet.places import as_place, is_remote, lance_name, make_folder
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
@@ -357,5 +357,5 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
     with lance_writes(path):
         make_folder(path)
-        lance.write_dataset(schema.empty_table(), str(path), schema=schema, mode="create")
+        lance.write_dataset(schema.empty_table(), lance_name(path), schema=schema, mode="create")
     return open_store(path)

@@ -36,7 +36,8 @@ class VideoWriter:
         encoders = [name for name in ENCODERS if _can_encode(name)]
         if not encoders:
             raise MissingDependencyError(f"PyAV has no encoder of {', '.join(ENCODERS)}: pip install --upgrade av")
-        self._container = av.open(str(file), "w", format="mp4")
+        # Absolute: of a:b, a would be taken for a protocol.
+        self._container = av.open(str(file.absolute()), "w", format="mp4")
         stream = self._container.add_stream(encoders[0], rate=Fraction(fps).limit_denominator(1001))
         assert isinstance(stream, av.VideoStream)
         self._stream = stream

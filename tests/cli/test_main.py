@@ -53,6 +53,17 @@ def test_what_the_system_refuses_is_one_line(verb: str, tmp_path: Path, capsys: 
     assert re.fullmatch(rf"fabnet {verb}: .*File name too long: .*\n", said)
 
 
+def test_names_are_printed_and_opened_as_they_are(
+    store: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("talk [dQw4w9WgXcQ].lance", "[/b].lance", "12:30.lance"):
+        assert main(["embed", str(store), "--model", str(tiny_run), "--out", name]) == 0
+        assert name in capsys.readouterr().out.replace("\n", "")
+        assert main(["search", name, "--query", "person0/0/0/0", "--json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["neighbours"]) > 0
+
+
 def test_json_is_one_object_on_stdout(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(store), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

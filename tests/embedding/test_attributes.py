@@ -68,6 +68,13 @@ def test_a_real_face_is_read_with_sense(man: np.ndarray) -> None:
     assert 0 < read["eyes_opening"][0] < 0.15
 
 
+def test_a_photo_without_a_face_has_columns_without_rows() -> None:
+    encoder = fabnet.load("small")
+    read = encoder.attributes(encoder.embed([]), [])
+    assert read["landmarks68_px"].shape == (0, 68, 2)
+    assert all(len(values) == 0 for values in read.values())
+
+
 @pytest.mark.parametrize("file_format", ["csv", "parquet", "lance"])
 def test_every_attribute_has_its_columns(man: np.ndarray, tmp_path: Path, file_format: str) -> None:
     out = tmp_path / f"faces.{file_format}"
@@ -178,11 +185,12 @@ def test_a_video_is_written_at_its_size_and_times(
     monkeypatch.setattr(encode, "ENCODERS", encoders)
     width, height = size
     times = [0.0, 0.04, 0.1, 0.3]
-    with VideoWriter(tmp_path / "out.mp4", fps=25) as writer:
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter(Path("12:30.mp4"), fps=25) as writer:
         for index, time_s in enumerate(times):
             writer.write(Frame(index, time_s, np.full((height, width, 3), 60 * index, np.uint8)))
-    frames = list(read_frames(tmp_path / "out.mp4"))
-    info = video_info(tmp_path / "out.mp4")
+    frames = list(read_frames(tmp_path / "12:30.mp4"))
+    info = video_info(tmp_path / "12:30.mp4")
     assert (info.width, info.height) == size
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=1e-3)
     assert [round(float(frame.image.mean()) / 60) for frame in frames] == [0, 1, 2, 3]

@@ -19,7 +19,7 @@ from fabnet.models.model_folder import read_card
 from fabnet.reporting import report
 from fabnet.reporting.reconstructions import reconstructions
 from fabnet.reporting.timeline import video_timeline
-from fabnet.tracks import open_store
+from fabnet.tracks import import_folder, open_store
 from fabnet.training import train
 from fabnet.training.run_log import read_metrics
 
@@ -91,6 +91,20 @@ def test_the_strips_are_what_the_validation_measures(tiny_run: Path, store: Path
     assert 0 <= made.num_better <= 8
     assert all(len(strip.pictures) == 5 for strip in made.strips)
     assert {strip.name.split("/")[0] for strip in made.strips} <= {"person4", "person5"}
+
+
+def test_a_still_has_nothing_to_be_held_against(frames_folder: Path, tmp_path: Path) -> None:
+    for folder in frames_folder.glob("person*/0"):
+        still = tmp_path / "still" / folder.relative_to(frames_folder)
+        still.mkdir(parents=True)
+        for number in range(3):
+            shutil.copy(folder / "0.jpg", still / f"{number}.jpg")
+    splits = tmp_path / "splits.csv"
+    splits.write_text("identity,split\n" + "".join(f"person{i},{'train' if i < 4 else 'val'}\n" for i in range(6)))
+    import_folder(tmp_path / "still", tmp_path / "store", layout="identity/video", splits=splits)
+    train(tmp_path / "store", tmp_path / "run", size=32, width=4, batch_size=4, max_steps=1, num_workers=0)
+    text = report(tmp_path / "run").page.read_text()
+    assert "more than unwarped (0.0000)" in text
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
     """The command, its flags' defaults those of the preset that the arguments name."""
     named = [after for before, after in pairwise(args) if before == "--preset"]
     named += [arg.partition("=")[2] for arg in args if arg.startswith("--preset=")]
+    flags = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
+    given = {flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
     default = preset_named(named[-1] if named else "small", curriculum="--curriculum" in args)
 
     def run(
@@ -53,13 +55,7 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
             resume: go on where the run in --out stopped.
             device: auto, cpu, cuda or cuda:N.
         """
-        changes = {
-            field.name: getattr(config, field.name)
-            for field in dataclasses.fields(config)
-            if getattr(config, field.name) != getattr(default, field.name)
-        }
-        if config.curriculum:  # the preset's defaults hang on it
-            changes["curriculum"] = True
+        changes = {field.name: getattr(config, field.name) for field in fields(config) if field.name in given}
         return train(store, out, preset=preset, resume=resume, device=device, **changes)
 
     return run

@@ -38,7 +38,7 @@ def latest_checkpoint(run: Path) -> Path:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run with the lowest validation loss; the later one of equals.
+    """The checkpoint of a run with the lowest validation loss; the latest while none was measured.
 
     Raises:
         ModelError: the run has none, or one is damaged.
@@ -54,7 +54,10 @@ def best_checkpoint(run: Path) -> Path:
             raise ModelError(f"{file} cannot be read ({error}); delete that checkpoint to use the others") from None
         return math.inf if val_loss is None else float(val_loss)
 
-    return min(reversed(list_checkpoints(run)), key=loss)
+    found = list_checkpoints(run)
+    # One that an interrupt wrote repeats the loss of the last validation: the first of equals was measured.
+    best = min(found, key=loss)
+    return best if math.isfinite(loss(best)) else found[-1]
 
 
 def find_model(model: str | Path) -> Path:

@@ -175,13 +175,11 @@ def whole(image: Path | np.ndarray) -> np.ndarray:
 
 
 def fingerprint(benchmark: Benchmark) -> str:
-    """What caches know a benchmark's images by: the bytes of arrays, the sizes of files."""
+    """What caches know a benchmark's images by: their bytes."""
     digest = hashlib.sha256()
     for image in benchmark.images:
-        if isinstance(image, np.ndarray):
-            digest.update(image.tobytes())
-        else:
-            digest.update(str(image.stat().st_size if image.is_file() else -1).encode())
+        content = image.tobytes() if isinstance(image, np.ndarray) else read_bytes(image)
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 
 

@@ -42,6 +42,7 @@ class LoopState:
         step: steps done.
         pairs_seen: source-target pairs trained on.
         total_steps: where the run ends; None while a time budget has not become a number of steps.
+        max_minutes: the time budget that it was made from; None without one.
         elapsed_s: seconds of training so far, over all starts.
         plateau: state of the plateau schedule.
         curriculum: state of the curriculum; empty without one.
@@ -53,6 +54,7 @@ class LoopState:
     step: int = 0
     pairs_seen: int = 0
     total_steps: int | None = None
+    max_minutes: float | None = None
     elapsed_s: float = 0.0
     plateau: dict[str, Any] = field(default_factory=dict)
     curriculum: dict[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,17 @@ LIMITS = {
     "num_workers": 256,
 }  # fmt: skip
 """Beyond these a number is a slip, and would fill the memory."""
+LEAST = {
+    0: (
+        "warmup_steps", "seed", "num_workers", "curriculum_patience", "plateau_patience", "plateau_drops",
+        "jitter_shift",
+    ),
+    1: (
+        "width", "embedding_dim", "sources", "batch_size", "max_steps", "validate_every", "num_val_pairs",
+        "keep_checkpoints",
+    ),
+}  # fmt: skip
+"""What a number is at the least, where it is given."""
 
 
 @dataclass(kw_only=True, slots=True, frozen=True)
@@ -113,9 +125,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
-        for name in ("batch_size", "validate_every", "num_val_pairs", "keep_checkpoints", "sources"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be 1 or more; got {getattr(self, name)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{field.name} must be a finite number; got {value}")
+        for least, names in LEAST.items():
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and value < least:
+                    raise InputError(f"{name} must be {least} or more; got {value}")
+        if self.max_minutes is not None and self.max_minutes <= 0:
+            raise InputError(f"max_minutes must be more than 0; got {self.max_minutes}")
         if not 16 <= self.size <= 1024 or self.size & (self.size - 1):
             raise InputError(f"size must be a power of two, 16 to 1024; got {self.size}")
         for name, most in LIMITS.items():
@@ -134,6 +154,10 @@ class TrainConfig:
             value = getattr(self, name)
             if not 0 <= value <= largest or (value and self.objective != "fabnet"):
                 raise InputError(f"{name} lies in 0 to {largest} and is for fabnet; got {value} with {self.objective}")
+        if self.confidence_bound != "none" and self.sources == 1:
+            raise InputError("confidence_bound is for several sources: give sources, or leave it out")
+        if self.curriculum_forward == "twice" and not self.curriculum:
+            raise InputError("curriculum_forward twice is for a curriculum: give curriculum, or leave it out")
         if self.both_ways and (self.objective != "fabnet" or self.sources > 1):
             raise InputError("both_ways is for fabnet with one source")
         if self.freeze and self.init is None:

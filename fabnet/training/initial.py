@@ -16,7 +16,14 @@ from fabnet.models.model_folder import read_card
 from fabnet.objectives import build_objective, load_objective
 from fabnet.training.config import TrainConfig
 
-__all__ = ["architecture_of", "fresh_objective", "frozen_parts", "load_initial", "num_sources_of", "still_statistics"]
+__all__ = [
+    "architecture_of",
+    "fresh_objective",
+    "frozen_parts",
+    "has_single_source",
+    "load_initial",
+    "still_statistics",
+]
 
 
 def architecture_of(config: TrainConfig) -> dict[str, Any]:
@@ -37,25 +44,27 @@ def fresh_objective(config: TrainConfig) -> nn.Module:
         return build_objective(config.objective, **architecture_of(config), **fresh)
 
 
-def num_sources_of(model: str | Path) -> int:
-    """How many sources a model was trained with.
+def has_single_source(model: str | Path) -> bool:
+    """Whether a model is a FAb-Net that was trained with one source a target.
 
     Raises:
         ModelError: there is no such model.
     """
-    return int(read_card(find_model(model)).architecture.get("num_sources", 1))
+    card = read_card(find_model(model))
+    return card.objective == "fabnet" and int(card.architecture.get("num_sources", 1)) == 1
 
 
-def load_initial(model: str | Path, objective: nn.Module) -> None:
+def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str] = ()) -> None:
     """Put a model's weights into an objective, as far as it has them: a single-source run has no confidence decoder.
 
     Args:
         model: as `fabnet.load` takes it.
         objective: keeps its own weights where the model has none.
+        kept: parts that are to stay as the model gives them.
 
     Raises:
         ModelError: the model is missing or damaged.
-        InputError: the model is of another shape.
+        InputError: the model is of another shape, or lacks a part that is to be kept.
     """
     folder = find_model(model)
     given, _ = load_objective(folder)
@@ -70,6 +79,9 @@ def load_initial(model: str | Path, objective: nn.Module) -> None:
     common = {name: value for name, value in weights.items() if name in own}
     if not common:
         raise InputError(f"--init {model} shares nothing with this objective")
+    for part in kept:
+        if not any(name.startswith(f"{part}.") for name in common):
+            raise InputError(f"--init {model} has no {part}, which --freeze would keep as it is: leave it out")
     objective.load_state_dict(common, strict=False)
 
 

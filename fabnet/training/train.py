@@ -19,7 +19,7 @@ from fabnet.tracks import open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
-from fabnet.training.initial import num_sources_of
+from fabnet.training.initial import has_single_source
 from fabnet.training.processes import processes
 from fabnet.training.trainer import Trainer
 
@@ -38,7 +38,7 @@ class TrainResult:
         model: its best checkpoint by validation loss, a model folder.
         steps: taken in all.
         pairs_seen: source-target pairs trained on.
-        frames_encoded: images that passed the encoder in training.
+        frames_encoded: images that passed the encoder in training; a second pass (curriculum_forward) not counted.
         pairs_per_s: steady speed of this start, the first five steps left out.
         val_loss: the objective's on the validation pairs, at the end (FAb-Net's: mean absolute difference in [0, 1]).
         val_loss_unwarped: the unwarped sources' on the same pairs; None where the objective warps nothing.
@@ -143,7 +143,7 @@ def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
     config = configs.preset(name, curriculum=bool(changes.get("curriculum"))).with_changes(changes)
     if config.init is None or config.freeze is not None:
         return config
-    is_fine_tuning = config.sources > 1 and num_sources_of(config.init) == 1
+    is_fine_tuning = config.sources > 1 and has_single_source(config.init)
     return config.with_changes({"freeze": ("flow_decoder",) if is_fine_tuning else ()})
 
 

@@ -67,12 +67,14 @@ class Trainer:
         me: Processes | None = None,
     ) -> None:
         self.store, self.run, self.config, self.device, self.me = store, run, config, device, me or Processes()
+        if config.batch_size % self.me.world_size:
+            raise InputError(f"{self.me.world_size} processes cannot share batch_size {config.batch_size} evenly")
         self.dtype = choose_precision(config.precision, device)
         self.window = Window(config.window_centre_x, config.window_centre_y, config.window_side)
         self.num_sources = config.sources
         self.objective: nn.Module = fresh_objective(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.init is not None and not resume:
-            load_initial(config.init, self.objective)
+            load_initial(config.init, self.objective, kept=config.freeze or ())
         self.frozen = frozen_parts(self.objective, config.freeze or ())
         self.card = ModelCard(
             objective=config.objective,
@@ -104,7 +106,10 @@ class Trainer:
                 self.curriculum.load_state_dict(self.state.curriculum)
         except ValueError as error:
             raise ModelError(f"{checkpoint} is damaged ({error}); resume from another checkpoint") from None
-        self.state.total_steps = self.config.max_steps or self.state.total_steps
+        if self.config.max_steps is not None:
+            self.state.total_steps = self.config.max_steps
+        elif self.config.max_minutes != self.state.max_minutes:  # another budget than before
+            self.state.total_steps = None
 
     def _shared(self) -> nn.Module:
         devices = [self.device] if self.device.type == "cuda" else None
@@ -127,6 +132,8 @@ class Trainer:
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         parameters = [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+        if not parameters:
+            raise InputError("all parts are frozen: leave one out of freeze, to learn")
         if self.config.optimizer == "sgd":
             return torch.optim.SGD(parameters, self.config.learning_rate, momentum=0.9, fused=True)
         return torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
@@ -292,7 +299,8 @@ class Trainer:
         if minutes is not None and state.total_steps is None:
             plan = self.clock.plan(minutes, step=state.step, elapsed_s=state.elapsed_s)
         said = gather(torch.tensor([[float(is_stopped), plan or 0]], dtype=torch.float64, device=self.device))
-        state.total_steps = state.total_steps or int(said[0, 1]) or None
+        if state.total_steps is None and said[0, 1]:
+            state.total_steps, state.max_minutes = int(said[0, 1]), minutes
         return bool(said[:, 0].any())
 
     def validate(self) -> Validation:

@@ -20,7 +20,7 @@ from fabnet.video.crop import cut
 WINDOW = Window(0.5, 0.52, 176 / 256)
 
 
-def benchmark(images: list[np.ndarray], **boxes: Any) -> Benchmark:
+def benchmark(images: list[Any], **boxes: Any) -> Benchmark:
     task = Task(name="t", kind="values", targets=np.zeros((len(images), 1)), columns=("t",))
     names, split = [str(i) for i in range(len(images))], np.full(len(images), "train")
     return Benchmark(name="some", images=images, names=names, split=split, tasks=(task,), **boxes)
@@ -81,6 +81,10 @@ def test_boxes_are_kept_and_other_images_are_not_mixed_up(face_image: np.ndarray
     assert kept[0].stat().st_mtime_ns == stamp
     other = find_faces(benchmark([np.zeros_like(face_image)]), cache=cache, num_workers=0)
     assert not other.is_loose[0]
+    file = tmp_path / "a.bmp"  # of one size and one name, whatever is in it
+    for image, is_found in ((face_image, True), (np.zeros_like(face_image), False)):
+        cv2.imwrite(str(file), image[:, :, ::-1])
+        assert find_faces(benchmark([file]), cache=cache, num_workers=0).is_loose[0] == is_found
     # A file cut short by a full disk, say, is made again.
     kept[0].write_bytes(b"\x93NUMPY")
     np.testing.assert_array_equal(

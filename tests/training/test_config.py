@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"both_ways": True, "sources": 3}, "one source"),
         ({"both_ways": True, "objective": "rotnet"}, "one source"),
         ({"max_steps": None}, "needs an end"),
+        ({"max_steps": 0}, "max_steps must be 1 or more; got 0"),
+        ({"max_minutes": 0.0}, "max_minutes must be more than 0"),
+        ({"embedding_dim": 0}, "embedding_dim must be 1 or more"),
+        ({"warmup_steps": -5}, "warmup_steps must be 0 or more; got -5"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"num_workers": -1}, "num_workers must be 0 or more"),
+        ({"jitter_shift": -0.1}, "jitter_shift must be 0 or more"),
+        ({"window_centre_x": math.nan}, "window_centre_x must be a finite number; got nan"),
+        ({"confidence_bound": "tanh"}, "confidence_bound is for several sources"),
+        ({"curriculum_forward": "twice"}, "curriculum_forward twice is for a curriculum"),
     ],
 )
 def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fabnet.cli import main
 from fabnet.errors import InputError, ModelError, StoreError, TrainingError
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
 from fabnet.objectives import Batch
@@ -188,6 +189,45 @@ def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) ->
     assert time.monotonic() - began < 30
     state = json.loads((result.model / "state.json").read_text())
     assert state["total_steps"] == result.steps > 10
+    assert train(store, tmp_path / "run", resume=True, max_minutes=0.1).steps == result.steps
+    assert train(store, tmp_path / "run", resume=True, max_minutes=0.15).steps > result.steps
+
+
+def test_the_best_checkpoint_was_measured(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(store, run, **TINY, max_steps=3, validate_every=1, keep_checkpoints=3)
+    # The last one as an interrupt writes it between two validations: with the loss of the one before.
+    for checkpoint, loss in zip(list_checkpoints(run), (0.2, 0.1, 0.1), strict=True):
+        file = checkpoint / "state.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"val_loss": loss}))
+    assert best_checkpoint(run).name == "step-00000002"
+    for checkpoint in list_checkpoints(run):
+        file = checkpoint / "state.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"val_loss": None}))
+    assert best_checkpoint(run).name == "step-00000003"
+
+
+def test_only_what_was_given_is_kept(store: Path, tmp_path: Path) -> None:
+    train(store, tmp_path / "autoencoder", **TINY, max_steps=1, objective="autoencoder")
+    init = str(tmp_path / "autoencoder")
+    train(store, tmp_path / "of_two", **TINY, max_steps=1, init=init, sources=2)
+    assert json.loads((tmp_path / "of_two" / "config.json").read_text())["config"]["freeze"] == []
+    with pytest.raises(InputError, match="has no flow_decoder, which --freeze would keep"):
+        train(store, tmp_path / "frozen", **TINY, max_steps=1, init=init, freeze=("flow_decoder",))
+    init = str(tmp_path / "of_two")
+    with pytest.raises(InputError, match="all parts are frozen"):
+        train(store, tmp_path / "all", **TINY, max_steps=1, init=init, freeze=("encoder", "flow_decoder"))
+
+
+def test_options_that_are_the_presets_are_given_too(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(store, tmp_path / "run", **TINY, max_steps=1)
+    resume = ["train", str(store), "--out", str(tmp_path / "run"), "--resume"]
+    assert main([*resume, "--batch-size", "64"]) == 2
+    assert "keeps its own batch_size" in capsys.readouterr().err
+    assert main([*resume, "--no-flip"]) == 2
+    assert main([*resume, "--max-steps=2"]) == 0
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(store: Path, tmp_path: Path) -> None:

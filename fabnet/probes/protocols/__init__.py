@@ -43,7 +43,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
         InputError: no such protocol or folder, or a file of it is missing or wrong.
     """
     data = local(data, "labelled pictures")
-    if name.endswith(".csv"):
+    if name.lower().endswith(".csv"):
         return _with_images(read_table(fetched(as_place(name)), data))
     if name not in PROTOCOLS:
         known = sorted([*PROTOCOLS, "retrieval"])

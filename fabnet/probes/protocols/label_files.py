@@ -56,7 +56,7 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
         columns: that it must have.
 
     Returns:
-        A dictionary a row, of all its named columns, cells stripped.
+        A dictionary a row, of all its named columns, names and cells stripped.
 
     Raises:
         InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
@@ -65,6 +65,7 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             names = [name for name in reader.fieldnames or () if name]
             rows = list(reader)
     except (UnicodeDecodeError, csv.Error, OSError) as error:

@@ -15,6 +15,7 @@ path, where there is none). Crop: the detector's; a face that is not found is sc
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from fabnet.tracks.split import split_of
 __all__ = ["read_table"]
 
 SPLITS = ("train", "val", "test")
+RESERVED = ("path", "subject", "split")
 
 
 def read_table(file: Path, data: Path) -> Benchmark:
@@ -46,6 +48,9 @@ def read_table(file: Path, data: Path) -> Benchmark:
     if not rows:
         raise InputError(f"{file} holds no row; expected a column path, then the targets")
     columns = list(rows[0])
+    for name in columns:
+        if name.lower() in RESERVED and name not in RESERVED:
+            raise InputError(f"{file} has a column {name}; expected {name.lower()}, in small letters")
     names = [row["path"] for row in rows]
     for name in ("path", "subject"):
         empty = [line for line, row in enumerate(rows, 2) if row.get(name) == ""]
@@ -65,7 +70,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
         names=names,
         split=split,
         people=people,
-        tasks=_tasks(file, rows, [name for name in columns if name not in ("path", "subject", "split")]),
+        tasks=_tasks(file, rows, [name for name in columns if name not in RESERVED]),
     )
 
 
@@ -84,9 +89,12 @@ def _tasks(file: Path, rows: list[dict[str, str]], targets: list[str]) -> tuple[
     if angles:
         values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in enumerate(rows, 2)])
         tasks.append(Task(name="pose", kind="angles", targets=values, columns=angles))
+    stray = [name for name in targets if re.fullmatch(r"[xy]\d+", name) and name not in points]
+    if stray:
+        raise InputError(f"{file} has a column {stray[0]}; expected points x0, y0, x1, y1 ..., from 0 without a gap")
     for name in targets:
         if name not in points and name not in angles:
-            tasks.append(_single(name, [row[name] for row in rows]))
+            tasks.append(_single(file, name, [row[name] for row in rows]))
     return tuple(tasks)
 
 
@@ -97,14 +105,24 @@ def _number(file: Path, line: int, text: str) -> float:
         raise InputError(f"{file}, line {line}: expected a number or nothing, found {text!r}") from None
 
 
-def _single(name: str, cells: list[str]) -> Task:
-    """A column by itself: classes where a cell is no number, units where all are 0 or 1, else values."""
+def _is_number(cell: str) -> bool:
     try:
-        values = np.array([float(cell or "nan") for cell in cells])[:, None]
+        float(cell)
     except ValueError:
+        return False
+    return True
+
+
+def _single(file: Path, name: str, cells: list[str]) -> Task:
+    """A column by itself: classes where a cell is no number, units where all are 0 or 1, else values."""
+    words = [cell for cell in cells if cell and not _is_number(cell)]
+    if 0 < 2 * len(words) < sum(map(bool, cells)):
+        raise InputError(f"{file}: column {name} holds numbers and {words[0]!r}; leave unknown cells empty")
+    if words:
         classes = tuple(sorted(set(cells) - {""}))
         place = {text: float(i) for i, text in enumerate(classes)} | {"": np.nan}
         numbers = np.array([place[cell] for cell in cells])[:, None]
         return Task(name=name, kind="classes", targets=numbers, columns=classes)
+    values = np.array([float(cell or "nan") for cell in cells])[:, None]
     kind = "units" if set(values[np.isfinite(values)]) <= {0.0, 1.0} else "values"
     return Task(name=name, kind=kind, targets=values, columns=(name,))  # type: ignore[arg-type]

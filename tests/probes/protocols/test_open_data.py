@@ -208,6 +208,15 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_name["age"].targets[:, 0], [30, np.nan, 41.5])
 
 
+def test_spaces_behind_commas_hide_no_column(tmp_path: Path) -> None:
+    (tmp_path / "OWN.CSV").write_text("path, subject, split, smile\na.jpg, s1, val, 1\nb.jpg, s2, test, 0\n")
+    touch(tmp_path, "a.jpg", "b.jpg")
+    benchmark = read_benchmark(str(tmp_path / "OWN.CSV"), tmp_path)
+    assert benchmark.people is not None
+    assert (benchmark.people.tolist(), benchmark.split.tolist()) == (["s1", "s2"], ["val", "test"])
+    assert [task.name for task in benchmark.tasks] == ["smile"]
+
+
 def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
     rows = [f"{i}.jpg,s{i // 4},{i}" for i in range(400)]
     touch(tmp_path, *(f"{i}.jpg" for i in range(400)))
@@ -227,6 +236,9 @@ def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
         ("path,yaw\nx,left\n", "line 2: expected a number or nothing, found 'left'"),
         ("path,a\nx,1\ny\n", "line 3: expected as many cells as the header has"),
         ("path,subject,a\nx,,1\n", "line 2: subject is empty"),
+        ("path,Subject,a\nx,s,1\n", "has a column Subject; expected subject, in small letters"),
+        ("path,x1,y1,x2,y2\nx,1,2,3,4\n", "has a column x1; expected points x0, y0, x1, y1"),
+        ("path,age\nx,30\ny,NA\nz,41\n", "column age holds numbers and 'NA'; leave unknown cells empty"),
         ("path,split,a\nx,dev,1\n", "split must be train, val or test; found 'dev'"),
     ],
 )

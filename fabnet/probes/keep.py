@@ -80,9 +80,9 @@ def best_probe(task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: 
         scored = score_task(task, seen_px, [parts], fit_predict, probe=probe_name(name, task))
         rows = figure_rows(scored, benchmark)
         (headline,) = [row for row in rows if row["headline"]]
-        is_error = "error" in headline["metric"]
-        found.append((-headline["value"] if is_error else headline["value"], kept[0], rows))
-    _, fitted, rows = max(found, key=lambda each: float(each[0]))
+        value = -np.inf if headline["value"] is None else float(headline["value"])
+        found.append((-abs(value) if "error" in headline["metric"] else value, kept[0], rows))
+    _, fitted, rows = max(found, key=lambda each: each[0])
     return replace(_saved(fitted, task, benchmark, seen_px, training, digest), scores=tuple(rows))
 
 

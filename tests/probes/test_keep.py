@@ -74,6 +74,15 @@ def test_probabilities_are_as_common_as_the_classes(benchmark: Benchmark) -> Non
     assert wink.predict(features[is_val])[:, 0].mean() == pytest.approx(share, abs=0.06)
 
 
+def test_a_class_that_nobody_to_validate_on_shows_leaves_its_figure_open(benchmark: Benchmark) -> None:
+    mood = benchmark.tasks[1]
+    usual = replace(mood, targets=np.where((benchmark.split == "val")[:, None], 0, mood.targets))
+    made = replace(benchmark, tasks=(usual,))
+    probe = best_probe(usual, features_of(made), made, SEEN_PX, "digest")
+    (headline,) = [row for row in probe.scores if row["headline"]]
+    assert headline["value"] is None
+
+
 def test_folds_give_way_to_a_fifth_of_the_people(benchmark: Benchmark) -> None:
     folded = replace(benchmark, split=np.full(300, "train"), folds=10)
     probe = best_probe(benchmark.tasks[0], features_of(benchmark), folded, SEEN_PX, "digest")

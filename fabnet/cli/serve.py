@@ -31,7 +31,8 @@ def run(
     Args:
         data: the embeddings dataset, made by fabnet embed with thumbnails.
         port: to listen on; 0 for any free one.
-        host: the address to listen on; anyone who reaches it sees the faces.
+        host: the address to listen on, or a name of it; anyone who reaches it by that sees the faces. 0.0.0.0 is every
+            address of this machine, and its own names.
         store: the track store that was embedded, for larger pictures and sharper comparisons.
         model: the model that made the embeddings; by default the one that the dataset names.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any
@@ -111,12 +112,12 @@ def _row(site: Here, row: int) -> int:
 Row = Annotated[int, Depends(_row)]
 
 
-def build_app(site: Site, *, only_local: bool = True) -> FastAPI:
+def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     """Build the application.
 
     Args:
         site: what it shows.
-        only_local: see `Guard`.
+        hosts: see `Guard`; none: only loopback's.
     """
     app = FastAPI(
         title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
@@ -124,7 +125,7 @@ def build_app(site: Site, *, only_local: bool = True) -> FastAPI:
     )  # fmt: skip
     app.state.site = site
     app.state.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-    app.add_middleware(Guard, only_local=only_local)
+    app.add_middleware(Guard, hosts=hosts)
     app.add_exception_handler(FabnetError, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
     for file in files("fabnet.serving").joinpath("static").iterdir():

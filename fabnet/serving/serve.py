@@ -48,7 +48,8 @@ def serve(
     Args:
         data: an embeddings dataset that `embed` wrote (Lance, with thumbnails).
         port: to listen on; 0: any free one.
-        host: the address to listen on. Anyone who reaches it sees the faces; by default that is this machine only.
+        host: the address to listen on, or a name of it. Anyone who reaches it by that, or by localhost, sees the faces;
+            by default that is this machine only.
         store: the track store that was embedded, for larger pictures and sharper comparisons.
         model: the model that made the embeddings; None: as the dataset says.
         device: for models that run on torch.
@@ -71,11 +72,11 @@ def serve(
     from fabnet.serving.site import open_site
 
     with _listening(host, port) as listener:
-        only_local = is_loopback(host)
-        app = build_app(open_site(data, store=store, model=model, device=device), only_local=only_local)
-        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        address, bound_port = listener.getsockname()[:2]
+        app = build_app(open_site(data, store=store, model=model, device=device), hosts=(host, address))
+        url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
         print(f"open {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
-        if not only_local:
+        if not is_loopback(address):
             print("note: anyone who can reach this machine can see the faces; there is no password", file=sys.stderr)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
         with suppress(KeyboardInterrupt):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import sys
 import zlib
@@ -26,10 +27,10 @@ pytest.importorskip("fastapi", reason="fastapi is not installed")
 class Client:
     """Asks the application without a network."""
 
-    def __init__(self, site: Site, *, only_local: bool = True) -> None:
+    def __init__(self, site: Site, *, hosts: tuple[str, ...] = ()) -> None:
         from fabnet.serving.app import build_app
 
-        self._app = build_app(site, only_local=only_local)
+        self._app = build_app(site, hosts=hosts)
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
         async def answer() -> Any:
@@ -203,9 +204,27 @@ def test_only_this_machine_by_its_own_name_is_answered(client: Client, site: Sit
         assert "localhost" in client.refused("/healthz", 421, headers={"host": host})
     for host in ("localhost:1", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
         assert client.get("/healthz", headers={"host": host}).status_code == 200
-    assert Client(site, only_local=False).get("/healthz", headers={"host": "faces.lan"}).status_code == 200
     client.refused("/api/dataset", 403, headers={"sec-fetch-site": "cross-site"})
-    assert [is_loopback(name) for name in ("127.0.0.1", "::1", "0.0.0.0", "192.168.0.3")] == [True, True, False, False]
+    local = ("127.0.0.1", "::1", "LOCALHOST", "localhost.", "0.0.0.0", "192.168.0.3")
+    assert [is_loopback(name) for name in local] == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("started_for", "answered", "refused"),
+    [
+        (("Faces.lan", "192.168.0.3"), ("faces.lan:8000", "192.168.0.3", "localhost"), ("192.168.0.4", "evil.example")),
+        (("0.0.0.0",), ("192.168.0.4:8000", "[fe80::1]:8000", socket.gethostname(), "localhost"), ("evil.example", "")),
+        (("::",), ("192.168.0.4", "[::1]"), ("evil.example:8000", "0.0.0.0.evil.example")),
+    ],
+)
+def test_elsewhere_only_the_names_it_was_started_for_are_answered(
+    site: Site, started_for: tuple[str, ...], answered: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    client = Client(site, hosts=started_for)
+    for host in answered:
+        assert client.get("/healthz", headers={"host": host}).status_code == 200, host
+    for host in refused:
+        assert "started for" in client.refused("/healthz", 421, headers={"host": host})
 
 
 def test_the_page_allows_only_itself(client: Client) -> None:

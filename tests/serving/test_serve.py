@@ -78,6 +78,16 @@ def test_it_listens_to_this_machine_only_and_ends_at_an_interrupt(faces_data: Pa
         assert "Traceback" not in err
 
 
+def test_started_for_every_address_it_answers_to_no_strange_name(faces_data: Path) -> None:
+    with serving(str(faces_data), "--host", "0.0.0.0") as (url, _):
+        with urllib.request.urlopen(f"{url}/healthz") as answer:
+            assert answer.status == 200
+        strange = urllib.request.Request(f"{url}/healthz", headers={"host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421") as refusal:
+            urllib.request.urlopen(strange)
+        refusal.value.close()
+
+
 def test_what_cannot_be_served_is_said_in_a_line(
     faces_data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

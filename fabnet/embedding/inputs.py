@@ -60,10 +60,11 @@ class Input:
 
 
 def list_inputs(paths: Sequence[Path]) -> list[Input]:
-    """Find photos, videos and stores.
+    """Find photos, videos and stores; what is given twice counts once.
 
     Raises:
-        InputError: a path does not exist, is of no known kind, or is a folder with nothing in it.
+        InputError: a path does not exist, is of no known kind, or is a folder with nothing in it; or two files have one
+            name.
     """
     found = []
     for path in paths:
@@ -87,7 +88,19 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
                 raise InputError(f"{path} is neither photo nor video by its name; expected one of {known}")
             check_name(path)
             found.append(Input(path, path.name, kind))
-    return found
+    return _each_once(found)
+
+
+def _each_once(found: Sequence[Input]) -> list[Input]:
+    kept: dict[tuple[str, str], Input] = {}
+    for each in found:  # the rows of a store have names of their own
+        other = kept.setdefault((each.kind, str(each.path) if each.kind == "store" else each.name), each)
+        if other is not each and each.kind != "store" and not other.path.samefile(each.path):
+            raise InputError(
+                f"two inputs are called {each.name}: {other.path} and {each.path}; give the folder that both lie in, "
+                "so that their names tell them apart"
+            )
+    return list(kept.values())
 
 
 def _kind(path: Path) -> Literal["image", "video"] | None:

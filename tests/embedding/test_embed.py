@@ -114,6 +114,17 @@ def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: P
     assert result.embedded == 1
 
 
+def test_two_files_of_one_name_are_refused_and_one_given_twice_counts_once(photo: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(photo, tmp_path / folder / "1.png")
+    with pytest.raises(InputError, match=r"two inputs are called 1\.png: .*a/1\.png and .*b/1\.png; give the folder"):
+        fabnet.embed([tmp_path / "a", tmp_path / "b"], tmp_path / "out.lance", model="pixels", crop="none")
+    given = [tmp_path / "a", tmp_path / "a" / "1.png", tmp_path / "b" / ".." / "a"]
+    assert fabnet.embed(given, tmp_path / "out.lance", model="pixels", crop="none").rows == 1
+    assert fabnet.embed([tmp_path], tmp_path / "out.lance", model="pixels", crop="none").rows == 2
+
+
 def test_a_damaged_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     dataset = lance.dataset(str(store))
     images = dataset.to_table().column("image").to_pylist()

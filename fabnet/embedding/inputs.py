@@ -73,7 +73,7 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
         elif is_remote(path):
             raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
         elif path.is_dir():
-            inside = [file for file in sorted(path.rglob("*")) if _kind(file) and file.is_file()]
+            inside = [file for file in _shown(path) if _kind(file) and file.is_file()]
             for file in inside:
                 check_inside(path, file)
             if not inside:
@@ -101,6 +101,12 @@ def _each_once(found: Sequence[Input]) -> list[Input]:
                 "so that their names tell them apart"
             )
     return list(kept.values())
+
+
+def _shown(folder: Path) -> list[Path]:
+    """What a folder holds on all levels, but for what is hidden."""
+    every = sorted(folder.rglob("*"))
+    return [path for path in every if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def _kind(path: Path) -> Literal["image", "video"] | None:

@@ -125,6 +125,15 @@ def test_two_files_of_one_name_are_refused_and_one_given_twice_counts_once(photo
     assert fabnet.embed([tmp_path], tmp_path / "out.lance", model="pixels", crop="none").rows == 2
 
 
+def test_hidden_files_in_a_folder_are_left_out(photo: Path, tmp_path: Path) -> None:
+    album = tmp_path / ".albums" / "mine"
+    for name in ("a.png", "._a.png", ".trash/b.png", "more/c.png"):
+        (album / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, album / name)
+    fabnet.embed([album], tmp_path / "out.lance", model="pixels", crop="none")
+    assert [row["source"] for row in rows_of(tmp_path / "out.lance")] == ["a.png", "more/c.png"]
+
+
 def test_a_damaged_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     dataset = lance.dataset(str(store))
     images = dataset.to_table().column("image").to_pylist()

@@ -114,14 +114,16 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: an input is missing or there is nothing in it, something else lies at `out`, a probe is of another
-            model, or there is no one video to draw on.
+        InputError: no input is given, one is missing or there is nothing in it, something else lies at `out`, a probe
+            is of another model, or there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
         MissingDependencyError: Ray is not installed.
         FabnetError: the Ray cluster was lost; what was finished is kept.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be 1 or more; got {batch_size}")
     out = as_place(out)
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
     check_place(out, file_format)

@@ -63,9 +63,11 @@ def list_inputs(paths: Sequence[Path]) -> list[Input]:
     """Find photos, videos and stores; what is given twice counts once.
 
     Raises:
-        InputError: a path does not exist, is of no known kind, or is a folder with nothing in it; or two files have one
-            name.
+        InputError: none is given, a path does not exist, is of no known kind, or is a folder with nothing in it; or two
+            files have one name.
     """
+    if not paths:
+        raise InputError("nothing to embed: give photos, videos, folders of them, or a track store")
     found = []
     for path in paths:
         if is_store(path):

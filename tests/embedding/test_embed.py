@@ -109,6 +109,11 @@ def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: P
     (tmp_path / "grey.txt").write_text("")
     with pytest.raises(InputError, match="neither photo nor video"):
         fabnet.embed([tmp_path / "grey.txt"], tmp_path / "out.lance", model=tiny_run)
+    with pytest.raises(InputError, match="nothing to embed: give photos"):
+        fabnet.embed([], tmp_path / "out.lance", model=tiny_run)
+    for batch_size in (0, -1):
+        with pytest.raises(InputError, match="batch_size must be 1 or more; got"):
+            fabnet.embed([grey], tmp_path / "out.lance", model=tiny_run, crop="none", batch_size=batch_size)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grey.png", "grey.txt"]
     result = fabnet.embed([grey], tmp_path / "crops.lance", model=tiny_run, crop="none")
     assert result.embedded == 1

@@ -48,7 +48,7 @@ def run(
 
     Args:
         inputs: photos, videos, folders of them, or a store.
-        out: the output, a Lance dataset or a file.
+        out: the output, a Lance dataset or a file; of npy the other columns go to a .csv of the same name beside it.
         model: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline
             (see fabnet probe --help).
         crop: detect finds faces first; none takes each picture as a face crop.

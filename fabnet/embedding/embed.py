@@ -90,7 +90,7 @@ def embed(
 
     Args:
         inputs: photos, videos, folders of them, or track stores.
-        out: the output: a Lance dataset's folder, or a file.
+        out: the output: a Lance dataset's folder, or a file; of "npy" the other columns go to a CSV beside it.
         model: as `load` takes it, or an encoder that it gave.
         crop: "detect" finds faces first; "none" takes each picture or frame as a face crop.
         faces: of each picture or frame, the "largest" or "all".

@@ -21,6 +21,8 @@ Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
 Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
+TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
+"""By which the CSV beside an npy is known."""
 VERSION_KEY = b"fabnet.embeddings_version"
 NOTES = "_parts.lance"
 OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
@@ -86,10 +88,13 @@ def check_place(out: Path, file_format: Format) -> None:
     """Refuse to replace what `embed` has not made.
 
     Raises:
-        InputError: a folder lies where a file is to come, or at a dataset's place a file, another dataset, other files.
+        InputError: a folder lies where a file is to come, or at a dataset's place a file, another dataset, other files,
+            or beside an npy a table of somebody else's.
         StoreError: the dataset there is damaged.
     """
     found = None
+    if file_format == "npy":
+        _check_table_place(out)
     if file_format != "lance":
         found = "is a folder" if out.is_dir() else None
     elif out.is_file():
@@ -103,6 +108,23 @@ def check_place(out: Path, file_format: Format) -> None:
         found = f"holds other files ({others[0]} ...) and no dataset"
     if found is not None:
         raise InputError(f"{out} {found}, which embed would replace: choose another --out")
+
+
+def _check_table_place(out: Path) -> None:
+    """Refuse to replace the table beside an npy where `embed` has not made it."""
+    table = _table_beside(out)
+    if table == out:
+        raise InputError(f"{out} is also where the rows of an npy go, as CSV: choose another --out, as NAME.npy")
+    if table.is_file():
+        with table.open("rb") as file:
+            if file.read(len(TABLE_BEGINS)) == TABLE_BEGINS:
+                return
+    if table.exists():
+        raise InputError(f"{table} is none of embed's, which would put the rows of {out} there: choose another --out")
+
+
+def _table_beside(out: Path) -> Path:
+    return out.with_suffix(".csv")
 
 
 def write_rows(
@@ -201,7 +223,7 @@ def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, colu
             yield _flat(batch.drop_columns(["embedding"]))
 
     empty = pa.RecordBatch.from_pylist([], schema=columns).drop_columns(["embedding"])
-    with written_whole(out.with_suffix(".csv")) as rows_file:
+    with written_whole(_table_beside(out)) as rows_file:
         _write_csv(without_embedding(), rows_file, _flat(empty).schema)
         with partial.open("wb") as file:
             np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))

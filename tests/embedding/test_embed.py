@@ -181,6 +181,8 @@ def test_a_store_is_not_replaced(store: Path, tiny_run: Path) -> None:
         ("table.lance", "is a dataset of something else"),
         ("file", "is a file"),
         ("own.csv", "is a folder"),
+        ("labels.npy", "labels.csv is none of embed's"),
+        ("own.npy", "own.csv is none of embed's"),
     ],
 )
 @pytest.mark.parametrize("engine", ["local", "ray"])
@@ -191,13 +193,21 @@ def test_what_embed_has_not_made_is_never_replaced(
         pytest.importorskip("ray")
     for folder in ("own", "project/data", "nested/data/inner.lance", "own.csv"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("own/thesis.tex", "project/data/clip.mp4", "nested/data/inner.lance/x", "own.csv/thesis.tex", "file"):
+    files = "own/thesis.tex project/data/clip.mp4 nested/data/inner.lance/x own.csv/thesis.tex file labels.csv"
+    for file in files.split():
         (tmp_path / file).write_text("mine")
     lance.write_dataset(pyarrow.table({"customer": ["a"]}), str(tmp_path / "table.lance"))
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     with pytest.raises(InputError, match=said):
         fabnet.embed([photo], tmp_path / name, model="pixels", crop="none", engine=engine)  # type: ignore[arg-type]
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_the_table_beside_an_npy_is_replaced_where_embed_made_it(photo: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
+    with pytest.raises(InputError, match="also where the rows of an npy go"):
+        fabnet.embed([photo], tmp_path / "new.csv", file_format="npy", model="pixels", crop="none")
 
 
 def test_what_a_first_attempt_left_is_replaced_and_a_link_stays_one(photo: Path, tmp_path: Path) -> None:

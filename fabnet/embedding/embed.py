@@ -22,7 +22,7 @@ from fabnet.embedding.rows import FORMATS, Format, Row, check_place, schema, wri
 from fabnet.engine import engine_for
 from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
-from fabnet.places import as_place, local
+from fabnet.places import as_place, is_remote, local
 from fabnet.progress import progress
 from fabnet.weights import shipped_models
 
@@ -114,8 +114,8 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: no input is given, one is missing or there is nothing in it, something else lies at `out`, a probe
-            is of another model, or there is no one video to draw on.
+        InputError: no input is given, one is missing or there is nothing in it, something else or an input lies at
+            `out`, a probe is of another model, or there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
         OutputError: the disk is full.
@@ -135,6 +135,7 @@ def embed(
     predicting = probes_of(encoder, digest, files, attributes=attributes)
     reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
     found = list_inputs([as_place(path) for path in inputs])
+    _check_apart(out, found)
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
         overlay=None if overlay is None else local(overlay, "overlays"),
@@ -170,6 +171,14 @@ def embed(
     result.without_face = result.rows - result.embedded
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
     return result
+
+
+def _check_apart(out: Path, found: Sequence[Input]) -> None:
+    """Refuse to replace a file that is embedded."""
+    if is_remote(out) or not out.is_file():
+        return
+    if any(each.kind != "store" and each.path.samefile(out) for each in found):
+        raise InputError(f"{out} is an input, which embed would replace: choose another --out")
 
 
 def _drawing(

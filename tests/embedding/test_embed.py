@@ -203,6 +203,15 @@ def test_what_embed_has_not_made_is_never_replaced(
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+def test_no_input_is_replaced(photo: Path, tmp_path: Path) -> None:
+    shutil.copy(photo, tmp_path)
+    (tmp_path / "link.png").symlink_to(photo.name)
+    for name in (photo.name, "link.png"):
+        with pytest.raises(InputError, match="is an input, which embed would replace"):
+            fabnet.embed([tmp_path / photo.name], tmp_path / name, file_format="csv", model="pixels", crop="none")
+    assert (tmp_path / photo.name).read_bytes() == photo.read_bytes()
+
+
 def test_the_table_beside_an_npy_is_replaced_where_embed_made_it(photo: Path, tmp_path: Path) -> None:
     for _ in range(2):
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
 from fabnet.output import output_errors, written_whole
@@ -68,13 +70,16 @@ def report(
         Where the page is.
 
     Raises:
-        InputError: a probe is of another model.
+        InputError: a probe is of another model, or other files lie where the reconstructions go.
         ModelError: the folder is no run, or has no checkpoint.
         StoreError: the run's store is missing.
         VideoError: the video cannot be read.
         OutputError: the page cannot be written.
     """
     run = as_place(run)
+    folder = run / "report" if out is None else as_place(out)
+    pictures = folder / "reconstructions"
+    _check_own(pictures)
     video = None if video is None else local(video, "videos")
     config, store_path = read_run(run)
     model = find_model(run)
@@ -98,11 +103,21 @@ def report(
         video=None if video is None else Path(video).name,
         timeline=None if video is None else video_timeline(video, run, probes=[as_place(file) for file in probes]),
     )
-    folder = run / "report" if out is None else as_place(out)
     page = folder / "index.html"
     with written_whole(page) as partial:
         partial.write_text(content, encoding="utf-8")
-    return ReportResult(page, _write_strips(folder / "reconstructions", made.strips) if made else [])
+    return ReportResult(page, _write_strips(pictures, made.strips) if made else [])
+
+
+def _check_own(pictures: Path) -> None:
+    """Refuse to replace a folder that holds more than reconstructions."""
+    names = sorted(entry.name for entry in pictures.iterdir()) if pictures.is_dir() else []
+    others = [name for name in names if not re.fullmatch(r"\d+-(best|middle|worst)\.png", name)]
+    if others:
+        raise InputError(
+            f"{pictures} holds other files ({others[0]} ...) than report puts there, which it would replace: "
+            "choose another --out"
+        )
 
 
 def _write_strips(folder: Path, strips: list[Strip]) -> list[Path]:

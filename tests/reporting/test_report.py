@@ -13,7 +13,7 @@ import pytest
 
 from fabnet.embedding.attributes import Kind, SavedProbe, save_probes
 from fabnet.embedding.digest import model_digest
-from fabnet.errors import ModelError
+from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import best_checkpoint
 from fabnet.models.model_folder import read_card
 from fabnet.reporting import report
@@ -151,6 +151,17 @@ def test_names_are_escaped_and_the_place_is_obeyed(tiny_run: Path, tmp_path: Pat
     assert "<h1>fabnet: &lt;b&gt;run &amp; co</h1>" in text
     assert not (run / "report" / "<b>").exists()
     assert (tmp_path / "page" / "index.html").is_file()
+
+
+def test_only_reconstructions_are_replaced(tiny_run: Path, tmp_path: Path) -> None:
+    pictures = report(tiny_run, out=tmp_path).pictures
+    (tmp_path / "reconstructions" / "99-worst.png").write_bytes(b"of an earlier report")
+    assert report(tiny_run, out=tmp_path).pictures == pictures
+    assert sorted((tmp_path / "reconstructions").iterdir()) == sorted(pictures)
+    (tmp_path / "reconstructions" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files \(notes.txt \.\.\.\)"):
+        report(tiny_run, out=tmp_path)
+    assert (tmp_path / "reconstructions" / "notes.txt").read_text() == "mine"
 
 
 def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError, StoreError, first_line
-from fabnet.places import as_place
+from fabnet.places import as_place, is_remote
 from fabnet.progress import progress
 from fabnet.retrieval.filters import quoted
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, open_dataset
@@ -68,6 +68,11 @@ class Gallery:
             key.decode(errors="replace"): value.decode(errors="replace")
             for key, value in (schema.metadata or {}).items()
         }
+
+    @property
+    def full_path(self) -> Path:
+        """The folder, with its name even where `path` is `.`: what belongs to the dataset lies beside it, so called."""
+        return self.path if is_remote(self.path) else self.path.resolve()
 
     @property
     def model(self) -> str | None:

@@ -180,7 +180,7 @@ def dataset(site: Here) -> Dataset:
     """What there is to see."""
     catalogue = site.catalogue
     return Dataset(
-        name=catalogue.gallery.path.name,
+        name=catalogue.gallery.full_path.name,
         version=catalogue.version,
         model=catalogue.gallery.model,
         rows=catalogue.num_rows,

@@ -55,7 +55,7 @@ class FaceMap:
 
     def _read(self, method: str) -> np.ndarray:
         gallery, shape = self._catalogue.gallery, (self._catalogue.num_rows, 2)
-        file = gallery.path.with_name(f"{gallery.path.name}.{method}-{self._catalogue.version}.npy")
+        file = gallery.full_path.with_name(f"{gallery.full_path.name}.{method}-{self._catalogue.version}.npy")
         places = _kept(file, shape)
         if places is None:
             places = np.full(shape, np.nan, dtype=np.float32)

@@ -193,10 +193,11 @@ def _mended(entry: LedgerEntry, rows: int, tracks: int, identities: list[str]) -
 
 
 def _mend_embeddings(path: Path) -> None:
-    for method in MAPS:  # the maps of `serve` beside the dataset have a point a row
-        for file in path.parent.glob(f"{glob.escape(path.name)}.{method}-*.npy"):
-            file.unlink()
     gallery = Gallery(path)
+    beside = gallery.full_path
+    for method in MAPS:  # the maps of `serve` beside the dataset have a point a row
+        for file in beside.parent.glob(f"{glob.escape(beside.name)}.{method}-*.npy"):
+            file.unlink()
     if gallery.has_index:
         if gallery.is_large_enough:
             gallery.build_index()  # in place of the old one, whose codes are of the removed rows too

@@ -261,6 +261,15 @@ def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, fa
     client.refused("/api/map/nothing", 400)
 
 
+def test_served_from_within_it_has_its_name_and_its_map(faces_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(faces_data)
+    client = Client(open_site("."))
+    assert client.json("/api/dataset")["name"] == "faces.lance"
+    assert client.get("/api/map/pca").status_code == 200
+    assert len(list(faces_data.parent.glob("faces.lance.pca-*.npy"))) == 1
+    assert not list(faces_data.glob("*.npy"))
+
+
 def test_a_video_over_time(client: Client) -> None:
     names = [each["name"] for each in client.json("/api/videos", params={"contains": "CARPHONE"})]
     assert names == ["carphone_pristine.mp4"]

@@ -243,6 +243,14 @@ def test_embeddings_and_their_index_lose_a_person(faces: Path) -> None:
     assert {row["identity"] for row in all_rows(faces)} == {"p0", "p3"}
 
 
+def test_from_within_a_dataset_its_maps_are_removed_too(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    face_map = faces.with_name("faces.lance.pca-0123.npy")
+    face_map.write_bytes(b"old")
+    monkeypatch.chdir(faces)
+    assert fabnet.remove(".", ["p1"]).rows == 100
+    assert not face_map.exists()
+
+
 def test_one_of_two_people_in_a_video(tmp_path: Path) -> None:
     made = create_store(tmp_path / "s.lance", crop={"size": 16})
     noise = os.urandom(4000)

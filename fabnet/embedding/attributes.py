@@ -24,7 +24,7 @@ from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
 from fabnet.places import fetched
 
-__all__ = ["Kind", "SavedProbe", "carried_probes", "check_columns", "load_probes", "probes_for", "save_probes"]
+__all__ = ["Kind", "SavedProbe", "carried_probes", "columns_of", "load_probes", "probes_for", "save_probes"]
 
 Kind = Literal["points", "angles", "classes", "units", "values"]
 """What a probe predicts: points, angles, one of several classes, units that are each there or not, or plain values."""
@@ -98,19 +98,8 @@ class SavedProbe:
         return np.asarray(made * self.scale + self.centre)
 
     def fields(self) -> list[pa.Field]:
-        """The columns of an embeddings dataset that its predictions go to.
-
-        Points: one, `TASK_px`, a list x0, y0, x1, y1 ... in pixels of the image. Angles: `TASK_ANGLE_deg`. Classes:
-        `TASK`, the likeliest one, and the probability of each, `TASK_CLASS`. Units and values: `TASK_NAME`, or only the
-        name where the two are the same.
-        """
-        if self.kind == "points":
-            return [pa.field(f"{self.task}_px", pa.list_(pa.float32(), len(self.columns)))]
-        if self.kind == "angles":
-            return [pa.field(f"{self.task}_{name}_deg", pa.float32()) for name in self.columns]
-        names = [name if name == self.task else f"{self.task}_{name}" for name in self.columns]
-        likeliest = [pa.field(self.task, pa.string())] if self.kind == "classes" else []
-        return likeliest + [pa.field(name, pa.float32()) for name in names]
+        """The columns of an embeddings dataset that its predictions go to, see `columns_of`."""
+        return columns_of(self.task, self.kind, self.columns)
 
     def attributes(self, embeddings: np.ndarray, seen_px: np.ndarray) -> dict[str, np.ndarray]:
         """Predictions under the names of those columns.
@@ -146,6 +135,27 @@ class SavedProbe:
 def _paired(numbers: np.ndarray) -> np.ndarray:
     """(N, 2 P) to (N, P, 2), of no face too."""
     return numbers.reshape(len(numbers), numbers.shape[1] // 2, 2)
+
+
+def columns_of(task: str, kind: Kind, columns: Sequence[str]) -> list[pa.Field]:
+    """The columns of an embeddings dataset that a task's predictions go to.
+
+    Points: one, `TASK_px`, a list x0, y0, x1, y1 ... in pixels of the image. Angles: `TASK_ANGLE_deg`. Classes: `TASK`,
+    the likeliest one, and the probability of each, `TASK_CLASS`. Units and values: `TASK_NAME`, or only the name where
+    the two are the same.
+
+    Args:
+        task: its name.
+        kind: of the task.
+        columns: names of what is predicted.
+    """
+    if kind == "points":
+        return [pa.field(f"{task}_px", pa.list_(pa.float32(), len(columns)))]
+    if kind == "angles":
+        return [pa.field(f"{task}_{name}_deg", pa.float32()) for name in columns]
+    names = [name if name == task else f"{task}_{name}" for name in columns]
+    likeliest = [pa.field(task, pa.string())] if kind == "classes" else []
+    return likeliest + [pa.field(name, pa.float32()) for name in names]
 
 
 def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
@@ -227,22 +237,3 @@ def carried_probes(model: str | Path) -> list[SavedProbe]:
     """
     file = find_model(model) / PROBES_FILE
     return probes_for([file], model_digest(model)) if file.is_file() else []
-
-
-def check_columns(probes: Sequence[SavedProbe], taken: Sequence[str] = ()) -> None:
-    """Check that each probe's columns are its own.
-
-    Args:
-        probes: whose columns are to stand side by side.
-        taken: names of other columns.
-
-    Raises:
-        InputError: two columns would have one name.
-    """
-    names = [field.name for probe in probes for field in probe.fields()]
-    hidden = sorted(set(names) & set(taken))
-    if hidden:
-        raise InputError(f"a probe predicts {hidden[0]}, which embeddings have a column of: rename it in the labels")
-    twice = sorted(name for name in set(names) if names.count(name) > 1)
-    if twice:
-        raise InputError(f"two probes predict {twice[0]}; give one of them only")

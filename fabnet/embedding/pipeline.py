@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from fabnet.embedding.attributes import SavedProbe, check_columns, probes_for
+from fabnet.embedding.attributes import SavedProbe, probes_for
 from fabnet.embedding.embedder import Embedder
 from fabnet.embedding.inputs import Failure, Input, Item, decoded, read_items
-from fabnet.embedding.rows import Row, schema
+from fabnet.embedding.rows import Row, check_attributes
 from fabnet.embedding.threads import batched, in_threads
 from fabnet.embedding.thumbnail import thumbnail
 from fabnet.sampling.window import Window
@@ -71,10 +71,10 @@ def probes_of(encoder: Embedder, digest: str | None, files: Sequence[Path], *, a
 
     Raises:
         ModelError: it carries none.
-        InputError: a file is no such file or of another encoder, or two columns would have one name.
+        InputError: a file is no such file or of another encoder, or as `check_attributes`.
     """
     found = [*(encoder.required_probes() if attributes else ()), *probes_for(files, digest)]
-    check_columns(found, schema(0).names)
+    check_attributes([field for probe in found for field in probe.fields()])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from fabnet.places import is_remote, lance_name, remove
 from fabnet.tracks import is_store
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
 
-__all__ = ["FORMATS", "Format", "Row", "check_place", "schema", "to_batches", "write_rows"]
+__all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
 
 Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
@@ -25,6 +26,8 @@ TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
 """By which the CSV beside an npy is known."""
 VERSION_KEY = b"fabnet.embeddings_version"
 NOTES = "_parts.lance"
+ADDED = r"e\d+|rank|row|similarity|_distance|_rowaddr|_rowid"
+"""Columns that CSV has in place of `embedding`, and those that searching adds."""
 OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
 """What a first attempt may have left, that of a cluster included."""
 
@@ -57,6 +60,31 @@ def schema(
     )
 
 
+def check_attributes(attributes: Sequence[pa.Field]) -> None:
+    """Check that what probes predict can stand beside the other columns, in every format.
+
+    Args:
+        attributes: the probes' columns.
+
+    Raises:
+        InputError: a column's name is taken, is another's too, or can be none.
+    """
+    own = {name for field in schema(0, thumbnails=True) for name in (field.name, *_flat_names(field))}
+    names = [name for field in attributes for name in (field.name, *_flat_names(field))]
+    for name in names:
+        if not name or set(name) & set(".`"):
+            raise InputError(
+                f"a probe predicts {name!r}, and no column can be called so: rename this label, or the class in it, to "
+                "something without dots and backticks"
+            )
+        if name in own or re.fullmatch(ADDED, name):
+            raise InputError(f"a probe predicts {name}, which embeddings have a column of: rename it in the labels")
+        if names.count(name) > 1:
+            raise InputError(
+                f"two probes predict {name}, or two classes of one; give one of them only, or rename it in the labels"
+            )
+
+
 def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Put rows into Arrow batches as they come."""
     waiting: list[Row] = []
@@ -77,11 +105,19 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
             columns[name] = column
             continue
         values = column.to_pylist()
-        for i in range(column.type.list_size):
+        for i, flat in enumerate(_flat_names(batch.schema.field(name))):
             part = [None if value is None else value[i] for value in values]
-            of_points = f"{name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}"
-            columns[f"e{i}" if name == "embedding" else of_points] = pa.array(part, pa.float32())
+            columns[flat] = pa.array(part, pa.float32())
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _flat_names(field: pa.Field) -> list[str]:
+    """The columns that a list becomes in CSV."""
+    if not pa.types.is_fixed_size_list(field.type):
+        return []
+    if field.name == "embedding":
+        return [f"e{i}" for i in range(field.type.list_size)]
+    return [f"{field.name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}" for i in range(field.type.list_size)]
 
 
 def check_place(out: Path, file_format: Format) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.embedding import Embedder, load
-from fabnet.embedding.attributes import SavedProbe, check_columns, probes_for
+from fabnet.embedding.attributes import SavedProbe, probes_for
 from fabnet.embedding.digest import model_digest
+from fabnet.embedding.rows import check_attributes
 from fabnet.progress import progress
 from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
@@ -120,7 +121,7 @@ def video_timeline(
     """
     encoder = load(model)
     reading = [*encoder.probes, *probes_for(probes, model_digest(model))]
-    check_columns(reading)
+    check_attributes([field for probe in reading for field in probe.fields()])
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s
     if fps is None:

@@ -140,7 +140,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     app.get("/api/faces/{row}/nearest")(nearest)
     binary = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
     app.post("/api/nearest", openapi_extra={"requestBody": binary})(nearest_to_photo)
-    app.get("/api/columns/{column}", response_class=Response, responses=NUMBERS)(column)
+    app.get("/api/columns/{column:path}", response_class=Response, responses=NUMBERS)(column)
     app.get("/api/map/{method}", response_class=Response, responses=NUMBERS)(face_map)
     app.get("/api/videos")(videos)
     app.get("/api/timeline")(timeline)

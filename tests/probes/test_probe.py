@@ -15,7 +15,7 @@ import torch
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import load_probes
+from fabnet.embedding.attributes import Kind, SavedProbe, load_probes, save_probes
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.probes import ProbeReport
@@ -132,10 +132,8 @@ def test_files_that_are_no_probes_are_said(tmp_path: Path, tiny_run: Path) -> No
         load_probes(weights)
 
 
-def test_a_probe_is_saved_where_nobody_is_to_be_tested_and_hides_no_column(
-    labelled_photos: Path, tiny_run: Path, tmp_path: Path
-) -> None:
-    text = (labelled_photos / "labels.csv").read_text().replace(",test,", ",val,").replace(",width", ",score")
+def test_a_probe_is_saved_where_nobody_is_to_be_tested(labelled_photos: Path, tiny_run: Path, tmp_path: Path) -> None:
+    text = (labelled_photos / "labels.csv").read_text().replace(",test,", ",val,")
     (tmp_path / "own.csv").write_text(text)
     file = tmp_path / "probes.safetensors"
     fabnet.probe(
@@ -148,8 +146,42 @@ def test_a_probe_is_saved_where_nobody_is_to_be_tested_and_hides_no_column(
         num_workers=0,
     )
     assert [probe.source for probe in load_probes(file)] == ["own.csv, 48 faces"] * 4
-    with pytest.raises(InputError, match="predicts score, which embeddings have a column of"):
-        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probes=[file])
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("score", "predicts score, which embeddings have a column of"),
+        ("thumbnail", "predicts thumbnail, which embeddings have a column of"),
+        ("rank", "predicts rank, which embeddings have a column of"),
+        ("e0", "predicts e0, which embeddings have a column of"),
+        ("box_x0", "predicts box_x0, which embeddings have a column of"),
+        ("landmarks_x0", "two probes predict landmarks_x0"),
+        ("au.12", "predicts 'au.12', and no column can be called so"),
+        ("a`b", "predicts 'a`b', and no column can be called so"),
+        ("", "predicts '', and no column can be called so"),
+    ],
+)
+def test_a_label_that_can_be_no_column_is_refused_by_embed(
+    labelled_photos: Path, tmp_path: Path, label: str, said: str
+) -> None:
+    def kept(task: str, kind: Kind, columns: tuple[str, ...]) -> SavedProbe:
+        zeros = np.zeros(len(columns), np.float32)
+        return SavedProbe(task, kind, columns, zeros, zeros, np.zeros((256, len(columns))), zeros, "given", "nothing")
+
+    file = tmp_path / "probes.safetensors"
+    save_probes([kept("landmarks", "points", ("x0", "y0")), kept(label, "values", (label,))], file)
+    with pytest.raises(InputError, match=said):
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
+
+
+def test_a_class_that_can_be_no_column_is_refused_before_its_probe_is_fitted(
+    labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    text = (labelled_photos / "labels.csv").read_text().replace("left", "Mr. Left")
+    (tmp_path / "own.csv").write_text(text)
+    with pytest.raises(InputError, match=r"predicts 'side_Mr\. Left', and .*rename this label, or the class in it"):
+        fabnet.probe(tiny_run, str(tmp_path / "own.csv"), labelled_photos, save=tmp_path / "own.safetensors")
 
 
 def test_no_seed_is_refused(scored: Callable[..., ProbeReport]) -> None:

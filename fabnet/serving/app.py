@@ -17,6 +17,7 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 import fabnet
 from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError
@@ -267,6 +268,8 @@ async def _body(request: Request, *, keep: bool) -> bytes:
                     parts.clear()
                 if size > MAX_DRAINED_BYTES:
                     break
+    except ClientDisconnect:  # nobody hears the answer
+        raise HTTPException(400, "the photo did not come whole") from None
     except TimeoutError:
         raise HTTPException(408, f"the photo was not there after {UPLOAD_S} s") from None
     if size > MAX_BYTES or not keep:

@@ -187,6 +187,24 @@ def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None
     assert "10 MiB" in refused(413, unannounced())
 
 
+def test_a_browser_that_leaves_during_an_upload_is_no_fault(site: Site) -> None:
+    from fabnet.serving.app import build_app
+
+    scope = {"type": "http", "method": "POST", "path": "/api/nearest", "query_string": b"",
+             "headers": [(b"host", b"localhost")]}  # fmt: skip
+    coming = iter([{"type": "http.request", "body": b"a part", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(coming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(build_app(site)(scope, receive, send))
+    assert sent[0]["status"] == 400
+
+
 def test_a_pictures_size_is_in_its_header() -> None:
     image = np.zeros((50, 70, 3), np.uint8)
     for ending in (".png", ".jpg", ".webp"):
@@ -281,6 +299,17 @@ def test_a_video_over_time(client: Client) -> None:
     assert found["attributes"]["pose_yaw_deg"] == pytest.approx(values[60:].tolist())
     assert client.json("/api/timeline", params={"video": "person0/0"})["is_frames"]
     client.refused("/api/columns/embedding", 400)
+
+
+def test_a_column_with_a_slash_in_its_name_is_found(faces_data: Path, tmp_path: Path) -> None:
+    import lance
+
+    table = lance.dataset(str(faces_data)).to_table()
+    names = ["mouth/opening" if name == "mouth_opening" else name for name in table.column_names]
+    lance.write_dataset(table.rename_columns(names), str(tmp_path / "faces.lance"))
+    client = Client(open_site(tmp_path / "faces.lance"))
+    values = np.frombuffer(client.get("/api/columns/mouth%2Fopening").content, "<f4")
+    assert values.tolist() == table["mouth_opening"].to_pylist()
 
 
 def test_comparing_is_what_the_network_reconstructs(client: Client) -> None:

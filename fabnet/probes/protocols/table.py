@@ -9,6 +9,7 @@ targets, told apart by their names and values:
     only 0 and 1           there or not: a task of the column's name, AUC
     other numbers          values: a task of the column's name, correlation and absolute error
 
+A probe is saved where no name or class of these has a dot or a backtick, and no name is one of `embed`'s own columns.
 An empty cell is no label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (of the
 path, where there is none). Crop: the detector's; a face that is not found is scored on the whole image.
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow as pa
 from fabnet.errors import InputError, StoreError, first_line
 from fabnet.places import as_place, is_remote
 from fabnet.progress import progress
-from fabnet.retrieval.filters import quoted
+from fabnet.retrieval.filters import all_of, quoted
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, open_dataset
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
@@ -174,13 +174,27 @@ class Gallery:
     def check_filter(self, where: str) -> None:
         """Raise an InputError where a condition cannot be asked of this dataset."""
         try:
-            self._dataset.scanner(columns=["id"], filter=where, limit=1).explain_plan()
+            self._dataset.scanner(columns=["id"], filter=all_of(where), limit=1).explain_plan()
         except (ValueError, OSError) as error:
             text = _said(error)
             if "No field named" in text:
                 text = f"no column {text.split('No field named ')[1].split('. ')[0]}"
             raise InputError(
                 f"the filter {where!r} cannot be used: {text}; columns: {', '.join(self.columns)}"
+            ) from None
+
+    @contextmanager
+    def _filtering(self, where: str | None) -> Iterator[None]:
+        """Tell a condition that fails at a row from a dataset that is damaged."""
+        try:
+            yield
+        except StoreError as error:
+            said = _said(error.__cause__ or error)
+            if "applying filter expression" not in said:
+                raise
+            raise InputError(
+                f"the filter {where!r} failed: {said.rpartition('Arrow error: ')[2]}; change it so that every row can "
+                "answer it"
             ) from None
 
     def nearest(
@@ -203,14 +217,17 @@ class Gallery:
                 best candidates; else stream through all rows.
             thumbnails: give the rows' `thumbnail`, JPEG bytes, too.
             numbers: give the rows' `row`, their number as `take` takes it, too.
+
+        Raises:
+            InputError: the condition cannot be asked of every row, as where it divides by a column that is 0.
         """
         query = {
-            "column": "embedding", "q": np.asarray(vector, np.float32), "k": k, "metric": "cosine",
-            "use_index": use_index,
+            "column": "embedding", "q": np.asarray(vector, np.float32), "k": min(k, max(1, self.num_rows)),
+            "metric": "cosine", "use_index": use_index,
         }  # fmt: skip
         if use_index:
             query |= {"nprobes": PROBED, "refine_factor": REFINED}
-        with self._reading():
+        with self._filtering(where), self._reading():
             found = self._dataset.scanner(
                 columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
                 nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
@@ -264,6 +281,6 @@ class Gallery:
         return time.monotonic() - began
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """What a Lance error says, without where in its source."""
     return first_line(error).split(", /")[0].removeprefix("Invalid user input: ").rstrip(".")

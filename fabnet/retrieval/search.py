@@ -5,6 +5,7 @@ Source: section 5.3 of the paper: images are ranked by the cosine similarity of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,13 +99,17 @@ def search(
 
     Raises:
         StoreError: there is no such dataset.
-        InputError: a row, a photo or a column is not there, or the dataset has no thumbnails for a sheet.
+        InputError: a row, a photo or a column is not there, a condition cannot be asked of every row, or the dataset
+            has no thumbnails for a sheet.
         NoFaceError: a photo has no face.
         ModelError: the dataset's model is not known, or is another one.
         OutputError: the index or the sheet cannot be written.
     """
     if k < 1:
         raise InputError(f"k must be 1 or more; got {k}")
+    for bound in time_s:
+        if bound is not None and not math.isfinite(bound):
+            raise InputError(f"times must be finite numbers of seconds, or left out; got {bound}")
     gallery = data if isinstance(data, Gallery) else Gallery(data)
     given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
     if where is not None:

@@ -50,6 +50,11 @@ def test_a_row_finds_what_a_plain_ranking_finds_and_not_itself(faces: Path) -> N
     assert result.neighbours[0]["similarity"] == pytest.approx(cosine, abs=1e-5)
 
 
+def test_more_than_there_are_may_be_asked_for(faces: Path) -> None:
+    result = fabnet.search(faces, table_of(faces)["id"][0], k=10**20)
+    assert len(result.neighbours) == 59
+
+
 def test_several_are_averaged_as_directions(faces: Path) -> None:
     table = table_of(faces)
     chosen = [3, 30]
@@ -186,6 +191,10 @@ def test_what_is_wrong_is_one_line(faces: Path, clip: Path, store: Path, photo: 
         (ModelError, "makes 256 numbers a face; .* holds 16", {"query": photo, "model": fabnet.load("small")}),
         (InputError, "no column yaw; columns: id, identity, video", {"where": "yaw > 3"}),
         (InputError, "cannot be used: Error parsing statement", {"where": "identity >"}),
+        (InputError, "cannot be used: Error parsing statement", {"where": "identity = 'x' -- a remark"}),
+        (InputError, r"'\(1 / \(frame - frame\) > 0\)' failed: Divide by zero", {"where": "1 / (frame - frame) > 0"}),
+        (InputError, "times must be finite numbers of seconds, or left out; got nan", {"time_s": (float("nan"), None)}),
+        (InputError, "times must be finite numbers of seconds, or left out; got inf", {"time_s": (0, float("inf"))}),
         (InputError, "k must be 1 or more; got 0", {"k": 0}),
     ]
     for error, message, options in wrong:

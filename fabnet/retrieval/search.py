@@ -99,8 +99,8 @@ def search(
 
     Raises:
         StoreError: there is no such dataset.
-        InputError: a row, a photo or a column is not there, a condition cannot be asked of every row, or the dataset
-            has no thumbnails for a sheet.
+        InputError: a row, a photo or a column is not there, a condition cannot be asked of every row, the sheet is no
+            .png file, or the dataset has no thumbnails for it.
         NoFaceError: a photo has no face.
         ModelError: the dataset's model is not known, or is another one.
         OutputError: the index or the sheet cannot be written.
@@ -114,6 +114,8 @@ def search(
     given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
     if where is not None:
         gallery.check_filter(where)
+    if sheet is not None and as_place(sheet).suffix.lower() != ".png":
+        raise InputError(f"a contact sheet is a PNG, in a file that ends in .png; got {sheet}")
     if sheet is not None and not gallery.has_thumbnails:
         raise InputError(f"{gallery.path} holds no thumbnails for a sheet: embed again, with thumbnails")
     asked = read_query(gallery, given, model=model, crop=crop, device=device)

@@ -80,7 +80,7 @@ def pca(gallery: Gallery) -> np.ndarray:
         count, total, products = count + len(block), total + block.sum(axis=0), products + block.T @ block
     mean = total / count
     _, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
-    axes = axes[:, ::-1][:, :2]
+    axes = np.pad(axes[:, ::-1][:, :2], ((0, 0), (0, max(0, 2 - dim))))  # one number has no second direction
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # the same way up each time
     return np.concatenate([(block - mean) @ axes for block in _directions(gallery)]).astype(np.float32)
 

@@ -279,6 +279,16 @@ def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, fa
     client.refused("/api/map/nothing", 400)
 
 
+def test_a_map_of_one_number_a_face_is_a_line(store: Path, tmp_path: Path) -> None:
+    from fabnet.embedding import embed
+
+    embed([store], tmp_path / "faces.lance", model="mean")
+    answer = Client(open_site(tmp_path / "faces.lance")).get("/api/map/pca")
+    places = np.frombuffer(answer.content, "<f4").reshape(60, 2)
+    assert np.isfinite(places).all()
+    assert not places[:, 1].any()
+
+
 def test_served_from_within_it_has_its_name_and_its_map(faces_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(faces_data)
     client = Client(open_site("."))

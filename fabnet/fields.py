@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["check_fields", "read_fields"]
+__all__ = ["LARGEST", "check_fields", "read_fields"]
 
 LARGEST = 2**53
 """Whole numbers up to here are the same in JSON, in floats and in 64 bits."""

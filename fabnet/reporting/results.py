@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fabnet.errors import InputError
+from fabnet.fields import LARGEST
 from fabnet.limits import read_text
 from fabnet.places import as_place, fetched
 from fabnet.reporting.published import Role
@@ -130,12 +131,12 @@ def read_result(file: str | Path) -> RunResult:
     """Read a file that `fabnet probe --json` wrote. NaN counts as a number that is not there.
 
     Raises:
-        InputError: no such file, no JSON object, a key is missing or of another type, or the protocol has no place in
-            the paper's tables.
+        InputError: no such file, no JSON object, a key is missing, of another type or too large a number, or the
+            protocol has no place in the paper's tables.
     """
     file = fetched(as_place(file))
     try:
-        found = json.loads(read_text(file), parse_constant=lambda _: None)
+        found = json.loads(read_text(file, encoding="utf-8-sig"), parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(
             f"cannot read the results file {file}: {error.strerror}; fabnet probe --json > FILE writes one"
@@ -183,3 +184,5 @@ def _check(found: Any, wanted: dict[str, tuple[type, ...]], where: str) -> None:
         if is_wrong_bool or not isinstance(found[name], types):
             names = " or ".join("null" if each is type(None) else each.__name__ for each in types)
             raise InputError(f"{where}: {name!r} is {json.dumps(found[name])}; expected {names}")
+        if isinstance(found[name], int | float) and abs(found[name]) > LARGEST:
+            raise InputError(f"{where}: {name!r} is {str(found[name])[:20]}...; expected numbers up to 2^53")

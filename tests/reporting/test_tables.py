@@ -302,6 +302,12 @@ def test_nan_is_a_number_that_is_not_there(tmp_path: Path) -> None:
     assert read_result(written(tmp_path, result={"value": float("nan")})).scores[0].value is None
 
 
+def test_a_mark_of_the_encoding_at_the_beginning_is_no_matter(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_result(file).model == "small"
+
+
 def test_an_unknown_table_is_an_error() -> None:
     with pytest.raises(InputError, match="the paper has no table 5; there is 1"):
         table(5)
@@ -316,6 +322,8 @@ def test_an_unknown_table_is_an_error() -> None:
         ({"results": ["none"]}, "result 1 holds no JSON object"),
         ({"result": {"value": "7"}}, "result 1: 'value' is \"7\"; expected int or float or null"),
         ({"result": {"metric": "AUC, mean", "value": 0.75}}, "AUC 0.75; expected per cent"),
+        ({"result": {"value": 10**400}}, "result 1: 'value' is 10000000000000000000...; expected numbers up to 2^53"),
+        ({"embedding_dim": -(10**400)}, "'embedding_dim' is -1000000000000000000...; expected numbers up to 2^53"),
     ],
 )
 def test_a_file_that_the_probe_did_not_write_is_an_error(tmp_path: Path, changed: Any, message: str) -> None:

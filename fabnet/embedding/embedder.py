@@ -118,11 +118,11 @@ class Embedder:
             (N, 3, size, size) float32 RGB in [0, 1].
 
         Raises:
-            InputError: an image is not (H, W, 3) uint8.
+            InputError: an image is not (H, W, 3) uint8, or is empty.
         """
         prepared = np.empty((len(images), 3, self.card.size, self.card.size), dtype=np.float32)
         for i, image in enumerate(images):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
                 raise InputError(f"expected crops (H, W, 3) uint8 RGB; number {i} is {image.shape} {image.dtype}")
             cut = view(image, self._window, self.card.size)
             np.divide(cut.transpose(2, 0, 1), np.float32(255), out=prepared[i])
@@ -139,7 +139,7 @@ class Embedder:
             (N, D) float32 embeddings, before any activation.
 
         Raises:
-            InputError: an image is not (H, W, 3) uint8.
+            InputError: an image is not (H, W, 3) uint8, or is empty.
         """
         share = -(-len(images) // num_cores()) if self._is_single_threaded else len(images)
         batches = batched(images, max(1, min(self.at_once(batch_size), share)))
@@ -160,7 +160,7 @@ class Embedder:
             (N, D) float32 embeddings, before any activation.
 
         Raises:
-            InputError: an image is not (H, W, 3) uint8.
+            InputError: an image is not (H, W, 3) uint8, or is empty.
         """
         if not len(images):
             return np.empty((0, self.embedding_dim), dtype=np.float32)

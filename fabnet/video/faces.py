@@ -46,9 +46,9 @@ def crop_faces(image: np.ndarray, *, detector: Detector | None = None, spec: Cro
         The faces; none if there is none.
 
     Raises:
-        InputError: the image is not (H, W, 3) uint8.
+        InputError: the image is not (H, W, 3) uint8, or is empty.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
     detector, spec = detector or load_detector(), spec or CropSpec()
     faces = []

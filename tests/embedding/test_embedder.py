@@ -70,6 +70,8 @@ def test_nothing_to_embed_gives_nothing(tiny_run: Path) -> None:
 def test_a_wrong_image_is_said(tiny_run: Path) -> None:
     with pytest.raises(InputError, match=r"expected crops \(H, W, 3\) uint8 RGB; number 0 is \(8, 8\) uint8"):
         fabnet.load(tiny_run).embed([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(InputError, match=r"number 5 is \(0, 64, 3\) uint8"):
+        fabnet.load(tiny_run).embed([*crops(), crops()[0][:0]])
 
 
 def test_a_wrong_model_is_said(tmp_path: Path) -> None:

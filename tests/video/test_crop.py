@@ -125,8 +125,9 @@ def test_faces_come_largest_first_with_their_map() -> None:
 
 
 def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(InputError, match=r"expected an image"):
-        crop_faces(np.zeros((10, 10), np.uint8))
+    for shape in ((10, 10), (0, 10, 3), (10, 0, 3)):
+        with pytest.raises(InputError, match=r"expected an image"):
+            crop_faces(np.zeros(shape, np.uint8))
 
 
 def test_resizing_matches_opencv_where_the_scale_is_whole() -> None:

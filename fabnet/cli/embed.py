@@ -47,7 +47,7 @@ def run(
       fabnet embed /shared/tracks.lance --model /shared/run --out faces.lance --engine ray --ray-address head:6379
 
     Args:
-        inputs: photos, videos, folders of them, or a store.
+        inputs: photos, videos, folders of them (hidden files are left out), or a store; no two of one name.
         out: the output, a Lance dataset or a file; of npy the other columns go to a .csv of the same name beside it.
         model: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline
             (see fabnet probe --help).

@@ -110,9 +110,9 @@ def report(
 
 
 def _check_own(pictures: Path) -> None:
-    """Refuse to replace a folder that holds more than reconstructions."""
+    """Refuse to replace a folder that holds more than reconstructions; file managers may have put hidden files there."""
     names = sorted(entry.name for entry in pictures.iterdir()) if pictures.is_dir() else []
-    others = [name for name in names if not re.fullmatch(r"\d+-(best|middle|worst)\.png", name)]
+    others = [name for name in names if not re.fullmatch(r"\..*|\d+-(best|middle|worst)\.png", name)]
     if others:
         raise InputError(
             f"{pictures} holds other files ({others[0]} ...) than report puts there, which it would replace: "

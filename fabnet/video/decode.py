@@ -1,10 +1,11 @@
-"""Decoding: a video file to its frames, upright, with their times, as a stream."""
+"""Decoding: a video file to its frames, as they are shown, with their times, as a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ import numpy as np
 
 from fabnet.errors import VideoError
 from fabnet.limits import MAX_FRAMES, MAX_PIXELS
+from fabnet.video.display import as_shown, pixel_aspect, shown_size, shown_width
 from fabnet.video.pyramid import halves
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
@@ -32,7 +34,7 @@ class Frame:
     Attributes:
         index: its number in the video, from 0, in the order of display.
         time_s: its time stamp in seconds, 0 at the first frame.
-        image: (H, W, 3) uint8 RGB, as displayed: the file's rotation is applied.
+        image: (H, W, 3) uint8 RGB, as displayed: with square pixels, mirrored and turned as the file says.
     """
 
     index: int
@@ -78,15 +80,13 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
         stream = pictures[0]
         if stream.codec_context is None:
             raise VideoError(f"{path} has a picture of an unknown codec; is it whole?")
-        if not 0 < max(stream.width, stream.height) <= MAX_SIDE_PX:
-            raise VideoError(
-                f"{path} has frames of {stream.width} x {stream.height} px; expected 1 to {MAX_SIDE_PX} a side"
-            )
-        if stream.width * stream.height > MAX_PIXELS:
-            raise VideoError(
-                f"{path} has frames of {stream.width} x {stream.height} px; the limit is {MAX_PIXELS:,} pixels in all"
-            )
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # frames may grow later on
+        stretch = max(pixel_aspect(stream), Fraction(1))
+        width, height = shown_width(stream.width, stretch), stream.height
+        if not 0 < max(width, height) <= MAX_SIDE_PX:
+            raise VideoError(f"{path} has frames of {width} x {height} px; expected 1 to {MAX_SIDE_PX} a side")
+        if width * height > MAX_PIXELS:
+            raise VideoError(f"{path} has frames of {width} x {height} px; the limit is {MAX_PIXELS:,} pixels in all")
+        stream.codec_context.options = {"max_pixels": str(int(MAX_PIXELS / stretch))}  # frames may grow later on
         yield container, stream
 
 
@@ -114,8 +114,7 @@ def video_info(path: Path) -> VideoInfo:
             raise VideoError(f"{path} cannot be decoded ({_reason(error)}); is it whole?") from None
         if first is None:
             raise VideoError(f"{path} holds no frame; is it whole?")
-        turned = round(first.rotation / 90) % 2 == 1
-        width, height = (first.height, first.width) if turned else (first.width, first.height)
+        width, height = shown_size(first, pixel_aspect(stream))
     return VideoInfo(width, height, fps, duration)
 
 
@@ -127,17 +126,15 @@ class DecodedFrame:
         time_s: its time stamp in seconds, 0 at the first frame.
     """
 
-    def __init__(self, index: int, time_s: float, picture: av.VideoFrame) -> None:
-        self.index, self.time_s, self._picture = index, time_s, picture
+    def __init__(self, index: int, time_s: float, picture: av.VideoFrame, aspect: Fraction) -> None:
+        self.index, self.time_s, self._picture, self._aspect = index, time_s, picture, aspect
 
     def image(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, turned as the file's display matrix says (counter-clockwise degrees)."""
-        image = self._picture.to_ndarray(format="rgb24", threads=1)
-        quarter_turns = round(self._picture.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+        """(H, W, 3) uint8 RGB, as displayed."""
+        return as_shown(self._picture, self._aspect)
 
     def thumbnail(self, size: int = 32) -> np.ndarray:
-        """The frame at a glance, as stored (not turned).
+        """The frame at a glance, as stored (neither stretched nor turned).
 
         Args:
             size: pixels a side of the brightness; even.
@@ -199,6 +196,7 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
         stream.codec_context.thread_count = 1
         count, damage = 0, ""
         first_s, last_s = 0.0, 0.0
+        aspect = pixel_aspect(stream)
         packets = container.demux(stream)
         while True:
             try:
@@ -220,7 +218,7 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
                 time_s = count / float(stream.average_rate or 25) if stamp is None else float(stamp)
                 first_s = time_s if count == 0 else first_s
                 last_s = max(last_s, time_s - first_s)
-                yield DecodedFrame(count, last_s, picture)
+                yield DecodedFrame(count, last_s, picture, aspect)
                 count += 1
         if count == 0:
             raise VideoError(f"{path} holds no frame that can be decoded ({damage or 'no data'}); is it whole?")

@@ -27,7 +27,7 @@ TASKS = {"landmarks68", "pose", "mouth", "eyes", "landmarks5", "smile", "express
 
 @pytest.fixture(scope="module")
 def man(carphone: Path) -> np.ndarray:
-    """(144, 176, 3) uint8 RGB: he leans to the image's left, so that his head turns anticlockwise."""
+    """(144, 192, 3) uint8 RGB: he leans to the image's left, so that his head turns anticlockwise."""
     return next(read_frames(carphone)).image
 
 

@@ -36,5 +36,5 @@ def labelled_photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def face_image(carphone: Path) -> np.ndarray:
-    """(144, 176, 3) uint8 RGB, one man."""
+    """(144, 192, 3) uint8 RGB, one man."""
     return next(read_frames(carphone)).image

@@ -51,7 +51,7 @@ def write_image(path: Path, image_rgb: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def faces(carphone: Path) -> list[np.ndarray]:
-    """Four frames of a real face, 144 x 176, RGB."""
+    """Four frames of a real face, 144 x 192, RGB."""
     return [frame.image for frame in read_frames(carphone, fps=1.0)][:4]
 
 

@@ -71,7 +71,7 @@ def test_faces_come_from_the_original_video(carphone: Path, tmp_path: Path) -> N
     assert index.lengths.tolist() == [3, 2]
     rows = store.read_rows(range(5)).to_pylist()
     assert np.allclose([row["time_s"] for row in rows], [0, 1, 2, 30 / 25, 55 / 25], atol=1 / 25)
-    assert np.allclose(rows[0]["box_px"], [0.3 * 176, 0.2 * 144, 0.7 * 176, 0.7 * 144], atol=1e-3)
+    assert np.allclose(rows[0]["box_px"], [0.3 * 192, 0.2 * 144, 0.7 * 192, 0.7 * 144], atol=1e-3)
     reasons = dict(report.dropped)
     assert reasons["id1/carphone/00002.txt"] == "frame 9999: carphone.mp4 ends before"
     assert "no VoxCeleb text file" in reasons["id1/carphone/00003.txt"]

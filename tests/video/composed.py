@@ -61,12 +61,14 @@ def write_video(
     times_s: Sequence[float] | None = None,
     crf: int = 23,
     faststart: bool = False,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> Path:
     """Encode frames, evenly or with the given time stamps; `faststart` puts the index before the pictures."""
     with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "ultrafast", "bf": "0"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.thread_count = 1
         base = Fraction(1, 12_800)
         stream.time_base = stream.codec_context.time_base = base

@@ -1,7 +1,8 @@
-"""Decoding: times, ticks, rotation, and files that are not what they seem."""
+"""Decoding: times, ticks, how frames are shown, and files that are not what they seem."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,23 +61,49 @@ def test_decoded_calls_come_for_every_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "quarter_turns"), [((1, 0, 0, 1), 0), ((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)]
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((-1, 0, 0, -1), lambda image: image[::-1, ::-1]),
+        ((0, -1, 1, 0), np.rot90),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda image: image[::-1, ::-1].transpose(1, 0, 2)),
+    ],
 )
-def test_the_display_matrix_is_honoured(tmp_path: Path, matrix: tuple[int, int, int, int], quarter_turns: int) -> None:
+def test_the_display_matrix_is_honoured(
+    tmp_path: Path, matrix: tuple[int, int, int, int], shown: Callable[[np.ndarray], np.ndarray]
+) -> None:
     image = np.zeros((64, 96, 3), np.uint8)
     image[:24, :32] = 255  # bright at the top left
     path = turned(write_video(tmp_path / "a.mp4", [image] * 3), matrix)
-    shown = np.rot90(image, quarter_turns)
     frame = next(iter(read_frames(path)))
-    assert frame.image.shape == shown.shape
-    assert np.abs(frame.image.astype(int) - shown).mean() < 4
+    assert frame.image.shape == shown(image).shape
+    assert np.abs(frame.image.astype(int) - shown(image)).mean() < 4
     info = video_info(path)
-    assert (info.height, info.width) == shown.shape[:2]
+    assert (info.height, info.width) == shown(image).shape[:2]
+
+
+@pytest.mark.parametrize(("aspect", "width"), [((64, 45), 92), ((8, 9), 56), ((1, 1), 64), ((9, 1), 64)])
+def test_oblong_pixels_are_made_square(tmp_path: Path, aspect: tuple[int, int], width: int) -> None:
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:, 32:] = 255
+    path = write_video(tmp_path / "a.mp4", [image] * 3, pixel_aspect=Fraction(*aspect))
+    frame = next(iter(read_frames(path)))
+    assert frame.image.shape == (48, width, 3)
+    assert abs(int((frame.image[24, :, 0] > 128).argmax()) - width / 2) <= 1
+    info = video_info(path)
+    assert (info.width, info.height) == (width, 48)
+    upright = turned(path, (0, 1, -1, 0))
+    assert next(iter(read_frames(upright))).image.shape == (width, 48, 3)
+    assert video_info(upright).height == width
 
 
 def test_info(carphone: Path) -> None:
     info = video_info(carphone)
-    assert (info.width, info.height) == (176, 144)
+    assert (info.width, info.height) == (192, 144)  # of 176 x 144 oblong pixels
     assert info.fps == pytest.approx(29.97, abs=0.01)
     assert info.duration_s == pytest.approx(4.0, abs=0.01)
 

@@ -1,0 +1,65 @@
+"""How a video's pictures are meant to be shown: with oblong pixels, mirrored or turned."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+
+__all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
+
+MAX_ASPECT = 4
+"""Of a pixel's sides. Discs and tapes go up to 2.9; what is beyond is taken for a mistake, and the pixels for squares."""
+
+
+def pixel_aspect(stream: av.VideoStream) -> Fraction:
+    """How wide a stream's pixels are for their height: 1 for squares, and where the file does not say."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    return aspect if Fraction(1, MAX_ASPECT) <= aspect <= MAX_ASPECT else Fraction(1)
+
+
+def shown_width(width: int, aspect: Fraction) -> int:
+    """The width of a picture once its pixels are squares of their height, before it is turned; even where it changes,
+    as encoders want it."""
+    return width if aspect == 1 else 2 * max(1, round(width * aspect / 2))
+
+
+def shown_size(picture: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
+    """Width and height of `as_shown`'s image."""
+    width, height = shown_width(picture.width, aspect), picture.height
+    _, quarter_turns = _display_matrix(picture)
+    return (height, width) if quarter_turns % 2 else (width, height)
+
+
+def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
+    """Convert a decoded picture to what a player shows.
+
+    Args:
+        picture: decoded.
+        aspect: of its pixels, from `pixel_aspect`.
+
+    Returns:
+        (H, W, 3) uint8 RGB: stretched to square pixels, then mirrored and turned as the file's display matrix says.
+    """
+    image = picture.to_ndarray(format="rgb24", width=shown_width(picture.width, aspect), threads=1)
+    is_mirrored, quarter_turns = _display_matrix(picture)
+    if is_mirrored:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def _display_matrix(picture: av.VideoFrame) -> tuple[bool, int]:
+    """Whether a picture is mirrored left to right first, and by how many quarters it is then turned counter-clockwise.
+
+    Rows of the matrix say where a step to the right and one down lead: (a, b) and (c, d).
+    """
+    for data in picture.side_data:
+        if data.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(float)
+            is_mirrored = a * d < b * c
+            angle = math.atan2(-b, -a) if is_mirrored else math.atan2(b, a)
+            return is_mirrored, round(-angle / (math.pi / 2)) % 4
+    return False, 0

@@ -103,7 +103,8 @@ def _write(image: np.ndarray, box: np.ndarray, side: float, text: str) -> None:
 def overlay_writer(video: Path, out: Path, probes: Sequence[SavedProbe]) -> Iterator[Callable[[Row], None]]:
     """Write a video again with its faces drawn on; it appears whole or not at all.
 
-    Every frame is written, at its size and time, without sound. Frames between those that have rows show the last ones.
+    Every frame is written, at its size as shown and its time, without sound. Frames between those that have rows show
+    the last ones.
 
     Args:
         video: the file.

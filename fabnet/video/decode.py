@@ -99,6 +99,14 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error).splitlines()[0]).split(":")[0].strip().lower()
 
 
+def _num_shown(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many frames should come, 0 if the file does not say. An MP4's edit list hides those that were trimmed away
+    without encoding anew: they are still counted by `frames`, but marked in the index or not in it."""
+    if stream.frames and "mp4" in container.format.name:
+        return sum(not entry.is_discard for entry in stream.index_entries)
+    return stream.frames
+
+
 def video_info(path: Path) -> VideoInfo:
     """Read what a file says of its video, decoding one frame.
 
@@ -222,8 +230,8 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
                 count += 1
         if count == 0:
             raise VideoError(f"{path} holds no frame that can be decoded ({damage or 'no data'}); is it whole?")
-        expected = stream.frames
-        if expected and count < 0.98 * expected - 2:
+        expected = _num_shown(container, stream)
+        if count < 0.98 * expected - 2:
             raise VideoError(f"{path} is cut short or damaged: {count} of {expected} frames could be decoded")
         if damage:
             raise VideoError(f"{path} is damaged ({damage}): {count} frames could be decoded, up to {last_s:.1f} s")

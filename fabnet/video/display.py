@@ -12,7 +12,7 @@ from av.sidedata.sidedata import Type
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 
 MAX_ASPECT = 4
-"""Of a pixel's sides. Discs and tapes go up to 2.9; what is beyond is taken for a mistake, and the pixels for squares."""
+"""Of a pixel's sides. Discs and tapes go up to 2.9; more is taken for a mistake, and the pixels for squares."""
 
 
 def pixel_aspect(stream: av.VideoStream) -> Fraction:

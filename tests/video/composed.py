@@ -61,11 +61,13 @@ def write_video(
     times_s: Sequence[float] | None = None,
     crf: int = 23,
     faststart: bool = False,
+    key_every: int = 250,
     pixel_aspect: Fraction = Fraction(1),
 ) -> Path:
     """Encode frames, evenly or with the given time stamps; `faststart` puts the index before the pictures."""
     with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "ultrafast", "bf": "0"})
+        options = {"crf": str(crf), "preset": "ultrafast", "bf": "0", "g": str(key_every)}
+        stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.sample_aspect_ratio = pixel_aspect
@@ -88,6 +90,17 @@ def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     a, b, c, d = (value * 65_536 for value in matrix)
     content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     place = path.with_name("turned.mp4")
+    place.write_bytes(content)
+    return place
+
+
+def trimmed(path: Path, start_s: float, length_s: float) -> Path:
+    """The same file with an edit list that shows a part of it, as programs leave it that trim without encoding anew."""
+    content = bytearray(path.read_bytes())
+    (clock,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
+    length = round(length_s * 1000)  # in the film's clock, FFmpeg's milliseconds
+    struct.pack_into(">Ii", content, content.index(b"elst") + 12, length, round(start_s * clock))
+    place = path.with_name("trimmed.mp4")
     place.write_bytes(content)
     return place
 

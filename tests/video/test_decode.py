@@ -14,7 +14,7 @@ from fabnet.errors import VideoError
 from fabnet.video import read_frames, video_info
 from fabnet.video.decode import Ticks, decode_frames
 
-from .composed import turned, write_video
+from .composed import trimmed, turned, write_video
 
 
 def grey_frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
@@ -115,6 +115,14 @@ def test_a_thumbnail_averages_the_planes(tmp_path: Path) -> None:
     # Grey 128 in the limited range of video: 16 + 128 * 219 / 255.
     np.testing.assert_allclose(thumbnail[:1024], 126, atol=2)
     np.testing.assert_allclose(thumbnail[1024:], 128, atol=2)
+
+
+@pytest.mark.parametrize(("start_s", "length_s", "key_every"), [(1.0, 1.4, 250), (1.1, 0.4, 10), (0.0, 0.5, 10)])
+def test_what_was_trimmed_away_is_not_missed(tmp_path: Path, start_s: float, length_s: float, key_every: int) -> None:
+    path = trimmed(write_video(tmp_path / "a.mp4", grey_frames(60), key_every=key_every), start_s, length_s)
+    frames = list(read_frames(path))
+    assert abs(len(frames) - length_s * 25) <= 1
+    assert abs(float(frames[0].image.mean()) - 2 * 25 * start_s) <= 6
 
 
 def bad_file(kind: str, folder: Path) -> Path:

@@ -33,6 +33,8 @@ class VideoFile:
     """Of the file."""
     mtime: float
     """When it was last changed, seconds since 1970."""
+    inode: tuple[int, int]
+    """Device and number of the file, whatever it is called."""
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -72,18 +74,25 @@ def check_name(path: Path) -> None:
 def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
     """Expand files and folders to videos: files as given, whatever they are called; folders by suffix, all levels.
 
+    A file that is given twice counts once, under its first name.
+
     Raises:
-        InputError: a path does not exist, a folder has no video or a link out of it, or two videos have the same name.
+        InputError: a path does not exist, a folder has no video or a link out of it, two videos have the same name, or
+            a file is there under two, as links are.
     """
     if not paths:
         raise InputError("no video given: name a video or a folder of videos")
     found: dict[str, VideoFile] = {}
+    by_inode: dict[tuple[int, int], VideoFile] = {}
     for path in (local(path, "videos") for path in paths):
         if not path.exists():
             raise InputError(f"no such video or folder: {path}")
         for video in _below(path) if path.is_dir() else [_video(path, path.name)]:
-            other = found.setdefault(video.name, video)
-            if not other.path.samefile(video.path):
+            first = by_inode.setdefault(video.inode, video)
+            if first.name != video.name and _place(first) != _place(video):
+                raise InputError(f"{first.path} and {video.path} are the same video: give it once, without the link")
+            other = found.setdefault(first.name, first)
+            if other is not first:
                 raise InputError(
                     f"two videos are called {video.name}: {other.path} and {video.path}; give the folder that both lie "
                     "in, so that their names tell them apart"
@@ -105,7 +114,13 @@ def _below(folder: Path) -> list[VideoFile]:
     return sorted(found, key=lambda video: natural(video.name))
 
 
+def _place(video: VideoFile) -> Path:
+    """Where a file or link lies, however its folder was reached."""
+    return video.path.parent.resolve() / video.path.name
+
+
 def _video(path: Path, name: str) -> VideoFile:
     check_name(path)
     status = path.stat()
-    return VideoFile(path, name, path.absolute().parent.name, status.st_size, status.st_mtime)
+    inode = (status.st_dev, status.st_ino)
+    return VideoFile(path, name, path.absolute().parent.name, status.st_size, status.st_mtime, inode)

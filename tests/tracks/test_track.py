@@ -17,6 +17,7 @@ import pytest
 
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
 from fabnet.tracks import TrackStore, open_store, track
+from fabnet.tracks.media import find_videos
 from fabnet.tracks.writing import writing
 from fabnet.video import read_frames
 
@@ -205,6 +206,17 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
     with pytest.raises(StoreError, match=r"fps = 5.0; now it is 1.0: give the same, or another --out"):
         tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", fps=1.0)
+
+
+def test_one_file_is_one_video_whatever_it_is_called(clips: Path) -> None:
+    videos = find_videos([clips, clips / "Ann", clips / "Ann" / ".." / "Bob" / "1.mp4"])
+    assert [video.name for video in videos] == [video.name for video in find_videos([clips])]
+    assert len(videos) == 6
+    for link in (os.link, os.symlink):
+        link(clips / "Ann" / "1.mp4", clips / "Cid" / "2.mp4")
+        with pytest.raises(InputError, match=r"Ann/1.mp4 and .*Cid/2.mp4 are the same video: give it once"):
+            find_videos([clips])
+        (clips / "Cid" / "2.mp4").unlink()
 
 
 def test_nobody_moves_to_another_split(clips: Path, tmp_path: Path) -> None:

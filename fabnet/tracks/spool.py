@@ -108,7 +108,7 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
     """Read a spool track by track, in the order of the tracks' first rows.
 
     Rows whose split is "moments" are split here: the first 75 % of a track's time becomes train, the rest the track
-    NAME-val in val.
+    NAME-val in val (with more of "-val" where that is another track's name).
 
     Args:
         path: what a `SpoolWriter` wrote.
@@ -119,15 +119,18 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
     with pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)
         places, times, by_moments = _places(reader)
+        taken = set(places)
         for name, of_track in places.items():
-            parts: list[tuple[list[tuple[int, int]], str | None]] = [(of_track, None)]
-            if name in by_moments:
-                cut = moments_cut(np.array(times[name]))
-                parts = [(of_track[:cut], "train"), (of_track[cut:], "val")]
-            for part, split in parts:
-                for start in range(0, len(part), OUT_ROWS):
-                    batch = _gather(reader, part[start : start + OUT_ROWS])
-                    yield batch if split is None else _renamed(batch, split)
+            if name not in by_moments:
+                yield from _batches(reader, of_track)
+                continue
+            cut = moments_cut(np.array(times[name]))
+            for part, split, track in (
+                (of_track[:cut], "train", name),
+                (of_track[cut:], "val", _val_name(name, taken)),
+            ):
+                for batch in _batches(reader, part):
+                    yield _renamed(batch, split, track)
 
 
 def _places(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[int, int]]], dict, set[str]]:
@@ -146,14 +149,27 @@ def _places(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[
     return places, times, by_moments
 
 
+def _val_name(name: str, taken: set[str]) -> str:
+    """A name for the part of a track that validates; it is taken from then on."""
+    name += "-val"
+    while name in taken:
+        name += "-val"
+    taken.add(name)
+    return name
+
+
+def _batches(reader: pa.ipc.RecordBatchFileReader, places: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(places), OUT_ROWS):
+        yield _gather(reader, places[start : start + OUT_ROWS])
+
+
 def _gather(reader: pa.ipc.RecordBatchFileReader, places: Sequence[tuple[int, int]]) -> pa.RecordBatch:
     slices = [reader.get_batch(number).slice(row, 1) for number, row in places]
     return pa.Table.from_batches(slices).combine_chunks().to_batches()[0]
 
 
-def _renamed(batch: pa.RecordBatch, split: str) -> pa.RecordBatch:
+def _renamed(batch: pa.RecordBatch, split: str, track: str) -> pa.RecordBatch:
     columns = {name: batch.column(name) for name in ROW_SCHEMA.names}
     columns["split"] = pa.array([split] * batch.num_rows, pa.string())
-    if split == "val":
-        columns["track"] = pa.array([f"{name}-val" for name in batch.column("track").to_pylist()], pa.string())
+    columns["track"] = pa.array([track] * batch.num_rows, pa.string())
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=ROW_SCHEMA)

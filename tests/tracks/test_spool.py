@@ -34,6 +34,16 @@ def test_moments_make_two_tracks_of_one(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_part_that_validates_gets_a_name_that_is_free(tmp_path: Path) -> None:
+    names = ("a", "a-val", "a-val-val")
+    given = [(name, frame) for name in names for frame in range(8)]
+    rows = spooled(tmp_path / "s.arrow", *given, split="moments")
+    parts = {(row["track"], row["split"]) for row in rows}
+    assert len(parts) == len({track for track, _ in parts}) == 6
+    assert {track for track, split in parts if split == "train"} == set(names)
+    assert len(rows) == len({(row["track"], row["frame"]) for row in rows}) == 24
+
+
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     image = np.random.default_rng(0).bytes(30_000)
     pool, before = pa.default_memory_pool(), pa.total_allocated_bytes()

@@ -37,10 +37,10 @@ def point_distance(first: int, second: int, name: str) -> Normaliser:
 
 
 def box_side() -> Normaliser:
-    """The geometric mean of the sides of the points' own box."""
+    """The geometric mean of the sides of the box around the points that have a label; NaN where none has."""
 
     def measure(points: np.ndarray) -> np.ndarray:
-        return np.asarray(np.sqrt((points.max(axis=1) - points.min(axis=1)).prod(axis=1)))
+        return np.asarray(np.sqrt((np.fmax.reduce(points, axis=1) - np.fmin.reduce(points, axis=1)).prod(axis=1)))
 
     return Normaliser("points' box side", measure)
 

@@ -159,7 +159,7 @@ def fit_chosen(
     Raises:
         InputError: too few faces have a label.
     """
-    known = np.isfinite(targets).any(axis=1) if loss == "units" else np.isfinite(targets).all(axis=1)
+    known = np.isfinite(targets).any(axis=1)
     features, targets, is_select = features[known], targets[known], is_select[known]
     fit, select = (features[~is_select], targets[~is_select]), (features[is_select], targets[is_select])
     if len(fit[0]) < 2 or not len(select[0]):
@@ -211,8 +211,7 @@ def score_task(
         all_predicted.append(back(made)[places])
         all_figures.append(figures_of(task, all_predicted[-1], task.targets[places]))
     figures = tuple(
-        Figure(same[0].metric, mean_of([figure.of for figure in same]), same[0].is_headline)
-        for same in zip(*all_figures, strict=True)
+        same[0]._replace(of=mean_of([figure.of for figure in same])) for same in zip(*all_figures, strict=True)
     )
     ones = np.ones((1, len(places)), dtype=np.float32)
     by_seed = tuple(float(each.of(ones)[0]) for figures in all_figures for each in figures if each.is_headline)

@@ -43,9 +43,11 @@ def figures_of(task: Task, predicted: np.ndarray, true: np.ndarray) -> tuple[Fig
     if task.kind == "points":
         points = true.reshape(len(true), -1, 2)
         distances = point_errors(predicted.reshape(points.shape), points)
+        with np.errstate(divide="ignore"):
+            shares = [100 * distances / norm.measure(points) for norm in task.normalisers]
         return tuple(
-            Figure(f"error, % of {norm.name}", weighted_mean(100 * distances / norm.measure(points)), place == 0)
-            for place, norm in enumerate(task.normalisers)
+            Figure(f"error, % of {norm.name}", weighted_mean(share), place == 0, np.isfinite(share))
+            for place, (norm, share) in enumerate(zip(task.normalisers, shares, strict=True))
         )
     headline = task.headline or task.columns
     if task.kind in ("angles", "values"):

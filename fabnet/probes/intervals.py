@@ -25,15 +25,16 @@ def figure_rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
     weights = bootstrap_weights(whose)
     ones = np.ones((1, len(whose)), dtype=np.float32)
     targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)
-    labelled = whose[np.isfinite(targets[scored.places]).any(axis=1)]
-    num_people = None if benchmark.people is None else len(np.unique(labelled))
+    is_labelled = np.isfinite(targets[scored.places]).any(axis=1)
     rows = []
     for figure in scored.figures:
+        counted = whose[is_labelled if figure.counts is None else figure.counts]
+        num_people = None if benchmark.people is None else len(np.unique(counted))
         low, high = interval(figure.of(weights))
         numbers = {"value": float(figure.of(ones)[0]), "low": low, "high": high}
         rows.append(
             {"task": scored.task, "metric": figure.metric}
             | {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-            | {"n": len(labelled), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
+            | {"n": len(counted), "people": num_people, "probe": scored.probe, "headline": figure.is_headline}
         )
     return rows

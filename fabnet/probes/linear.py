@@ -85,12 +85,25 @@ class RidgeProbe(_Affine):
 
         Args:
             features: (N, D) float.
-            targets: (N, K) float without NaN.
+            targets: (N, K) float, NaN without a label: each column is fitted on the samples that have one.
 
         Raises:
             InputError: fewer than two samples, or lengths that do not fit.
         """
         features = _checked(features, targets)
+        known = np.isfinite(targets)
+        if known.all():
+            return self._fit(features, targets)
+        self.coef_, self.intercept_ = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
+        for rows in np.unique(known, axis=1).T:
+            if rows.any():
+                columns = (known == rows[:, None]).all(axis=0)
+                part = RidgeProbe(self.penalty)._fit(features[rows], targets[rows][:, columns])
+                self.coef_[:, columns], self.intercept_[columns] = part.coef_, part.intercept_
+        return self
+
+    def _fit(self, features: np.ndarray, targets: np.ndarray) -> RidgeProbe:
+        """Fit to targets without NaN."""
         mean, scale = _moments(features)
         inputs = (features - mean) / scale
         centre = targets.mean(axis=0)

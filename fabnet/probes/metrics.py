@@ -23,11 +23,13 @@ class Figure(NamedTuple):
         metric: its name with its unit.
         of: the figure as a function of the samples' weights.
         is_headline: whether it stands for the task.
+        counts: (N,) bool: the samples that it is over; None: all that have a label of the task.
     """
 
     metric: str
     of: Weighted
     is_headline: bool = False
+    counts: np.ndarray | None = None
 
 
 def bootstrap_weights(people: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:

@@ -46,7 +46,7 @@ class ProbeReport:
         seeds: of the probe.
         scored: one a task and probe.
         rows: a figure each: task, metric, value, low, high, n, people, probe, headline; n and people are those with a
-            label of the task.
+            label of the task; of points, those whose error can be told.
     """
 
     protocol: str

@@ -26,6 +26,18 @@ def test_ridge_equals_scikit_learns() -> None:
     np.testing.assert_allclose(RidgeProbe(0.05).fit(features, targets).predict(features), reference, atol=1e-8)
 
 
+def test_ridge_fits_each_column_on_the_samples_that_have_it() -> None:
+    features, targets = made(60)
+    targets[::3, 0] = np.nan
+    targets[5, 1] = np.nan
+    probe = RidgeProbe(0.05).fit(features, np.c_[targets, np.full(60, np.nan)])
+    for column in range(3):
+        known = np.isfinite(targets[:, column])
+        alone = RidgeProbe(0.05).fit(features[known], targets[known][:, [column]])
+        np.testing.assert_allclose(probe.predict(features)[:, [column]], alone.predict(features), atol=1e-12)
+    assert (probe.predict(features)[:, 3] == 0).all()
+
+
 def test_a_feature_that_never_varies_does_no_harm() -> None:
     features = np.stack([np.ones(9), np.arange(9.0)], axis=1)
     np.testing.assert_allclose(RidgeProbe(1e-9).fit(features, features).predict(features), features, atol=1e-6)

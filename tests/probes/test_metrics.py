@@ -93,6 +93,8 @@ def test_point_errors_by_hand() -> None:
     assert point_distance(0, 1, "").measure(true[:1]) == pytest.approx([4])
     box = np.array([[[0.0, 0], [4, 9], [2, 2]]])
     assert box_side().measure(box) == pytest.approx([6])
+    box = np.array([[[0.0, 0], [np.nan, np.nan], [4, 9]], np.full((3, 2), np.nan)])
+    np.testing.assert_allclose(box_side().measure(box), [6, np.nan])
 
 
 def test_the_figures_of_each_kind() -> None:

@@ -25,7 +25,6 @@ from fabnet.models.find_model import latest_checkpoint
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.direct import DIRECT
 from fabnet.probes.figures import figures_of
-from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.protocols import read_benchmark
 
@@ -134,7 +133,7 @@ def compared(
                 assert places is None or np.array_equal(places, content["places"]), f"{file} scores other faces"
                 places = content["places"]
         assert places is not None
-        weights = bootstrap_weights(owners(benchmark, places), draws=DRAWS)
+        weights = bootstrap_weights(benchmark.owners[places], draws=DRAWS)
         drawn[method] = Drawn(task, files, keys[0], places, weights)
     rows = []
     for method, own in drawn.items():

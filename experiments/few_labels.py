@@ -24,7 +24,6 @@ from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import linear_fit_predict, probe_name, score_task
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
-from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import Parts, parts_of
 from fabnet.probes.protocols import read_benchmark
@@ -68,7 +67,7 @@ def measure(
                 for seed in seeds
             ]  # fmt: skip
             figures = [figure for each in scored for figure in each.figures if figure.is_headline]
-            weights = bootstrap_weights(owners(benchmark, scored[0].places))
+            weights = bootstrap_weights(benchmark.owners[scored[0].places])
             chosen = np.random.default_rng(1).integers(0, len(figures), len(weights))
             drawn = np.array([figure.of(weights) for figure in figures])[chosen, np.arange(len(weights))]
             by_draw = [each.by_seed[0] for each in scored]

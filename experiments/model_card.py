@@ -26,7 +26,6 @@ from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.faces import crop_of, find_faces, read_image
-from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import Figure, bootstrap_weights, interval
 from fabnet.probes.protocols import read_benchmark
 from fabnet.probes.protocols.label_files import rows_of
@@ -105,7 +104,7 @@ def grouped(
         for by, group in kinds.items():
             names = LIGHTS if by == "light" else tuple(GENDERS.values())
             (figure,) = [each for each in scored.figures if each.is_headline]
-            weights = bootstrap_weights(owners(benchmark, scored.places))
+            weights = bootstrap_weights(benchmark.owners[scored.places])
             rows, gap = by_group(figure, np.where(labelled, group, ""), names, weights)
             found.append({"protocol": benchmark.name, "task": scored.task, "metric": figure.metric, "by": by,
                           "rows": rows, "gap": gap})  # fmt: skip

@@ -28,7 +28,6 @@ from fabnet.probes.evaluate import fit_chosen, headline_places, learned_targets,
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
 from fabnet.probes.figures import figures_of
-from fabnet.probes.intervals import owners
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import parts_of
 from fabnet.probes.protocols import read_benchmark
@@ -126,7 +125,7 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
             "ridge", features[training], targets[training], loss_of(task), num_classes=len(task.columns),
             is_select=np.arange(len(training)) >= len(parts.fit), headline=headline_places(task),
         ).probe  # fmt: skip
-    weights = bootstrap_weights(owners(benchmark, places))
+    weights = bootstrap_weights(benchmark.owners[places])
     rows = []
 
     def score(kind: str, strength: float, own: np.ndarray, seen_px: np.ndarray) -> None:

@@ -118,3 +118,9 @@ class Benchmark:
             raise InputError(f"{self.name}: its labels name {twice} more than once; each face must be there once")
         if not self.names:
             raise InputError(f"{self.name}: no face to work on")
+
+    @property
+    def owners(self) -> np.ndarray:
+        """(N,) what is never parted, and drawn as one: a person's faces, or of people unnamed those of one photo."""
+        known = self.people if self.people is not None else self.photos
+        return np.array(self.names) if known is None else known

@@ -10,18 +10,12 @@ from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.metrics import bootstrap_weights, interval
 
-__all__ = ["figure_rows", "owners"]
-
-
-def owners(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
-    """Whose each face is, to draw by in a bootstrap: the person, or the face itself where people are unnamed."""
-    everyone = np.array(benchmark.names) if benchmark.people is None else benchmark.people
-    return np.asarray(everyone[places])
+__all__ = ["figure_rows"]
 
 
 def figure_rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
     """A row a figure: task, metric, value, low, high, n, people, probe, headline, ready for JSON."""
-    whose = owners(benchmark, scored.places)
+    whose = benchmark.owners[scored.places]
     weights = bootstrap_weights(whose)
     ones = np.ones((1, len(whose)), dtype=np.float32)
     targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)

@@ -46,7 +46,7 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
     Raises:
         InputError: a part would be empty, or a person would be in two.
     """
-    owners = _owners(benchmark)
+    owners = benchmark.owners
     if benchmark.folds:
         if split == "val":
             raise InputError(
@@ -80,17 +80,11 @@ def training_parts(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Places of faces to fit on, and of those to choose on, (n,) int64 each.
     """
-    owners = _owners(benchmark)
+    owners = benchmark.owners
     if benchmark.folds:
         first = _folds(owners, benchmark.folds)[0]
         return np.concatenate([first.fit, first.score]), first.select
     return _train_and_val(benchmark, np.array([_place(str(owner)) for owner in owners]))
-
-
-def _owners(benchmark: Benchmark) -> np.ndarray:
-    """What must not be parted: a person's faces, or where people are unnamed those made from one photo."""
-    known = benchmark.people if benchmark.people is not None else benchmark.photos
-    return np.array(benchmark.names) if known is None else known
 
 
 def _train_and_val(benchmark: Benchmark, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

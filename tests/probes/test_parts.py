@@ -10,6 +10,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.metrics import bootstrap_weights
 from fabnet.probes.parts import parts_of, training_parts
 
 
@@ -24,6 +25,16 @@ def benchmark(split: list[str], people: list[str] | None, folds: int = 0) -> Ben
         folds=folds,
         tasks=(Task(name="t", kind="values", targets=np.zeros((count, 1)), columns=("t",)),),
     )
+
+
+def test_faces_of_one_photo_are_drawn_together_in_intervals() -> None:
+    photos = np.repeat(["a", "b", "c"], 2)
+    made = dataclasses.replace(benchmark(["val"] * 6, None), photos=photos)
+    assert made.owners.tolist() == photos.tolist()
+    draws = bootstrap_weights(made.owners)
+    np.testing.assert_array_equal(draws[:, ::2], draws[:, 1::2])
+    assert dataclasses.replace(made, people=np.array(list("pqrstu"))).owners.tolist() == list("pqrstu")
+    assert dataclasses.replace(made, photos=None).owners.tolist() == made.names
 
 
 @pytest.mark.parametrize("scored", ["val", "test"])

@@ -14,9 +14,9 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "limits", "fields", "cores", "memory", "progress", "places", "output", "pose", "engine", "video",
-    "tracks", "weights", "sampling", "models", "objectives", "training", "embedding", "retrieval", "probes",
-    "reporting", "serving", "upkeep", "summary", "demonstration", "cli", "__main__",
+    "errors", "limits", "fields", "mat_file", "interrupts", "cores", "memory", "progress", "places", "output", "pose",
+    "engine", "video", "tracks", "weights", "sampling", "models", "objectives", "training", "embedding", "retrieval",
+    "probes", "reporting", "serving", "upkeep", "summary", "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 

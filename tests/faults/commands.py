@@ -10,7 +10,7 @@ from typing import Any
 
 from fabnet.tracks import open_store
 
-__all__ = ["TRACK", "rows_of", "started", "timed"]
+__all__ = ["TRACK", "named_often", "rows_of", "started", "timed"]
 
 TRACK = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
 
@@ -33,3 +33,11 @@ def rows_of(store: Path) -> list[dict[str, Any]]:
     opened = open_store(store)
     rows = opened.read_rows(range(opened.num_rows)).to_pylist()
     return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
+
+
+def named_often(store: Path, folder: Path, count: int) -> list[Path]:
+    """So many links to a store: `embed` takes what is given twice once, by its name."""
+    links = [folder / f"{store.name}-{number}" for number in range(count)]
+    for link in links:
+        link.symlink_to(store)
+    return links

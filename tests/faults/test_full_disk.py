@@ -16,7 +16,7 @@ from fabnet.tracks import LedgerEntry, open_store
 from fabnet.tracks.commit import lance_reads, lance_writes, merge_files
 from fabnet.tracks.schema import Row, rows_to_batch
 
-from .commands import started
+from .commands import named_often, started
 
 
 def fill(disk: Path, left_kb: int) -> Path:
@@ -28,14 +28,14 @@ def fill(disk: Path, left_kb: int) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["lance", "parquet", "csv", "npy"])
-def test_embed(store: Path, tiny_run: Path, small_disk: Path, ending: str) -> None:
+def test_embed(store: Path, tiny_run: Path, small_disk: Path, tmp_path: Path, ending: str) -> None:
     out = small_disk / f"faces.{ending}"
     first = started("embed", store, "--model", tiny_run, "--out", out)
     assert first.wait(120) == 0
     first.communicate()
     before = sorted(path.name for path in small_disk.iterdir())
     fill(small_disk, left_kb=8)
-    process = started("embed", *[store] * 40, "--model", tiny_run, "--out", out)
+    process = started("embed", *named_often(store, tmp_path, 40), "--model", tiny_run, "--out", out)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 8, errors
     assert errors.startswith("fabnet embed: cannot write")

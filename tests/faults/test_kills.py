@@ -17,7 +17,7 @@ from fabnet.errors import StoreError
 from fabnet.output import written_whole
 from fabnet.tracks import open_store
 
-from .commands import TRACK, rows_of, started, timed
+from .commands import TRACK, named_often, rows_of, started, timed
 
 SEED = 0
 
@@ -79,7 +79,7 @@ def test_embed_killed_starts_anew_and_shows_nothing_half_written(
     store: Path, tiny_run: Path, tmp_path: Path, kills: int
 ) -> None:
     random = np.random.default_rng(SEED)
-    places = [store] * 15
+    places = named_often(store, tmp_path, 15)
     command = ("embed", *places, "--model", tiny_run, "--out")
     takes_s = timed(*command, tmp_path / "whole.lance")
     whole = lance.dataset(str(tmp_path / "whole.lance")).to_table().to_pylist()

@@ -156,6 +156,7 @@ def test_names_are_escaped_and_the_place_is_obeyed(tiny_run: Path, tmp_path: Pat
 def test_only_reconstructions_are_replaced(tiny_run: Path, tmp_path: Path) -> None:
     pictures = report(tiny_run, out=tmp_path).pictures
     (tmp_path / "reconstructions" / "99-worst.png").write_bytes(b"of an earlier report")
+    (tmp_path / "reconstructions" / ".DS_Store").write_bytes(b"of a file manager")
     assert report(tiny_run, out=tmp_path).pictures == pictures
     assert sorted((tmp_path / "reconstructions").iterdir()) == sorted(pictures)
     (tmp_path / "reconstructions" / "notes.txt").write_text("mine")

@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,9 @@ def test_a_browser_that_leaves_during_an_upload_is_no_fault(site: Site) -> None:
 
     scope = {"type": "http", "method": "POST", "path": "/api/nearest", "query_string": b"",
              "headers": [(b"host", b"localhost")]}  # fmt: skip
-    coming = iter([{"type": "http.request", "body": b"a part", "more_body": True}, {"type": "http.disconnect"}])
+    coming: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": b"a part", "more_body": True}, {"type": "http.disconnect"}]
+    )
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

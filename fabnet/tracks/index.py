@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ import pyarrow.compute as pc
 from fabnet.errors import StoreError
 from fabnet.tracks.schema import check_split
 
-__all__ = ["COLUMNS", "TRACK_SCHEMA", "TrackIndex", "find_tracks", "index_of", "sorted_places", "spans_of"]
+__all__ = ["COLUMNS", "TRACK_SCHEMA", "TrackIndex", "digest_of", "find_tracks", "index_of", "sorted_places", "spans_of"]
 
 COLUMNS = ("identity", "video", "track", "split")
 TRACK_SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("start", pa.int64()), ("length", pa.int64())])
 """A track in a table: its names, its first row, and how many rows it has."""
+DIGESTED_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,16 @@ def spans_of(tracks: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The first row of each track of a table and how many rows it has, (N,) int64 each."""
     starts, lengths = (np.asarray(tracks.column(name).to_numpy(), np.int64) for name in ("start", "length"))
     return starts, lengths
+
+
+def digest_of(tracks: pa.Table) -> str:
+    """A short digest of the tracks of a table that are trained on or validate: their names, lengths and order."""
+    tracks = tracks.filter(pc.not_equal(tracks.column("split"), "test")).select([*COLUMNS, "length"])
+    digest = hashlib.sha256()
+    for start in range(0, len(tracks), DIGESTED_AT_ONCE):
+        columns = [column.to_pylist() for column in tracks.slice(start, DIGESTED_AT_ONCE).columns]
+        digest.update("".join(map(repr, zip(*columns, strict=True))).encode())
+    return digest.hexdigest()[:16]
 
 
 def _changes(batch: pa.RecordBatch, last: pa.RecordBatch | None) -> np.ndarray:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from fabnet.errors import OutputError, StoreError
 from fabnet.places import as_place, is_remote, lance_name, make_folder
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
-from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks, index_of, sorted_places, spans_of
+from fabnet.tracks.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
     clear_pending,
@@ -116,6 +116,15 @@ class TrackStore:
                 chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
             tracks = tracks.filter(chosen)
             return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
+
+    def digest(self) -> str:
+        """A short digest of whom a run trains on and validates with, the same wherever the store lies.
+
+        Raises:
+            StoreError: the store is damaged.
+        """
+        with self._reading():
+            return digest_of(self._tracks())
 
     def _tracks(self) -> pa.Table:
         """All tracks, in the order of their rows."""

@@ -15,7 +15,7 @@ from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors
 from fabnet.places import as_place, make_folder
-from fabnet.tracks import open_store
+from fabnet.tracks import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
@@ -103,7 +103,8 @@ def train(
         What the run came to.
 
     Raises:
-        InputError: an option is unknown or impossible, or `out` holds a run already (or none, to resume).
+        InputError: an option is unknown or impossible, or `out` holds a run already (or none, to resume; or one that
+            was started on another store).
         StoreError: the store is missing or of another version.
         TrainingError: nothing to train on, or a loss that is not finite.
         OutputError: the disk is full.
@@ -111,11 +112,14 @@ def train(
     run = as_place(out)
     config = _resumed(run, changes) if resume else _started(run, preset, changes)
     tracks = open_store(store)
+    digest = tracks.digest()
+    if resume:
+        _check_store(run, tracks, digest)
     where = choose_device(device)
     with processes(where) as me:
         trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
         if me.is_first:
-            _write_run(run, config, tracks.path)
+            _write_run(run, config, tracks, digest)
         state = trainer.train()
         trainer.leave()
     return TrainResult(
@@ -130,10 +134,15 @@ def train(
     )
 
 
-def _write_run(run: Path, config: TrainConfig, store: Path) -> None:
+def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -> None:
     with output_errors(run):
         make_folder(run)
-        content = {"config": config.to_json(), "store": str(store.absolute()), "fabnet": fabnet.__version__}
+        content = {
+            "config": config.to_json(),
+            "store": str(store.path.absolute()),
+            "store_digest": digest,
+            "fabnet": fabnet.__version__,
+        }
         (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
 
 
@@ -156,3 +165,13 @@ def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
             f"a resumed run keeps its own {', '.join(fixed)}; leave it out, or start another run in another --out"
         )
     return config.with_changes(differing)
+
+
+def _check_store(run: Path, store: TrackStore, digest: str) -> None:
+    """Refuse to go on with other people; a run that an earlier fabnet wrote does not say what it was started on."""
+    content = json.loads(read_text(run / RUN_FILE))
+    if content.get("store_digest", digest) != digest:
+        raise InputError(
+            f"{store.path} has other tracks than {content['store']}, which {run} was started on; give the same store, "
+            "or start another run in another --out"
+        )

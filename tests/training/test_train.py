@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from fabnet.cli import main
 from fabnet.errors import InputError, ModelError, StoreError, TrainingError
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
 from fabnet.objectives import Batch
-from fabnet.tracks import open_store
+from fabnet.tracks import import_folder, open_store
 from fabnet.training import preset, train
 from fabnet.training.initial import still_statistics
 from fabnet.training.run_log import read_metrics
@@ -60,6 +61,23 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     assert_same(tmp_path / "whole", tmp_path / "parts")
     steps = [row["step"] for row in read_metrics(tmp_path / "parts")]
     assert steps == [row["step"] for row in read_metrics(tmp_path / "whole")] == [4, 8, 12]
+
+
+def test_a_run_goes_on_with_its_own_store_alone(store: Path, frames_folder: Path, tmp_path: Path) -> None:
+    train(store, tmp_path / "run", **TINY, max_steps=2)
+    shutil.copytree(store, tmp_path / "moved")
+    train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=3)
+    splits = tmp_path / "splits.csv"  # one who validated is trained on
+    parts = [f"person{n},{'val' if n in (3, 4) else 'train'}\n" for n in range(6)]
+    splits.write_text("identity,split\n" + "".join(parts))
+    import_folder(frames_folder, tmp_path / "other", layout="identity/video", splits=splits)
+    with pytest.raises(InputError, match=r"other has other tracks than .*moved, which .*run was started on; give the"):
+        train(tmp_path / "other", tmp_path / "run", resume=True, max_steps=4)
+    file = tmp_path / "run" / "config.json"
+    content = json.loads(file.read_text())
+    del content["store_digest"]  # as written before there was one
+    file.write_text(json.dumps(content))
+    train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=4)
 
 
 def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.places import as_place, is_remote, local
 from fabnet.progress import progress
+from fabnet.video.decode import check_fps
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def embed(
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be 1 or more; got {batch_size}")
+    check_fps(fps)
     out = as_place(out)
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
     check_place(out, file_format)

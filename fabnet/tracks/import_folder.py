@@ -25,6 +25,7 @@ from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
 from fabnet.tracks.writing import writing
 from fabnet.video.crop import CropSpec
+from fabnet.video.decode import check_fps
 
 __all__ = ["ImportReport", "import_folder"]
 
@@ -116,8 +117,7 @@ def import_folder(
     root, out = local(folder, "folders to import"), as_place(out)
     if crop not in ("none", "detect"):
         raise InputError(f"unknown crop {crop!r}: choose none or detect")
-    if not fps > 0:
-        raise InputError(f"fps is {fps}: give a positive number of frames a second")
+    check_fps(fps)
     spec = CropSpec(size=size, smoothing_s=0.0)
     found = scan(root, layout)
     split_by_key = splits_for([each.identity for each in found], splits)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fabnet.engine import Engine, Outcome, engine_for
-from fabnet.errors import InputError, NoFaceError, VideoError
+from fabnet.errors import NoFaceError, VideoError
 from fabnet.interrupts import interruptible
 from fabnet.places import as_place
 from fabnet.progress import progress
@@ -24,7 +24,7 @@ from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
 from fabnet.tracks.writing import writing
 from fabnet.video.crop import CropSpec
-from fabnet.video.decode import video_info
+from fabnet.video.decode import check_fps, video_info
 
 __all__ = ["TrackReport", "track"]
 
@@ -136,9 +136,8 @@ def track(
         KeyboardInterrupt: after Ctrl-C or SIGTERM; what was finished is kept.
     """
     start = time.monotonic()
-    for name, value in (("fps", fps), ("link_fps", link_fps)):
-        if value is not None and not value > 0:
-            raise InputError(f"{name} is {value}: give a positive number of frames a second")
+    check_fps(fps)
+    check_fps(link_fps, "link_fps")
     chosen = engine_for(engine, num_workers=num_workers, ray_address=ray_address)
     spec = CropSpec(size=size)
     found = find_videos([videos] if isinstance(videos, (str, Path)) else videos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ import av
 import cv2
 import numpy as np
 
-from fabnet.errors import VideoError
+from fabnet.errors import InputError, VideoError
 from fabnet.limits import MAX_FRAMES, MAX_PIXELS
 from fabnet.video.display import as_shown, pixel_aspect, shown_size, shown_width
 from fabnet.video.pyramid import halves
 
-__all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
+__all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
 
 MAX_SIDE_PX = 16384
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,asf,ogg,m4v,gif,ivf,yuv4mpegpipe"
@@ -164,14 +165,28 @@ class DecodedFrame:
         return np.concatenate(parts).astype(np.float32)
 
 
+def check_fps(fps: float | None, name: str = "fps") -> None:
+    """Refuse frames a second that are no positive number; None, all of them, passes.
+
+    Raises:
+        InputError: they are none.
+    """
+    if fps is not None and not 0 < fps < math.inf:
+        raise InputError(f"{name} is {fps}: give a positive number of frames a second")
+
+
 class Ticks:
     """Chooses frames by their time stamps: the first at or after each tick of 1 / fps.
 
     Args:
         fps: ticks a second; None: every frame is chosen.
+
+    Raises:
+        InputError: `fps` is no positive number.
     """
 
     def __init__(self, fps: float | None) -> None:
+        check_fps(fps)
         self._fps, self._next = fps, 0
 
     def meets(self, time_s: float) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fabnet.errors import InputError, VideoError
+from fabnet.errors import VideoError
 from fabnet.video.appearance import describe
 from fabnet.video.crop import EDGE_PX, CropSpec, cut, window_of
-from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
+from fabnet.video.decode import DecodedFrame, Ticks, check_fps, decode_frames
 from fabnet.video.detect import Detection, Detector
 from fabnet.video.link import Linker
 from fabnet.video.search import FaceSearch
@@ -152,9 +152,8 @@ def track_video(
         InputError: `fps` or `link_fps` is not positive.
         VideoError: no such file, no video in it, or nothing that can be decoded.
     """
-    for name, value in (("fps", fps), ("link_fps", link_fps)):
-        if value is not None and not value > 0:
-            raise InputError(f"{name} is {value}: give a positive number of frames a second")
+    check_fps(fps)
+    check_fps(link_fps, "link_fps")
     spec, stats = spec or CropSpec(), stats if stats is not None else VideoStats()
     search, shots, tracks = FaceSearch(detector), ShotDetector(), _Tracks(spec, stats)
     kept_ticks, link_ticks = Ticks(fps), Ticks(link_fps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from fabnet.errors import VideoError
+from fabnet.embedding import embed
+from fabnet.errors import InputError, VideoError
 from fabnet.video import read_frames, video_info
 from fabnet.video.decode import Ticks, decode_frames
 
@@ -51,6 +53,15 @@ def test_ticks_do_not_drift_with_rounded_time_stamps() -> None:
     ticks = Ticks(5.0)
     times_s = np.round(np.arange(3000) / 25, 3) - 4e-4
     assert [n for n, time_s in enumerate(times_s) if ticks.meets(max(time_s, 0.0))] == list(range(0, 3000, 5))
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, math.inf, math.nan])
+def test_no_frames_are_taken_at_impossible_rates(tmp_path: Path, fps: float) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(3))
+    with pytest.raises(InputError, match=f"fps is {fps}: give a positive number of frames a second"):
+        list(read_frames(path, fps=fps))
+    with pytest.raises(InputError, match=f"fps is {fps}"):
+        embed([path], tmp_path / "out.csv", model="small", crop="none", fps=fps)
 
 
 def test_decoded_calls_come_for_every_frame(tmp_path: Path) -> None:

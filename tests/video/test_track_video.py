@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
         list(track_video(tmp_path / "a.mp4", load_detector()))
 
 
-@pytest.mark.parametrize("wrong", [{"fps": 0.0}, {"fps": -1.0}, {"link_fps": 0.0}])
+@pytest.mark.parametrize("wrong", [{"fps": 0.0}, {"fps": -1.0}, {"fps": math.inf}, {"link_fps": 0.0}])
 def test_impossible_rates_are_refused(carphone: Path, wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="give a positive number"):
         list(track_video(carphone, load_detector(), **wrong))  # type: ignore[arg-type]

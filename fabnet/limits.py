@@ -69,12 +69,15 @@ def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8
     return file.read_text(encoding=encoding)
 
 
-def read_csv(file: Path, header: str) -> list[dict[str, Any]]:
+def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
     """Read the rows of a CSV file of no more than `MAX_TABLE_BYTES`, by the names in its first line.
 
     Args:
         file: in UTF-8.
         header: that it should have, for the message; it is not checked.
+
+    Returns:
+        The number of its line and the row, one after another; blank lines are passed over.
 
     Raises:
         InputError: it is larger, or no CSV file.
@@ -83,6 +86,7 @@ def read_csv(file: Path, header: str) -> list[dict[str, Any]]:
     check_size(file, MAX_TABLE_BYTES)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            return list(csv.DictReader(lines))
+            reader = csv.DictReader(lines)
+            return [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} is no CSV file ({error}): expected the header {header}") from error

@@ -26,7 +26,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
         The identity by name of the video; None: each track is one.
 
     Raises:
-        InputError: the file is missing, has another header, or lacks a video.
+        InputError: the file is missing, has another header, lacks a video, or gives one to two people.
     """
     if str(identities) == "video":
         return {video.name: None for video in videos}
@@ -46,7 +46,13 @@ def _read(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
     rows = read_csv(path, "video,identity")
-    if not rows or not {"video", "identity"} <= rows[0].keys():
-        found = ",".join(map(str, rows[0])) if rows else "nothing"
+    columns = list(rows[0][1]) if rows else []
+    if not {"video", "identity"} <= set(columns):
+        found = ",".join(map(str, columns)) or "nothing"
         raise InputError(f"{path}: expected the header video,identity and rows; found {found}")
-    return {(row["video"] or "").strip(): (row["identity"] or "").strip() for row in rows}
+    known: dict[str, str] = {}
+    for number, row in rows:
+        video, identity = (row["video"] or "").strip(), (row["identity"] or "").strip()
+        if known.setdefault(video, identity) != identity:
+            raise InputError(f"{path}, line {number}: {video} is of {known[video]} and of {identity}; choose one")
+    return known

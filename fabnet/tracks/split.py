@@ -53,13 +53,13 @@ def read_splits(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"no such split file: {path}")
     rows = read_csv(path, "identity,split")
-    columns = list(rows[0]) if rows else []
+    columns = list(rows[0][1]) if rows else []
     key = next((name for name in ("identity", "person") if name in columns), None)
     if key is None or "split" not in columns:
         found = ",".join(str(name) for name in columns) or "nothing"
         raise InputError(f"{path}: expected the header identity,split (or person,split) and rows; found {found}")
     splits: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         identity, split = (row[key] or "").strip(), (row["split"] or "").strip()
         if split not in SPLITS:
             raise InputError(f"{path}, line {number}: split is {split!r}; expected {', '.join(SPLITS)}")

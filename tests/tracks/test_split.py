@@ -75,6 +75,7 @@ def test_a_split_file_is_honoured(tmp_path: Path, header: str) -> None:
         ("identity,split\na,train\n", "no split for the identity b and 1 more: add a line `b,train`"),
         ("identity,split\na,dev\n", "line 2: split is 'dev'; expected train, val, test"),
         ("identity,split\na,train\na,val\n", "line 3: a is in train and in val"),
+        ("identity,split\n\na,train\n\na,val\n", "line 5: a is in train and in val"),
         ("name,part\na,train\n", "expected the header identity,split .* found name,part"),
         ("", "found nothing"),
         ("identity,split\n\0\xff", "split"),

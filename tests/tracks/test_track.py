@@ -93,6 +93,9 @@ def test_identities_and_splits(clips: Path, tmp_path: Path) -> None:
     names.write_text("video,identity\nAnn/1.mp4,Ann\n")
     with pytest.raises(InputError, match=r"no line for the video Ann/2\.mp4: add `Ann/2\.mp4,IDENTITY`"):
         tracked(clips, tmp_path / "other.lance", identities=names)
+    names.write_text("video,identity\nAnn/1.mp4,Ann\n\nAnn/1.mp4,Ann\nAnn/1.mp4,Bob\n")
+    with pytest.raises(InputError, match=r"names.csv, line 5: Ann/1.mp4 is of Ann and of Bob; choose one"):
+        tracked(clips, tmp_path / "other.lance", identities=names)
 
 
 def test_moments_split_each_track_in_time(carphone: Path, tmp_path: Path) -> None:

@@ -67,16 +67,16 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
             reader = csv.DictReader(lines)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             names = [name for name in reader.fieldnames or () if name]
-            rows = list(reader)
+            rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"{path} cannot be read as CSV in UTF-8: {error}") from None
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}")
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         if None in row or None in row.values():
             raise InputError(f"{path}, line {number}: expected as many cells as the header has")
-    return [{name: row[name].strip() for name in names} for row in rows]
+    return [{name: row[name].strip() for name in names} for _, row in rows]
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

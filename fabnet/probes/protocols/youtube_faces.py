@@ -55,11 +55,12 @@ def read_landmarks(file: Path) -> dict[str, np.ndarray]:
     check_size(file, MAX_TABLE_BYTES)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.reader(lines))
+            reader = csv.reader(lines)
+            rows = [(reader.line_num, row) for row in reader if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} cannot be read as CSV in UTF-8: {error}") from None
     points = {}
-    for number, row in enumerate(rows[1:], start=2):
+    for number, row in rows[1:]:
         if len(row) < 137:
             raise InputError(f"{file}, line {number}: expected a frame and 136 numbers")
         points[row[0]] = numbers_of(file, number, row[1:137], 136).reshape(68, 2)

@@ -167,8 +167,10 @@ def test_youtube_faces(youtube: Path) -> None:
 
 def test_wrong_youtube_faces_labels_are_said(youtube: Path) -> None:
     labels = youtube / "landmarks68.csv"
+    labels.write_text(labels.read_text() + "\n")
+    assert len(read_benchmark("youtube-faces", youtube).names) == 36  # a blank line is none
     labels.write_text(labels.read_text() + "P0/0/9.jpg,1,2\n")
-    with pytest.raises(InputError, match="line 38: expected a frame and 136 numbers"):
+    with pytest.raises(InputError, match="line 39: expected a frame and 136 numbers"):
         read_benchmark("youtube-faces", youtube)
     labels.unlink()
     with pytest.raises(InputError, match="no such landmark file"):
@@ -234,7 +236,7 @@ def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
         ("path\nx\n", "has no target column"),
         ("path,a\nx,1\nx,2\n", "name x more than once"),
         ("path,yaw\nx,left\n", "line 2: expected a number or nothing, found 'left'"),
-        ("path,a\nx,1\ny\n", "line 3: expected as many cells as the header has"),
+        ("path,a\nx,1\n\ny\n", "line 4: expected as many cells as the header has"),
         ("path,subject,a\nx,,1\n", "line 2: subject is empty"),
         ("path,Subject,a\nx,s,1\n", "has a column Subject; expected subject, in small letters"),
         ("path,x1,y1,x2,y2\nx,1,2,3,4\n", "has a column x1; expected points x0, y0, x1, y1"),

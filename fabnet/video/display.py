@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
 
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 
@@ -56,10 +56,10 @@ def _display_matrix(picture: av.VideoFrame) -> tuple[bool, int]:
 
     Rows of the matrix say where a step to the right and one down lead: (a, b) and (c, d).
     """
-    for data in picture.side_data:
-        if data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(float)
-            is_mirrored = a * d < b * c
-            angle = math.atan2(-b, -a) if is_mirrored else math.atan2(b, a)
-            return is_mirrored, round(-angle / (math.pi / 2)) % 4
-    return False, 0
+    matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 0
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float).tolist()
+    is_mirrored = a * d < b * c
+    angle = math.atan2(-b, -a) if is_mirrored else math.atan2(b, a)
+    return is_mirrored, round(-angle / (math.pi / 2)) % 4

@@ -13,10 +13,12 @@ from pathlib import Path
 import lance
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from fabnet.errors import InputError, OutputError, StoreError
 from fabnet.tracks import TrackIndex, TrackStore, is_store, open_store
+from fabnet.tracks.index import TRACK_SCHEMA, digest_of
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.schema import ROW_SCHEMA, metadata_of, rows_to_batch
 from fabnet.tracks.side_table import add_tracks, forget_tracks, read_tracks
@@ -391,3 +393,16 @@ def test_summary_counts(store: TrackStore) -> None:
     }
     assert counts["inputs"] == {"no-face": 1, "ok": 2}
     assert counts["num_dropped"] == 1
+
+
+def test_the_digest_is_of_the_tracks_alone() -> None:
+    rows = [(f"person{i // 3}", f"v{i}", "é" * (i % 4), "test" if i % 5 == 4 else "train", 7 * i, i) for i in range(20)]
+    tracks = pa.table(dict(zip(TRACK_SCHEMA.names, map(list, zip(*rows, strict=True)), strict=True)), TRACK_SCHEMA)
+    pieces = pa.concat_tables([tracks.slice(0, 3), tracks.slice(3, 0), tracks.slice(3, 9), tracks.slice(12)])
+    assert digest_of(pieces) == digest_of(tracks)
+    assert digest_of(tracks.filter(pc.not_equal(tracks.column("split"), "test"))) == digest_of(tracks)
+    others = [tracks.slice(1), tracks.take([1, 0, *range(2, 20)])]
+    for place, value in ((0, "person"), (1, "v"), (2, "x"), (3, "val"), (5, 3)):
+        column = pa.array([value, *tracks.column(place).to_pylist()[1:]], TRACK_SCHEMA.types[place])
+        others.append(tracks.set_column(place, TRACK_SCHEMA.field(place), column))
+    assert len({digest_of(table) for table in [tracks, *others]}) == 8

@@ -88,6 +88,7 @@ def _along(taps: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=32)
+@torch.inference_mode(False)  # kept for training, whoever asks first
 def _shifts(length: int, tile: int, dtype: torch.dtype) -> torch.Tensor:
     """The three taps of the small axis, upsampled and shifted: (n / tile, 2 tile, 3 tile), columns (place, tap).
 

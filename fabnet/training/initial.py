@@ -80,7 +80,8 @@ def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str]
     if not common:
         raise InputError(f"--init {model} shares nothing with this objective")
     for part in kept:
-        if not any(name.startswith(f"{part}.") for name in common):
+        is_known = any(name.startswith(f"{part}.") for name in own)
+        if is_known and not any(name.startswith(f"{part}.") for name in common):
             raise InputError(f"--init {model} has no {part}, which --freeze would keep as it is: leave it out")
     objective.load_state_dict(common, strict=False)
 

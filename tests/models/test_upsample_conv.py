@@ -61,3 +61,11 @@ def test_layers_keep_their_places() -> None:
     images = torch.randn(2, 4, 8, 8)
     torch.testing.assert_close(UpsampleConvs(*layers)(images), nn.Sequential(*layers)(images), rtol=1e-4, atol=1e-5)
     assert set(UpsampleConvs(*layers).state_dict()) == set(nn.Sequential(*layers).state_dict())
+
+
+def test_what_was_made_for_looking_serves_training() -> None:
+    weight, bias = torch.randn(9, 2, 3, 3), torch.zeros(9)
+    images = torch.randn(1, 2, 7, 5)  # of a size of its own: what is kept goes by it
+    with torch.inference_mode():
+        upsample_conv(images, weight, bias)
+    assert all(part.isfinite().all() for part in gradients(upsample_conv, images, weight, bias))

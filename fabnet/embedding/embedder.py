@@ -120,10 +120,9 @@ class Embedder:
         Raises:
             InputError: an image is not (H, W, 3) uint8, or is empty.
         """
+        _check(images)
         prepared = np.empty((len(images), 3, self.card.size, self.card.size), dtype=np.float32)
         for i, image in enumerate(images):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise InputError(f"expected crops (H, W, 3) uint8 RGB; number {i} is {image.shape} {image.dtype}")
             cut = view(image, self._window, self.card.size)
             np.divide(cut.transpose(2, 0, 1), np.float32(255), out=prepared[i])
         return prepared
@@ -141,6 +140,7 @@ class Embedder:
         Raises:
             InputError: an image is not (H, W, 3) uint8, or is empty.
         """
+        _check(images)  # here too, where their numbers are the caller's
         share = -(-len(images) // num_cores()) if self._is_single_threaded else len(images)
         batches = batched(images, max(1, min(self.at_once(batch_size), share)))
         parts = list(in_threads(self.embed_batch, batches))
@@ -167,3 +167,9 @@ class Embedder:
         prepared = self.prepare(images)
         with nullcontext() if self._is_single_threaded else self._turn:
             return self._encode(prepared)
+
+
+def _check(images: Sequence[np.ndarray]) -> None:
+    for i, image in enumerate(images):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise InputError(f"expected crops (H, W, 3) uint8 RGB; number {i} is {image.shape} {image.dtype}")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import json
 import multiprocessing
 import pickle
@@ -13,15 +12,12 @@ from pathlib import Path
 import lance
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
-from fabnet.errors import InputError, OutputError, StoreError
-from fabnet.tracks import TrackIndex, TrackStore, is_store, open_store
-from fabnet.tracks.index import TRACK_SCHEMA, digest_of
+from fabnet.errors import OutputError, StoreError
+from fabnet.tracks import TrackStore, is_store, open_store
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.schema import ROW_SCHEMA, metadata_of, rows_to_batch
-from fabnet.tracks.side_table import add_tracks, forget_tracks, read_tracks
 from fabnet.tracks.store import MAX_FRAGMENTS, create_store
 from fabnet.tracks.writing import writing
 
@@ -51,93 +47,6 @@ def test_images_come_in_the_order_asked_for_and_as_often(store: TrackStore) -> N
     assert store.read_images([]) == []
     with pytest.raises(StoreError, match="has rows 0 to 5; asked for 0 to 6"):
         store.read_images([6, 0])
-
-
-def test_the_index_lists_tracks_in_an_order_of_its_own(store: TrackStore) -> None:
-    fill(store, "b", tracks=1, frames=2, split="val", identity="z")
-    fill(store, "a", tracks=2, frames=3, identity="y")
-    fill(store, "c", tracks=1, frames=1, identity="x")
-    index = store.index(min_frames=1)
-    assert index.identity.tolist() == ["x", "y", "y", "z"]
-    assert index.starts.tolist() == [8, 2, 5, 0]
-    assert index.lengths.tolist() == [1, 3, 3, 2]
-    assert index.video.tolist() == ["c", "a", "a", "b"]
-    assert index.track.tolist() == ["0", "0", "1", "0"]
-    assert store.index("val").video.tolist() == ["b"]
-    assert len(store.index("train")) == 2
-    assert len(store.index("test")) == 0
-    assert store.index().num_rows == 8
-    with pytest.raises(InputError, match="no split 'dev': choose one of train, val, test"):
-        store.index("dev")
-
-
-def test_an_empty_store_has_an_empty_index(store: TrackStore) -> None:
-    assert len(store.index()) == 0
-    assert store.num_rows == 0
-
-
-def test_the_tracks_are_known_without_reading_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(store, "b", tracks=2, frames=3, split="val", identity="z")
-    fill(store, "a", tracks=2, frames=4, identity="y")
-    fill(store, "c", tracks=1, frames=1)
-    from_rows = open_store(store.path)
-    forget_tracks(store.path)
-    expected = from_rows.index(min_frames=1)
-    with writing(store.path, crop=CROP, settings={}):
-        pass  # notes them anew
-    monkeypatch.setattr(TrackStore, "_scan", None)
-    index = open_store(store.path).index(min_frames=1)
-    for name in TrackIndex.__slots__:
-        assert getattr(index, name).tolist() == getattr(expected, name).tolist()
-    for split, min_frames in itertools.product((None, "train", "val", "test"), (1, 2, 4)):
-        chosen = expected.select(split, min_frames)
-        starts, lengths = open_store(store.path).spans(split, min_frames)
-        assert starts.dtype == lengths.dtype == np.int64
-        assert (starts.tolist(), lengths.tolist()) == (chosen.starts.tolist(), chosen.lengths.tolist())
-    with pytest.raises(InputError, match="no split 'dev'"):
-        store.spans("dev")
-
-
-def test_tracks_that_are_not_noted_are_read_from_the_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(store, "a")
-    early = open_store(store.path)
-    assert early.num_rows == 6
-    with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.add_tracks", lambda *_: None)  # killed before the tracks were noted
-        fill(store, "b")
-    assert open_store(store.path).index().video.tolist() == ["a", "a", "b", "b"]
-    with writing(store.path, crop=CROP, settings={}) as again:
-        assert len(read_tracks(store.path)) == 4
-        fill(again, "c")
-    assert early.index().video.tolist() == ["a", "a"]  # it does not see the rows of the others yet
-    assert open_store(store.path).spans()[0].tolist() == list(range(0, 18, 3))
-
-
-@pytest.mark.parametrize("harm", ["gap", "nonsense", "beyond"])
-def test_a_wrong_table_of_tracks_is_not_believed(store: TrackStore, harm: str) -> None:
-    fill(store, "a")
-    fill(store, "b")
-    tracks = read_tracks(store.path)
-    forget_tracks(store.path)
-    if harm == "gap":
-        add_tracks(store.path, pa.concat_tables([tracks.slice(0, 1), tracks.slice(2)]))
-    elif harm == "beyond":
-        add_tracks(store.path, pa.concat_tables([tracks, tracks]))
-    else:
-        add_tracks(store.path, tracks)
-        for file in (store.path / "_tracks.lance" / "data").iterdir():
-            file.write_bytes(b"nonsense")
-    assert open_store(store.path).spans()[0].tolist() == [0, 3, 6, 9]
-    with writing(store.path, crop=CROP, settings={}):
-        assert read_tracks(store.path).column("start").to_pylist() == [0, 3, 6, 9]
-
-
-def test_a_track_torn_apart_is_an_error(store: TrackStore) -> None:
-    fill(store, "a", tracks=1)
-    fill(store, "b", tracks=1)
-    fill(store, "a", tracks=1)
-    with pytest.raises(StoreError, match="rows of track 0 of video a are not contiguous"):
-        store.index()
 
 
 def read_first(store: TrackStore) -> list[bytes]:
@@ -393,16 +302,3 @@ def test_summary_counts(store: TrackStore) -> None:
     }
     assert counts["inputs"] == {"no-face": 1, "ok": 2}
     assert counts["num_dropped"] == 1
-
-
-def test_the_digest_is_of_the_tracks_alone() -> None:
-    rows = [(f"person{i // 3}", f"v{i}", "é" * (i % 4), "test" if i % 5 == 4 else "train", 7 * i, i) for i in range(20)]
-    tracks = pa.table(dict(zip(TRACK_SCHEMA.names, map(list, zip(*rows, strict=True)), strict=True)), TRACK_SCHEMA)
-    pieces = pa.concat_tables([tracks.slice(0, 3), tracks.slice(3, 0), tracks.slice(3, 9), tracks.slice(12)])
-    assert digest_of(pieces) == digest_of(tracks)
-    assert digest_of(tracks.filter(pc.not_equal(tracks.column("split"), "test"))) == digest_of(tracks)
-    others = [tracks.slice(1), tracks.take([1, 0, *range(2, 20)])]
-    for place, value in ((0, "person"), (1, "v"), (2, "x"), (3, "val"), (5, 3)):
-        column = pa.array([value, *tracks.column(place).to_pylist()[1:]], TRACK_SCHEMA.types[place])
-        others.append(tracks.set_column(place, TRACK_SCHEMA.field(place), column))
-    assert len({digest_of(table) for table in [tracks, *others]}) == 8

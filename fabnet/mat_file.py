@@ -22,7 +22,7 @@ NUMBERS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 """Type of element to bytes a number."""
 TEXTS = {1: 1, 2: 1, 4: 2, 16: 1, 17: 1, 18: 1}
 """Likewise of characters; the UTF ones (16 to 18) in bytes."""
-MATRIX, COMPRESSED = 14, 15
+ARRAY, COMPRESSED = {14: 1}, 15
 CELL, STRUCT, CHAR = 1, 2, 4
 NUMERIC = range(6, 16)
 """Classes of plain numbers, double to uint64. Objects, sparse arrays and functions are refused."""
@@ -142,8 +142,7 @@ def _check_file(stream: BinaryIO, names: set[str]) -> None:
         if kind == COMPRESSED:
             inner = _Elements(stream, order, compressed=size)
             kind, _, _ = inner.tag()
-        if kind != MATRIX:
-            raise InputError(f"type {kind} stands where an array should")
+        _check_kind(kind, size, ARRAY)
         _check_matrix(inner, names)
         stream.seek(start + 8 + size)
 
@@ -153,7 +152,7 @@ def _check_matrix(elements: _Elements, names: set[str] | None, depth: int = 0) -
     if depth > MAX_DEPTH:
         raise InputError(f"arrays within arrays, {MAX_DEPTH} deep")
     flags = struct.unpack(f"{elements.order}IIII", elements.read(16))[2]
-    kind, sides = elements.values({5: 4}, 4 * MAX_SIDES)
+    _, sides = elements.values({5: 4}, 4 * MAX_SIDES)
     count = math.prod(max(side, 0) for side in struct.unpack(f"{elements.order}{len(sides) // 4}i", sides))
     _, name = elements.values({1: 1, 16: 1}, 2**12)
     if names is not None and name.decode("latin-1") not in names:
@@ -176,14 +175,9 @@ def _check_matrix(elements: _Elements, names: set[str] | None, depth: int = 0) -
                 raise InputError(f"names of fields, each of {longest} bytes, in {len(text)}")
             fields = len(text) // longest
         for _ in range(count * fields):
-            _check_inner(elements, depth + 1)
+            kind, size, _ = elements.tag()
+            _check_kind(kind, size, ARRAY)
+            if size:
+                _check_matrix(elements, None, depth + 1)
     else:
         raise InputError(f"an array of class {kind}; numbers, text, cells and structs are read")
-
-
-def _check_inner(elements: _Elements, depth: int) -> None:
-    kind, size, _ = elements.tag()
-    if kind != MATRIX:
-        raise InputError(f"type {kind} stands where an array should")
-    if size:
-        _check_matrix(elements, None, depth)

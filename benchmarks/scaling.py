@@ -1,5 +1,7 @@
 """What each verb costs as its data grows: seconds and peak memory, the fitted exponents, and what 10^8 rows would take.
 
+Every measurement is repeated; medians count, and the least and the most are kept beside them.
+
 Stores are the real crops of the one given, encoded anew at 96 px and repeated under new identities
 (benchmarks/store.py); searched datasets are real embeddings under augmentations (benchmarks/search.py); videos are
 copies of real clips. Each measurement runs in a process of its own.
@@ -14,6 +16,7 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,10 @@ INDEX_FROM = 100_000
 QUERIES = 20
 
 Point = dict[str, Any]
-"""what, rows, seconds (of the whole, or of one step or query), peak_mib, and bytes_a_row where something is written."""
+"""what, rows, seconds (of the whole, or of one step or query), peak_mib, and bytes_a_row where something is written.
+
+Of repeated measurements: the median of the seconds, `range_s` (the least and the most), the most memory.
+"""
 
 
 def train_cost(path: Path) -> list[Point]:
@@ -51,6 +57,7 @@ def train_cost(path: Path) -> list[Point]:
 
 def embed_cost(path: Path, out: Path) -> list[Point]:
     """All rows of a store, the model loaded before."""
+    shutil.rmtree(out, ignore_errors=True)
     encoder = load("small")
     began = time.perf_counter()
     fabnet.embed([path], out=out, model=encoder)
@@ -59,6 +66,7 @@ def embed_cost(path: Path, out: Path) -> list[Point]:
 
 def track_cost(videos: list[Path], out: Path) -> list[Point]:
     """Every frame of the videos on all cores; the memory is this process's, not its workers'."""
+    shutil.rmtree(out, ignore_errors=True)
     began = time.perf_counter()
     fabnet.track(videos, out, fps=None)
     seconds = time.perf_counter() - began
@@ -78,6 +86,20 @@ def index_cost(path: Path) -> list[Point]:
     return [
         {"what": "search: building the index", "seconds": time.perf_counter() - began, "peak_mib": search.peak_mib()}
     ]
+
+
+def repeated(times: int, measure: Callable[..., list[Point]], *arguments: object) -> list[Point]:
+    """What a measurement gives, each time in a process of its own."""
+    found = [search.apart(measure, *arguments) for _ in range(times)]
+    points = []
+    for same in zip(*found, strict=True):
+        seconds = [point["seconds"] for point in same]
+        points.append(
+            same[0]
+            | {"seconds": float(np.median(seconds)), "range_s": [min(seconds), max(seconds)]}
+            | {"peak_mib": max(point["peak_mib"] for point in same)}
+        )
+    return points
 
 
 def size_of(path: Path) -> int:
@@ -117,8 +139,7 @@ def measured(options: argparse.Namespace) -> list[Point]:
         for video, clip in zip(videos, cycle(clips), strict=False):
             shutil.copyfile(clip, video)
         out = work / "tracked.lance"
-        shutil.rmtree(out, ignore_errors=True)
-        found = search.apart(track_cost, videos, out)
+        found = repeated(options.repeats, track_cost, videos, out)
         keep(found[0]["rows"], found, bytes_a_row=size_of(out) / found[0]["rows"])
     source = open_store(options.store)
     small = []
@@ -130,18 +151,17 @@ def measured(options: argparse.Namespace) -> list[Point]:
     queries = search.Queries(real[chosen, 0], identities[chosen])
     for rows in options.rows:
         path, out, gallery = work / "tracks.lance", work / "embedded.lance", work / "gallery.lance"
-        for old in (path, out):
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         create_store(path, crop=source.crop).append(stores.grown(small, rows), [])
-        keep(rows, search.apart(train_cost, path), bytes_a_row=size_of(path) / rows)
+        keep(rows, repeated(options.repeats, train_cost, path), bytes_a_row=size_of(path) / rows)
         if rows <= options.embed_up_to:
-            found = search.apart(embed_cost, path, out)
+            found = repeated(options.repeats, embed_cost, path, out)
             keep(rows, found, bytes_a_row=size_of(out) / rows)
         search.write_gallery(real, identities, rows, gallery)
-        keep(rows, search.apart(query_cost, gallery, queries, False))
+        keep(rows, repeated(options.repeats, query_cost, gallery, queries, False))
         if rows >= INDEX_FROM:
-            keep(rows, search.apart(index_cost, gallery))
-            keep(rows, search.apart(query_cost, gallery, queries, True))
+            keep(rows, repeated(options.repeats, index_cost, gallery))
+            keep(rows, repeated(options.repeats, query_cost, gallery, queries, True))
     return points
 
 
@@ -153,8 +173,11 @@ def show(points: list[Point], file: Path | None) -> None:
         slope = exponent(own) if len(own) > 1 else float("nan")
         last = own[-1]
         expected = last["seconds"] * (CORPUS_ROWS / last["rows"]) ** slope
-        cells = [", ".join(f"{point[name]:{form}}" for point in own) for name, form in
-                 (("rows", ","), ("seconds", ".3g"), ("peak_mib", ",.0f"))]  # fmt: skip
+        cells = [
+            ", ".join(f"{point['rows']:,}" for point in own),
+            ", ".join("{:.3g} [{:.3g}, {:.3g}]".format(point["seconds"], *point["range_s"]) for point in own),
+            ", ".join(f"{point['peak_mib']:,.0f}" for point in own),
+        ]
         print(f"| {what} | {' | '.join(cells)} | {slope:.2f} | {expected:,.3g} s ({expected / 3600:,.2g} h) |")
     if file is None:
         return
@@ -164,7 +187,9 @@ def show(points: list[Point], file: Path | None) -> None:
     time_axis, memory_axis = figure.subplots(1, 2)
     for what, own in by_what(points).items():
         rows = [point["rows"] for point in own]
-        time_axis.plot(rows, [point["seconds"] for point in own], marker="o", markersize=3, label=what)
+        seconds = np.array([point["seconds"] for point in own])
+        bars = np.abs(np.array([point["range_s"] for point in own]).T - seconds)
+        time_axis.errorbar(rows, seconds, bars, marker="o", markersize=3, capsize=2, label=what)
         memory_axis.plot(rows, [point["peak_mib"] for point in own], marker="o", markersize=3)
     time_axis.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds")
     memory_axis.set(xscale="log", xlabel="rows", ylabel="peak memory, MiB", ylim=(0, None))
@@ -182,7 +207,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--embed-up-to", type=int, default=100_000)
-    parser.add_argument("--videos", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--videos", type=int, nargs="+", default=[1, 6, 24])
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()

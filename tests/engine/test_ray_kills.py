@@ -140,7 +140,7 @@ def test_a_killed_head_ends_in_one_line_and_the_same_command_goes_on(
     assert all(line == f"fabnet track: the Ray that was started here {LOST}" for line in said)
 
 
-@pytest.mark.parametrize("kills", many(1, 5))
+@pytest.mark.parametrize("kills", many(1, 20))
 def test_the_same_with_embed(kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path) -> None:
     said = kill_again_and_again("embed", ("embed", seconds, *EMBED), tmp_path, whole["embed"], head, kills)
     assert all(line == f"fabnet embed: the Ray that was started here {LOST}" for line in said)

@@ -17,7 +17,7 @@ from lance.optimize import Compaction
 from fabnet.errors import StoreError, first_line
 from fabnet.output import output_errors
 from fabnet.places import is_remote, lance_name, refusal
-from fabnet.tracks.footers import check_footers
+from fabnet.tracks.data_files import LISTS_BYTES, check_data_files
 
 __all__ = [
     "LANCE_FOLDERS",
@@ -77,17 +77,21 @@ def _within(path: Path) -> Iterator[Path]:
             yield entry
 
 
-def open_dataset(folder: Path) -> Any:
-    """Open a Lance dataset, after a look at the footers of its data files; for use within `lance_reads`.
+def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
+    """Open a Lance dataset, after a look at its data files; for use within `lance_reads`.
 
     In a bucket they are not looked at: that would be a request a file, each time.
+
+    Args:
+        folder: of the dataset.
+        lists_bytes: as `check_data_files` takes it.
 
     Raises:
         OSError, and what else Lance raises: it is damaged, or there is none.
     """
     dataset = lance.dataset(lance_name(folder))
     if not is_remote(folder):
-        check_footers(folder, dataset)
+        check_data_files(folder, dataset, lists_bytes=lists_bytes)
     _ = dataset.schema  # read here, where a damaged one can be told, and kept
     return dataset
 

@@ -11,6 +11,7 @@ from typing import Any
 import lance
 import pyarrow as pa
 
+from fabnet.errors import StoreError
 from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.places import lance_name
@@ -102,7 +103,10 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
         return {}
     with lance_reads(f"the ledger of {store}"):
         rows = open_dataset(folder).to_table().to_pylist()
+    try:
         return {row["video"]: _entry(row) for row in rows}
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"the ledger of {store} is damaged: its entries are no entries ({error})") from None
 
 
 def _entry(values: Mapping[str, Any]) -> LedgerEntry:

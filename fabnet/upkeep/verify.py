@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -164,7 +165,7 @@ def _ledger(store: TrackStore, found: dict[str, tuple[int, int]]) -> Check:
 
 def _pictures(name: str, path: Path, column: str, size: int | None, every_image: bool) -> Check:
     with lance_reads(str(path)):
-        dataset = open_dataset(path)
+        dataset = open_dataset(path, lists_bytes=math.inf)
         count = dataset.count_rows()
     rows = np.arange(count) if every_image else np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
     problems = []

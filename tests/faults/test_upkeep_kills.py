@@ -123,7 +123,7 @@ def test_killed_upkeep_goes_on(store: Path, tmp_path: Path, verb: str, kind: str
             assert not any(image in content for content in contents for image in theirs)
         assert all_rows(own) == expected
         assert fabnet.verify(own, every_image=kind == "store").problem is None
-        assert kinds_of_files(own) == kinds_of_files(whole)
+        assert kinds_of_files(own) <= kinds_of_files(whole)  # a removal that goes on may merge more
         if kind == "embeddings":
             assert Gallery(own).has_index
             vector = np.asarray(expected[-1]["embedding"], np.float32)

@@ -13,7 +13,7 @@ from types import TracebackType
 from fabnet.output import output_errors
 from fabnet.places import is_remote, make_folder, remove, send, workplace
 
-__all__ = ["COLUMNS", "RunLog", "read_metrics"]
+__all__ = ["COLUMNS", "METRICS", "RunLog", "read_metrics"]
 
 METRICS, EVENTS = "metrics.csv", "tensorboard"
 COLUMNS = (

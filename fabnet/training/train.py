@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import fabnet
-from fabnet.errors import InputError, ModelError
+from fabnet.errors import FabnetError, InputError, ModelError
 from fabnet.fields import read_fields
 from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
@@ -21,6 +21,7 @@ from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
 from fabnet.training.initial import has_single_source
 from fabnet.training.processes import processes
+from fabnet.training.run_log import METRICS
 from fabnet.training.trainer import Trainer
 
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
@@ -149,11 +150,25 @@ def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -
 def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
     if list_checkpoints(run):
         raise InputError(f"{run} holds a run already; give --resume to go on with it, or another --out")
+    _check_place(run)
     config = configs.preset(name, curriculum=bool(changes.get("curriculum"))).with_changes(changes)
     if config.init is None or config.freeze is not None:
         return config
     is_fine_tuning = config.sources > 1 and has_single_source(config.init)
     return config.with_changes({"freeze": ("flow_decoder",) if is_fine_tuning else ()})
+
+
+def _check_place(run: Path) -> None:
+    """Refuse a folder with files of the names that a run writes to, unless they are of a run that was cut off."""
+    found = [name for name in (RUN_FILE, METRICS) if (run / name).is_file()]
+    if not found:
+        return
+    try:
+        read_run(run)
+    except FabnetError:
+        raise InputError(
+            f"{run} holds a {found[0]} that is of no run, and would be written over: choose another --out"
+        ) from None
 
 
 def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:

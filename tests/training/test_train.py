@@ -272,3 +272,12 @@ def test_wrong_input_is_said(store: Path, tmp_path: Path) -> None:
     (latest_checkpoint(tmp_path / "run") / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(ModelError, match="cannot be loaded"):
         train(store, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(("name", "text"), [("config.json", '{"format": "fabnet-model"}'), ("metrics.csv", "a,b\n1,2\n")])
+def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"holds a {name} that is of no run"):
+        train(store, tmp_path, **TINY, max_steps=1)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == text

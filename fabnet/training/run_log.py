@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 from types import TracebackType
 
-from fabnet.output import output_errors
+from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, make_folder, remove, send, workplace
 
 __all__ = ["COLUMNS", "METRICS", "RunLog", "read_metrics"]
@@ -59,7 +59,7 @@ class RunLog:
                 remove(folder)  # of a start that was killed
                 make_folder(folder)
             kept = [row for row in read_metrics(run) if row["step"] <= first_step]
-            with self._path.open("w", newline="") as lines:
+            with written_whole(self._path) as partial, partial.open("w", newline="") as lines:
                 writer = csv.DictWriter(lines, COLUMNS)
                 writer.writeheader()
                 writer.writerows(kept)

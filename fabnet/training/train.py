@@ -13,8 +13,8 @@ from fabnet.errors import FabnetError, InputError, ModelError
 from fabnet.fields import read_fields
 from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
-from fabnet.output import output_errors
-from fabnet.places import as_place, make_folder
+from fabnet.output import written_whole
+from fabnet.places import as_place
 from fabnet.tracks import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
@@ -136,15 +136,14 @@ def train(
 
 
 def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -> None:
-    with output_errors(run):
-        make_folder(run)
-        content = {
-            "config": config.to_json(),
-            "store": str(store.path.absolute()),
-            "store_digest": digest,
-            "fabnet": fabnet.__version__,
-        }
-        (run / RUN_FILE).write_text(json.dumps(content, indent=2) + "\n")
+    content = {
+        "config": config.to_json(),
+        "store": str(store.path.absolute()),
+        "store_digest": digest,
+        "fabnet": fabnet.__version__,
+    }
+    with written_whole(run / RUN_FILE) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,13 +20,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fabnet.cli import main
-from fabnet.errors import InputError, ModelError, StoreError, TrainingError
+from fabnet.errors import InputError, ModelError, OutputError, StoreError, TrainingError
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
 from fabnet.objectives import Batch
 from fabnet.tracks import import_folder, open_store
 from fabnet.training import preset, train
 from fabnet.training.initial import still_statistics
-from fabnet.training.run_log import read_metrics
+from fabnet.training.run_log import RunLog, read_metrics
 from fabnet.training.trainer import Trainer
 
 TINY: dict[str, Any] = {
@@ -281,3 +282,20 @@ def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Pa
         train(store, tmp_path, **TINY, max_steps=1)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == text
+
+
+def test_a_full_disk_takes_nothing_of_a_run_that_goes_on(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(store, run, **TINY, max_steps=2)
+    before = [(run / name).read_text() for name in ("config.json", "metrics.csv")]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))  # no file may grow beyond 8 bytes
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*config\.json"):
+            train(store, run, resume=True, max_steps=4)
+        with pytest.raises(OutputError, match=r"cannot write .*metrics\.csv"):
+            RunLog(run, first_step=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(run / name).read_text() for name in ("config.json", "metrics.csv")] == before
+    assert train(store, run, resume=True, max_steps=4).steps == 4

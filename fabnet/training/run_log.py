@@ -31,12 +31,16 @@ COLUMNS = (
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.csv`, without what was not measured at a row; no rows where there is no file."""
+    """The rows of a run's `metrics.csv`, without what was not measured at a row; no rows where there is no file.
+
+    A last row that a full disk cut short is left out.
+    """
     file = run / METRICS
     if not file.is_file():
         return []
     with file.open(newline="") as lines:
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(lines)]
+        whole = (line for line in lines if line.endswith("\n"))
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(whole)]
 
 
 class RunLog:

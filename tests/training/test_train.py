@@ -299,3 +299,12 @@ def test_a_full_disk_takes_nothing_of_a_run_that_goes_on(store: Path, tmp_path: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [(run / name).read_text() for name in ("config.json", "metrics.csv")] == before
     assert train(store, run, resume=True, max_steps=4).steps == 4
+
+
+@pytest.mark.parametrize("cut", ["3,24,0.07,,,9.9e-", "1"])
+def test_a_row_that_a_full_disk_cut_short_is_left_out(store: Path, tmp_path: Path, cut: str) -> None:
+    train(store, tmp_path / "run", **TINY, max_steps=2)
+    with (tmp_path / "run" / "metrics.csv").open("a") as lines:
+        lines.write(cut)
+    train(store, tmp_path / "run", resume=True, max_steps=4)
+    assert [row["step"] for row in read_metrics(tmp_path / "run")] == [2, 4]

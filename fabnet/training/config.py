@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fabnet.errors import InputError
+from fabnet.fields import LARGEST
 
 __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 
 
 LIMITS = {
     "width": 512, "embedding_dim": 8192, "sources": 64, "batch_size": 65_536, "num_val_pairs": 1_048_576,
-    "num_workers": 256,
+    "num_workers": 256, "jitter_scale_max": 10,
 }  # fmt: skip
 """Beyond these a number is a slip, and would fill the memory."""
 LEAST = {
@@ -129,6 +130,8 @@ class TrainConfig:
             value = getattr(self, field.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"{field.name} must be a finite number; got {value}")
+            if isinstance(value, int | float) and value > LARGEST:  # config.json could not be read again
+                raise InputError(f"{field.name} must be {LARGEST} or less; got {value}")
         for least, names in LEAST.items():
             for name in names:
                 value = getattr(self, name)

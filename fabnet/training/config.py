@@ -146,6 +146,9 @@ class TrainConfig:
                 raise InputError(f"{name} must be {most} or less; got {getattr(self, name)}")
         if not 0 < self.learning_rate < 10:
             raise InputError(f"learning_rate must lie between 0 and 10; got {self.learning_rate}")
+        for name in ("window_centre_x", "window_centre_y"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must lie in 0 to 1; got {getattr(self, name)}")
         if not 0 < self.window_side <= 2 or not 0 < self.jitter_scale_min <= self.jitter_scale_max:
             raise InputError(
                 "window_side must lie in (0, 2], and jitter_scale_min in (0, jitter_scale_max]; got "

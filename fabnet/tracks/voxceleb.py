@@ -166,8 +166,11 @@ def boxed_frames(
     try:
         for frame in read_frames(original, fps=LISTED_FPS) if wanted else ():
             height, width = frame.image.shape[:2]
+            due: dict[int, int] = {}  # a frame once an utterance, with the last box before it: originals may be slower
             while wanted and wanted[-1][0] <= frame.time_s + 1e-3:
                 _, which, place = wanted.pop()
+                due[which] = place
+            for which, place in due.items():
                 box = utterances[which].box_px(place, width, height)
                 track = names[which]
                 yield BoxedFrame(track.name, track.files[0], frame.index, frame.time_s, frame.image, box)

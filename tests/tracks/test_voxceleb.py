@@ -78,6 +78,16 @@ def test_faces_come_from_the_original_video(carphone: Path, tmp_path: Path) -> N
     assert report.failed == (("id2/gone", "its original video is not there"),)
 
 
+def test_a_frame_of_a_slow_original_comes_once(second: Path, tmp_path: Path) -> None:
+    boxes = {frame: f"{20 + frame} 30 60 60" for frame in range(25)}  # 25 a second, of ten in the video
+    utterance(tmp_path / "txt" / "id1" / "second" / "1.txt", PIXELS, boxes)
+    imported(tmp_path / "txt", second.parent, tmp_path / "store", fps=25.0)
+    rows = open_store(tmp_path / "store").read_rows(range(10), ["frame", "box_px"]).to_pylist()
+    assert open_store(tmp_path / "store").num_rows == 10
+    assert [row["frame"] for row in rows] == list(range(10))
+    assert [row["box_px"][0] for row in rows] == [20, 22, 25, 27, 30, 32, 35, 37, 40, 42]
+
+
 def test_missing_originals_are_an_error(tmp_path: Path) -> None:
     utterance(tmp_path / "txt/id1/carphone/00001.txt", SHARES, {0: "0.3 0.2 0.4 0.5"})
     (tmp_path / "originals").mkdir()

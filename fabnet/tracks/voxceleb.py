@@ -10,6 +10,7 @@ Interspeech 2018).
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ __all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_ut
 LISTED_FPS = 25.0
 MAX_SHARE = 2.0
 """A file none of whose numbers is above this gives shares of the frame: no face is 2 pixels wide."""
+MAX_FRAMES_WIDE = 2.0
+"""A box is no wider or higher than so many of its frame: its crop would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,9 +54,16 @@ class Utterance:
         return np.flatnonzero(np.diff(ticks, prepend=ticks[0] - 1) > 0)
 
     def box_px(self, place: int, width: int, height: int) -> np.ndarray:
-        """(4,) float32 x0, y0, x1, y1 in pixels of a frame of this size."""
+        """(4,) float32 x0, y0, x1, y1 in pixels of a frame of this size.
+
+        Raises:
+            InputError: the box is far larger than the frame.
+        """
         scale = np.array([width, height, width, height]) if self.is_share else np.ones(4)
         left, top, wide, high = self.boxes[place] * scale
+        if wide > MAX_FRAMES_WIDE * width or high > MAX_FRAMES_WIDE * height:
+            found = f"the box is {wide:.0f} x {high:.0f} px, the frame {width} x {height}"
+            raise InputError(f"frame {self.frames[place]}: {found}")
         return np.array([left, top, left + wide, top + high], np.float32)
 
 
@@ -106,7 +116,7 @@ def _numbers(path: Path, number: int, line: str) -> list[float]:
         values = [float(part) for part in line.split()]
     except ValueError:
         values = []
-    if len(values) != 5 or min(values[3:]) <= 0 or values[0] < 0:
+    if len(values) != 5 or not all(map(math.isfinite, values)) or min(values[3:]) <= 0 or values[0] < 0:
         raise InputError(f"{path}, line {number}: expected FRAME X Y W H, five numbers; found {line.strip()!r}")
     return values
 
@@ -171,9 +181,13 @@ def boxed_frames(
                 _, which, place = wanted.pop()
                 due[which] = place
             for which, place in due.items():
-                box = utterances[which].box_px(place, width, height)
                 track = names[which]
-                yield BoxedFrame(track.name, track.files[0], frame.index, frame.time_s, frame.image, box)
+                try:
+                    box = utterances[which].box_px(place, width, height)
+                except InputError as error:
+                    dropped.append((track.files[0], str(error)))
+                else:
+                    yield BoxedFrame(track.name, track.files[0], frame.index, frame.time_s, frame.image, box)
             if not wanted:
                 return
     except VideoError as error:

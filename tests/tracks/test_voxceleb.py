@@ -48,7 +48,9 @@ def test_frames_are_kept_by_time(tmp_path: Path) -> None:
     assert len(kept.kept(25.0)) == 80
 
 
-@pytest.mark.parametrize("content", ["", "hello", PIXELS, PIXELS + "1 2 3\n", PIXELS + "1 2 3 four 5\n"])
+@pytest.mark.parametrize(
+    "content", ["", "hello", PIXELS, PIXELS + "1 2 3\n", PIXELS + "1 2 3 four 5\n", PIXELS + "1 2 3 nan 5\n"]
+)
 def test_other_text_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.txt").write_text(content)
     with pytest.raises(InputError, match=r"x\.txt"):
@@ -86,6 +88,15 @@ def test_a_frame_of_a_slow_original_comes_once(second: Path, tmp_path: Path) -> 
     assert open_store(tmp_path / "store").num_rows == 10
     assert [row["frame"] for row in rows] == list(range(10))
     assert [row["box_px"][0] for row in rows] == [20, 22, 25, 27, 30, 32, 35, 37, 40, 42]
+
+
+def test_a_box_far_larger_than_its_frame_is_dropped(second: Path, tmp_path: Path) -> None:
+    boxes = {0: "20 30 60 60", 10: "20 30 600 600"}
+    utterance(tmp_path / "txt" / "id1" / "second" / "1.txt", PIXELS, boxes)
+    report = imported(tmp_path / "txt", second.parent, tmp_path / "store", fps=25.0)
+    reason = "frame 10: the box is 600 x 600 px, the frame 192 x 144"
+    assert report.dropped == (("id1/second/1.txt", reason),)
+    assert open_store(tmp_path / "store").num_rows == 1
 
 
 def test_missing_originals_are_an_error(tmp_path: Path) -> None:

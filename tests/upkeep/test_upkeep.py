@@ -130,6 +130,13 @@ def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: p
     assert fabnet.verify(own).problem is None
 
 
+def test_tracks_that_a_kill_kept_out_of_their_table_are_not_missed(own: Path) -> None:
+    tracks = read_tracks(own)
+    forget_tracks(own)
+    add_tracks(own, tracks.slice(0, 4))
+    assert fabnet.verify(own).problem is None
+
+
 def test_embeddings_are_checked(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     thumbnails = fabnet.verify(faces).checks[2]
     assert (thumbnails.checked, thumbnails.wrong) == (400, 400)  # they are noise

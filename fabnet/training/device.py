@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import torch
 
@@ -12,19 +13,23 @@ __all__ = ["autocast", "choose_device", "choose_precision"]
 
 
 def choose_device(name: str) -> torch.device:
-    """A device by name; "auto" is CUDA where there is one: the one of this process's number under torchrun.
+    """A device by name; "auto" is CUDA where there is one, and "cuda" the one of this process's number under torchrun.
 
     Raises:
         InputError: the name is unknown, or the machine has no such device.
     """
     if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    try:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    device = None
+    with suppress(RuntimeError):
         device = torch.device(name)
-    except RuntimeError:
-        raise InputError(f"no device is called {name!r}; expected auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name} was asked for, but torch sees no CUDA device; use --device cpu")
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise InputError(f"no device is called {name!r}; expected auto, cpu, cuda or cuda:N")
+    there = torch.cuda.device_count()
+    if device.type == "cuda" and device.index >= there:
+        raise InputError(f"device {name} was asked for, but torch sees {there} CUDA devices; use --device cpu")
     return device
 
 

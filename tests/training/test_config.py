@@ -11,6 +11,7 @@ import pytest
 import fabnet
 from fabnet.errors import InputError
 from fabnet.training.config import PRESETS, TrainConfig, preset
+from fabnet.training.device import choose_device
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -69,3 +70,16 @@ def test_impossible_values_are_refused(changes: dict[str, object], message: str)
 
 def test_one_budget_replaces_the_other() -> None:
     assert preset("small").with_changes({"max_minutes": 3.0}).max_steps is None
+
+
+@pytest.mark.parametrize("name", ["mps", "xla", "meta", "gpu"])
+def test_other_devices_than_cpu_and_cuda_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"no device is called '{name}'; expected auto, cpu"):
+        choose_device(name)
+
+
+def test_cuda_is_the_device_of_the_processs_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "99")
+    for name in ("cuda", "cuda:99"):  # of so many no machine has one
+        with pytest.raises(InputError, match=r"device cuda:99 was asked for, but torch sees \d+ CUDA devices"):
+            choose_device(name)

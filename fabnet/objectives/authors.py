@@ -21,7 +21,7 @@ from fabnet.models.model_folder import AUTHORS_CARD
 from fabnet.models.torch_file import read_torch_file
 from fabnet.objectives.fabnet import FabNet
 
-__all__ = ["load_authors"]
+__all__ = ["authors_weights", "load_authors"]
 
 PARTS = {"encoder": "encoder", "decoder": "flow_decoder", "mask": "confidence_decoder"}
 WRAPPERS = ("state_dict_model", "state_dict", "model")
@@ -39,14 +39,22 @@ def load_authors(file: Path) -> FabNet:
     Raises:
         ModelError: the file holds anything but tensors and plain values, or not these networks.
     """
+    weights = authors_weights(file)
+    network = _network(weights)
+    network.load_state_dict(weights, strict=False)
+    return network
+
+
+def authors_weights(file: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a file of the authors' release, of those parts that it has, by their names in a `FabNet`.
+
+    Raises:
+        ModelError: the file holds anything but tensors and plain values, or not these networks.
+    """
     content = read_torch_file(file, "expected a file of the authors' release, written by torch.save")
     weights = _renamed(_state_dict(content))
-    network = FabNet(
-        **AUTHORS_CARD.architecture,
-        num_sources=3 if any(name.startswith("confidence_decoder.") for name in weights) else 1,
-        confidence_bound="tanh",
-    )
-    own = network.state_dict()
+    with torch.device("meta"):
+        own = _network(weights).state_dict()
     parts = {name.split(".")[0] for name in weights}
     wanted = {name for name in own if name.split(".")[0] in parts and not name.endswith("num_batches_tracked")}
     for name in sorted(wanted):
@@ -57,8 +65,13 @@ def load_authors(file: Path) -> FabNet:
             )
     if "encoder" not in parts:
         raise ModelError(f"{file} holds no encoder; expected weights named encoder.0.weight and so on")
-    network.load_state_dict({name: weights[name] for name in wanted}, strict=False)
-    return network
+    return {name: weights[name] for name in wanted}
+
+
+def _network(weights: Mapping[str, torch.Tensor]) -> FabNet:
+    """A fresh one with a confidence decoder where there are weights for it."""
+    num_sources = 3 if any(name.startswith("confidence_decoder.") for name in weights) else 1
+    return FabNet(**AUTHORS_CARD.architecture, num_sources=num_sources, confidence_bound="tanh")
 
 
 def _state_dict(content: Any) -> Mapping[str, torch.Tensor]:

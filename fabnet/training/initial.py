@@ -14,6 +14,7 @@ from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
 from fabnet.objectives import build_objective, load_objective
+from fabnet.objectives.authors import authors_weights
 from fabnet.training.config import TrainConfig
 
 __all__ = [
@@ -50,7 +51,11 @@ def has_single_source(model: str | Path) -> bool:
     Raises:
         ModelError: there is no such model.
     """
-    card = read_card(find_model(model))
+    folder = find_model(model)
+    if folder.is_file():  # of the authors' release
+        parts = {name.split(".")[0] for name in authors_weights(folder)}
+        return parts == {"encoder", "flow_decoder"}
+    card = read_card(folder)
     return card.objective == "fabnet" and int(card.architecture.get("num_sources", 1)) == 1
 
 
@@ -67,8 +72,7 @@ def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str]
         InputError: the model is of another shape, or lacks a part that is to be kept.
     """
     folder = find_model(model)
-    given, _ = load_objective(folder)
-    weights = given.state_dict()
+    weights = authors_weights(folder) if folder.is_file() else load_objective(folder)[0].state_dict()
     own = objective.state_dict()
     for name, value in weights.items():
         if name in own and own[name].shape != value.shape:

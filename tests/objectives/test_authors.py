@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import torch
 
 from fabnet.embedding import load
-from fabnet.errors import ModelError
+from fabnet.errors import InputError, ModelError
 from fabnet.objectives import FabNet, load_objective
 from fabnet.objectives.authors import PARTS
+from fabnet.training import TrainConfig
+from fabnet.training.initial import fresh_objective, has_single_source, load_initial
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,22 @@ def test_an_encoder_alone_embeds(network: FabNet, tmp_path: Path, wrapper: str |
     with torch.no_grad():
         expected = network.encoder(torch.from_numpy(encoder.prepare([crop]))).numpy()
     np.testing.assert_allclose(encoder.embed([crop]), expected, atol=1e-5)
+
+
+def test_a_run_starts_from_what_a_file_has_and_from_nothing_else(network: FabNet, tmp_path: Path) -> None:
+    torch.save(theirs(network, "encoder"), tmp_path / "a.pth")
+    fresh = fresh_objective(TrainConfig(size=256, max_steps=1))
+    objective = deepcopy(fresh)
+    load_initial(tmp_path / "a.pth", objective)
+    of_encoder, of_decoder = "encoder.layers.0.weight", "flow_decoder.layers.2.weight"
+    assert torch.equal(objective.state_dict()[of_encoder], network.state_dict()[of_encoder])
+    assert torch.equal(objective.state_dict()[of_decoder], fresh.state_dict()[of_decoder])
+    with pytest.raises(InputError, match="has no flow_decoder, which --freeze would keep"):
+        load_initial(tmp_path / "a.pth", objective, kept=["flow_decoder"])
+    assert not has_single_source(tmp_path / "a.pth")
+    for parts, is_single in ((("encoder", "flow_decoder"), True), (PARTS.values(), False)):
+        torch.save(theirs(network, *parts), tmp_path / "b.pth")
+        assert has_single_source(tmp_path / "b.pth") == is_single
 
 
 class Trap:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fabnet.errors import InputError, StoreError
 from fabnet.interrupts import unheard
 from fabnet.sampling.pairs import Draw, Jitter, draw
 from fabnet.sampling.window import Window, decode_jpeg, view
@@ -37,6 +38,9 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
 
     Returns:
         (B, S + 1, size, size, 3) uint8 RGB, the target first.
+
+    Raises:
+        StoreError: a picture is damaged.
     """
     frames = np.empty((*drawn.rows.shape, size, size, 3), dtype=np.uint8)
     encoded = images.read_images(drawn.rows.reshape(-1))
@@ -44,7 +48,11 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
         sample, place = divmod(i, drawn.rows.shape[1])
         shift_x, shift_y, scale = drawn.windows[sample, place].tolist()
         moved = window.moved(shift_x, shift_y, scale)
-        image = decode_jpeg(data, min_side=size / moved.side)
+        try:
+            image = decode_jpeg(data, min_side=size / moved.side)
+        except InputError as error:
+            row = drawn.rows[sample, place]
+            raise StoreError(f"row {row} of the store is damaged: {error}; `fabnet info --verify --every-image` finds all") from None
         cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
         frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
     return frames

@@ -229,9 +229,10 @@ class Trainer:
         try:
             return next(frames)
         except FabnetError as error:
-            # A worker's error arrives with the worker's traceback in its text; its last line is the message.
-            message = str(error).strip().splitlines()[-1].split(": ", 1)[-1]
-            raise type(error)(message) from None
+            # A worker's error arrives with the worker's traceback in its text; its last line is type and message.
+            kind = type(error)
+            message = str(error).strip().splitlines()[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+            raise kind(message) from None
 
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.

@@ -308,3 +308,13 @@ def test_a_row_that_a_full_disk_cut_short_is_left_out(store: Path, tmp_path: Pat
         lines.write(cut)
     train(store, tmp_path / "run", resume=True, max_steps=4)
     assert [row["step"] for row in read_metrics(tmp_path / "run")] == [2, 4]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_damaged_picture_is_named(store: Path, tmp_path: Path, num_workers: int) -> None:
+    shutil.copytree(store, tmp_path / "store")
+    for file in (tmp_path / "store" / "data").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"\xff\xd8\xff", b"bad"))
+    said = r"^row \d+ of the store is damaged: the file is no picture .*; `fabnet info --verify --every-image` finds all$"
+    with pytest.raises(StoreError, match=said):
+        train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)

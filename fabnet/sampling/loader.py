@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import cv2
@@ -12,12 +13,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fabnet.errors import InputError, StoreError
+from fabnet.errors import InputError, StoreError, TrainingError, first_line
 from fabnet.interrupts import unheard
 from fabnet.sampling.pairs import Draw, Jitter, draw
 from fabnet.sampling.window import Window, decode_jpeg, view
 
-__all__ = ["ImageSource", "TrainingSteps", "frames_of", "step_loader"]
+__all__ = ["ImageSource", "TrainingSteps", "frames_of", "step_loader", "worker_deaths"]
 
 
 class ImageSource(Protocol):
@@ -52,7 +53,8 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
             image = decode_jpeg(data, min_side=size / moved.side)
         except InputError as error:
             row = drawn.rows[sample, place]
-            raise StoreError(f"row {row} of the store is damaged: {error}; `fabnet info --verify --every-image` finds all") from None
+            advice = "`fabnet info --verify --every-image` finds all"
+            raise StoreError(f"row {row} of the store is damaged: {error}; {advice}") from None
         cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
         frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
     return frames
@@ -143,3 +145,21 @@ def step_loader(
     # has saved.
     with unheard(signal.SIGINT, signal.SIGTERM):
         return iter(loader)
+
+
+@contextmanager
+def worker_deaths() -> Iterator[None]:
+    """Say clearly that a process of the loader died; torch may raise it anywhere, from a signal's handler.
+
+    Raises:
+        TrainingError: one did.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise TrainingError(
+            f"a process that reads frames died ({first_line(error)}), for too little memory perhaps: start the same "
+            "command with --resume, and with fewer --num-workers if it happens again"
+        ) from error

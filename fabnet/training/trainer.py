@@ -18,7 +18,7 @@ from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import Batch
 from fabnet.progress import Progress, progress
-from fabnet.sampling.loader import TrainingSteps, step_loader
+from fabnet.sampling.loader import TrainingSteps, step_loader, worker_deaths
 from fabnet.sampling.pairs import Jitter, draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore
@@ -183,7 +183,8 @@ class Trainer:
             Where the run stands then.
 
         Raises:
-            TrainingError: a loss or gradient is not finite; the run's checkpoints stay as they were.
+            TrainingError: a loss or gradient is not finite, or a process that reads frames died; the run's checkpoints
+                stay as they were.
             InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint was written first.
             OutputError: the disk is full.
         """
@@ -194,6 +195,7 @@ class Trainer:
         )  # fmt: skip
         first = self.me.is_first
         with (
+            worker_deaths(),
             stop_requests() as stop,
             RunLog(self.run, first_step=state.step) if first else nullcontext() as log,
             progress("training", total=state.total_steps, unit="steps", done=state.step)

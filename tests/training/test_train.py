@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from copy import deepcopy
 from pathlib import Path
@@ -275,7 +277,7 @@ def test_wrong_input_is_said(store: Path, tmp_path: Path) -> None:
         train(store, tmp_path / "run", resume=True)
 
 
-@pytest.mark.parametrize(("name", "text"), [("config.json", '{"format": "fabnet-model"}'), ("metrics.csv", "a,b\n1,2\n")])
+@pytest.mark.parametrize(("name", "text"), [("config.json", '{"format": "fabnet-model"}'), ("metrics.csv", "a,b\n")])
 def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=f"holds a {name} that is of no run"):
@@ -315,6 +317,21 @@ def test_a_damaged_picture_is_named(store: Path, tmp_path: Path, num_workers: in
     shutil.copytree(store, tmp_path / "store")
     for file in (tmp_path / "store" / "data").iterdir():
         file.write_bytes(file.read_bytes().replace(b"\xff\xd8\xff", b"bad"))
-    said = r"^row \d+ of the store is damaged: the file is no picture .*; `fabnet info --verify --every-image` finds all$"
+    said = r"^row \d+ of the store is damaged: the file is no picture .*; `fabnet info --verify --every-image` finds"
     with pytest.raises(StoreError, match=said):
         train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)
+
+
+def test_the_death_of_a_process_that_reads_frames_is_said(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def kill() -> None:
+        while not list_checkpoints(run):
+            time.sleep(0.05)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(TrainingError, match=r"a process that reads frames died \(DataLoader worker .* --resume"):
+        train(store, run, **TINY | {"num_workers": 1}, max_steps=100_000, validate_every=5)
+    assert list_checkpoints(run)

@@ -76,7 +76,7 @@ def report(
         VideoError: the video cannot be read.
         OutputError: the page cannot be written.
     """
-    run = as_place(run)
+    run = as_place(run).absolute()  # a run may be called as a shipped model is
     folder = run / "report" if out is None else as_place(out)
     pictures = folder / "reconstructions"
     _check_own(pictures)

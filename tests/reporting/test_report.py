@@ -77,6 +77,15 @@ def test_a_page_says_what_the_run_is(page: Page, tiny_run: Path) -> None:
     assert "person0" in words
 
 
+def test_a_run_called_as_a_shipped_model_is_itself(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_run, tmp_path / "small")
+    monkeypatch.chdir(tmp_path)
+    words = " ".join(Page(report("small").page.read_text()).words.split())
+    assert f"{read_card(best_checkpoint(tiny_run)).training['pairs_seen']} pairs of frames seen" in words
+
+
 def test_the_strips_are_what_the_validation_measures(tiny_run: Path, store: Path) -> None:
     """The page's own mean over the pairs is the run's validation loss, where both draw the same pairs."""
     model = best_checkpoint(tiny_run)

@@ -71,7 +71,7 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
     run = as_place(run)
     config, store_path = read_run(run)
     folder = figures_folder(run, out)
-    objective, card = load_objective(find_model(run))
+    objective, card = load_objective(find_model(run.absolute()))  # a run may be called as a shipped model is
     if not isinstance(objective, FabNet) or objective.confidence_decoder is None:
         raise InputError(
             f"{run} weighs no sources: its model was trained with one source; confidences are of a run that "

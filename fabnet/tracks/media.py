@@ -123,4 +123,5 @@ def _video(path: Path, name: str) -> VideoFile:
     check_name(path)
     status = path.stat()
     inode = (status.st_dev, status.st_ino)
-    return VideoFile(path, name, path.absolute().parent.name, status.st_size, status.st_mtime, inode)
+    folder = Path(os.path.abspath(path)).parent.name  # also of `..`
+    return VideoFile(path, name, folder, status.st_size, status.st_mtime, inode)

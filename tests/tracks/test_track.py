@@ -222,6 +222,13 @@ def test_one_file_is_one_video_whatever_it_is_called(clips: Path) -> None:
         (clips / "Cid" / "2.mp4").unlink()
 
 
+def test_a_folder_has_its_name_however_it_is_reached(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clips / "Bob" / "in").mkdir()
+    monkeypatch.chdir(clips / "Bob" / "in")
+    for given in ("..", "../../Bob", "../1.mp4"):
+        assert {video.folder for video in find_videos([given])} == {"Bob"}
+
+
 def test_nobody_moves_to_another_split(clips: Path, tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("identity,split\nAnn,train\nBob,val\nCid,test\n")

@@ -271,7 +271,7 @@ def _report(run: _Run, found: Sequence[VideoFolder], wall_s: float) -> ImportRep
     entries = [ledger[each.video] for each in found if each.video in ledger]
     failed = [(entry.video, entry.reason) for entry in entries if entry.status == "failed"]
     dropped = [each for entry in entries for each in entry.dropped]
-    if not run.store.num_rows:
+    if not any(entry.rows for entry in entries):
         first = (dropped or failed or [(entries[0].video, entries[0].reason)])[0]
         raise NoFaceError(
             f"nothing was kept of {len(found)} videos in {found[0].video.split('/')[0]} ...: {first[0]}: {first[1]}"

@@ -147,6 +147,16 @@ def test_pictures_without_any_face_are_an_error(tmp_path: Path) -> None:
     assert open_store(tmp_path / "s.lance").ledger()["p/v"].status == "no-face"
 
 
+def test_nothing_kept_is_an_error_whatever_the_store_holds(tmp_path: Path) -> None:
+    write_image(tmp_path / "in" / "p" / "v" / "0.png", np.zeros((64, 64, 3), np.uint8))
+    imported(tmp_path / "in", tmp_path / "s.lance", layout="identity/video")
+    (tmp_path / "other" / "q" / "w").mkdir(parents=True)
+    (tmp_path / "other" / "q" / "w" / "0.jpg").write_bytes(b"no picture")
+    with pytest.raises(NoFaceError, match=r"nothing was kept .* q/w/0.jpg: the file is no picture"):
+        imported(tmp_path / "other", tmp_path / "s.lance", layout="identity/video")
+    assert imported(tmp_path / "in", tmp_path / "s.lance", layout="identity/video").num_skipped == 1
+
+
 def test_the_central_one_of_the_large_faces_is_meant() -> None:
     def face(x: float, side: float) -> Detection:
         box = np.array([x, 50 - side / 2, x + side, 50 + side / 2], np.float32)

@@ -193,8 +193,8 @@ class TrainConfig:
 
     @property
     def pairs_a_step(self) -> int:
-        """Warps of one frame to another, over all processes."""
-        return self.batch_size * self.sources * (2 if self.both_ways else 1)
+        """Pairs of a source and a target, over all processes; one that is warped both ways counts once."""
+        return self.batch_size * self.sources
 
     def to_json(self) -> dict[str, Any]:
         """The fields as a JSON object."""

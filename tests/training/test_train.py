@@ -204,6 +204,11 @@ def test_what_a_run_says(store: Path, tmp_path: Path) -> None:
     assert best_checkpoint(tmp_path / "run") == min(losses, key=lambda path: float(losses[path]))
 
 
+def test_a_pair_that_is_warped_both_ways_counts_once(store: Path, tmp_path: Path) -> None:
+    result = train(store, tmp_path / "run", **TINY, max_steps=2, both_ways=True)
+    assert (result.pairs_seen, result.frames_encoded) == (2 * 8, 2 * 8 * 2)
+
+
 def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     result = train(store, tmp_path / "run", **TINY, max_minutes=0.1, validate_every=100_000)

@@ -16,7 +16,17 @@ from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
 from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside, check_name
-from fabnet.video import CropSpec, Detector, Face, TrackedFace, crop_faces, load_detector, read_frames, track_video
+from fabnet.video import (
+    CropSpec,
+    Detector,
+    Face,
+    TrackedFace,
+    VideoStats,
+    crop_faces,
+    load_detector,
+    read_frames,
+    track_video,
+)
 from fabnet.video.picture import decode_picture
 
 __all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
@@ -220,9 +230,11 @@ def _whole(image: np.ndarray) -> np.ndarray:
     return np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
 
 
-def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item]:
-    """A row a kept frame at the least: its faces, or the reason why there is none, in the order of time."""
+def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item | Failure]:
+    """A row a kept frame at the least: its faces, or the reason why there is none, in the order of time; in the end
+    what of the video could not be decoded."""
     kept: dict[int, tuple[float, list[TrackedFace]]] = {}
+    stats = VideoStats()
 
     def rows_until(time_s: float) -> Iterator[Item]:
         for index in sorted(index for index, (at_s, _) in kept.items() if at_s < time_s):
@@ -237,11 +249,13 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
     def keep(index: int, time_s: float) -> None:
         kept[index] = (time_s, [])
 
-    for face in track_video(each.path, find, spec=spec, fps=fps, on_kept=keep):
+    for face in track_video(each.path, find, spec=spec, fps=fps, stats=stats, on_kept=keep):
         kept[face.frame][1].append(face)
         # Faces of one frame come within the smoothing's look-ahead and the longest gap that is bridged.
         yield from rows_until(face.time_s - LARGEST_AFTER_S)
     yield from rows_until(float("inf"))
+    if stats.warning is not None:
+        yield Failure(each.name, stats.warning)
 
 
 def _area(face: TrackedFace) -> float:

@@ -252,3 +252,14 @@ def test_a_name_that_is_no_utf8_is_one_line(photo: Path, tmp_path: Path, capsys:
         pytest.skip("this file system takes UTF-8 names only")
     assert main(["embed", str(tmp_path), "--model", "pixels", "--crop", "none", "--out", str(tmp_path / "o.csv")]) == 2
     assert "udcff.png is no UTF-8: rename it" in capsys.readouterr().err
+
+
+def test_a_video_with_a_damage_in_it_is_listed_beside_its_rows(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
+    whole = carphone.read_bytes()
+    middle = len(whole) // 2
+    video = tmp_path / "hole.mp4"
+    video.write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])
+    result = fabnet.embed([video], tmp_path / "out.csv", model=tiny_run, fps=5)
+    assert result.embedded > 5
+    assert [name for name, _ in result.failed] == ["hole.mp4"]
+    assert "damaged" in result.failed[0][1]

@@ -35,7 +35,7 @@ CENTRES = 256
 SAMPLE_RATE = 64
 """Rows a centre that the centres are trained on: the library's 256 takes four times as long."""
 PROBED = 20
-"""Partitions that are looked into."""
+"""Partitions that are looked into at the least: more where a filter leaves too few rows in them."""
 REFINED = 5
 """Times k candidates whose cosine is computed exactly in the end."""
 STREAMED = {"batch_size": 4096, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
@@ -226,7 +226,7 @@ class Gallery:
             "metric": "cosine", "use_index": use_index,
         }  # fmt: skip
         if use_index:
-            query |= {"nprobes": PROBED, "refine_factor": REFINED}
+            query |= {"minimum_nprobes": PROBED, "refine_factor": REFINED}
         with self._filtering(where), self._reading():
             found = self._dataset.scanner(
                 columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],

@@ -168,6 +168,21 @@ def test_the_index_is_built_once_and_finds_what_exact_search_finds(faces: Path, 
     assert lance.dataset(str(out)).version == version
 
 
+def test_by_the_index_a_filter_that_few_rows_pass_leaves_out_none_of_them(faces: Path, tmp_path: Path) -> None:
+    """One person's faces are no nearer to each other than to the rest: they lie in all partitions."""
+    (row,) = lance.dataset(str(faces)).to_table(limit=1).to_pylist()
+    vectors = np.random.default_rng(0).normal(size=(26_000, 16)).astype(np.float32)
+    rows = [
+        row | {"id": str(number), "identity": "many" if number % 1000 else "rare", "embedding": vector}
+        for number, vector in enumerate(vectors)
+    ]
+    schema = lance.dataset(str(faces)).schema
+    lance.write_dataset(pa.Table.from_pylist(rows, schema=schema), str(tmp_path / "many.lance"))
+    found = fabnet.search(tmp_path / "many.lance", "1", k=26, where="identity = 'rare'", index=True)
+    assert len(found.neighbours) == 26
+    assert found.notes == ()
+
+
 def test_a_small_dataset_bears_no_index(faces: Path) -> None:
     with pytest.raises(InputError, match="has 60 embeddings; an index needs 256 or more"):
         fabnet.search(faces, table_of(faces)["id"][0], index=True)

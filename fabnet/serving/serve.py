@@ -102,7 +102,7 @@ def _listening(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # of a name that can be none, as 127.0.0..1
+        reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot listen on {host}:{port} ({reason}): give another --port or --host") from None
     return listener

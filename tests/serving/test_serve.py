@@ -102,8 +102,9 @@ def test_what_cannot_be_served_is_said_in_a_line(
             serve(faces_data, port=taken.getsockname()[1])
     with pytest.raises(InputError, match="no port"):
         serve(faces_data, port=99_999)
-    with pytest.raises(InputError, match="cannot listen"):
-        serve(faces_data, host="192.0.2.1")
+    for host in ("192.0.2.1", "127.0.0..1"):
+        with pytest.raises(InputError, match="cannot listen"):
+            serve(faces_data, host=host)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[serve\]'"):
         serve(faces_data)

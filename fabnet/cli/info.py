@@ -59,8 +59,12 @@ def show(result: dict[str, Any] | VerifyReport) -> None:
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_flat(each)}" for name, each in value.items())
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return _one(value)
 
 
 def _flat(value: Any) -> str:
-    return ", ".join(f"{each:,} {name}" for name, each in value.items()) if isinstance(value, dict) else str(value)
+    return ", ".join(f"{_one(each)} {name}" for name, each in value.items()) if isinstance(value, dict) else str(value)
+
+
+def _one(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

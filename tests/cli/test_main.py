@@ -6,12 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from fabnet.cli import VERBS, main
+from fabnet.models.model_folder import read_card, write_card
+from fabnet.weights import shipped_models
 
 
 def test_help_lists_every_verb_and_is_quick_to_import(capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,3 +71,12 @@ def test_json_is_one_object_on_stdout(store: Path, capsys: pytest.CaptureFixture
     assert main(["info", str(store), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["kind"], found["rows"], found["identities"]) == ("store", 60, 6)
+
+
+def test_info_of_a_model_prints_whatever_its_training_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = replace(read_card(shipped_models()["small"]), training={"pairs_seen": 5000, "data": {"from": "videos"}})
+    write_card(tmp_path, card)
+    assert main(["info", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "videos from" in out
+    assert "pairs_seen: 5000" in out

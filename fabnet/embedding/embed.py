@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fabnet.embedding.attributes import SavedProbe
+from fabnet.embedding.baselines import is_baseline
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder
 from fabnet.embedding.inputs import Failure, Input, list_inputs
@@ -226,5 +227,5 @@ def _format_of(out: Path) -> Format:
 
 def _name_of(model: str | Path | Embedder) -> str:
     """A model's name as it can be found from any folder: paths are made whole, names stay."""
-    is_path = str(model) not in shipped_models() and Path(str(model)).exists()
-    return str(Path(str(model)).resolve()) if is_path else str(model)
+    is_name = str(model) in shipped_models() or (isinstance(model, str) and is_baseline(model))
+    return str(model) if is_name or not Path(str(model)).exists() else str(Path(str(model)).resolve())

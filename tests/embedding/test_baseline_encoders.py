@@ -258,3 +258,13 @@ def test_an_unknown_backbone_is_said() -> None:
     pytest.importorskip("timm")
     with pytest.raises(ModelError, match="timm:no-such-net cannot be loaded"):
         fabnet.load("timm:no-such-net")
+
+
+def test_a_folder_that_is_called_as_a_baseline_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pixels").mkdir()
+    cv2.imwrite(str(tmp_path / "crop.png"), np.full((64, 64, 3), 90, np.uint8))
+    fabnet.embed(["crop.png"], "out.lance", model="pixels", crop="none")
+    assert fabnet.search("out.lance", "crop.png", crop="none").query == ("crop.png",)

@@ -56,8 +56,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
         (every second one is kept for the comparison), and what `fabnet.embedding.int8.parity` gives.
 
     Raises:
-        InputError: beside `out` lies the `config.json` of something else, `out` is a folder with something in it, or
-            there are no crops to calibrate on.
+        InputError: beside `out` lies the `config.json` or the probes of something else, `out` is a folder with
+            something in it, or there are no crops to calibrate on.
         ModelError: the model cannot be loaded, or the file gives something else than torch.
         MissingDependencyError: onnx or onnxscript is not installed.
     """
@@ -66,8 +66,9 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
         if int8 is not None:
             raise InputError(f"--int8 makes an encoder alone; expected --out FILE.onnx, got {out}")
         return _export_folder(folder, out)
-    if (out.parent / CONFIG_FILE).exists():
-        raise InputError(f"{out.parent} holds a {CONFIG_FILE} already; export into a folder of its own")
+    for name in (CONFIG_FILE, PROBES_FILE):
+        if (out.parent / name).exists():
+            raise InputError(f"{out.parent} holds a {name} already; export into a folder of its own")
     if int8 is not None:
         return _export_int8(folder, out, as_place(int8))
     facts = export_onnx(folder, out)

@@ -10,7 +10,7 @@ import pytest
 from fabnet.embedding import load
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.export import export
-from fabnet.errors import ModelError
+from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
 
 
@@ -47,3 +47,10 @@ def test_probes_go_with_the_model_that_is_exported(out: str, tmp_path: Path) -> 
     export("small", tmp_path / out)
     carried, exported = load("small").required_probes(), load(tmp_path / out).required_probes()
     assert [probe.task for probe in exported] == [probe.task for probe in carried]
+
+
+def test_probes_that_lie_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "probes.safetensors").write_bytes(b"somebody's own")
+    with pytest.raises(InputError, match=r"holds a probes\.safetensors already; export into a folder of its own"):
+        export("small", tmp_path / "encoder.onnx")
+    assert (tmp_path / "probes.safetensors").read_bytes() == b"somebody's own"

@@ -43,7 +43,7 @@ class SavedProbe:
         task: its name.
         kind: of the task.
         columns: names of what it predicts: x0, y0 ... of points.
-        scale: of values: what a standard deviation stands for, (K,); ones else.
+        scale: of values: what a standard deviation stands for, (K,) or, the same for all, (1,); ones else.
         centre: likewise their mean; zeros else.
         coef: (D, K) float32.
         intercept: (K,) float32.
@@ -194,14 +194,26 @@ def load_probes(file: Path) -> list[SavedProbe]:
             probes = []
             for number, said in enumerate(json.loads(metadata["probes"])):
                 arrays = {name: content.get_tensor(f"{number}/{name}") for name in ARRAYS}
-                if said["kind"] not in KINDS or arrays["coef"].ndim != 2:
-                    raise InputError(f"{file} is damaged: probe {number} is of kind {said['kind']!r}")
-                probes.append(SavedProbe(said["task"], said["kind"], tuple(said["columns"]), model=said["model"],
+                columns = tuple(map(str, said["columns"]))
+                if said["kind"] not in KINDS or not _fit(said["kind"], len(columns), arrays):
+                    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+                    raise InputError(
+                        f"{file} is damaged: probe {number} is of kind {said['kind']!r}, with {len(columns)} columns "
+                        f"and {shapes}; fabnet probe --save FILE writes one"
+                    )
+                probes.append(SavedProbe(said["task"], said["kind"], columns, model=said["model"],
                                          source=said["source"], scores=tuple(said.get("scores", ())),
                                          **arrays))  # fmt: skip
             return probes
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None
+
+
+def _fit(kind: Kind, count: int, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether a probe's arrays are those of so many columns, of which points have two each."""
+    is_possible = count > 0 and (kind != "points" or count % 2 == 0)
+    are_many = arrays["coef"].shape[1:] == arrays["intercept"].shape == (count,)
+    return is_possible and are_many and all(arrays[name].shape in ((1,), (count,)) for name in ("scale", "centre"))
 
 
 def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:

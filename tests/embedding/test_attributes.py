@@ -14,7 +14,7 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import carried_probes
+from fabnet.embedding.attributes import Kind, SavedProbe, carried_probes, load_probes, save_probes
 from fabnet.embedding.overlay import draw_axes
 from fabnet.errors import InputError, ModelError
 from fabnet.models.model_folder import PROBES_FILE
@@ -134,6 +134,27 @@ def test_probes_of_another_encoder_are_not_used(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config | {"window": [0.5, 0.5, 0.6]}))
     with pytest.raises(InputError, match=f"{PROBES_FILE} was fitted on another encoder"):
         fabnet.load(folder).required_probes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "shapes"),
+    [
+        ("values", ("a", "b"), {"intercept": 3}),
+        ("values", ("a", "b"), {"scale": 3}),
+        ("values", ("a", "b", "c"), {}),
+        ("points", ("x0", "y0", "x1"), {}),
+        ("classes", (), {}),
+    ],
+)
+def test_a_probe_whose_arrays_do_not_fit_its_columns_is_said(
+    kind: Kind, columns: tuple[str, ...], shapes: dict[str, int], tmp_path: Path
+) -> None:
+    count = 2 if kind == "values" else len(columns)
+    scale, centre, intercept = (np.zeros(shapes.get(name, count)) for name in ("scale", "centre", "intercept"))
+    probe = SavedProbe("odd", kind, columns, scale, centre, np.zeros((256, count)), intercept, "given", "")
+    save_probes([probe], tmp_path / "odd.safetensors")
+    with pytest.raises(InputError, match=f"is damaged: probe 0 is of kind '{kind}', with {len(columns)} columns"):
+        load_probes(tmp_path / "odd.safetensors")
 
 
 def short_clip(carphone: Path, file: Path, count: int = 8) -> Path:

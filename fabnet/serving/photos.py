@@ -77,5 +77,6 @@ def _decoded(data: bytes, longer_px: int) -> np.ndarray:
         raise InputError("the photo is damaged: it has a header, but cannot be decoded") from None
     times = LARGEST_PX / max(image.shape[:2])
     if times < 1:
-        image = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA)
+        width, height = (max(1, round(side * times)) for side in (image.shape[1], image.shape[0]))
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

@@ -179,6 +179,7 @@ def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None
     assert "damaged" in refused(400, photo[:700])
     assert "30,000 x 30,000" in refused(400, png_header(30_000, 30_000))
     assert "no face" in refused(422, cv2.imencode(".png", np.full((300, 300, 3), 99, np.uint8))[1].tobytes())
+    assert "no face" in refused(422, cv2.imencode(".jpg", np.full((4, 65_000, 3), 99, np.uint8))[1].tobytes())
     assert "10 MiB" in refused(413, bytes(11 * 2**20))
 
     async def unannounced() -> Any:

@@ -91,6 +91,6 @@ def _bound(text: str, otherwise: float) -> float:
         value = float(text) if text else otherwise
     except ValueError:
         value = math.nan
-    if math.isnan(value):
-        raise InputError(f"{text!r} is no bound; expected a number or nothing")
+    if text and not math.isfinite(value):
+        raise InputError(f"{text!r} is no bound; expected a finite number or nothing")
     return value

@@ -112,7 +112,9 @@ def test_faces_come_by_the_page_and_meet_the_conditions(client: Client) -> None:
     assert np.flatnonzero(mask).tolist() == rows
 
 
-@pytest.mark.parametrize("condition", ["id:1:2", "pose_yaw_deg:a:", "pose_yaw_deg", "expression:1 OR 1=1", "x`:0:1"])
+@pytest.mark.parametrize(
+    "condition", ["id:1:2", "pose_yaw_deg:a:", "pose_yaw_deg:inf:", "pose_yaw_deg", "expression:1 OR 1=1", "x`:0:1"]
+)
 def test_a_condition_is_a_column_of_a_probe_and_never_sql(client: Client, condition: str) -> None:
     client.refused("/api/faces", 400, params={"where": condition})
 

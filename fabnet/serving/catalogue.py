@@ -242,12 +242,12 @@ class Catalogue:
         if not len(code):
             return None
         numbers = np.flatnonzero(self._video_codes == code[0])
-        every = -(-len(numbers) // MAX_TIMELINE_ROWS)
-        rows = self.gallery.take(numbers[::every].tolist(), ["track", "frame", "time_s"])
+        numbers = numbers[_thinned(len(numbers), MAX_TIMELINE_ROWS)]
+        rows = self.gallery.take(numbers.tolist(), ["track", "frame", "time_s"])
         is_frames = any(row["time_s"] is None for row in rows)
         when = [float(row["frame"] if is_frames else row["time_s"]) for row in rows]
         order = np.argsort(when, kind="stable")
-        chosen = numbers[::every][order]
+        chosen = numbers[order]
         return Timeline(
             video=video,
             is_frames=is_frames,
@@ -256,6 +256,14 @@ class Catalogue:
             tracks=[rows[place]["track"] for place in order],
             attributes={name: [_finite(value) for value in each[chosen]] for name, each in self._numbers.items()},
         )
+
+
+def _thinned(count: int, most: int) -> np.ndarray:
+    """Places, `most` at the most, one in each of equal parts of a sequence: its first, then the second and so on, so
+    that where two kinds take turns, as the faces of two people in a video, neither is left out."""
+    every = max(1, -(-count // most))
+    starts = np.arange(0, count, every)
+    return np.asarray(np.minimum(starts + np.arange(len(starts)) % every, count - 1))
 
 
 def _version(path: Path) -> str:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from fabnet.retrieval import search
+from fabnet.retrieval import Gallery, search
+from fabnet.serving.catalogue import Catalogue
 from fabnet.serving.guard import is_loopback
 from fabnet.serving.site import Site, open_site
 from fabnet.video import read_frames
@@ -353,6 +356,21 @@ def test_confidences_share_a_pixel(store: Path, tmp_path: Path) -> None:
     assert sum(each["share"] for each in made["sources"]) == pytest.approx(1, abs=1e-5)
     assert made["note"] is None
     assert made["reconstruction"].startswith("data:image/jpeg")
+
+
+def test_a_thinned_timeline_keeps_both_of_two_people_in_a_frame(faces_data: Path, tmp_path: Path) -> None:
+    table = lance.dataset(str(faces_data)).to_table(limit=1)
+    (row,) = table.to_pylist()
+    rows = [
+        row | {"video": "two.mp4", "track": str(number % 2), "frame": number // 2, "time_s": number // 2 / 25}
+        for number in range(4000)
+    ]
+    lance.write_dataset(pa.Table.from_pylist(rows, schema=table.schema), str(tmp_path / "two.lance"))
+    found = Catalogue(Gallery(tmp_path / "two.lance")).timeline("two.mp4")
+    assert found is not None
+    assert len(found.rows) == 2000
+    assert found.times == sorted(found.times)
+    assert [found.tracks.count(track) for track in ("0", "1")] == [1000, 1000]
 
 
 def test_without_its_model_the_page_does_without_photos(store: Path, tmp_path: Path, photo: bytes) -> None:

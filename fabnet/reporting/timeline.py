@@ -170,7 +170,8 @@ def _panels(probe: SavedProbe, embeddings: np.ndarray) -> list[Panel]:
         return [Panel(f"{probe.task}, degrees", curves)]
     if probe.kind == "classes":
         shown = {name: shares for name, shares in curves.items() if shares.max() >= SMALLEST_SHARE}
-        rest = {"others": 1 - np.sum(list(shown.values()), axis=0)} if len(shown) < len(curves) else {}
+        others = np.ones(len(embeddings)) - sum(shown.values())
+        rest = {"others": others} if len(shown) < len(curves) else {}
         return [Panel(f"{probe.task}, probabilities", shown | rest, are_shares=True)]
     words = "probability" if probe.kind == "units" else ", ".join(probe.columns)
     return [Panel(f"{probe.task}, {words}", curves)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fabnet.embedding.attributes import SavedProbe
 from fabnet.reporting.charts import Panel, panels_chart, time_chart, training_chart
+from fabnet.reporting.timeline import _panels
 
 METRICS = [
     {"step": 1.0, "pairs_seen": 8.0, "train_loss": 0.3},
@@ -49,3 +51,12 @@ def test_panels_are_named_and_their_curves_too() -> None:
     for drawn in (chart.wide, chart.narrow):
         for label in ("pose, degrees", "yaw", "expression, probabilities", "neutral", "time in the video, s"):
             assert f">{label}</text>" in drawn
+
+
+def test_many_classes_none_of_which_is_likely_are_drawn_as_one() -> None:
+    nothing, names = np.zeros(12, np.float32), tuple(f"c{number}" for number in range(12))
+    probe = SavedProbe("who", "classes", names, nothing, nothing, np.zeros((4, 12)), nothing, "given", "")
+    (panel,) = _panels(probe, np.ones((7, 4), np.float32))
+    assert list(panel.curves) == ["others"]
+    assert panel.curves["others"].tolist() == [1] * 7
+    assert "who, probabilities" in panels_chart(np.array([0, 1, 2, 3, 20, 21, 22.0]), [panel]).wide

@@ -15,7 +15,7 @@ from fabnet.embedding.rows import check_attributes
 from fabnet.progress import progress
 from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
-from fabnet.video import CropSpec, load_detector, track_video, video_info
+from fabnet.video import CropSpec, VideoStats, load_detector, track_video, video_info
 
 __all__ = ["Timeline", "TrackTimeline", "video_timeline"]
 
@@ -63,12 +63,14 @@ class Timeline:
         tracks: the longest ones, in order of appearance.
         num_tracks: in all.
         num_short: of them with fewer than three faces.
+        warning: what of the video could not be decoded; None: nothing was lost.
     """
 
     fps: float
     tracks: list[TrackTimeline]
     num_tracks: int
     num_short: int
+    warning: str | None
 
 
 class _Track:
@@ -127,10 +129,12 @@ def video_timeline(
     if fps is None:
         fps = min(MAX_FPS, MAX_FRAMES / duration_s) if duration_s else MAX_FPS
     tracks: dict[int, _Track] = {}
+    stats = VideoStats()
     with progress("timeline", total=duration_s or None, unit="s of video") as bar:
         faces = track_video(
-            video, load_detector(), spec=spec, fps=fps, on_progress=lambda time_s: bar.update(completed=time_s)
-        )
+            video, load_detector(), spec=spec, fps=fps, stats=stats,
+            on_progress=lambda time_s: bar.update(completed=time_s),
+        )  # fmt: skip
         for face in faces:
             tracks.setdefault(face.track, _Track()).add(face.image, face.time_s, face.score, encoder)
     for track in tracks.values():
@@ -142,6 +146,7 @@ def video_timeline(
         tracks=[_timeline(str(number), long[number], reading) for number in shown],
         num_tracks=len(tracks),
         num_short=len(tracks) - len(long),
+        warning=stats.warning and stats.warning.replace(str(video), video.name),
     )
 
 

@@ -186,6 +186,17 @@ def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path:
     assert times == sorted(times, key=lambda alt: float((alt or "").split()[2]))
 
 
+def test_a_page_says_what_of_a_video_is_damaged(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+    whole = carphone.read_bytes()
+    middle = len(whole) // 2
+    (tmp_path / "hole.mp4").write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])
+    text = report(tiny_run, out=tmp_path / "out", video=tmp_path / "hole.mp4").page.read_text()
+    words = " ".join(Page(text).words.split())
+    assert re.search(r" hole\.mp4 is damaged \(.*\): \d+ frames could be decoded, up to 4\.0 s: the rest is not", words)
+    assert "track 0: " in words
+    assert str(tmp_path) not in text
+
+
 def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no run"):
         report(tmp_path)

@@ -21,7 +21,7 @@ def run(out: Path = Path("fabnet-demo"), minutes: float = 1.5) -> DemoResult:
 
     Args:
         out: folder for everything; what an earlier demo left there is replaced.
-        minutes: to train.
+        minutes: how long to train.
     """
     return demo(out, minutes=minutes)
 

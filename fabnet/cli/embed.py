@@ -31,7 +31,7 @@ def run(
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
 ) -> EmbedResult:
-    """Turn photos, videos, folders or a store of face-tracks into embeddings: a row a face and frame.
+    """Turn photos, videos, folders or a store of face-tracks into embeddings: one row per face and frame.
 
     A frame without a face keeps a row, with an empty embedding and the reason. A file that cannot be read is
     listed at the end and does not stop the rest.
@@ -47,13 +47,13 @@ def run(
       fabnet embed /shared/tracks.lance --model /shared/run --out faces.lance --engine ray --ray-address head:6379
 
     Args:
-        inputs: photos, videos, folders of them (hidden files are left out), or a store; no two of one name.
-        out: the output, a Lance dataset or a file; of npy the other columns go to a .csv of the same name beside it.
+        inputs: photos, videos, folders of them (hidden files are left out), or a store; no two with the same name.
+        out: the output, a Lance dataset or a file; with npy the other columns go to a .csv of the same name.
         model: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline
             (see fabnet probe --help).
         crop: detect finds faces first; none takes each picture as a face crop.
         faces: of each picture or frame, the largest or all.
-        fps: frames a second taken of a video, or all.
+        fps: frames per second taken from a video, or all.
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
         attributes: read head pose, landmarks, expression, action units, smile, mouth and eyes off the embeddings, by
@@ -61,7 +61,7 @@ def run(
         probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
         overlay: write the video, the only input, with what was read drawn over its faces to this .mp4, without sound.
         thumbnails: keep a small picture of each face in a Lance dataset, for search to show.
-        batch_size: faces at once, at the most.
+        batch_size: largest number of faces at once.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
         precision: likewise; auto is bfloat16 where the processor has instructions for it, which is twice as fast.
         engine: this process, or ray: a Ray cluster (docs/cluster.md); the same command goes on after a stop.

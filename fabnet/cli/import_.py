@@ -38,7 +38,7 @@ def run(
       fabnet import vox1/txt/ --out tracks.lance --layout voxceleb-txt --videos originals/
 
     Args:
-        folder: holds a folder an identity.
+        folder: a folder with one folder per identity.
         out: the store; made if it does not exist.
         layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
             IDENTITY/VIDEO/TRACK.mp4 of cropped faces; identity/video: IDENTITY/VIDEO/frame.jpg, one track a video;
@@ -46,11 +46,11 @@ def run(
         crop: none: the pictures are ready crops; detect: find the face in each frame and cut it out.
         splits: hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other
             people), or a CSV file with the header identity,split or person,split.
-        size: of the stored crops in pixels.
-        fps: frames kept a second, where the input is video.
+        size: side of the stored crops in pixels.
+        fps: frames kept per second, where the input is video.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
         videos: VoxCeleb's original videos, named by their references.
-        num_workers: processes; by default one a core.
+        num_workers: processes; by default one per core.
     """
     return import_folder(
         folder, out, layout=layout, crop=crop, splits=splits, size=size, fps=fps, detector=detector, videos=videos,

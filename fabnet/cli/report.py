@@ -52,7 +52,7 @@ def page(
       fabnet report run --figure retrieval --embeddings faces.lance
 
     Args:
-        run: a run folder.
+        run: a run folder; for some figures also a model.
         out: folder to write index.html to; report in the run if left out.
         video: a video to follow over time.
         probe: files that fabnet probe --save wrote for this run; what they predict of the video is drawn over time.

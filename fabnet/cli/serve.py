@@ -21,8 +21,8 @@ def run(
     """Show an embeddings dataset in the browser, until Ctrl-C.
 
     A gallery; the faces of other people nearest to one that is clicked, or to a photo that is dropped; filters by what
-    probes predicted (fabnet embed --probe); a map; videos over time; what the model's decoders make of chosen faces. It
-    asks nothing of other sites. It listens to this machine only, unless --host says otherwise.
+    probes predicted (fabnet embed --attributes or --probe); a map; videos over time; what the model's decoders make of
+    chosen faces. It asks nothing of other sites. It listens to this machine only, unless --host says otherwise.
 
     Examples:
       fabnet serve faces.lance

@@ -41,16 +41,16 @@ def run(
     Args:
         videos: files, or folders of videos.
         out: the store; made if it does not exist.
-        fps: frames kept a second, or all.
-        size: of the stored crops in pixels.
+        fps: frames kept per second, or all.
+        size: side of the stored crops in pixels.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
         identities: who is who. video: each track is a person of its own, so somebody in two videos may be trained on
             and tested on; folder: the folder a video lies in is the person; or a CSV file with the header
             video,identity.
         splits: hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other
             people), or a CSV file with the header identity,split.
-        link_fps: frames a second looked at to follow a face.
-        num_workers: processes, one video each; by default one a core.
+        link_fps: frames per second that are searched to follow a face.
+        num_workers: processes, one video each; by default one per core.
         engine: local processes, or ray: a Ray cluster (docs/cluster.md).
         ray_address: HOST:PORT of a running cluster; by default $RAY_ADDRESS, else a Ray of this machine's own.
     """

@@ -50,8 +50,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
         Args:
             store: a store of face-tracks, made by track or import.
             out: the run folder.
-            config: what parts from the preset.
-            preset: small or paper; the defaults shown below are its.
+            config: what differs from the preset.
+            preset: small or paper; the defaults shown below are those of this preset.
             resume: go on where the run in --out stopped.
             device: auto, cpu, cuda or cuda:N.
         """

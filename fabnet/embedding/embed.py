@@ -88,7 +88,7 @@ def embed(
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
 ) -> EmbedResult:
-    """Turn photos, videos, folders and stores into embeddings: a row a face and frame.
+    """Turn photos, videos, folders and stores into embeddings: one row per face and frame.
 
     Args:
         inputs: photos, videos, folders of them, or track stores.

@@ -88,7 +88,7 @@ def import_folder(
     """Import a folder into a track store; what an earlier run of the same command finished is skipped.
 
     Args:
-        folder: holds a folder an identity.
+        folder: a folder with one folder per identity.
         out: the store; made if it does not exist.
         layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
             IDENTITY/VIDEO/TRACK.mp4 of faces already cropped. identity/video: IDENTITY/VIDEO/frame.jpg, one track a

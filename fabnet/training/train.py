@@ -97,7 +97,7 @@ def train(
         preset: "small" or "paper".
         resume: go on where the run in `out` stopped; it then equals one that was never stopped.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        changes: fields of `TrainConfig` that part from the preset. A resumed run keeps its own, but for
+        changes: fields of `TrainConfig` that differ from the preset. A resumed run keeps its own, but for
             max_steps, max_minutes, num_workers and keep_checkpoints.
 
     Returns:

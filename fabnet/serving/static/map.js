@@ -54,10 +54,13 @@ export class FaceMap {
     const method = find("#map-method").value;
     const say = find("#map-say");
     say.textContent = "computing the map, once …";
+    const isLate = () => method !== find("#map-method").value;  // another was chosen meanwhile
     try {
-      this.places = await floats(`/api/map/${method}`);
+      const places = await floats(`/api/map/${method}`);
+      if (isLate()) return;
+      this.places = places;
       say.textContent = "Faces with like embeddings lie near each other.";
-    } catch (error) { say.textContent = error.message; }
+    } catch (error) { if (!isLate()) say.textContent = error.message; }
     this.keep();
     this.soon();
   }
@@ -66,9 +69,11 @@ export class FaceMap {
     const scale = find("#map-scale");
     scale.hidden = !attribute;
     this.values = null;
+    this.coloured = attribute;
     if (attribute) {
       try {
         const values = await floats(`/api/columns/${encodeURIComponent(attribute.column)}`);
+        if (this.coloured !== attribute) return;
         const sorted = values.filter(Number.isFinite).sort();
         const [low, high] = [0.02, 0.98].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);
         this.values = { values, low, high: Math.max(high, low + 1e-6) };

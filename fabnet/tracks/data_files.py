@@ -98,9 +98,10 @@ def _check_lists(file: BinaryIO, column: bytes, left: float) -> float:
         left -= sizes[1]
         if left < 0:
             break
-        width = sizes[1] // (int(found.get(LENGTH, 0)) + 1)
+        length = found.get(LENGTH, 0)
+        width = sizes[1] // (length + 1) if isinstance(length, int) else 0
         if width not in (1, 2, 4, 8):
-            raise ValueError(f"lists where {found.get(LENGTH, 0):,} values begin in {sizes[1]:,} bytes")
+            raise ValueError(f"lists where {length!r} values begin in {sizes[1]:,} bytes")
         begins = np.frombuffer(_read(file, offsets[1], sizes[1]), f"<u{width}")
         if len(begins) * width != sizes[1] or (begins[1:] < begins[:-1]).any() or begins[-1] > sizes[0]:
             raise ValueError("lists values that end before they begin, or beyond their page")

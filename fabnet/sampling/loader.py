@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fabnet.errors import InputError, StoreError, TrainingError, first_line
+from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
 from fabnet.interrupts import unheard
 from fabnet.sampling.pairs import Draw, Jitter, draw
 from fabnet.sampling.window import Window, decode_jpeg, view
 
-__all__ = ["ImageSource", "TrainingSteps", "frames_of", "step_loader", "worker_deaths"]
+__all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loader", "worker_deaths"]
 
 
 class ImageSource(Protocol):
@@ -147,6 +147,32 @@ def step_loader(
         return iter(loader)
 
 
+def next_frames(frames: Iterator[torch.Tensor]) -> torch.Tensor:
+    """Wait for a step's frames.
+
+    Args:
+        frames: what `step_loader` gave.
+
+    Returns:
+        (B, S + 1, size, size, 3) uint8.
+
+    Raises:
+        FabnetError: a worker's own, with its message alone.
+        TrainingError: a worker died as it handed frames over.
+    """
+    try:
+        return next(frames)
+    except FabnetError as error:
+        # A worker's error arrives with the worker's traceback in its text; its last line is type and message.
+        kind = type(error)
+        message = str(error).strip().splitlines()[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
+        raise kind(message) from None
+    except (ConnectionError, EOFError) as error:
+        if "in DataLoader worker" in str(error):  # it lives, and says so: an object store's error, say
+            raise
+        raise _death(error) from error
+
+
 @contextmanager
 def worker_deaths() -> Iterator[None]:
     """Say clearly that a process of the loader died; torch may raise it anywhere, from a signal's handler.
@@ -159,7 +185,11 @@ def worker_deaths() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
             raise
-        raise TrainingError(
-            f"a process that reads frames died ({first_line(error)}), for too little memory perhaps: start the same "
-            "command with --resume, and with fewer --num-workers if it happens again"
-        ) from error
+        raise _death(error) from error
+
+
+def _death(error: Exception) -> TrainingError:
+    return TrainingError(
+        f"a process that reads frames died ({first_line(error)}), for too little memory perhaps: start the same "
+        "command with --resume, and with fewer --num-workers if it happens again"
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fabnet.errors import FabnetError, InputError, ModelError, TrainingError
+from fabnet.errors import InputError, ModelError, TrainingError
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import Batch
 from fabnet.progress import Progress, progress
-from fabnet.sampling.loader import TrainingSteps, step_loader, worker_deaths
+from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.pairs import Jitter, draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore
@@ -204,7 +203,7 @@ class Trainer:
         ):
             while not self.is_done:
                 began = time.monotonic()
-                losses.append(self.step(self._next(frames)))
+                losses.append(self.step(next_frames(frames)))
                 took = time.monotonic() - began
                 state.elapsed_s += took
                 self.clock.tick(took)
@@ -226,15 +225,6 @@ class Trainer:
                         f"stopped at step {state.step}; the same command with --resume goes on from there"
                     )
         return state
-
-    def _next(self, frames: Iterator[torch.Tensor]) -> torch.Tensor:
-        try:
-            return next(frames)
-        except FabnetError as error:
-            # A worker's error arrives with the worker's traceback in its text; its last line is type and message.
-            kind = type(error)
-            message = str(error).strip().splitlines()[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
-            raise kind(message) from None
 
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.

@@ -11,6 +11,10 @@ from typing import Any
 __all__ = ["arguments", "draw_curves", "named", "table", "write_rows"]
 
 Rows = Sequence[dict[str, Any]]
+TITLES = {
+    "landmarks68": "68 points, YouTube Faces", "pose": "head pose, YouTube Faces", "landmarks5": "5 points, MTFL",
+    "smile": "smile, MTFL", "expression": "six expressions, FER+",
+}  # fmt: skip
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -60,16 +64,21 @@ def write_rows(rows: Rows, file: Path | None) -> None:
 
 
 def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False, columns: int = 3) -> None:
-    """A panel a task, a line a model with its 95 % interval as a band, where a file is named."""
+    """A panel a task, a line a model with its 95 % interval as a band, where a file is named.
+
+    Tasks "... under KIND, UNIT" are drawn side by side, kind by kind, along "KIND, UNIT".
+    """
     if file is None:
         return
     from matplotlib.figure import Figure
 
     found = panels(rows)
+    kinds = list(dict.fromkeys(task.partition(" under ")[2] for _, task, _ in found))
+    found = dict(sorted(found.items(), key=lambda panel: kinds.index(panel[0][1].partition(" under ")[2])))
     columns = min(columns, len(found))
     figure = Figure(figsize=(4.2 * columns, 3.4 * -(-len(found) // columns)), layout="constrained")
     axes = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
-    for axis, ((protocol, task, metric), own) in zip(axes, found.items(), strict=False):
+    for axis, ((_, task, metric), own) in zip(axes, found.items(), strict=False):
         for model in dict.fromkeys(row["model"] for row in own):
             line = [row for row in own if row["model"] == model]
             places = [row[along] for row in line]
@@ -82,8 +91,9 @@ def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False,
                 color=drawn.get_color(),
                 lw=0,
             )
-        axis.set(xlabel=along, ylabel=metric, xscale="log" if log else "linear")
-        axis.set_title(f"{protocol}\n{task}", fontsize=10)
+        name, _, kind = task.partition(" under ")
+        axis.set(xlabel=kind or along, ylabel=metric, xscale="log" if log else "linear")
+        axis.set_title(TITLES[name], fontsize=10)
         axis.grid(alpha=0.3)
     for axis in axes[len(found) :]:
         axis.set_axis_off()

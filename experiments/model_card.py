@@ -99,7 +99,7 @@ def grouped(
         labelled = np.isfinite(_targets(benchmark, scored)).any(axis=1)
         kinds = {"light": light_of(benchmark, scored.places, window, cache)}
         if benchmark.name == "mtfl":
-            gender = [GENDERS.get(row["gender"], "") for row in rows_of(folder / "labels.csv", ["gender"])]
+            gender = [GENDERS.get(row["gender"], "") for row in rows_of(folder / "labels.csv", ["gender"]).values()]
             kinds["gender"] = np.array(gender)[scored.places]
         for by, group in kinds.items():
             names = LIGHTS if by == "light" else tuple(GENDERS.values())

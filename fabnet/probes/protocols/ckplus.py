@@ -42,22 +42,22 @@ def read(data: Path) -> Benchmark:
     folder = find("ckplus", data, "images, the folder of frames", "images")
     columns = tuple(f"AU{unit}" for unit in UNITS)
     rows = rows_of(file, ("path", "subject", *columns))
-    for line, row in enumerate(rows, 2):
+    for line, row in rows.items():
         wrong = [name for name in columns if row[name] not in ("0", "1", "")]
         if wrong:
             raise InputError(f"{file}, line {line}: {wrong[0]} must be 0, 1 or empty; found {row[wrong[0]]!r}")
     return Benchmark(
         name="ckplus",
-        images=[_image(folder, row["path"]) for row in rows],
-        names=[row["path"] for row in rows],
+        images=[_image(folder, row["path"]) for row in rows.values()],
+        names=[row["path"] for row in rows.values()],
         split=np.full(len(rows), "train"),
-        people=np.array([row["subject"] for row in rows]),
+        people=np.array([row["subject"] for row in rows.values()]),
         folds=FOLDS,
         tasks=(
             Task(
                 name="units",
                 kind="units",
-                targets=np.array([[float(row[name] or "nan") for name in columns] for row in rows]),
+                targets=np.array([[float(row[name] or "nan") for name in columns] for row in rows.values()]),
                 columns=columns,
                 is_mirrorable=True,
             ),

@@ -48,7 +48,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]]:
     """Read a CSV file with a header.
 
     Args:
@@ -56,7 +56,7 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
         columns: that it must have.
 
     Returns:
-        A dictionary a row, of all its named columns, names and cells stripped.
+        By the number of its last line, each row that is not blank: all its named columns, names and cells stripped.
 
     Raises:
         InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
@@ -67,16 +67,16 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
             reader = csv.DictReader(lines)
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             names = [name for name in reader.fieldnames or () if name]
-            rows = [(reader.line_num, row) for row in reader]
+            rows = dict((reader.line_num, row) for row in reader)
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"{path} cannot be read as CSV in UTF-8: {error}") from None
     missing = [name for name in columns if name not in names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}")
-    for number, row in rows:
+    for number, row in rows.items():
         if None in row or None in row.values():
             raise InputError(f"{path}, line {number}: expected as many cells as the header has")
-    return [{name: row[name].strip() for name in names} for _, row in rows]
+    return {number: {name: row[name].strip() for name in names} for number, row in rows.items()}
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

@@ -42,13 +42,11 @@ def read(data: Path) -> Benchmark:
     file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
     images = find("mtfl", data, "images, the folder of stills", "images")
     rows = rows_of(file, COLUMNS)
-    points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in enumerate(rows, 2)]).reshape(
-        -1, 10
-    )
+    points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in rows.items()]).reshape(-1, 10)
     smile, glasses = (_yes_no(file, rows, name) for name in ("smile", "glasses"))
-    pose = np.array([_number(file, i, row["pose5"] or "nan") for i, row in enumerate(rows, 2)]) - 1
-    names = [row["path"] for row in rows]
-    split = np.array([row["split"] for row in rows])
+    pose = np.array([_number(file, i, row["pose5"] or "nan") for i, row in rows.items()]) - 1
+    names = [row["path"] for row in rows.values()]
+    split = np.array([row["split"] for row in rows.values()])
     if not set(split) <= {"train", "val", "test"}:
         raise InputError(f"{file}: split must be train, val or test; found {sorted(set(split.tolist()))}")
     if not np.isin(pose[np.isfinite(pose)], range(5)).all():
@@ -76,10 +74,10 @@ def _number(file: Path, line: int, text: str) -> float:
         raise InputError(f"{file}, line {line}: expected a number, found {text!r}") from None
 
 
-def _yes_no(file: Path, rows: list[dict[str, str]], name: str) -> np.ndarray:
+def _yes_no(file: Path, rows: dict[int, dict[str, str]], name: str) -> np.ndarray:
     """(N,) 1 yes, 0 no, NaN not known."""
     known = {"1": 1.0, "2": 0.0, "": np.nan}
-    for line, row in enumerate(rows, 2):
+    for line, row in rows.items():
         if row[name] not in known:
             raise InputError(f"{file}, line {line}: {name} must be 1 (yes), 2 (no) or empty; found {row[name]!r}")
-    return np.array([known[row[name]] for row in rows])
+    return np.array([known[row[name]] for row in rows.values()])

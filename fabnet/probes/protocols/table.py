@@ -48,18 +48,18 @@ def read_table(file: Path, data: Path) -> Benchmark:
     rows = rows_of(file, ["path"])
     if not rows:
         raise InputError(f"{file} holds no row; expected a column path, then the targets")
-    columns = list(rows[0])
+    columns = list(next(iter(rows.values())))
     for name in columns:
         if name.lower() in RESERVED and name not in RESERVED:
             raise InputError(f"{file} has a column {name}; expected {name.lower()}, in small letters")
-    names = [row["path"] for row in rows]
+    names = [row["path"] for row in rows.values()]
     for name in ("path", "subject"):
-        empty = [line for line, row in enumerate(rows, 2) if row.get(name) == ""]
+        empty = [line for line, row in rows.items() if row.get(name) == ""]
         if empty:
             raise InputError(f"{file}, line {empty[0]}: {name} is empty; leave the column out, or fill it everywhere")
-    people = np.array([row["subject"] for row in rows]) if "subject" in columns else None
+    people = np.array([row["subject"] for row in rows.values()]) if "subject" in columns else None
     if "split" in columns:
-        split = np.array([row["split"] for row in rows])
+        split = np.array([row["split"] for row in rows.values()])
         wrong = sorted(set(split.tolist()) - set(SPLITS))
         if wrong:
             raise InputError(f"{file}: split must be train, val or test; found {wrong[0]!r}")
@@ -75,7 +75,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
     )
 
 
-def _tasks(file: Path, rows: list[dict[str, str]], targets: list[str]) -> tuple[Task, ...]:
+def _tasks(file: Path, rows: dict[int, dict[str, str]], targets: list[str]) -> tuple[Task, ...]:
     if not targets:
         raise InputError(f"{file} has no target column; expected points x0, y0 ..., angles, classes, units or values")
     tasks = []
@@ -84,18 +84,18 @@ def _tasks(file: Path, rows: list[dict[str, str]], targets: list[str]) -> tuple[
         count += 1
     points = [f"{axis}{i}" for i in range(count) for axis in "xy"]
     if points:
-        values = np.array([[_number(file, line, row[name]) for name in points] for line, row in enumerate(rows, 2)])
+        values = np.array([[_number(file, line, row[name]) for name in points] for line, row in rows.items()])
         tasks.append(Task(name="landmarks", kind="points", targets=values, normalisers=(box_side(),)))
     angles = tuple(name for name in ANGLES if name in targets)
     if angles:
-        values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in enumerate(rows, 2)])
+        values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in rows.items()])
         tasks.append(Task(name="pose", kind="angles", targets=values, columns=angles))
     stray = [name for name in targets if re.fullmatch(r"[xy]\d+", name) and name not in points]
     if stray:
         raise InputError(f"{file} has a column {stray[0]}; expected points x0, y0, x1, y1 ..., from 0 without a gap")
     for name in targets:
         if name not in points and name not in angles:
-            tasks.append(_single(file, name, [row[name] for row in rows]))
+            tasks.append(_single(file, name, [row[name] for row in rows.values()]))
     return tuple(tasks)
 
 

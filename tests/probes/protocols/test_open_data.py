@@ -236,6 +236,7 @@ def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
         ("path\nx\n", "has no target column"),
         ("path,a\nx,1\nx,2\n", "name x more than once"),
         ("path,yaw\nx,left\n", "line 2: expected a number or nothing, found 'left'"),
+        ("path,yaw\n\nx,1\n\ny,left\n", "line 5: expected a number or nothing, found 'left'"),
         ("path,a\nx,1\n\ny\n", "line 4: expected as many cells as the header has"),
         ("path,subject,a\nx,,1\n", "line 2: subject is empty"),
         ("path,Subject,a\nx,s,1\n", "has a column Subject; expected subject, in small letters"),

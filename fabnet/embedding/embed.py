@@ -138,7 +138,7 @@ def embed(
     predicting = probes_of(encoder, digest, files, attributes=attributes)
     reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
     found = list_inputs([as_place(path) for path in inputs])
-    _check_apart(out, found)
+    _check_apart(out, found, overlay)
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
         overlay=None if overlay is None else local(overlay, "overlays"),
@@ -176,8 +176,10 @@ def embed(
     return result
 
 
-def _check_apart(out: Path, found: Sequence[Input]) -> None:
-    """Refuse to replace a file that is embedded."""
+def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) -> None:
+    """Refuse to replace a file that is embedded, or the overlay."""
+    if overlay is not None and as_place(overlay) == out:
+        raise InputError(f"{out} is the overlay too: choose another --out")
     if is_remote(out) or not out.is_file():
         return
     if any(each.kind != "store" and each.path.samefile(out) for each in found):

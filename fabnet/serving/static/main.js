@@ -20,7 +20,8 @@ const dataset = await json("/api/dataset").catch((error) => { find("#about").tex
 dataset.attributes = ordered(dataset.attributes);
 keepVersion(dataset.version);
 document.title = `fabnet: ${dataset.name}`;
-find("#about").textContent = `${dataset.name}: ${grouped(dataset.faces)} faces, ${grouped(dataset.identities)} people`;
+const people = dataset.identities === 1 ? "1 person" : `${grouped(dataset.identities)} people`;
+find("#about").textContent = `${dataset.name}: ${grouped(dataset.faces)} faces, ${people}`;
 find("#filters-fold").open = !covers.matches;
 find("#photo-button").disabled = Boolean(dataset.photos);
 find("#photo-button").title = dataset.photos;

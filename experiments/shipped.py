@@ -13,11 +13,6 @@ from pathlib import Path
 from baselines import FOLDERS, all_compared, file_of, is_scored, score, show, split_of
 from curves import arguments, named, write_rows
 
-from fabnet.probes.direct import DIRECT
-
-FROM_SCRATCH = ("youtube-faces", "ferplus")
-"""What networks are trained on with the labels: the others would take hours on two cores."""
-
 
 def main() -> None:
     parser = arguments(__doc__)
@@ -26,8 +21,6 @@ def main() -> None:
     models = named(options.models)
     for protocol in FOLDERS:
         for name, model in models.items():
-            if model in DIRECT and protocol not in FROM_SCRATCH:
-                continue
             file = file_of(name, 0, protocol, options.split, options.runs)
             if not is_scored(model, file):
                 score(model, protocol, split_of(protocol, options.split), options.data, file, options.cache)

@@ -32,6 +32,7 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fabnet",
     "font.size": 10,
+    "text.parse_math": False,  # names are people's own, and may have dollars in them
     "axes.edgecolor": GREY,
     "axes.labelcolor": GREY,
     "axes.titlecolor": GREY,

@@ -53,6 +53,13 @@ def test_panels_are_named_and_their_curves_too() -> None:
             assert f">{label}</text>" in drawn
 
 
+def test_dollars_in_a_name_are_dollars() -> None:
+    curves = {name: np.arange(5.0) for name in (r"a$\b$", "c")}
+    chart = panels_chart(np.arange(5.0), [Panel(r"cost $\foo$", curves)])
+    for label in (r"cost $\foo$", r"a$\b$"):
+        assert f">{label}</text>" in chart.wide
+
+
 def test_many_classes_none_of_which_is_likely_are_drawn_as_one() -> None:
     nothing, names = np.zeros(12, np.float32), tuple(f"c{number}" for number in range(12))
     probe = SavedProbe("who", "classes", names, nothing, nothing, np.zeros((4, 12)), nothing, "given", "")

@@ -65,4 +65,5 @@ def say(
     figure.text(
         left / WIDTH_IN, 1 - top / figure.get_figheight(), text, fontsize=size, color=colour,
         horizontalalignment=align, verticalalignment="center_baseline" if not rotation else "center", rotation=rotation,
+        parse_math=False,
     )  # fmt: skip

@@ -73,12 +73,14 @@ def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False,
     from matplotlib.figure import Figure
 
     found = panels(rows)
-    kinds = list(dict.fromkeys(task.partition(" under ")[2] for _, task, _ in found))
-    found = dict(sorted(found.items(), key=lambda panel: kinds.index(panel[0][1].partition(" under ")[2])))
+    kinds = {panel: panel[1].partition(" under ")[2] for panel in found}
+    order = list(dict.fromkeys(kinds.values()))
+    found = {panel: found[panel] for panel in sorted(found, key=lambda panel: order.index(kinds[panel]))}
     columns = min(columns, len(found))
     figure = Figure(figsize=(4.2 * columns, 3.4 * -(-len(found) // columns)), layout="constrained")
     axes = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
-    for axis, ((_, task, metric), own) in zip(axes, found.items(), strict=False):
+    for axis, (panel, own) in zip(axes, found.items(), strict=False):
+        _, task, metric = panel
         for model in dict.fromkeys(row["model"] for row in own):
             line = [row for row in own if row["model"] == model]
             places = [row[along] for row in line]
@@ -91,9 +93,8 @@ def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False,
                 color=drawn.get_color(),
                 lw=0,
             )
-        name, _, kind = task.partition(" under ")
-        axis.set(xlabel=kind or along, ylabel=metric, xscale="log" if log else "linear")
-        axis.set_title(TITLES[name], fontsize=10)
+        axis.set(xlabel=kinds[panel] or along, ylabel=metric, xscale="log" if log else "linear")
+        axis.set_title(TITLES[task.partition(" under ")[0]], fontsize=10)
         axis.grid(alpha=0.3)
     for axis in axes[len(found) :]:
         axis.set_axis_off()

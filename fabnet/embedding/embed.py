@@ -178,7 +178,7 @@ def embed(
 
 def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) -> None:
     """Refuse to replace a file that is embedded, or the overlay."""
-    if overlay is not None and as_place(overlay) == out:
+    if overlay is not None and as_place(overlay).absolute() == out.absolute():
         raise InputError(f"{out} is the overlay too: choose another --out")
     if is_remote(out) or not out.is_file():
         return

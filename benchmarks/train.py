@@ -60,7 +60,7 @@ def main() -> None:
             frames = (options.batch_size, config.sources + 1, options.size, options.size, 3)
             images = torch.randint(0, 256, frames, dtype=torch.uint8, generator=generator)
             work[name] = lambda trainer=trainer, images=images: trainer.step(images)  # type: ignore[misc]
-            warps[name] = config.pairs_a_step * (2 if config.both_ways else 1)
+            warps[name] = config.pairs_a_step * (2 if config.to_json().get("both_ways") else 1)
         timings = interleaved(work, rounds=options.rounds)
         ceilings = {torch.float32: matrix_ceiling() / 1e9, torch.bfloat16: matrix_ceiling(torch.bfloat16) / 1e9}
         print("| step | losses a second, range over rounds | against the plain one | GFLOP a loss | of the ceiling |")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -17,17 +16,18 @@ __all__ = ["command_for", "show"]
 
 
 def command_for(args: Sequence[str]) -> Callable[..., Any]:
-    """The command, its flags' defaults those of the preset that the arguments name."""
-    named = [after for before, after in pairwise(args) if before == "--preset"]
-    named += [arg.partition("=")[2] for arg in args if arg.startswith("--preset=")]
+    """The command, with the flags of the objective and the defaults of the preset that the arguments name."""
     flags = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
     given = {flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
-    default = preset_named(named[-1] if named else "small", curriculum="--curriculum" in args)
+    default = preset_named(_named(args, "--preset") or "small", curriculum="--curriculum" in args)
+    objective = _named(args, "--objective")
+    if objective is not None:
+        default = default.with_changes({"objective": objective})
 
     def run(
         store: tyro.conf.Positional[Place],
         out: Place,
-        config: Annotated[TrainConfig, tyro.conf.arg(name="")] = default,
+        config: tyro.conf.OmitArgPrefixes[Annotated[TrainConfig, tyro.conf.arg(name="")]] = default,
         preset: str = "small",
         resume: bool = False,
         device: str = "auto",
@@ -55,10 +55,17 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
             resume: go on where the run in --out stopped.
             device: auto, cpu, cuda or cuda:N.
         """
-        changes = {field.name: getattr(config, field.name) for field in fields(config) if field.name in given}
+        changes = {name: value for name, value in config.to_json().items() if name in given}
         return train(store, out, preset=preset, resume=resume, device=device, **changes)
 
     return run
+
+
+def _named(args: Sequence[str], flag: str) -> str | None:
+    """The value of a flag that decides which other flags there are; None where it is not given."""
+    values = [after for before, after in pairwise(args) if before == flag]
+    values += [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]
+    return values[-1] if values else None
 
 
 def show(result: TrainResult) -> None:

@@ -71,7 +71,7 @@ def authors_weights(file: Path) -> dict[str, torch.Tensor]:
 def _network(weights: Mapping[str, torch.Tensor]) -> FabNet:
     """A fresh one with a confidence decoder where there are weights for it."""
     num_sources = 3 if any(name.startswith("confidence_decoder.") for name in weights) else 1
-    return FabNet(**AUTHORS_CARD.architecture, num_sources=num_sources, confidence_bound="tanh")
+    return FabNet(**AUTHORS_CARD.architecture, num_sources=num_sources, options=FabNet.Options(confidence_bound="tanh"))
 
 
 def _state_dict(content: Any) -> Mapping[str, torch.Tensor]:

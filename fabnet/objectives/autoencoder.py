@@ -11,6 +11,7 @@ from fabnet.models.decoder import PictureDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import l1_per_sample
+from fabnet.objectives.options import ObjectiveOptions
 
 __all__ = ["Autoencoder"]
 
@@ -28,8 +29,12 @@ class Autoencoder(nn.Module):
     Source: paper, section 5.1.1.
     """
 
+    Options = ObjectiveOptions
     num_sources: ClassVar[int] = 1
     is_warping: ClassVar[bool] = False
+    is_per_sample: ClassVar[bool] = True
+    takes_sources: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
 
     def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.options import ObjectiveOptions
 from fabnet.objectives.ssim import dissimilarity_per_sample
 from fabnet.objectives.views import seen
 
@@ -62,16 +64,43 @@ class FabNet(nn.Module):
         width: channels after the encoder's first convolution.
         embedding_dim: D.
         num_sources: S in training; from 2 on there is a confidence decoder (with one source its weight is 1).
-        confidence_bound: see `ConfidenceDecoder`.
-        near_zero_start: see `FlowDecoder`.
-        both_ways: in training, warp the target to the source too; a sample's loss is the mean of the two. For one
-            source. Not in the paper: the encoder, most of the work, serves two losses.
-        ssim: in training, the share of structural dissimilarity in the loss, 0 to 1; the rest is L1. Not in the paper.
+        options: see `FabNet.Options`.
 
     Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
     """
 
+    @dataclass(kw_only=True, frozen=True)
+    class Options(ObjectiveOptions):
+        """The options of FAb-Net."""
+
+        near_zero_start: bool = False
+        """Start the flow decoder's last layer a hundred times smaller."""
+        confidence_bound: Literal["none", "tanh"] = "none"
+        """Bound of the confidences: none, as in the paper, or tanh, as in the authors' code."""
+        both_ways: bool = False
+        """Warp each pair's target to its source as well: two losses for two passes of the encoder. Needs one source.
+        Not in the paper."""
+        ssim: float = 0.0
+        """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1, and validation stays L1. Not
+        in the paper."""
+
+        def check(self, num_sources: int) -> None:
+            """Check the values against each other and against the number of sources."""
+            if not 0 <= self.ssim <= 1:
+                raise ValueError(f"ssim must lie in 0 to 1; got {self.ssim}")
+            if self.both_ways and num_sources > 1:
+                raise ValueError(f"both_ways needs one source; got {num_sources}: leave one of the two out")
+            if self.confidence_bound != "none" and num_sources == 1:
+                raise ValueError("confidence_bound is for several sources: give sources, or leave it out")
+
+        def architecture(self) -> dict[str, object]:
+            """The bound of the confidences, where there is one."""
+            return {} if self.confidence_bound == "none" else {"confidence_bound": self.confidence_bound}
+
     is_warping: ClassVar[bool] = True
+    is_per_sample: ClassVar[bool] = True
+    takes_sources: ClassVar[bool] = True
+    takes_views: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -80,17 +109,16 @@ class FabNet(nn.Module):
         embedding_dim: int = 256,
         *,
         num_sources: int = 1,
-        confidence_bound: Literal["none", "tanh"] = "none",
-        near_zero_start: bool = False,
-        both_ways: bool = False,
-        ssim: float = 0.0,
+        options: Options | None = None,
     ) -> None:
         super().__init__()
-        self.num_sources, self.both_ways, self.ssim = num_sources, both_ways, ssim
+        self.num_sources, self.options = num_sources, options or self.Options()
         self.encoder = Encoder(size, width, embedding_dim)
-        self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=near_zero_start)
+        self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=self.options.near_zero_start)
         self.confidence_decoder = (
-            ConfidenceDecoder(size, width, embedding_dim, bound=confidence_bound) if num_sources > 1 else None
+            ConfidenceDecoder(size, width, embedding_dim, bound=self.options.confidence_bound)
+            if num_sources > 1
+            else None
         )
 
     def reconstruct(self, batch: Batch) -> Reconstruction:
@@ -143,7 +171,7 @@ class FabNet(nn.Module):
             where a flow is not finite.
         """
         of_source, of_target = self._embed(batch)
-        if not (self.training and self.both_ways):
+        if not (self.training and self.options.both_ways):
             return self._loss(self._warp(batch.sources, of_source, of_target), batch.target)
         # Twice as many pairs, of the same frames.
         sources = torch.cat([batch.sources, batch.target[:, None]])
@@ -154,8 +182,9 @@ class FabNet(nn.Module):
 
     def _loss(self, made: Reconstruction, target: torch.Tensor) -> torch.Tensor:
         loss = l1_per_sample(made.images, target)
-        if self.training and self.ssim:
-            loss = (1 - self.ssim) * loss + self.ssim * dissimilarity_per_sample(made.images, target)
+        share = self.options.ssim if self.training else 0.0
+        if share:
+            loss = (1 - share) * loss + share * dissimilarity_per_sample(made.images, target)
         # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
         # would read outside the image's memory.
         return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)

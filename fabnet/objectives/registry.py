@@ -1,8 +1,8 @@
-"""The objectives by name."""
+"""The objectives by name. A new one is a file with a class, and its line here."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
@@ -11,24 +11,37 @@ from fabnet.errors import InputError
 from fabnet.objectives.autoencoder import Autoencoder
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.options import ObjectiveOptions
 from fabnet.objectives.rotnet import RotNet
 from fabnet.objectives.splitbrain import SplitBrain
 
-__all__ = ["OBJECTIVES", "Objective", "build_objective"]
+__all__ = ["OBJECTIVES", "Objective", "build_objective", "objective_named"]
 
 
 class Objective(Protocol):
     """What the trainer trains: per-sample losses from a batch, with an encoder inside.
 
+    It is built as `cls(size, width, embedding_dim)`, with `num_sources=` too where `takes_sources`, and with `options=`
+    where its options have fields.
+
     Attributes:
-        encoder: (B, 3, size, size) RGB in [0, 1] to (B, D).
+        Options: dataclass of its own options.
+        is_warping: whether its loss is that of a warped source, to be compared with the unwarped source's.
+        is_per_sample: whether each loss is a sample's own. A loss of the whole batch (repeated for each sample) cannot
+            be ranked by a curriculum.
+        takes_sources: whether it learns from several sources per target.
+        takes_views: whether its encoder sees `Batch.views`: other colours and covers.
         num_sources: S that it was made for.
-        is_warping: whether its loss is that of a warped source, to be held against the unwarped one's.
+        encoder: (B, 3, size, size) RGB in [0, 1] to (B, D).
     """
 
-    encoder: nn.Module
+    Options: ClassVar[type[ObjectiveOptions]]
+    is_warping: ClassVar[bool]
+    is_per_sample: ClassVar[bool]
+    takes_sources: ClassVar[bool]
+    takes_views: ClassVar[bool]
     num_sources: int
-    is_warping: bool
+    encoder: nn.Module
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """Give the (B,) float32 losses of a batch."""
@@ -42,19 +55,31 @@ OBJECTIVES: dict[str, type[nn.Module]] = {
 }
 
 
+def objective_named(name: str) -> Any:
+    """Find an objective's class, an `Objective`.
+
+    Raises:
+        InputError: no objective has this name.
+    """
+    if name not in OBJECTIVES:
+        raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
+    return OBJECTIVES[name]
+
+
 def build_objective(name: str, **arguments: Any) -> nn.Module:
     """Build an objective with fresh weights (drawn from torch's global generator).
 
     Args:
         name: of the objective.
-        arguments: its own: size, width, embedding_dim and what else it takes.
+        arguments: size, width, embedding_dim, num_sources where it takes several, and its own options by name.
 
     Raises:
-        InputError: no objective has this name, it takes no such argument, or the size is no power of two.
+        InputError: no objective has this name, it takes no such argument, or the size is not a power of two.
     """
-    if name not in OBJECTIVES:
-        raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
+    cls = objective_named(name)
+    options = {key: arguments.pop(key) for key in cls.Options.names() if key in arguments}
     try:
-        return OBJECTIVES[name](**arguments)
+        built: nn.Module = cls(**arguments, options=cls.Options(**options)) if options else cls(**arguments)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
+    return built

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from fabnet.models.encoder import Encoder
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.options import ObjectiveOptions
 
 __all__ = ["RotNet", "turned"]
 
@@ -47,8 +48,12 @@ class RotNet(nn.Module):
     paper, section 5.1.1.
     """
 
+    Options = ObjectiveOptions
     num_sources: ClassVar[int] = 1
     is_warping: ClassVar[bool] = False
+    is_per_sample: ClassVar[bool] = True
+    takes_sources: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
 
     def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
         super().__init__()

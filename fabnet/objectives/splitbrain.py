@@ -11,6 +11,7 @@ from fabnet.models.decoder import PictureDecoder
 from fabnet.models.encoder import Encoder
 from fabnet.models.lab import rgb_to_lab
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.options import ObjectiveOptions
 
 __all__ = ["SplitBrain", "SplitEncoder"]
 
@@ -72,8 +73,12 @@ class SplitBrain(nn.Module):
     both the L and ab channels".
     """
 
+    Options = ObjectiveOptions
     num_sources: ClassVar[int] = 1
     is_warping: ClassVar[bool] = False
+    is_per_sample: ClassVar[bool] = True
+    takes_sources: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
 
     def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
 from fabnet.errors import InputError
 from fabnet.fields import LARGEST
@@ -50,12 +50,6 @@ PLACES: dict[str, tuple[Place, ...]] = {
     "rafdb": (Place(4, "RAF-DB", "", "AffectNet"),),
 }
 
-_OBJECTIVES: dict[str, Role] = {
-    "fabnet": "fabnet",
-    "rotnet": "rotnet",
-    "autoencoder": "autoencoder",
-    "splitbrain": "splitbrain",
-}
 _IDENTITY_MODELS = ("vgg-face", "dlib-identity")
 _TEXTS = ("protocol", "split", "model", "date", "fabnet")
 _TEXTS_OR_NONE = ("objective", "data", "commit")
@@ -122,8 +116,8 @@ class RunResult:
     @property
     def role(self) -> Role | None:
         """What the paper's relations take the model for; None: they leave it out."""
-        if self.objective in _OBJECTIVES:
-            return _OBJECTIVES[self.objective]
+        if self.objective in get_args(Role):
+            return cast(Role, self.objective)
         return "identity" if self.model.startswith(_IDENTITY_MODELS) else None
 
 

@@ -6,11 +6,12 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fabnet.errors import InputError
-from fabnet.fields import LARGEST
+from fabnet.fields import LARGEST, read_fields
+from fabnet.objectives import FabNet, ObjectiveOptions, objective_named
 
 __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 
@@ -37,26 +38,19 @@ LEAST = {
 class TrainConfig:
     """Every choice of a training run. The resolved one is in the run's `config.json`."""
 
-    objective: Literal["fabnet", "autoencoder", "rotnet", "splitbrain"] = "fabnet"
-    """What is learned: FAb-Net, or a baseline of the paper's with the same encoder."""
+    objective: str = "fabnet"
+    """What is learned: fabnet, or with the same encoder a baseline of the paper: autoencoder, rotnet or splitbrain."""
+    options: ObjectiveOptions = field(default_factory=FabNet.Options)
+    """The objective's own options."""
     size: int = 64
     """The network's input, height and width in pixels, a power of two."""
     width: int = 32
     """Channels after the encoder's first convolution."""
     embedding_dim: int = 256
     """Length of the embedding."""
-    near_zero_start: bool = False
-    """Start the flow decoder's last layer a hundred times smaller."""
 
     sources: int = 1
     """Source frames a target; from 2 on a confidence decoder weighs them, pixel by pixel."""
-    confidence_bound: Literal["none", "tanh"] = "none"
-    """Of the confidences: none, as in the paper, or tanh, as in the authors' code."""
-    both_ways: bool = False
-    """Warp each pair's target to its source as well: two losses for two passes of the encoder. Not in the paper."""
-    ssim: float = 0.0
-    """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1, and validation stays L1. Not in
-    the paper."""
     init: str | None = None
     """A run (its best checkpoint), checkpoint or model whose weights to start from, as far as it has them."""
     freeze: tuple[str, ...] | None = None
@@ -126,12 +120,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for name, value in self.to_json().items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{field.name} must be a finite number; got {value}")
+                raise InputError(f"{name} must be a finite number; got {value}")
             if isinstance(value, int | float) and value > LARGEST:  # config.json could not be read again
-                raise InputError(f"{field.name} must be {LARGEST} or less; got {value}")
+                raise InputError(f"{name} must be {LARGEST} or less; got {value}")
         for least, names in LEAST.items():
             for name in names:
                 value = getattr(self, name)
@@ -154,42 +147,60 @@ class TrainConfig:
                 "window_side must lie in (0, 2], and jitter_scale_min in (0, jitter_scale_max]; got "
                 f"{self.window_side}, {self.jitter_scale_min} and {self.jitter_scale_max}"
             )
-        if self.objective != "fabnet" and self.sources > 1:
-            raise InputError(f"only fabnet takes several sources; got {self.sources} with objective {self.objective}")
-        for name, largest in (("recolour", 0.99), ("occlude", 1.0), ("ssim", 1.0)):
-            value = getattr(self, name)
-            if not 0 <= value <= largest or (value and self.objective != "fabnet"):
-                raise InputError(f"{name} lies in 0 to {largest} and is for fabnet; got {value} with {self.objective}")
-        if self.confidence_bound != "none" and self.sources == 1:
-            raise InputError("confidence_bound is for several sources: give sources, or leave it out")
+        self._check_objective()
         if self.curriculum_forward == "twice" and not self.curriculum:
             raise InputError("curriculum_forward twice is for a curriculum: give curriculum, or leave it out")
-        if self.both_ways and (self.objective != "fabnet" or self.sources > 1):
-            raise InputError("both_ways is for fabnet with one source")
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
             raise InputError("schedule cosine needs an end: give max_steps or max_minutes")
 
+    def _check_objective(self) -> None:
+        """Check the choices that depend on the objective."""
+        cls = objective_named(self.objective)
+        if type(self.options) is not cls.Options:
+            raise InputError(f"the options are those of another objective than {self.objective}")
+        if self.sources > 1 and not cls.takes_sources:
+            raise InputError(f"{self.objective} takes one source per target; got {self.sources}: leave sources out")
+        if self.curriculum and not cls.is_per_sample:
+            raise InputError(f"{self.objective} has one loss per batch, which a curriculum cannot rank: leave it out")
+        for name, largest in (("recolour", 0.99), ("occlude", 1.0)):
+            value = getattr(self, name)
+            if not 0 <= value <= largest:
+                raise InputError(f"{name} must lie in 0 to {largest}; got {value}")
+            if value and not cls.takes_views:
+                raise InputError(f"{self.objective} takes no {name}; got {value}: leave it out")
+        try:
+            self.options.check(self.sources)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
     def with_changes(self, changes: dict[str, Any]) -> TrainConfig:
-        """Change some fields.
+        """Change some fields, or options of the objective by their names.
+
+        Another objective starts from its own defaults.
 
         Raises:
             InputError: a field is unknown (the nearest known name is said) or its value impossible.
         """
-        known = [field.name for field in dataclasses.fields(self)]
+        objective = changes.get("objective", self.objective)
+        cls = objective_named(objective)
+        known = [*_FIELDS, *cls.Options.names()]
         for name in changes:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise InputError(f"training has no option {name!r}{hint}")
+                raise InputError(f"training with the objective {objective} has no option {name!r}{hint}")
         if changes.get("max_steps") is not None and changes.get("max_minutes") is not None:
             raise InputError("give max_steps or max_minutes, not both")
         if changes.get("max_steps") is not None and "max_minutes" not in changes:
             changes = {**changes, "max_minutes": None}
         if changes.get("max_minutes") is not None and "max_steps" not in changes:
             changes = {**changes, "max_steps": None}
-        return dataclasses.replace(self, **changes)
+        own = {name: value for name, value in changes.items() if name in _FIELDS}
+        options = self.options if objective == self.objective else cls.Options()
+        given = {name: value for name, value in changes.items() if name not in _FIELDS}
+        return dataclasses.replace(self, **own, options=dataclasses.replace(options, **given))
 
     @property
     def pairs_a_step(self) -> int:
@@ -197,8 +208,33 @@ class TrainConfig:
         return self.batch_size * self.sources
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as a JSON object."""
-        return dataclasses.asdict(self)
+        """The fields and the objective's options as one flat JSON object."""
+        values = {name: getattr(self, name) for name in _FIELDS}
+        return values | dataclasses.asdict(self.options)
+
+    @classmethod
+    def from_json(cls, content: Any) -> TrainConfig:
+        """Read what `to_json` gave; what it lacks keeps its default.
+
+        Raises:
+            ValueError: it is not such an object, or a value is of another type.
+            InputError: a value is impossible.
+        """
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, found {str(content)[:40]!r}")
+        objective = content.get("objective", "fabnet")
+        names = objective_named(objective).Options if isinstance(objective, str) else ObjectiveOptions
+        given = {name: value for name, value in content.items() if name in names.names()}
+        rest = {name: value for name, value in content.items() if name not in given and name not in _FORMER}
+        values = read_fields(cls, {name: value for name, value in rest.items() if name != "options"})
+        if values.get("freeze") is not None:
+            values["freeze"] = tuple(values["freeze"])
+        return cls(**values, options=names(**read_fields(names, given)))
+
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(TrainConfig) if field.name != "options")
+_FORMER = ("near_zero_start", "confidence_bound", "both_ways", "ssim")
+"""Options of FAb-Net, which every run's file named before they were FAb-Net's own: other objectives ignore them."""
 
 
 def paper(*, curriculum: bool = False) -> TrainConfig:
@@ -222,7 +258,7 @@ def small(*, curriculum: bool = False) -> TrainConfig:
     """A run for two cores and half an hour: 64 px, Adam with warm-up and cosine, batch 64, 270,000 pairs."""
     return TrainConfig(
         curriculum=curriculum,
-        near_zero_start=True,
+        options=FabNet.Options(near_zero_start=True),
         warmup_steps=200,
         window_side=176 / 256,
         jitter_scale_min=0.92,

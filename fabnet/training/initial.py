@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,18 +32,15 @@ def architecture_of(config: TrainConfig) -> dict[str, Any]:
     """What a run's network is built from, and can be built from again."""
     shape: dict[str, Any] = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
     if config.sources > 1:
-        shape |= {"num_sources": config.sources, "confidence_bound": config.confidence_bound}
-    return shape
+        shape["num_sources"] = config.sources
+    return shape | config.options.architecture()
 
 
 def fresh_objective(config: TrainConfig) -> nn.Module:
     """A run's network with fresh weights, drawn from its seed."""
-    fresh = {}
-    if config.objective == "fabnet":
-        fresh = {"near_zero_start": config.near_zero_start, "both_ways": config.both_ways, "ssim": config.ssim}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return build_objective(config.objective, **architecture_of(config), **fresh)
+        return build_objective(config.objective, **architecture_of(config) | dataclasses.asdict(config.options))
 
 
 def has_single_source(model: str | Path) -> bool:

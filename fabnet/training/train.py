@@ -10,7 +10,6 @@ from typing import Any
 
 import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
-from fabnet.fields import read_fields
 from fabnet.limits import read_text
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import written_whole
@@ -70,10 +69,7 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
     """
     try:
         content = json.loads(read_text(run / RUN_FILE))
-        values = read_fields(TrainConfig, content["config"])
-        if values.get("freeze") is not None:
-            values["freeze"] = tuple(values["freeze"])
-        return TrainConfig(**values), as_place(content["store"])
+        return TrainConfig.from_json(content["config"]), as_place(content["store"])
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -172,7 +168,8 @@ def _check_place(run: Path) -> None:
 
 def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
     config, _ = read_run(run)
-    differing = {name: value for name, value in changes.items() if getattr(config, name, None) != value}
+    own = config.to_json()
+    differing = {name: value for name, value in changes.items() if own.get(name) != value}
     fixed = sorted(set(differing) - RESUMABLE)
     if fixed:
         raise InputError(

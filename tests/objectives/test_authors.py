@@ -22,7 +22,7 @@ from fabnet.training.initial import fresh_objective, has_single_source, load_ini
 @pytest.fixture(scope="module")
 def network() -> FabNet:
     torch.manual_seed(0)
-    return FabNet(256, num_sources=3, confidence_bound="tanh").eval()
+    return FabNet(256, num_sources=3, options=FabNet.Options(confidence_bound="tanh")).eval()
 
 
 def theirs(network: FabNet, *parts: str, prefix: str = "") -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ def test_frames_arrive_in_zero_to_one_target_first() -> None:
 def test_a_near_zero_start_reconstructs_the_source() -> None:
     torch.manual_seed(0)
     made = batch()
-    model = FabNet(16, width=4, embedding_dim=8, near_zero_start=True)
+    model = FabNet(16, width=4, embedding_dim=8, options=FabNet.Options(near_zero_start=True))
     unwarped = l1_per_sample(made.sources[:, 0], made.target)
     torch.testing.assert_close(model(made), unwarped, atol=0.02, rtol=0)
 
@@ -103,7 +103,7 @@ def test_both_ways_is_the_mean_of_the_two_ways() -> None:
     made = batch()
     swapped = Batch(made.sources[:, 0], made.target[:, None])
     torch.manual_seed(0)
-    model = FabNet(16, width=4, embedding_dim=8, both_ways=True)
+    model = FabNet(16, width=4, embedding_dim=8, options=FabNet.Options(both_ways=True))
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eval()

@@ -41,7 +41,7 @@ def test_it_is_the_formula_by_another_filter() -> None:
 
 def test_it_shares_the_loss_in_training_alone() -> None:
     torch.manual_seed(0)
-    network = FabNet(size=16, width=4, embedding_dim=8, ssim=0.75)
+    network = FabNet(size=16, width=4, embedding_dim=8, options=FabNet.Options(ssim=0.75))
     batch = Batch(pictures(4, 2), pictures(4, 3)[:, None])
     with torch.no_grad():
         made = network.reconstruct(batch).images

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from pathlib import Path
 
@@ -10,26 +11,39 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError
+from fabnet.objectives import FabNet
+from fabnet.objectives.autoencoder import Autoencoder
 from fabnet.training.config import PRESETS, TrainConfig, preset
 from fabnet.training.device import choose_device
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds(name: str) -> None:
-    assert TrainConfig(**preset(name).to_json()) == preset(name)
+    assert TrainConfig.from_json(json.loads(json.dumps(preset(name).to_json()))) == preset(name)
 
 
 def test_the_paper_preset_is_the_papers() -> None:
     config = preset("paper")
     assert (config.size, config.batch_size, config.optimizer, config.learning_rate) == (256, 8, "sgd", 1e-3)
-    assert (config.schedule, config.flip, config.near_zero_start) == ("plateau", False, False)
+    assert (config.schedule, config.flip, config.options) == ("plateau", False, FabNet.Options())
 
 
 def test_every_field_is_read_somewhere() -> None:
-    folder = Path(fabnet.__file__).parent / "training"
-    code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "config.py")
+    folder = Path(fabnet.__file__).parent
+    code = "".join(file.read_text() for file in (folder / "training").glob("*.py") if file.name != "config.py")
     unread = [field.name for field in dataclasses.fields(TrainConfig) if f"config.{field.name}" not in code]
     assert unread == []
+    code = (folder / "objectives" / "fabnet.py").read_text()
+    assert [name for name in FabNet.Options.names() if f"options.{name}" not in code] == []
+
+
+def test_an_objectives_options_are_its_own() -> None:
+    config = preset("small").with_changes({"objective": "autoencoder"})
+    assert config.options == Autoencoder.Options()
+    with pytest.raises(InputError, match="the objective autoencoder has no option 'ssim'"):
+        config.with_changes({"ssim": 0.5})
+    former = preset("small").to_json() | {"objective": "rotnet"}  # as an earlier fabnet wrote it
+    assert TrainConfig.from_json(former).objective == "rotnet"
 
 
 def test_an_unknown_option_names_the_nearest() -> None:
@@ -45,7 +59,10 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"learning_rate": -1.0}, "learning_rate must lie between"),
         ({"max_steps": 5, "max_minutes": 1.0}, "not both"),
         ({"both_ways": True, "sources": 3}, "one source"),
-        ({"both_ways": True, "objective": "rotnet"}, "one source"),
+        ({"both_ways": True, "objective": "rotnet"}, "rotnet has no option 'both_ways'"),
+        ({"ssim": 1.5}, "ssim must lie in 0 to 1; got 1.5"),
+        ({"recolour": 0.5, "objective": "rotnet"}, "rotnet takes no recolour; got 0.5"),
+        ({"objective": "rotnett"}, "no objective is called 'rotnett'"),
         ({"max_steps": None}, "needs an end"),
         ({"max_steps": 0}, "max_steps must be 1 or more; got 0"),
         ({"max_minutes": 0.0}, "max_minutes must be more than 0"),

@@ -37,5 +37,5 @@ def test_a_baseline_runs_as_fabnet_does(store: Path, tmp_path: Path, objective: 
 
 
 def test_several_sources_are_fabnets_alone(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="only fabnet takes several sources; got 3 with objective rotnet"):
+    with pytest.raises(InputError, match="rotnet takes one source per target; got 3"):
         fabnet.train(store, tmp_path / "run", objective="rotnet", sources=3, max_steps=2)

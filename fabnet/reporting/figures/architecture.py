@@ -51,7 +51,7 @@ def architecture_figure(model: str | Path, *, out: str | Path | None = None) -> 
            "sources are added up."] if several else []),
         "Bars stand for the maps between the layers: channels above, side in pixels below.",
         f"{sum(part.num_parameters for part in parts.values()):,} parameters: {counts}.",
-        *(["In training the target was warped to the source as well."] if objective.both_ways else []),
+        *(["In training the target was warped to the source as well."] if objective.options.both_ways else []),
     ]  # fmt: skip
     return write_figure(
         lambda figure: draw_network(figure, network), height_in=3.35 if several else 2.6, folder=folder,

@@ -9,11 +9,12 @@ import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fabnet.errors import OutputError, first_line
+from fabnet.locks import locked_file
 from fabnet.places import is_remote, refusal, remove, send
 
 __all__ = ["output_errors", "written_whole"]
@@ -63,6 +64,7 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
         A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
 
     Raises:
+        BusyError: another command is writing the same output.
         OutputError: the disk is full, or writing there is not allowed; nothing half-written is left. (After a kill it
             is, under a hidden name, until the same output is written again.)
     """
@@ -74,9 +76,11 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
     if path.is_dir() and (path.is_symlink() or not path.name):
         path = path.resolve()  # a link to a folder stays one; `.` has no name
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
-    with output_errors(path):
+    with ExitStack() as stack, output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
+        if stack.enter_context(lock):
+            _sweep(path)
         try:
             yield partial
             if path.is_dir():
@@ -92,21 +96,10 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of `path` that were killed have left beside it."""
+    """Remove what writers of `path` that were killed have left beside it; nobody else is writing it now."""
     for entry in path.parent.iterdir():
-        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.(partial|replaced)", entry.name)
-        if found and not _is_running(int(found[1])):
-            if found[2] == "replaced" and not path.exists():
-                os.rename(entry, path)  # killed before the new one was in its place
-            else:
-                remove(entry)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.(partial|replaced)", entry.name)
+        if found and found[1] == "replaced" and not path.exists():
+            os.rename(entry, path)  # killed before the new one was in its place
+        elif found:
+            remove(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, lance_name, remove
 from fabnet.tracks import is_store
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
+from fabnet.tracks.writing import locked
 
 __all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
 
@@ -180,15 +182,18 @@ def write_rows(
         columns: of the dataset, from `schema`; D is the length of `embedding`.
 
     Raises:
-        OutputError: the disk is full, or writing there is not allowed.
+        StoreError: another command is writing to the dataset that this one would replace.
+        OutputError: the disk is full, or writing there is not allowed, or another command is writing the same output.
     """
     batches = to_batches(rows, columns)
     if file_format == "lance" and is_remote(out):
-        _write_lance_remotely(batches, out, columns)
+        with locked(out):
+            _write_lance_remotely(batches, out, columns)
         return
     with written_whole(out) as partial:
         if file_format == "lance":
-            _write_lance(batches, partial, columns)
+            with locked(out) if has_dataset(out) else nullcontext():
+                _write_lance(batches, partial, columns)
         elif file_format == "parquet":
             import pyarrow.parquet as parquet
 

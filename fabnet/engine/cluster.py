@@ -145,7 +145,7 @@ def _driven(job: _Job, forward: Callable[[float], None]) -> Generator[Outcome, N
 
 def _sweep(driver: Worker) -> None:
     """End what is left of a Ray that was started here: the driver's process group."""
-    if driver.process.pid is not None:
+    if sys.platform != "win32" and driver.process.pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(driver.process.pid, signal.SIGKILL)
 
@@ -169,7 +169,8 @@ def _drive(job: _Job, report: Callable[[Any], None]) -> None:
 
 
 def _connected(job: _Job) -> Any:
-    os.setsid()  # Ctrl-C is for the process that started this one: it then ends this one
+    if sys.platform != "win32":
+        os.setsid()  # Ctrl-C is for the process that started this one: it then ends this one
     for stream in (sys.stdout, sys.stderr):  # Ray speaks to both, from its own threads too
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from fabnet.locks import BusyError
 from fabnet.output import written_whole
 
 __all__ = ["Cache"]
@@ -41,6 +43,6 @@ class Cache:
             except (OSError, ValueError, EOFError):
                 file.unlink()
         array = make()
-        with written_whole(file) as partial, partial.open("wb") as stream:
-            np.save(stream, array)
+        with suppress(BusyError), written_whole(file) as partial, partial.open("wb") as stream:
+            np.save(stream, array)  # unless another command keeps the same array at this moment
         return array

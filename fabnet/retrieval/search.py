@@ -20,6 +20,7 @@ from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
 from fabnet.retrieval.query import read_query
 from fabnet.retrieval.sheet import write_sheet
+from fabnet.tracks.writing import locked
 
 __all__ = ["SearchResult", "search"]
 
@@ -98,7 +99,7 @@ def search(
         The neighbours; a row that was searched for is none of them.
 
     Raises:
-        StoreError: there is no such dataset.
+        StoreError: there is no such dataset, or an index is to be built while another command writes to it.
         InputError: a row, a photo or a column is not there, a condition cannot be asked of every row, the sheet is no
             .png file, or the dataset has no thumbnails for it.
         NoFaceError: a photo has no face.
@@ -128,7 +129,8 @@ def search(
     rows = gallery.num_rows
     use_index = rows > LARGE_ROWS if index is None else index
     if use_index and not gallery.has_index:
-        gallery.build_index()
+        with locked(gallery.path):
+            gallery.build_index()
     found = gallery.nearest(
         asked.vector, k + len(asked.ids), where=condition, use_index=use_index, thumbnails=sheet is not None
     )

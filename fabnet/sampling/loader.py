@@ -111,7 +111,8 @@ class _StepsFrom:
 
 
 def _begin(worker_id: int) -> None:
-    os.setpgid(0, 0)  # torch has workers heed SIGTERM by now, which is right if it comes from the trainer alone
+    if hasattr(os, "setpgid"):  # not on Windows
+        os.setpgid(0, 0)  # torch has workers heed SIGTERM by now, which is right if it comes from the trainer alone
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from fabnet.errors import OutputError, StoreError
+from fabnet.errors import StoreError
+from fabnet.locks import BusyError, locked_file
 from fabnet.places import as_place, make_folder, workplace
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_writes
 from fabnet.tracks.store import TrackStore, create_store, open_store
@@ -31,17 +31,13 @@ def locked(path: Path) -> Iterator[None]:
         StoreError: another command is writing to it.
         OutputError: writing there is not possible.
     """
-    with lance_writes(path):
-        make_folder(workplace(path))
-        lock = (workplace(path) / "_lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another command is writing to {path}: wait for it, or choose another place") from error
-        except OSError as error:  # a file system without locks, as some of clusters are
-            reason = f"cannot lock {lock.name} ({error.strerror}): choose a place on another file system"
-            raise OutputError(reason) from error
+    with ExitStack() as stack:
+        with lance_writes(path):
+            make_folder(workplace(path))
+            try:
+                stack.enter_context(locked_file(workplace(path) / "_lock", path))
+            except BusyError as error:
+                raise StoreError(str(error)) from None
         yield
 
 

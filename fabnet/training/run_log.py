@@ -56,7 +56,7 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._run = run
-        folder = workplace(run)
+        folder = workplace(run) / "log" if is_remote(run) else run
         self._path = folder / METRICS
         with output_errors(self._path):
             if is_remote(run):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +13,23 @@ from typing import Any
 import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
 from fabnet.limits import read_text
+from fabnet.locks import locked_file
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
-from fabnet.output import written_whole
-from fabnet.places import as_place
+from fabnet.output import output_errors, written_whole
+from fabnet.places import as_place, make_folder, remove, workplace
 from fabnet.tracks import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
 from fabnet.training.initial import has_single_source
-from fabnet.training.processes import processes
+from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import METRICS
 from fabnet.training.trainer import Trainer
 
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
 
 RUN_FILE = "config.json"
+_HOLDS_A_RUN = "{} holds a run already; give --resume to go on with it, or another --out"
 RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints"}
 
 
@@ -104,6 +108,7 @@ def train(
             was started on another store).
         StoreError: the store is missing or of another version.
         TrainingError: nothing to train on, or a loss that is not finite.
+        BusyError: another command is training in `out`.
         OutputError: the disk is full.
     """
     run = as_place(out)
@@ -113,7 +118,11 @@ def train(
     if resume:
         _check_store(run, tracks, digest)
     where = choose_device(device)
-    with processes(where) as me:
+    with processes(where) as me, _alone(run, me):
+        if resume:
+            config = _resumed(run, changes)  # asked again: another command may have gone on meanwhile
+        elif me.is_first and list_checkpoints(run):
+            raise InputError(_HOLDS_A_RUN.format(run))
         trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
         if me.is_first:
             _write_run(run, config, tracks, digest)
@@ -131,6 +140,26 @@ def train(
     )
 
 
+@contextmanager
+def _alone(run: Path, me: Processes) -> Iterator[None]:
+    """Keep other trainers out of a run; the first process does it for all. A folder that stays empty is removed."""
+    if not me.is_first:
+        yield
+        return
+    with ExitStack() as stack:
+        folder = workplace(run)
+        with output_errors(run):
+            made = not folder.exists()
+            make_folder(folder)
+            stack.enter_context(locked_file(folder / "_lock", run))
+        try:
+            yield
+        finally:
+            if made and [entry.name for entry in folder.iterdir()] == ["_lock"]:
+                stack.close()
+                remove(folder)
+
+
 def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -> None:
     content = {
         "config": config.to_json(),
@@ -144,7 +173,7 @@ def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -
 
 def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
     if list_checkpoints(run):
-        raise InputError(f"{run} holds a run already; give --resume to go on with it, or another --out")
+        raise InputError(_HOLDS_A_RUN.format(run))
     _check_place(run)
     config = configs.preset(name, curriculum=bool(changes.get("curriculum"))).with_changes(changes)
     if config.init is None or config.freeze is not None:

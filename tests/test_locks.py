@@ -115,7 +115,7 @@ def test_a_dataset_is_not_replaced_or_indexed_while_another_command_writes(store
         with pytest.raises(StoreError, match="another command is writing to"):
             fabnet.embed([store], data, model="pixels", crop="none")
         with pytest.raises(StoreError, match="another command is writing to"):
-            fabnet.search(data, "person0/0/0.jpg", index=True, model="pixels")
+            fabnet.search(data, "person0/0/0/0", index=True, model="pixels")
     assert fabnet.embed([store], data, model="pixels", crop="none").rows == 60
 
 

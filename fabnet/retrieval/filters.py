@@ -27,9 +27,9 @@ def in_time(begin_s: float | None, end_s: float | None) -> str | None:
     return " AND ".join(bounds) or None
 
 
-def not_of(identities: Iterable[str]) -> str | None:
-    """Rows of other people than these; nobody: no condition."""
-    named = sorted(set(identities))
+def not_of(identities: Iterable[str | None]) -> str | None:
+    """Rows of other people than these; nobody, or None for people who are not known: no condition."""
+    named = sorted({name for name in identities if name is not None})
     if len(named) == 1:
         return f"identity != {quoted(named[0])}"
     return f"identity NOT IN ({', '.join(map(quoted, named))})" if named else None

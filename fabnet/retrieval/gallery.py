@@ -5,6 +5,7 @@ Letters: D features.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,7 @@ import pyarrow as pa
 from fabnet.errors import InputError, StoreError, first_line
 from fabnet.places import as_place, is_remote
 from fabnet.progress import progress
+from fabnet.retrieval.columns import KNOWN, NEEDED, Columns
 from fabnet.retrieval.filters import all_of, quoted
 from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, open_dataset
 
@@ -62,8 +64,7 @@ class Gallery:
         with self._reading():
             self._dataset: Any = open_dataset(self.path)
             schema = self._dataset.schema
-        if not {"id", "identity", "video", "embedding"} <= set(schema.names):
-            raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
+        self._columns = Columns(self.path, schema)
         self._metadata = {
             key.decode(errors="replace"): value.decode(errors="replace")
             for key, value in (schema.metadata or {}).items()
@@ -98,17 +99,30 @@ class Gallery:
     @property
     def columns(self) -> list[str]:
         """What a filter can ask of a row, and a neighbour shows."""
-        return [name for name in self._dataset.schema.names if name not in UNSHOWN]
+        return [name for name in self._columns.usable() if name not in UNSHOWN]
 
     @property
     def fields(self) -> list[pa.Field]:
-        """All columns, with their types."""
-        return list(self._dataset.schema)
+        """All columns that can be used, with their types."""
+        return [self._dataset.schema.field(name) for name in self._columns.usable()]
 
     @property
     def has_thumbnails(self) -> bool:
         """Whether its rows carry small pictures."""
-        return "thumbnail" in self._dataset.schema.names
+        return "thumbnail" in self._columns.usable()
+
+    @property
+    def notes(self) -> list[str]:
+        """What of the dataset cannot be used or shown, in a line or two."""
+        return self._columns.notes()
+
+    def check(self, *names: str) -> None:
+        """Refuse a dataset whose rows cannot be searched, or in which further columns cannot be used.
+
+        Raises:
+            StoreError: one of its columns is missing or holds something else.
+        """
+        self._columns.check((*NEEDED, *names))
 
     @property
     def has_index(self) -> bool:
@@ -154,14 +168,26 @@ class Gallery:
         return [found[each][0] for each in ids]
 
     def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Read columns of all rows, in order, a batch at a time."""
+        """Read columns of all rows, in order, a batch at a time; those that cannot be used are null."""
+        there = [name for name in columns if name not in self._columns.unusable]
         with self._reading():
-            yield from self._dataset.scanner(columns=list(columns), scan_in_order=True, **STREAMED).to_batches()
+            for batch in self._dataset.scanner(columns=there, scan_in_order=True, **STREAMED).to_batches():
+                yield self._with_all(batch, columns)
 
     def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for."""
+        """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for; columns as `scan` gives them."""
+        there = [name for name in columns if name not in self._columns.unusable]
+        if not len(numbers) or not there:
+            return [dict.fromkeys(columns) for _ in numbers]
         with self._reading():
-            return list(self._dataset.take(list(numbers), columns=list(columns)).to_pylist()) if len(numbers) else []
+            found = self._dataset.take(list(numbers), columns=there).to_pylist()
+        return [dict.fromkeys(columns) | row for row in found]
+
+    def _with_all(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+        nothing = pa.nulls(batch.num_rows)
+        return pa.RecordBatch.from_arrays(
+            [batch[name] if name in batch.schema.names else nothing for name in columns], names=list(columns)
+        )
 
     def _example(self) -> str:
         with self._reading():
@@ -234,11 +260,13 @@ class Gallery:
             ).to_table().to_pylist()  # fmt: skip
         starts = self._fragment_starts() if numbers else {}
         for row in found:
+            row |= dict.fromkeys(name for name in KNOWN if name not in row and name not in UNSHOWN)
             row["similarity"] = 1 - row.pop("_distance")
             if numbers:
                 fragment, place = divmod(row.pop("_rowaddr"), 2**32)
                 row["row"] = starts[fragment] + place
-        return sorted(found, key=lambda row: -float(row["similarity"]))
+        directed = [row for row in found if math.isfinite(row["similarity"])]  # embeddings of zeros or NaN have none
+        return sorted(directed, key=lambda row: -float(row["similarity"]))
 
     def _fragment_starts(self) -> dict[int, int]:
         """The number of the first row of each fragment; rows are never deleted."""

@@ -17,10 +17,11 @@ from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError, ModelError, NoFaceError
 from fabnet.limits import read_bytes
 from fabnet.retrieval.gallery import Gallery
+from fabnet.retrieval.sheet import decode_stored
 from fabnet.video import CropSpec, crop_faces
 from fabnet.video.picture import decode_picture
 
-__all__ = ["Query", "encoder_of", "read_query"]
+__all__ = ["Query", "as_vector", "encoder_of", "read_query"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +31,13 @@ class Query:
     Attributes:
         vector: (D,) float32 of length 1: the mean of what was given, each at length 1.
         ids: of the rows that were given, which are no neighbours of themselves.
-        identities: of these rows; who is on a photo is not known.
+        identities: of these rows, None where it is not known; who is on a photo is not known either.
         pictures: a face for each thing given: (H, W, 3) uint8 RGB, or None where the dataset has no thumbnails.
     """
 
     vector: np.ndarray
     ids: tuple[str, ...]
-    identities: tuple[str, ...]
+    identities: tuple[str | None, ...]
     pictures: tuple[np.ndarray | None, ...]
 
 
@@ -100,24 +101,46 @@ def read_query(
     """
     if not len(given):
         raise InputError("nothing to search for: give a photo or the id of a row")
-    ids = [str(each) for each in given if not isinstance(each, np.ndarray) and not Path(each).is_file()]
+    ids = [str(each) for each in given if not _is_photo(each)]
     columns = ["identity", "reason", "embedding", *(["thumbnail"] if gallery.has_thumbnails else [])]
     rows = {row["id"]: row for row in gallery.rows(ids, columns)} if ids else {}
     encoder = encoder_of(gallery, model, device=device) if len(ids) < len(given) else None
     vectors: list[np.ndarray] = []
     pictures: list[np.ndarray | None] = []
     for each in given:
-        if encoder is not None and (isinstance(each, np.ndarray) or Path(each).is_file()):
+        if encoder is not None and (isinstance(each, np.ndarray) or _is_photo(each)):
             picture = _face(each, encoder, crop)
             vectors.append(encoder.embed([picture])[0])
             pictures.append(picture)
             continue
         row = rows[str(each)]
         if row["embedding"] is None:
-            raise InputError(f"row {each} of {gallery.path} has no embedding: {row['reason']}")
-        vectors.append(np.array(row["embedding"], dtype=np.float32))
-        pictures.append(decode_picture(row["thumbnail"]) if gallery.has_thumbnails else None)
+            why = row["reason"] or "the dataset does not say why"
+            raise InputError(f"row {each} of {gallery.path} has no embedding: {why}")
+        vector = as_vector(row["embedding"])
+        if vector is None:
+            raise InputError(
+                f"row {each} of {gallery.path} has an embedding with NaN, infinity or nulls: embed it again"
+            )
+        vectors.append(vector)
+        pictures.append(decode_stored(row["thumbnail"]) if gallery.has_thumbnails else None)
     return Query(_mean_direction(vectors), tuple(ids), tuple(row["identity"] for row in rows.values()), tuple(pictures))
+
+
+def _is_photo(given: str | Path | np.ndarray) -> bool:
+    try:
+        return isinstance(given, np.ndarray) or Path(given).is_file()
+    except OSError:  # the id of a row that is too long for a file's name
+        return False
+
+
+def as_vector(embedding: Sequence[float | None] | None) -> np.ndarray | None:
+    """A stored embedding as (D,) float32; None where there is none, or it holds NaN, infinity or nulls."""
+    if embedding is None or any(value is None for value in embedding):
+        return None
+    with np.errstate(over="ignore"):  # of float64
+        vector = np.array(embedding, dtype=np.float32)
+    return vector if np.isfinite(vector).all() else None
 
 
 def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:

@@ -99,7 +99,8 @@ def search(
         The neighbours; a row that was searched for is none of them.
 
     Raises:
-        StoreError: there is no such dataset, or an index is to be built while another command writes to it.
+        StoreError: there is no such dataset, its columns hold something else than `embed` writes, or an index is to
+            be built while another command writes to it.
         InputError: a row, a photo or a column is not there, a condition cannot be asked of every row, the sheet is no
             .png file, or the dataset has no thumbnails for it.
         NoFaceError: a photo has no face.
@@ -113,6 +114,7 @@ def search(
             raise InputError(f"times must be finite numbers of seconds, or left out; got {bound}")
     gallery = data if isinstance(data, Gallery) else Gallery(data)
     given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
+    gallery.check(*(["time_s"] if time_s != (None, None) else []))
     if where is not None:
         gallery.check_filter(where)
     if sheet is not None and as_place(sheet).suffix.lower() != ".png":
@@ -142,7 +144,10 @@ def search(
         rows=rows,
         method="index" if use_index else "exact",
         where=condition,
-        notes=_notes(other_identities, len(given) - len(asked.ids), len(others), k),
+        notes=(
+            *gallery.notes,
+            *_notes(other_identities, len(given) - len(asked.ids), asked.identities, len(others), k),
+        ),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
         sheet=None if sheet is None else as_place(sheet),
     )
@@ -153,8 +158,12 @@ def search(
     return result
 
 
-def _notes(other_identities: bool, num_photos: int, found: int, k: int) -> tuple[str, ...]:
+def _notes(
+    other_identities: bool, num_photos: int, identities: Sequence[str | None], found: int, k: int
+) -> tuple[str, ...]:
     notes = []
+    if other_identities and None in identities:
+        notes.append("a row that was searched for has no identity, so nobody is left out for it")
     if other_identities and num_photos:
         notes.append(
             "who is on a photo is not known, so nobody is left out for it: give the id of a row, or "

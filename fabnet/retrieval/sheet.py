@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from fabnet.errors import InputError
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
 from fabnet.video.picture import decode_picture
 
-__all__ = ["draw_sheet", "write_sheet"]
+__all__ = ["decode_stored", "draw_sheet", "write_sheet"]
 
 TILE_PX = 144
 LABEL_PX = 40
 GAP_PX = 10
+MAX_LETTERS = 200
+"""Of a label, before it is fitted: longer ones are cut, and fitting takes time by the letter."""
 COLUMNS = 5
 INK, FAINT, PAPER, ACCENT = (30, 30, 30), (120, 120, 120), (255, 255, 255), (46, 110, 190)
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
@@ -24,7 +28,7 @@ FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 
 def _fitted(text: str, width_px: int) -> str:
     """A text, shortened in its middle until it is no wider than this; letters that the font lacks become "?"."""
-    text = text.encode("ascii", "replace").decode()
+    text = text[:MAX_LETTERS].encode("ascii", "replace").decode()
     shown, keep = text, len(text)
     while cv2.getTextSize(shown, FONT, FONT_SCALE, 1)[0][0] > width_px and keep > 4:
         keep -= 1
@@ -50,8 +54,10 @@ def _tile(picture: np.ndarray | None, lines: Sequence[tuple[str, tuple[int, int,
 
 
 def _label(row: Neighbour) -> list[tuple[str, tuple[int, int, int]]]:
-    when = f"frame {row['frame']}" if row["time_s"] is None else f"{row['time_s']:.1f} s"
-    return [(f"{row['rank']}  {row['similarity']:.3f}  {when}", INK), (str(row["identity"]), FAINT)]
+    when = "" if row["frame"] is None else f"frame {row['frame']}"
+    if row["time_s"] is not None and math.isfinite(row["time_s"]):
+        when = f"{row['time_s']:.1f} s"
+    return [(f"{row['rank']}  {row['similarity']:.3f}  {when}", INK), (str(row["identity"] or ""), FAINT)]
 
 
 def draw_sheet(
@@ -83,20 +89,29 @@ def draw_sheet(
     return sheet
 
 
+def decode_stored(data: bytes | None) -> np.ndarray | None:
+    """A dataset's thumbnail, (H, W, 3) uint8 RGB; None where there is none that can be decoded."""
+    try:
+        return None if data is None else decode_picture(data)
+    except InputError:
+        return None
+
+
 def write_sheet(
-    file: Path, queries: Sequence[tuple[np.ndarray | None, str]], neighbours: Sequence[tuple[bytes, Neighbour]]
+    file: Path, queries: Sequence[tuple[np.ndarray | None, str]], neighbours: Sequence[tuple[bytes | None, Neighbour]]
 ) -> None:
     """Write the contact sheet of a search as a PNG.
 
     Args:
         file: to write.
         queries: see `draw_sheet`.
-        neighbours: JPEG bytes of faces, with their rows, which have `rank` and `similarity`.
+        neighbours: JPEG bytes of faces, with their rows, which have `rank` and `similarity`; without bytes, or with
+            such as cannot be decoded, a face is drawn grey.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    faces = [(decode_picture(data), row) for data, row in neighbours]
+    faces = [(decode_stored(data), row) for data, row in neighbours]
     _, data = cv2.imencode(".png", cv2.cvtColor(draw_sheet(queries, faces), cv2.COLOR_RGB2BGR))
     with written_whole(file) as partial:
         partial.write_bytes(data.tobytes())

@@ -233,7 +233,7 @@ def nearest(site: Here, row: Row, where: Where, k: Count = 24, other_people: boo
     """The faces most similar to a face, by the cosine; of other people only, where asked for."""
     vector = site.catalogue.embedding(row)
     if vector is None:
-        raise HTTPException(404, "this row has no face")
+        raise HTTPException(404, "this row has no embedding to search with")
     return Found(site.catalogue.nearest(vector, k, where, not_row=row, other_people=other_people))
 
 

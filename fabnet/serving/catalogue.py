@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,17 +15,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fabnet.embedding.rows import schema
 from fabnet.errors import InputError
+from fabnet.retrieval.columns import is_text
 from fabnet.retrieval.filters import all_of, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery
-from fabnet.serving.conditions import Condition, is_named_safely, read_condition
+from fabnet.retrieval.query import as_vector
+from fabnet.serving.conditions import Condition, read_condition
 
 __all__ = ["Attribute", "Catalogue", "Classes", "Face", "FacePage", "Timeline", "Video"]
 
 MAX_TIMELINE_ROWS = 2000
-SHOWN = ("id", "identity", "video", "track", "frame", "time_s")
+MAX_CLASSES = 200
+MAX_CLASS_LETTERS = 200
+NAMES = ("id", "identity", "video", "track")
+SHOWN = (*NAMES, "frame", "time_s")
 OWN = frozenset(schema(0, thumbnails=True).names)
 
 
@@ -51,14 +57,15 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face: the number of its row, what names it, and what probes predict; of a neighbour the cosine, -1 to 1."""
+    """A face: the number of its row, what names it ("" or None where the dataset does not say), and what probes
+    predict; of a neighbour the cosine, -1 to 1."""
 
     row: int
     id: str
     identity: str
     video: str
     track: str
-    frame: int
+    frame: int | None
     time_s: float | None
     attributes: dict[str, float | str | None]
     similarity: float | None = None
@@ -85,7 +92,8 @@ class Video:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """A video's rows in the order of time: their numbers (None: no face in the frame), when (seconds, or frames where
-    `is_frames`), their tracks, and the attributes, a list a column."""
+    `is_frames`; where the dataset does not say either, the place in the video), their tracks, and the attributes, a
+    list a column."""
 
     video: str
     is_frames: bool
@@ -103,28 +111,34 @@ class Catalogue:
 
     Raises:
         InputError: it has no thumbnails, or no face.
+        StoreError: a column holds something else than `embed` writes there, and nothing can be shown without it.
     """
 
     def __init__(self, gallery: Gallery) -> None:
+        gallery.check()
         if not gallery.has_thumbnails:
             raise InputError(f"{gallery.path} holds no thumbnails to show: embed again, with thumbnails")
         self.gallery = gallery
         self.version = _version(gallery.path)
         self.num_rows = gallery.num_rows
-        fields = [field for field in gallery.fields if field.name not in OWN and is_named_safely(field.name)]
+        if not self.num_rows:
+            raise InputError(f"{gallery.path} holds no rows to show: embed pictures or videos into it")
+        fields = [field for field in gallery.fields if field.name not in OWN]
         numbers = [field.name for field in fields if pa.types.is_floating(field.type)]
-        texts = [field.name for field in fields if pa.types.is_string(field.type)]
+        texts = [field.name for field in fields if is_text(field.type)]
         batches = list(gallery.scan(["video", "identity", "reason", *numbers, *texts]))
         table = pa.Table.from_batches(batches)
-        has_face = table["reason"].to_numpy() == ""
+        has_face = pc.equal(_text(table["reason"]), "").to_numpy(zero_copy_only=False)
         self.faces: np.ndarray = np.flatnonzero(has_face)
         if not len(self.faces):
             raise InputError(f"{gallery.path} holds no face: {self.num_rows} rows, all without one")
-        self.num_identities = len(table["identity"].unique())
+        self.num_identities = len(table["identity"].drop_null().unique())
         self._videos, self._video_codes = _coded(table["video"])
         self._has_face = has_face
-        self._numbers: dict[str, np.ndarray] = {name: table[name].to_numpy().astype(np.float32) for name in numbers}
-        self._classes = {name: _coded(table[name]) for name in texts}
+        self._numbers: dict[str, np.ndarray] = {name: _floats(table[name]) for name in numbers}
+        coded = {name: _coded(table[name]) for name in texts}
+        self._classes = {name: each for name, each in coded.items() if _are_classes(each[0])}
+        self.notes = [*gallery.notes, *_without(name for name in texts if name not in self._classes)]
         self._select = lru_cache(maxsize=8)(self._selected)
 
     @property
@@ -185,8 +199,10 @@ class Catalogue:
     def _face(self, row: dict[str, Any], number: int, similarity: float | None = None) -> Face:
         attributes: dict[str, float | str | None] = {name: _finite(row[name]) for name in self._numbers}
         attributes |= {name: row[name] for name in self._classes}
+        names = {name: row[name] or "" for name in NAMES}
         return Face(
-            row=number, **{name: row[name] for name in SHOWN}, attributes=attributes, similarity=similarity
+            row=number, **names, frame=row["frame"], time_s=_finite(row["time_s"]), attributes=attributes,
+            similarity=similarity,
         )  # fmt: skip
 
     def thumbnail(self, row: int) -> bytes | None:
@@ -220,9 +236,8 @@ class Catalogue:
         return faces[:k]
 
     def embedding(self, row: int) -> np.ndarray | None:
-        """(D,) float32; None of a row without a face."""
-        found = self.gallery.take([row], ["embedding"])[0]["embedding"]
-        return None if found is None else np.array(found, dtype=np.float32)
+        """(D,) float32; None of a row without a face, or whose embedding holds NaN, infinity or nulls."""
+        return as_vector(self.gallery.take([row], ["embedding"])[0]["embedding"])
 
     def videos(self, contains: str, limit: int) -> list[Video]:
         """Videos of two rows or more whose name holds a text, in the order of their names."""
@@ -244,8 +259,11 @@ class Catalogue:
         numbers = np.flatnonzero(self._video_codes == code[0])
         numbers = numbers[_thinned(len(numbers), MAX_TIMELINE_ROWS)]
         rows = self.gallery.take(numbers.tolist(), ["track", "frame", "time_s"])
-        is_frames = any(row["time_s"] is None for row in rows)
-        when = [float(row["frame"] if is_frames else row["time_s"]) for row in rows]
+        seconds, frames = ([_finite(row[name]) for row in rows] for name in ("time_s", "frame"))
+        is_frames = None in seconds
+        when = [float(place) for place in range(len(rows))]
+        for told in (frames, seconds):  # the last that every row has
+            when = when if None in told else [float(each or 0) for each in told]
         order = np.argsort(when, kind="stable")
         chosen = numbers[order]
         return Timeline(
@@ -253,7 +271,7 @@ class Catalogue:
             is_frames=is_frames,
             rows=[int(number) if self._has_face[number] else None for number in chosen],
             times=[when[place] for place in order],
-            tracks=[rows[place]["track"] for place in order],
+            tracks=[rows[place]["track"] or "" for place in order],
             attributes={name: [_finite(value) for value in each[chosen]] for name, each in self._numbers.items()},
         )
 
@@ -274,8 +292,30 @@ def _version(path: Path) -> str:
 
 def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     """The values of a column of strings, "" for none, and each row's place among them, int32."""
-    encoded = column.fill_null("").combine_chunks().dictionary_encode()
+    encoded = _text(column).dictionary_encode()
     return np.array(encoded.dictionary.to_pylist(), dtype=object), encoded.indices.to_numpy()
+
+
+def _text(column: pa.ChunkedArray) -> pa.Array:
+    """A column of text of any kind as one array of strings, "" for none."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string()).fill_null("").combine_chunks()
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers as float32: NaN for none, infinity for what is too large."""
+    with np.errstate(over="ignore"):
+        return np.asarray(column.to_numpy().astype(np.float32))
+
+
+def _are_classes(values: np.ndarray) -> bool:
+    return len(values) <= MAX_CLASSES and all(len(value) <= MAX_CLASS_LETTERS for value in values)
+
+
+def _without(columns: Iterable[str]) -> list[str]:
+    named = ", ".join(map(repr, columns))
+    return [f"text columns of over {MAX_CLASSES} values, or long ones, are not shown: {named}"] if named else []
 
 
 def _finite(value: Any) -> float | None:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from fabnet.errors import InputError
 from fabnet.retrieval.filters import all_of, quoted
 
-__all__ = ["Choice", "Condition", "Range", "is_named_safely", "read_condition"]
+__all__ = ["Choice", "Condition", "Range", "read_condition"]
+
+
+MAX_CONDITIONS = 100
+"""In one request: each nests the SQL a level deeper."""
+MAX_SHOWN = 200
+"""Letters of a request that its refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,6 @@ class Condition:
         return all_of(*[each.to_sql() for each in self.ranges], *[each.to_sql() for each in self.choices])
 
 
-def is_named_safely(column: str) -> bool:
-    """Whether a column's name can be written in SQL."""
-    return "`" not in column
-
-
 def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]]) -> Condition:
     """Read conditions as a request gives them.
 
@@ -70,8 +71,10 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
     Raises:
         InputError: one is neither.
     """
+    if len(texts) > MAX_CONDITIONS:
+        raise InputError(f"{len(texts)} conditions are too many; the limit is {MAX_CONDITIONS}")
     ranges, choices = [], []
-    for text in texts:
+    for text in dict.fromkeys(texts):
         chosen = [
             Choice(column, text.removeprefix(f"{column}:")) for column in classes if text.startswith(f"{column}:")
         ]
@@ -82,7 +85,9 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
         elif column in numbers:
             ranges.append(Range(column, _bound(low, -math.inf), _bound(high, math.inf)))
         else:
-            raise InputError(f"{text!r} is no condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS of a probe's column")
+            raise InputError(
+                f"{text[:MAX_SHOWN]!r} is no condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS of a probe's column"
+            )
     return Condition(tuple(ranges), tuple(choices))
 
 
@@ -92,5 +97,5 @@ def _bound(text: str, otherwise: float) -> float:
     except ValueError:
         value = math.nan
     if text and not math.isfinite(value):
-        raise InputError(f"{text!r} is no bound; expected a finite number or nothing")
+        raise InputError(f"{text[:MAX_SHOWN]!r} is no bound; expected a finite number or nothing")
     return value

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from fabnet.errors import InputError, OutputError
+from fabnet.errors import InputError, OutputError, first_line
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Gallery
 from fabnet.serving.catalogue import Catalogue
@@ -21,6 +22,8 @@ from fabnet.serving.catalogue import Catalogue
 __all__ = ["FaceMap", "pca"]
 
 MAX_UMAP_FACES = 200_000
+FURTHEST = 1e6
+"""A place on a map is nearer to its middle than this."""
 
 
 class FaceMap:
@@ -54,14 +57,14 @@ class FaceMap:
             return self._known[method]
 
     def _read(self, method: str) -> np.ndarray:
-        gallery, shape = self._catalogue.gallery, (self._catalogue.num_rows, 2)
+        gallery = self._catalogue.gallery
         file = gallery.full_path.with_name(f"{gallery.full_path.name}.{method}-{self._catalogue.version}.npy")
-        places = _kept(file, shape)
+        places = _kept(file, self._catalogue.num_rows)
         if places is None:
-            places = np.full(shape, np.nan, dtype=np.float32)
-            places[self._catalogue.faces] = _framed(pca(gallery) if method == "pca" else _umap(gallery))
-            with suppress(OutputError), written_whole(file) as partial, partial.open("wb") as opened:
-                np.save(opened, places, allow_pickle=False)
+            with np.errstate(all="ignore"):  # numbers near the limits of float64
+                places = pca(gallery) if method == "pca" else _umap(gallery)
+            with suppress(OutputError), written_whole(file) as partial:
+                partial.write_bytes(_header(len(places)) + places.tobytes())
         return places
 
 
@@ -72,46 +75,80 @@ def pca(gallery: Gallery) -> np.ndarray:
         gallery: with embeddings; they are read twice, and never all in memory.
 
     Returns:
-        (faces, 2) float32, in the order of their rows.
+        (N, 2) float32, most in -1 to 1; NaN for rows without a sound embedding.
     """
     dim = gallery.embedding_dim
     count, total, products = 0, np.zeros(dim), np.zeros((dim, dim))
     for block in _directions(gallery):
+        block = block[np.isfinite(block[:, 0])]
         count, total, products = count + len(block), total + block.sum(axis=0), products + block.T @ block
-    mean = total / count
-    _, axes = np.linalg.eigh(products / count - np.outer(mean, mean))
+    mean = total / max(count, 1)
+    _, axes = np.linalg.eigh(products / max(count, 1) - np.outer(mean, mean))
     axes = np.pad(axes[:, ::-1][:, :2], ((0, 0), (0, max(0, 2 - dim))))  # one number has no second direction
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # the same way up each time
-    return np.concatenate([(block - mean) @ axes for block in _directions(gallery)]).astype(np.float32)
+    return _framed(np.concatenate([np.empty((0, 2)), *((block - mean) @ axes for block in _directions(gallery))]))
 
 
 def _umap(gallery: Gallery) -> np.ndarray:
     import umap
 
-    embeddings = np.concatenate(list(_directions(gallery))).astype(np.float32)
-    num_neighbours = max(2, min(15, len(embeddings) - 1))
-    found = umap.UMAP(n_neighbors=num_neighbours, metric="cosine", random_state=0, n_jobs=1).fit_transform(embeddings)
-    return np.asarray(found, dtype=np.float32)
+    embeddings = np.concatenate([np.empty((0, gallery.embedding_dim)), *_directions(gallery)]).astype(np.float32)
+    is_sound = np.isfinite(embeddings[:, 0])
+    places = np.full((len(embeddings), 2), np.nan, dtype=np.float32)
+    num_neighbours = max(2, min(15, int(is_sound.sum()) - 1))
+    reducer = umap.UMAP(n_neighbors=num_neighbours, metric="cosine", random_state=0, n_jobs=1)
+    try:
+        places[is_sound] = reducer.fit_transform(embeddings[is_sound])
+    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:  # too few, or all the same
+        raise InputError(f"umap can draw no map of these {int(is_sound.sum())} faces: {first_line(error)}") from None
+    return _framed(places)
 
 
 def _directions(gallery: Gallery) -> Iterator[np.ndarray]:
-    """The embeddings at length 1, (n, D) float64, a batch at a time."""
+    """The embeddings of all rows at length 1, (n, D) float64, a batch at a time; NaN where one is missing or holds NaN,
+    infinity or nulls."""
     for batch in gallery.scan(["embedding"]):
-        block = batch["embedding"].drop_null().flatten().to_numpy().reshape(-1, gallery.embedding_dim)
-        yield block.astype(np.float64) / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12)
+        column = batch["embedding"]
+        block = np.full((len(column), gallery.embedding_dim), np.nan)
+        values = column.flatten().to_numpy(zero_copy_only=False)
+        block[column.is_valid().to_numpy(zero_copy_only=False)] = values.reshape(-1, gallery.embedding_dim)
+        block[~np.isfinite(block).all(axis=1)] = np.nan
+        yield block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12)
 
 
 def _framed(places: np.ndarray) -> np.ndarray:
     """Places moved and scaled so that all but the outermost fill -1 to 1, both axes alike."""
-    low, high = np.percentile(places, [0.5, 99.5], axis=0)
+    known = places[np.isfinite(places[:, 0])]
+    if not len(known):
+        return places.astype(np.float32)
+    low, high = np.percentile(known, [0.5, 99.5], axis=0)
     return np.asarray((places - (low + high) / 2) / max(float((high - low).max()) / 2, 1e-9), dtype=np.float32)
 
 
-def _kept(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """The map in a file; None where there is none, or it is damaged and has to be computed again."""
+def _header(rows: int) -> bytes:
+    """How an .npy file of (rows, 2) float32 begins."""
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (rows, 2)})
+    return header.getvalue()
+
+
+def _kept(file: Path, rows: int) -> np.ndarray | None:
+    """The map in a file; None where there is none, or it is not exactly as it was written: it is computed again.
+
+    The file lies where others may write. It is opened only if it is a regular file of the right size, and no symlink is
+    followed; nothing of it but numbers is read.
+    """
+    header = _header(rows)
+    size = len(header) + 8 * rows
     try:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size != size:
+            return None
         with file.open("rb") as opened:
-            places = np.load(opened, allow_pickle=False)
-    except (OSError, ValueError):
+            data = opened.read(size)
+    except OSError:
         return None
-    return np.asarray(places) if places.shape == shape and places.dtype == np.float32 else None
+    if len(data) != size or not data.startswith(header):
+        return None
+    places = np.frombuffer(data, "<f4", offset=len(header)).reshape(rows, 2)
+    is_drawn = np.abs(places) < FURTHEST
+    return places if (is_drawn | np.isnan(places)).all() and is_drawn.any() else None

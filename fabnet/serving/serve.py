@@ -73,7 +73,10 @@ def serve(
 
     with _listening(host, port) as listener:
         address, bound_port = listener.getsockname()[:2]
-        app = build_app(open_site(data, store=store, model=model, device=device), hosts=(host, address))
+        site = open_site(data, store=store, model=model, device=device)
+        for note in site.catalogue.notes:
+            print(f"note: {note}", file=sys.stderr)
+        app = build_app(site, hosts=(host, address))
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
         print(f"open {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
         if not is_loopback(address):

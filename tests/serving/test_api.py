@@ -24,42 +24,9 @@ from fabnet.serving.site import Site, open_site
 from fabnet.video import read_frames
 from fabnet.video.picture import picture_size
 
-httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+from .asking import Client
+
 pytest.importorskip("fastapi", reason="fastapi is not installed")
-
-
-class Client:
-    """Asks the application without a network."""
-
-    def __init__(self, site: Site, *, hosts: tuple[str, ...] = ()) -> None:
-        from fabnet.serving.app import build_app
-
-        self._app = build_app(site, hosts=hosts)
-
-    def ask(self, method: str, path: str, **given: Any) -> Any:
-        async def answer() -> Any:
-            transport = httpx.ASGITransport(app=self._app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
-                return await client.request(method, path, **given)
-
-        return asyncio.run(answer())
-
-    def get(self, path: str, **given: Any) -> Any:
-        return self.ask("GET", path, **given)
-
-    def json(self, path: str, **given: Any) -> Any:
-        answer = self.get(path, **given)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def refused(self, path: str, status: int, method: str = "GET", **given: Any) -> str:
-        """The one line of a refusal."""
-        answer = self.ask(method, path, **given)
-        assert answer.status_code == status, answer.text
-        reason = answer.json()["detail"]
-        assert isinstance(reason, str)
-        assert "\n" not in reason
-        return reason
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,130 @@
+"""The columns of an embeddings dataset, whoever made it: which can be used, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from fabnet.errors import StoreError
+
+__all__ = ["KNOWN", "NEEDED", "Columns", "is_text"]
+
+NEEDED = ("id", "identity", "video", "embedding")
+RESERVED = frozenset({"rank", "row", "similarity", "_distance", "_score", "_rowaddr", "_rowid"})
+"""What searching adds to a row."""
+NAMED = 8
+"""Hidden columns that a note names."""
+TYPE_LETTERS = 60
+"""A type's name is cut to this length in messages: that of a structure holds all its fields."""
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _is_embedding(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type) and kind.list_size > 0)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether a neighbour can show it, as JSON too."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _is_plain(kind.value_type)
+    return is_text(kind) or _is_number(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
+
+
+KNOWN: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
+    "id": ("text", is_text),
+    "identity": ("text", is_text),
+    "video": ("text", is_text),
+    "track": ("text", is_text),
+    "frame": ("integers", pa.types.is_integer),
+    "time_s": ("numbers", _is_number),
+    "reason": ("text", is_text),
+    "thumbnail": ("bytes", _is_bytes),
+    "embedding": ("lists of floats, all of one length of 1 or more", _is_embedding),
+}
+"""What is expected of the columns that searching and the page read by name."""
+
+
+class Columns:
+    """The columns of a dataset.
+
+    Args:
+        path: of the dataset, for messages.
+        schema: of the dataset.
+
+    Raises:
+        StoreError: a column is missing without which nothing can be told of a row.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        missing = [name for name in NEEDED if name not in schema.names]
+        if "embedding" in missing:
+            raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
+        if missing:
+            raise StoreError(f"{path} has no column {' and no '.join(missing)}: expected what fabnet embed writes")
+        self._path, self._names = path, schema.names
+        self.unusable: dict[str, str] = {}
+        """The columns of `KNOWN` that are missing or hold something else, each with what was found."""
+        self.hidden: list[str] = []
+        """Other columns that cannot be shown."""
+        for name, (_, fits) in KNOWN.items():
+            if name not in schema.names:
+                self.unusable[name] = "is missing"
+            elif not fits(schema.field(name).type):
+                self.unusable[name] = f"holds {' '.join(str(schema.field(name).type).split())[:TYPE_LETTERS]}"
+        for field in schema:
+            if field.name not in KNOWN and not (_is_plain(field.type) and _can_be_asked(field.name)):
+                self.hidden.append(field.name)
+
+    def usable(self) -> list[str]:
+        """The names of all columns that can be read and shown."""
+        return [name for name in self._names if name not in self.unusable and name not in self.hidden]
+
+    def check(self, names: tuple[str, ...] = NEEDED) -> None:
+        """Refuse the dataset where a column holds something else.
+
+        Args:
+            names: of columns of `KNOWN`.
+
+        Raises:
+            StoreError: a column is missing or cannot be used.
+        """
+        for name in names:
+            if name in self.unusable:
+                raise StoreError(
+                    f"{self._path} cannot be used: its column {name} {self.unusable[name]}; expected "
+                    f"{KNOWN[name][0]}: make it with fabnet embed"
+                )
+
+    def notes(self) -> list[str]:
+        """What is left out, in a line or two."""
+        found = []
+        without = {name: why for name, why in self.unusable.items() if (name, why) != ("thumbnail", "is missing")}
+        if without:
+            told = ", ".join(f"{name} ({why}; expected {KNOWN[name][0]})" for name, why in without.items())
+            found.append(f"{self._path} is read without columns that fabnet embed writes: {told}")
+        if self.hidden:
+            more = f" and {len(self.hidden) - NAMED} more" if len(self.hidden) > NAMED else ""
+            named = ", ".join(repr(name[:TYPE_LETTERS]) for name in self.hidden[:NAMED])
+            found.append(f"columns whose type or name cannot be shown are left out: {named}{more}")
+        return found
+
+
+def _can_be_asked(name: str) -> bool:
+    """Whether SQL can name a column, and no column that searching adds is called so."""
+    return bool(name) and "`" not in name and name not in RESERVED

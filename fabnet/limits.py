@@ -1,24 +1,39 @@
-"""How large what is read may be; SECURITY.md lists these limits."""
+"""How input is opened: regular files only, of limited size. SECURITY.md lists the limits.
+
+A named pipe waits for a writer, a device such as `/dev/zero` never ends, and files under `/proc` say that they are
+empty and are not. So whatever is read is opened by `open_input` or `read_bytes`, and a file that a library opens by its
+name is looked at with `check_file` first.
+"""
 
 from __future__ import annotations
 
 import csv
+import os
+import stat
+from collections.abc import Iterator
+from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fabnet.errors import InputError
 
 __all__ = [
+    "MAX_CONFIG_BYTES",
     "MAX_FRAMES",
     "MAX_JSON_BYTES",
     "MAX_PICTURE_BYTES",
     "MAX_PIXELS",
     "MAX_TABLE_BYTES",
     "MAX_WEIGHTS_BYTES",
-    "check_size",
+    "check_file",
+    "csv_rows",
+    "open_input",
+    "open_text",
     "read_bytes",
     "read_csv",
     "read_text",
+    "unpacked_limit",
+    "what_is",
 ]
 
 MAX_PIXELS = 100_000_000
@@ -29,64 +44,220 @@ MAX_PICTURE_BYTES = 2**28
 """Of a picture's file."""
 MAX_TABLE_BYTES = 2**28
 """Of a CSV or text file."""
+MAX_TABLE_ROWS = 4_000_000
+"""Of a CSV file; a short row takes a hundred times its bytes in memory."""
+MAX_TABLE_CELLS = 40_000_000
+"""Of a CSV file."""
+MAX_LINE_CHARS = 2**20
+"""Of a CSV file's line."""
 MAX_JSON_BYTES = 2**26
 """Of a JSON file."""
+MAX_CONFIG_BYTES = 2**22
+"""Of a JSON file that describes one model, run or state."""
 MAX_WEIGHTS_BYTES = 2**33
 """Of a file of weights, whatever its format."""
+MAX_UNPACKED_TIMES = 20
+"""Size of what a compressed file unpacks to, in sizes of the file: labels and pictures take two to ten."""
+FREE_UNPACKED_BYTES = 2**27
+"""What any compressed file may unpack to, however small it is."""
+CHUNK = 2**20
+
+KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISDIR, "a folder"),
+)
 
 
-def check_size(file: Path, limit: int) -> None:
-    """Refuse a file that is larger than `limit` bytes, before anything of it is read; one that is not there passes.
+def what_is(mode: int) -> str | None:
+    """What lies at a path that is not a regular file: "a named pipe", "a device" ...; None of a regular file.
+
+    Args:
+        mode: `st_mode` of its status.
+    """
+    if stat.S_ISREG(mode):
+        return None
+    return next((name for test, name in KINDS if test(mode)), "something else")
+
+
+def check_file(file: Path, limit: int | None) -> None:
+    """Refuse what is not a regular file, or is too large, before a library opens it by its name.
+
+    Where there is nothing at all, nothing is said: the library will.
+
+    Args:
+        file: on this machine or in an object store.
+        limit: bytes; None: any number.
 
     Raises:
-        InputError: it is larger.
+        InputError: it is not a regular file, or is larger.
     """
-    size = file.stat().st_size if file.is_file() else 0
-    if size > limit:
-        raise InputError(f"{file} has {size:,} bytes; the limit for such a file is {limit:,}")
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    _check(file, status, limit)
+
+
+def _check(file: Path, status: Any, limit: int | None) -> None:
+    kind = None if "://" in str(file) else what_is(status.st_mode)  # object stores hold nothing else
+    if kind is not None:
+        raise InputError(f"{file} is {kind}; expected a regular file: copy what it gives into one first")
+    _check_count(file, status.st_size, limit)
+
+
+def _check_count(file: Path, count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        raise InputError(f"{file} has {count:,} bytes; the limit for such a file is {limit:,}")
+
+
+def unpacked_limit(packed: int, limit: int) -> int:
+    """How many bytes a compressed file may unpack to.
+
+    Args:
+        packed: bytes of the file.
+        limit: upper bound of the result.
+    """
+    return min(limit, max(FREE_UNPACKED_BYTES, MAX_UNPACKED_TIMES * packed))
+
+
+def open_input(file: Path, limit: int | None) -> BufferedReader:
+    """Open a regular file to read its bytes; nothing else is waited for.
+
+    A file that grows, or says that it is smaller than it is, can give more than `limit` bytes: `read_bytes` stops.
+
+    Args:
+        file: on this machine or in an object store.
+        limit: bytes; None: any number.
+
+    Raises:
+        InputError: it is not a regular file, or is larger.
+        OSError: it cannot be opened.
+    """
+    _check(file, file.stat(), limit)  # before it is opened: that alone can rewind a tape, or reset a serial line
+    if "://" in str(file):
+        return file.open("rb")
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+    stream = os.fdopen(os.open(file, flags), "rb")
+    try:
+        _check(file, os.fstat(stream.fileno()), limit)  # it may have been replaced in between
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 def read_bytes(file: Path, limit: int = MAX_PICTURE_BYTES) -> bytes:
-    """Read a file of no more than `limit` bytes.
+    """Read a regular file of no more than `limit` bytes.
 
     Raises:
-        InputError: it is larger.
+        InputError: it is not a regular file, or is larger.
         OSError: it cannot be read.
     """
-    check_size(file, limit)
-    return file.read_bytes()
+    expected = file.stat().st_size
+    with open_input(file, limit) as stream:
+        parts = [stream.read(min(expected, limit) + 1)]
+        count = len(parts[0])
+        if count > expected:  # it has grown, or lies below /proc
+            while count <= limit and (part := stream.read(CHUNK)):
+                parts.append(part)
+                count += len(part)
+    if count > limit:
+        raise InputError(f"{file} has more than {limit:,} bytes, which is the limit for such a file")
+    return b"".join(parts) if len(parts) > 1 else parts[0]
+
+
+def open_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8") -> TextIO:
+    """Open a regular text file of no more than `limit` bytes, with its line ends as they are.
+
+    Raises:
+        InputError: it is not a regular file, or is larger.
+        OSError: it cannot be read.
+    """
+    return TextIOWrapper(BytesIO(read_bytes(file, limit)), encoding=encoding, newline="")
 
 
 def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8") -> str:
-    """Read a text file of no more than `limit` bytes.
+    """Read a regular text file of no more than `limit` bytes.
 
     Raises:
-        InputError: it is larger.
+        InputError: it is not a regular file, or is larger.
         OSError: it cannot be read.
         UnicodeDecodeError: it is no text in this encoding.
     """
-    check_size(file, limit)
-    return file.read_text(encoding=encoding)
+    return read_bytes(file, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def csv_rows(file: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a CSV file of limited size, one after another.
+
+    Args:
+        file: in UTF-8.
+        delimiter: between cells; None: a tab where the first line has one, else a comma.
+
+    Yields:
+        The number of the row's last line, and its cells; a blank line has none.
+
+    Raises:
+        InputError: it is not a regular file, is too large, or cannot be read as CSV in UTF-8.
+        OSError: it cannot be read.
+    """
+    with open_text(file, MAX_TABLE_BYTES, encoding="utf-8-sig") as text:
+        try:
+            if delimiter is None:
+                delimiter = "\t" if "\t" in text.readline(MAX_LINE_CHARS) else ","
+                text.seek(0)
+            reader = csv.reader(_lines(file, text), delimiter=delimiter)
+            cells = 0
+            for count, row in enumerate(reader, start=1):
+                cells += len(row)
+                if count > MAX_TABLE_ROWS or cells > MAX_TABLE_CELLS:
+                    raise InputError(
+                        f"{file} has more than {MAX_TABLE_ROWS:,} rows or {MAX_TABLE_CELLS:,} cells, which is the limit"
+                    )
+                yield reader.line_num, row
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{file} cannot be read as CSV in UTF-8: {error}") from None
+
+
+def _lines(file: Path, text: TextIO) -> Iterator[str]:
+    number = 0
+    while line := text.readline(MAX_LINE_CHARS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARS:
+            raise InputError(f"{file}, line {number}: more than {MAX_LINE_CHARS:,} characters, which is the limit")
+        yield line
 
 
 def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
-    """Read the rows of a CSV file of no more than `MAX_TABLE_BYTES`, by the names in its first line.
+    """Read the rows of a CSV file, by the names in its first line.
 
     Args:
         file: in UTF-8.
         header: that it should have, for the message; it is not checked.
 
     Returns:
-        The number of its line and the row, one after another; blank lines are passed over.
+        The number of its line and the row, one after another; blank lines are passed over. A cell that is missing is
+        None; cells beyond the header's stand under None.
 
     Raises:
-        InputError: it is larger, or no CSV file.
+        InputError: as `csv_rows`.
         OSError: it cannot be read.
     """
-    check_size(file, MAX_TABLE_BYTES)
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            return [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} is no CSV file ({error}): expected the header {header}") from error
+        rows = ((number, row) for number, row in csv_rows(file) if row)
+        names = next(rows, (0, []))[1]
+        return [(number, _by_name(names, row)) for number, row in rows]
+    except InputError as error:
+        if "cannot be read as CSV" not in str(error):
+            raise
+        raise InputError(f"{error}: expected the header {header}") from error
+
+
+def _by_name(names: list[str], row: list[str]) -> dict[Any, Any]:
+    found: dict[Any, Any] = dict(zip(names, row + [None] * (len(names) - len(row)), strict=False))
+    if len(row) > len(names):
+        found[None] = row[len(names) :]
+    return found

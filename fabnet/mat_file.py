@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fabnet.errors import InputError, first_line
+from fabnet.limits import open_input
 
 __all__ = ["read_arrays"]
 
@@ -46,7 +47,7 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        with file.open("rb") as stream:
+        with open_input(file, None) as stream:
             _check_file(stream, set(names))
         content = loadmat(file, variable_names=list(names))
     except Exception as error:  # scipy names no common class for damaged files

@@ -13,7 +13,15 @@ import pytest
 from fabnet.embedding.attributes import load_probes
 from fabnet.embedding.inputs import list_inputs
 from fabnet.errors import FabnetError, InputError, VideoError
-from fabnet.limits import MAX_JSON_BYTES, MAX_PICTURE_BYTES, MAX_PIXELS, MAX_TABLE_BYTES, MAX_WEIGHTS_BYTES, read_bytes
+from fabnet.limits import (
+    MAX_CONFIG_BYTES,
+    MAX_JSON_BYTES,
+    MAX_PICTURE_BYTES,
+    MAX_PIXELS,
+    MAX_TABLE_BYTES,
+    MAX_WEIGHTS_BYTES,
+    read_bytes,
+)
 from fabnet.models.model_folder import read_card
 from fabnet.probes.protocols.label_files import lines_of, rows_of
 from fabnet.reporting.results import read_result
@@ -107,8 +115,8 @@ def test_files_too_large_are_refused_unread(tmp_path: Path) -> None:
             read(table)
     with pytest.raises(FabnetError, match="the limit for such a file is 67,108,864"):
         read_result(of_size(tmp_path / "a.json", MAX_JSON_BYTES + 1))
-    with pytest.raises(FabnetError, match="the limit for such a file is 67,108,864"):
-        read_card(of_size(tmp_path / "model" / "config.json", MAX_JSON_BYTES + 1).parent)
+    with pytest.raises(FabnetError, match="the limit for such a file is 4,194,304"):
+        read_card(of_size(tmp_path / "model" / "config.json", MAX_CONFIG_BYTES + 1).parent)
     with pytest.raises(InputError, match="the limit for such a file is 8,589,934,592"):
         load_probes(of_size(tmp_path / "a.safetensors", MAX_WEIGHTS_BYTES + 1))
 

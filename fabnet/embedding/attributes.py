@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
@@ -183,9 +183,9 @@ def load_probes(file: Path) -> list[SavedProbe]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"no such probe file: {file}; fabnet probe --save FILE writes one")
-    check_size(file, MAX_WEIGHTS_BYTES)
+    check_file(file, MAX_WEIGHTS_BYTES)
     try:
         with safe_open(fetched(file), framework="numpy") as content:
             metadata = content.metadata() or {}

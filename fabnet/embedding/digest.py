@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from fabnet.embedding.baselines import is_baseline
+from fabnet.limits import MAX_WEIGHTS_BYTES, open_input
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import ONNX_FILE, WEIGHTS_FILE, read_card
 from fabnet.weights import shipped_models
@@ -15,8 +16,9 @@ __all__ = ["file_digest", "model_digest"]
 
 
 def file_digest(file: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    """SHA-256 of a file of weights."""
+    with open_input(file, MAX_WEIGHTS_BYTES) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def model_digest(model: str | Path) -> str:

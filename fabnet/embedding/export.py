@@ -17,6 +17,7 @@ from fabnet.embedding.load_encoder import load
 from fabnet.embedding.model_card import model_card
 from fabnet.embedding.onnx_export import export_onnx
 from fabnet.errors import InputError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file, read_bytes, read_text
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import (
     CONFIG_FILE,
@@ -108,6 +109,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
     def write_weights(file: Path) -> None:
         if (folder / WEIGHTS_FILE).is_file():
+            check_file(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
             shutil.copyfile(folder / WEIGHTS_FILE, file)
         else:
             state = load_objective(folder)[0].state_dict()
@@ -118,7 +120,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
         _copy(PROBES_FILE, folder, partial)
         # Those that ship share one notice, which lies beside their folders.
         notices = folder.parent if folder in shipped_models().values() else folder
-        said = (partial / NOTICE_FILE).read_text() if _copy(NOTICE_FILE, notices, partial) else None
+        said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None
         if not _copy(README_FILE, folder, partial):
             (partial / README_FILE).write_text(model_card(out.resolve().name, card, notice=said))
     return {"out": str(out), "precision": "float32"} | facts
@@ -128,7 +130,7 @@ def _copy(name: str, source: Path, target: Path) -> bool:
     """Copy a file from folder to folder, where the first has it."""
     if not (source / name).is_file():
         return False
-    (target / name).write_bytes((source / name).read_bytes())  # the target may lie in an object store
+    (target / name).write_bytes(read_bytes(source / name, MAX_WEIGHTS_BYTES))  # the target may lie in an object store
     return True
 
 

@@ -13,6 +13,7 @@ from fabnet.embedding.attributes import carried_probes
 from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import MissingDependencyError, ModelError, first_line
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
@@ -82,6 +83,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     """
     import onnxruntime
 
+    check_file(file, MAX_WEIGHTS_BYTES)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1

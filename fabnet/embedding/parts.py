@@ -31,6 +31,7 @@ from fabnet.embedding.threads import batched
 from fabnet.engine import Engine
 from fabnet.errors import ModelError, StoreError
 from fabnet.interrupts import interruptible
+from fabnet.limits import check_file
 from fabnet.memory import give_back_freed_blocks
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
@@ -260,6 +261,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
     """Put a part's rows into the dataset's folder, then note that they are there."""
     fragments: list[FragmentMetadata] = []
     if result.rows:
+        check_file(part.spool, None)
         with pa.memory_map(str(part.spool)) as source, lance_writes(out):
             reader = pa.ipc.open_file(source)
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))

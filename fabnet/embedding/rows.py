@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError
+from fabnet.limits import open_input
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, lance_name, remove
 from fabnet.tracks import is_store
@@ -154,7 +155,7 @@ def _check_table_place(out: Path) -> None:
     if table == out:
         raise InputError(f"{out} is also where the rows of an npy go, as CSV: choose another --out, as NAME.npy")
     if table.is_file():
-        with table.open("rb") as file:
+        with open_input(table, None) as file:
             if file.read(len(TABLE_BEGINS)) == TABLE_BEGINS:
                 return
     if table.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fabnet.errors import ModelError
 from fabnet.fields import check_fields
-from fabnet.limits import read_text
+from fabnet.limits import MAX_CONFIG_BYTES, read_text
 from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES, CONFIG_FILE, MODEL_FILES
 from fabnet.places import as_place, fetched, is_remote
@@ -48,7 +48,7 @@ def best_checkpoint(run: Path) -> Path:
     def loss(checkpoint: Path) -> float:
         file = checkpoint / STATE_FILE
         try:
-            val_loss = json.loads(read_text(file))["val_loss"]
+            val_loss = json.loads(read_text(file, MAX_CONFIG_BYTES))["val_loss"]
             check_fields({"val_loss": val_loss}, {"val_loss": float | None})
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{file} cannot be read ({error}); delete that checkpoint to use the others") from None

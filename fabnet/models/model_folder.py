@@ -21,7 +21,7 @@ from typing import Any
 
 from fabnet.errors import ModelError
 from fabnet.fields import check_fields
-from fabnet.limits import read_text
+from fabnet.limits import MAX_CONFIG_BYTES, read_text
 
 __all__ = [
     "AUTHORS_CARD",
@@ -107,7 +107,7 @@ def read_card(folder: Path) -> ModelCard:
         return AUTHORS_CARD
     file = folder / CONFIG_FILE
     try:
-        content = json.loads(read_text(file))
+        content = json.loads(read_text(file, MAX_CONFIG_BYTES))
     except FileNotFoundError:
         raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fabnet.errors import ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file, open_input
 
 __all__ = ["read_torch_file", "unreadable"]
 
@@ -32,7 +32,7 @@ def read_torch_file(file: Path, expected: str) -> Any:
     """
     import torch
 
-    check_size(file, MAX_WEIGHTS_BYTES)
+    check_file(file, MAX_WEIGHTS_BYTES)
     _check_names(file)
     try:
         with warnings.catch_warnings(action="ignore"):  # of unusual files: what cannot be read is refused below
@@ -54,7 +54,7 @@ def _check_names(file: Path) -> None:
     Whatever else is wrong with the file is for torch to say.
     """
     longest = 0
-    with suppress(Exception), file.open("rb") as content:
+    with suppress(Exception), open_input(file, MAX_WEIGHTS_BYTES) as content:
         pickles: IO[bytes] = content
         if zipfile.is_zipfile(content):
             archive = zipfile.ZipFile(content)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fabnet.errors import InputError, ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, read_card
 from fabnet.objectives.authors import load_authors
 from fabnet.objectives.registry import build_objective
@@ -36,7 +36,7 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     if folder.is_file():
         return load_authors(folder).to(device).eval(), card
     try:
-        check_size(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
+        check_file(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
         weights = load_file(folder / WEIGHTS_FILE, device=str(device))
         with torch.device("meta"):  # nothing is reserved for a size that the file says and its weights do not bear out
             objective = build_objective(card.objective, **card.architecture)

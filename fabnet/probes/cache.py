@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fabnet.errors import InputError
+from fabnet.limits import MAX_WEIGHTS_BYTES
 from fabnet.locks import BusyError
+from fabnet.numpy_file import read_npy
 from fabnet.output import written_whole
 
 __all__ = ["Cache"]
@@ -39,8 +42,8 @@ class Cache:
         file = self.folder / f"{kind}-{digest}.npy"
         if file.is_file():
             try:
-                return np.asarray(np.load(file, allow_pickle=False))
-            except (OSError, ValueError, EOFError):
+                return read_npy(file, MAX_WEIGHTS_BYTES)
+            except (OSError, InputError):
                 file.unlink()
         array = make()
         with suppress(BusyError), written_whole(file) as partial, partial.open("wb") as stream:

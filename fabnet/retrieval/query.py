@@ -108,7 +108,7 @@ def read_query(
     vectors: list[np.ndarray] = []
     pictures: list[np.ndarray | None] = []
     for each in given:
-        if encoder is not None and (isinstance(each, np.ndarray) or _is_photo(each)):
+        if encoder is not None and _is_photo(each):
             picture = _face(each, encoder, crop)
             vectors.append(encoder.embed([picture])[0])
             pictures.append(picture)
@@ -128,8 +128,11 @@ def read_query(
 
 
 def _is_photo(given: str | Path | np.ndarray) -> bool:
+    """Whether something is a photo, or a file that was meant as one, rather than the id of a row."""
+    if isinstance(given, np.ndarray):
+        return True
     try:
-        return isinstance(given, np.ndarray) or Path(given).is_file()
+        return Path(given).exists() and not Path(given).is_dir()
     except OSError:  # the id of a row that is too long for a file's name
         return False
 

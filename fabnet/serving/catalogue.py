@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from fabnet.embedding.rows import schema
 from fabnet.errors import InputError
+from fabnet.limits import read_bytes
 from fabnet.retrieval.columns import is_text
 from fabnet.retrieval.filters import all_of, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery
@@ -287,7 +288,7 @@ def _thinned(count: int, most: int) -> np.ndarray:
 def _version(path: Path) -> str:
     """A name for a dataset as it is now: once it is changed or replaced it has another."""
     newest = max((path / "_versions").glob("*.manifest"), key=lambda file: file.stat().st_mtime_ns)
-    return hashlib.sha256(newest.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(read_bytes(newest)).hexdigest()[:16]
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

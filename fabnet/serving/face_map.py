@@ -15,6 +15,7 @@ from threading import Lock
 import numpy as np
 
 from fabnet.errors import InputError, OutputError, first_line
+from fabnet.limits import open_input
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Gallery
 from fabnet.serving.catalogue import Catalogue
@@ -141,11 +142,11 @@ def _kept(file: Path, rows: int) -> np.ndarray | None:
     header = _header(rows)
     size = len(header) + 8 * rows
     try:
-        if file.is_symlink() or not file.is_file() or file.stat().st_size != size:
+        if file.is_symlink():
             return None
-        with file.open("rb") as opened:
-            data = opened.read(size)
-    except OSError:
+        with open_input(file, size) as opened:
+            data = opened.read(size + 1)
+    except (OSError, InputError):
         return None
     if len(data) != size or not data.startswith(header):
         return None

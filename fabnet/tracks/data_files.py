@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from fabnet.limits import open_input
+
 __all__ = ["check_data_files"]
 
 FOOTER = struct.Struct("<QQQIIHH4s")
@@ -53,7 +55,7 @@ def check_data_files(folder: Path, dataset: Any, *, lists_bytes: float = LISTS_B
     for fragment in dataset.get_fragments():
         for each in fragment.data_files():
             path = folder / "data" / each.path
-            with suppress(FileNotFoundError), path.open("rb") as file:  # compacted away: Lance will tell
+            with suppress(FileNotFoundError), open_input(path, None) as file:  # compacted away: Lance will tell
                 try:
                     for column in _columns(file):
                         _check_names(column)

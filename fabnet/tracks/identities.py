@@ -43,7 +43,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
 
 
 def _read(path: Path) -> dict[str, str]:
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
     rows = read_csv(path, "video,identity")
     columns = list(rows[0][1]) if rows else []

@@ -50,7 +50,7 @@ def read_splits(path: Path) -> dict[str, str]:
     Raises:
         InputError: no such file, another header, an unknown split, or an identity in two splits.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"no such split file: {path}")
     rows = read_csv(path, "identity,split")
     columns = list(rows[0][1]) if rows else []

@@ -17,6 +17,7 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
+from fabnet.limits import check_file
 from fabnet.output import output_errors
 from fabnet.places import workplace
 from fabnet.tracks.schema import ROW_SCHEMA, Row, rows_to_batch
@@ -116,6 +117,7 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
     Yields:
         Batches of `ROW_SCHEMA`; a track's rows follow each other.
     """
+    check_file(path, None)
     with pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)
         places, times, by_moments = _places(reader)

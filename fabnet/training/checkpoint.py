@@ -18,7 +18,7 @@ from torch import nn
 
 from fabnet.errors import ModelError, first_line
 from fabnet.fields import read_fields
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size, read_text
+from fabnet.limits import MAX_CONFIG_BYTES, MAX_WEIGHTS_BYTES, check_file, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.output import written_whole
@@ -70,7 +70,7 @@ def read_state(checkpoint: Path) -> LoopState:
         ModelError: it is missing or damaged.
     """
     try:
-        return LoopState(**read_fields(LoopState, json.loads(read_text(checkpoint / STATE_FILE))))
+        return LoopState(**read_fields(LoopState, json.loads(read_text(checkpoint / STATE_FILE, MAX_CONFIG_BYTES))))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint"
@@ -134,7 +134,7 @@ def load_checkpoint(
     state = read_state(checkpoint)
     checkpoint = fetched(checkpoint)
     for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
-        check_size(checkpoint / name, MAX_WEIGHTS_BYTES)
+        check_file(checkpoint / name, MAX_WEIGHTS_BYTES)
     try:
         weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))

@@ -10,6 +10,7 @@ import csv
 from pathlib import Path
 from types import TracebackType
 
+from fabnet.limits import MAX_TABLE_BYTES, open_text
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, make_folder, remove, send, workplace
 
@@ -36,9 +37,9 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     A last row that a full disk cut short is left out.
     """
     file = run / METRICS
-    if not file.is_file():
+    if not file.exists():
         return []
-    with file.open(newline="") as lines:
+    with open_text(file, MAX_TABLE_BYTES) as lines:
         whole = (line for line in lines if line.endswith("\n"))
         return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(whole)]
 

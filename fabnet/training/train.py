@@ -12,7 +12,7 @@ from typing import Any
 
 import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
-from fabnet.limits import read_text
+from fabnet.limits import MAX_CONFIG_BYTES, read_text
 from fabnet.locks import locked_file
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors, written_whole
@@ -72,7 +72,7 @@ def read_run(run: Path) -> tuple[TrainConfig, Path]:
         ModelError: the folder is no run, or its `config.json` is damaged.
     """
     try:
-        content = json.loads(read_text(run / RUN_FILE))
+        content = json.loads(read_text(run / RUN_FILE, MAX_CONFIG_BYTES))
         return TrainConfig.from_json(content["config"]), as_place(content["store"])
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
@@ -209,7 +209,7 @@ def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
 
 def _check_store(run: Path, store: TrackStore, digest: str) -> None:
     """Refuse to go on with other people; a run that an earlier fabnet wrote does not say what it was started on."""
-    content = json.loads(read_text(run / RUN_FILE))
+    content = json.loads(read_text(run / RUN_FILE, MAX_CONFIG_BYTES))
     if content.get("store_digest", digest) != digest:
         raise InputError(
             f"{store.path} has other tracks than {content['store']}, which {run} was started on; give the same store, "

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.limits import MAX_FRAMES, MAX_PIXELS
+from fabnet.limits import MAX_FRAMES, MAX_PIXELS, check_file
 from fabnet.video.display import as_shown, pixel_aspect, shown_size, shown_width
 from fabnet.video.pyramid import halves
 
@@ -65,7 +65,11 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStr
     av.logging.set_level(av.logging.PANIC)
     if not path.exists():
         raise VideoError(f"no such file: {path}")
-    if path.is_file() and path.stat().st_size == 0:
+    try:
+        check_file(path, None)
+    except InputError as error:
+        raise VideoError(str(error)) from None
+    if path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes); expected a video")
     try:
         container = av.open(

@@ -14,7 +14,7 @@ import numpy as np
 from fabnet.embedding.baselines.card import baseline_card, package_folder
 from fabnet.embedding.embedder import Embedder
 from fabnet.errors import ModelError
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_size
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.mat_file import read_arrays
 from fabnet.models.torch_file import read_torch_file, unreadable
 
@@ -51,7 +51,7 @@ def load_vgg_face(file: Path, *, device: str = "auto") -> Embedder:
     Source: paper, section 5.1.1; Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015.
     """
     package_folder("torch", needed_by="vgg-face", install="pip install 'fabnet[train]'")
-    if not file.is_file():
+    if not file.exists():
         raise ModelError(f"no such weights file: {file}; {EXPECTED}")
     weights = read_mat(file) if file.suffix == ".mat" else read_pth(file)
     _check(weights, file)
@@ -113,7 +113,7 @@ def read_mat(file: Path) -> Weights:
         MissingDependencyError: SciPy is not installed.
     """
     package_folder("scipy", needed_by="a .mat file", install="pip install 'fabnet[train]'")
-    check_size(file, MAX_WEIGHTS_BYTES)
+    check_file(file, MAX_WEIGHTS_BYTES)
     try:
         layers = read_arrays(file, ["layers"])["layers"]
         return dict(_layers_of(layers))

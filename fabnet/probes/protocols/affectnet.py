@@ -23,13 +23,13 @@ Source: Mollahosseini et al.: AffectNet, IEEE Transactions on Affective Computin
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import csv_rows
+from fabnet.numpy_file import read_npy
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find, numbers_of
 
@@ -37,6 +37,7 @@ __all__ = ["CLASSES", "read"]
 
 CLASSES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 """In the order of the dataset's numbers."""
+MAX_LABEL_BYTES = 2**16
 NUM_LABELS = 11
 COLUMNS = (
     "subDirectory_filePath",
@@ -105,13 +106,7 @@ def _read_lists(data: Path) -> Benchmark:
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
     """The lines of a list without its header, each with its number."""
-    check_size(file, MAX_TABLE_BYTES)
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(enumerate(csv.reader(lines), start=1))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} is no CSV file: {error}") from error
-    rows = [(line, row) for line, row in rows if row and row[0] != COLUMNS[0]]
+    rows = [(line, row) for line, row in csv_rows(file) if row and row[0] != COLUMNS[0]]
     for line, row in rows:
         if len(row) != len(COLUMNS):
             raise InputError(
@@ -136,9 +131,9 @@ def _read_folders(data: Path) -> Benchmark:
             raise InputError(f"affectnet: no *_exp.npy in {annotations}; expected one an image")
         for file in files:
             try:
-                value = np.load(file, allow_pickle=False)
+                value = read_npy(file, MAX_LABEL_BYTES)
                 text = str(value.item()) if value.size == 1 else str(value)
-            except Exception as error:  # what numpy's parser of headers raises has no common base
+            except (InputError, OSError) as error:
                 raise InputError(f"{file} is no array of numbers or text: {error}") from error
             label = _label(text, str(file))
             if label < len(CLASSES):

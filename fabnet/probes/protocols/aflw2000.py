@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import MAX_TABLE_BYTES, check_file
 from fabnet.mat_file import read_arrays
 from fabnet.pose import ANGLES, from_aflw2000
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
@@ -114,7 +114,7 @@ def _training_files(folder: Path) -> list[Path]:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    check_size(path, MAX_TABLE_BYTES)
+    check_file(path, MAX_TABLE_BYTES)
     return read_arrays(path, NAMES)
 
 

@@ -22,7 +22,6 @@ Source: Fabian Benitez-Quiroz et al.: EmotioNet, CVPR 2016, and the EmotioNet ch
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find
 from fabnet.tracks.media import IMAGE_SUFFIXES
@@ -112,16 +111,8 @@ def _lists(data: Path) -> list[tuple[str, list[Path]]]:
 
 def _rows(file: Path) -> Iterator[tuple[str, list[float]]]:
     """The image's name and its units, (11,) each, of a list's lines."""
-    check_size(file, MAX_TABLE_BYTES)
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            first = lines.readline()
-            lines.seek(0)
-            rows = list(csv.reader(lines, delimiter="\t" if "\t" in first else ","))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} is no table: {error}") from error
     places: list[int] | None = None
-    for number, row in enumerate(rows, start=1):
+    for number, row in csv_rows(file, delimiter=None):
         if not row:
             continue
         if places is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.numpy_file import read_npz
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find
 
@@ -41,11 +42,11 @@ def read(data: Path) -> Benchmark:
     """
     file = find("ferplus", data, "ferplus48.npz, the stills with their votes", "ferplus48.npz")
     try:
-        with np.load(file, allow_pickle=False) as content:
-            emotions = [str(name) for name in content["emotions"]]
-            images = [content[f"{split}_images"] for split in SPLITS]
-            votes = [content[f"{split}_votes"] for split in SPLITS]
-    except Exception as error:  # what numpy, zipfile and zlib raise has no common base
+        names = [f"{split}_{what}" for what in ("images", "votes") for split in SPLITS]
+        content = read_npz(file, ("emotions", *names))
+        emotions = [str(name) for name in content["emotions"]]
+        images, votes = ([content[f"{split}_{what}"] for split in SPLITS] for what in ("images", "votes"))
+    except (InputError, OSError, TypeError) as error:  # of emotions that are a single one
         raise InputError(
             f"{file} cannot be read ({error}); expected arrays emotions and train, val and test _images and _votes"
         ) from None

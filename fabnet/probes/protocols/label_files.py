@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size, read_text
+from fabnet.limits import MAX_TABLE_BYTES, csv_rows, read_text
 
 __all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 
@@ -61,22 +60,21 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
     Raises:
         InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
     """
-    check_size(path, MAX_TABLE_BYTES)
+    rows = ((number, row) for number, row in csv_rows(path) if row)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-            names = [name for name in reader.fieldnames or () if name]
-            rows = dict((reader.line_num, row) for row in reader)
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        header = [name.strip() for name in next(rows, (0, list[str]()))[1]]
+        names = [name for name in header if name]
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise InputError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}")
+        found = {}
+        for number, row in rows:
+            if len(row) != len(header):
+                raise InputError(f"{path}, line {number}: expected as many cells as the header has")
+            found[number] = {name: cell.strip() for name, cell in zip(header, row, strict=True) if name}
+        return found
+    except OSError as error:
         raise InputError(f"{path} cannot be read as CSV in UTF-8: {error}") from None
-    missing = [name for name in columns if name not in names]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]}; expected {', '.join(columns)}")
-    for number, row in rows.items():
-        if None in row or None in row.values():
-            raise InputError(f"{path}, line {number}: expected as many cells as the header has")
-    return {number: {name: row[name].strip() for name in names} for number, row in rows.items()}
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
     Raises:
         InputError: the file is missing or wrong.
     """
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"no such label file: {file}; expected CSV with a column path, then the targets")
     rows = rows_of(file, ["path"])
     if not rows:

@@ -20,14 +20,13 @@ Source: Wolf, Hassner, Maoz: Face recognition in unconstrained videos with match
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_size
+from fabnet.limits import csv_rows
 from fabnet.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
 from fabnet.probes.protocols.label_files import numbers_of
@@ -50,17 +49,12 @@ def read_landmarks(file: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: no such file, or a row without 68 points.
     """
-    if not file.is_file():
+    if not file.exists():
         raise InputError(f"no such landmark file: {file}; expected CSV with the columns frame,x0,y0,...,x67,y67")
-    check_size(file, MAX_TABLE_BYTES)
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.reader(lines)
-            rows = [(reader.line_num, row) for row in reader if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} cannot be read as CSV in UTF-8: {error}") from None
     points = {}
-    for number, row in rows[1:]:
+    rows = ((number, row) for number, row in csv_rows(file) if any(row))
+    next(rows, None)  # the header
+    for number, row in rows:
         if len(row) < 137:
             raise InputError(f"{file}, line {number}: expected a frame and 136 numbers")
         points[row[0]] = numbers_of(file, number, row[1:137], 136).reshape(68, 2)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.video.detect.detection import Detection, smallest_face_px
 
 __all__ = ["Yunet"]
@@ -28,8 +29,9 @@ class Yunet:
     """
 
     def __init__(self, model: Path, *, min_face_px: float | None = None) -> None:
-        if not model.is_file():
+        if not model.exists():
             raise InputError(f"no such detector file: {model}; give yunet: followed by the path of YuNet's .onnx file")
+        check_file(model, MAX_WEIGHTS_BYTES)
         self._min_face_px = min_face_px
         try:
             self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)

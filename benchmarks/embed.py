@@ -153,7 +153,7 @@ def decode(kind: str, source: Path, encoder: Embedder) -> None:
         for _ in read_frames(source):
             pass
         return
-    inputs: list[Input] = list_inputs([source])
+    inputs: list[Input] = list(list_inputs([source]).found)
     items = read_items(inputs, crop="none", faces="largest", fps=None, detector="mtcnn", spec=None)
 
     def pictures(batch: list[Item | Failure]) -> list[Item | Failure]:

@@ -135,7 +135,7 @@ def _labels(sample: Path, file: Path) -> list[Callable[[], object]]:
     if sample.name == "names":
         for name in ("a.mp4", "b.mp4"):
             (sample / name).touch()
-        videos = find_videos([sample])
+        videos = find_videos([sample]).found
         if file.name == "splits.csv":
             return [lambda: read_splits(file)]
         return [lambda: identities_of(videos, file)]

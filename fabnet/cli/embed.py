@@ -8,6 +8,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.embedding import EmbedResult, embed
+from fabnet.tracks.folder import left_out_lines
 
 __all__ = ["run", "show"]
 
@@ -34,7 +35,8 @@ def run(
     """Turn photos, videos, folders or a store of face-tracks into embeddings: one row per face and frame.
 
     A frame without a face keeps a row, with an empty embedding and the reason. A file that cannot be read is
-    listed at the end and does not stop the rest.
+    listed at the end and does not stop the rest; the exit code is 0 if anything was embedded. All else that lies in a
+    folder is counted by reason.
 
     Examples:
       fabnet embed photo.jpg --out faces.csv
@@ -95,4 +97,7 @@ def show(result: EmbedResult) -> None:
         table.add_row("overlay", str(result.overlay))
     for source, reason in result.failed:
         table.add_row(f"failed: {source}", reason)
-    Console(markup=False).print(table)
+    console = Console(markup=False)
+    console.print(table)
+    for line in left_out_lines(result.left_out):
+        console.print(line, highlight=False)

@@ -9,6 +9,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.tracks import ImportReport, StoreSummary, import_folder
+from fabnet.tracks.folder import LeftOut, left_out_lines
 
 __all__ = ["print_store", "run", "show"]
 
@@ -66,7 +67,7 @@ def show(result: ImportReport) -> None:
     ]
     listed = [("failed", video, reason) for video, reason in result.failed]
     listed += [("left out", source, reason) for source, reason in result.dropped]
-    print_store("imported", result.store, rows, listed, result.notes)
+    print_store("imported", result.store, rows, listed, result.notes, result.left_out)
 
 
 def print_store(
@@ -75,6 +76,7 @@ def print_store(
     rows: Sequence[tuple[str, str]],
     listed: Sequence[tuple[str, str, str]] = (),
     notes: Sequence[str] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> None:
     """Print a run's figures, what its store holds, and what went wrong.
 
@@ -84,6 +86,7 @@ def print_store(
         rows: figures of the run: name, value.
         listed: what went wrong: kind, input, reason.
         notes: lines for below the table.
+        left_out: what lay in the folders and was not read.
     """
     from rich.console import Console
     from rich.table import Table
@@ -101,5 +104,7 @@ def print_store(
         console.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), highlight=False)
     if len(listed) > LISTED:
         console.print(f"... and {len(listed) - LISTED:,} more: --json lists all")
+    for line in left_out_lines(left_out):
+        console.print(line, highlight=False)
     for note in notes:
         console.print(f"note: {note}", highlight=False)

@@ -29,7 +29,7 @@ def run(
     """Find the faces of raw videos, follow each through its shot, and put the crops into a store.
 
     A repeated command skips the videos that are finished. A video that cannot be read is listed at the end and does
-    not stop the rest.
+    not stop the rest; the exit code is 0 if anything was kept. All else that lies in a folder is counted by reason.
 
     Examples:
       fabnet track videos/ --out tracks.lance
@@ -81,4 +81,4 @@ def show(result: TrackReport) -> None:
     listed = [("failed", video, reason) for video, reason in result.failed]
     listed += [("partial", video, reason) for video, reason in result.partial]
     listed += [("no face", video, "") for video in result.no_face]
-    print_store("tracked", result.store, rows, listed, result.notes)
+    print_store("tracked", result.store, rows, listed, result.notes, result.left_out)

@@ -14,7 +14,7 @@ from fabnet.embedding.attributes import SavedProbe
 from fabnet.embedding.baselines import is_baseline
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.embedder import Embedder
-from fabnet.embedding.inputs import Failure, Input, list_inputs
+from fabnet.embedding.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.overlay import overlay_writer
 from fabnet.embedding.parts import Recipe, embed_in_parts, parts_of
@@ -25,6 +25,7 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.memory import give_back_freed_blocks
 from fabnet.places import as_place, is_remote, local
 from fabnet.progress import progress
+from fabnet.tracks.folder import LeftOut, left_out_json
 from fabnet.video.decode import check_fps
 from fabnet.weights import shipped_models
 
@@ -47,6 +48,7 @@ class EmbedResult:
         embedded: rows with an embedding.
         without_face: rows of pictures and frames in which no face was found.
         failed: files that could not be read, with the reason.
+        left_out: all else that lies in the folders given: file, reason, count.
         faces_per_s: embedded, reading and detection included.
         overlay: the video with its faces drawn on; None: none.
     """
@@ -59,13 +61,15 @@ class EmbedResult:
     embedded: int = 0
     without_face: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     faces_per_s: float = 0.0
     overlay: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         overlay = None if self.overlay is None else str(self.overlay)
-        return dataclasses.asdict(self) | {"out": str(self.out), "overlay": overlay}
+        values = dataclasses.asdict(self) | {"out": str(self.out), "overlay": overlay}
+        return values | left_out_json(self.left_out)
 
 
 def embed(
@@ -137,12 +141,17 @@ def embed(
     files = tuple(as_place(file) for file in probes)
     predicting = probes_of(encoder, digest, files, attributes=attributes)
     reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
-    found = list_inputs([as_place(path) for path in inputs])
+    listed = list_inputs([as_place(path) for path in inputs])
+    found = listed.found
     _check_apart(out, found, overlay)
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
         overlay=None if overlay is None else local(overlay, "overlays"),
     )  # fmt: skip
+    result.failed += listed.failed
+    result.left_out += listed.left_out
+    if not found:
+        _check_something(result)
     columns = schema(
         encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],
         thumbnails=reading.thumbnails,
@@ -182,7 +191,7 @@ def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) 
         raise InputError(f"{out} is the overlay too: choose another --out")
     if is_remote(out) or not out.is_file():
         return
-    if any(each.kind != "store" and each.path.samefile(out) for each in found):
+    if any(each.kind != "store" and is_same_file(each.path, out) for each in found):
         raise InputError(f"{out} is an input, which embed would replace: choose another --out")
 
 

@@ -15,7 +15,9 @@ from fabnet.limits import read_bytes
 from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
-from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside, check_name
+from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, not_regular, shown_name
+from fabnet.tracks.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
+from fabnet.tracks.media import check_name
 from fabnet.video import (
     CropSpec,
     Detector,
@@ -29,7 +31,7 @@ from fabnet.video import (
 )
 from fabnet.video.picture import decode_picture
 
-__all__ = ["Failure", "Input", "Item", "decoded", "list_inputs", "read_items"]
+__all__ = ["Failure", "Input", "Inputs", "Item", "decoded", "is_same_file", "list_inputs", "read_items"]
 
 LARGEST_AFTER_S = 5.0
 ROWS_AT_ONCE = 512
@@ -69,61 +71,94 @@ class Input:
     """Of a store: the first row and the one after the last; None: all."""
 
 
-def list_inputs(paths: Sequence[Path]) -> list[Input]:
-    """Find photos, videos and stores; what is given twice counts once.
+class Inputs(NamedTuple):
+    """The inputs of a command, and what is not among them."""
+
+    found: tuple[Input, ...]
+    """To embed."""
+    failed: tuple[Failure, ...]
+    """Photos and videos by their names that cannot be read."""
+    left_out: tuple[LeftOut, ...]
+    """All else in the folders given."""
+
+
+def list_inputs(paths: Sequence[Path]) -> Inputs:
+    """Find photos, videos and stores; what is given twice counts once. What cannot be read is listed.
 
     Raises:
         InputError: none is given, a path does not exist, is of no known kind, or is a folder with nothing in it; or two
-            files have one name.
+            files given have one name.
     """
     if not paths:
         raise InputError("nothing to embed: give photos, videos, folders of them, or a track store")
-    found = []
+    found: dict[tuple[str, str], Input] = {}
+    failed: list[Failure] = []
+    left_out: list[LeftOut] = []
     for path in paths:
-        if is_store(path):
-            found.append(Input(path, path.name, "store"))
-        elif is_remote(path):
-            raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
-        elif path.is_dir():
-            inside = [file for file in _shown(path) if _kind(file) and file.is_file()]
-            for file in inside:
-                check_inside(path, file)
-            if not inside:
-                raise InputError(f"{path} holds no photo, video or store")
-            found += [Input(file, file.relative_to(path).as_posix(), _kind(file) or "image") for file in inside]
-        elif not path.exists():
-            raise InputError(f"no such file or folder: {path}")
-        else:
-            kind = _kind(path)
-            if kind is None:
-                known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-                raise InputError(f"{path} is neither photo nor video by its name; expected one of {known}")
-            check_name(path)
-            found.append(Input(path, path.name, kind))
-    return _each_once(found)
+        inside = _inputs(path)
+        failed += inside.failed
+        left_out += inside.left_out
+        for each in inside.found:  # the rows of a store have names of their own
+            other = found.setdefault(("store", str(each.path)) if each.kind == "store" else ("file", each.name), each)
+            if other is each or each.kind == "store" or is_same_file(other.path, each.path):
+                continue
+            advice = "give the folder that both lie in, so that their names tell them apart"
+            if each.path == path:
+                raise InputError(f"two inputs are called {each.name}: {other.path} and {each.path}; {advice}")
+            reason = f"another input has the same name: {other.path} and {each.path}; {advice}"
+            failed.append(Failure(each.name, reason))
+    return Inputs(tuple(found.values()), tuple(failed), tuple(left_out))
 
 
-def _each_once(found: Sequence[Input]) -> list[Input]:
-    kept: dict[tuple[str, str], Input] = {}
-    for each in found:  # the rows of a store have names of their own
-        other = kept.setdefault((each.kind, str(each.path) if each.kind == "store" else each.name), each)
-        if other is not each and each.kind != "store" and not other.path.samefile(each.path):
-            raise InputError(
-                f"two inputs are called {each.name}: {other.path} and {each.path}; give the folder that both lie in, "
-                "so that their names tell them apart"
-            )
-    return list(kept.values())
+def _inputs(path: Path) -> Inputs:
+    """What a path that was given holds."""
+    if is_store(path):
+        return Inputs((Input(path, path.name, "store"),), (), ())
+    if is_remote(path):
+        raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
+    if path.is_dir():
+        return _below(path)
+    if not path.exists():
+        raise InputError(f"no such file or folder: {shown_name(path)}")
+    check_name(path)
+    special = not_regular(path.stat())
+    if special is not None:
+        return Inputs((), (Failure(path.name, f"a {special}; expected a photo or a video"),), ())
+    kind = _kind(path)
+    if kind is None:
+        known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+        raise InputError(f"{path} is neither photo nor video by its name and content; expected one of {known}")
+    return Inputs((Input(path, path.name, kind),), (), ())
 
 
-def _shown(folder: Path) -> list[Path]:
-    """What a folder holds on all levels, but for what is hidden."""
-    every = sorted(folder.rglob("*"))
-    return [path for path in every if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+def _below(folder: Path) -> Inputs:
+    look, found = Look(folder), []
+    for entry in look.walk():
+        kind = look.kind(entry)
+        if kind is not None:
+            found.append(Input(entry.path, entry.name, kind))
+    left_out, failed = look.left_out("image", "video"), look.failed("image", "video")
+    if not found and not failed:
+        there = f": {'; '.join(left_out_lines(left_out))}" if left_out else ""
+        raise InputError(f"{folder} holds no photo, video or store{there}")
+    found.sort(key=lambda each: natural(each.name))
+    return Inputs(tuple(found), tuple(Failure(each.file, each.reason) for each in failed), tuple(left_out))
 
 
-def _kind(path: Path) -> Literal["image", "video"] | None:
-    suffix = path.suffix.lower()
-    return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file; of a file that has vanished, whether they are alike."""
+    try:
+        return one.samefile(other)
+    except OSError:  # whoever reads it says that it has vanished
+        return one.absolute() == other.absolute()
+
+
+def _kind(path: Path) -> Kind | None:
+    """The kind of a file that was named, by its content, else by its suffix."""
+    try:
+        return kind_by_content(path, read_head(path)) or kind_by_suffix(path)
+    except OSError:
+        return kind_by_suffix(path)
 
 
 def read_items(

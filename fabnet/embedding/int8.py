@@ -51,7 +51,7 @@ def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
 
 def _files(source: Path) -> list[bytes]:
     if not is_store(source):
-        files = [each.path for each in list_inputs([source]) if each.kind == "image"]
+        files = [each.path for each in list_inputs([source]).found if each.kind == "image"]
         return [read_bytes(files[i]) for i in _spread(len(files))]
     store = open_store(source)
     starts, lengths = store.spans("train", min_frames=1)

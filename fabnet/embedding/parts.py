@@ -144,7 +144,10 @@ def _signature(each: Input) -> list[Any]:
     """What changes when an input does."""
     where = [str(each.path.absolute()), each.name]
     if each.kind != "store":
-        status = each.path.stat()
+        try:
+            status = each.path.stat()
+        except OSError:  # it has vanished since it was listed; whoever reads it says so
+            return where
         return [*where, status.st_size, status.st_mtime]
     store = open_store(each.path)
     entries = sorted((entry.video, entry.rows, entry.size_bytes, entry.mtime) for entry in store.ledger().values())

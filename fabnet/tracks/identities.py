@@ -13,7 +13,7 @@ from fabnet.tracks.media import VideoFile
 __all__ = ["identities_of"]
 
 
-def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[str, str | None]:
+def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> tuple[dict[str, str | None], list[str]]:
     """Find the identity of each video.
 
     Args:
@@ -23,15 +23,16 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
             its file name.
 
     Returns:
-        The identity by name of the video; None: each track is one.
+        The identity by name of the video, None where each track is one; and the videos that the file names and that are
+        not there.
 
     Raises:
         InputError: the file is missing, has another header, lacks a video, or gives one to two people.
     """
     if str(identities) == "video":
-        return {video.name: None for video in videos}
+        return {video.name: None for video in videos}, []
     if str(identities) == "folder":
-        return {video.name: video.folder for video in videos}
+        return {video.name: video.folder for video in videos}, []
     known = _read(fetched(as_place(identities)))
     found: dict[str, str | None] = {}
     for video in videos:
@@ -39,7 +40,8 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> dict[s
         if identity is None:
             raise InputError(f"{identities} has no line for the video {video.name}: add `{video.name},IDENTITY`")
         found[video.name] = identity
-    return found
+    there = {*found, *(video.path.name for video in videos)}
+    return found, [name for name in known if name not in there]
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +14,11 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.interrupts import interruptible
 from fabnet.places import as_place, local
 from fabnet.progress import progress
-from fabnet.tracks.import_worker import ImportTask, import_video, loaded_detector
+from fabnet.tracks.folder import LeftOut, Look, left_out_json
+from fabnet.tracks.import_worker import ImportTask, import_video, is_video, loaded_detector
 from fabnet.tracks.layouts import VideoFolder, scan
 from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.media import VIDEO_SUFFIXES
-from fabnet.tracks.split import check_unmoved, splits_for
+from fabnet.tracks.split import absent_notes, check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
@@ -51,7 +51,9 @@ class ImportReport:
     dropped: tuple[tuple[str, str], ...]
     """Every frame or file that was left out: (source, reason)."""
     failed: tuple[tuple[str, str], ...]
-    """Videos of which nothing was kept, for another reason than faces: (video, reason)."""
+    """Videos of which nothing was kept, for another reason than faces, and files that cannot be read: (name, why)."""
+    left_out: tuple[LeftOut, ...]
+    """All else that lies in the folder: file, reason, count."""
     notes: tuple[str, ...]
     """What one should know about the splits and short tracks."""
     wall_s: float
@@ -66,6 +68,7 @@ class ImportReport:
             "frames_with_face": self.frames_with_face,
             "dropped": [{"source": source, "reason": reason} for source, reason in self.dropped],
             "failed": [{"video": video, "reason": reason} for video, reason in self.failed],
+            **left_out_json(self.left_out),
             "notes": list(self.notes),
             "wall_s": self.wall_s,
         }
@@ -119,13 +122,13 @@ def import_folder(
         raise InputError(f"unknown crop {crop!r}: choose none or detect")
     check_fps(fps)
     spec = CropSpec(size=size, smoothing_s=0.0)
-    found = scan(root, layout)
+    found, look = scan(root, layout)
     split_by_key = splits_for([each.identity for each in found], splits)
-    originals = _originals(root, found, layout, crop, videos)
+    originals = _originals(root, found, layout, crop, videos, look)
     settings = _settings(layout, crop, splits, fps, detector)
     if crop == "detect":
         loaded_detector(detector)
-        _refuse_detection_in_videos(found)
+        found = _without_videos(found, look)
     with writing(out, crop=spec.to_json(), settings=settings) as store:
         check_unmoved(out, store.index(min_frames=1), split_by_key)
         run = _Run(store)
@@ -145,7 +148,7 @@ def import_folder(
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
             _work(run, tasks, num_workers)
         store.compact()
-        return _report(run, found, time.monotonic() - start)
+        return _report(run, found, look, absent_notes(splits, split_by_key), time.monotonic() - start)
 
 
 @dataclass(slots=True)
@@ -161,14 +164,23 @@ def _settings(layout: str, crop: str, splits: str | Path, fps: float, detector: 
     return {"verb": "import", "layout": layout, "crop": crop, "splits": mode, "fps": fps, "detector": used}
 
 
-def _refuse_detection_in_videos(found: Sequence[VideoFolder]) -> None:
+def _without_videos(found: Sequence[VideoFolder], look: Look) -> list[VideoFolder]:
+    """Leave out tracks that are videos: faces are looked for in frames only."""
+    reason = (
+        "video: --crop detect is for frames. Import cropped videos with --crop none; whole scenes go through "
+        "`fabnet track --identities folder`"
+    )
+    kept = []
     for each in found:
+        frames = tuple(track for track in each.tracks if not is_video(look.root, track.files[0]))
         for track in each.tracks:
-            if Path(track.files[0]).suffix.lower() in VIDEO_SUFFIXES:
-                raise InputError(
-                    f"{track.files[0]} is a video: --crop detect is for frames. Import cropped videos with --crop "
-                    "none; whole scenes go through `fabnet track --identities folder`"
-                )
+            if track not in frames:
+                look.leave_out(track.files[0], reason)
+        if frames:
+            kept.append(replace(each, tracks=frames))
+    if not kept:
+        raise InputError(f"{look.left_out()[-1].file} is a {reason}")
+    return kept
 
 
 def _unfinished(found: Sequence[VideoFolder], run: _Run) -> list[VideoFolder]:
@@ -232,7 +244,7 @@ def _commit(store: TrackStore, waiting: list[tuple[LedgerEntry, Path]]) -> None:
 
 
 def _originals(
-    root: Path, found: Sequence[VideoFolder], layout: str, crop: str, videos: Path | str | None
+    root: Path, found: Sequence[VideoFolder], layout: str, crop: str, videos: Path | str | None, look: Look
 ) -> Mapping[str, Path | None] | None:
     """The original of each video that text files tell about; None where the layout has no such thing."""
     if layout != "voxceleb-txt":
@@ -241,14 +253,15 @@ def _originals(
         return None
     if videos is None or crop != "none":
         raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
-    known = find_originals(local(videos, "videos"))
+    known, left_out = find_originals(local(videos, "videos"))
+    look.include(left_out)
     originals = {}
     for each in found:
         name = Path(each.video).name
         if name not in known:
             try:
                 name = read_utterance(root / each.tracks[0].files[0]).reference
-            except InputError:
+            except (InputError, OSError):
                 name = ""
         originals[each.video] = known.get(name)
     if not any(originals.values()):
@@ -266,10 +279,11 @@ def _without_original(
     ]
 
 
-def _report(run: _Run, found: Sequence[VideoFolder], wall_s: float) -> ImportReport:
+def _report(run: _Run, found: Sequence[VideoFolder], look: Look, notes: Sequence[str], wall_s: float) -> ImportReport:
     ledger = run.store.ledger()
     entries = [ledger[each.video] for each in found if each.video in ledger]
     failed = [(entry.video, entry.reason) for entry in entries if entry.status == "failed"]
+    failed += [(each.file, each.reason) for each in look.failed("image", "video")]
     dropped = [each for entry in entries for each in entry.dropped]
     if not any(entry.rows for entry in entries):
         first = (dropped or failed or [(entries[0].video, entries[0].reason)])[0]
@@ -285,6 +299,7 @@ def _report(run: _Run, found: Sequence[VideoFolder], wall_s: float) -> ImportRep
         frames_with_face=sum(entry.rows for entry in entries),
         dropped=tuple(dropped),
         failed=tuple(failed + run.changed),
-        notes=tuple(split_notes(summary)),
+        left_out=tuple(look.left_out("image", "video")),
+        notes=(*split_notes(summary), *notes),
         wall_s=round(wall_s, 2),
     )

@@ -12,9 +12,9 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.limits import read_bytes
+from fabnet.tracks.kinds import kind_by_content, kind_by_suffix, read_head
 from fabnet.tracks.layouts import TrackFiles, VideoFolder
 from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.media import VIDEO_SUFFIXES
 from fabnet.tracks.schema import Row
 from fabnet.tracks.spool import SpoolWriter
 from fabnet.tracks.voxceleb import boxed_frames
@@ -23,7 +23,7 @@ from fabnet.video.decode import read_frames
 from fabnet.video.detect import Detection, Detector, load_detector
 from fabnet.video.picture import decode_picture
 
-__all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "loaded_detector"]
+__all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "is_video", "loaded_detector"]
 
 LARGE_SHARE = 0.5
 
@@ -108,11 +108,22 @@ def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Ite
         yield from _boxed_rows(task, task.original, seen, report)
         return
     for track in task.folder.tracks:
-        if Path(track.files[0]).suffix.lower() in VIDEO_SUFFIXES:
+        if is_video(task.root, track.files[0]):
             yield from _cropped_video_rows(task, track, seen)
             report(1)
         else:
             yield from _frame_rows(task, track, seen, report)
+
+
+def is_video(root: Path, file: str) -> bool:
+    """Whether a track's first file is a video: by its suffix, or where that is not known by its content."""
+    kind = kind_by_suffix(file)
+    if kind is None:
+        try:
+            kind = kind_by_content(file, read_head(root / file))
+        except OSError:
+            return False  # it has vanished since it was listed; whoever reads it says so
+    return kind == "video"
 
 
 def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:

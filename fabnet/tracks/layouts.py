@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.tracks.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, check_inside, natural
+from fabnet.tracks.folder import Entry, Look, left_out_lines
+from fabnet.tracks.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_suffix
 
 __all__ = ["LAYOUTS", "TrackFiles", "VideoFolder", "scan"]
 
 LAYOUTS = ("identity/video/track", "identity/video", "voxceleb-txt")
+NAMES = {"image": "picture", "video": "video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class VideoFolder:
     """Of the newest of its files, seconds since 1970."""
 
 
-def scan(folder: Path, layout: str) -> list[VideoFolder]:
+def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
     """Find the videos and tracks in a folder.
 
     Args:
@@ -50,92 +51,106 @@ def scan(folder: Path, layout: str) -> list[VideoFolder]:
             identity/video (IDENTITY/VIDEO/frame.jpg), or voxceleb-txt (IDENTITY/VIDEO/TRACK.txt).
 
     Returns:
-        The videos in natural order.
+        The videos in natural order, and the look into the folder with all that was left out.
 
     Raises:
-        InputError: no such folder, an unknown layout, nothing where the layout says it should be, or a link that leads
-            out of the folder.
+        InputError: no such folder, an unknown layout, or nothing where the layout says it should be.
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
     if not folder.is_dir():
         there = "a file" if folder.exists() else "nothing"
         raise InputError(f"cannot import {folder}: expected a folder of identities' folders; found {there}")
+    look = Look(folder)
     videos = []
-    for identity in _folders(folder, folder):
-        for video in _folders(folder, identity):
-            found = _video_folder(folder, identity.name, video, layout)
+    identities, files = look.entries(folder)
+    _misplaced(look, files)
+    for identity in identities:
+        folders, files = look.entries(identity.path)
+        _misplaced(look, files)
+        for video in folders:
+            found = _video_folder(look, identity.path.name, video, layout)
             if found.tracks:
                 videos.append(found)
     if not videos:
         raise InputError(f"nothing to import in {folder} with the layout {layout}{_seen(folder)}")
-    return videos
+    return videos, look
 
 
-def _video_folder(root: Path, identity: str, video: Path, layout: str) -> VideoFolder:
+def _misplaced(look: Look, files: Sequence[Entry]) -> None:
+    for entry in files:
+        look.leave_out(entry.name, "not where the layout has files: it lies too high")
+
+
+def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> VideoFolder:
     size_bytes, mtime = 0, 0.0
     tracks: list[TrackFiles] = []
 
-    def add(name: str, entries: list[os.DirEntry[str]]) -> None:
+    def add(name: str, entries: Sequence[Entry]) -> None:
         nonlocal size_bytes, mtime
         for entry in entries:
-            check_inside(root, Path(entry.path))
-            status = entry.stat()
-            size_bytes, mtime = size_bytes + status.st_size, max(mtime, status.st_mtime)
+            size_bytes, mtime = size_bytes + entry.status.st_size, max(mtime, entry.status.st_mtime)
         if entries:
-            tracks.append(TrackFiles(name, tuple(Path(entry.path).relative_to(root).as_posix() for entry in entries)))
+            tracks.append(TrackFiles(name, tuple(entry.name for entry in entries)))
 
+    folders, files = look.entries(video.path)
     if layout == "identity/video":
-        add("0", _files(video, IMAGE_SUFFIXES))
-    else:
-        suffixes = (".txt",) if layout == "voxceleb-txt" else VIDEO_SUFFIXES
-        if layout == "identity/video/track":
-            for track in _folders(root, video):
-                add(track.name, _files(track, IMAGE_SUFFIXES))
-        for entry in _files(video, suffixes):
-            stem = Path(entry.name).stem
-            add(entry.name if any(track.name == stem for track in tracks) else stem, [entry])
-    return VideoFolder(identity, f"{identity}/{video.name}", tuple(tracks), size_bytes, mtime)
+        add("0", _of_kind(look, files, "image"))
+    elif layout == "identity/video/track":
+        for track in folders:
+            deeper, frames = look.entries(track.path)
+            add(track.path.name, _of_kind(look, frames, "image"))
+            _too_deep(look, deeper)
+    if layout != "identity/video":
+        for entry in _of_kind(look, files, None if layout == "voxceleb-txt" else "video"):
+            stem = entry.path.stem
+            add(entry.path.name if any(track.name == stem for track in tracks) else stem, [entry])
+    if layout != "identity/video/track":
+        _too_deep(look, folders)
+    return VideoFolder(identity, f"{identity}/{video.path.name}", tuple(tracks), size_bytes, mtime)
 
 
-def _folders(root: Path, folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        found = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    for path in found:
-        check_inside(root, path)
-    return sorted(found, key=lambda path: natural(path.name))
+def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entry]:
+    """Files that the layout takes here; None: text files. The others are left out.
+
+    A known suffix is believed: a release has millions of frames, and whoever reads one goes by its content.
+    """
+    found = []
+    for entry in files:
+        if kind is None:
+            is_wanted = entry.path.suffix.lower() == ".txt"
+            if not is_wanted:
+                look.leave_out(entry.name, f"not a text file: {entry.path.suffix or 'no suffix'}")
+        else:
+            is_known = kind_by_suffix(entry.name) == kind
+            found_kind = kind if is_known else look.kind(entry)
+            is_wanted = found_kind == kind
+            if not is_wanted and found_kind is not None:
+                look.leave_out(entry.name, f"{NAMES[found_kind]}: the layout has a {NAMES[kind]} here")
+        if is_wanted:
+            found.append(entry)
+    return found
 
 
-def _files(folder: Path, suffixes: Collection[str]) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        found = [
-            entry
-            for entry in entries
-            if os.path.splitext(entry.name)[1].lower() in suffixes
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        ]
-    return sorted(found, key=lambda entry: natural(entry.name))
+def _too_deep(look: Look, folders: Sequence[Entry]) -> None:
+    for entry in folders:
+        look.leave_out(entry.name, "folder: deeper than the layout goes")
 
 
 def _seen(folder: Path) -> str:
     """What there is instead, so that the message can say which layout would fit."""
-    for path in _walk(folder):
-        suffix = path.suffix.lower()
+    look = Look(folder)
+    for entry in look.walk():
+        suffix = entry.path.suffix.lower()
         if suffix not in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, ".txt"):
             continue
-        depth = len(path.relative_to(folder).parts) - 1
+        depth = entry.name.count("/")
         fits = {
             (2, True): "; try --layout identity/video",
             (3, True): "; try --layout identity/video/track",
         }.get((depth, suffix in IMAGE_SUFFIXES), "")
         if suffix in VIDEO_SUFFIXES and depth < 2:
             fits = "; raw videos go through `fabnet track`"
-        return f": found {path.relative_to(folder).as_posix()}, {depth} folders deep{fits}"
-    return ": found no picture, video or text file"
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for where, _, names in os.walk(folder):
-        for name in sorted(names):
-            yield Path(where) / name
+        return f": found {entry.name}, {depth} folders deep{fits}"
+    there = "; ".join(left_out_lines(look.left_out()))
+    return ": found no picture, video or text file" + (f"; {there}" if there else "")

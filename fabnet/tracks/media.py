@@ -1,22 +1,18 @@
-"""Which files are pictures and videos, and the videos of a command."""
+"""The videos of a command."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fabnet.errors import InputError
+from fabnet.errors import InputError, VideoError
 from fabnet.places import local
+from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, not_regular, shown_name
+from fabnet.tracks.kinds import VIDEO_SUFFIXES
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "VideoFile", "check_inside", "check_name", "find_videos", "natural"]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".flv", ".wmv", ".3gp", ".ogv",
-)  # fmt: skip
+__all__ = ["VideoFile", "Videos", "check_name", "find_videos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +33,20 @@ class VideoFile:
     """Device and number of the file, whatever it is called."""
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Key that sorts frame2 before frame10."""
-    parts = re.split(r"(\d+)", name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+@dataclass(frozen=True, slots=True)
+class Videos:
+    """The videos of a command, and what is not among them."""
 
-
-def check_inside(folder: Path, path: Path) -> None:
-    """Refuse a symbolic link below a folder that leads out of it: what a folder of somebody else's holds stays in it.
-
-    Links within the folder are followed, and the folder itself may be one.
-
-    Raises:
-        InputError: the link leads out, or the name is no UTF-8.
-    """
-    check_name(path)
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(
-            f"{path} is a link out of {folder}, to {path.resolve()}: put the file itself there, or name its own folder"
-        )
+    found: tuple[VideoFile, ...]
+    """To track."""
+    failed: tuple[tuple[str, str], ...]
+    """Videos by their names that cannot be read: (name, reason)."""
+    left_out: tuple[LeftOut, ...]
+    """All else in the folders given."""
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file whose name is no UTF-8: rows could not say it.
+    """Refuse a file whose name is not UTF-8: rows store UTF-8 only.
 
     Raises:
         InputError: it is not.
@@ -67,51 +54,74 @@ def check_name(path: Path) -> None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        shown = str(path).encode(errors="backslashreplace").decode()
-        raise InputError(f"the name of {shown} is no UTF-8: rename it (convmv does many)") from None
+        raise InputError(f"the name of {shown_name(path)} is no UTF-8: rename it (convmv does many)") from None
 
 
-def find_videos(paths: Sequence[Path | str]) -> list[VideoFile]:
-    """Expand files and folders to videos: files as given, whatever they are called; folders by suffix, all levels.
+def find_videos(paths: Sequence[Path | str]) -> Videos:
+    """Expand files and folders to videos: files as given, whatever they are called; folders by content, all levels.
 
-    A file that is given twice counts once, under its first name.
+    A file that is given twice counts once, under its first name. What cannot be read is listed; it does not stop the
+    rest.
 
     Raises:
-        InputError: a path does not exist, a folder has no video or a link out of it, two videos have the same name, or
-            a file is there under two, as links are.
+        InputError: a path does not exist, a folder has no video, or two files given have the same name.
+        VideoError: there are videos by their names, and none can be read.
     """
     if not paths:
         raise InputError("no video given: name a video or a folder of videos")
     found: dict[str, VideoFile] = {}
     by_inode: dict[tuple[int, int], VideoFile] = {}
-    for path in (local(path, "videos") for path in paths):
+    failed: list[tuple[str, str]] = []
+    left_out: list[LeftOut] = []
+    given = [local(path, "videos") for path in paths]
+    for path in given:
         if not path.exists():
-            raise InputError(f"no such video or folder: {path}")
-        for video in _below(path) if path.is_dir() else [_video(path, path.name)]:
-            first = by_inode.setdefault(video.inode, video)
+            raise InputError(f"no such video or folder: {shown_name(path)}")
+    for path in given:
+        special = not_regular(path.stat())
+        if special is not None:
+            failed.append((shown_name(path.name), f"{path} is a {special}; expected a video file"))
+            continue
+        if path.is_dir():
+            inside = _below(path)
+            failed += inside.failed
+            left_out += inside.left_out
+        for video in inside.found if path.is_dir() else [_named(path)]:
+            first = by_inode.setdefault(video.inode, video) if video.inode[1] else video
             if first.name != video.name and _place(first) != _place(video):
-                raise InputError(f"{first.path} and {video.path} are the same video: give it once, without the link")
+                left_out.append(LeftOut(video.name, f"same file under a second name: {first.name}"))
+                continue
             other = found.setdefault(first.name, first)
-            if other is not first:
-                raise InputError(
-                    f"two videos are called {video.name}: {other.path} and {video.path}; give the folder that both lie "
-                    "in, so that their names tell them apart"
-                )
-    return list(found.values())
-
-
-def _below(folder: Path) -> list[VideoFile]:
-    found = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith("."):
-                path = Path(where) / name
-                check_inside(folder, path)
-                found.append(_video(path, path.relative_to(folder).as_posix()))
+            if other is first:
+                continue
+            advice = "give the folder that both lie in, so that their names tell them apart"
+            if not path.is_dir():
+                raise InputError(f"two videos are called {video.name}: {other.path} and {video.path}; {advice}")
+            failed.append((video.name, f"another video has the same name: {other.path} and {video.path}; {advice}"))
     if not found:
-        raise InputError(f"no video in {folder}: expected files ending in {' '.join(VIDEO_SUFFIXES)}")
-    return sorted(found, key=lambda video: natural(video.name))
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise VideoError(f"no video can be read: {': '.join(failed[0])}{more}")
+    return Videos(tuple(found.values()), tuple(failed), tuple(left_out))
+
+
+def _below(folder: Path) -> Videos:
+    look, found = Look(folder), []
+    for entry in look.walk():
+        kind = look.kind(entry)
+        if kind == "video":
+            found.append(_video(entry.path, entry.name, entry.status))
+        elif kind == "image":
+            look.leave_out(entry.name, "picture: `fabnet import` and `fabnet embed` read pictures")
+    left_out, failed = look.left_out("video"), look.failed("video")
+    if not found and not failed:
+        raise InputError(_no_video(shown_name(folder), left_out))
+    found.sort(key=lambda video: natural(video.name))
+    return Videos(tuple(found), tuple((each.file, each.reason) for each in failed), tuple(left_out))
+
+
+def _no_video(where: str, left_out: Sequence[LeftOut]) -> str:
+    there = f"; {'; '.join(left_out_lines(left_out))}" if left_out else ""
+    return f"no video in {where}: expected files ending in {' '.join(VIDEO_SUFFIXES)}{there}"
 
 
 def _place(video: VideoFile) -> Path:
@@ -119,9 +129,11 @@ def _place(video: VideoFile) -> Path:
     return video.path.parent.resolve() / video.path.name
 
 
-def _video(path: Path, name: str) -> VideoFile:
+def _named(path: Path) -> VideoFile:
     check_name(path)
-    status = path.stat()
-    inode = (status.st_dev, status.st_ino)
+    return _video(path, path.name, path.stat())
+
+
+def _video(path: Path, name: str, status: os.stat_result) -> VideoFile:
     folder = Path(os.path.abspath(path)).parent.name  # also of `..`
-    return VideoFile(path, name, folder, status.st_size, status.st_mtime, inode)
+    return VideoFile(path, name, folder, status.st_size, status.st_mtime, (status.st_dev, status.st_ino))

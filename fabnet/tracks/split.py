@@ -14,7 +14,7 @@ from fabnet.places import as_place, fetched
 from fabnet.tracks.index import TrackIndex
 from fabnet.tracks.schema import SPLITS
 
-__all__ = ["MOMENTS", "check_unmoved", "moments_cut", "read_splits", "split_of", "splits_for"]
+__all__ = ["MOMENTS", "absent_notes", "check_unmoved", "moments_cut", "read_splits", "split_of", "splits_for"]
 
 SHARES = (("train", 0.75), ("val", 0.15), ("test", 0.10))
 MOMENTS = "moments"
@@ -91,6 +91,20 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{splits} has no split for the identity {missing[0]}{more}: add a line `{missing[0]},train`")
     return {key: known[key] for key in keys}
+
+
+def absent_notes(splits: str | Path, found: Mapping[str, str]) -> list[str]:
+    """Say which identities a split file has that are not there, in a line; none where it is not a file.
+
+    Args:
+        splits: as `splits_for` takes it.
+        found: what it gave.
+    """
+    if str(splits) in ("hash", MOMENTS):
+        return []
+    absent = [identity for identity in read_splits(fetched(as_place(splits))) if identity not in found]
+    names = ", ".join(absent[:3]) + (" ..." if len(absent) > 3 else "")
+    return [f"{splits} has splits for {len(absent):,} identities that are not there: {names}"] if absent else []
 
 
 def check_unmoved(store: Path, index: TrackIndex, splits: Mapping[str, str]) -> None:

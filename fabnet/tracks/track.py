@@ -13,11 +13,12 @@ from fabnet.errors import NoFaceError, VideoError
 from fabnet.interrupts import interruptible
 from fabnet.places import as_place
 from fabnet.progress import progress
+from fabnet.tracks.folder import LeftOut, left_out_json
 from fabnet.tracks.identities import identities_of
 from fabnet.tracks.import_worker import loaded_detector
 from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.media import VideoFile, find_videos
-from fabnet.tracks.split import MOMENTS, check_unmoved, splits_for
+from fabnet.tracks.media import VideoFile, Videos, find_videos
+from fabnet.tracks.split import MOMENTS, absent_notes, check_unmoved, splits_for
 from fabnet.tracks.spool import read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
@@ -49,6 +50,8 @@ class TrackReport:
     """Damaged videos of which the part before the damage was kept: (video, reason)."""
     no_face: tuple[str, ...]
     """Videos without a face."""
+    left_out: tuple[LeftOut, ...]
+    """All else that lies in the folders given: file, reason, count."""
     notes: tuple[str, ...]
     """What one should know about the splits and short tracks."""
     frames_decoded: int
@@ -73,6 +76,7 @@ class TrackReport:
             "failed": [{"video": video, "reason": reason} for video, reason in self.failed],
             "partial": [{"video": video, "reason": reason} for video, reason in self.partial],
             "no_face": list(self.no_face),
+            **left_out_json(self.left_out),
             "notes": list(self.notes),
             "frames_decoded": self.frames_decoded,
             "frames_kept": self.frames_kept,
@@ -140,10 +144,13 @@ def track(
     check_fps(link_fps, "link_fps")
     chosen = engine_for(engine, num_workers=num_workers, ray_address=ray_address)
     spec = CropSpec(size=size)
-    found = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
-    people = identities_of(found, identities)
+    given = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
+    found = given.found
+    people, missing = identities_of(found, identities)
     keys = {video.name: people[video.name] or video.name for video in found}
+    notes = _missing_note(identities, missing)
     split_by_key = splits_for(sorted(set(keys.values())), splits)
+    notes += absent_notes(splits, split_by_key)
     loaded_detector(detector)
     out = as_place(out)
     settings = {
@@ -164,7 +171,7 @@ def track(
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
             _work(run, tasks, chosen)
         store.compact()
-        return _report(run, found, time.monotonic() - start)
+        return _report(run, given, notes, time.monotonic() - start)
 
 
 @dataclass(slots=True)
@@ -241,22 +248,31 @@ def _add(run: _Run, outcome: Outcome) -> None:
         run.seconds[step] += stats.seconds.get(step, 0.0)
 
 
-def _report(run: _Run, found: Sequence[VideoFile], wall_s: float) -> TrackReport:
+def _missing_note(identities: str | Path, missing: Sequence[str]) -> list[str]:
+    if not missing:
+        return []
+    names = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+    return [f"{identities} names {len(missing):,} videos that are not among those given: {names}"]
+
+
+def _report(run: _Run, given: Videos, notes: Sequence[str], wall_s: float) -> TrackReport:
+    found = given.found
     ledger = run.store.ledger()
     entries = [ledger[video.name] for video in found]
-    failed = tuple((entry.video, entry.reason) for entry in entries if entry.status == "failed")
+    failed = tuple((entry.video, entry.reason) for entry in entries if entry.status == "failed") + given.failed
     no_face = tuple(entry.video for entry in entries if entry.status == "no-face")
     if not any(entry.rows for entry in entries):
-        _raise_nothing_kept(found, failed, no_face)
+        _raise_nothing_kept(len(found) + len(given.failed), failed, no_face)
     summary = store_summary(run.store)
     return TrackReport(
         store=summary,
-        num_videos=len(found),
+        num_videos=len(found) + len(given.failed),
         num_skipped=run.num_skipped,
         failed=failed + tuple(run.changed),
         partial=tuple((entry.video, entry.reason) for entry in entries if entry.status == "partial"),
         no_face=no_face,
-        notes=tuple(split_notes(summary)),
+        left_out=given.left_out,
+        notes=(*split_notes(summary), *notes),
         frames_decoded=run.frames_decoded,
         frames_kept=run.frames_kept,
         frames_with_face=run.frames_with_face,
@@ -266,13 +282,13 @@ def _report(run: _Run, found: Sequence[VideoFile], wall_s: float) -> TrackReport
     )
 
 
-def _raise_nothing_kept(found: Sequence[VideoFile], failed: Sequence[tuple[str, str]], no_face: Sequence[str]) -> None:
-    if len(found) == 1 and failed:
+def _raise_nothing_kept(num_videos: int, failed: Sequence[tuple[str, str]], no_face: Sequence[str]) -> None:
+    if num_videos == 1 and failed:
         raise VideoError(failed[0][1])
-    also = f"; {len(failed)} more cannot be read, the first: {failed[0][1]}" if failed else ""
+    also = f"; {len(failed)} more cannot be read, the first: {': '.join(failed[0])}" if failed else ""
     if no_face:
         where = no_face[0] if len(no_face) == 1 else f"any of {len(no_face)} videos ({no_face[0]} ...)"
         raise NoFaceError(f"no face found in {where}; expected videos that show faces, upright{also}")
     if not failed:
-        raise NoFaceError(f"what these {len(found)} videos showed was removed from the store: name other videos")
-    raise VideoError(f"none of {len(found)} videos can be read; the first: {failed[0][1]}")
+        raise NoFaceError(f"what these {num_videos} videos showed was removed from the store: name other videos")
+    raise VideoError(f"none of {num_videos} videos can be read; the first: {': '.join(failed[0])}")

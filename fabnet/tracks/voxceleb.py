@@ -11,7 +11,6 @@ Interspeech 2018).
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.limits import MAX_TABLE_BYTES, read_bytes
+from fabnet.tracks.folder import LeftOut, Look
+from fabnet.tracks.kinds import kind_by_suffix
 from fabnet.tracks.layouts import TrackFiles
-from fabnet.tracks.media import VIDEO_SUFFIXES, check_inside
 from fabnet.video.decode import read_frames
 
 __all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_utterance"]
@@ -121,27 +121,28 @@ def _numbers(path: Path, number: int, line: str) -> list[float]:
     return values
 
 
-def find_originals(videos: Path) -> dict[str, Path]:
+def find_originals(videos: Path) -> tuple[dict[str, Path], list[LeftOut]]:
     """Find original videos by name, anywhere under a folder.
 
     Returns:
-        Paths by file name without suffix.
+        Paths by file name without suffix, and what else lies there.
 
     Raises:
         InputError: no such folder, or no video in it.
     """
     if not videos.is_dir():
         raise InputError(f"no such folder of original videos: {videos} (--videos)")
-    found: dict[str, Path] = {}
-    for where, _, names in sorted(os.walk(videos)):
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in VIDEO_SUFFIXES:
-                check_inside(videos, Path(where) / name)
-                found.setdefault(stem, Path(where) / name)
+    look, found = Look(videos), dict[str, Path]()
+    for entry in look.walk():
+        if kind_by_suffix(entry.name) != "video":
+            look.leave_out(entry.name, f"not a video by its name: {entry.path.suffix or 'no suffix'}")
+            continue
+        first = found.setdefault(entry.path.stem, entry.path)
+        if first != entry.path:
+            look.leave_out(entry.name, f"another original has this reference: {first}")
     if not found:
         raise InputError(f"no video in {videos} (--videos): expected the originals, named by their references")
-    return found
+    return found, look.left_out()
 
 
 def boxed_frames(
@@ -164,8 +165,8 @@ def boxed_frames(
     for track in tracks:
         try:
             utterance = read_utterance(root / track.files[0])
-        except InputError as error:
-            dropped.append((track.files[0], str(error)))
+        except (InputError, OSError) as error:
+            dropped.append((track.files[0], getattr(error, "strerror", None) or str(error)))
             continue
         times = utterance.frames / LISTED_FPS
         wanted += [(float(times[place]), len(utterances), int(place)) for place in utterance.kept(fps)]

@@ -123,8 +123,11 @@ def test_two_files_of_one_name_are_refused_and_one_given_twice_counts_once(photo
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(photo, tmp_path / folder / "1.png")
+    files = [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"]
     with pytest.raises(InputError, match=r"two inputs are called 1\.png: .*a/1\.png and .*b/1\.png; give the folder"):
-        fabnet.embed([tmp_path / "a", tmp_path / "b"], tmp_path / "out.lance", model="pixels", crop="none")
+        fabnet.embed(files, tmp_path / "out.lance", model="pixels", crop="none")
+    result = fabnet.embed([tmp_path / "a", tmp_path / "b"], tmp_path / "out.lance", model="pixels", crop="none")
+    assert (result.rows, [name for name, _ in result.failed]) == (1, ["1.png"])
     given = [tmp_path / "a", tmp_path / "a" / "1.png", tmp_path / "b" / ".." / "a"]
     assert fabnet.embed(given, tmp_path / "out.lance", model="pixels", crop="none").rows == 1
     assert fabnet.embed([tmp_path], tmp_path / "out.lance", model="pixels", crop="none").rows == 2
@@ -251,7 +254,7 @@ def test_a_name_that_is_no_utf8_is_one_line(photo: Path, tmp_path: Path, capsys:
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     assert main(["embed", str(tmp_path), "--model", "pixels", "--crop", "none", "--out", str(tmp_path / "o.csv")]) == 2
-    assert "udcff.png is no UTF-8: rename it" in capsys.readouterr().err
+    assert "udcff.png: name that is not UTF-8: rename it" in capsys.readouterr().err
 
 
 def test_a_video_with_a_damage_in_it_is_listed_beside_its_rows(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:

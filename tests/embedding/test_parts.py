@@ -43,7 +43,7 @@ def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
     reading = Reading("detect", "largest", None, "mtcnn", thumbnails=True, batch_size=64)
     recipe = Recipe("small", "auto", "float32", True, (), reading, model_digest("small"))
-    return parts_of(list_inputs([store]), recipe, tmp_path / "out.lance")
+    return parts_of(list_inputs([store]).found, recipe, tmp_path / "out.lance")
 
 
 def test_what_was_finished_is_not_done_again(parts: list[Part], store: Path, tmp_path: Path) -> None:

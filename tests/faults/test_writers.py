@@ -46,7 +46,7 @@ def test_of_two_commands_at_one_store_one_works_and_the_other_says_so(second: Pa
 def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: Path, tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     shutil.copy(second, video)
-    (found,) = find_videos([video])
+    (found,) = find_videos([video]).found
     task = TrackTask(found, None, "train", tmp_path / "spool.arrow", CropSpec(size=64), "mtcnn", 5.0, 10.0)
     is_replaced = False
 

@@ -12,8 +12,8 @@ import pytest
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError
 from fabnet.tracks import import_folder, open_store
+from fabnet.tracks.folder import natural
 from fabnet.tracks.import_worker import chosen_face
-from fabnet.tracks.media import natural
 from fabnet.video import CropSpec, cut
 from fabnet.video.detect import Detection
 

@@ -33,7 +33,7 @@ from fabnet.errors import InputError
 from fabnet.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark, Task
 from fabnet.probes.protocols.label_files import find
-from fabnet.tracks.media import IMAGE_SUFFIXES
+from fabnet.tracks.kinds import IMAGE_SUFFIXES
 
 __all__ = ["UNITS", "read"]
 

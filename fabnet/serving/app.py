@@ -212,21 +212,20 @@ def face(site: Here, row: Row) -> Face:
     return site.catalogue.read([row])[0]
 
 
-def thumbnail(site: Here, row: Row, v: str = "") -> Response:
+def thumbnail(site: Here, row: Row) -> Response:
     """A face, 96 pixels wide."""
-    return _jpeg(site, site.catalogue.thumbnail(row), v)
+    return _jpeg(site.catalogue.thumbnail(row))
 
 
-def crop(site: Here, row: Row, v: str = "") -> Response:
+def crop(site: Here, row: Row) -> Response:
     """A face as the track store has it, or else its thumbnail."""
-    return _jpeg(site, site.crops.jpeg(row), v)
+    return _jpeg(site.crops.jpeg(row))
 
 
-def _jpeg(site: Site, data: bytes | None, version: str) -> Response:
+def _jpeg(data: bytes | None) -> Response:
     if data is None:
         raise HTTPException(404, "this row has no face")
-    keep = "private, max-age=604800, immutable" if version == site.catalogue.version else "no-cache"
-    return Response(data, media_type="image/jpeg", headers={"cache-control": keep})
+    return Response(data, media_type="image/jpeg")
 
 
 def nearest(site: Here, row: Row, where: Where, k: Count = 24, other_people: bool = True) -> Found:

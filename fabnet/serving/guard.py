@@ -23,6 +23,8 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+NOT_KEPT = (b"cache-control", b"no-store")
+"""Of all but the page's own files: faces, names and numbers of people who were removed must not lie in browsers."""
 
 
 class Guard:
@@ -51,7 +53,9 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                said = list(message.get("headers", []))
+                is_told = any(name == b"cache-control" for name, _ in said)
+                message["headers"] = [*said, *HEADERS, *([] if is_told else [NOT_KEPT])]
             await send(message)
 
         headers = dict(scope["headers"])

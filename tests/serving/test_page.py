@@ -133,7 +133,7 @@ def test_faces_are_compared(page: Browser) -> None:
     pytest.importorskip("torch")
     for row in (60, 66, 75):
         page.run(f"location.hash = '#gallery/{row}'")
-        page.until(f"document.querySelector('#panel .large')?.src.includes('/{row}/')")
+        page.until(f"document.querySelector('#panel .large')?.dataset.picture.includes('/{row}/')")
         page.click("#to-compare")
     page.until("location.hash === '#compare' && document.querySelectorAll('#compared .strip').length === 2")
     captions = page.run("[...document.querySelectorAll('#compared .strip figcaption b')].map(b => b.textContent)")
@@ -158,10 +158,10 @@ def test_a_videos_timeline_has_its_face_beside(page: Browser) -> None:
     page.until("document.querySelector('#to-timeline')")
     page.click("#to-timeline")
     page.until("document.querySelectorAll('#timeline svg').length === 3")
-    assert page.run("document.querySelector('.beside img').src").find("/70/") > 0
+    assert page.run("document.querySelector('.beside img').dataset.picture").find("/70/") > 0
     page.run("document.querySelector('.time').focus()")
     page.press("ArrowRight")
-    page.until("document.querySelector('.beside img').src.includes('/71/')")
+    page.until("document.querySelector('.beside img').dataset.picture.includes('/71/')")
 
 
 @pytest.mark.parametrize("is_dark", [False, True])

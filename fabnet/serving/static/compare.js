@@ -1,7 +1,7 @@
 // Two or three chosen faces: what the model's decoders make of the others in the place of the first.
 
 import { json, thumbnail } from "./api.js";
-import { find, make } from "./dom.js";
+import { face, find, make } from "./dom.js";
 
 const MOST = 3;
 
@@ -34,7 +34,7 @@ export class Compare {
 
   async show() {
     const chosen = make("div", { class: "chosen-faces" }, ...this.rows.map((row, place) => make("figure", {},
-      make("img", { src: thumbnail(row), alt: `row ${row}` }),
+      face(thumbnail(row), { alt: `row ${row}` }),
       make("figcaption", {}, place ? `source ${this.rows.length > 2 ? place : ""}` : "target"),
       make("div", { class: "actions" },
         place ? make("button", { type: "button", onclick: () => this.lead(row) }, "Make target") : null,

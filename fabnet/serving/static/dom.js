@@ -1,5 +1,7 @@
 // Small tools for the page's elements.
 
+import { show } from "./pictures.js";
+
 export const find = (selector, inside = document) => inside.querySelector(selector);
 
 /** An element with attributes, listeners (keys that begin with "on") and children. */
@@ -13,6 +15,13 @@ export function make(tag, attributes = {}, ...children) {
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
+}
+
+/** The picture of a face, as an image. */
+export function face(address, attributes = {}) {
+  const image = make("img", { draggable: "false", ...attributes });
+  show(image, address);
+  return image;
 }
 
 /** Calls a function once it has not been asked for during some milliseconds. */
@@ -70,4 +79,4 @@ export function ordered(attributes) {
 }
 
 /** When a face was seen, in words. */
-export const moment = (face) => face.time_s === null ? `frame ${face.frame}` : `${face.time_s.toFixed(1)} s`;
+export const moment = (face) => face.time_s !== null ? `${face.time_s.toFixed(1)} s` : face.frame !== null ? `frame ${face.frame}` : "";

@@ -2,6 +2,7 @@
 
 import { json, thumbnail } from "./api.js";
 import { find, make, notice } from "./dom.js";
+import { release, show } from "./pictures.js";
 
 const PAGE = 100;
 const KEPT_PAGES = 60;
@@ -31,7 +32,10 @@ export class Gallery {
     this.pages.clear();
     this.active = 0;
     this.scroller.scrollTop = 0;
-    for (const tile of this.tiles.values()) tile.remove();
+    for (const tile of this.tiles.values()) {
+      release(find("img", tile));
+      tile.remove();
+    }
     this.tiles.clear();
     await this.page(0);
     this.layout();
@@ -63,7 +67,7 @@ export class Gallery {
     const [first, last] = this.range();
     for (const [index, tile] of this.tiles) {
       if ((index < first || index >= last) && tile !== document.activeElement) {
-        find("img", tile).removeAttribute("src"); // one that has not come is no longer asked for
+        release(find("img", tile));
         tile.remove();
         this.tiles.delete(index);
       }
@@ -97,7 +101,7 @@ export class Gallery {
     tile.title = face.id;
     tile.setAttribute("aria-label", `${face.identity}, ${face.id}`);
     tile.setAttribute("aria-selected", String(face.row === this.selected));
-    find("img", tile).src = thumbnail(face.row);
+    show(find("img", tile), thumbnail(face.row));
   }
 
   face(index) {

@@ -2,6 +2,7 @@
 
 import { bytes, floats, thumbnail } from "./api.js";
 import { find, grouped, make, named, notice, shown } from "./dom.js";
+import { release, show } from "./pictures.js";
 
 const PICTURE = 44;
 const KEPT_PICTURES = 800;
@@ -165,9 +166,13 @@ export class FaceMap {
     if (!picture) {
       picture = new Image();
       picture.onload = () => this.soon();
-      picture.src = thumbnail(row);
+      show(picture, thumbnail(row));
       this.pictures.set(row, picture);
-      if (this.pictures.size > KEPT_PICTURES) this.pictures.delete(this.pictures.keys().next().value);
+      if (this.pictures.size > KEPT_PICTURES) {
+        const [oldest, image] = this.pictures.entries().next().value;
+        release(image);
+        this.pictures.delete(oldest);
+      }
     }
     return picture;
   }

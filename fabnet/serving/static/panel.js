@@ -1,9 +1,16 @@
 // The chosen face, or a photo, and the faces nearest to it.
 
 import { crop, json, thumbnail } from "./api.js";
-import { arrows, find, make, moment, named, shown } from "./dom.js";
+import { arrows, face as picture, find, make, moment, named, shown } from "./dom.js";
 
 const NEAREST = 30;
+
+/** The video and the moment of a face; a name's direction of writing does not reach beyond it. */
+function whereabouts(face) {
+  const video = face.video && face.video !== face.identity ? [make("bdi", {}, face.video)] : [];
+  const when = moment(face);
+  return video.length && when ? [...video, `, ${when}`] : [...video, when];
+}
 
 export class Panel {
   constructor(dataset, { open, close, compare, timeline }) {
@@ -27,10 +34,10 @@ export class Panel {
     if (asked !== this.asked) return;
     this.shown = { row };
     this.frame(
-      make("img", { class: "large", src: crop(row), alt: `face of ${face.identity}` }),
+      picture(crop(row), { class: "large", alt: `face of ${face.identity}` }),
       make("div", { class: "who" },
         make("h2", {}, face.identity),
-        make("p", { class: "say" }, face.video === face.identity ? moment(face) : `${face.video}, ${moment(face)}`),
+        make("p", { class: "say" }, ...whereabouts(face)),
         make("dl", {}, ...this.facts(face.attributes).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))),
       make("div", { class: "actions" },
         make("button", { type: "button", id: "to-compare", onclick: () => this.compare(row) }, "Compare"),
@@ -94,7 +101,7 @@ export class Panel {
       this.grid.replaceChildren(...found.faces.map((face) => make("button", {
         type: "button", class: "tile", "data-row": face.row, title: face.id,
         "aria-label": `${face.identity}, similarity ${face.similarity.toFixed(2)}`, onclick: () => this.open(face.row),
-      }, make("img", { src: thumbnail(face.row), alt: "", draggable: "false" }), make("small", {}, face.similarity.toFixed(2)))));
+      }, picture(thumbnail(face.row), { alt: "" }), make("small", {}, face.similarity.toFixed(2)))));
       this.status.textContent = found.faces.length
         ? `by the cosine of the embeddings, ${Math.round(performance.now() - began)} ms`
         : "no face meets the filters";

@@ -2,6 +2,7 @@
 
 import { crop, json } from "./api.js";
 import { find, make, named, notice, settled, shown } from "./dom.js";
+import { release, show } from "./pictures.js";
 
 const WIDTH = 1000, HEIGHT = 200;
 const COLOURS = 6;
@@ -134,8 +135,10 @@ export class TimelineView {
     const row = rows[place];
     this.face.disabled = row === null;
     this.face.setAttribute("aria-label", row === null ? "no face in this frame" : "Open this face");
-    if (row === null) this.picture.removeAttribute("src");
-    else this.picture.src = crop(row);
+    if (row === null) {
+      release(this.picture);
+      this.picture.removeAttribute("src");
+    } else show(this.picture, crop(row));
     this.when.textContent = (is_frames ? `frame ${times[place]}` : `${times[place].toFixed(2)} s`) + (row === null ? ": no face" : "");
     this.slider.value = place;
     this.slider.setAttribute("aria-valuetext", this.when.textContent);

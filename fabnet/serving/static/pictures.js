@@ -1,0 +1,79 @@
+// Pictures of faces. The server forbids the browser to keep them on disk, so those that were fetched stay in this page's
+// memory and are gone with it.
+
+const KEPT_LETTERS = 64 * 2 ** 20;
+const AT_ONCE = 6;
+const kept = new Map(); // address -> data URL, the longest unused first
+const wanted = new Map(); // address -> the images that wait for it, the last one wanted last
+const coming = new Map(); // address -> what ends its request
+let letters = 0;
+
+/** Gives an image a picture: at once where it was fetched before. */
+export function show(image, address) {
+  release(image);
+  image.dataset.picture = address;
+  const data = kept.get(address);
+  if (data) {
+    kept.delete(address);
+    kept.set(address, data);
+    image.src = data;
+    return;
+  }
+  const images = wanted.get(address) ?? new Set();
+  wanted.set(address, images.add(image));
+  next();
+}
+
+/** Ends an image's wish: a picture that nobody waits for is no longer asked for. */
+export function release(image) {
+  const address = image.dataset.picture;
+  delete image.dataset.picture;
+  const images = wanted.get(address);
+  if (!images?.delete(image) || images.size) return;
+  wanted.delete(address);
+  coming.get(address)?.abort();
+}
+
+function next() {
+  const waiting = [...wanted.keys()].filter((address) => !coming.has(address));
+  while (coming.size < AT_ONCE && waiting.length) get(waiting.pop());
+}
+
+async function get(address) {
+  const ending = new AbortController();
+  coming.set(address, ending);
+  let data = null;
+  try {
+    const response = await fetch(address, { signal: ending.signal });
+    if (response.ok) data = await asData(await response.blob());
+  } catch (error) {
+    if (error.name !== "AbortError") console.warn(`${address}: ${error.message}`);
+  }
+  coming.delete(address);
+  if (data) {
+    kept.set(address, data);
+    letters += data.length;
+    while (letters > KEPT_LETTERS) {
+      const [oldest, text] = kept.entries().next().value;
+      kept.delete(oldest);
+      letters -= text.length;
+    }
+  }
+  if (data || !ending.signal.aborted) { // of an aborted one somebody may wait anew
+    for (const image of wanted.get(address) ?? []) {
+      if (data) image.src = data;
+      else image.removeAttribute("src");
+    }
+    wanted.delete(address);
+  }
+  next();
+}
+
+function asData(blob) {
+  return new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}

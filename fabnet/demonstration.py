@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError, MissingDependencyError
+from fabnet.links import check_links
 from fabnet.output import output_errors
 
 __all__ = ["DemoResult", "demo", "demo_clip"]
@@ -68,6 +69,7 @@ def _clear(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file()):
         raise InputError(f"{out} holds something that no demo made; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
+    check_links(out, "a folder of the demo", only=(MARKER, *PARTS))
     (out / MARKER).write_text(f"made by fabnet demo; the next demo here replaces {', '.join(PARTS)}\n")
     for part in PARTS:
         if (out / part).exists():

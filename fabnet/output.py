@@ -81,6 +81,7 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
         lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
         if stack.enter_context(lock):
             _sweep(path)
+        remove(partial)  # somebody else's link of this name would be followed
         try:
             yield partial
             if path.is_dir():

@@ -18,6 +18,7 @@ from fabnet.embedding.model_card import model_card
 from fabnet.embedding.onnx_export import export_onnx
 from fabnet.errors import InputError
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_file, read_bytes, read_text
+from fabnet.links import check_links
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import (
     CONFIG_FILE,
@@ -32,7 +33,7 @@ from fabnet.models.model_folder import (
 )
 from fabnet.objectives import load_objective
 from fabnet.output import written_whole
-from fabnet.places import as_place
+from fabnet.places import as_place, is_remote
 from fabnet.weights import shipped_models
 
 __all__ = ["export", "ship"]
@@ -67,6 +68,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
         if int8 is not None:
             raise InputError(f"--int8 makes an encoder alone; expected --out FILE.onnx, got {out}")
         return _export_folder(folder, out)
+    if not is_remote(out):
+        check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, PROBES_FILE))
     for name in (CONFIG_FILE, PROBES_FILE):
         if (out.parent / name).exists():
             raise InputError(f"{out.parent} holds a {name} already; export into a folder of its own")

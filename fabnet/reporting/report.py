@@ -13,10 +13,11 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fabnet.errors import InputError
+from fabnet.links import check_links
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
 from fabnet.output import output_errors, written_whole
-from fabnet.places import as_place, local
+from fabnet.places import as_place, is_remote, local
 from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
@@ -79,6 +80,10 @@ def report(
     run = as_place(run).absolute()  # a run may be called as a shipped model is
     folder = run / "report" if out is None else as_place(out)
     pictures = folder / "reconstructions"
+    if not is_remote(folder):
+        if out is None:
+            check_links(run, "a run folder", only=(folder.name,))
+        check_links(folder, "a report", only=(pictures.name, "index.html"))
     _check_own(pictures)
     video = None if video is None else local(video, "videos")
     config, store_path = read_run(run)

@@ -15,9 +15,11 @@ import pyarrow as pa
 from lance.optimize import Compaction
 
 from fabnet.errors import StoreError, first_line
+from fabnet.links import check_links
 from fabnet.output import output_errors
 from fabnet.places import is_remote, lance_name, refusal
 from fabnet.tracks.data_files import LISTS_BYTES, check_data_files
+from fabnet.tracks.manifests import check_manifests
 
 __all__ = [
     "LANCE_FOLDERS",
@@ -45,9 +47,20 @@ LANCE_FOLDERS = frozenset({"data", "_versions", "_transactions"})
 
 
 def has_dataset(path: Path) -> bool:
-    """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit."""
+    """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit.
+
+    This is asked before one is opened, added to or replaced, so one that leads out of its folder is refused here.
+
+    Raises:
+        StoreError: it holds a link, or names files of another place.
+    """
     versions = path / "_versions"
-    return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
+    if not versions.is_dir() or not any(entry.suffix == ".manifest" for entry in versions.iterdir()):
+        return False
+    if not is_remote(path):
+        check_links(path, "a store or dataset", error=StoreError)
+    check_manifests(path)
+    return True
 
 
 def foreign(path: Path, own: Collection[str]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fabnet.limits import open_input
+from fabnet.tracks.protobuf import fields, found, numbers
 
 __all__ = ["check_data_files"]
 
@@ -33,8 +34,6 @@ LAYOUT_OF_PAGE = (4, 2, 1, 2, 3)
 """The way to the layout "full zip" of a page: its values stand one behind the other, whole."""
 NAMES_OF_ENCODINGS = ((1, 2, 1, 1), (2, 4, 2, 1, 1))
 """The ways from a column to the names of its own encoding and of its pages'."""
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""How Protocol Buffers hold a field."""
 
 
 def check_data_files(folder: Path, dataset: Any, *, lists_bytes: float = LISTS_BYTES) -> None:
@@ -86,21 +85,21 @@ def _columns(file: BinaryIO) -> Iterator[bytes]:
 
 def _check_names(column: bytes) -> None:
     for way in NAMES_OF_ENCODINGS:
-        if any(b"\0" in name for name in _found(column, way)):
+        if any(b"\0" in name for name in found(column, way)):
             raise ValueError("names an encoding with a null byte in it")
 
 
 def _check_lists(file: BinaryIO, column: bytes, left: float) -> float:
     """Look at a column's lists of where values begin; gives how many bytes more may be read."""
-    for page in _found(column, (PAGES,)):
-        found = dict(_fields(page))
-        offsets, sizes = (list(_numbers(found.get(field, b""))) for field in (OFFSETS, SIZES))
-        if len(offsets) != 2 or len(sizes) != 2 or not any(_found(page, LAYOUT_OF_PAGE)):
+    for page in found(column, (PAGES,)):
+        about = dict(fields(page))
+        offsets, sizes = (_numbers(about.get(field)) for field in (OFFSETS, SIZES))
+        if len(offsets) != 2 or len(sizes) != 2 or not any(found(page, LAYOUT_OF_PAGE)):
             continue
         left -= sizes[1]
         if left < 0:
             break
-        length = found.get(LENGTH, 0)
+        length = about.get(LENGTH, 0)
         width = sizes[1] // (length + 1) if isinstance(length, int) else 0
         if width not in (1, 2, 4, 8):
             raise ValueError(f"lists where {length!r} values begin in {sizes[1]:,} bytes")
@@ -110,51 +109,10 @@ def _check_lists(file: BinaryIO, column: bytes, left: float) -> float:
     return left
 
 
+def _numbers(packed: bytes | int | None) -> list[int]:
+    return list(numbers(packed)) if isinstance(packed, bytes) else []
+
+
 def _read(file: BinaryIO, at: int, length: int) -> bytes:
     file.seek(at)
     return file.read(length)
-
-
-def _found(message: bytes, way: tuple[int, ...]) -> Iterator[bytes]:
-    """What stands in a message of Protocol Buffers, by the numbers of the fields that lead there."""
-    if not way:
-        yield message
-        return
-    for number, value in _fields(message):
-        if number == way[0] and isinstance(value, bytes):
-            yield from _found(value, way[1:])
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The numbers and contents of a message's fields, as far as it is one: Lance says what else is wrong."""
-    at = 0
-    with suppress(IndexError):
-        while at < len(message):
-            key, at = _varint(message, at)
-            if key & 7 == BYTES:
-                length, at = _varint(message, at)
-                yield key >> 3, message[at : at + length]
-                at += length
-            elif key & 7 == VARINT:
-                value, at = _varint(message, at)
-                yield key >> 3, value
-            else:
-                at += {FIXED64: 8, FIXED32: 4}.get(key & 7, len(message))
-
-
-def _numbers(packed: bytes | int) -> Iterator[int]:
-    """A field of numbers, one behind the other."""
-    at = 0
-    with suppress(IndexError):
-        while isinstance(packed, bytes) and at < len(packed):
-            value, at = _varint(packed, at)
-            yield value
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where it ends."""
-    value, shift = 0, 0
-    while message[at] & 128:
-        value |= (message[at] & 127) << shift
-        at, shift = at + 1, shift + 7
-    return value | message[at] << shift, at + 1

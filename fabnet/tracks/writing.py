@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import StoreError
+from fabnet.links import check_links
 from fabnet.locks import BusyError, locked_file
 from fabnet.places import as_place, make_folder, workplace
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_writes
+from fabnet.tracks.manifests import check_unnamed
 from fabnet.tracks.store import TrackStore, create_store, open_store
 
 __all__ = ["REMOVING", "locked", "writing"]
@@ -28,9 +30,11 @@ def locked(path: Path) -> Iterator[None]:
     one after the other or not at all.
 
     Raises:
-        StoreError: another command is writing to it.
+        StoreError: another command is writing to it, or it holds a link, tags or branches.
         OutputError: writing there is not possible.
     """
+    check_links(workplace(path), "a store or dataset", error=StoreError)
+    check_unnamed(path)
     with ExitStack() as stack:
         with lance_writes(path):
             make_folder(workplace(path))

@@ -14,7 +14,7 @@ from fabnet.limits import MAX_TABLE_BYTES, open_text
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, make_folder, remove, send, workplace
 
-__all__ = ["COLUMNS", "METRICS", "RunLog", "read_metrics"]
+__all__ = ["COLUMNS", "EVENTS", "METRICS", "RunLog", "read_metrics"]
 
 METRICS, EVENTS = "metrics.csv", "tensorboard"
 COLUMNS = (

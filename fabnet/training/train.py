@@ -13,23 +13,26 @@ from typing import Any
 import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
 from fabnet.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.links import check_links
 from fabnet.locks import locked_file
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.output import output_errors, written_whole
-from fabnet.places import as_place, make_folder, remove, workplace
+from fabnet.places import as_place, is_remote, make_folder, remove, workplace
 from fabnet.tracks import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
 from fabnet.training.initial import has_single_source
 from fabnet.training.processes import Processes, processes
-from fabnet.training.run_log import METRICS
+from fabnet.training.run_log import EVENTS, METRICS
 from fabnet.training.trainer import Trainer
 
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
 
 RUN_FILE = "config.json"
 _HOLDS_A_RUN = "{} holds a run already; give --resume to go on with it, or another --out"
+WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock")
+"""What a run writes to in its folder."""
 RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints"}
 
 
@@ -112,6 +115,8 @@ def train(
         OutputError: the disk is full.
     """
     run = as_place(out)
+    if not is_remote(run):
+        check_links(run, "a run folder", only=WRITTEN)
     config = _resumed(run, changes) if resume else _started(run, preset, changes)
     tracks = open_store(store)
     digest = tracks.digest()

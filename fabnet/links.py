@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.limits import what_is
 
 __all__ = ["check_links"]
 
@@ -47,16 +48,14 @@ def check_links(
             name = path.relative_to(folder).as_posix()
             if _is_link(entry):
                 raise error(
-                    f"{folder} holds a link, {name} -> {_target(path)}; {what} has none, and fabnet follows none there: "
-                    "put what it links to in its place, or make it again"
+                    f"{folder} holds a link, {name} -> {_target(path)}; {what} has none, and fabnet follows none "
+                    "there: put what it links to in its place, or make it again"
                 )
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
             elif not entry.is_file(follow_symlinks=False) and os.path.lexists(path):
-                raise error(
-                    f"{folder} holds {name}, which is neither a file nor a folder (a device, a pipe or a socket); {what} "
-                    "has none: delete it"
-                )
+                kind = what_is(entry.stat(follow_symlinks=False).st_mode)
+                raise error(f"{folder} holds {name}, which is {kind}; {what} has none: delete it")
 
 
 def _is_link(entry: os.DirEntry[str]) -> bool:

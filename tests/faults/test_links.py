@@ -53,7 +53,8 @@ def replaced_by_link(place: Path, target: Path) -> None:
 
 ENTRIES = [
     "_lock", "_spool", "_ledger.lance", "_tracks.lance", "_pending.json", "_removing.json", "_removed.json", "data",
-    "_versions", "_transactions", "_deletions", "_indices", "_ledger.lance/data", "_tracks.lance/_versions", "notes.txt",
+    "_versions", "_transactions", "_deletions", "_indices", "_ledger.lance/data", "_tracks.lance/_versions",
+    "notes.txt",
 ]  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_the_folder_that_is_named_may_be_a_link_and_files_may_be_hard_links(own:
 
 def test_what_is_neither_file_nor_folder_is_named(own: Path) -> None:
     os.mkfifo(own / "_versions" / "1.manifest")
-    with pytest.raises(StoreError, match=r"holds _versions/1\.manifest, which is neither a file nor a folder"):
+    with pytest.raises(StoreError, match=r"holds _versions/1\.manifest, which is a named pipe"):
         open_store(own)
 
 
@@ -162,12 +163,9 @@ def test_links_where_reports_exports_and_the_demo_write(tiny_run: Path, tmp_path
         _clear(tmp_path / "demo")
 
 
-def test_a_junction_is_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.name != "nt", reason="only Windows has junctions")
+def test_a_junction_is_a_link(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
-    check_links(tmp_path / "own", "a store")
-    check_links(tmp_path / "none", "a store")
-    if os.name != "nt":
-        return
     subprocess.run(["cmd", "/c", "mklink", "/J", tmp_path / "own" / "data", tmp_path], check=True)
     with pytest.raises(InputError, match="holds a link, data"):
         check_links(tmp_path / "own", "a store")
@@ -195,10 +193,12 @@ def test_a_shallow_clone_is_refused_by_every_verb(
         dataset.shallow_clone(str(clone), dataset.version)
     before = contents(tmp_path)
     for command in (
-        ["info", clones[0]], ["info", clones[0], "--verify"], ["compact", clones[0]], ["remove", clones[0], "--identity", "person1"],
+        ["info", clones[0]], ["info", clones[0], "--verify"], ["compact", clones[0]],
+        ["remove", clones[0], "--identity", "person1"],
         ["train", clones[0], "--out", tmp_path / "run"], ["embed", clones[0], "--out", tmp_path / "new.lance"],
         ["import", frames_folder, "--out", clones[0], "--layout", "identity/video"],
-        ["info", clones[1]], ["info", clones[1], "--verify"], ["compact", clones[1]], ["remove", clones[1], "--identity", "p1"],
+        ["info", clones[1]], ["info", clones[1], "--verify"], ["compact", clones[1]],
+        ["remove", clones[1], "--identity", "p1"],
         ["search", clones[1], "--query", "p1/v/1"], ["embed", frames_folder, "--out", clones[1]],
     ):  # fmt: skip
         assert main([str(word) for word in command]) == 5, command
@@ -309,14 +309,13 @@ def test_a_local_store_sends_no_request(own: Path) -> None:
     described += field(4, 2) + field(5, 2) + field(7, 1)
     base = field(18, field(1, 1) + field(3, 1) + field(4, b"s3://bucket/other"))
     flags = field(9, 16) + field(10, 16)
-    latest.write_bytes(
-        added(latest.read_bytes(), field(2, field(1, 9) + field(2, described) + field(4, 60)) + base + flags)
-    )
+    fragment = field(2, field(1, 9) + field(2, described) + field(4, 60))
+    latest.write_bytes(added(latest.read_bytes(), fragment + base + flags))
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         secrets = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "us-east-1"}
         endpoint = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.getsockname()[1]}", "AWS_ALLOW_HTTP": "true"}
-        command = [sys.executable, "-m", "fabnet", "info", own, "--verify"]
+        command = [sys.executable, "-m", "fabnet", "info", str(own), "--verify"]
         with subprocess.Popen(
             command, env=os.environ | secrets | endpoint, stderr=subprocess.PIPE, text=True
         ) as process:

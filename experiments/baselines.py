@@ -22,11 +22,11 @@ from curves import write_rows
 import fabnet
 from fabnet.embedding.digest import model_digest
 from fabnet.models.find_model import latest_checkpoint
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.direct import DIRECT
-from fabnet.probes.figures import figures_of
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.task import Task
 
 METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
 FLOORS = ("random", "pixels", "dlib-identity", "mean")
@@ -101,7 +101,7 @@ class Drawn:
         values, draws = [], []
         for file in files:
             with np.load(file) as content:
-                (figure,) = [each for each in figures_of(task, content[key], task.targets[places]) if each.is_headline]
+                (figure,) = [each for each in task.figures(content[key], task.targets[places]) if each.is_headline]
             values.append(float(figure.of(ones)[0]))
             draws.append(figure.of(weights))
         self.metric, self.values = figure.metric, np.array(values)

@@ -24,10 +24,9 @@ from fabnet.embedding.digest import model_digest
 from fabnet.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
-from fabnet.probes.evaluate import fit_chosen, headline_places, learned_targets, loss_of
+from fabnet.probes.evaluate import fit_chosen
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
-from fabnet.probes.figures import figures_of
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import parts_of
 from fabnet.probes.protocols import read_benchmark
@@ -120,22 +119,22 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
     seen_px = clean.seen_px(window)
     probes = {}
     for task in tasks:
-        targets = learned_targets(task, seen_px, training).targets
+        targets = task.learned(seen_px, training).targets
         probes[task.name] = fit_chosen(
-            "ridge", features[training], targets[training], loss_of(task), num_classes=len(task.columns),
-            is_select=np.arange(len(training)) >= len(parts.fit), headline=headline_places(task),
+            "ridge", features[training], targets[training], task.loss, num_classes=task.num_outputs,
+            is_select=np.arange(len(training)) >= len(parts.fit), headline=task.headline_places,
         ).probe  # fmt: skip
     weights = bootstrap_weights(benchmark.owners[places])
     rows = []
 
     def score(kind: str, strength: float, own: np.ndarray, seen_px: np.ndarray) -> None:
         for task in tasks:
-            back = learned_targets(task, seen_px, training).back
+            back = task.learned(seen_px, training).back
             made = probes[task.name].predict(own)
             everybody = np.full((len(task.targets), made.shape[1]), np.nan)
             everybody[places] = made
             predicted = back(everybody)[places]
-            (figure,) = [each for each in figures_of(task, predicted, task.targets[places]) if each.is_headline]
+            (figure,) = [each for each in task.figures(predicted, task.targets[places]) if each.is_headline]
             low, high = interval(figure.of(weights))
             value = float(figure.of(np.ones((1, len(predicted)), np.float32))[0])
             rows.append({"protocol": benchmark.name, "task": f"{task.name} under {kind}", "metric": figure.metric,

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from baselines import FOLDERS, METHODS, is_scored, score, trained
 
-from fabnet.probes.figures import figures_of
 from fabnet.probes.protocols import read_benchmark
 
 RATES = (3e-4, 1e-3, 3e-3)
@@ -33,7 +32,7 @@ def errors_left(model: str, name: str, data: Path, runs: Path, cache: Path | Non
         tasks = {task.name: task for task in read_benchmark(protocol, data / FOLDERS[protocol]).tasks}
         with np.load(file) as content:
             places = content["places"]
-            figure = figures_of(tasks[asked], content[f"{asked}/{probe}"], tasks[asked].targets[places])[0]
+            figure = tasks[asked].figures(content[f"{asked}/{probe}"], tasks[asked].targets[places])[0]
         left.append(abs(perfect - float(figure.of(np.ones((1, len(places)), dtype=np.float32))[0])))
     return np.array(left)
 

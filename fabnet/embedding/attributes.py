@@ -11,12 +11,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from fabnet.embedding.digest import model_digest
+from fabnet.embedding.readings import READINGS, Reading
 from fabnet.errors import InputError
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.find_model import find_model
@@ -24,14 +25,10 @@ from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import written_whole
 from fabnet.places import fetched
 
-__all__ = ["Kind", "SavedProbe", "carried_probes", "columns_of", "load_probes", "probes_for", "save_probes"]
-
-Kind = Literal["points", "angles", "classes", "units", "values"]
-"""What a probe predicts: points, angles, one of several classes, units that are each there or not, or plain values."""
+__all__ = ["SavedProbe", "carried_probes", "load_probes", "probes_for", "save_probes"]
 
 FORMAT = "fabnet-probe-1"
 ARRAYS = ("coef", "intercept", "scale", "centre")
-KINDS = ("points", "angles", "classes", "units", "values")
 SAID = ("task", "kind", "columns", "model", "source", "scores")
 
 
@@ -41,7 +38,7 @@ class SavedProbe:
 
     Attributes:
         task: its name.
-        kind: of the task.
+        kind: of the task, a key of `READINGS`.
         columns: names of what it predicts: x0, y0 ... of points.
         scale: of values: what a standard deviation stands for, (K,) or, the same for all, (1,); ones else.
         centre: likewise their mean; zeros else.
@@ -54,7 +51,7 @@ class SavedProbe:
     """
 
     task: str
-    kind: Kind
+    kind: str
     columns: tuple[str, ...]
     scale: np.ndarray
     centre: np.ndarray
@@ -83,23 +80,17 @@ class SavedProbe:
                 f"the probe of {self.task} takes embeddings of {len(self.coef)} numbers; these have "
                 f"{embeddings.shape[1]}: it was fitted on another encoder"
             )
-        made = embeddings.astype(np.float64) @ self.coef + self.intercept
-        if self.kind == "classes":
-            shares = np.exp(made - made.max(axis=1, keepdims=True))
-            return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-        if self.kind == "units":
-            return np.asarray(0.5 * (1 + np.tanh(made / 2)))
-        if self.kind == "angles":
-            return np.asarray(np.degrees(made))
-        if self.kind == "points" and seen_px is not None:
-            sides = seen_px[:, None, 2:] - seen_px[:, None, :2]
-            points = (_paired(made) + 1) / 2 * sides + seen_px[:, None, :2]
-            return np.asarray(points.reshape(made.shape))
-        return np.asarray(made * self.scale + self.centre)
+        outputs = embeddings.astype(np.float64) @ self.coef + self.intercept
+        return self.reading.in_units(outputs, scale=self.scale, centre=self.centre, seen_px=seen_px)
+
+    @property
+    def reading(self) -> Reading:
+        """What its outputs mean."""
+        return READINGS[self.kind]
 
     def fields(self) -> list[pa.Field]:
-        """The columns of an embeddings dataset that its predictions go to, see `columns_of`."""
-        return columns_of(self.task, self.kind, self.columns)
+        """The columns of an embeddings dataset that its predictions go to."""
+        return self.reading.fields(self.task, self.columns)
 
     def attributes(self, embeddings: np.ndarray, seen_px: np.ndarray) -> dict[str, np.ndarray]:
         """Predictions under the names of those columns.
@@ -114,14 +105,7 @@ class SavedProbe:
         Raises:
             InputError: the embeddings are of another length.
         """
-        made = self.predict(embeddings, seen_px).astype(np.float32)
-        names = [field.name for field in self.fields()]
-        if self.kind == "points":
-            return {names[0]: _paired(made)}
-        if self.kind == "classes":
-            likeliest = {names.pop(0): np.array(self.columns)[made.argmax(axis=1)]}
-            return likeliest | dict(zip(names, made.T, strict=True))
-        return dict(zip(names, made.T, strict=True))
+        return self.reading.columns(self.task, self.columns, self.predict(embeddings, seen_px).astype(np.float32))
 
     def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
         """Predictions as values of those columns, a dictionary a face; points flat."""
@@ -130,32 +114,6 @@ class SavedProbe:
             for name, values in self.attributes(embeddings, seen_px).items()
         }
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _paired(numbers: np.ndarray) -> np.ndarray:
-    """(N, 2 P) to (N, P, 2), of no face too."""
-    return numbers.reshape(len(numbers), numbers.shape[1] // 2, 2)
-
-
-def columns_of(task: str, kind: Kind, columns: Sequence[str]) -> list[pa.Field]:
-    """The columns of an embeddings dataset that a task's predictions go to.
-
-    Points: one, `TASK_px`, a list x0, y0, x1, y1 ... in pixels of the image. Angles: `TASK_ANGLE_deg`. Classes: `TASK`,
-    the likeliest one, and the probability of each, `TASK_CLASS`. Units and values: `TASK_NAME`, or only the name where
-    the two are the same.
-
-    Args:
-        task: its name.
-        kind: of the task.
-        columns: names of what is predicted.
-    """
-    if kind == "points":
-        return [pa.field(f"{task}_px", pa.list_(pa.float32(), len(columns)))]
-    if kind == "angles":
-        return [pa.field(f"{task}_{name}_deg", pa.float32()) for name in columns]
-    names = [name if name == task else f"{task}_{name}" for name in columns]
-    likeliest = [pa.field(task, pa.string())] if kind == "classes" else []
-    return likeliest + [pa.field(name, pa.float32()) for name in names]
 
 
 def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
@@ -195,7 +153,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
             for number, said in enumerate(json.loads(metadata["probes"])):
                 arrays = {name: content.get_tensor(f"{number}/{name}") for name in ARRAYS}
                 columns = tuple(map(str, said["columns"]))
-                if said["kind"] not in KINDS or not _fit(said["kind"], len(columns), arrays):
+                if said["kind"] not in READINGS or not _fit(said["kind"], len(columns), arrays):
                     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
                     raise InputError(
                         f"{file} is damaged: probe {number} is of kind {said['kind']!r}, with {len(columns)} columns "
@@ -209,11 +167,14 @@ def load_probes(file: Path) -> list[SavedProbe]:
         raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None
 
 
-def _fit(kind: Kind, count: int, arrays: dict[str, np.ndarray]) -> bool:
-    """Whether a probe's arrays are those of so many columns, of which points have two each."""
-    is_possible = count > 0 and (kind != "points" or count % 2 == 0)
+def _fit(kind: str, count: int, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether a probe's arrays are those of so many columns."""
     are_many = arrays["coef"].shape[1:] == arrays["intercept"].shape == (count,)
-    return is_possible and are_many and all(arrays[name].shape in ((1,), (count,)) for name in ("scale", "centre"))
+    return (
+        READINGS[kind].takes(count)
+        and are_many
+        and all(arrays[name].shape in ((1,), (count,)) for name in ("scale", "centre"))
+    )
 
 
 def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:

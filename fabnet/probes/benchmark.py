@@ -1,72 +1,21 @@
 """What a protocol asks: labelled faces, their split, and the tasks.
 
-Letters: N faces, P points, K columns.
+Letter: N faces.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from fabnet.embedding.attributes import Kind
 from fabnet.errors import InputError
+from fabnet.probes.tasks.task import Task
 
-__all__ = ["Benchmark", "Normaliser", "Task", "box_side", "point_distance"]
-
-
-class Normaliser(NamedTuple):
-    """What a landmark error is divided by.
-
-    Attributes:
-        name: said beside every error: "outer-eye distance".
-        measure: (N, P, 2) true points in pixels to (N,) pixels.
-    """
-
-    name: str
-    measure: Callable[[np.ndarray], np.ndarray]
-
-
-def point_distance(first: int, second: int, name: str) -> Normaliser:
-    """The distance between two of the points, numbered from 0."""
-    return Normaliser(name, lambda points: np.linalg.norm(points[:, first] - points[:, second], axis=1))
-
-
-def box_side() -> Normaliser:
-    """The geometric mean of the sides of the box around the points that have a label; NaN where none has."""
-
-    def measure(points: np.ndarray) -> np.ndarray:
-        return np.asarray(np.sqrt((np.fmax.reduce(points, axis=1) - np.fmin.reduce(points, axis=1)).prod(axis=1)))
-
-    return Normaliser("points' box side", measure)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Task:
-    """One thing that is asked of every face.
-
-    Attributes:
-        name: "landmarks68", "pose", "smile".
-        kind: "points", "angles", "classes" (one of several), "units" (each there or not) or "values".
-        targets: (N, K) float64, NaN where a face has no label. Points: x0, y0, x1, y1 ... in pixels of the image, pixel
-            centres at integers + 0.5. Angles: degrees. Classes: (N, 1) the number of the class. Units: 0 or 1.
-        columns: names: of the angles, classes, units or values; none of points.
-        headline: the columns whose mean is the task's figure; empty: all.
-        normalisers: of points, the headline's first.
-        is_mirrorable: whether a mirrored face has the same label: of classes and units that know no left and right.
-    """
-
-    name: str
-    kind: Kind
-    targets: np.ndarray
-    columns: tuple[str, ...] = ()
-    headline: tuple[str, ...] = ()
-    normalisers: tuple[Normaliser, ...] = ()
-    is_mirrorable: bool = False
+__all__ = ["Benchmark"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

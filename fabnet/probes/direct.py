@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 
 from fabnet.errors import InputError, ModelError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import FitPredict, Scored, score_task
 from fabnet.probes.faces import FaceCrops, crop_of, read_image
 from fabnet.probes.features import views
 from fabnet.probes.others import five_of_68, load_landmarker
 from fabnet.probes.parts import Parts, parts_of
+from fabnet.probes.tasks.task import Task
 from fabnet.progress import progress
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec
@@ -74,7 +75,7 @@ def load_direct(name: str, *, device: str = "auto") -> Direct | None:
                 score_task(task, seen_px, parts, _scratch(rest, faces, task, device), probe="none", seeds=seeds)
                 for task in benchmark.tasks
             ]
-        points = {task.name: task for task in benchmark.tasks if _num_points(task) in (5, 68)}
+        points = {task.name: task for task in benchmark.tasks if task.num_points in (5, 68)}
         if not points:
             raise InputError(f"{benchmark.name} asks for no 5 or 68 points, and {name} gives nothing else")
         made = _landmarks(rest, benchmark, crops, np.concatenate([part.score for part in parts]))
@@ -85,19 +86,15 @@ def load_direct(name: str, *, device: str = "auto") -> Direct | None:
     return Direct(name, score)
 
 
-def _num_points(task: Task) -> int:
-    return task.targets.shape[1] // 2 if task.kind == "points" else 0
-
-
 def _scratch(architecture: str, faces: np.ndarray, task: Task, device: str) -> FitPredict:
     from fabnet.probes.scratch import fit_scratch
 
     def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
         training = np.concatenate([part.fit, part.select])
         net = fit_scratch(
-            architecture, faces[training], learned[training], kind=task.kind,  # type: ignore[arg-type]
-            val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.is_mirrorable,
-            num_classes=len(task.columns), seed=seed, device=device,
+            architecture, faces[training], learned[training], loss=task.loss,  # type: ignore[arg-type]
+            val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.can_mirror,
+            num_classes=task.num_outputs, seed=seed, device=device,
         )  # fmt: skip
         return net.predict(faces[part.score]), f"epoch {net.epoch}"
 
@@ -121,7 +118,7 @@ def _landmarks(tool: str, benchmark: Benchmark, crops: FaceCrops, places: np.nda
 
 def _as_found(points: np.ndarray, task: Task, seen_px: np.ndarray) -> FitPredict:
     """Points in pixels of the images as predictions: nothing is fitted."""
-    chosen = points if _num_points(task) == 68 else five_of_68(points)
+    chosen = points if task.num_points == 68 else five_of_68(points)
     sides = (seen_px[:, 2:] - seen_px[:, :2])[:, None]
     learned = (2 * (chosen - seen_px[:, None, :2]) / sides - 1).reshape(len(points), -1)
     return lambda part, targets, seed: (learned[part.score], "as it is")

@@ -7,29 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
-from fabnet.probes.figures import figures_of
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.linear import LinearProbe, LogisticProbe, Probe, RidgeProbe
 from fabnet.probes.losses import Loss, selection_loss
 from fabnet.probes.metrics import Figure, mean_of
 from fabnet.probes.parts import Parts, parts_of
+from fabnet.probes.tasks.task import Task
 
 __all__ = [
     "FitPredict",
     "Fitted",
-    "Learned",
     "ProbeName",
     "Scored",
     "fit_chosen",
-    "headline_places",
-    "learned_targets",
     "linear_fit_predict",
-    "loss_of",
     "probe_name",
     "score_features",
     "score_task",
@@ -69,57 +65,6 @@ class Fitted:
 
     probe: Probe
     chosen: str
-
-
-def loss_of(task: Task) -> Loss:
-    """The loss that a task's probe is trained with."""
-    return task.kind if task.kind in ("classes", "units") else "squared"
-
-
-class Learned(NamedTuple):
-    """A task's targets as a probe learns them.
-
-    Attributes:
-        targets: (N, K) float64, NaN without a label.
-        back: from (N, K) predictions of the same faces to the task's units.
-        centre: (K,) of values, which are learned less it; zeros of other kinds.
-        scale: (K,) and over this; ones.
-    """
-
-    targets: np.ndarray
-    back: Callable[[np.ndarray], np.ndarray]
-    centre: np.ndarray
-    scale: np.ndarray
-
-
-def learned_targets(task: Task, seen_px: np.ndarray, training: np.ndarray) -> Learned:
-    """A task's targets as a probe learns them, and the way back.
-
-    Points become [-1, 1] coordinates of what the network sees of the image, angles radians, values standard deviations.
-
-    Args:
-        task: N faces' targets.
-        seen_px: (N, 4) what the network sees of each image.
-        training: places of the faces by which values are centred and scaled.
-    """
-    targets = task.targets
-    centre, scale = np.zeros(targets.shape[1]), np.ones(targets.shape[1])
-    if task.kind == "points":
-        first, sides = seen_px[:, None, :2], (seen_px[:, 2:] - seen_px[:, :2])[:, None]
-        points = targets.reshape(len(targets), -1, 2)
-        learned = (2 * (points - first) / sides - 1).reshape(targets.shape)
-
-        def to_pixels(made: np.ndarray) -> np.ndarray:
-            return np.asarray(((made.reshape(points.shape) + 1) / 2 * sides + first).reshape(targets.shape))
-
-        return Learned(learned, to_pixels, centre, scale)
-    if task.kind == "angles":
-        return Learned(np.radians(targets), np.degrees, centre, scale)
-    if task.kind == "values":
-        centre = np.nanmean(targets[training], axis=0)
-        scale = np.maximum(np.nanstd(targets[training], axis=0), 1e-12)
-        return Learned((targets - centre) / scale, lambda made: made * scale + centre, centre, scale)
-    return Learned(targets, lambda made: made, centre, scale)
 
 
 def _candidates(name: ProbeName, loss: Loss, num_classes: int) -> list[tuple[str, Callable[[], Probe]]]:
@@ -197,19 +142,18 @@ def score_task(
         seeds: how many to run.
     """
     training = np.unique(np.concatenate([each for part in parts for each in (part.fit, part.select)]))
-    learned, back, _, _ = learned_targets(task, seen_px, training)
-    outputs = len(task.columns) if task.kind == "classes" else learned.shape[1]
+    learned, back, _, _ = task.learned(seen_px, training)
     places = np.sort(np.concatenate([part.score for part in parts]))
     chosen: list[str] = []
     all_figures: list[tuple[Figure, ...]] = []
     all_predicted = []
     for seed in range(seeds):
-        made = np.full((len(learned), outputs), np.nan)
+        made = np.full((len(learned), task.num_outputs), np.nan)
         for part in parts:
             made[part.score], words = fit_predict(part, learned, seed)
             chosen.append(words)
         all_predicted.append(back(made)[places])
-        all_figures.append(figures_of(task, all_predicted[-1], task.targets[places]))
+        all_figures.append(task.figures(all_predicted[-1], task.targets[places]))
     figures = tuple(
         same[0]._replace(of=mean_of([figure.of for figure in same])) for same in zip(*all_figures, strict=True)
     )
@@ -232,23 +176,18 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
         training = np.concatenate([part.fit, part.select])
         inputs = _reduced(features, training, pca)
         fitted = fit_chosen(
-            probe, inputs[training], learned[training], loss_of(task),
-            is_select=np.arange(len(training)) >= len(part.fit), num_classes=len(task.columns),
-            headline=headline_places(task), seed=seed,
+            probe, inputs[training], learned[training], task.loss,
+            is_select=np.arange(len(training)) >= len(part.fit), num_classes=task.num_outputs,
+            headline=task.headline_places, seed=seed,
         )  # fmt: skip
         return fitted.probe.predict(inputs[part.score]), fitted.chosen
 
     return fit_predict
 
 
-def headline_places(task: Task) -> list[int] | None:
-    """Places of the columns that a task's figure is the mean of; None: all."""
-    return [task.columns.index(name) for name in task.headline] or None
-
-
 def probe_name(probe: ProbeName, task: Task) -> str:
     """What a probe is called in results."""
-    return "paper" if probe == "paper" else "ridge" if loss_of(task) == "squared" else "logistic"
+    return "paper" if probe == "paper" else "ridge" if task.loss == "squared" else "logistic"
 
 
 def _reduced(features: np.ndarray, training: np.ndarray, pca: int | None) -> np.ndarray:

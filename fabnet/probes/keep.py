@@ -12,19 +12,17 @@ from dataclasses import replace
 import numpy as np
 
 from fabnet.embedding.attributes import SavedProbe
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import (
     Fitted,
     ProbeName,
     fit_chosen,
-    headline_places,
-    learned_targets,
-    loss_of,
     probe_name,
     score_task,
 )
 from fabnet.probes.intervals import figure_rows
 from fabnet.probes.parts import Parts, parts_of, training_parts
+from fabnet.probes.tasks.task import Task
 
 __all__ = ["best_probe", "last_probe"]
 
@@ -44,7 +42,7 @@ def last_probe(
     """
     fit, select = training_parts(benchmark)
     training = np.concatenate([fit, select])
-    fitted = _fitted(name, task, features, learned_targets(task, seen_px, training).targets, fit, select)
+    fitted = _fitted(name, task, features, task.learned(seen_px, training).targets, fit, select)
     return _saved(fitted, task, benchmark, seen_px, training, digest)
 
 
@@ -91,33 +89,26 @@ def _fitted(
 ) -> Fitted:
     training = np.concatenate([fit, select])
     fitted = fit_chosen(
-        name, features[training], learned[training], loss_of(task),
-        is_select=np.arange(len(training)) >= len(fit), num_classes=len(task.columns), headline=headline_places(task),
+        name, features[training], learned[training], task.loss,
+        is_select=np.arange(len(training)) >= len(fit), num_classes=task.num_outputs, headline=task.headline_places,
     )  # fmt: skip
-    fitted.probe.intercept_ = fitted.probe.intercept_ + _commonness(task, training)
+    fitted.probe.intercept_ = fitted.probe.intercept_ + task.commonness(training)
     return fitted
-
-
-def _commonness(task: Task, training: np.ndarray) -> np.ndarray:
-    """(K,) what logits learned with balanced weights lack: the logarithm of a class's share, of a unit's odds."""
-    targets = task.targets[training]
-    if task.kind == "units":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.nanmean(targets, axis=0)
-            odds = np.log(share / (1 - share))
-        return np.where(np.isfinite(odds), odds, 0.0)
-    if task.kind == "classes":
-        share = np.array([(targets[:, 0] == number).sum() for number in range(len(task.columns))])
-        return np.asarray(np.log(np.maximum(share, 1) / np.isfinite(targets[:, 0]).sum()))
-    return np.zeros(1)
 
 
 def _saved(
     fitted: Fitted, task: Task, benchmark: Benchmark, seen_px: np.ndarray, training: np.ndarray, digest: str
 ) -> SavedProbe:
-    probe, learned = fitted.probe, learned_targets(task, seen_px, training)
-    columns = task.columns or tuple(f"{axis}{i}" for i in range(len(probe.intercept_) // 2) for axis in "xy")
+    probe, learned = fitted.probe, task.learned(seen_px, training)
     source = f"{benchmark.name}, {len(training)} faces"
     return SavedProbe(
-        task.name, task.kind, columns, learned.scale, learned.centre, probe.coef_, probe.intercept_, digest, source
+        task.name,
+        task.kind,
+        task.output_names,
+        learned.scale,
+        learned.centre,
+        probe.coef_,
+        probe.intercept_,
+        digest,
+        source,
     )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import fabnet
 from fabnet.embedding import Embedder, load
-from fabnet.embedding.attributes import columns_of, save_probes
+from fabnet.embedding.attributes import save_probes
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.rows import check_attributes
 from fabnet.errors import InputError
@@ -138,9 +138,7 @@ def probe(
         raise InputError(f"protocol {protocol}: {lacks}")
     if save is not None:
         _check_saveable(model, encoder)
-        check_attributes(
-            [field for task in benchmark.tasks for field in columns_of(task.name, task.kind, task.columns)]
-        )
+        check_attributes([field for task in benchmark.tasks for field in task.fields()])
     crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
     if direct is not None:
         scored = direct.score(benchmark, crops, split=split, seeds=seeds)

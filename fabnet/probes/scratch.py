@@ -21,7 +21,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from fabnet.embedding.attributes import Kind
 from fabnet.errors import InputError, TrainingError
 from fabnet.models.encoder import Encoder
 from fabnet.probes.losses import Loss, class_weights, mean_loss, unit_weights
@@ -180,7 +179,7 @@ def fit_scratch(
     views: np.ndarray,
     targets: np.ndarray,
     *,
-    kind: Kind,
+    loss: Loss,
     val: np.ndarray,
     is_mirrorable: bool = False,
     num_classes: int | None = None,
@@ -200,7 +199,7 @@ def fit_scratch(
         views: (N, S, S, 3) uint8 RGB, training and validation faces as the network is to see them.
         targets: (N, K) float, NaN where a face has no label. Points: in [-1, 1] coordinates of the view. Angles:
             radians. Classes: (N, 1) numbers from 0. Units: 0 or 1. Values: standardised.
-        kind: of the task.
+        loss: to train with.
         val: (N,) bool, the faces that the epoch is chosen on; the others train.
         is_mirrorable: whether a mirrored face has the same label: faces are then mirrored half of the time in training.
         num_classes: of classes; None: the highest number and one.
@@ -220,7 +219,6 @@ def fit_scratch(
     """
     targets = np.asarray(targets, dtype=np.float64)
     fit, held = _parts(views, targets, val)
-    loss: Loss = kind if kind == "classes" or kind == "units" else "squared"
     num_outputs = targets.shape[1]
     if loss == "classes":
         num_outputs = num_classes or int(np.nanmax(targets)) + 1

@@ -81,43 +81,43 @@ def _csv_texts(panel: Panel, cell: Cell) -> tuple[str, ...]:
 
 def to_latex(table: PaperTable) -> str:
     """A `table` environment, a `tabular` for each panel, shrunk to the line where it is wider."""
-    parts = [
-        r"% \usepackage{booktabs, graphicx}",
-        r"\begin{table}",
-        r"\centering",
-        r"\footnotesize",
-        r"\setlength{\tabcolsep}{3pt}",
-    ]
-    for panel in (*table.panels, *table.relations):
-        parts += [rf"\par\medskip\textit{{{_tex(MARKS[panel.origin])}}} ({_tex(panel.title)})\par\smallskip"]
-        parts += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%", *_tabular(panel), "}"]
-    parts += [rf"\caption{{{_tex(table.caption)}}}", rf"\label{{tab:fabnet-{table.number}}}", r"\end{table}", ""]
-    return "\n".join(parts)
+    panels = [_latex_panel(panel) for panel in (*table.panels, *table.relations)]
+    template = _templates(
+        block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
+        comment_start_string="<#", comment_end_string="#>",
+    ).get_template("table.tex")  # fmt: skip
+    return template.render(panels=panels, caption=_tex(table.caption), number=table.number) + "\n"
 
 
-def _tabular(panel: Panel) -> list[str]:
+def _latex_panel(panel: Panel) -> dict[str, Any]:
+    """What the template shows of a panel, all text made safe for LaTeX."""
     places = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
-    width = 1 + len(panel.columns) + len(places)
-    lines = [rf"\begin{{tabular}}{{l{'r' * len(panel.columns)}{'l' * len(places)}}}", r"\toprule"]
-    lines.append(_tex_row([panel.label, *panel.columns, *(panel.facts[place] for place in places)]))
+    groups = []
     before: tuple[str, ...] = ()
     for group in panel.groups:
-        lines.append(r"\midrule")
-        for level, heading in enumerate(group.headings):
-            if group.headings[: level + 1] != before[: level + 1]:
-                style = r"\textit" if level else r"\textbf"
-                lines.append(rf"\multicolumn{{{width}}}{{l}}{{{style}{{{_tex(heading)}}}}} \\")
+        headings = [
+            {"text": _tex(heading), "style": r"\textit" if level else r"\textbf"}
+            for level, heading in enumerate(group.headings)
+            if group.headings[: level + 1] != before[: level + 1]
+        ]
         before = group.headings
+        lines = []
         for row in group.rows:
-            lines.append(_tex_row([row.label, *(cell.text for cell in row.cells), *(row.facts[at] for at in places)]))
+            lines.append(
+                [_tex(text) for text in (row.label, *(c.text for c in row.cells), *(row.facts[i] for i in places))]
+            )
             if any(cell.detail for cell in row.cells):
                 details = [rf"{{\tiny {_tex(cell.detail)}}}" if cell.detail else "" for cell in row.cells]
-                lines.append(" & ".join(["", *details, *([""] * len(places))]) + r" \\")
-    return [*lines, r"\bottomrule", r"\end{tabular}"]
-
-
-def _tex_row(texts: list[str]) -> str:
-    return " & ".join(map(_tex, texts)) + r" \\"
+                lines.append(["", *details, *([""] * len(places))])
+        groups.append({"headings": headings, "lines": lines})
+    return {
+        "mark": _tex(MARKS[panel.origin]),
+        "title": _tex(panel.title),
+        "head": [_tex(text) for text in (panel.label, *panel.columns, *(panel.facts[i] for i in places))],
+        "num_columns": len(panel.columns),
+        "num_facts": len(places),
+        "groups": groups,
+    }
 
 
 def _tex(text: str) -> str:
@@ -128,16 +128,15 @@ def _tex(text: str) -> str:
 
 def to_html(table: PaperTable) -> str:
     """One self-contained page, readable on light and dark."""
+    template = _templates(autoescape=True).get_template("table.html")
+    return template.render(table=table, marks=MARKS, dash=DASH, zip=zip)
+
+
+def _templates(**options: Any) -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("fabnet.reporting", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("table.html").render(table=table, marks=MARKS, dash=DASH, zip=zip)
+    loader = PackageLoader("fabnet.reporting", ".")
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
 def to_terminal(table: PaperTable, *, width: int = 100) -> RenderableType:

@@ -14,7 +14,7 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import Kind, SavedProbe, carried_probes, load_probes, save_probes
+from fabnet.embedding.attributes import SavedProbe, carried_probes, load_probes, save_probes
 from fabnet.embedding.overlay import draw_axes
 from fabnet.errors import InputError, ModelError
 from fabnet.models.model_folder import PROBES_FILE
@@ -147,7 +147,7 @@ def test_probes_of_another_encoder_are_not_used(tmp_path: Path) -> None:
     ],
 )
 def test_a_probe_whose_arrays_do_not_fit_its_columns_is_said(
-    kind: Kind, columns: tuple[str, ...], shapes: dict[str, int], tmp_path: Path
+    kind: str, columns: tuple[str, ...], shapes: dict[str, int], tmp_path: Path
 ) -> None:
     count = 2 if kind == "values" else len(columns)
     scale, centre, intercept = (np.zeros(shapes.get(name, count)) for name in ("scale", "centre", "intercept"))

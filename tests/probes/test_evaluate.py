@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fabnet.probes.benchmark import Benchmark, Task, box_side
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import ProbeName, score_features
 from fabnet.probes.intervals import figure_rows
+from fabnet.probes.tasks.points import Points, box_side
 
 
 @pytest.mark.parametrize("probe", ["ridge", "paper"])
@@ -20,7 +21,7 @@ def test_a_face_with_a_point_missing_counts_by_its_others(probe: ProbeName) -> N
     points[::2, 0] = points[1::2, 1] = np.nan  # none has all of them
     points[-1] = points[-2, 1:] = np.nan  # nor can an error of these two be told
     points[-2, 0] = 1
-    task = Task(name="points", kind="points", targets=points.reshape(40, 10), normalisers=(box_side(),))
+    task = Points(name="points", targets=points.reshape(40, 10), normalisers=(box_side(),))
     people = [f"p{n}" for n in range(40)]
     faces = Benchmark(
         name="x", images=[Path("a")] * 40, names=people, split=np.repeat(["train", "val"], [28, 12]),

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.faces import FaceCrops, crop_of, find_faces, read_image
+from fabnet.probes.tasks.quantities import Values
 from fabnet.sampling.window import Window
 from fabnet.video import CropSpec, crop_faces
 from fabnet.video.crop import cut
@@ -21,7 +22,7 @@ WINDOW = Window(0.5, 0.52, 176 / 256)
 
 
 def benchmark(images: list[Any], **boxes: Any) -> Benchmark:
-    task = Task(name="t", kind="values", targets=np.zeros((len(images), 1)), columns=("t",))
+    task = Values(name="t", targets=np.zeros((len(images), 1)), columns=("t",))
     names, split = [str(i) for i in range(len(images))], np.full(len(images), "train")
     return Benchmark(name="some", images=images, names=names, split=split, tasks=(task,), **boxes)
 

@@ -10,8 +10,10 @@ import pytest
 
 from fabnet.embedding.attributes import load_probes, save_probes
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.keep import best_probe
+from fabnet.probes.tasks.labels import Classes, Units
+from fabnet.probes.tasks.quantities import Values
 
 
 @pytest.fixture
@@ -26,9 +28,9 @@ def benchmark() -> Benchmark:
         name="made", images=[np.zeros((2, 2, 3), np.uint8)] * 300, names=[str(i) for i in range(300)], split=split,
         people=people,
         tasks=(
-            Task(name="width", kind="values", targets=3 * value + 20, columns=("width",)),
-            Task(name="mood", kind="classes", targets=rare, columns=("usual", "rare")),
-            Task(name="wink", kind="units", targets=rare, columns=("wink",)),
+            Values(name="width", targets=3 * value + 20, columns=("width",)),
+            Classes(name="mood", targets=rare, columns=("usual", "rare")),
+            Units(name="wink", targets=rare, columns=("wink",)),
         ),
     )  # fmt: skip
 

@@ -7,9 +7,11 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import roc_auc_score
 
-from fabnet.probes.benchmark import Task, box_side, point_distance
-from fabnet.probes.figures import figures_of, point_errors
 from fabnet.probes.metrics import auc, bootstrap_weights, correlation, interval, mean_of, weighted_mean
+from fabnet.probes.tasks.labels import Classes
+from fabnet.probes.tasks.points import Points, box_side, point_distance, point_errors
+from fabnet.probes.tasks.quantities import Angles
+from fabnet.probes.tasks.task import Task
 
 ONES = np.ones((1, 200), dtype=np.float32)
 
@@ -98,9 +100,10 @@ def test_point_errors_by_hand() -> None:
 
 
 def test_the_figures_of_each_kind() -> None:
+    task: Task
     true = np.array([[0.0, 10, 20], [10, 10, -20], [0, 0, 0]])
-    task = Task(name="pose", kind="angles", targets=true, columns=("roll", "pitch", "yaw"))
-    found = {each.metric: each for each in figures_of(task, true + [1, -2, 6], true)}
+    task = Angles(name="pose", targets=true, columns=("roll", "pitch", "yaw"))
+    found = {each.metric: each for each in task.figures(true + [1, -2, 6], true)}
     values = {name: float(each.of(np.ones((1, 3)))[0]) for name, each in found.items()}
     assert values["error in degrees, mean"] == pytest.approx(3)
     assert values["error in degrees, pitch"] == pytest.approx(2)
@@ -108,9 +111,9 @@ def test_the_figures_of_each_kind() -> None:
     assert [name for name, each in found.items() if each.is_headline] == ["error in degrees, mean"]
 
     labels = np.array([[0.0], [1], [2], [np.nan]])
-    task = Task(name="kind", kind="classes", targets=labels, columns=("a", "b", "c"), headline=("a", "b"))
+    task = Classes(name="kind", targets=labels, columns=("a", "b", "c"), headline=("a", "b"))
     logits = np.array([[2.0, 0, 1], [0, 2, 0], [0, 3, 1], [9, 9, 9]])
-    found = {each.metric: each for each in figures_of(task, logits, labels)}
+    found = {each.metric: each for each in task.figures(logits, labels)}
     values = {name: float(each.of(np.ones((1, 4)))[0]) for name, each in found.items()}
     assert values["AUC, a"] == 100
     assert values["AUC, b"] == 50
@@ -120,7 +123,7 @@ def test_the_figures_of_each_kind() -> None:
 
     points = np.array([[0.0, 0, 4, 0], [0, 0, 0, 8]])
     norm = point_distance(0, 1, "eye distance")
-    task = Task(name="points", kind="points", targets=points, normalisers=(norm,))
-    (figure,) = figures_of(task, points + 1, points)
+    task = Points(name="points", targets=points, normalisers=(norm,))
+    (figure,) = task.figures(points + 1, points)
     assert figure.metric == "error, % of eye distance"
     assert figure.of(np.ones((1, 2)))[0] == pytest.approx(100 * np.sqrt(2) * (1 / 4 + 1 / 8) / 2)

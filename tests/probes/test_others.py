@@ -11,10 +11,9 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.probes.benchmark import point_distance
-from fabnet.probes.figures import point_errors
 from fabnet.probes.others import LANDMARKERS, five_of_68, load_landmarker
 from fabnet.probes.protocols.youtube_faces import OUTER_EYES, read_landmarks
+from fabnet.probes.tasks.points import point_distance, point_errors
 
 
 def need(tool: str) -> None:

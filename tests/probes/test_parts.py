@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.metrics import bootstrap_weights
 from fabnet.probes.parts import parts_of, training_parts
+from fabnet.probes.tasks.quantities import Values
 
 
 def benchmark(split: list[str], people: list[str] | None, folds: int = 0) -> Benchmark:
@@ -23,7 +24,7 @@ def benchmark(split: list[str], people: list[str] | None, folds: int = 0) -> Ben
         split=np.array(split),
         people=None if people is None else np.array(people),
         folds=folds,
-        tasks=(Task(name="t", kind="values", targets=np.zeros((count, 1)), columns=("t",)),),
+        tasks=(Values(name="t", targets=np.zeros((count, 1)), columns=("t",)),),
     )
 
 

@@ -15,7 +15,7 @@ import torch
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import Kind, SavedProbe, load_probes, save_probes
+from fabnet.embedding.attributes import SavedProbe, load_probes, save_probes
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.probes import ProbeReport
@@ -165,7 +165,7 @@ def test_a_probe_is_saved_where_nobody_is_to_be_tested(labelled_photos: Path, ti
 def test_a_label_that_can_be_no_column_is_refused_by_embed(
     labelled_photos: Path, tmp_path: Path, label: str, said: str
 ) -> None:
-    def kept(task: str, kind: Kind, columns: tuple[str, ...]) -> SavedProbe:
+    def kept(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         zeros = np.zeros(len(columns), np.float32)
         return SavedProbe(task, kind, columns, zeros, zeros, np.zeros((256, len(columns))), zeros, "given", "nothing")
 

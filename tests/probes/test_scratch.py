@@ -42,7 +42,7 @@ def squares(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def fit(architecture: Architecture = "fabnet", epochs: int = 12, seed: int = 0) -> tuple[ScratchNet, np.ndarray]:
     views, centres = squares(160)
     net = fit_scratch(
-        architecture, views, centres, kind="points", val=np.arange(160) >= 128, epochs=epochs, batch_size=16,
+        architecture, views, centres, loss="squared", val=np.arange(160) >= 128, epochs=epochs, batch_size=16,
         learning_rate=1e-3, seed=seed, device="cpu", precision="fp32",
     )  # fmt: skip
     return net, net.predict(views)
@@ -66,7 +66,7 @@ def test_the_classic_networks_learn_a_small_set(architecture: Architecture) -> N
         view[:16] += np.uint8(150 * is_upper)
         view[16:] += np.uint8(150 * (not is_upper))
     net = fit_scratch(
-        architecture, views, upper, kind="classes", val=np.arange(40) >= 32, epochs=9, batch_size=8, device="cpu"
+        architecture, views, upper, loss="classes", val=np.arange(40) >= 32, epochs=9, batch_size=8, device="cpu"
     )
     assert (net.predict(views).argmax(axis=1) == upper[:, 0]).mean() > 0.85
 
@@ -94,7 +94,7 @@ def test_units_miss_labels_and_learn_all_the_same() -> None:
     targets[1::3, 1] = NAN
     targets[7] = NAN
     net = fit_scratch(
-        "fabnet", views, targets, kind="units", val=np.arange(200) >= 160, epochs=15, batch_size=16,
+        "fabnet", views, targets, loss="units", val=np.arange(200) >= 160, epochs=15, batch_size=16,
         learning_rate=1e-3, device="cpu",
     )  # fmt: skip
     seen, lower = net.predict(squares(64, seed=1)[0]), squares(64, seed=1)[1][:, 1] < 0
@@ -106,7 +106,7 @@ def test_units_miss_labels_and_learn_all_the_same() -> None:
 def test_left_and_right_are_told_apart_unless_they_are_mirrored(is_mirrorable: bool) -> None:
     views, centres = squares(200)
     net = fit_scratch(
-        "fabnet", views, (centres[:, :1] > 0).astype(float), kind="classes", val=np.arange(200) >= 160,
+        "fabnet", views, (centres[:, :1] > 0).astype(float), loss="classes", val=np.arange(200) >= 160,
         is_mirrorable=is_mirrorable, epochs=10, batch_size=16, learning_rate=1e-3, device="cpu",
     )  # fmt: skip
     test_views, test_centres = squares(64, seed=1)
@@ -122,7 +122,7 @@ def test_a_rare_class_is_found() -> None:
     lower[:3] = NAN
     val = np.arange(len(views)) % 4 == 0
     net = fit_scratch(
-        "fabnet", views, lower, kind="classes", val=val, epochs=15, batch_size=16, learning_rate=1e-3, device="cpu"
+        "fabnet", views, lower, loss="classes", val=val, epochs=15, batch_size=16, learning_rate=1e-3, device="cpu"
     )
     test_views, test_centres = squares(64, seed=1)
     is_lower, said = test_centres[:, 1] >= 0.1, net.predict(test_views).argmax(axis=1) == 1
@@ -169,7 +169,7 @@ def test_missing_labels_change_nothing() -> None:
     has = np.isfinite(with_gaps[:, 0])
 
     def predicted(views: np.ndarray, targets: np.ndarray, val: np.ndarray) -> np.ndarray:
-        net = fit_scratch("fabnet", views, targets, kind="points", val=val, epochs=2, batch_size=16, device="cpu")
+        net = fit_scratch("fabnet", views, targets, loss="squared", val=val, epochs=2, batch_size=16, device="cpu")
         return net.predict(squares(5, seed=1)[0])
 
     # Unlabelled faces are in no batch; which faces come together hangs on the order alone.
@@ -182,11 +182,11 @@ def test_wrong_inputs_are_said() -> None:
     views, centres = squares(8)
     val = np.arange(8) >= 6
     with pytest.raises(InputError, match=r"expected views \(N, S, S, 3\) uint8 RGB; got \(8, 32, 32, 3\) float64"):
-        fit_scratch("fabnet", views / 255, centres, kind="points", val=val)
+        fit_scratch("fabnet", views / 255, centres, loss="squared", val=val)
     with pytest.raises(InputError, match="got 8 views, 7 targets and 8 in val"):
-        fit_scratch("fabnet", views, centres[:7], kind="points", val=val)
+        fit_scratch("fabnet", views, centres[:7], loss="squared", val=val)
     with pytest.raises(InputError, match="got 8 and 0"):
-        fit_scratch("fabnet", views, centres, kind="points", val=np.zeros(8, bool))
+        fit_scratch("fabnet", views, centres, loss="squared", val=np.zeros(8, bool))
     with pytest.raises(InputError, match="image size must be a power of two"):
         build_network("fabnet", 48, 2)
     with pytest.raises(InputError, match="views of 32 px or more; got 16"):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.embedding.attributes import Kind, SavedProbe, save_probes
+from fabnet.embedding.attributes import SavedProbe, save_probes
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import best_checkpoint
@@ -203,7 +203,7 @@ def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
 
 
 def test_what_probes_predict_of_a_video_is_drawn_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
-    def probe(task: str, kind: Kind, columns: tuple[str, ...]) -> SavedProbe:
+    def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         coef = np.random.default_rng(len(columns)).normal(size=(16, len(columns)))
         ones, zeros = np.ones(len(columns)), np.zeros(len(columns))
         return SavedProbe(task, kind, columns, ones, zeros, coef, zeros, model_digest(tiny_run), "nothing")

@@ -25,7 +25,7 @@ def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFac
     def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         ones = np.ones(len(columns), np.float32)
         coef = rng.normal(scale=0.05, size=(256, len(columns))).astype(np.float32)
-        return SavedProbe(task, kind, columns, ones, 0 * ones, coef, 0 * ones, "given", "nothing")  # type: ignore[arg-type]
+        return SavedProbe(task, kind, columns, ones, 0 * ones, coef, 0 * ones, "given", "nothing")
 
     probes = [
         probe("pose", "angles", ("roll", "pitch", "yaw")),

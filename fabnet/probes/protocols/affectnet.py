@@ -30,8 +30,9 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.limits import csv_rows
 from fabnet.numpy_file import read_npy
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, numbers_of
+from fabnet.probes.tasks.labels import Classes
 
 __all__ = ["CLASSES", "read"]
 
@@ -70,7 +71,7 @@ def read(data: Path) -> Benchmark:
 
 def _benchmark(images: list[Path], names: list[str], labels: list[int], split: list[str], boxes: list) -> Benchmark:
     targets = np.array(labels, np.float64)[:, None]
-    task = Task(name="expression", kind="classes", targets=targets, columns=CLASSES, is_mirrorable=True)
+    task = Classes(name="expression", targets=targets, columns=CLASSES, is_mirrorable=True)
     return Benchmark(
         name="affectnet",
         images=images,

@@ -29,8 +29,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.pose import ANGLES
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of
+from fabnet.probes.tasks.quantities import Angles
 
 __all__ = ["read"]
 
@@ -77,7 +78,7 @@ def read(data: Path) -> Benchmark:
         images=images,
         names=[f"{faces[face][0]}#{face}" for face in kept],
         split=np.array(["test" if face in listed else "train" for face in kept]),
-        tasks=(Task(name="pose", kind="angles", targets=np.degrees(table[:, :3]), columns=ANGLES),),
+        tasks=(Angles(name="pose", targets=np.degrees(table[:, :3]), columns=ANGLES),),
         face_px=np.concatenate([rectangles[:, :2], rectangles[:, :2] + rectangles[:, 2:]], axis=1),
     )
 

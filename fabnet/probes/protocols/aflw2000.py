@@ -34,8 +34,10 @@ from fabnet.errors import InputError
 from fabnet.limits import MAX_TABLE_BYTES, check_file
 from fabnet.mat_file import read_arrays
 from fabnet.pose import ANGLES, from_aflw2000
-from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
+from fabnet.probes.tasks.points import Points, box_side, point_distance
+from fabnet.probes.tasks.quantities import Angles
 from fabnet.tracks.split import split_of
 
 __all__ = ["read"]
@@ -80,9 +82,8 @@ def read(data: Path) -> Benchmark:
     faces += [(label, "train", _read_training_face(data / "300W_LP", label)) for label in trained]
     faces = [face for face in faces if np.abs(face[2].angles).max() <= MAX_DEG]
     images = [label.with_suffix(".jpg") for label, _, _ in faces]
-    landmarks = Task(
+    landmarks = Points(
         name="landmarks68",
-        kind="points",
         targets=np.array([face.points for _, _, face in faces]).reshape(-1, 136),
         normalisers=(box_side(), point_distance(36, 45, "outer-eye distance")),
     )
@@ -93,7 +94,7 @@ def read(data: Path) -> Benchmark:
         names=[image.relative_to(data).as_posix() for image in images],
         split=np.array([split for _, split, _ in faces]),
         photos=np.array([_photo(label) for label, _, _ in faces]),
-        tasks=(Task(name="pose", kind="angles", targets=angles, columns=ANGLES), landmarks),
+        tasks=(Angles(name="pose", targets=angles, columns=ANGLES), landmarks),
         face_px=np.array([face.box_px for _, _, face in faces]).reshape(-1, 4),
     )
 

@@ -29,8 +29,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.pose import ANGLES, from_biwi
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import lines_of, numbers_of
+from fabnet.probes.tasks.quantities import Angles
 
 __all__ = ["read"]
 
@@ -64,7 +65,7 @@ def read(data: Path) -> Benchmark:
         images=images,
         names=[image.relative_to(root).as_posix() for image in images],
         split=np.full(len(images), "train"),
-        tasks=(Task(name="pose", kind="angles", targets=angles, columns=ANGLES),),
+        tasks=(Angles(name="pose", targets=angles, columns=ANGLES),),
         people=np.array([AGAIN.get(folder, folder) for folder in folders]),
         folds=NUM_FOLDS,
     )

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, rows_of
+from fabnet.probes.tasks.labels import Units
 
 __all__ = ["UNITS", "read"]
 
@@ -54,9 +55,8 @@ def read(data: Path) -> Benchmark:
         people=np.array([row["subject"] for row in rows.values()]),
         folds=FOLDS,
         tasks=(
-            Task(
+            Units(
                 name="units",
-                kind="units",
                 targets=np.array([[float(row[name] or "nan") for name in columns] for row in rows.values()]),
                 columns=columns,
                 is_mirrorable=True,

@@ -31,8 +31,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.limits import csv_rows
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
+from fabnet.probes.tasks.labels import Units
 from fabnet.tracks.kinds import IMAGE_SUFFIXES
 
 __all__ = ["UNITS", "read"]
@@ -74,9 +75,8 @@ def read(data: Path) -> Benchmark:
     # Two URLs that end alike are two images, and one file: which of the two it is cannot be told.
     names = [name for name in split if name not in ambiguous]
     columns = tuple(f"AU{unit}" for unit in UNITS)
-    task = Task(
+    task = Units(
         name="action-units",
-        kind="units",
         targets=np.array([targets[name] for name in names]),
         columns=columns,
         is_mirrorable=True,

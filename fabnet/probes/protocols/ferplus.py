@@ -20,8 +20,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.numpy_file import read_npz
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
+from fabnet.probes.tasks.labels import Classes
 
 __all__ = ["RARE", "read"]
 
@@ -64,9 +65,8 @@ def read(data: Path) -> Benchmark:
         names=[f"{split}/{i}" for split, pictures in zip(SPLITS, images, strict=True) for i in range(len(pictures))],
         split=np.repeat(SPLITS, [len(pictures) for pictures in images]),
         tasks=(
-            Task(
+            Classes(
                 name="expression",
-                kind="classes",
                 targets=labels[:, None].astype(np.float64),
                 columns=columns,
                 headline=tuple(name for name in columns if name not in RARE),

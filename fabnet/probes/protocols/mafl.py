@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of, numbers_of
+from fabnet.probes.tasks.points import Points, point_distance
 
 __all__ = ["read"]
 
@@ -61,9 +62,8 @@ def read(data: Path) -> Benchmark:
         raise InputError(f"{table} has no points of {without[0]}, which MAFL lists ({len(without)} such images)")
     names = list(split)
     images = [folder / name for name in names]
-    landmarks = Task(
+    landmarks = Points(
         name="landmarks5",
-        kind="points",
         targets=np.array([points[name] for name in names]).reshape(-1, 10),
         normalisers=(point_distance(0, 1, "eye-centre distance"),),
     )

@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, rows_of
+from fabnet.probes.tasks.labels import Classes, Units
+from fabnet.probes.tasks.points import Points, point_distance
 
 __all__ = ["POSES", "read"]
 
@@ -57,10 +59,10 @@ def read(data: Path) -> Benchmark:
         names=names,
         split=split,
         tasks=(
-            Task(name="landmarks5", kind="points", targets=points, normalisers=(point_distance(0, 1, "eye distance"),)),
-            Task(name="pose5", kind="classes", targets=pose[:, None], columns=POSES),
+            Points(name="landmarks5", targets=points, normalisers=(point_distance(0, 1, "eye distance"),)),
+            Classes(name="pose5", targets=pose[:, None], columns=POSES),
             *(
-                Task(name=name, kind="units", targets=targets[:, None], columns=(name,), is_mirrorable=True)
+                Units(name=name, targets=targets[:, None], columns=(name,), is_mirrorable=True)
                 for name, targets in (("smile", smile), ("glasses", glasses))
             ),
         ),

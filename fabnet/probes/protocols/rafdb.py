@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of
+from fabnet.probes.tasks.labels import Classes
 
 __all__ = ["CLASSES", "read"]
 
@@ -63,6 +64,6 @@ def read(data: Path) -> Benchmark:
         images=images,
         names=names,
         split=np.array([name.split("_")[0] for name in names]),
-        tasks=(Task(name="expression", kind="classes", targets=targets, columns=CLASSES, is_mirrorable=True),),
+        tasks=(Classes(name="expression", targets=targets, columns=CLASSES, is_mirrorable=True),),
         seen_px=np.tile([0.0, 0.0, SIDE_PX, SIDE_PX], (len(names), 1)),
     )

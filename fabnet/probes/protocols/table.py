@@ -23,8 +23,12 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.pose import ANGLES
-from fabnet.probes.benchmark import Benchmark, Task, box_side
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import rows_of
+from fabnet.probes.tasks.labels import Classes, Units
+from fabnet.probes.tasks.points import Points, box_side
+from fabnet.probes.tasks.quantities import Angles, Values
+from fabnet.probes.tasks.task import Task
 from fabnet.tracks.split import split_of
 
 __all__ = ["read_table"]
@@ -78,18 +82,18 @@ def read_table(file: Path, data: Path) -> Benchmark:
 def _tasks(file: Path, rows: dict[int, dict[str, str]], targets: list[str]) -> tuple[Task, ...]:
     if not targets:
         raise InputError(f"{file} has no target column; expected points x0, y0 ..., angles, classes, units or values")
-    tasks = []
+    tasks: list[Task] = []
     count = 0
     while {f"x{count}", f"y{count}"} <= set(targets):
         count += 1
     points = [f"{axis}{i}" for i in range(count) for axis in "xy"]
     if points:
         values = np.array([[_number(file, line, row[name]) for name in points] for line, row in rows.items()])
-        tasks.append(Task(name="landmarks", kind="points", targets=values, normalisers=(box_side(),)))
+        tasks.append(Points(name="landmarks", targets=values, normalisers=(box_side(),)))
     angles = tuple(name for name in ANGLES if name in targets)
     if angles:
         values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in rows.items()])
-        tasks.append(Task(name="pose", kind="angles", targets=values, columns=angles))
+        tasks.append(Angles(name="pose", targets=values, columns=angles))
     stray = [name for name in targets if re.fullmatch(r"[xy]\d+", name) and name not in points]
     if stray:
         raise InputError(f"{file} has a column {stray[0]}; expected points x0, y0, x1, y1 ..., from 0 without a gap")
@@ -123,7 +127,7 @@ def _single(file: Path, name: str, cells: list[str]) -> Task:
         classes = tuple(sorted(set(cells) - {""}))
         place = {text: float(i) for i, text in enumerate(classes)} | {"": np.nan}
         numbers = np.array([place[cell] for cell in cells])[:, None]
-        return Task(name=name, kind="classes", targets=numbers, columns=classes)
+        return Classes(name=name, targets=numbers, columns=classes)
     values = np.array([float(cell or "nan") for cell in cells])[:, None]
-    kind = "units" if set(values[np.isfinite(values)]) <= {0.0, 1.0} else "values"
-    return Task(name=name, kind=kind, targets=values, columns=(name,))  # type: ignore[arg-type]
+    is_unit = set(values[np.isfinite(values)]) <= {0.0, 1.0}
+    return (Units if is_unit else Values)(name=name, targets=values, columns=(name,))

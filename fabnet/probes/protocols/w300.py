@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Normaliser, Task, box_side, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of, numbers_of
+from fabnet.probes.tasks.points import Normaliser, Points, box_side, point_distance
 
 __all__ = ["read"]
 
@@ -75,9 +76,8 @@ def read(data: Path) -> Benchmark:
     stacked = np.array(points)
     low, high = stacked.min(axis=1), stacked.max(axis=1)
     margin = GROWN * (high - low)
-    landmarks = Task(
+    landmarks = Points(
         name="landmarks68",
-        kind="points",
         targets=stacked.reshape(-1, 136),
         normalisers=(
             point_distance(36, 45, "outer-eye distance"),

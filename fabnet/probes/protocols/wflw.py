@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of, numbers_of
+from fabnet.probes.tasks.points import Points, box_side, point_distance
 
 __all__ = ["read"]
 
@@ -64,9 +65,8 @@ def read(data: Path) -> Benchmark:
             names.append(f"{image}#{part}{number}")
             split.append(part)
     table = np.array(numbers).reshape(-1, NUM_NUMBERS)
-    landmarks = Task(
+    landmarks = Points(
         name="landmarks98",
-        kind="points",
         targets=table[:, :196] + 0.5,
         normalisers=(point_distance(60, 72, "outer-eye distance"), box_side()),
     )

@@ -28,9 +28,11 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.limits import csv_rows
 from fabnet.pose import ANGLES
-from fabnet.probes.benchmark import Benchmark, Task, box_side, point_distance
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import numbers_of
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
+from fabnet.probes.tasks.points import Points, box_side, point_distance
+from fabnet.probes.tasks.quantities import Angles, Values
 from fabnet.tracks.split import read_splits
 
 __all__ = ["read", "read_landmarks"]
@@ -90,15 +92,14 @@ def read(data: Path) -> Benchmark:
         people=people,
         clips=np.array([name.rpartition("/")[0] for name in names]),
         tasks=(
-            Task(
+            Points(
                 name="landmarks68",
-                kind="points",
                 targets=points.reshape(len(points), -1),
                 normalisers=(point_distance(*OUTER_EYES, "outer-eye distance"), box_side()),
             ),
-            Task(name="pose", kind="angles", targets=np.degrees(angles), columns=ANGLES),
-            Task(name="mouth", kind="values", targets=_opening(points, INNER_LIPS), columns=("opening",)),
-            Task(name="eyes", kind="values", targets=_opening(points, LIDS), columns=("opening",)),
+            Angles(name="pose", targets=np.degrees(angles), columns=ANGLES),
+            Values(name="mouth", targets=_opening(points, INNER_LIPS), columns=("opening",)),
+            Values(name="eyes", targets=_opening(points, LIDS), columns=("opening",)),
         ),
     )
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure, Weighted, mean_of, weighted_mean
-from fabnet.probes.retrieval.measures import Measure
 from fabnet.probes.retrieval.ranking import AtK
 
 __all__ = ["TableRow", "ranking_figures", "table_rows"]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.probes.benchmark import Task
 from fabnet.probes.evaluate import linear_fit_predict
 from fabnet.probes.metrics import Figure, Weighted, auc, weighted_mean
 from fabnet.probes.parts import Parts
+from fabnet.probes.tasks.labels import Classes
 
 __all__ = ["clip_folds", "identity_accuracy", "verification_auc"]
 
@@ -92,7 +92,7 @@ def identity_accuracy(
     names, codes = np.unique(people[places], return_inverse=True)
     targets = np.full((len(people), 1), np.nan)
     targets[places, 0] = codes
-    task = Task(name="identity", kind="classes", targets=targets, columns=tuple(map(str, names)))
+    task = Classes(name="identity", targets=targets, columns=tuple(map(str, names)))
     predict = linear_fit_predict(features, task, "ridge", pca=pca)
     is_right = np.full(len(people), np.nan)
     for part in parts:

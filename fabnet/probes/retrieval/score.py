@@ -15,15 +15,17 @@ from typing import Literal
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import Scored
+from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure
 from fabnet.probes.parts import parts_of
 from fabnet.probes.retrieval.figures import ranking_figures
 from fabnet.probes.retrieval.leakage import identity_accuracy, verification_auc
-from fabnet.probes.retrieval.measures import Measure, measures_of
 from fabnet.probes.retrieval.ranking import at_k, nearest, sizes_of_top, unit
 from fabnet.probes.retrieval.variants import Variant, applied
+from fabnet.probes.tasks.labels import Classes
+from fabnet.probes.tasks.task import Task
 
 __all__ = ["IDENTITY", "ranked_protocol", "score_retrieval", "with_identity"]
 
@@ -48,7 +50,7 @@ def with_identity(benchmark: Benchmark) -> Benchmark:
     }
     is_elsewhere = np.array([clips_of[person] > 1 for person in benchmark.people])
     targets = np.where(is_elsewhere, codes, np.nan)[:, None]
-    return replace(benchmark, tasks=(*benchmark.tasks, Task(name=IDENTITY, kind="classes", targets=targets)))
+    return replace(benchmark, tasks=(*benchmark.tasks, Classes(name=IDENTITY, targets=targets)))
 
 
 def score_retrieval(
@@ -102,7 +104,7 @@ def _neighbours(features: np.ndarray, benchmark: Benchmark, task: Task, places: 
     groups = _people(benchmark, places)
     sizes = sizes_of_top(groups)
     top = nearest(unit(features[places]), groups, max(sizes))
-    measured = measures_of(task, task.targets[places])
+    measured = task.measures(task.targets[places])
     found = [
         at_k(each.of, top, groups, sizes, is_query=each.is_query, larger_is_better=each.larger_is_better)
         for each in measured

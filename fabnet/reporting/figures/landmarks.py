@@ -16,9 +16,9 @@ from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import linear_fit_predict, score_task
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
-from fabnet.probes.figures import point_errors
 from fabnet.probes.parts import parts_of
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.points import Points, point_errors
 from fabnet.reporting.figures.files import (
     BLUE,
     INK,
@@ -99,7 +99,7 @@ def landmarks_figure(
     """
     folder = figures_folder(model, out)
     benchmark = read_benchmark(protocol, Path(data))
-    task = next((each for each in benchmark.tasks if each.kind == "points"), None)
+    task = next((each for each in benchmark.tasks if isinstance(each, Points)), None)
     if task is None:
         kinds = ", ".join(each.name for each in benchmark.tasks)
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")

@@ -9,6 +9,7 @@ from scipy.io import loadmat, savemat
 
 from fabnet.errors import InputError
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.points import Points
 from fabnet.tracks.split import split_of
 
 POINTS = np.random.default_rng(0).uniform(100, 300, (3, 68)).astype(np.float32)
@@ -37,6 +38,7 @@ def test_angles_points_and_the_dropped_face(aflw2000: Path) -> None:
     pose, landmarks = benchmark.tasks
     assert (pose.name, pose.columns) == ("pose", ("roll", "pitch", "yaw"))
     np.testing.assert_allclose(pose.targets, [[-30, 10, 20], [15, 5, -60]], rtol=1e-6)
+    assert isinstance(landmarks, Points)
     assert (landmarks.name, landmarks.normalisers[0].name) == ("landmarks68", "points' box side")
     np.testing.assert_allclose(landmarks.targets[0], POINTS[:2].T.ravel() - 0.5)
     assert benchmark.face_px is not None

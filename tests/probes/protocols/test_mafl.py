@@ -8,6 +8,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.points import Points
 
 LANDMARKS = """3
 lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y
@@ -38,6 +39,7 @@ def test_points_split_and_crop(mafl: Path) -> None:
     assert (task.name, task.kind) == ("landmarks5", "points")
     expected = np.array([69, 109, 106, 113, 77, 142, 73, 152, 108, 154]) + 0.5
     np.testing.assert_array_equal(task.targets[1], expected)
+    assert isinstance(task, Points)
     (normaliser,) = task.normalisers
     assert normaliser.name == "eye-centre distance"
     np.testing.assert_allclose(normaliser.measure(task.targets.reshape(-1, 5, 2))[1], np.hypot(37, 4))

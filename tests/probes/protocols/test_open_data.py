@@ -11,6 +11,7 @@ import pytest
 from fabnet.errors import InputError
 from fabnet.probes.protocols import read_benchmark
 from fabnet.probes.protocols.ckplus import UNITS
+from fabnet.probes.tasks.points import Points
 
 MTFL = """path,split,x1,x2,x3,x4,x5,y1,y2,y3,y4,y5,gender,smile,glasses,pose5
 lfw/a.jpg,train,30,50,40,33,47,35,36,45,52,51,1,1,2,3
@@ -39,7 +40,7 @@ def test_mtfl(tmp_path: Path) -> None:
     np.testing.assert_array_equal(smile.targets[:, 0], [1, 0, np.nan])
     np.testing.assert_array_equal(glasses.targets[:, 0], [0, 1, np.nan])
     assert pose.columns[0] == "left profile"
-    assert [task.is_mirrorable for task in benchmark.tasks] == [False, False, True, True]
+    assert [task.can_mirror for task in benchmark.tasks] == [False, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,7 @@ def test_youtube_faces(youtube: Path) -> None:
     assert benchmark.images[place] == youtube / "frames/P9/0/2.jpg"
     points, pose, mouth, eyes = benchmark.tasks
     np.testing.assert_allclose(points.targets[place].reshape(68, 2), face(9, 2), atol=0.006)
+    assert isinstance(points, Points)
     assert [norm.name for norm in points.normalisers] == ["outer-eye distance", "points' box side"]
     assert pose.columns == ("roll", "pitch", "yaw")
     expected = np.linalg.norm(face(9, 2)[62] - face(9, 2)[66]) / np.ptp(face(9, 2)[:, 1])

@@ -8,6 +8,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.points import Points
 
 FACES = {
     "afw/134212_1.jpg": "train",
@@ -53,6 +54,7 @@ def test_points_split_and_crop(w300: Path) -> None:
     assert benchmark.seen_px is not None
     np.testing.assert_allclose(benchmark.face_px[0], [25.5, 45.5, 85.5, 95.5])
     np.testing.assert_allclose(benchmark.seen_px[0], [19.5, 40.5, 91.5, 100.5])  # 60 x 50 grown by 6 and 5 a side
+    assert isinstance(task, Points)
     measured = {each.name: each.measure(task.targets.reshape(-1, 68, 2))[0] for each in task.normalisers}
     assert list(measured) == ["outer-eye distance", "eye-centre distance", "points' box side"]
     np.testing.assert_allclose(list(measured.values()), [50, 50, np.sqrt(60 * 50)])
@@ -64,6 +66,7 @@ def test_the_eye_centres_are_means_of_six_points(w300: Path) -> None:
     lines[3 + 36] = "24.000 50.000"  # one of six points 6 px to the left: the centre by 1 px
     label.write_text("\n".join(lines))
     (task,) = read_benchmark("300w", w300).tasks
+    assert isinstance(task, Points)
     place = 2
     outer, centres, _ = (each.measure(task.targets.reshape(-1, 68, 2))[place] for each in task.normalisers)
     np.testing.assert_allclose([outer, centres], [np.hypot(36, 40), np.hypot(31, 40)])

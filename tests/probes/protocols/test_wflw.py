@@ -8,6 +8,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.tasks.points import Points
 
 LISTS = "list_98pt_rect_attr_train_test"
 
@@ -45,6 +46,7 @@ def test_points_split_and_faces(wflw: Path) -> None:
     (task,) = benchmark.tasks
     assert task.name == "landmarks98"
     np.testing.assert_allclose(task.targets[2], points_of(2).ravel() + 0.5)
+    assert isinstance(task, Points)
     assert task.normalisers[0].name == "outer-eye distance"
     np.testing.assert_allclose(task.normalisers[0].measure(task.targets.reshape(-1, 98, 2)), [50, 50, 50])
     assert benchmark.face_px is not None

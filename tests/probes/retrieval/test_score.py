@@ -14,10 +14,12 @@ import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError
 from fabnet.pose import ANGLES
-from fabnet.probes.benchmark import Benchmark, Task
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.metrics import Figure
 from fabnet.probes.retrieval import VARIANTS, Variant, ranked_protocol, score_retrieval, table_rows, with_identity
 from fabnet.probes.retrieval.variants import applied, whitened
+from fabnet.probes.tasks.labels import Classes
+from fabnet.probes.tasks.quantities import Angles
 
 NUM = 150
 
@@ -37,8 +39,8 @@ def turned() -> Benchmark:
         people=people,
         clips=np.array([f"{person}/{place // 10 % 3}" for place, person in enumerate(people)]),
         tasks=(
-            Task(name="pose", kind="angles", targets=pose, columns=ANGLES),
-            Task(name="mood", kind="classes", targets=generator.integers(0, 2, (NUM, 1)).astype(float),
+            Angles(name="pose", targets=pose, columns=ANGLES),
+            Classes(name="mood", targets=generator.integers(0, 2, (NUM, 1)).astype(float),
                  columns=("sad", "happy")),
         ),
     )  # fmt: skip

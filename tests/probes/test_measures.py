@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from fabnet.pose import ANGLES
-from fabnet.probes.benchmark import Task, box_side
-from fabnet.probes.retrieval.measures import measures_of, shape_distance
+from fabnet.probes.measures import shape_distance
+from fabnet.probes.tasks.labels import Classes, Units
+from fabnet.probes.tasks.points import Points, box_side
+from fabnet.probes.tasks.quantities import Angles, Values
 
 
 def test_a_shape_moved_turned_and_scaled_is_the_same_shape() -> None:
@@ -34,35 +36,35 @@ def test_the_shape_distance_is_what_least_squares_leave() -> None:
 
 
 def test_poses_differ_by_one_angle_whatever_the_axes() -> None:
-    task = Task(name="pose", kind="angles", targets=np.empty((0, 3)), columns=ANGLES)
-    (measure,) = measures_of(task, np.array([[0, 0, 0], [0, 0, 30], [0, 20, 0], [90, 0, 0]], dtype=np.float64))
+    task = Angles(name="pose", targets=np.empty((0, 3)), columns=ANGLES)
+    (measure,) = task.measures(np.array([[0, 0, 0], [0, 0, 30], [0, 20, 0], [90, 0, 0]], dtype=np.float64))
     np.testing.assert_allclose(measure.of(np.array([0])), [[0, 30, 20, 90]], atol=1e-9)
-    (yaw,) = measures_of(Task(name="yaw", kind="angles", targets=np.empty((0, 1)), columns=("yaw",)),
-                         np.array([[10.0], [-20.0]]))  # fmt: skip
+    of_yaw = Angles(name="yaw", targets=np.empty((0, 1)), columns=("yaw",))
+    (yaw,) = of_yaw.measures(np.array([[10.0], [-20.0]]))
     np.testing.assert_allclose(yaw.of(np.array([0, 1])), [[0, 30], [30, 0]])
 
 
 def test_values_are_in_standard_deviations() -> None:
-    task = Task(name="mouth", kind="values", targets=np.empty((0, 1)), columns=("opening",))
-    (measure,) = measures_of(task, np.array([[1.0], [3.0]]))
+    task = Values(name="mouth", targets=np.empty((0, 1)), columns=("opening",))
+    (measure,) = task.measures(np.array([[1.0], [3.0]]))
     np.testing.assert_allclose(measure.of(np.array([0])), [[0, 2]])
 
 
 def test_classes_and_units_are_asked_about_by_who_has_them() -> None:
-    classes = Task(name="e", kind="classes", targets=np.empty((0, 1)), columns=("sad", "happy"), headline=("sad",))
-    sad, happy = measures_of(classes, np.array([[0.0], [1], [1]]))
+    classes = Classes(name="e", targets=np.empty((0, 1)), columns=("sad", "happy"), headline=("sad",))
+    sad, happy = classes.measures(np.array([[0.0], [1], [1]]))
     assert (sad.in_headline, happy.in_headline) == (True, False)
     assert happy.is_query.tolist() == [False, True, True]
     np.testing.assert_array_equal(happy.of(np.array([1])), [[0, 100, 100]])
-    units = Task(name="u", kind="units", targets=np.empty((0, 2)), columns=("AU1", "AU2"))
-    (first,) = measures_of(units, np.array([[1.0, 0], [1, 0], [0, 0]]))  # nobody has AU2: it cannot be asked about
+    units = Units(name="u", targets=np.empty((0, 2)), columns=("AU1", "AU2"))
+    (first,) = units.measures(np.array([[1.0, 0], [1, 0], [0, 0]]))  # nobody has AU2: it cannot be asked about
     assert (first.column, first.is_query.tolist()) == ("AU1", [True, True, False])
 
 
 def test_points_are_compared_as_shapes() -> None:
     points = np.random.default_rng(2).normal(size=(3, 10))
-    task = Task(name="p", kind="points", targets=points, normalisers=(box_side(),))
-    (measure,) = measures_of(task, points)
+    task = Points(name="p", targets=points, normalisers=(box_side(),))
+    (measure,) = task.measures(points)
     made = measure.of(np.array([1]))
     assert made.shape == (1, 3)
     assert made[0, 1] == pytest.approx(0, abs=1e-5)

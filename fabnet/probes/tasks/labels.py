@@ -1,0 +1,92 @@
+"""Classes and units: labels that are predicted by logits and scored by the area under the ROC curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fabnet.probes.losses import Loss
+from fabnet.probes.measures import Measure, precision_measures
+from fabnet.probes.metrics import Figure, auc, mean_of, weighted_mean
+from fabnet.probes.tasks.task import Task
+
+__all__ = ["Classes", "Units"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Labels(Task):
+    """What classes and units share.
+
+    Attributes:
+        is_mirrorable: whether a mirrored face has the same label: of labels that know no left and right.
+    """
+
+    is_mirrorable: bool = False
+
+    @property
+    def can_mirror(self) -> bool:
+        """Whether a mirrored face has the same label."""
+        return self.is_mirrorable
+
+    def has(self, targets: np.ndarray) -> np.ndarray:
+        """(N, K) targets to (N, columns) 1 or 0, NaN without a label."""
+        return targets
+
+    def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
+        """The AUC of each, one against the rest, and the mean over the headline's columns."""
+        truth = self.has(true)
+        areas = {name: auc(predicted[:, k], truth[:, k]) for k, name in enumerate(self.columns)}
+        headline = self.headline or self.columns
+        figures = [Figure("AUC, mean", mean_of([areas[name] for name in headline]), True)]
+        if len(headline) < len(areas):
+            figures.append(Figure("AUC, mean of all", mean_of(list(areas.values()))))
+        return (*figures, *(Figure(f"AUC, {name}", of) for name, of in areas.items()))
+
+    def measures(self, targets: np.ndarray) -> list[Measure]:
+        """For each the per cent of faces that have it, asked about by faces that have it."""
+        return precision_measures(self.has(targets) == 1, self.columns, self.headline or self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Classes(_Labels):
+    """One of several classes; the targets are (N, 1), the number of the class."""
+
+    kind: ClassVar[str] = "classes"
+    loss: ClassVar[Loss] = "classes"
+
+    @property
+    def num_outputs(self) -> int:
+        """The number of classes."""
+        return len(self.columns)
+
+    def has(self, targets: np.ndarray) -> np.ndarray:
+        """(N, 1) class numbers to (N, C) 1 or 0, NaN without a label."""
+        return np.where(np.isfinite(targets), targets == np.arange(len(self.columns)), np.nan)
+
+    def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
+        """The AUC of each class and their mean, and the accuracy."""
+        right = np.where(np.isfinite(true[:, 0]), predicted.argmax(axis=1) == true[:, 0], np.nan)
+        return (*_Labels.figures(self, predicted, true), Figure("accuracy, %", weighted_mean(100 * right)))
+
+    def commonness(self, training: np.ndarray) -> np.ndarray:
+        """(C,) the logarithm of each class's share."""
+        targets = self.targets[training]
+        count = np.array([(targets[:, 0] == number).sum() for number in range(len(self.columns))])
+        return np.asarray(np.log(np.maximum(count, 1) / np.isfinite(targets[:, 0]).sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Units(_Labels):
+    """Units that are each there or not; the targets are 0 or 1."""
+
+    kind: ClassVar[str] = "units"
+    loss: ClassVar[Loss] = "units"
+
+    def commonness(self, training: np.ndarray) -> np.ndarray:
+        """(K,) the logarithm of each unit's odds."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.nanmean(self.targets[training], axis=0)
+            odds = np.log(share / (1 - share))
+        return np.where(np.isfinite(odds), odds, 0.0)

@@ -1,0 +1,126 @@
+"""What every kind of task has.
+
+Letters: N faces, K columns, M faces that are compared.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.embedding.readings import READINGS
+from fabnet.probes.losses import Loss
+from fabnet.probes.measures import Measure
+from fabnet.probes.metrics import Figure
+
+__all__ = ["Learned", "Task"]
+
+
+class Learned(NamedTuple):
+    """A task's targets as a probe learns them.
+
+    Attributes:
+        targets: (N, K) float64, NaN without a label.
+        back: from (N, K) predictions of the same faces to the task's units.
+        centre: (K,) mean that values are learned less; zeros of other kinds.
+        scale: (K,) standard deviation that values are divided by; ones of other kinds.
+    """
+
+    targets: np.ndarray
+    back: Callable[[np.ndarray], np.ndarray]
+    centre: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Task(ABC):
+    """One thing that is asked of every face; each kind of task is a subclass.
+
+    Attributes:
+        kind: name of the kind, a key of `READINGS`.
+        loss: that its probes are trained with.
+        name: "landmarks68", "pose", "smile".
+        targets: (N, K) float64 in the kind's units, NaN where a face has no label.
+        columns: names of the angles, classes, units or values; empty for points.
+        headline: the columns whose mean is the task's figure; empty: all.
+    """
+
+    kind: ClassVar[str]
+    loss: ClassVar[Loss]
+
+    name: str
+    targets: np.ndarray
+    columns: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+
+    @property
+    def num_outputs(self) -> int:
+        """K, the numbers that a probe gives per face."""
+        return int(self.targets.shape[1])
+
+    @property
+    def num_points(self) -> int:
+        """Points per face; 0 for other kinds."""
+        return 0
+
+    @property
+    def can_mirror(self) -> bool:
+        """Whether a mirrored face has the same label."""
+        return False
+
+    @property
+    def headline_places(self) -> list[int] | None:
+        """Indices of the columns that the task's figure is the mean of; None: all."""
+        return [self.columns.index(name) for name in self.headline] or None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """A name per output."""
+        return self.columns
+
+    def fields(self) -> list[pa.Field]:
+        """The columns of an embeddings dataset that predictions of the task go to."""
+        return READINGS[self.kind].fields(self.name, self.columns)
+
+    def learned(self, seen_px: np.ndarray, training: np.ndarray) -> Learned:
+        """The targets as a probe learns them, and the way back.
+
+        Args:
+            seen_px: (N, 4) the part of each image that the network sees.
+            training: indices of the faces by which values are centred and scaled.
+        """
+        ones = np.ones(self.targets.shape[1])
+        return Learned(self.targets, lambda made: made, 0 * ones, ones)
+
+    def commonness(self, training: np.ndarray) -> np.ndarray:
+        """(K,) or (1,) what logits that were learned with balanced weights lack to be those of probabilities.
+
+        Args:
+            training: indices of the faces that were fitted on.
+        """
+        return np.zeros(1)
+
+    @abstractmethod
+    def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
+        """Score predictions.
+
+        Args:
+            predicted: (N, K) in the task's units; logits for classes and units.
+            true: (N, K) the targets of the same faces.
+
+        Returns:
+            The figures, one of them the headline.
+        """
+
+    @abstractmethod
+    def measures(self, targets: np.ndarray) -> list[Measure]:
+        """What two faces are compared by, where faces are ranked for each other.
+
+        Args:
+            targets: (M, K) of the faces that have a label.
+        """

@@ -86,7 +86,7 @@ def to_latex(table: PaperTable) -> str:
         block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
         comment_start_string="<#", comment_end_string="#>",
     ).get_template("table.tex")  # fmt: skip
-    return template.render(panels=panels, caption=_tex(table.caption), number=table.number) + "\n"
+    return str(template.render(panels=panels, caption=_tex(table.caption), number=table.number)) + "\n"
 
 
 def _latex_panel(panel: Panel) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _tex(text: str) -> str:
 def to_html(table: PaperTable) -> str:
     """One self-contained page, readable on light and dark."""
     template = _templates(autoescape=True).get_template("table.html")
-    return template.render(table=table, marks=MARKS, dash=DASH, zip=zip)
+    return str(template.render(table=table, marks=MARKS, dash=DASH, zip=zip))
 
 
 def _templates(**options: Any) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import loadmat
+from scipy.spatial.transform import Rotation
 
 from fabnet.pose import (
     from_aflw2000,
@@ -52,6 +53,16 @@ def test_a_profile_is_read_without_roll_and_gives_the_same_matrix(yaw: float) ->
     assert angles[0] == 0
     np.testing.assert_allclose(np.degrees(angles[2]), yaw)
     np.testing.assert_allclose(rotation_matrix(angles), matrix, atol=1e-9)
+
+
+def test_rotations_and_their_distances_are_scipys() -> None:
+    angles = np.random.default_rng(3).uniform(-np.pi / 2, np.pi / 2, (100, 3))
+    roll, pitch, yaw = angles.T
+    theirs = Rotation.from_euler("XYZ", np.stack([-pitch, -yaw, roll], axis=1))
+    ours = rotation_matrix(angles)
+    np.testing.assert_allclose(ours, theirs.as_matrix(), atol=1e-12)
+    between = (theirs[:50].inv() * theirs[50:]).magnitude()
+    np.testing.assert_allclose(geodesic_distance(ours[:50], ours[50:]), between, atol=1e-9)
 
 
 def test_geodesic_distance() -> None:

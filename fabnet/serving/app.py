@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
+from fastapi.responses import JSONResponse, StreamingResponse
 
 import fabnet
 from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError
@@ -26,15 +23,16 @@ from fabnet.serving.catalogue import Attribute, Classes, Face, FacePage, Timelin
 from fabnet.serving.compare import Comparison
 from fabnet.serving.conditions import Condition
 from fabnet.serving.guard import Guard
-from fabnet.serving.photos import MAX_BYTES
 from fabnet.serving.site import Site
+from fabnet.serving.turns import Turns, Uploads
 
 __all__ = ["build_app"]
 
-MAX_DRAINED_BYTES = 256 * 2**20
-"""What is read and thrown away of an upload that is too large: a browser shows no answer before it has sent all."""
-UPLOAD_S = 30
-UPLOADS_AT_ONCE = 4
+AT_ONCE = {"nearest": 4, "photo": 1, "map": 1, "compare": 1}
+"""Costly requests of each kind that are worked on at once; the others wait, and cheap ones pass them by."""
+SENT_BYTES = 2**18
+MOST_LETTERS = 600
+"""Of a refusal, which may repeat what was asked."""
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 NUMBERS: dict[int | str, dict[str, Any]] = {
@@ -102,7 +100,7 @@ Count = Annotated[int, Query(ge=1, le=200)]
 
 def _known(site: Site, row: int) -> int:
     if not 0 <= row < site.catalogue.num_rows:
-        raise HTTPException(404, f"there is no row {row}; there are {site.catalogue.num_rows}")
+        raise HTTPException(404, f"there is no row {str(row)[:20]}; there are {site.catalogue.num_rows}")
     return row
 
 
@@ -113,20 +111,22 @@ def _row(site: Here, row: int) -> int:
 Row = Annotated[int, Depends(_row)]
 
 
-def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
+def build_app(site: Site, *, hosts: Collection[str] = (), port: int | None = None) -> FastAPI:
     """Build the application.
 
     Args:
         site: what it shows.
         hosts: see `Guard`; none: only loopback's.
+        port: see `Guard`.
     """
     app = FastAPI(
         title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",
     )  # fmt: skip
     app.state.site = site
-    app.state.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-    app.add_middleware(Guard, hosts=hosts)
+    app.state.uploads = Uploads()
+    app.state.turns = {kind: Turns(at_once) for kind, at_once in AT_ONCE.items()}
+    app.add_middleware(Guard, hosts=hosts, port=port)
     app.add_exception_handler(FabnetError, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
     for file in files("fabnet.serving").joinpath("static").iterdir():
@@ -163,13 +163,13 @@ async def _explained(_: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
-        return JSONResponse({"detail": reason}, 422)
+        return JSONResponse({"detail": reason[:MOST_LETTERS]}, 422)
     status = 400
     if isinstance(error, NoFaceError):
         status = 422
     elif isinstance(error, ModelError | MissingDependencyError):
         status = 409
-    return JSONResponse({"detail": " ".join(str(error).split())}, status)
+    return JSONResponse({"detail": " ".join(str(error).split())[:MOST_LETTERS]}, status)
 
 
 async def health(site: Here) -> Health:
@@ -228,12 +228,18 @@ def _jpeg(data: bytes | None) -> Response:
     return Response(data, media_type="image/jpeg")
 
 
-def nearest(site: Here, row: Row, where: Where, k: Count = 24, other_people: bool = True) -> Found:
+async def nearest(
+    request: Request, site: Here, row: Row, where: Where, k: Count = 24, other_people: bool = True
+) -> Found:
     """The faces most similar to a face, by the cosine; of other people only, where asked for."""
-    vector = site.catalogue.embedding(row)
-    if vector is None:
-        raise HTTPException(404, "this row has no embedding to search with")
-    return Found(site.catalogue.nearest(vector, k, where, not_row=row, other_people=other_people))
+
+    def search() -> Found:
+        vector = site.catalogue.embedding(row)
+        if vector is None:
+            raise HTTPException(404, "this row has no embedding to search with")
+        return Found(site.catalogue.nearest(vector, k, where, not_row=row, other_people=other_people))
+
+    return await _turns(request, "nearest").take(request, search)
 
 
 async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24) -> Found:
@@ -241,49 +247,42 @@ async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count 
     if isinstance(site.photos, FabnetError):
         raise site.photos
     photos = site.photos
-    if int(request.headers.get("content-length", 0)) > MAX_BYTES:
-        await _body(request, keep=False)
-    async with request.app.state.uploads:
-        data = await _body(request, keep=True)
+    uploads: Uploads = request.app.state.uploads
+    async with uploads.read(request) as data:
 
         def search() -> Found:
             photo = photos.read(data)
             crop = f"data:image/jpeg;base64,{base64.b64encode(photo.crop).decode()}"
             return Found(site.catalogue.nearest(photo.embedding, k, where), crop)
 
-        return await run_in_threadpool(search)
+        return await _turns(request, "photo").take(request, search)
 
 
-async def _body(request: Request, *, keep: bool) -> bytes:
-    """What was sent; what is too much is thrown away as it comes, and refused in the end."""
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            async for part in request.stream():
-                size += len(part)
-                if keep and size <= MAX_BYTES:
-                    parts.append(part)
-                else:
-                    parts.clear()
-                if size > MAX_DRAINED_BYTES:
-                    break
-    except ClientDisconnect:  # nobody hears the answer
-        raise HTTPException(400, "the photo did not come whole") from None
-    except TimeoutError:
-        raise HTTPException(408, f"the photo was not there after {UPLOAD_S} s") from None
-    if size > MAX_BYTES or not keep:
-        raise HTTPException(413, f"the photo is too large; the limit is {MAX_BYTES // 2**20} MiB")
-    return b"".join(parts)
+def _turns(request: Request, kind: str) -> Turns:
+    found: Turns = request.app.state.turns[kind]
+    return found
 
 
 def column(site: Here, column: str) -> Response:
     """A predicted attribute of all rows, NaN where there is none."""
-    return Response(site.catalogue.numbers(column).astype("<f4").tobytes(), media_type="application/octet-stream")
+    return _sent(site.catalogue.numbers(column))
 
 
-def face_map(site: Here, method: str) -> Response:
+async def face_map(request: Request, site: Here, method: str) -> Response:
     """Where each row lies on the map, x and y of each after another, most of them in -1 to 1; NaN without a face."""
-    return Response(site.face_map.places(method).astype("<f4").tobytes(), media_type="application/octet-stream")
+    return _sent(await _turns(request, "map").take(request, lambda: site.face_map.places(method)))
+
+
+def _sent(numbers: np.ndarray) -> Response:
+    """Numbers, a part after another as they are taken: a slow reader holds no copy of them."""
+    data = np.ascontiguousarray(numbers, dtype="<f4").reshape(-1).view(np.uint8)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), SENT_BYTES):
+            yield data[start : start + SENT_BYTES].tobytes()
+
+    headers = {"content-length": str(len(data))}
+    return StreamingResponse(parts(), media_type="application/octet-stream", headers=headers)
 
 
 def videos(site: Here, contains: str = "", limit: Count = 200) -> list[Video]:
@@ -299,14 +298,21 @@ def timeline(site: Here, video: str) -> Timeline:
     return found
 
 
-def compare(site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]) -> Comparison:
+async def compare(
+    request: Request, site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]
+) -> Comparison:
     """Bend one to three sources into a target by the model's decoders: pictures as data URIs."""
     if isinstance(site.comparer, FabnetError):
         raise site.comparer
-    images = []
-    for row in (target, *source):
-        data = site.crops.jpeg(_known(site, row))
-        if data is None:
-            raise HTTPException(404, f"row {row} has no face")
-        images.append(np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]))
-    return site.comparer.compare(images[0], images[1:])
+    comparer = site.comparer
+
+    def reconstruct() -> Comparison:
+        images = []
+        for row in (target, *source):
+            data = site.crops.jpeg(_known(site, row))
+            if data is None:
+                raise HTTPException(404, f"row {row} has no face")
+            images.append(np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]))
+        return comparer.compare(images[0], images[1:])
+
+    return await _turns(request, "compare").take(request, reconstruct)

@@ -181,7 +181,8 @@ class Catalogue:
         mask = self._has_face.copy()
         for each in condition.ranges:
             values = self._numbers[each.column]
-            mask &= (values >= np.float32(each.low)) & (values <= np.float32(each.high))
+            with np.errstate(over="ignore"):  # of a bound that is beyond every float32
+                mask &= (values >= np.float32(each.low)) & (values <= np.float32(each.high))
         for chosen in condition.choices:
             values, codes = self._classes[chosen.column]
             mask &= codes == int(np.flatnonzero(values == chosen.value)[0])

@@ -17,8 +17,6 @@ __all__ = ["Choice", "Condition", "Range", "read_condition"]
 
 MAX_CONDITIONS = 100
 """In one request: each nests the SQL a level deeper."""
-MAX_SHOWN = 200
-"""Letters of a request that its refusal repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +83,7 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
         elif column in numbers:
             ranges.append(Range(column, _bound(low, -math.inf), _bound(high, math.inf)))
         else:
-            raise InputError(
-                f"{text[:MAX_SHOWN]!r} is no condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS of a probe's column"
-            )
+            raise InputError(f"{text!r} is no condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS of a probe's column")
     return Condition(tuple(ranges), tuple(choices))
 
 
@@ -97,5 +93,5 @@ def _bound(text: str, otherwise: float) -> float:
     except ValueError:
         value = math.nan
     if text and not math.isfinite(value):
-        raise InputError(f"{text[:MAX_SHOWN]!r} is no bound; expected a finite number or nothing")
+        raise InputError(f"{text!r} is no bound; expected a finite number or nothing")
     return value

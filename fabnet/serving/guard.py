@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
+import sys
+import traceback
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
+from fabnet.errors import first_line
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Guard", "is_loopback"]
+__all__ = ["HEADERS", "NOT_KEPT", "Guard", "is_loopback"]
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -25,49 +31,89 @@ HEADERS = [
 ]
 NOT_KEPT = (b"cache-control", b"no-store")
 """Of all but the page's own files: faces, names and numbers of people who were removed must not lie in browsers."""
+AUTHORITY = r"(?P<host>\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
+"""What a Host header may be, whole: a name or an address, and a port. User names and the like make none."""
+OF_A_PAGE = re.compile(rf"https?://(?P<authority>{AUTHORITY})(?:[/?#].*)?", re.DOTALL)
 
 
 class Guard:
     """Middleware: refuses what another site sends, and adds the headers that keep the page to itself.
 
     A site can have its name point here ("DNS rebinding"), and would read the faces as if they were its own; so only
-    requests that call this machine by one of its own names are answered.
+    requests that call this machine by one of its own names, and by the port, are answered. The pages of other sites,
+    and of servers at other ports of this machine, can only link to the page: nothing else answers them.
 
     Args:
         app: what is guarded.
         hosts: the names and addresses that the server was started for. Loopback's are answered too; where one stands
-            for all addresses of this machine (`0.0.0.0`), any address and the machine's own names.
+            for all addresses of this machine (`0.0.0.0`), any address and the machine's own names, at any port: a
+            container's is another outside of it.
+        port: the server's; None: any.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], port: int | None = None) -> None:
         self._app, self._names = app, {_plain(host) for host in hosts}
         self._any_address = any(address is not None and address.is_unspecified for address in map(_address, hosts))
+        self._port = None if self._any_address else port
         if self._any_address:
             self._names |= {_plain(socket.gethostname()), _plain(socket.getfqdn())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        has_begun = False
 
         async def guarded(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 said = list(message.get("headers", []))
                 is_told = any(name == b"cache-control" for name, _ in said)
                 message["headers"] = [*said, *HEADERS, *([] if is_told else [NOT_KEPT])]
             await send(message)
 
-        headers = dict(scope["headers"])
-        host = headers.get(b"host", b"").decode("latin-1")
-        if not self._is_meant(_name(host)):
-            await _refuse(guarded, 421, "this server answers only to localhost and to the names it was started for")
-        elif headers.get(b"sec-fetch-site") == b"cross-site" and scope["path"].startswith("/api/"):
-            await _refuse(guarded, 403, "this server answers only to its own page")
-        else:
+        if (refusal := self._refusal(scope)) is not None:
+            await _refuse(guarded, *refusal)
+            return
+        try:
             await self._app(scope, receive, guarded)
+        except Exception as error:  # a fault of ours: one line here, one there
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            told = f"{type(error).__name__}: {first_line(error)!r}"
+            print(f"fabnet serve: {scope['method']} failed: {told} ({place.filename}:{place.lineno})", file=sys.stderr)
+            if not has_begun:
+                await _refuse(
+                    guarded, 500, f"the server failed at this ({type(error).__name__}); its terminal says more"
+                )
 
-    def _is_meant(self, name: str) -> bool:
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """The status and the reason why a request is not answered; None: it is."""
+        host = _only(scope, b"host")
+        if host is None or not self._is_meant(host):
+            return 421, "this server answers only to localhost and to the names it was started for, with its port"
+        names = {name for name, _ in scope["headers"]}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            return 400, "a request may have a content-length or a transfer-encoding, not both"
+        if scope["path"] != "/" and not _is_own(scope, host):
+            return 403, "this server answers only to its own page"
+        return None
+
+    def _is_meant(self, host: str) -> bool:
+        found = re.fullmatch(AUTHORITY, host, re.ASCII)
+        if found is None:
+            return False
+        if self._port is not None and int(found["port"] or 80) != self._port:
+            return False
+        name = found["host"]
+        if name.startswith("["):
+            name = name[1:-1]
+            if not isinstance(_address(name), IPv6Address):
+                return False
         is_known = is_loopback(name) or _plain(name) in self._names
         return is_known or (self._any_address and _address(name) is not None)
 
@@ -90,12 +136,28 @@ def _plain(host: str) -> str:
     return str(_address(host) or host.lower().removesuffix("."))
 
 
-def _name(host: str) -> str:
-    """A Host header without its port: `localhost:8000`, `127.0.0.1`, `[::1]:8000`."""
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+def _only(scope: Scope, name: bytes) -> str | None:
+    """The value of a header that is there once; None otherwise."""
+    values = [value for each, value in scope["headers"] if each == name]
+    return str(values[0].decode("latin-1")) if len(values) == 1 else None
+
+
+def _is_own(scope: Scope, host: str) -> bool:
+    """Whether a request comes from the page itself, or from no page at all, by all that a browser says of it."""
+    names = {name for name, _ in scope["headers"]}
+    if b"sec-fetch-site" in names and _only(scope, b"sec-fetch-site") not in ("same-origin", "none"):
+        return False
+    for name in (b"origin", b"referer"):
+        if name in names:
+            found = OF_A_PAGE.fullmatch(_only(scope, name) or "")
+            if found is None or found["authority"].lower() != host.lower():
+                return False
+    return True
 
 
 async def _refuse(send: Send, status: int, reason: str) -> None:
-    body = f'{{"detail":"{reason}"}}'.encode()
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    body = json.dumps({"detail": reason}).encode()
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    head += [(b"connection", b"close")] if status == 400 else []
+    await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

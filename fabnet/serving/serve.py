@@ -66,9 +66,8 @@ def serve(
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"fabnet serve needs {' and '.join(missing)}: pip install 'fabnet[serve]'")
-    import uvicorn
-
     from fabnet.serving.app import build_app
+    from fabnet.serving.connections import Server
     from fabnet.serving.site import open_site
 
     with _listening(host, port) as listener:
@@ -76,14 +75,13 @@ def serve(
         site = open_site(data, store=store, model=model, device=device)
         for note in site.catalogue.notes:
             print(f"note: {note}", file=sys.stderr)
-        app = build_app(site, hosts=(host, address))
+        app = build_app(site, hosts=(host, address), port=bound_port)
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
         print(f"open {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
         if not is_loopback(address):
             print("note: anyone who can reach this machine can see the faces; there is no password", file=sys.stderr)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
+            Server(app, listener).run(sockets=[listener])
     return ServeResult(as_place(data), url)
 
 

@@ -1,0 +1,207 @@
+"""Connections to the page: each has so long for its headers, its body and for taking its answer, and one that waits for
+its peer makes room for a new one where there are too many.
+
+uvicorn itself has a limit for none of these: a peer that sends half a request would be waited for without end, and with
+the last file descriptor gone nobody else would be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections import Counter
+from http import HTTPStatus
+from typing import Any
+
+import anyio.to_thread
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from fabnet.serving.guard import HEADERS, NOT_KEPT
+
+__all__ = ["Connection", "Server", "most_connections"]
+
+HEADERS_S = 10.0
+BODY_S = 30.0
+STALLED_S = 5.0
+"""A body that brings less than `STALLED_BYTES` in this time is waited for no longer."""
+STALLED_BYTES = 2**14
+READER_S = 20.0
+"""For a reader to take the next part of an answer, some 50 KiB."""
+CLOSING_S = 3.0
+MOST_CONNECTIONS = 512
+FEWEST_CONNECTIONS = 8
+WANTED_FILES = 4096
+SPARE_FILES = 64
+"""Descriptors that are left to the dataset's files and to connections that are just being accepted or closed."""
+ACCEPTED_AT_ONCE = 4
+WAITING_TO_BE_ACCEPTED = 512
+THREADS = 16
+"""Requests that are worked on at once; each may open files."""
+MAX_HEADER_BYTES = 2**16
+
+
+class Connection(H11Protocol):
+    """A connection, with limits."""
+
+    most = MOST_CONNECTIONS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seen: tuple[str | None, Any] = (None, None)
+        self._since = self._marked_s = self.loop.time()
+        self._bytes = self._marked_bytes = 0
+
+    @property
+    def _awaited(self) -> str | None:
+        """What its peer is waited for; None: the server itself is at work."""
+        if self.transport is None or self.transport.is_closing():
+            return "closing"
+        if self.flow.write_paused:
+            return "reader"
+        return {h11.IDLE: "headers", h11.SEND_BODY: "body"}.get(self.conn.their_state)
+
+    def waits_s(self, now: float) -> float | None:
+        """For how long it has waited for the same thing of its peer; None where it does not wait."""
+        seen = (self._awaited, self.cycle)
+        if seen[0] != self._seen[0] or seen[1] is not self._seen[1]:
+            self._seen, self._since, self._marked_s = seen, now, now
+        if self._bytes - self._marked_bytes >= STALLED_BYTES:
+            self._marked_s, self._marked_bytes = now, self._bytes
+        return None if seen[0] is None else now - self._since
+
+    def look(self, now: float) -> None:
+        """End the connection if its peer was waited for too long."""
+        waited, awaited = self.waits_s(now), self._seen[0]
+        if waited is None:
+            return
+        if awaited == "headers" and waited > HEADERS_S:
+            self.refuse(408, f"the request's headers were not there after {HEADERS_S:.0f} s")
+        elif awaited == "body" and (waited > BODY_S or now - self._marked_s > STALLED_S):
+            least = f"{STALLED_BYTES // 2**10} KiB in {STALLED_S:.0f} s"
+            self.refuse(408, f"the body came too slowly; expected {least} at the least, and all in {BODY_S:.0f} s")
+        elif (awaited == "reader" and waited > READER_S) or (awaited == "closing" and waited > CLOSING_S):
+            self.transport.abort()
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Answer in a line, unless an answer has begun, and close."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.abort()
+            return
+        body = json.dumps({"detail": reason}).encode()
+        head = [
+            (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"), *HEADERS, NOT_KEPT,
+        ]  # fmt: skip
+        phrase = HTTPStatus(status).phrase.encode()
+        for event in (
+            h11.Response(status_code=status, headers=head, reason=phrase),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
+        self.refuse(400, f"this is not a request in HTTP/1.1 that can be answered ({msg.rstrip('.').lower()})")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; where there are too many connections, the one that has waited longest for its peer makes room."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        others = [each for each in self.connections if isinstance(each, Connection) and each is not self]
+        if len(others) < self.most:
+            return
+        now = self.loop.time()
+        by_peer = Counter(each.peer for each in others)
+        waiting = [(by_peer[each.peer], waited, each) for each in others if (waited := each.waits_s(now)) is not None]
+        last = max(waiting, key=lambda entry: entry[:2], default=(0, 0.0, self))[2]
+        if last.cycle is not None and not last.cycle.response_complete:
+            last.cycle.disconnected = True
+        self.connections.discard(last)
+        last.transport.abort()
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end."""
+        return self.client[0] if self.client else ""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._bytes += len(data)
+        super().data_received(data)
+
+    def resume_writing(self) -> None:
+        """A part of the answer was taken: the next one has its own time."""
+        super().resume_writing()
+        self._seen = (None, None)
+
+
+class Server(uvicorn.Server):
+    """A server that looks at its connections' limits ten times a second.
+
+    Args:
+        app: the application.
+        listener: a socket that listens; kept by the caller.
+    """
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        limited = type("LimitedConnection", (Connection,), {"most": most_connections()})
+        super().__init__(
+            uvicorn.Config(
+                app, http=limited, ws="none", log_level="error", access_log=False, server_header=False,
+                backlog=ACCEPTED_AT_ONCE, h11_max_incomplete_event_size=MAX_HEADER_BYTES, proxy_headers=False,
+            )
+        )  # fmt: skip
+        self._listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._listener.listen(WAITING_TO_BE_ACCEPTED)  # uvicorn takes one number for this and for `ACCEPTED_AT_ONCE`
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at each connection."""
+        now = asyncio.get_running_loop().time()
+        for each in list(self.server_state.connections):
+            if isinstance(each, Connection):
+                each.look(now)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; whoever has not sent a whole request is not waited for."""
+        now = asyncio.get_running_loop().time()
+        for each in list(self.server_state.connections):
+            if isinstance(each, Connection) and each.waits_s(now) is not None:
+                each.transport.abort()
+        await super().shutdown(sockets)
+
+
+def most_connections() -> int:
+    """How many connections this process may hold; its limit of open files is raised for them as far as it may be."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < WANTED_FILES:
+        wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):  # the system allows less than it says
+            pass
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    try:
+        taken = len(os.listdir("/dev/fd"))
+    except OSError:
+        taken = SPARE_FILES
+    return max(FEWEST_CONNECTIONS, min(MOST_CONNECTIONS, soft - taken - SPARE_FILES))

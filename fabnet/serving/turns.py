@@ -1,0 +1,127 @@
+"""What many requests share: turns at costly work, and the memory for uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from fabnet.serving.photos import MAX_BYTES
+
+__all__ = ["Turns", "Uploads"]
+
+MOST_WAITING = 64
+MAX_HELD_BYTES = 64 * 2**20
+"""Of all uploads together."""
+MAX_DRAINED_BYTES = 256 * 2**20
+"""What is read and thrown away of an upload that is too large: a browser shows no answer before it has sent all."""
+PROGRESS_BYTES = 2**16
+Made = TypeVar("Made")
+
+
+class Turns:
+    """Lets so many requests work at once, and so many more wait.
+
+    Args:
+        at_once: how many work.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def take(self, request: Request, work: Callable[[], Made]) -> Made:
+        """Work in a thread when it is this request's turn.
+
+        Raises:
+            HTTPException: too many wait already, or the client has disconnected meanwhile.
+        """
+        if self._waiting >= MOST_WAITING:
+            raise _busy()
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            if await request.is_disconnected():
+                raise HTTPException(400, "the client has disconnected")
+            return await run_in_threadpool(work)
+        finally:
+            self._free.release()
+
+
+@dataclass(eq=False)
+class _Upload:
+    data: bytearray = field(default_factory=bytearray)
+    marked_s: float = field(default_factory=time.monotonic)
+    """When it last had brought another `PROGRESS_BYTES`."""
+    is_whole: bool = False
+    is_ousted: bool = False
+
+
+class Uploads:
+    """The uploads that are coming or being worked on. Together they are held to a limit: where there is no more room
+    the slowest goes, so that a stalled one delays no other."""
+
+    def __init__(self) -> None:
+        self._all: set[_Upload] = set()
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Read the body of a request; it counts until the block ends.
+
+        Raises:
+            HTTPException: it is too large, did not come whole, or there is no room for it.
+        """
+        upload = _Upload()
+        self._all.add(upload)
+        try:
+            await self._fill(upload, request)
+            upload.is_whole = True
+            yield bytes(upload.data)
+        finally:
+            self._all.discard(upload)
+
+    async def _fill(self, upload: _Upload, request: Request) -> None:
+        announced = request.headers.get("content-length", "0")
+        size, is_too_large = 0, not announced.isdecimal() or int(announced[:20]) > MAX_BYTES
+        try:
+            async for part in request.stream():
+                if upload.is_ousted:
+                    raise _busy()
+                if size // PROGRESS_BYTES != (size + len(part)) // PROGRESS_BYTES:
+                    upload.marked_s = time.monotonic()
+                size += len(part)
+                is_too_large |= size > MAX_BYTES
+                if is_too_large:  # thrown away as it comes, and refused in the end
+                    upload.data.clear()
+                else:
+                    upload.data += part
+                    self._make_room()
+                if size > MAX_DRAINED_BYTES:
+                    break
+        except ClientDisconnect:
+            raise HTTPException(400, "the photo did not come whole") from None
+        if is_too_large:
+            raise HTTPException(413, f"the photo is too large; the limit is {MAX_BYTES // 2**20} MiB")
+        if upload.is_ousted:
+            raise _busy()
+
+    def _make_room(self) -> None:
+        while sum(len(each.data) for each in self._all) > MAX_HELD_BYTES:
+            coming = [each for each in self._all if each.data and not each.is_whole]
+            slowest = min(coming, key=lambda each: each.marked_s)
+            slowest.is_ousted = True
+            slowest.data.clear()
+
+
+def _busy() -> HTTPException:
+    return HTTPException(503, "too many requests wait already: try again in a moment", {"retry-after": "1"})

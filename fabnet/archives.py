@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from typing import BinaryIO
+from typing import IO
 
 from fabnet.errors import InputError
 from fabnet.limits import unpacked_limit
@@ -18,7 +18,7 @@ END_BYTES, LONGEST_COMMENT = 22, 2**16
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def open_archive(stream: BinaryIO, limit: int) -> zipfile.ZipFile:
+def open_archive(stream: IO[bytes], limit: int) -> zipfile.ZipFile:
     """Open a ZIP archive whose files unpack to no more than is sane.
 
     A file in it gives no more bytes than the archive's list says, which is what is added up here.
@@ -47,7 +47,7 @@ def open_archive(stream: BinaryIO, limit: int) -> zipfile.ZipFile:
     return archive
 
 
-def _check_directory(stream: BinaryIO, size: int) -> None:
+def _check_directory(stream: IO[bytes], size: int) -> None:
     stream.seek(max(0, size - END_BYTES - LONGEST_COMMENT))
     tail = stream.read()
     place = tail.rfind(END)

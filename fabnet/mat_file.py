@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fabnet.errors import InputError, first_line
-from fabnet.limits import open_input
+from fabnet.limits import MAX_WEIGHTS_BYTES, open_input, unpacked_limit
 
 __all__ = ["read_arrays"]
 
@@ -35,7 +35,7 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
     """Read arrays of a MATLAB 5 file, compressed or not: numbers, text, cells and structs.
 
     Args:
-        file: of any size; the caller says how large it may be.
+        file: of any size; the caller says how large it may be. What is compressed in it may unpack to 20 times that.
         names: of the variables wanted.
 
     Returns:
@@ -58,8 +58,8 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
 class _Elements:
     """The elements of a file, or of what is compressed in it, in order."""
 
-    def __init__(self, stream: BinaryIO, order: str, compressed: int | None = None) -> None:
-        self.stream, self.order = stream, order
+    def __init__(self, stream: BinaryIO, order: str, compressed: int | None = None, allowed: int = 0) -> None:
+        self.stream, self.order, self.allowed = stream, order, allowed
         self.left = compressed
         self.inflater = None if compressed is None else zlib.decompressobj()
 
@@ -87,6 +87,9 @@ class _Elements:
                 break
             parts.append(part)
             size -= len(part)
+            self.allowed -= len(part)
+        if self.allowed < 0:
+            raise InputError("it unpacks to far more bytes than it has, which is the limit for such a file")
         return parts
 
     def tag(self) -> tuple[int, int, bytes | None]:
@@ -134,6 +137,7 @@ def _check_file(stream: BinaryIO, names: set[str]) -> None:
         raise InputError("expected one of MATLAB 5 (save -v6 or -v7)")
     order = orders[header[124:]]
     end = os.fstat(stream.fileno()).st_size
+    allowed = unpacked_limit(end, MAX_WEIGHTS_BYTES)
     while (start := stream.tell()) < end:
         outer = _Elements(stream, order)
         kind, size, _ = outer.tag()
@@ -141,10 +145,11 @@ def _check_file(stream: BinaryIO, names: set[str]) -> None:
             raise InputError(f"an array of {size:,} bytes at byte {start:,}, of {end:,} in all")
         inner = outer
         if kind == COMPRESSED:
-            inner = _Elements(stream, order, compressed=size)
+            inner = _Elements(stream, order, compressed=size, allowed=allowed)
             kind, _, _ = inner.tag()
         _check_kind(kind, size, ARRAY)
         _check_matrix(inner, names)
+        allowed = inner.allowed if inner is not outer else allowed
         stream.seek(start + 8 + size)
 
 

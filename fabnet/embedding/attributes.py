@@ -19,9 +19,9 @@ import pyarrow as pa
 from fabnet.embedding.digest import model_digest
 from fabnet.embedding.readings import READINGS, Reading
 from fabnet.errors import InputError
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
+from fabnet.models.weights_file import check_safetensors
 from fabnet.output import written_whole
 from fabnet.places import fetched
 
@@ -143,9 +143,13 @@ def load_probes(file: Path) -> list[SavedProbe]:
 
     if not file.exists():
         raise InputError(f"no such probe file: {file}; fabnet probe --save FILE writes one")
-    check_file(file, MAX_WEIGHTS_BYTES)
+    here = fetched(file)
     try:
-        with safe_open(fetched(file), framework="numpy") as content:
+        check_safetensors(here)
+    except InputError as error:
+        raise InputError(f"{file} cannot be read as probes: {error}") from None
+    try:
+        with safe_open(here, framework="numpy") as content:
             metadata = content.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise InputError(f"{file} holds no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import pickletools
+import re
 import warnings
-import zipfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from fabnet.errors import ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_file, open_input
+from fabnet.archives import open_archive
+from fabnet.errors import InputError, ModelError, first_line
+from fabnet.limits import MAX_WEIGHTS_BYTES, open_input
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["read_torch_file", "unreadable"]
 
 MAX_NAME = 1000
 PICKLES = 5
 """In a file of before PyTorch 1.6, one after another."""
+ZIP_BEGINS = b"PK\x03\x04"
+NAMED = re.compile(
+    r"collections (OrderedDict|Counter)|builtins (set|complex)|torch(\.cuda)? \w+Storage"
+    r"|torch (Size|device|\w+\d+|bool)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
+    r"|torch\.nn\.parameter Parameter|torch\.serialization _get_layout|torch\.storage \w+Storage"
+)
+"""What a file of weights names, of all that `weights_only` lets pass: the rest makes things of a size that it says."""
+MAX_SHARED_TIMES = 4
+"""Size of all tensors, in sizes of the file: a few may share their numbers."""
 
 
 def read_torch_file(file: Path, expected: str) -> Any:
@@ -27,18 +41,22 @@ def read_torch_file(file: Path, expected: str) -> Any:
         expected: what should have been there, for the message.
 
     Raises:
-        InputError: it is too large.
+        InputError: it is not a regular file, or is too large.
         ModelError: it holds anything but tensors and plain values, or is damaged.
     """
     import torch
 
-    check_file(file, MAX_WEIGHTS_BYTES)
-    _check_names(file)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of unusual files: what cannot be read is refused below
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises on a file of another kind has no common base
-        raise unreadable(file, error, expected) from None
+    with open_input(file, MAX_WEIGHTS_BYTES) as stream:
+        try:
+            size = stream.seek(0, 2)
+            _check_stream(stream)
+            stream.seek(0)
+            with warnings.catch_warnings(action="ignore"):  # of unusual files: what cannot be read is refused below
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+            _check_tensors(content, size)
+            return content
+        except Exception as error:  # what torch raises on a file of another kind has no common base
+            raise unreadable(file, error, expected) from None
 
 
 def unreadable(file: Path, error: Exception, expected: str) -> ModelError:
@@ -48,21 +66,57 @@ def unreadable(file: Path, error: Exception, expected: str) -> ModelError:
     )
 
 
-def _check_names(file: Path) -> None:
-    """Refuse a file that names a class at absurd length: what torch says of it takes the square of the length to make.
+def _check_stream(stream: IO[bytes]) -> None:
+    """Refuse a file that unpacks to far more than it has, or names what weights have no use for.
 
-    Whatever else is wrong with the file is for torch to say.
+    Whatever else is wrong with it is for torch to say, but not of a class with a long name: making that message takes
+    the square of the length.
     """
-    longest = 0
-    with suppress(Exception), open_input(file, MAX_WEIGHTS_BYTES) as content:
-        pickles: IO[bytes] = content
-        if zipfile.is_zipfile(content):
-            archive = zipfile.ZipFile(content)
-            pickles = archive.open(next(name for name in archive.namelist() if name.endswith("/data.pkl")))
-        else:
-            content.seek(0)
-        for _ in range(PICKLES):
-            for code, argument, _ in pickletools.genops(pickles):
-                longest = max(longest, len(str(argument)) if code.name == "GLOBAL" else 0)
-    if longest > MAX_NAME:
-        raise ModelError(f"{file} is damaged: it names a class of {longest:,} characters; nothing in it was run")
+    stream.seek(0)
+    if stream.read(len(ZIP_BEGINS)) == ZIP_BEGINS:
+        archive = open_archive(stream, MAX_WEIGHTS_BYTES)
+        for name in archive.namelist():
+            if name.rpartition("/")[2] == "data.pkl":
+                _check_names(archive.open(name), 1)
+    else:
+        stream.seek(0)
+        _check_names(stream, PICKLES)
+
+
+def _check_names(stream: IO[bytes], count: int) -> None:
+    names: set[str] = set()
+    with suppress(Exception):
+        for _ in range(count):
+            names.update(str(argument) for code, argument, _ in pickletools.genops(stream) if code.name == "GLOBAL")
+    for name in names:
+        if len(name) > MAX_NAME:
+            raise InputError(f"it names a class of {len(name):,} characters; nothing in it was run")
+        if not NAMED.fullmatch(name):
+            raise InputError(f"it names {name.replace(' ', '.')}")
+
+
+def _check_tensors(content: Any, size: int) -> None:
+    """Refuse tensors that repeat a few numbers without end: the first copy of one would fill the memory."""
+    total = 0
+    for tensor in _tensors(content):
+        count = tensor.numel() * tensor.element_size()
+        total += count
+        if tensor.is_sparse or count > tensor.untyped_storage().nbytes() or total > MAX_SHARED_TIMES * size:
+            raise InputError(f"a tensor of shape {tuple(tensor.shape)} takes more than the file has")
+
+
+def _tensors(content: Any) -> Iterable[torch.Tensor]:
+    import torch
+
+    waiting, seen = [content], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, torch.Tensor):
+            yield each
+        elif isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple | set):
+            waiting += each

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from fabnet.errors import InputError, ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, read_card
+from fabnet.models.weights_file import bytes_of, check_safetensors
 from fabnet.objectives.authors import load_authors
 from fabnet.objectives.registry import build_objective
 
@@ -36,10 +36,10 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     if folder.is_file():
         return load_authors(folder).to(device).eval(), card
     try:
-        check_file(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES)
-        weights = load_file(folder / WEIGHTS_FILE, device=str(device))
         with torch.device("meta"):  # nothing is reserved for a size that the file says and its weights do not bear out
             objective = build_objective(card.objective, **card.architecture)
+        check_safetensors(folder / WEIGHTS_FILE, bytes_of(objective.state_dict().values()))
+        weights = load_file(folder / WEIGHTS_FILE, device=str(device))
         objective.load_state_dict({name: _at_rest(value) for name, value in weights.items()}, assign=True)
     except (OSError, SafetensorError, RuntimeError, InputError) as error:
         reason = first_line(error)

@@ -18,9 +18,10 @@ from torch import nn
 
 from fabnet.errors import ModelError, first_line
 from fabnet.fields import read_fields
-from fabnet.limits import MAX_CONFIG_BYTES, MAX_WEIGHTS_BYTES, check_file, read_text
+from fabnet.limits import MAX_CONFIG_BYTES, read_text
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
+from fabnet.models.weights_file import bytes_of, check_safetensors
 from fabnet.output import written_whole
 from fabnet.places import fetched, is_remote, remove
 
@@ -133,8 +134,9 @@ def load_checkpoint(
     """
     state = read_state(checkpoint)
     checkpoint = fetched(checkpoint)
-    for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
-        check_file(checkpoint / name, MAX_WEIGHTS_BYTES)
+    largest = bytes_of(objective.state_dict().values())
+    check_safetensors(checkpoint / WEIGHTS_FILE, largest)
+    check_safetensors(checkpoint / OPTIMIZER_FILE, 3 * largest)
     try:
         weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))

@@ -1,0 +1,225 @@
+"""Small files that ask for gigabytes: the real process that reads one is measured."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("cannot say how much memory a process took", allow_module_level=True)
+
+LARGEST_PEAK_MB = 900
+"""What the libraries take alone, and a file of 128 MiB unpacked twice."""
+GIGABYTES = 3 * 2**29
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from fabnet.errors import FabnetError
+file = Path(sys.argv[1])
+said = "read"
+try:
+    {call}
+except FabnetError as error:
+    said = str(error)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+print(round(peak), said)
+"""
+
+
+def zipped(path: Path, name: str, start: bytes, others: dict[str, bytes] | None = None) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, allowZip64=True, compresslevel=6) as archive:
+        for other, content in (others or {}).items():
+            archive.writestr(other, content)
+        with archive.open(name, "w", force_zip64=True) as member:
+            member.write(start)
+            for _ in range(GIGABYTES // 2**24):
+                member.write(bytes(2**24))
+    return path
+
+
+def npz_bomb(path: Path) -> Path:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (GIGABYTES,)})
+    return zipped(path / "a.npz", "a.npy", header.getvalue())
+
+
+def npz_that_lies(path: Path) -> Path:
+    """An array whose header says far more than is there."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
+    with zipfile.ZipFile(path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue() + bytes(800))
+    return path / "a.npz"
+
+
+def npz_of_many(path: Path) -> Path:
+    """One small member under many names, which zip64 lets overlap."""
+    with zipfile.ZipFile(path / "one.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", bytes(2**20))
+    data = (path / "one.npz").read_bytes()
+    end = data.index(b"PK\x05\x06")
+    start = data.index(b"PK\x01\x02")
+    entry = data[start:end]
+    count = 400
+    listed = b"".join(entry.replace(b"a.npy", b"%05d" % number) for number in range(count))
+    tail = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, count, count, len(listed), start, 0)
+    (path / "a.npz").write_bytes(data[:start] + listed + tail)
+    return path / "a.npz"
+
+
+def npz_with_a_long_list(path: Path) -> Path:
+    """A list of files of 60 MB, all of them empty."""
+    with zipfile.ZipFile(path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", b"")
+    data = (path / "a.npz").read_bytes()
+    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    listed = data[start:end] * 1_000_000
+    tail = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(listed), start, 0)
+    (path / "a.npz").write_bytes(data[:start] + listed + tail)
+    return path / "a.npz"
+
+
+def pth_bomb(path: Path) -> Path:
+    import torch
+
+    whole = io.BytesIO()
+    torch.save({"a": torch.zeros(1000)}, whole)
+    with zipfile.ZipFile(whole) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    data = content.pop("archive/data/0")
+    pickled = content["archive/data.pkl"].replace(b"M\xe8\x03", b"\x8a\x05" + (GIGABYTES // 4).to_bytes(5, "little"))
+    return zipped(path / "a.pth", "archive/data/0", data, content | {"archive/data.pkl": pickled})
+
+
+def pth_of_one_number(path: Path) -> Path:
+    """A tensor that repeats one number without end."""
+    import torch
+
+    torch.save({"fc6.weight": torch.zeros(1).expand(2**31), "fc6.bias": torch.zeros(1)}, path / "a.pth")
+    return path / "a.pth"
+
+
+def pth_of_views(path: Path) -> Path:
+    """Ten thousand tensors that share their numbers."""
+    import torch
+
+    shared = torch.zeros(2**20)
+    torch.save({f"{number}.weight": shared[:] for number in range(10_000)}, path / "a.pth")
+    return path / "a.pth"
+
+
+def pth_that_asks(path: Path) -> Path:
+    """A pickle that has zeros made."""
+    pickled = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (GIGABYTES // 2).to_bytes(5, "little") + b"\x85R."
+    with zipfile.ZipFile(path / "a.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", b"3\n")
+        archive.writestr("archive/byteorder", b"little")
+    return path / "a.pth"
+
+
+def mat_bomb(path: Path) -> Path:
+    sides = (2**14, 3 * 2**12)
+    count = 8 * sides[0] * sides[1]
+    array = struct.pack("<IIII", 6, 8, 6, 0) + struct.pack("<IIii", 5, 8, *sides) + struct.pack("<II8s", 1, 5, b"angle")
+    array += struct.pack("<II", 9, count % 2**32)
+    deflate = zlib.compressobj(6)
+    parts = [deflate.compress(struct.pack("<II", 14, (len(array) + count) % 2**32) + array)]
+    parts += [deflate.compress(bytes(2**24)) for _ in range(GIGABYTES // 2**24)]
+    parts.append(deflate.flush())
+    packed = b"".join(parts)
+    (path / "a.mat").write_bytes(b"MATLAB".ljust(124) + b"\x00\x01IM" + struct.pack("<II", 15, len(packed)) + packed)
+    return path / "a.mat"
+
+
+def sparse_weights(path: Path) -> Path:
+    """Weights with holes: 1.5 GB that take no space, behind the card of a small model."""
+    from fabnet.weights import shipped_models
+
+    (path / "config.json").write_bytes((shipped_models()["small"] / "config.json").read_bytes())
+    header = json.dumps({"a": {"dtype": "U8", "shape": [GIGABYTES], "data_offsets": [0, GIGABYTES]}}).encode()
+    with (path / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + GIGABYTES)
+    return path
+
+
+def safetensors_of_many(path: Path) -> Path:
+    """A header that lists a million tensors of no size."""
+    entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    header = ("{" + ",".join(f'"{number}":{entry}' for number in range(1_000_000)) + "}").encode()
+    (path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    return path / "a.safetensors"
+
+
+def table_of_rows(path: Path) -> Path:
+    (path / "a.csv").write_bytes(b"a,b\n" + b"1,2\n" * 5_000_000)
+    return path / "a.csv"
+
+
+def table_of_columns(path: Path) -> Path:
+    (path / "a.csv").write_bytes(b"ab," * 40_000_000 + b"\n1\n")
+    return path / "a.csv"
+
+
+def sparse_digest(path: Path) -> Path:
+    with (path / "a.pth").open("wb") as file:
+        file.truncate(300 * 2**30)
+    return path / "a.pth"
+
+
+def deep_json(path: Path) -> Path:
+    (path / "config.json").write_bytes(b"[" * 4_000_000)
+    return path
+
+
+def wide_json(path: Path) -> Path:
+    (path / "config.json").write_bytes(b"[" + b"[]," * 20_000_000 + b"[]]")
+    return path
+
+
+NPZ = "from fabnet.numpy_file import read_npz; read_npz(file, ['a'])"
+PTH = "from fabnet.models.torch_file import read_torch_file; read_torch_file(file, 'expected weights')"
+CARD = "from fabnet.models.model_folder import read_card; read_card(file)"
+CSV = "from fabnet.limits import csv_rows; list(csv_rows(file))"
+BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
+    (npz_bomb, NPZ, "bytes unpack to"),
+    (npz_that_lies, NPZ, "bytes cannot hold"),
+    (npz_of_many, NPZ, "overlap"),
+    (npz_with_a_long_list, NPZ, "its list of files has"),
+    (pth_bomb, PTH, "bytes unpack to"),
+    (pth_of_one_number, PTH, "takes more than the file has"),
+    (pth_of_views, PTH, "takes more than the file has"),
+    (pth_that_asks, PTH, "builtins.bytearray"),
+    (mat_bomb, "from fabnet.mat_file import read_arrays; read_arrays(file, ['angle'])", "unpacks to far more bytes"),
+    (sparse_weights, "from fabnet.objectives import load_objective; load_objective(file)", "the limit for such a file"),
+    (safetensors_of_many, "from fabnet.embedding.attributes import load_probes; load_probes(file)", "a header of"),
+    (table_of_rows, CSV, "more than 4,000,000 rows"),
+    (table_of_columns, CSV, "line 1: more than 1,048,576 characters"),
+    (sparse_digest, "from fabnet.embedding.digest import file_digest; file_digest(file)", "the limit for such a file"),
+    (deep_json, CARD, "cannot be read"),
+    (wide_json, CARD, "the limit for such a file"),
+]
+
+
+@pytest.mark.parametrize(("make", "call", "said"), BOMBS, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_bomb_is_one_line_and_takes_no_memory(
+    make: Callable[[Path], Path], call: str, said: str, tmp_path: Path
+) -> None:
+    file = make(tmp_path)
+    command = [sys.executable, "-c", MEASURED.format(call=call), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    peak, _, line = done.stdout.strip().partition(" ")
+    assert said in line
+    assert int(peak) < LARGEST_PEAK_MB

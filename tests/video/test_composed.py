@@ -27,7 +27,7 @@ from .composed import (
 )
 
 People = dict[str, list[np.ndarray]]
-CLIPS = ("d0", "d3", "d6", "d9", "d10", "d11", "d12", "d13", "d14", "d18", "d19", "d20")
+CLIPS = ("d0", "d3", "d6", "d9", "d10", "d12", "d13", "d14", "d18", "d19", "d20")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.limits import MAX_FRAMES, MAX_PIXELS, check_file
+from fabnet.video.clock import Clock
 from fabnet.video.display import as_shown, pixel_aspect, shown_size, shown_width
 from fabnet.video.pyramid import halves
 
@@ -120,7 +121,9 @@ def video_info(path: Path) -> VideoInfo:
     """
     with _open(Path(path)) as (container, stream):
         duration = float(container.duration or 0) / av.time_base
-        fps = float(stream.average_rate or 0)
+        # A file without a clock is timed by its stream's own rate; FFmpeg's mean rate is then a guess of 25.
+        has_clock = stream.start_time is not None
+        fps = float((stream.average_rate if has_clock else stream.guessed_rate) or 0)
         try:
             first = next(container.decode(stream), None)
         except av.FFmpegError as error:
@@ -222,8 +225,7 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
         # One thread costs a quarter to a half less processor time than two, and videos run side by side anyway.
         stream.codec_context.thread_count = 1
         count, damage = 0, ""
-        first_s, last_s = 0.0, 0.0
-        aspect = pixel_aspect(stream)
+        aspect, clock = pixel_aspect(stream), Clock(container, stream)
         packets = container.demux(stream)
         while True:
             try:
@@ -241,11 +243,7 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
             for picture in pictures:
                 if count == MAX_FRAMES:
                     raise VideoError(f"{path} has more than {MAX_FRAMES:,} frames, which is the limit: cut it in parts")
-                stamp = picture.time
-                time_s = count / float(stream.average_rate or 25) if stamp is None else float(stamp)
-                first_s = time_s if count == 0 else first_s
-                last_s = max(last_s, time_s - first_s)
-                yield DecodedFrame(count, last_s, picture, aspect)
+                yield DecodedFrame(count, clock.time_of(picture), picture, aspect)
                 count += 1
         if count == 0:
             raise VideoError(f"{path} holds no frame that can be decoded ({damage or 'no data'}); is it whole?")
@@ -253,7 +251,7 @@ def decode_frames(path: Path) -> Iterator[DecodedFrame]:
         if count < 0.98 * expected - 2:
             raise VideoError(f"{path} is cut short or damaged: {count} of {expected} frames could be decoded")
         if damage:
-            raise VideoError(f"{path} is damaged ({damage}): {count} frames could be decoded, up to {last_s:.1f} s")
+            raise VideoError(f"{path} is damaged ({damage}): {count} frames could be decoded, up to {clock.last_s:.1f} s")
 
 
 def read_frames(

@@ -135,7 +135,7 @@ def test_frames_have_limits(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert [next(frames).index for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(VideoError, match="more than 5 frames, which is the limit"):
         next(frames)
-    monkeypatch.setattr("fabnet.video.decode.MAX_PIXELS", 192 * 144 - 1)
+    monkeypatch.setattr("fabnet.video.container.MAX_PIXELS", 192 * 144 - 1)
     with pytest.raises(VideoError, match="192 x 144 px; the limit is 27,647 pixels"):
         next(read_frames(carphone))
     assert MAX_PIXELS < 16384**2

@@ -53,7 +53,7 @@ class TrackReport:
     left_out: tuple[LeftOut, ...]
     """All else that lies in the folders given: file, reason, count."""
     notes: tuple[str, ...]
-    """What one should know about the splits and short tracks."""
+    """What one should know about the splits, short tracks, and single videos: which of several streams was read..."""
     frames_decoded: int
     """In this run."""
     frames_kept: int
@@ -272,7 +272,11 @@ def _report(run: _Run, given: Videos, notes: Sequence[str], wall_s: float) -> Tr
         partial=tuple((entry.video, entry.reason) for entry in entries if entry.status == "partial"),
         no_face=no_face,
         left_out=given.left_out,
-        notes=(*split_notes(summary), *notes),
+        notes=(
+            *split_notes(summary),
+            *notes,
+            *(f"{entry.video}: {entry.reason}" for entry in entries if entry.status == "ok" and entry.reason),
+        ),
         frames_decoded=run.frames_decoded,
         frames_kept=run.frames_kept,
         frames_with_face=run.frames_with_face,

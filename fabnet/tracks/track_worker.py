@@ -117,7 +117,7 @@ def _entry(task: TrackTask, file: _Status, spool: SpoolWriter, stats: VideoStats
         task.video.name,
         task.video.path.absolute().as_posix(),
         status,
-        warning or ("" if spool.num_rows else "no face found"),
+        "; ".join([warning] if warning else ["no face found"] * (not spool.num_rows) + stats.notes),
         size_bytes=file.size_bytes,
         mtime=file.mtime,
         frames_kept=stats.frames_kept,

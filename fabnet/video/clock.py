@@ -27,19 +27,24 @@ class Clock:
     Args:
         container: that is decoded.
         stream: of it.
+        start_s: the time of its first frame.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream) -> None:
-        self._may_jump = bool(container.format.flags & TS_DISCONT)
+    def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, start_s: float = 0.0) -> None:
+        self.may_jump = bool(container.format.flags & TS_DISCONT)
+        """Whether the format's clock may jump."""
         base = stream.time_base
         self._numerator, self._denominator = (base.numerator, base.denominator) if base else (1, 1)
         self._usual_s = 1 / float(stream.guessed_rate or stream.average_rate or USUAL_FPS)
         self._guess = _BestStamp()
         self._offset_s: float | None = None
         self._stamp_before: int | None = None
-        self._next_s = 0.0
-        self.last_s = 0.0
-        """Time of the last frame."""
+        self._last_s = start_s
+        self.reached_s = start_s
+        """The end of the last frame."""
+        self.frame_s = self._usual_s
+        """How long the last frame is shown."""
+        self._num_jumps, self._paused_s = 0, 0.0
         self.num_missing = 0
         """How many frames would fit into the gaps between frames; they are lost only if the file is damaged."""
 
@@ -51,22 +56,34 @@ class Clock:
         """
         stamp = self._guess.stamp(picture.pts, picture.dts)
         if stamp is None or stamp == self._stamp_before:
-            time_s = self._next_s
+            time_s = self.reached_s
         else:
             stamp_s = self._seconds(stamp)
             if self._offset_s is None:
-                self._offset_s = self._next_s - stamp_s
+                self._offset_s = self.reached_s - stamp_s
             time_s = stamp_s + self._offset_s
-            jumps = self._may_jump and time_s > self._next_s + AHEAD_S
-            if jumps or time_s < self.last_s - BACK_S:
-                self._offset_s = self._next_s - stamp_s
-                time_s = self._next_s
+            jumps = self.may_jump and time_s > self.reached_s + AHEAD_S
+            if jumps or time_s < self._last_s - BACK_S:
+                self._offset_s = self.reached_s - stamp_s
+                time_s = self.reached_s
+                self._num_jumps += 1
             self._stamp_before = stamp
-        duration_s = self._seconds(picture.duration) if picture.duration > 0 else self._usual_s
-        self.num_missing += max(0, round((time_s - self._next_s) / duration_s))
-        self.last_s = max(self.last_s, time_s)
-        self._next_s = self.last_s + duration_s
-        return self.last_s
+        gap_s = time_s - self.reached_s
+        self._paused_s += gap_s if gap_s > AHEAD_S else 0.0
+        self.num_missing += max(0, round(gap_s / self.frame_s))
+        self.frame_s = self._seconds(picture.duration) if picture.duration > 0 else self._usual_s
+        self._last_s = max(self._last_s, time_s)
+        self.reached_s = self._last_s + self.frame_s
+        return self._last_s
+
+    def notes(self) -> list[str]:
+        """What one should know about the times: where they are not the file's own, and pauses."""
+        found = []
+        if self._num_jumps:
+            found.append(f"its clock jumps (times: {self._num_jumps}); time goes on there from the last frame")
+        if self._paused_s:
+            found.append(f"it shows no new picture for {self._paused_s:.1f} s in all")
+        return found
 
     def _seconds(self, ticks: int) -> float:
         return float(ticks) * self._numerator / self._denominator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,16 +13,16 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.limits import MAX_FRAMES, MAX_PIXELS, check_file
+from fabnet.limits import MAX_FRAMES
 from fabnet.video.clock import Clock
-from fabnet.video.display import as_shown, pixel_aspect, shown_size, shown_width
+from fabnet.video.container import open_video
+from fabnet.video.display import as_shown, pixel_aspect, shown_size
+from fabnet.video.extent import next_start
+from fabnet.video.packets import Pictures
 from fabnet.video.pyramid import halves
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
 
-MAX_SIDE_PX = 16384
-CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,asf,ogg,m4v,gif,ivf,yuv4mpegpipe"
-"""What is opened: no playlists, whose lines would name other files and addresses."""
 CLOCK_S = 5e-4
 """Time stamps are rounded to the container's clock: a tick is met from this long before it on."""
 PLANAR = ("yuv420p", "yuvj420p")
@@ -61,75 +60,23 @@ class VideoInfo:
     duration_s: float
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    av.logging.set_level(av.logging.PANIC)
-    if not path.exists():
-        raise VideoError(f"no such file: {path}")
-    try:
-        check_file(path, None)
-    except InputError as error:
-        raise VideoError(str(error)) from None
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path} is empty (0 bytes); expected a video")
-    try:
-        container = av.open(
-            str(path.absolute()), options={"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-        )
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"{path} is no video, or is cut short ({_reason(error)}); is it whole?") from None
-    with container:
-        pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
-        if not pictures:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-            raise VideoError(f"{path} has no picture: it holds {kinds}; expected a video")
-        stream = pictures[0]
-        if stream.codec_context is None:
-            raise VideoError(f"{path} has a picture of an unknown codec; is it whole?")
-        stretch = max(pixel_aspect(stream), Fraction(1))
-        width, height = shown_width(stream.width, stretch), stream.height
-        if not 0 < max(width, height) <= MAX_SIDE_PX:
-            raise VideoError(f"{path} has frames of {width} x {height} px; expected 1 to {MAX_SIDE_PX} a side")
-        if width * height > MAX_PIXELS:
-            raise VideoError(f"{path} has frames of {width} x {height} px; the limit is {MAX_PIXELS:,} pixels in all")
-        stream.codec_context.options = {"max_pixels": str(int(MAX_PIXELS / stretch))}  # frames may grow later on
-        yield container, stream
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    """Whether a stream is the still picture of a song or a book."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error).splitlines()[0]).split(":")[0].strip().lower()
-
-
-def _num_shown(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """How many frames should come, 0 if the file does not say. An MP4's edit list hides those that were trimmed away
-    without encoding anew: they are still counted by `frames`, but marked in the index or not in it."""
-    if stream.frames and "mp4" in container.format.name:
-        return sum(not entry.is_discard for entry in stream.index_entries)
-    return stream.frames
-
-
 def video_info(path: Path) -> VideoInfo:
     """Read what a file says of its video, decoding one frame.
 
     Raises:
         VideoError: no such file, or no video in it.
     """
-    with _open(Path(path)) as (container, stream):
+    path = Path(path)
+    with open_video(path) as video:
+        container, stream = video.container, video.stream
         duration = float(container.duration or 0) / av.time_base
         # A file without a clock is timed by its stream's own rate; FFmpeg's mean rate is then a guess of 25.
         has_clock = stream.start_time is not None
         fps = float((stream.average_rate if has_clock else stream.guessed_rate) or 0)
-        try:
-            first = next(container.decode(stream), None)
-        except av.FFmpegError as error:
-            raise VideoError(f"{path} cannot be decoded ({_reason(error)}); is it whole?") from None
+        pictures = Pictures(video)
+        first = next(iter(pictures), None)
         if first is None:
-            raise VideoError(f"{path} holds no frame; is it whole?")
+            raise pictures.none_came(path)
         width, height = shown_size(first, pixel_aspect(stream))
     return VideoInfo(width, height, fps, duration)
 
@@ -207,51 +154,51 @@ class Ticks:
         return True
 
 
-def decode_frames(path: Path) -> Iterator[DecodedFrame]:
+def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[DecodedFrame]:
     """Decode every frame of a video as a stream, on one thread; memory does not grow with its length.
 
     Args:
-        path: the file.
+        path: the file. Of several videos that were joined into one file, each is decoded after the other.
+        notes: gets what one should know about a sound file: which of several streams was read, and that its clock
+            jumps.
 
     Yields:
         Frames in the order of display. A packet that cannot be decoded is left out.
 
     Raises:
         VideoError: no such file, no video in it, nothing decodable; or, after the last good frame, that the file is
-            damaged or cut short.
+            damaged or cut short, and how many frames were lost.
     """
-    path = Path(path)
-    with _open(path) as (container, stream):
-        # One thread costs a quarter to a half less processor time than two, and videos run side by side anyway.
-        stream.codec_context.thread_count = 1
-        count, damage = 0, ""
-        aspect, clock = pixel_aspect(stream), Clock(container, stream)
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, av.EOFError):
-                break
-            except (av.FFmpegError, OSError, ValueError) as error:
-                damage = _reason(error)
-                break
-            try:
-                pictures = packet.decode()
-            except (av.FFmpegError, ValueError) as error:
-                damage = damage or _reason(error)
-                continue
-            for picture in pictures:
-                if count == MAX_FRAMES:
-                    raise VideoError(f"{path} has more than {MAX_FRAMES:,} frames, which is the limit: cut it in parts")
-                yield DecodedFrame(count, clock.time_of(picture), picture, aspect)
-                count += 1
-        if count == 0:
-            raise VideoError(f"{path} holds no frame that can be decoded ({damage or 'no data'}); is it whole?")
-        expected = _num_shown(container, stream)
-        if count < 0.98 * expected - 2:
-            raise VideoError(f"{path} is cut short or damaged: {count} of {expected} frames could be decoded")
-        if damage:
-            raise VideoError(f"{path} is damaged ({damage}): {count} frames could be decoded, up to {clock.last_s:.1f} s")
+    path, complaints = Path(path), list[str]()
+    index, reached_s, start = 0, 0.0, 0
+    while True:
+        try:
+            with open_video(path, start) as video:
+                # One thread costs a quarter to a half less processor time than two, and videos run side by side anyway.
+                video.stream.codec_context.thread_count = 1
+                aspect, clock = pixel_aspect(video.stream), Clock(video.container, video.stream, reached_s)
+                pictures = Pictures(video)
+                for picture in pictures:
+                    if index == MAX_FRAMES:
+                        limit = f"{MAX_FRAMES:,} frames, which is the limit"
+                        raise VideoError(f"{path} has more than {limit}: cut it in parts")
+                    yield DecodedFrame(index, clock.time_of(picture), picture, aspect)
+                    index += 1
+                complaints += pictures.complaints(path, clock)
+                if notes is not None:
+                    notes += [video.note] * bool(video.note) + clock.notes()
+                reached_s = clock.reached_s
+                following = next_start(path, video.container.format.name, start, start + pictures.end)
+        except VideoError as error:
+            if not start:
+                raise
+            complaints.append(f"a second video begins at byte {start:,} of it, and cannot be read: {error}")
+            break
+        if following is None:
+            break
+        start = following
+    if complaints:
+        raise VideoError("; ".join(complaints))
 
 
 def read_frames(

@@ -71,6 +71,7 @@ class VideoStats:
         duration_s: time of the last frame decoded.
         seconds: processor wall time spent in "decode", "detect", "link" and "crop".
         warning: what went wrong in the middle; None if nothing did.
+        notes: what one should know about a sound file.
     """
 
     frames_decoded: int = 0
@@ -81,6 +82,7 @@ class VideoStats:
     duration_s: float = 0.0
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "detect", "link", "crop"), 0.0))
     warning: str | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -178,7 +180,7 @@ def track_video(
 
 
 def _timed_frames(path: Path, stats: VideoStats) -> Iterator[DecodedFrame]:
-    frames = decode_frames(path)
+    frames = decode_frames(path, notes=stats.notes)
     while True:
         try:
             with _timed(stats, "decode"):

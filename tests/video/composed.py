@@ -63,16 +63,19 @@ def write_video(
     faststart: bool = False,
     key_every: int = 250,
     pixel_aspect: Fraction = Fraction(1),
+    codec: str = "libx264",
 ) -> Path:
     """Encode frames, evenly or with the given time stamps; `faststart` puts the index before the pictures."""
+    is_raw = path.suffix in (".h264", ".264", ".m2v", ".m4v")
     with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as container:
-        options = {"crf": str(crf), "preset": "ultrafast", "bf": "0", "g": str(key_every)}
-        stream = container.add_stream("libx264", rate=fps, options=options)
+        options = {"crf": str(crf), "preset": "ultrafast", "bf": "0"} if codec == "libx264" else {"b": "2000000"}
+        stream = container.add_stream(codec, rate=fps, options=options | {"g": str(key_every)})
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.sample_aspect_ratio = pixel_aspect
         stream.codec_context.thread_count = 1
-        base = Fraction(1, 12_800)
+        base = Fraction(1, 12_800) if codec == "libx264" and not is_raw else Fraction(1, fps)
         stream.time_base = stream.codec_context.time_base = base
         for number, image in enumerate(frames):
             picture = av.VideoFrame.from_ndarray(image, format="rgb24")

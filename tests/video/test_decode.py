@@ -163,7 +163,7 @@ def bad_file(kind: str, folder: Path) -> Path:
         ("missing", "no such file"),
         ("empty", "is empty"),
         ("text", "is no video"),
-        ("folder", "is no video"),
+        ("folder", "is a folder"),
         ("cut short, index at its end", "is cut short"),
         ("sound", "has no picture: it holds audio"),
     ],

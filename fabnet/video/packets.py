@@ -1,0 +1,138 @@
+"""Packets to pictures, with an account of what of the video was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+
+from fabnet.errors import VideoError
+from fabnet.video.clock import Clock
+from fabnet.video.container import OpenVideo, first_words
+from fabnet.video.extent import is_cut
+
+__all__ = ["Pictures"]
+
+MOST_LOST = 0.02
+"""Share of the frames that a file states and that may be missing: some counts are estimates."""
+
+
+class Pictures:
+    """The decoded pictures of a video, in the order of display.
+
+    Not counted as damage, because files are sound that have them:
+
+    - packets without content: AVI writes them for frames that the camera dropped, whose time the last picture fills;
+    - packets before the first key frame, as in a recording that was cut from a running stream.
+
+    Args:
+        video: that is decoded.
+    """
+
+    def __init__(self, video: OpenVideo) -> None:
+        self._container, self._stream = video.container, video.stream
+        self.num_pictures = 0
+        """Pictures decoded."""
+        self.damage = ""
+        """The first thing that went wrong; empty if nothing did."""
+        self.end = 0
+        """The byte after the last packet."""
+        self._num_packets = self._num_empty = self._num_leading = self._num_failed = self._num_spoilt = 0
+        self._has_begun = self._has_clean = False
+        self._first_error = ""
+
+    def __iter__(self) -> Iterator[av.VideoFrame]:
+        codec = self._stream.codec_context
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.EOFError):
+                break
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self.damage = self.damage or first_words(error)
+                break
+            if packet.size == 0:  # to a decoder it would mean the end of the stream
+                self._num_empty += packet.dts is not None or packet.pts is not None
+                continue
+            self._num_packets += not packet.is_discard
+            self._has_begun |= packet.is_keyframe
+            self.end = max(self.end, (packet.pos or 0) + packet.size)
+            yield from self._decoded(codec, packet)
+        yield from self._decoded(codec, None)
+
+    def _decoded(self, codec: av.VideoCodecContext, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
+        try:
+            pictures = codec.decode(packet)
+        except (av.FFmpegError, ValueError) as error:
+            self._failed(first_words(error))
+            return
+        for picture in pictures:
+            self._has_begun = True
+            self._has_clean |= not picture.is_corrupt
+            self._num_spoilt += picture.is_corrupt and self._has_clean
+            self.num_pictures += 1
+            yield picture
+
+    def _failed(self, reason: str) -> None:
+        self._first_error = self._first_error or reason
+        if self._has_begun:
+            self.damage = self.damage or reason
+            self._num_failed += 1
+        else:
+            self._num_leading += 1
+
+    def complaints(self, path: Path, clock: Clock) -> list[str]:
+        """Say what was lost.
+
+        Args:
+            path: the file.
+            clock: that timed the pictures.
+
+        Returns:
+            A sentence; nothing if the file is sound.
+
+        Raises:
+            VideoError: no picture came.
+        """
+        if not self.num_pictures:
+            raise self.none_came(path)
+        is_about, num_lost = self._num_lost(path, clock)
+        if not (num_lost or self.damage or self._num_spoilt):
+            return []
+        what = f"is damaged ({self.damage})" if self.damage else "is cut short or damaged"
+        decoded = f"{self.num_pictures} frames could be decoded"
+        spoilt = f", {self._num_spoilt} of them with faults" if self._num_spoilt else ""
+        lost = f"; {'about ' if is_about else ''}{num_lost} were lost" if num_lost else ""
+        return [f"{path} {what}: {decoded}{spoilt}, up to {clock.reached_s:.1f} s{lost}"]
+
+    def none_came(self, path: Path) -> VideoError:
+        """The error of a file in which no picture can be decoded."""
+        why = self.damage or self._first_error or "no data"
+        return VideoError(f"{path} holds no frame that can be decoded ({why}); is it whole?")
+
+    def _num_lost(self, path: Path, clock: Clock) -> tuple[bool, int]:
+        """How many frames are missing, and whether that is an estimate by time."""
+        is_damaged = bool(self.damage or self._num_spoilt)
+        name = self._container.format.name
+        stated = self._num_stated()
+        if stated:
+            num_lost = stated - self._num_empty - self._num_leading - self.num_pictures
+            num_unread = stated - self._num_empty - self._num_packets if "mp4" in name else 0
+            is_short = is_damaged or num_lost > MOST_LOST * stated + 2
+            return False, max(num_lost if is_short else 0, num_unread, self._num_failed)
+        num_lost = max(self._num_failed, clock.num_missing if is_damaged else 0)
+        if not clock.may_jump and (is_damaged or is_cut(path, name)):
+            stated_s = max(float(self._container.duration or 0) / av.time_base, self._stream.frames * clock.frame_s)
+            num_lost += max(0, round((stated_s - clock.reached_s) / clock.frame_s))
+        return True, num_lost
+
+    def _num_stated(self) -> int:
+        """How many frames should come, 0 if the file does not say. An MP4's edit list hides those that were trimmed
+        away without encoding anew: they are still counted by `frames`, but marked in the index or not in it. An AVI
+        counts those that the camera dropped, too."""
+        name = self._container.format.name
+        if self._stream.frames and "mp4" in name:
+            return sum(not entry.is_discard for entry in self._stream.index_entries)
+        return 0 if name == "avi" else self._stream.frames

@@ -47,7 +47,7 @@ class PhotoReader:
         """Find and embed the largest face.
 
         Args:
-            data: a JPEG, PNG, WebP, BMP or TIFF.
+            data: a picture in one of `fabnet.video.picture.FORMATS`.
 
         Raises:
             InputError: it is none of these, is damaged, or has too many pixels.

@@ -20,6 +20,8 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".nrw", ".raw")
 """Raw photos of cameras: they begin as TIFF or MP4 do, but the first picture in them is a thumbnail."""
+MOTION_JPEG = (".mjpg", ".mjpeg")
+"""Videos that begin as a JPEG does."""
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 PICTURE_BRANDS = (b"avif", b"avis", b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 HEAD_BYTES = 1024
@@ -61,7 +63,7 @@ def kind_by_content(name: str | Path, head: bytes) -> Kind | None:
         return None
     for start, kind in STARTS:
         if head.startswith(start):
-            return kind
+            return "video" if Path(name).suffix.lower() in MOTION_JPEG else kind
     if head[4:8] == b"ftyp":
         brand = head[8:12]
         return None if brand in SOUND_BRANDS else "image" if brand in PICTURE_BRANDS else "video"

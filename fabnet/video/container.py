@@ -18,7 +18,7 @@ from fabnet.video.display import pixel_aspect, shown_width
 __all__ = ["OpenVideo", "first_words", "open_video"]
 
 MAX_SIDE_PX = 16384
-CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,asf,ogg,m4v,gif,ivf,yuv4mpegpipe"
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,h264,hevc,flv,asf,ogg,m4v,gif,ivf,yuv4mpegpipe,mxf,rm,dv,mjpeg"
 """What is opened: no playlists, whose lines would name other files and addresses."""
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 """Covers of songs and books, and thumbnails: no player shows them as the video."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 import cv2
 import numpy as np
 
-from fabnet.errors import InputError
+from fabnet.errors import InputError, first_line
 from fabnet.limits import MAX_PIXELS
+from fabnet.video.heif import heif_kind, heif_size, open_heif
 
-__all__ = ["decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
+__all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
 
+FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 BMP_HEADER_BYTES = 40
 TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
 TIFF_TYPES = {3: "H", 4: "I"}
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 
 
@@ -36,7 +40,7 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Decode a picture whose header says that it is not too large.
 
     Args:
-        data: a JPEG, PNG, WebP, BMP or TIFF.
+        data: a picture in one of `FORMATS`.
         flag: how, as OpenCV takes it.
 
     Returns:
@@ -48,15 +52,29 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     sound_size(data)
     if data.startswith(PNG):
         _check_chunks(data)
+    if heif_kind(data) is not None:
+        return _decode_heif(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected a JPEG or PNG")
+        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected {FORMATS}")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
     return np.asarray(image)
+
+
+def _decode_heif(data: bytes) -> np.ndarray:
+    try:
+        image = open_heif(data).rgb()
+    except InputError:
+        raise
+    except Exception as error:  # of many kinds, as in `open_heif`
+        raise InputError(f"the {heif_kind(data)} is cut short or damaged ({first_line(error)})") from None
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+        raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
 
 
 def _check_chunks(data: bytes) -> None:
@@ -78,7 +96,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
     """Width and height of a picture in pixels, from its header; nothing is decoded.
 
     Args:
-        data: a JPEG, PNG, WebP, BMP or TIFF, of which a part is enough but for a TIFF.
+        data: a picture in one of `FORMATS`; a part is enough, except of TIFF, HEIC and AVIF.
 
     Raises:
         InputError: it is none of these, or is damaged.
@@ -95,9 +113,13 @@ def picture_size(data: bytes) -> tuple[int, int]:
         size = abs(width), abs(height)
     elif data[:4] in TIFF_ORDER:
         size = _tiff_size(data, TIFF_ORDER[data[:4]])
+    elif heif_kind(data) is not None:
+        size = heif_size(data)
+    elif found := NETPBM.match(data[:1024]):
+        size = int(found[1]), int(found[2])
     if size is None or min(size) <= 0:
         kind = "is empty" if not data else "is no picture that can be read"
-        raise InputError(f"the file {kind}; expected a JPEG, PNG, WebP, BMP or TIFF")
+        raise InputError(f"the file {kind}; expected {FORMATS}")
     return size
 
 

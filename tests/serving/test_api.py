@@ -153,7 +153,7 @@ def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None
     def refused(status: int, content: Any) -> str:
         return client.refused("/api/nearest", status, "POST", content=content)
 
-    assert refused(400, b"") == "the file is empty; expected a JPEG, PNG, WebP, BMP or TIFF"
+    assert refused(400, b"") == "the file is empty; expected a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
     assert "no picture" in refused(400, b"#!/bin/sh\necho no picture\n" * 99)
     assert "no picture" in refused(400, b"GIF89a" + bytes(99))
     assert "damaged" in refused(400, photo[:700])

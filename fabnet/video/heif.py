@@ -1,0 +1,114 @@
+"""HEIC and AVIF, the pictures of phones: their size by their headers, and decoded.
+
+AVIF is read by Pillow, whose wheels carry libavif; HEIC by pi-heif, whose wheels carry a decoder only.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from fabnet.errors import InputError, first_line
+
+__all__ = ["heif_kind", "heif_size", "open_heif"]
+
+AVIF_BRANDS = {b"avif", b"avis"}
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
+TURNED = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda image: np.rot90(image),
+}
+"""EXIF's orientations, and how each is set upright."""
+ORIENTATION = 0x0112
+
+
+class OpenPicture(Protocol):
+    """A picture whose header has been read."""
+
+    width: int
+    """In pixels, as it is shown."""
+    height: int
+    """In pixels, as it is shown."""
+    icc_profile: bytes | None
+    """Its colour profile, if it has one."""
+
+    def rgb(self) -> np.ndarray:
+        """Decode it to (H, W, 3) uint8 RGB, upright."""
+
+
+def heif_kind(data: bytes) -> Literal["avif", "heic"] | None:
+    """Which of the two a file is, by its first bytes; None: neither."""
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4], "big"), len(data), 256)
+    brands = {data[8:12], *(data[place : place + 4] for place in range(16, end - 3, 4))}
+    if data[8:12] not in AVIF_BRANDS | HEIC_BRANDS:
+        return None
+    return "avif" if brands & AVIF_BRANDS else "heic"
+
+
+def heif_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a HEIC or AVIF as it is shown, in pixels; nothing is decoded.
+
+    Raises:
+        InputError: as `open_heif`.
+    """
+    opened = open_heif(data)
+    return opened.width, opened.height
+
+
+def open_heif(data: bytes) -> OpenPicture:
+    """Read the header of a HEIC or AVIF.
+
+    Args:
+        data: the whole file.
+
+    Raises:
+        InputError: it is damaged, or what it takes is not installed.
+    """
+    try:
+        return _Avif(data) if heif_kind(data) == "avif" else _Heic(data)
+    except InputError:
+        raise
+    except Exception as error:  # of many kinds: ValueError, SyntaxError, RuntimeError, EOFError
+        raise InputError(f"the {heif_kind(data) or 'file'} is cut short or damaged ({first_line(error)})") from None
+
+
+class _Avif:
+    def __init__(self, data: bytes) -> None:
+        try:
+            from PIL.AvifImagePlugin import AvifImageFile
+        except ImportError:
+            raise InputError("AVIF needs pip install 'pillow>=11.3'") from None
+        self._image: Any = AvifImageFile(io.BytesIO(data))  # not Image.open, which warns of pictures within the limit
+        self._orientation = self._image.getexif().get(ORIENTATION, 1)  # made from `irot` and `imir`, if there are any
+        self.width, self.height = self._image.size[::-1] if self._orientation in (5, 6, 7, 8) else self._image.size
+        self.icc_profile: bytes | None = self._image.info.get("icc_profile")
+
+    def rgb(self) -> np.ndarray:
+        image = np.asarray(self._image.convert("RGB"))
+        return np.ascontiguousarray(TURNED.get(self._orientation, lambda same: same)(image))
+
+
+class _Heic:
+    def __init__(self, data: bytes) -> None:
+        try:
+            import pi_heif
+        except ImportError:
+            raise InputError("HEIC needs pip install 'fabnet[heic]'") from None
+        self._image: Any = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
+        self.width, self.height = self._image.size  # libheif turns by `irot`; EXIF's orientation only repeats that
+        self.icc_profile: bytes | None = self._image.info.get("icc_profile")
+
+    def rgb(self) -> np.ndarray:
+        image = np.asarray(self._image)
+        if image.ndim == 2:
+            image = image[:, :, None]
+        return np.ascontiguousarray(image[:, :, :3] if image.shape[2] >= 3 else image[:, :, :1].repeat(3, axis=2))

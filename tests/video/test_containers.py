@@ -1,0 +1,49 @@
+"""Every suffix that is taken for a video's opens, and its content alone says that it is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import pytest
+
+from fabnet.tracks.kinds import VIDEO_SUFFIXES, kind_by_content
+from fabnet.video import read_frames
+
+MADE = {
+    ".m2ts": ("mpegts", "mpeg2video"), ".ts": ("mpegts", "mpeg2video"), ".mxf": ("mxf", "mpeg2video"),
+    ".vob": ("vob", "mpeg2video"), ".m2v": ("mpeg2video", "mpeg2video"), ".asf": ("asf", "mpeg4"),
+    ".wmv": ("asf", "wmv2"), ".rm": ("rm", "rv10"), ".divx": ("avi", "mpeg4"), ".webm": ("webm", "libvpx"),
+    ".mkv": ("matroska", "mpeg4"), ".3g2": ("3g2", "mpeg4"), ".3gp": ("3gp", "mpeg4"), ".qt": ("mov", "mpeg4"),
+    ".mp4": ("mp4", "mpeg4"), ".flv": ("flv", "flv1"), ".y4m": ("yuv4mpegpipe", "wrapped_avframe"),
+    ".gif": ("gif", "gif"), ".ivf": ("ivf", "libvpx"), ".h264": ("h264", "libx264"), ".hevc": ("hevc", "libx265"),
+    ".mjpg": ("mjpeg", "mjpeg"), ".dv": ("dv", "dvvideo"), ".ogv": ("ogv", "libvpx"),
+}  # fmt: skip
+WITHOUT_A_MARK = (".h264", ".hevc", ".dv")
+"""Raw streams: only their suffix says what they are."""
+
+
+@pytest.mark.parametrize("suffix", MADE)
+def test_a_video_of_this_suffix_opens(suffix: str, carphone: Path, tmp_path: Path) -> None:
+    container, codec = MADE[suffix]
+    path = tmp_path / f"a{suffix}"
+    formats = {"gif": "rgb8", "mjpeg": "yuvj420p"}
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    try:
+        with av.open(str(path), "w", format=container) as out:
+            stream = out.add_stream(codec, rate=25, options=options)
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height = (720, 576) if codec == "dvvideo" else (176, 144)
+            stream.pix_fmt = formats.get(codec, "yuv420p")
+            for frame in list(read_frames(carphone))[:3]:
+                image = av.VideoFrame.from_ndarray(frame.image)
+                out.mux(stream.encode(image.reformat(width=stream.width, height=stream.height, format=stream.pix_fmt)))
+            out.mux(stream.encode())
+    except (av.FFmpegError, av.codec.codec.UnknownCodecError, ValueError) as error:
+        pytest.skip(f"this FFmpeg does not write it: {error}")
+    assert suffix in VIDEO_SUFFIXES
+    frames = list(read_frames(path))
+    assert len(frames) == 3
+    assert frames[0].image.std() > 20
+    name = f"a{suffix}" if suffix == ".mjpg" else "a"
+    assert kind_by_content(name, path.read_bytes()[:1024]) == (None if suffix in WITHOUT_A_MARK else "video")

@@ -1,6 +1,6 @@
-"""Outputs appear whole or not at all: they are written beside their place, then renamed into it.
+"""Outputs appear whole or not at all: they are written beside their place, synced, then renamed into it.
 
-Of object stores, whose objects appear whole: they are written on this machine, then sent.
+An object store's objects appear whole: they are written on this machine, then sent.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fabnet.errors import OutputError, first_line
 from fabnet.locks import locked_file
-from fabnet.places import is_remote, refusal, remove, send
+from fabnet.places import is_remote, make_folder, refusal, remove, send
+from fabnet.sync import sync, sync_folder
 
-__all__ = ["output_errors", "written_whole"]
+__all__ = ["output_errors", "unlink", "written_whole"]
 
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
@@ -51,14 +52,26 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {here or path}: {_REASONS.get(number, text)}") from error
 
 
+def unlink(path: Path) -> None:
+    """Remove a file, if it is there, so that no power cut brings it back."""
+    path.unlink(missing_ok=True)
+    if not is_remote(path):
+        sync_folder(path.parent)
+
+
 @contextmanager
-def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
+def written_whole(
+    path: Path, *, last: str | None = None, check: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
     """Give a temporary place beside `path` to write a file or folder to, and rename it into place at the end.
+
+    What was there before goes only when the disk holds the new one.
 
     Args:
         path: where the output belongs; what lies there is replaced.
         last: name of the file without which nobody takes a folder for one: in an object store, which has no folders
             to appear whole, it appears last.
+        check: called with what was written, before it takes its place; raises where that is not whole.
 
     Yields:
         A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
@@ -71,24 +84,35 @@ def written_whole(path: Path, *, last: str | None = None) -> Iterator[Path]:
     if is_remote(path):
         with output_errors(path), TemporaryDirectory(prefix="fabnet-") as folder:
             yield Path(folder) / path.name
+            if check is not None:
+                check(Path(folder) / path.name)
             send(Path(folder) / path.name, path, last=last)
         return
     if path.is_dir() and (path.is_symlink() or not path.name):
         path = path.resolve()  # a link to a folder stays one; `.` has no name
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with ExitStack() as stack, output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
         if stack.enter_context(lock):
             _sweep(path)
         remove(partial)  # somebody else's link of this name would be followed
         try:
             yield partial
+            sync(partial)
+            if check is not None:
+                check(partial)
             if path.is_dir():
                 if not partial.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "it is a folder: choose another name")
                 os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
             os.replace(partial, path)
+            try:
+                sync_folder(path.parent)
+            except OSError:
+                if replaced.exists():  # the former stays until the new one is safe
+                    os.rename(path, partial)
+                raise
         finally:
             if replaced.exists() and not path.exists():
                 os.rename(replaced, path)

@@ -21,6 +21,7 @@ from typing import Any
 from fabnet.errors import InputError, MissingDependencyError, first_line
 from fabnet.limits import MAX_WEIGHTS_BYTES
 from fabnet.progress import progress
+from fabnet.sync import sync_folder
 
 __all__ = [
     "as_place",
@@ -150,9 +151,13 @@ def lance_name(path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder with those above it; an object store has none, its objects have long names."""
-    if not is_remote(path):
-        path.mkdir(parents=True, exist_ok=True)
+    """Make a folder with those above it, so that no power cut takes them; an object store has none."""
+    if is_remote(path):
+        return
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
 
 
 def remove(path: Path) -> None:

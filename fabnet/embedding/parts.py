@@ -17,9 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lance
 import pyarrow as pa
-from lance.fragment import FragmentMetadata, write_fragments
+from lance.fragment import FragmentMetadata
 
 from fabnet.embedding.digest import file_digest, model_digest
 from fabnet.embedding.embedder import Embedder
@@ -46,9 +45,12 @@ from fabnet.tracks.commit import (
     lance_writes,
     merge_files,
     open_dataset,
+    put_fragments,
     sweep,
+    write_rows,
 )
 from fabnet.tracks.spool import spool_path, spools
+from fabnet.tracks.versions import TruncatedError, check_files
 from fabnet.tracks.writing import REMOVING, locked
 
 if TYPE_CHECKING:
@@ -254,8 +256,11 @@ def _read_notes(out: Path) -> dict[str, Note]:
             values = json.loads(row["note"])
             values["failed"] = tuple(Failure(*each) for each in values["failed"])
             note = Note(**{**values, "fragments": tuple(values["fragments"])})
-            files = [file["path"] for each in note.fragments for file in json.loads(each)["files"]]
-            if all(Path(file).name == file and (out / "data" / file).is_file() for file in files):
+            files = {out / "data" / file["path"]: file for each in note.fragments for file in json.loads(each)["files"]}
+            if any(path.parent != out / "data" for path in files):
+                continue
+            with suppress(TruncatedError):
+                check_files((path, file.get("file_size_bytes")) for path, file in files.items())
                 found[row["key"]] = note
     return found
 
@@ -269,8 +274,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
             reader = pa.ipc.open_file(source)
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
             stream = pa.RecordBatchReader.from_batches(reader.schema, batches)
-            mode = "overwrite" if has_dataset(out) else "create"
-            fragments = write_fragments(stream, str(out), schema=columns, mode=mode)
+            fragments = put_fragments(out, stream, columns)
     part.spool.unlink(missing_ok=True)
     note = replace(result, fragments=tuple(json.dumps(fragment.to_json()) for fragment in fragments))
     table = pa.Table.from_pylist([{"key": part.key, "note": json.dumps(asdict(note))}], schema=_NOTES_SCHEMA)
@@ -282,7 +286,7 @@ def _commit(out: Path, notes: Sequence[Note], columns: pa.Schema, *, is_whole: b
     """Make the rows that are there the dataset. The notes stay where a part is missing."""
     fragments = [FragmentMetadata.from_json(each) for note in notes for each in note.fragments]
     with lance_writes(out):
-        lance.LanceDataset.commit(str(out), lance.LanceOperation.Overwrite(columns, fragments))
+        write_rows(out, fragments, columns, overwrite=True)
         if is_whole:
             remove(out / NOTES)
             merge_files(out)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from fabnet.errors import InputError
+from fabnet.errors import InputError, StoreError
 from fabnet.limits import open_input
-from fabnet.output import output_errors, written_whole
-from fabnet.places import is_remote, lance_name, remove
+from fabnet.output import written_whole
+from fabnet.places import is_remote, remove
 from fabnet.tracks import is_store
-from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, open_dataset, sweep
-from fabnet.tracks.writing import locked
+from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
+from fabnet.tracks.commit import write_rows as replace_rows
+from fabnet.tracks.writing import REMOVING, locked
 
 __all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
 
@@ -187,15 +188,11 @@ def write_rows(
         OutputError: the disk is full, or writing there is not allowed, or another command is writing the same output.
     """
     batches = to_batches(rows, columns)
-    if file_format == "lance" and is_remote(out):
-        with locked(out):
-            _write_lance_remotely(batches, out, columns)
+    if file_format == "lance":
+        _write_lance(batches, out, columns)
         return
     with written_whole(out) as partial:
-        if file_format == "lance":
-            with locked(out) if has_dataset(out) else nullcontext():
-                _write_lance(batches, partial, columns)
-        elif file_format == "parquet":
+        if file_format == "parquet":
             import pyarrow.parquet as parquet
 
             with parquet.ParquetWriter(partial, columns) as writer:
@@ -209,24 +206,30 @@ def write_rows(
             raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
 
 
-def _write_lance_remotely(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
-    """Send rows to an object store as they come; they are there with the commit, what was there before until then."""
-    with output_errors(out):
-        is_new = not has_dataset(out)
+def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
+    """Write a dataset, or have the rows replace those of one that is there, in one commit."""
+    is_new = not has_dataset(out)
+    if is_new and not is_remote(out):
+        with written_whole(out) as partial:
+            _replace(batches, partial, columns)
+        return
+    with locked(out), lance_writes(out):
+        if (out / REMOVING).is_file():
+            raise StoreError(f"{out}: a removal broke off; `fabnet remove {out}` goes on with it first")
         try:
-            _write_lance(batches, out, columns, mode="create" if is_new else "overwrite")
+            _replace(batches, out, columns)
         except BaseException:
-            if is_new:
-                remove(out)
+            with suppress(OSError):  # files of rows that no version has; the next command removes them, too
+                if is_new:
+                    remove(out)
+                else:
+                    sweep(out, leftovers=not is_remote(out))
             raise
-        sweep(out)
+        remove(out / NOTES)  # of parts that a cluster did not finish
+        sweep(out, leftovers=not is_remote(out))
 
 
-def _write_lance(
-    batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema, mode: Literal["create", "overwrite"] = "create"
-) -> None:
-    import lance
-
+def _replace(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema) -> None:
     raised: list[Exception] = []
 
     def watched() -> Iterator[pa.RecordBatch]:
@@ -237,8 +240,7 @@ def _write_lance(
             raise
 
     try:
-        reader = pa.RecordBatchReader.from_batches(columns, watched())
-        lance.write_dataset(reader, lance_name(folder), schema=columns, mode=mode)
+        replace_rows(folder, pa.RecordBatchReader.from_batches(columns, watched()), columns, overwrite=True)
     except OSError:
         # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
         if raised:

@@ -21,7 +21,7 @@ from fabnet.places import as_place, is_remote
 from fabnet.progress import progress
 from fabnet.retrieval.columns import KNOWN, NEEDED, Columns
 from fabnet.retrieval.filters import all_of, quoted
-from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, open_dataset
+from fabnet.tracks.commit import changing, has_dataset, lance_reads, lance_writes, open_dataset
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -140,11 +140,11 @@ class Gallery:
             return int(self._dataset.count_rows(filter="embedding IS NOT NULL"))
 
     def drop_index(self) -> None:
-        """Remove the indices, of the embeddings and of other columns."""
-        with self._reading():
-            for each in self._dataset.describe_indices():
-                self._dataset.drop_index(each.name)
-            self._dataset = open_dataset(self.path)
+        """Remove the indices, of the embeddings and of other columns. Only for the one process that writes."""
+        with self._reading(), changing(self.path) as change:
+            for each in change.dataset.describe_indices():
+                change.dataset.drop_index(each.name)
+        self._dataset = open_dataset(self.path)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.
@@ -278,7 +278,7 @@ class Gallery:
     def build_index(self) -> float:
         """Build the IVF-PQ index by the cosine, and one on the identities that makes their filter quick.
 
-        It stays in the dataset; rows that are added later are searched exactly.
+        It stays in the dataset; rows that are added later are searched exactly. Only for the one process that writes.
 
         Returns:
             The seconds that it took.
@@ -296,17 +296,22 @@ class Gallery:
         sub_vectors = next(
             n for n in range(max(1, self.embedding_dim // SUB_VECTOR), 0, -1) if self.embedding_dim % n == 0
         )
-        with progress("building the index", unit="steps") as bar, self._reading(), lance_writes(self.path):
-            self._dataset.create_index(
+        with progress("building the index", unit="steps") as bar, self._indexing() as dataset:
+            dataset.create_index(
                 "embedding", "IVF_PQ", metric="cosine", replace=True, sample_rate=SAMPLE_RATE,
                 num_partitions=max(1, round(count / ROWS_A_PARTITION)), num_sub_vectors=sub_vectors,
                 progress_callback=lambda done: bar.update(
                     completed=done.completed or 0, total=done.total, note=done.stage.replace("_", " ")
                 ),
             )  # fmt: skip
-            self._dataset.create_scalar_index("identity", "BITMAP", replace=True)
+            dataset.create_scalar_index("identity", "BITMAP", replace=True)
         self._dataset = open_dataset(self.path)
         return time.monotonic() - began
+
+    @contextmanager
+    def _indexing(self) -> Iterator[Any]:
+        with self._reading(), lance_writes(self.path), changing(self.path) as change:
+            yield change.dataset
 
 
 def _said(error: BaseException) -> str:

@@ -1,36 +1,58 @@
-"""Lance's datasets: opened, added to in small commits, merged; refusals and damages as they look through Lance."""
+"""Lance's datasets: opened, added to, changed and merged; refusals and damages as they look through Lance.
+
+Nothing old goes before the new is safe. What replaces or removes rows commits within `changing`, which syncs the new
+version, opens it again and counts it; only then `sweep` removes what former versions need. Cut at any moment, a dataset
+opens at its old or its new version. An object store's objects appear whole, and stay once they are there: there is
+nothing to sync.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lance
 import pyarrow as pa
+from lance.fragment import FragmentMetadata, write_fragments
 from lance.optimize import Compaction
 
 from fabnet.errors import StoreError, first_line
 from fabnet.links import check_links
 from fabnet.output import output_errors
 from fabnet.places import is_remote, lance_name, refusal
+from fabnet.sync import sync_folder
 from fabnet.tracks.data_files import LISTS_BYTES, check_data_files
 from fabnet.tracks.manifests import check_manifests
+from fabnet.tracks.versions import (
+    check_files,
+    discard_after,
+    files_of,
+    has_version,
+    newest_version,
+    sync_files,
+    whole_version,
+)
 
 __all__ = [
     "LANCE_FOLDERS",
+    "Change",
     "append_table",
+    "changing",
     "foreign",
     "has_dataset",
     "lance_reads",
     "lance_writes",
     "merge_files",
     "open_dataset",
+    "put_fragments",
     "sweep",
+    "write_rows",
 ]
 
 MAX_FRAGMENTS = 64
@@ -54,8 +76,7 @@ def has_dataset(path: Path) -> bool:
     Raises:
         StoreError: it holds a link, or names files of another place.
     """
-    versions = path / "_versions"
-    if not versions.is_dir() or not any(entry.suffix == ".manifest" for entry in versions.iterdir()):
+    if not has_version(path):
         return False
     if not is_remote(path):
         check_links(path, "a store or dataset", error=StoreError)
@@ -93,7 +114,8 @@ def _within(path: Path) -> Iterator[Path]:
 def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
     """Open a Lance dataset, after a look at its data files; for use within `lance_reads`.
 
-    In a bucket they are not looked at: that would be a request a file, each time.
+    A version with truncated files, as a power cut leaves it, is passed over with a warning; see `whole_version`. In a
+    bucket files are not looked at: that would be a request a file, each time.
 
     Args:
         folder: of the dataset.
@@ -102,7 +124,7 @@ def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
     Raises:
         OSError, and what else Lance raises: it is damaged, or there is none.
     """
-    dataset = lance.dataset(lance_name(folder))
+    dataset = lance.dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
     if not is_remote(folder):
         check_data_files(folder, dataset, lists_bytes=lists_bytes)
     _ = dataset.schema  # read here, where a damaged one can be told, and kept
@@ -151,18 +173,143 @@ def lance_reads(what: str) -> Iterator[None]:
         raise StoreError(f"{what} cannot be read ({reason}): {advice}") from error
 
 
-def append_table(store: Path, name: str, table: pa.Table) -> None:
+@dataclass(slots=True)
+class Change:
+    """A change of a dataset, from `changing`."""
+
+    dataset: Any
+    """The dataset before it; None where there is none."""
+    rows: int
+    """The number of rows that it must have afterwards."""
+    safe: set[Path]
+    """Files of it that were synced already."""
+
+
+@contextmanager
+def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
+    """Give a dataset to change by one commit or several, and return when the last of them is safe.
+
+    Its files are synced, it is opened again, and its rows are counted; if any of this fails, or the block raises, the
+    commits are taken back. The former version stays until `sweep`. Only for the one process that writes.
+
+    Args:
+        folder: of the dataset, which need not be there.
+        is_derived: its rows are known elsewhere: they are not synced, which saves time; what a power cut truncates is
+            passed over and made again.
+
+    Raises:
+        OSError, and what else Lance raises: the dataset is as it was before.
+    """
+    dataset = open_dataset(folder) if has_dataset(folder) else None
+    version = 0 if dataset is None else dataset.version
+    change = Change(dataset, 0 if dataset is None else dataset.count_rows(), set())
+    if is_remote(folder):
+        yield change
+        return
+    discard_after(folder, version, whole_too=False)  # what a power cut left of a later one
+    former = {} if dataset is None else files_of(folder, dataset)
+    try:
+        yield change
+        if newest_version(folder) == version:
+            return
+        changed = open_dataset(folder)
+        if changed.version != newest_version(folder):
+            raise OSError(f"the disk did not take all of version {newest_version(folder)}: run the same command again")
+        if (rows := changed.count_rows()) != change.rows:
+            raise OSError(f"{rows:,} rows arrived, of {change.rows:,}: run the same command again")
+        if not is_derived:
+            new = files_of(folder, changed).keys() - former.keys()
+            sync_files(folder, new - change.safe)
+            if {file.parent for file in new} - {file.parent for file in former}:  # folders are new, too
+                sync_folder(folder)
+                sync_folder(folder.parent)
+    except BaseException:
+        with suppress(OSError):  # a disk that takes nothing: opening passes over what is not whole
+            discard_after(folder, version, whole_too=True)
+        raise
+
+
+def put_fragments(
+    folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema, *, add_to: Any = None, synced: bool = True
+) -> list[FragmentMetadata]:
+    """Write rows to files of a dataset that no version refers to yet, and return when these are safe.
+
+    Args:
+        folder: of the dataset, which need not be there.
+        rows: are streamed.
+        schema: of the rows.
+        add_to: the open dataset that they will be further rows of; None: they will be all rows of one.
+        synced: False: only see that they were written.
+    """
+    mode = "append" if add_to is not None else "overwrite" if has_dataset(folder) else "create"
+    if mode == "overwrite" and not is_remote(folder):
+        discard_after(folder, open_dataset(folder).version, whole_too=False)  # Lance opens the newest
+    to = lance_name(folder) if add_to is None else add_to
+    made: list[FragmentMetadata] = write_fragments(rows, to, schema=schema, mode=mode)
+    if not is_remote(folder):
+        files = {folder / "data" / each.path: each.file_size_bytes for one in made for each in one.files}
+        check_files(files.items())
+        if synced:
+            sync_files(folder, files)
+    return made
+
+
+def write_rows(
+    folder: Path,
+    rows: pa.Table | pa.RecordBatchReader | list[FragmentMetadata],
+    schema: pa.Schema,
+    *,
+    overwrite: bool = False,
+    is_derived: bool = False,
+) -> Any:
+    """Add rows to a dataset in one commit, or have them replace all others; it is made if it is not there.
+
+    Args:
+        folder: of the dataset.
+        rows: are streamed; or the files that `put_fragments` made of them.
+        schema: of the rows.
+        overwrite: the rows replace all others.
+        is_derived: as `changing` takes it.
+
+    Returns:
+        The dataset.
+    """
+    with changing(folder, is_derived=is_derived) as change:
+        former = None if overwrite else change.dataset
+        fragments = (
+            rows if isinstance(rows, list)
+            else put_fragments(folder, rows, schema, add_to=former, synced=not is_derived)
+        )  # fmt: skip
+        change.safe |= {folder / "data" / each.path for one in fragments for each in one.files}
+        added = sum(each.num_rows for each in fragments)
+        change.rows = added + (0 if former is None else change.rows)
+        operation: Any = (
+            lance.LanceOperation.Overwrite(schema, fragments) if former is None
+            else lance.LanceOperation.Append(fragments)
+        )  # fmt: skip
+        read = None if former is None else former.version
+        dataset = lance.LanceDataset.commit(lance_name(folder), operation, read_version=read)
+    return dataset
+
+
+def append_table(store: Path, name: str, table: pa.Table, *, is_derived: bool = False) -> None:
     """Add rows to a small dataset that a store keeps beside its own, in one commit; make it if it is not there.
+
+    Args:
+        store: folder of the store.
+        name: of the dataset's folder in it.
+        table: the rows.
+        is_derived: as `changing` takes it.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
     folder = store / name
     with lance_reads(str(folder)), lance_writes(store):
-        mode = "append" if has_dataset(folder) else "create"
-        dataset = lance.write_dataset(table, lance_name(folder), schema=table.schema, mode=mode)
+        dataset = write_rows(folder, table, table.schema, is_derived=is_derived)
         if len(dataset.get_fragments()) > MAX_FRAGMENTS:
-            dataset.optimize.compact_files()
+            with changing(folder) as change:
+                change.dataset.optimize.compact_files()
             sweep(folder, leftovers=not is_remote(folder))
 
 
@@ -175,7 +322,11 @@ def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
         folder: of the dataset.
         with_deletions: write all fragments anew, without the rows that were deleted, where there are any.
     """
-    dataset = open_dataset(folder)
+    with changing(folder) as change:
+        _merge(change.dataset, with_deletions=with_deletions)
+
+
+def _merge(dataset: Any, *, with_deletions: bool) -> None:
     if with_deletions:
         dataset.optimize.compact_files(
             target_rows_per_fragment=2**40, max_bytes_per_file=REWRITTEN_BYTES, batch_size=256, num_threads=1,
@@ -195,13 +346,19 @@ def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
 
 
 def sweep(folder: Path, *, leftovers: bool = True) -> None:
-    """Remove the files that only former versions of a dataset need. Only for the one process that writes.
+    """Remove the files that only former versions of a dataset need, once the disk holds the current one.
+
+    Only for the one process that writes.
 
     Args:
         folder: of the dataset.
         leftovers: remove files that no version needs, too: of writers that were killed, if no other one is at work.
     """
-    lance.dataset(lance_name(folder)).cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
+    dataset = open_dataset(folder)
+    if not is_remote(folder):
+        discard_after(folder, dataset.version, whole_too=False)
+        sync_files(folder, files_of(folder, dataset))
+    dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
     if leftovers and not is_remote(folder):
         for file in folder.rglob(".tmp*"):  # half-written, by a killed writer: Lance forgets its own
             file.unlink(missing_ok=True)

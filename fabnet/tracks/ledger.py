@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import lance
 import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.limits import read_text
 from fabnet.output import written_whole
-from fabnet.places import lance_name
-from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, open_dataset, sweep
+from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, open_dataset, sweep, write_rows
 
 __all__ = [
     "LedgerEntry",
@@ -162,7 +160,5 @@ def replace_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
     folder = store / FOLDER
     table = pa.Table.from_pylist([entry.to_json() for entry in entries], schema=_SCHEMA)
     with lance_reads(f"the ledger of {store}"), lance_writes(store):
-        lance.write_dataset(
-            table, lance_name(folder), schema=_SCHEMA, mode="overwrite" if has_dataset(folder) else "create"
-        )
+        write_rows(folder, table, _SCHEMA, overwrite=True)
         sweep(folder)

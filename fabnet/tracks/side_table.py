@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from fabnet.errors import StoreError
 from fabnet.output import output_errors
-from fabnet.places import remove
+from fabnet.places import is_remote, remove
+from fabnet.sync import sync_folder
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, open_dataset
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
 
@@ -60,7 +61,7 @@ def add_tracks(store: Path, tracks: pa.Table) -> None:
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
-    append_table(store, FOLDER, tracks)
+    append_table(store, FOLDER, tracks, is_derived=True)
 
 
 def forget_tracks(store: Path) -> None:
@@ -71,3 +72,5 @@ def forget_tracks(store: Path) -> None:
     """
     with output_errors(store):
         remove(store / FOLDER)
+        if not is_remote(store):
+            sync_folder(store)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.places import as_place, is_remote, lance_name, make_folder
-from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.places import as_place, is_remote, make_folder
+from fabnet.tracks.commit import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep, write_rows
 from fabnet.tracks.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, sorted_places, spans_of
 from fabnet.tracks.ledger import (
     LedgerEntry,
@@ -243,10 +243,9 @@ class TrackStore:
             yield from rest
 
         reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
-        dataset = self._opened(again=True)
         try:
             with lance_writes(self.path):
-                self._dataset = lance.write_dataset(reader, dataset, mode="append")
+                self._dataset = write_rows(self.path, reader, ROW_SCHEMA)
         except OutputError:
             self._dataset = None
             self._sweep()
@@ -255,7 +254,10 @@ class TrackStore:
             self.compact()
 
     def recover(self) -> list[LedgerEntry]:
-        """Note inputs whose rows are there while a kill kept them out of the ledger, and tracks likewise.
+        """Have the ledger and the table of tracks say what the rows say.
+
+        Inputs whose rows are there while a kill kept them out of the ledger are noted; inputs whose rows were lost with
+        a damaged version count as failed, so that they are read again.
 
         Returns:
             The entries that were added.
@@ -266,8 +268,12 @@ class TrackStore:
             return []
         index = self.index(min_frames=1)
         pending = read_pending(self.path)
-        added = []
-        for video in np.unique(index.video).tolist():
+        added, videos = [], np.unique(index.video).tolist()
+        for entry in known.values():
+            if entry.rows and entry.video not in videos:
+                lost = "its rows were lost with a damaged version of the store"
+                added.append(replace(entry, status="failed", reason=lost, tracks=0, rows=0))
+        for video in videos:
             if video not in known or not known[video].rows:
                 of_video = index.at(np.flatnonzero(index.video == video))
                 added.append(pending.get(video) or self._found_entry(video, of_video))
@@ -366,5 +372,5 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
     with lance_writes(path):
         make_folder(path)
-        lance.write_dataset(schema.empty_table(), lance_name(path), schema=schema, mode="create")
+        write_rows(path, schema.empty_table(), schema)
     return open_store(path)

@@ -11,7 +11,7 @@ from fabnet.errors import StoreError
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.tracks import open_store
-from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.tracks.commit import changing, lance_reads, lance_writes, merge_files, open_dataset, sweep
 from fabnet.tracks.ledger import replace_ledger
 from fabnet.tracks.side_table import forget_tracks
 from fabnet.tracks.spool import spool_folder
@@ -75,9 +75,11 @@ def compact(path: str | Path) -> CompactReport:
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
             with lance_reads(str(path)):
-                dataset = open_dataset(path)
-                if dataset.describe_indices():  # first: files are merged only if they are in the same parts of an index
-                    dataset.optimize.optimize_indices(num_indices_to_merge=MAX_INDEX_PARTS)
+                if open_dataset(
+                    path
+                ).describe_indices():  # first: files are merged only if they are in the same parts of an index
+                    with changing(path) as change:
+                        change.dataset.optimize.optimize_indices(num_indices_to_merge=MAX_INDEX_PARTS)
                 merge_files(path)
                 sweep(path)
                 rows = open_dataset(path).count_rows()

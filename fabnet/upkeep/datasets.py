@@ -10,7 +10,7 @@ import numpy as np
 
 from fabnet.errors import StoreError
 from fabnet.limits import read_text
-from fabnet.output import written_whole
+from fabnet.output import unlink, written_whole
 from fabnet.places import is_remote
 from fabnet.retrieval import Gallery
 from fabnet.tracks import TrackIndex, is_store, open_store
@@ -75,7 +75,7 @@ def note_removing(path: Path, identities: list[str]) -> None:
         OutputError: the disk is full, or writing there is not allowed.
     """
     if not identities:
-        (path / REMOVING).unlink(missing_ok=True)
+        unlink(path / REMOVING)
         return
     with written_whole(path / REMOVING) as partial:
         partial.write_text(json.dumps({"identities": identities}), encoding="utf-8")

@@ -24,7 +24,7 @@ from fabnet.progress import progress
 from fabnet.retrieval import Gallery
 from fabnet.retrieval.filters import quoted
 from fabnet.tracks import LedgerEntry, open_store
-from fabnet.tracks.commit import lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.tracks.commit import changing, lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks
 from fabnet.tracks.ledger import clear_pending, replace_ledger
 from fabnet.tracks.side_table import forget_tracks
@@ -169,7 +169,9 @@ def _delete(path: Path, identities: list[str]) -> None:
     forget_tracks(path)  # first: it must never describe other rows than there are
     theirs = f"identity IN ({', '.join(map(quoted, identities))})"
     with lance_reads(str(path)):
-        open_dataset(path).delete(theirs)
+        with changing(path) as change:
+            change.rows -= change.dataset.count_rows(filter=theirs)
+            change.dataset.delete(theirs)
         merge_files(path, with_deletions=True)
         sweep(path)
 

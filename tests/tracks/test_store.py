@@ -168,7 +168,7 @@ def test_a_kill_between_the_commits_loses_no_reason(store: TrackStore, monkeypat
         assert again.ledger()["w"] == entry
         assert again.num_rows == 8
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.lance.write_dataset", killed)
+        patch.setattr("fabnet.tracks.store.write_rows", killed)
         with pytest.raises(SystemExit):
             store.append([rows_to_batch([a_row("x")])], [LedgerEntry("x", "/x", "ok", rows=1)])
     with writing(store.path, crop=CROP, settings={}) as again:

@@ -124,7 +124,7 @@ def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: p
 
     row = Row("p", "late", "0", 0, None, "late", "train", b"x")
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.lance.write_dataset", full)
+        patch.setattr("fabnet.tracks.store.write_rows", full)
         with pytest.raises(OutputError):
             open_store(own).append([rows_to_batch([row])], [LedgerEntry("late", "late", "ok", tracks=1, rows=1)])
     assert fabnet.verify(own).problem is None

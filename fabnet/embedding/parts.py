@@ -35,7 +35,7 @@ from fabnet.memory import give_back_freed_blocks
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.output import output_errors
-from fabnet.places import remove
+from fabnet.places import is_remote, remove
 from fabnet.progress import progress
 from fabnet.tracks import open_store
 from fabnet.tracks.commit import (
@@ -247,22 +247,30 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
 
 
 def _read_notes(out: Path) -> dict[str, Note]:
-    """What was noted of parts whose files are all there; nothing where the notes are damaged."""
+    """What was noted of parts whose files are all there; damaged notes are removed."""
     if not has_dataset(out / NOTES):
         return {}
-    found = {}
-    with suppress(StoreError, TypeError), lance_reads(f"the notes in {out}"):
-        for row in open_dataset(out / NOTES).to_table().to_pylist():
-            values = json.loads(row["note"])
-            values["failed"] = tuple(Failure(*each) for each in values["failed"])
-            note = Note(**{**values, "fragments": tuple(values["fragments"])})
-            files = {out / "data" / file["path"]: file for each in note.fragments for file in json.loads(each)["files"]}
-            if any(path.parent != out / "data" for path in files):
-                continue
-            with suppress(TruncatedError):
-                check_files((path, file.get("file_size_bytes")) for path, file in files.items())
-                found[row["key"]] = note
-    return found
+    try:
+        with lance_reads(f"the notes in {out}"):
+            rows = open_dataset(out / NOTES).to_table().to_pylist()
+        return {row["key"]: note for row in rows if (note := _note(out, row["note"])) is not None}
+    except (StoreError, TypeError, ValueError, KeyError):
+        if not is_remote(out):  # there it may be out of reach
+            remove(out / NOTES)
+        return {}
+
+
+def _note(out: Path, text: str) -> Note | None:
+    values = json.loads(text)
+    values["failed"] = tuple(Failure(*each) for each in values["failed"])
+    note = Note(**{**values, "fragments": tuple(values["fragments"])})
+    described = [file for each in note.fragments for file in json.loads(each)["files"]]
+    if any(Path(file["path"]).name != file["path"] for file in described):
+        return None
+    with suppress(TruncatedError):
+        check_files((out / "data" / file["path"], file.get("file_size_bytes")) for file in described)
+        return note
+    return None
 
 
 def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:

@@ -4,10 +4,15 @@ After FAb-Net (Wiles, Koepke, Zisserman: Self-supervised learning of a facial at
 BMVC 2018). The names below load what they need when first used; importing fabnet itself is light.
 """
 
-from __future__ import annotations
+import sys
+
+if sys.argv[:1] == ["-m"]:  # a package is being imported that `python -m` is to run: fabnet, or one that imports it
+    from fabnet._module_run import leave_working_folder
+
+    leave_working_folder()
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fabnet.demonstration import demo
@@ -77,7 +82,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'fabnet' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

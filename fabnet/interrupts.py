@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: heard by the process that a person started, unheard by those that it starts."""
+"""Requests to stop: Ctrl-C, SIGTERM, a closed terminal. The process that a person started handles them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,54 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-__all__ = ["interruptible", "unheard"]
+__all__ = ["STOPS", "interruptible", "raising", "stops", "unheard"]
+
+STOPS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
+"""Ctrl-C, `kill`, a closed terminal, and Ctrl-Break on Windows."""
+
+
+def stops() -> list[signal.Signals]:
+    """The signals of `STOPS` that this process handles: `nohup` starts it with SIGHUP ignored, which stays so."""
+    hangups = STOPS[2:]
+    return [number for number in STOPS if number not in hangups or signal.getsignal(number) is not signal.SIG_IGN]
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let each request to stop raise KeyboardInterrupt in the block, as Ctrl-C does. Nothing outside the main thread.
+
+    Raises:
+        KeyboardInterrupt: the process was asked to stop.
+    """
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in stops() if is_main and number is not signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def interruptible(what_is_kept: str) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the block the same way, with a word on how to go on.
+    """Let each request to stop end the block the same way, with a word on how to go on.
 
     Raises:
         KeyboardInterrupt: with `what_is_kept` as its text.
     """
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, stop) if is_main else None
     try:
-        yield
+        with raising():
+            yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(what_is_kept) from None
-    finally:
-        if is_main:
-            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

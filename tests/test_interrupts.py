@@ -11,20 +11,33 @@ from threading import Thread
 
 import pytest
 
-from fabnet.interrupts import interruptible, unheard
+from fabnet.interrupts import STOPS, interruptible, unheard
+from fabnet.training.stopping import stop_requests
 
 
-def test_sigterm_is_an_interrupt_with_a_word_on_how_to_go_on() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+def test_each_request_to_stop_is_an_interrupt_with_a_word_on_how_to_go_on(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
 
     def stopped() -> None:
         with interruptible("the same command goes on"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(10)
 
     with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
         stopped()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal's end is no signal here")
+def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
+    with unheard(signal.SIGHUP):
+        with interruptible("kept"), stop_requests() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not asked.is_set()
+    with stop_requests() as asked:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert asked.wait(10)
 
 
 def test_what_is_started_unheard_lives_on() -> None:

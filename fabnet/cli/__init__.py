@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from fabnet.errors import FabnetError
+from fabnet.interrupts import raising
 
 __all__ = ["VERBS", "main"]
 
@@ -84,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fabnet: no verb is called {verb!r}{hint}", file=sys.stderr)
         return 2
     try:
-        return _run(verb, rest, as_json=as_json)
+        with raising():
+            return _run(verb, rest, as_json=as_json)
     except FabnetError as error:
         if debug:
             raise

@@ -15,10 +15,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from fabnet import errors
+from fabnet.children import starting
 from fabnet.cores import num_cores
 from fabnet.engine.outcome import Outcome, Work, attempt, while_writable
 from fabnet.errors import FabnetError
-from fabnet.interrupts import unheard
 
 __all__ = ["Worker", "run_tasks"]
 
@@ -66,7 +66,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(work, theirs), daemon=True)
-        with unheard(signal.SIGINT):  # Ctrl-C cannot break into its start
+        with starting(heeds_sigterm=True):
             self.process.start()
         theirs.close()
         self.task: Any = None
@@ -144,8 +144,7 @@ def _heard(worker: Worker, forward: Callable[[float], None]) -> Outcome | None:
 
 
 def _serve(work: Work, pipe: Connection) -> None:
-    """The life of a worker: tasks until the pipe closes. Interrupts are the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The life of a worker: tasks until the pipe closes. Requests to stop are the parent's to handle, and ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         while True:

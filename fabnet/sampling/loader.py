@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -13,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fabnet.children import starting
 from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
-from fabnet.interrupts import unheard
 from fabnet.sampling.pairs import Draw, Jitter, draw
 from fabnet.sampling.window import Window, decode_jpeg, view
 
@@ -142,9 +141,9 @@ def step_loader(
         # Lance is not safe to fork.
         multiprocessing_context="spawn" if num_workers else None,
     )
-    # Ctrl-C and SIGTERM are for the trainer to heed: a worker that they ended would end it with an error, before it
+    # Requests to stop are for the trainer to heed: a worker that they ended would end it with an error, before it
     # has saved.
-    with unheard(signal.SIGINT, signal.SIGTERM):
+    with starting(heeds_sigterm=False):
         return iter(loader)
 
 

@@ -50,6 +50,7 @@ class LoopState:
         val_loss: of the last validation, None before the first.
         val_loss_unwarped: of the unwarped sources on the same pairs; None where the objective warps nothing.
         best_val_loss: the lowest so far.
+        losses: of the steps since the last row of the metrics.
     """
 
     step: int = 0
@@ -62,6 +63,7 @@ class LoopState:
     val_loss: float | None = None
     val_loss_unwarped: float | None = None
     best_val_loss: float | None = None
+    losses: list[float] = field(default_factory=list)
 
 
 def read_state(checkpoint: Path) -> LoopState:
@@ -79,7 +81,14 @@ def read_state(checkpoint: Path) -> LoopState:
 
 
 def save_checkpoint(
-    run: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, state: LoopState, card: ModelCard, *, keep: int
+    run: Path,
+    objective: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: LoopState,
+    card: ModelCard,
+    *,
+    keep: int,
+    validate_every: int,
 ) -> Path:
     """Write a checkpoint and drop older ones.
 
@@ -90,6 +99,8 @@ def save_checkpoint(
         state: where the loop stands.
         card: what the model folder says of itself.
         keep: how many of the latest checkpoints stay; the best one stays besides.
+        validate_every: steps between validation rounds. An older checkpoint between two rounds, where the run was
+            stopped, is dropped: a run that was never stopped has none.
 
     Returns:
         The checkpoint's folder.
@@ -113,6 +124,9 @@ def save_checkpoint(
         (partial / STATE_FILE).write_text(json.dumps(asdict(state), indent=2) + "\n")
         write_card(partial, card)
     whole = list_checkpoints(run)
+    for old in [each for each in whole if each != path and int(each.name.removeprefix("step-")) % validate_every]:
+        whole.remove(old)
+        remove(old)
     kept = {*whole[-keep:], best_checkpoint(run)}
     # In an object store a kill leaves checkpoints that were sent in part.
     for old in (run / "checkpoints").glob("step-*") if is_remote(run) else whole:

@@ -7,6 +7,7 @@ each checkpoint.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -36,12 +37,15 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
     A last row that a full disk cut short is left out.
     """
+    return [{key: float(value) for key, value in row.items() if value} for row in _rows(run)]
+
+
+def _rows(run: Path) -> list[dict[str, str]]:
     file = run / METRICS
     if not file.exists():
         return []
     with open_text(file, MAX_TABLE_BYTES) as lines:
-        whole = (line for line in lines if line.endswith("\n"))
-        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(whole)]
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))
 
 
 class RunLog:
@@ -51,9 +55,11 @@ class RunLog:
         run: the run folder.
         first_step: where this start of the run begins; rows of later steps, from a start that was cut off
             after its last checkpoint, are dropped.
+        drop_last: drop the row of `first_step`, too.
+        drop_val: drop what validation measured at `first_step`.
     """
 
-    def __init__(self, run: Path, *, first_step: int) -> None:
+    def __init__(self, run: Path, *, first_step: int, drop_last: bool = False, drop_val: bool = False) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._run = run
@@ -63,12 +69,16 @@ class RunLog:
             if is_remote(run):
                 remove(folder)  # of a start that was killed
                 make_folder(folder)
-            kept = [row for row in read_metrics(run) if row["step"] <= first_step]
+            kept = [row for row in _rows(run) if float(row["step"]) <= first_step - drop_last]
+            last: dict[str, str] = {}
+            if drop_val and kept and float(kept[-1]["step"]) == first_step:
+                last = kept[-1] = {name: kept[-1][name] for name in kept[-1] if not name.startswith("val_loss")}
             with written_whole(self._path) as partial, partial.open("w", newline="") as lines:
                 writer = csv.DictWriter(lines, COLUMNS)
                 writer.writeheader()
                 writer.writerows(kept)
-            self._events = SummaryWriter(str(folder / EVENTS), purge_step=first_step + 1)
+            self._events = SummaryWriter(str(folder / EVENTS), purge_step=first_step + (not (drop_last or drop_val)))
+            self._add_scalars(first_step, {name: float(value) for name, value in last.items() if value})
 
     def __enter__(self) -> RunLog:
         return self
@@ -95,6 +105,9 @@ class RunLog:
         """Write one row; the names are those of `COLUMNS`."""
         with output_errors(self._path), self._path.open("a", newline="") as lines:
             csv.DictWriter(lines, COLUMNS).writerow({"step": step} | values)
+        self._add_scalars(step, values)
+
+    def _add_scalars(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            if name not in ("pairs_seen", "elapsed_s"):
+            if name not in ("step", "pairs_seen", "elapsed_s"):
                 self._events.add_scalar(name, value, step)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from fabnet.errors import TrainingError
+from fabnet.interrupts import stops
 
 __all__ = ["Clock", "InterruptedRunError", "stop_requests"]
 
@@ -24,7 +25,7 @@ class InterruptedRunError(TrainingError):
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Catch Ctrl-C and SIGTERM while the block runs: the event tells that the run is to end after its step."""
+    """Catch requests to stop while the block runs: the event tells that the run is to end after its step."""
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -33,7 +34,7 @@ def stop_requests() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in stops()}
     try:
         yield asked
     finally:

@@ -184,10 +184,10 @@ class Trainer:
         Raises:
             TrainingError: a loss or gradient is not finite, or a process that reads frames died; the run's checkpoints
                 stay as they were.
-            InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint was written first.
+            InterruptedRunError: it was asked to stop; a checkpoint was written first.
             OutputError: the disk is full.
         """
-        state, losses = self.state, []
+        state = self.state
         frames = step_loader(
             self.steps, first_step=state.step, num_workers=self.config.num_workers,
             pin_memory=self.device.type == "cuda",
@@ -196,26 +196,29 @@ class Trainer:
         with (
             worker_deaths(),
             stop_requests() as stop,
-            RunLog(self.run, first_step=state.step) if first else nullcontext() as log,
+            self._log() if first else nullcontext() as log,
             progress("training", total=state.total_steps, unit="steps", done=state.step)
             if first
             else nullcontext() as bar,
         ):
             while not self.is_done:
                 began = time.monotonic()
-                losses.append(self.step(next_frames(frames)))
+                state.losses.append(self.step(next_frames(frames)))
                 took = time.monotonic() - began
                 state.elapsed_s += took
                 self.clock.tick(took)
                 is_stopped = self._agree(stop.is_set())
-                is_round = state.step % self.config.validate_every == 0 or self.is_done
+                is_round = state.step % self.config.validate_every == 0
+                is_last = self.is_done and not is_round
                 values = {}
-                if is_round:
-                    values = self._values(self.validate())
-                if log is not None and (is_round or state.step % LOG_EVERY == 0):
-                    log.write(state.step, **self._progress_values(losses), **values)
-                    losses = []
-                if is_round:
+                if is_round or is_last:
+                    values = self._values(self.validate(is_round=is_round))
+                is_row = is_round or state.step % LOG_EVERY == 0
+                if log is not None and (is_row or is_last):
+                    log.write(state.step, **self._progress_values(state.losses), **values)
+                if is_row:
+                    state.losses = []
+                if is_round or is_last:
                     self.save(log)
                 if bar is not None:
                     self._show(bar)
@@ -296,8 +299,19 @@ class Trainer:
             state.total_steps, state.max_minutes = int(said[0, 1]), minutes
         return bool(said[:, 0].any())
 
-    def validate(self) -> Validation:
-        """Measure on the fixed validation samples, and let the curriculum or the schedule know."""
+    def _log(self) -> RunLog:
+        """The run's log. What a start that ended between two rounds measured there, an unbroken run has not."""
+        step, every = self.state.step, self.config.validate_every
+        between = not self.is_done and step % every != 0
+        return RunLog(self.run, first_step=step, drop_last=between and step % LOG_EVERY != 0, drop_val=between)
+
+    def validate(self, *, is_round: bool = True) -> Validation:
+        """Measure on the fixed validation samples.
+
+        Args:
+            is_round: let the curriculum or the schedule know. The end of a run that is not at a round measures for
+                its result alone: the run may go on, and then equals one that never ended there.
+        """
         began = time.monotonic()
         validation = validate(
             self.objective, self.val_pairs, self.store,
@@ -307,12 +321,14 @@ class Trainer:
         self._to_train_mode()
         state = self.state
         state.val_loss, state.val_loss_unwarped = validation
+        state.elapsed_s += time.monotonic() - began
+        if not is_round:
+            return validation
         state.best_val_loss = min(validation.loss, state.best_val_loss or math.inf)
         if self.curriculum is not None and not self.curriculum.is_last:
             self.curriculum.update(validation.loss, state.step)
         elif self.config.schedule == "plateau":
             self.plateau.update(validation.loss)
-        state.elapsed_s += time.monotonic() - began
         return validation
 
     def save(self, log: RunLog | None = None) -> None:
@@ -328,7 +344,10 @@ class Trainer:
             steps=state.step, pairs_seen=state.pairs_seen, batch_size=self.config.batch_size, seed=self.config.seed,
             val_loss=state.val_loss, val_loss_unwarped=state.val_loss_unwarped,
         )  # fmt: skip
-        save_checkpoint(self.run, self.objective, self.optimizer, state, self.card, keep=self.config.keep_checkpoints)
+        save_checkpoint(
+            self.run, self.objective, self.optimizer, state, self.card,
+            keep=self.config.keep_checkpoints, validate_every=self.config.validate_every,
+        )  # fmt: skip
 
     def _progress_values(self, losses: list[float]) -> dict[str, float]:
         values = {

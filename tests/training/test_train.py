@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import multiprocessing
 import os
@@ -66,6 +67,32 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     assert steps == [row["step"] for row in read_metrics(tmp_path / "whole")] == [4, 8, 12]
 
 
+def test_a_run_that_ended_between_two_rounds_goes_on_as_if_it_had_not(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fabnet.training.trainer.LOG_EVERY", 5)
+    ends = (6, 10, 13)
+    changes: dict[str, Any] = TINY | {
+        "validate_every": 4, "keep_checkpoints": 3, "schedule": "plateau", "plateau_patience": 0, "plateau_drops": 99,
+        "learning_rate": 0.003,
+    }  # fmt: skip
+    train(store, tmp_path / "whole", **changes, max_steps=ends[-1])
+    for number, end in enumerate(ends):
+        more = {"resume": True, "max_steps": end} if number else changes | {"max_steps": end}
+        result = train(store, tmp_path / "parts", **more)
+        assert result.val_loss == read_metrics(tmp_path / "parts")[-1]["val_loss"]  # of its very end
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert_same(whole, parts)
+    assert [each.name for each in list_checkpoints(whole)] == [each.name for each in list_checkpoints(parts)]
+    assert best_checkpoint(whole).name == best_checkpoint(parts).name
+    of_the_clock = ("pairs_per_s", "elapsed_s")
+    lines = [csv.DictReader((run / "metrics.csv").read_text().splitlines()) for run in (whole, parts)]
+    first, second = [[{k: row[k] for k in row if k not in of_the_clock} for row in rows] for rows in lines]
+    assert first == second
+    states = [json.loads((latest_checkpoint(run) / "state.json").read_text()) for run in (whole, parts)]
+    assert states[0] | {"elapsed_s": 0} == states[1] | {"elapsed_s": 0}
+
+
 def test_a_run_goes_on_with_its_own_store_alone(store: Path, frames_folder: Path, tmp_path: Path) -> None:
     train(store, tmp_path / "run", **TINY, max_steps=2)
     shutil.copytree(store, tmp_path / "moved")
@@ -83,7 +110,8 @@ def test_a_run_goes_on_with_its_own_store_alone(store: Path, frames_folder: Path
     train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=4)
 
 
-def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path, number: signal.Signals) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (TINY | {"num_workers": 1}).items()]
     command = [sys.executable, "-m", "fabnet", "train", str(store), "--max-steps=400", "--validate-every=20", *flags]
     run = tmp_path / "stopped"
@@ -93,7 +121,7 @@ def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while not list_checkpoints(run) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGTERM)  # its worker too, as a terminal's Ctrl-C and torchrun do
+    os.killpg(process.pid, number)  # its worker too, as a terminal's Ctrl-C and torchrun do
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     assert "--resume goes on from there" in stderr.decode().splitlines()[-1]

@@ -10,9 +10,7 @@ from typing import NoReturn
 
 __all__ = ["STOPS", "interruptible", "raising", "stops", "unheard"]
 
-STOPS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-)
+STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 """Ctrl-C, `kill`, a closed terminal, and Ctrl-Break on Windows."""
 
 

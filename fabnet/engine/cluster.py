@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -187,7 +187,8 @@ def _connected(job: _Job) -> Any:
         "_temp_dir": job.scratch,
     }
     try:
-        ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
+        with chdir(job.scratch):  # Ray puts the folder that it is called in on the path of its workers
+            ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
     except Exception as error:  # Ray raises bare ones too
         reason = first_line(error)
         if "AuthToken" in str(error.__cause__):

@@ -209,7 +209,7 @@ class Trainer:
                 self.clock.tick(took)
                 is_stopped = self._agree(stop.is_set())
                 is_round = state.step % self.config.validate_every == 0
-                is_last = self.is_done and not is_round
+                is_last = not is_round and self.is_done
                 values = {}
                 if is_round or is_last:
                     values = self._values(self.validate(is_round=is_round))

@@ -27,6 +27,9 @@ ASIDES = (
     | Disposition.comment
 )  # fmt: skip
 """Streams beside the main one: layers of another stream, and versions for other audiences."""
+PREVIEW_PX = 160
+"""A stream with a side below this, and a sixteenth of another's pixels or less, is a preview for the camera's display.
+Writers that know nothing of dispositions mark whatever comes first as the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +95,32 @@ def _shown_stream(path: Path, container: av.container.InputContainer) -> tuple[a
     if not found:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise VideoError(f"{path} has no picture: it holds {kinds}; expected a video")
-    best = max(found, key=_rank)
+    most = max(map(_num_pixels, found))
+    best = max(found, key=lambda stream: _rank(stream, most))
     if best.codec_context is None:
         raise VideoError(f"{path} has a picture of an unknown codec; is it whole?")
     if len(found) == 1:
         return best, ""
-    why = "the default one" if best.disposition & Disposition.default else "the largest one"
+    is_default = bool(best.disposition & Disposition.default)
+    why = "the default one" if is_default else "the largest one" if _num_pixels(best) == most else "the first one"
     chosen = f"number {found.index(best) + 1} ({best.width} x {best.height}, {why})"
     return best, f"it holds {len(found)} video streams; {chosen} was read"
 
 
-def _rank(stream: av.VideoStream) -> tuple[bool, bool, bool, bool, int, int]:
+def _num_pixels(stream: av.VideoStream) -> int:
+    return 0 if stream.codec_context is None else stream.width * stream.height
+
+
+def _rank(stream: av.VideoStream, most: int) -> tuple[bool, bool, bool, bool, bool, int, int]:
     """How likely a player shows a stream: FFmpeg's `av_find_best_stream` (the default one, several frames), then as the
     program `ffmpeg` the one with the most pixels, then the one with the most bits. Of equals, `max` takes the first."""
-    can_be_decoded = stream.codec_context is not None and stream.width > 0
+    pixels = _num_pixels(stream)
     return (
-        can_be_decoded,
+        pixels > 0,
+        16 * pixels > most or (pixels > 0 and min(stream.width, stream.height) >= PREVIEW_PX),
         not stream.disposition & ASIDES,
         bool(stream.disposition & Disposition.default),
         stream.frames != 1,
-        stream.width * stream.height if can_be_decoded else 0,
-        (stream.bit_rate or 0) if can_be_decoded else 0,
+        pixels,
+        (stream.bit_rate or 0) if pixels else 0,
     )

@@ -18,7 +18,7 @@ from fabnet.embedding.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.embedding.load_encoder import load
 from fabnet.embedding.overlay import overlay_writer
 from fabnet.embedding.parts import Recipe, embed_in_parts, parts_of
-from fabnet.embedding.pipeline import Reading, embedded, probes_of
+from fabnet.embedding.pipeline import NOT_FINITE, Reading, embedded, probes_of
 from fabnet.embedding.rows import FORMATS, Format, Row, check_place, schema, write_rows
 from fabnet.engine import engine_for
 from fabnet.errors import InputError, NoFaceError
@@ -180,7 +180,8 @@ def embed(
 
             rows = _counted(embedded(found, encoder, predicting, reading), result, seen)
             write_rows(rows, out, file_format=file_format, columns=columns)
-    result.without_face = result.rows - result.embedded
+    not_finite = sum(reason.startswith(NOT_FINITE) for _, reason in result.failed)
+    result.without_face = result.rows - result.embedded - not_finite
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
     return result
 

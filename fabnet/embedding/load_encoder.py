@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fabnet.embedding.attributes import carried_probes
 from fabnet.embedding.baselines import load_baseline
 from fabnet.embedding.embedder import Embedder
+from fabnet.embedding.onnx_graph import check_graph
 from fabnet.errors import MissingDependencyError, ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["load", "onnx_encoder"]
 
 Backend = Literal["auto", "onnx", "torch"]
+FIRST_CALL_S = 60.0
+"""What an encoder may take for one picture when it is loaded."""
 
 
 def load(
@@ -83,12 +86,15 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     """
     import onnxruntime
 
-    check_file(file, MAX_WEIGHTS_BYTES)
+    check_graph(file)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],  # it would calculate before any limit of time holds
+        )  # fmt: skip
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
         raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
 
@@ -101,13 +107,35 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
             f"{embedding_dim} numbers: export it again"
         )
 
-    def encode(images: np.ndarray) -> np.ndarray:
+    def encode(images: np.ndarray, how: Any = None) -> np.ndarray:
         try:
-            return np.asarray(session.run(None, {"images": images})[0])
+            return np.asarray(session.run(None, {"images": images}, how)[0])
         except Exception as error:  # likewise
             raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
 
+    _try(file, encode, onnxruntime.RunOptions(), size)
     return encode
+
+
+def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> None:
+    """See that a network embeds a grey picture in good time, and that the numbers are finite."""
+    timer = Timer(FIRST_CALL_S, setattr, (how, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        made = encode(np.full((1, 3, size, size), 0.5, dtype=np.float32), how)
+    except ModelError:
+        if how.terminate:
+            raise ModelError(
+                f"{file} takes more than {FIRST_CALL_S:.0f} s for one picture; expected a fraction of a second"
+            ) from None
+        raise
+    finally:
+        timer.cancel()
+    if not np.isfinite(made).all():
+        raise ModelError(
+            f"{file} gives numbers that are not finite (NaN or infinity) for a grey picture: it is damaged"
+        )
 
 
 def _require_torch(what: str) -> None:

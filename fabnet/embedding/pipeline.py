@@ -18,7 +18,10 @@ from fabnet.embedding.threads import batched, in_threads
 from fabnet.embedding.thumbnail import thumbnail
 from fabnet.sampling.window import Window
 
-__all__ = ["Reading", "embedded", "probes_of"]
+__all__ = ["NOT_FINITE", "Reading", "embedded", "probes_of"]
+
+NOT_FINITE = "the encoder gave numbers that are not finite (NaN or infinity)"
+"""Why a face has no embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def _rows(
     embeddings = encoder.embed_batch(
         [each.image for each in read if isinstance(each, Item) and isinstance(each.image, np.ndarray)]
     )
+    finite = np.isfinite(embeddings).all(axis=1)
+    embeddings = np.where(finite[:, None], embeddings, 0)
     boxes = [each.crop_box_px for each in read if isinstance(each, Item) and each.crop_box_px is not None]
     seen_px = Window(*encoder.card.window).inside(np.array(boxes).reshape(-1, 4))
     attributes = [probe.rows(embeddings, seen_px) for probe in probes] if boxes else []
@@ -94,7 +99,11 @@ def _rows(
         if isinstance(item, Item):
             row = item.row | {"embedding": None}
             row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-            if isinstance(item.image, np.ndarray):
+            if isinstance(item.image, np.ndarray) and not finite[place]:
+                row["reason"] = NOT_FINITE
+                rows.append(Failure(row["source"], f"{NOT_FINITE}, of {row['id']}"))
+                place += 1
+            elif isinstance(item.image, np.ndarray):
                 row["embedding"] = embeddings[place]
                 if thumbnails:
                     row["thumbnail"] = thumbnail(item.image)

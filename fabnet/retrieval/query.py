@@ -149,7 +149,7 @@ def as_vector(embedding: Sequence[float | None] | None) -> np.ndarray | None:
 def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
     mean = np.mean([vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors], axis=0)
     length = float(np.linalg.norm(mean))
-    if length < 1e-6:
+    if not length >= 1e-6:  # NaN too
         raise InputError("the embeddings searched for have no direction (all zero, or opposite): the cosine needs one")
     return np.asarray(mean / length, dtype=np.float32)
 

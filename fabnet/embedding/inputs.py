@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from fabnet.errors import FabnetError, InputError, first_line
-from fabnet.limits import read_bytes
+from fabnet.limits import read_bytes, what_is
 from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import is_store, open_store
-from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, not_regular, shown_name
+from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, shown_name
 from fabnet.tracks.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
 from fabnet.tracks.media import check_name
 from fabnet.video import (
@@ -121,9 +121,9 @@ def _inputs(path: Path) -> Inputs:
     if not path.exists():
         raise InputError(f"no such file or folder: {shown_name(path)}")
     check_name(path)
-    special = not_regular(path.stat())
+    special = what_is(path.stat().st_mode)
     if special is not None:
-        return Inputs((), (Failure(path.name, f"a {special}; expected a photo or a video"),), ())
+        return Inputs((), (Failure(path.name, f"{path} is {special}; expected a photo or a video"),), ())
     kind = _kind(path)
     if kind is None:
         known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError
+from fabnet.limits import what_is
 from fabnet.tracks.kinds import Kind, kind_by_content, kind_by_suffix, read_head
 
 __all__ = [
@@ -20,18 +21,11 @@ __all__ = [
     "left_out_json",
     "left_out_lines",
     "natural",
-    "not_regular",
     "shown_name",
 ]
 
 NAMED = 3
 """Names of files that a line of the summary lists; `--json` lists all."""
-SPECIAL: tuple[tuple[Callable[[int], bool], str], ...] = (
-    (stat.S_ISFIFO, "named pipe (FIFO)"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISCHR, "device"),
-    (stat.S_ISBLK, "device"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +68,6 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def shown_name(name: str | Path) -> str:
     """A name with the bytes that are not UTF-8 written out."""
     return str(name).encode(errors="backslashreplace").decode()
-
-
-def not_regular(status: os.stat_result) -> str | None:
-    """What a special file is; None: it is a regular file or a folder."""
-    return next((what for is_special, what in SPECIAL if is_special(status.st_mode)), None)
 
 
 class Look:
@@ -220,7 +209,7 @@ class Look:
         except (OSError, RuntimeError) as error:  # Python 3.12 and older raise RuntimeError for a loop of links
             self.cannot_read(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
-        special = not_regular(status)
+        special = None if stat.S_ISDIR(status.st_mode) else what_is(status.st_mode)
         if special is not None:
             self.cannot_read(name, f"{special}: not a file")
             return None

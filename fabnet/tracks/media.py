@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError, VideoError
+from fabnet.limits import what_is
 from fabnet.places import local
-from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, not_regular, shown_name
+from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, shown_name
 from fabnet.tracks.kinds import VIDEO_SUFFIXES
 
 __all__ = ["VideoFile", "Videos", "check_name", "find_videos"]
@@ -78,9 +79,9 @@ def find_videos(paths: Sequence[Path | str]) -> Videos:
         if not path.exists():
             raise InputError(f"no such video or folder: {shown_name(path)}")
     for path in given:
-        special = not_regular(path.stat())
+        special = None if path.is_dir() else what_is(path.stat().st_mode)
         if special is not None:
-            failed.append((shown_name(path.name), f"{path} is a {special}; expected a video file"))
+            failed.append((shown_name(path.name), f"{path} is {special}; expected a video file"))
             continue
         if path.is_dir():
             inside = _below(path)

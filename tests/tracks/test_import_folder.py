@@ -11,6 +11,7 @@ import pytest
 
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError
+from fabnet.limits import read_bytes
 from fabnet.tracks import import_folder, open_store
 from fabnet.tracks.folder import natural
 from fabnet.tracks.import_worker import chosen_face
@@ -218,14 +219,12 @@ def test_nobody_moves_to_another_split(crops: Path, tmp_path: Path) -> None:
 def test_a_frame_that_cannot_be_read_costs_itself_only(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Path.read_bytes
-
     def refusing(path: Path) -> bytes:
         if path.name == "frame3.jpg" and path.parent.name == "00001":
             raise PermissionError(13, "Permission denied", str(path))
-        return read(path)
+        return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refusing)
+    monkeypatch.setattr("fabnet.tracks.import_worker.read_bytes", refusing)
     report = imported(crops, tmp_path / "s.lance")
     assert report.store.rows == 84
     assert len(report.dropped) == 4

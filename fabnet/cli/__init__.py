@@ -102,6 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 9
     except BrokenPipeError:
         return 1
+    except MemoryError:
+        if debug:
+            raise
+        print(f"fabnet {verb}: there is too little memory: is one of the inputs damaged, or huge?", file=sys.stderr)
+        return 1
     except Exception as error:
         from fabnet.errors import first_line
         from fabnet.places import refusal

@@ -164,9 +164,19 @@ class Embedder:
         """
         if not len(images):
             return np.empty((0, self.embedding_dim), dtype=np.float32)
-        prepared = self.prepare(images)
+        return self.encode_prepared(self.prepare(images))
+
+    def encode_prepared(self, images: np.ndarray) -> np.ndarray:
+        """Embed what `prepare` gave, in one call of the encoder.
+
+        Args:
+            images: (N, 3, size, size) float32 RGB in [0, 1].
+
+        Returns:
+            (N, D) float32 embeddings.
+        """
         with nullcontext() if self._is_single_threaded else self._turn:
-            return self._encode(prepared)
+            return self._encode(images)
 
 
 def _check(images: Sequence[np.ndarray]) -> None:

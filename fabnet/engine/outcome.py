@@ -42,8 +42,10 @@ def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any
         return work(task, report), None
     except FabnetError as error:
         return None, error
-    except (BrokenPipeError, MemoryError):
+    except BrokenPipeError:
         raise
+    except MemoryError:
+        return None, FabnetError("it needs more memory than there is")
     except Exception as error:  # whatever a damaged file does to a decoder, the other inputs go on
         return None, FabnetError(f"{type(error).__name__}: {first_line(error)}")
 

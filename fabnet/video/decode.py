@@ -14,6 +14,7 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.limits import MAX_FRAMES
+from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
 from fabnet.video.display import as_shown, pixel_aspect, shown_size
@@ -177,12 +178,14 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
                 # One thread costs a quarter to a half less processor time than two, and videos run side by side anyway.
                 video.stream.codec_context.thread_count = 1
                 aspect, clock = pixel_aspect(video.stream), Clock(video.container, video.stream, reached_s)
-                pictures = Pictures(video)
+                pictures, bounds, began_s = Pictures(video), Bounds(path, video.container, video.stream), reached_s
                 for picture in pictures:
                     if index == MAX_FRAMES:
                         limit = f"{MAX_FRAMES:,} frames, which is the limit"
                         raise VideoError(f"{path} has more than {limit}: cut it in parts")
-                    yield DecodedFrame(index, clock.time_of(picture), picture, aspect)
+                    time_s = clock.time_of(picture)
+                    bounds.count(picture, time_s - began_s)
+                    yield DecodedFrame(index, time_s, picture, aspect)
                     index += 1
                 complaints += pictures.complaints(path, clock)
                 if notes is not None:

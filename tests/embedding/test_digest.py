@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from fabnet.embedding import load
-from fabnet.embedding.digest import model_digest
+from fabnet.embedding.digest import file_digest, model_digest
 from fabnet.embedding.export import export
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
+from fabnet.weights import shipped_models
 
 
 def test_an_exported_encoder_is_the_one_it_was_exported_from(tiny_run: Path, tmp_path: Path) -> None:
@@ -54,3 +56,30 @@ def test_probes_that_lie_beside_an_exported_file_are_not_replaced(tmp_path: Path
     with pytest.raises(InputError, match=r"holds a probes\.safetensors already; export into a folder of its own"):
         export("small", tmp_path / "encoder.onnx")
     assert (tmp_path / "probes.safetensors").read_bytes() == b"somebody's own"
+
+
+def test_a_config_cannot_claim_a_shipped_models_digest(tiny_run: Path, tmp_path: Path) -> None:
+    small = shipped_models()["small"]
+    claimed = {"weights_sha256": file_digest(small / "model.safetensors")}
+    export("small", tmp_path / "sound" / "encoder.onnx")
+    assert model_digest(tmp_path / "sound") == model_digest("small")
+    for name in ("claims", "beside"):
+        shutil.copytree(tmp_path / "sound", tmp_path / name)
+        _change_weights(tmp_path / name / "encoder.onnx")
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        config["training"] |= claimed
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+    shutil.copyfile(small / "model.safetensors", tmp_path / "beside" / "model.safetensors")
+    for name in ("claims", "beside"):
+        assert model_digest(tmp_path / name) != model_digest("small")
+        with pytest.raises(InputError, match="fitted on another encoder"):
+            load(tmp_path / name).required_probes()
+
+
+def _change_weights(file: Path) -> None:
+    import onnx
+
+    model = onnx.load(file)
+    tensor = next(each for each in model.graph.initializer if len(each.dims) == 4)
+    tensor.raw_data = bytes(tensor.raw_data[4:]) + bytes(4)
+    onnx.save(model, file)

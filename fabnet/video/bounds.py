@@ -1,0 +1,85 @@
+"""What decoding a video may take: memory for the frames that it refers back to, and frames for the time it says."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import av
+
+from fabnet.errors import InputError, VideoError
+from fabnet.memory import resident_bytes
+
+__all__ = ["Bounds"]
+
+MAX_DECODER_BYTES = 2**31
+"""What a process may grow by while it decodes one video: 8K with five frames referred to takes half a GB."""
+WATCHED_PIXELS = 16_000_000
+"""Smaller frames cannot take as much: decoders keep some thirty at the most."""
+MAX_FPS = 300.0
+"""Frames a second that a video may have."""
+VARIABLE = "FABNET_MAX_FPS"
+
+
+class Bounds:
+    """Watches over the decoding of a video.
+
+    Args:
+        path: the file.
+        container: opened.
+        stream: the video in it.
+
+    Raises:
+        VideoError: it says that it has too many frames for its time.
+        InputError: FABNET_MAX_FPS is not a positive number.
+    """
+
+    def __init__(self, path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> None:
+        self._path, self._start_bytes = path, resident_bytes()
+        stated_s = float(container.duration or 0) / av.time_base
+        if stream.duration and stream.time_base:
+            stated_s = max(stated_s, float(stream.duration * stream.time_base))
+        self._stated_s, self._max_fps, self._count = stated_s, _max_fps(), 0
+        self._check_count(stream.frames, 0.0)
+
+    def count(self, picture: av.VideoFrame, time_s: float) -> None:
+        """Count a decoded frame.
+
+        Args:
+            picture: the frame.
+            time_s: since the first one.
+
+        Raises:
+            VideoError: they are too many for the time that the file says and that has passed, or take too much memory.
+        """
+        self._count += 1
+        self._check_count(self._count, time_s)
+        if picture.width * picture.height >= WATCHED_PIXELS:
+            taken = resident_bytes() - self._start_bytes
+            if taken > MAX_DECODER_BYTES:
+                raise VideoError(
+                    f"{self._path} takes more than {MAX_DECODER_BYTES / 2**30:.0f} GB of memory to decode, which is "
+                    f"the limit: frames of {picture.width} x {picture.height} px that refer to too many others"
+                )
+
+    def _check_count(self, count: int, time_s: float) -> None:
+        seconds = max(self._stated_s, time_s, 1.0)
+        if count > self._max_fps * seconds + 1:
+            raise VideoError(
+                f"{self._path} has more than {self._max_fps:g} frames a second ({count:,} in {seconds:.1f} s), which "
+                f"is the limit; if that is right, set {VARIABLE} to a larger number"
+            )
+
+
+def _max_fps() -> float:
+    given = os.environ.get(VARIABLE)
+    if given is None:
+        return MAX_FPS
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not number > 0:
+        raise InputError(f"{VARIABLE} is {given!r}: give a positive number of frames a second, or inf")
+    return number

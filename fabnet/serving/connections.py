@@ -78,7 +78,9 @@ class Connection(H11Protocol):
         waited, awaited = self.waits_s(now), self._seen[0]
         if waited is None:
             return
-        if awaited == "headers" and waited > HEADERS_S:
+        if awaited == "headers" and waited > HEADERS_S and not self._bytes:
+            self.transport.abort()  # a browser's, opened in advance: it takes an answer to nothing for one to its next
+        elif awaited == "headers" and waited > HEADERS_S:
             self.refuse(408, f"the request's headers were not there after {HEADERS_S:.0f} s")
         elif awaited == "body" and (waited > BODY_S or now - self._marked_s > STALLED_S):
             least = f"{STALLED_BYTES // 2**10} KiB in {STALLED_S:.0f} s"

@@ -30,9 +30,12 @@ export class Panel {
   /** Shows a row and its neighbours. */
   async face(row, where) {
     const asked = ++this.asked;
-    const face = await json(`/api/faces/${row}`);
+    this.shown = { row }; // at once: of two events that ask for the same row, one draws it
+    const face = await json(`/api/faces/${row}`).catch((error) => {
+      if (asked === this.asked) this.shown = null;
+      throw error;
+    });
     if (asked !== this.asked) return;
-    this.shown = { row };
     this.frame(
       picture(crop(row), { class: "large", alt: `face of ${face.identity}` }),
       make("div", { class: "who" },

@@ -1,4 +1,4 @@
-"""How a video's pictures are meant to be shown: with oblong pixels, mirrored or turned."""
+"""How a video's pictures are meant to be shown: with oblong pixels, mirrored or turned, in HDR or wide colours."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
+
+from fabnet.video.colour import Colours, to_srgb
 
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 
+UNSPECIFIED, BT2020 = 2, 9
+"""Numbers of colour matrices and primaries in H.273."""
 MAX_ASPECT = 4
 """Of a pixel's sides. Discs and tapes go up to 2.9; more is taken for a mistake, and the pixels for squares."""
 
@@ -42,9 +47,16 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
         aspect: of its pixels, from `pixel_aspect`.
 
     Returns:
-        (H, W, 3) uint8 RGB: stretched to square pixels, then mirrored and turned as the file's display matrix says.
+        (H, W, 3) uint8 sRGB: stretched to square pixels, then mirrored and turned as the file's display matrix says.
     """
-    image = picture.to_ndarray(format="rgb24", width=shown_width(picture.width, aspect), threads=1)
+    width = shown_width(picture.width, aspect)
+    colours = Colours.by_number(picture.color_trc, picture.color_primaries)
+    if colours is None:
+        image = picture.to_ndarray(format="rgb24", width=width, threads=1)
+    else:
+        is_unsaid = picture.colorspace == UNSPECIFIED and picture.color_primaries == BT2020
+        matrix = Colorspace.BT2020 if is_unsaid else None
+        image = to_srgb(picture.to_ndarray(format="rgb48le", width=width, threads=1, src_colorspace=matrix), colours)
     is_mirrored, quarter_turns = _display_matrix(picture)
     if is_mirrored:
         image = image[:, ::-1]

@@ -11,6 +11,7 @@ import numpy as np
 from fabnet.errors import InputError, first_line
 from fabnet.limits import MAX_PIXELS
 from fabnet.video.heif import heif_kind, heif_size, open_heif
+from fabnet.video.profile import in_srgb
 
 __all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
 
@@ -44,7 +45,7 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         flag: how, as OpenCV takes it.
 
     Returns:
-        (H, W, 3) uint8 BGR.
+        (H, W, 3) uint8 BGR in sRGB.
 
     Raises:
         InputError: it is none of these, is damaged, or has more than `MAX_PIXELS`.
@@ -62,19 +63,20 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected {FORMATS}")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return np.asarray(image)
+    return in_srgb(data, np.asarray(image))
 
 
 def _decode_heif(data: bytes) -> np.ndarray:
     try:
-        image = open_heif(data).rgb()
+        opened = open_heif(data)
+        image = opened.rgb()
     except InputError:
         raise
     except Exception as error:  # of many kinds, as in `open_heif`
         raise InputError(f"the {heif_kind(data)} is cut short or damaged ({first_line(error)})") from None
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return in_srgb(data, np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)), opened.icc_profile)
 
 
 def _check_chunks(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Fields of JSON files held against their annotations: a file may have been edited, or be damaged."""
+"""Checks fields of JSON files against annotations: a file may have been edited or damaged."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 __all__ = ["LARGEST", "check_fields", "read_fields"]
 
 LARGEST = 2**53
-"""Whole numbers up to here are the same in JSON, in floats and in 64 bits."""
+"""Upper bound of whole numbers that are the same in JSON, in floats and in 64-bit integers."""
 
 
 def check_fields(values: Mapping[str, Any], types: Mapping[str, Any]) -> None:
-    """Check values by name: each one is there and is what its annotation says.
+    """Check that every value is present and matches its annotation.
 
-    Whole numbers are 0 to 2^53, other numbers are finite.
+    Whole numbers must lie in 0 to 2^53; other numbers must be finite.
 
     Args:
-        values: to check.
-        types: int, float, bool, str, None, dict, list, tuples, Literals and unions of these, by name.
+        values: values by name.
+        types: annotations by name: int, float, bool, str, None, dict, list, tuples, Literals and unions of these.
 
     Raises:
-        ValueError: one is missing, unknown, or something else.
+        ValueError: a value is missing, unknown or of another type.
     """
     unknown = sorted(set(values) ^ set(types))
     if unknown:
@@ -34,10 +34,10 @@ def check_fields(values: Mapping[str, Any], types: Mapping[str, Any]) -> None:
 
 
 def read_fields(cls: type, content: Any) -> dict[str, Any]:
-    """The arguments of a dataclass in a JSON object; fields that it lacks keep their defaults.
+    """The arguments of a dataclass from a JSON object; missing fields keep their defaults.
 
     Raises:
-        ValueError: it is no object, has an unknown field, or a value of another type than the field's.
+        ValueError: it is not an object, has an unknown field, or a field has a value of another type.
     """
     if not isinstance(content, dict):
         raise ValueError(f"expected an object, found {str(content)[:40]!r}")

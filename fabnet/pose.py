@@ -1,4 +1,4 @@
-"""Head pose: one convention, and the maps into it from the datasets' own.
+"""Head pose: one convention, and conversions from the conventions of the datasets.
 
 Convention: docs/conventions.md. Angles are radians here, in the order roll, pitch, yaw:
 
@@ -6,12 +6,12 @@ Convention: docs/conventions.md. Angles are radians here, in the order roll, pit
 - pitch > 0: the chin rises;
 - roll > 0: the head turns anticlockwise in the image.
 
-Frame: x right in the image, y up, z towards the camera. A rotation matrix takes a point of the head, whose axes are the
-camera's when the face looks straight into it, to the camera's frame: R = Rx(-pitch) Ry(-yaw) Rz(roll), so that the roll
-is about the nose's own axis and is done first.
+Frame: x right in the image, y up, z towards the camera. A rotation matrix maps a point of the head to the camera's
+frame; the head's axes are the camera's when the face looks straight into it. R = Rx(-pitch) Ry(-yaw) Rz(roll), so the
+roll is about the nose's own axis and is applied first.
 
 Source: AFLW's roll, pitch, yaw (Koestinger et al., ICCV workshops 2011). The order of the axes is that of 300W-LP and
-AFLW2000-3D (Zhu et al., CVPR 2016); which order AFLW's own labels have is not documented.
+AFLW2000-3D (Zhu et al., CVPR 2016); the order of AFLW's own labels is not documented.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 ANGLES = ("roll", "pitch", "yaw")
-"""The order of angles in every array."""
+"""Order of the angles in every array."""
 UP_FROM_DOWN = np.diag([1.0, -1.0, -1.0])
-"""From x right, y down, z away from the camera to this module's frame: half a turn about x."""
+"""Converts x right, y down, z away from the camera to this module's frame: half a turn about x."""
 MTFL_YAWS_DEG = (60.0, 30.0, 0.0, -30.0, -60.0)
 LOCKED = 1e-6
 
 
 def rotation_matrix(angles: np.ndarray) -> np.ndarray:
-    """Build the rotation of a head.
+    """Build the rotation matrix of a head pose.
 
     Args:
         angles: (..., 3) roll, pitch, yaw in radians.
@@ -62,14 +62,14 @@ def _stack(rows: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def roll_pitch_yaw(matrices: np.ndarray) -> np.ndarray:
-    """Read the angles of rotations: the inverse of `rotation_matrix`.
+    """Read the angles of rotation matrices: the inverse of `rotation_matrix`.
 
     Args:
         matrices: (..., 3, 3) head to camera.
 
     Returns:
-        (..., 3) roll, pitch, yaw in radians, yaw within a quarter turn. Where the yaw is a quarter turn, roll and pitch
-        are about one axis: the roll is given as 0.
+        (..., 3) roll, pitch, yaw in radians, yaw within a quarter turn. At a yaw of a quarter turn, roll and pitch
+        share an axis: the roll is set to 0.
     """
     matrices = np.asarray(matrices, np.float64)
     across = np.hypot(matrices[..., 0, 0], matrices[..., 0, 1])
@@ -85,7 +85,7 @@ def roll_pitch_yaw(matrices: np.ndarray) -> np.ndarray:
 
 
 def geodesic_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The angle of the rotation from one pose to another, whatever their axes.
+    """The angle of the rotation from one pose to another, about any axis.
 
     Args:
         first: (..., 3, 3) rotations.
@@ -99,7 +99,7 @@ def geodesic_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def from_aflw2000(pitch_yaw_roll: np.ndarray) -> np.ndarray:
-    """Angles of 300W-LP and AFLW2000-3D, whose roll is clockwise in the image.
+    """Convert angles of 300W-LP and AFLW2000-3D, whose roll is clockwise in the image.
 
     Args:
         pitch_yaw_roll: (..., 3) `Pose_Para[0, :3]` in radians.
@@ -112,7 +112,7 @@ def from_aflw2000(pitch_yaw_roll: np.ndarray) -> np.ndarray:
 
 
 def from_biwi(matrices: np.ndarray) -> np.ndarray:
-    """Rotations of the Biwi Kinect Head Pose Database, in a frame with x right, y down and z away from the camera.
+    """Convert rotations of the Biwi Kinect Head Pose Database (x right, y down, z away from the camera).
 
     Args:
         matrices: (..., 3, 3) as in its pose files; the identity looks into the camera.
@@ -121,13 +121,13 @@ def from_biwi(matrices: np.ndarray) -> np.ndarray:
         (..., 3) roll, pitch, yaw in radians.
 
     Source:
-        The angles equal those of Hopenet's reader (Ruiz et al., CVPR workshops 2018) with the roll's sign turned.
+        The angles equal those of Hopenet's reader (Ruiz et al., CVPR workshops 2018) with the sign of the roll flipped.
     """
     return roll_pitch_yaw(UP_FROM_DOWN @ np.asarray(matrices, np.float64) @ UP_FROM_DOWN)
 
 
 def yaw_from_mtfl(pose5: np.ndarray) -> np.ndarray:
-    """The nominal yaw of MTFL's five classes of pose.
+    """The nominal yaw of MTFL's five pose classes.
 
     Args:
         pose5: integers, 1 (left profile: the nose to the image's left) to 5 (right profile).
@@ -136,6 +136,6 @@ def yaw_from_mtfl(pose5: np.ndarray) -> np.ndarray:
         Radians of 60, 30, 0, -30 and -60 degrees, of the same shape.
 
     Source:
-        Zhang et al., ECCV 2014, for the sizes.
+        Zhang et al., ECCV 2014, for the angles.
     """
     return np.asarray(np.radians(np.array(MTFL_YAWS_DEG)[np.asarray(pose5, np.int64) - 1]))

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and time left on a terminal, plain lines into a log."""
+"""Progress on stderr: a bar with rate and time left on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Progress(Protocol):
         """Count `amount` more units as done."""
 
     def update(self, *, completed: float | None = None, total: float | None = None, note: str | None = None) -> None:
-        """Set what is known: units done, units in all, and a short text shown at the end of the line."""
+        """Set units done, total units, or a short note shown at the end of the line."""
 
 
 class _Bar:
@@ -75,14 +75,13 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
     """Show progress on stderr while the block runs.
 
     Args:
-        description: what is being done, e.g. "tracking".
-        total: how many units there are in all; None while unknown (set it later with `update`).
-        unit: what is counted, e.g. "videos", "steps".
-        done: units that were done before, by a run that this one goes on with; no part of the rate.
+        description: the activity, e.g. "tracking".
+        total: total units; None if unknown (set it later with `update`).
+        unit: name of the units, e.g. "videos", "steps".
+        done: units done by the run that this one continues; not counted in the rate.
 
     Yields:
-        A `Progress` to advance. On a terminal it draws one bar with rate and time left; elsewhere it
-        writes a line every 30 seconds.
+        A `Progress` to advance. A terminal shows one bar with rate and time left; a log gets a line every 30 seconds.
     """
     if not sys.stderr.isatty():
         yield _Lines(description, total, unit, done)
@@ -93,7 +92,7 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
-        """Units done, units in all, units a second."""
+        """Units done, total units, units per second."""
 
         def render(self, task: Task) -> Text:
             rate = task.finished_speed or task.speed or 0.0

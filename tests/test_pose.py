@@ -33,7 +33,7 @@ def test_each_angle_turns_the_head_as_the_convention_says() -> None:
     np.testing.assert_allclose(turned(roll=45) @ NOSE, NOSE, atol=1e-12)
 
 
-def test_the_roll_is_done_first_and_the_pitch_last() -> None:
+def test_the_roll_is_applied_first_and_the_pitch_last() -> None:
     expected = turned(pitch=20) @ turned(yaw=-50) @ turned(roll=35)
     np.testing.assert_allclose(turned(roll=35, pitch=20, yaw=-50), expected, atol=1e-12)
 
@@ -55,7 +55,7 @@ def test_a_profile_is_read_without_roll_and_gives_the_same_matrix(yaw: float) ->
     np.testing.assert_allclose(rotation_matrix(angles), matrix, atol=1e-9)
 
 
-def test_rotations_and_their_distances_are_scipys() -> None:
+def test_rotations_and_their_distances_match_scipy() -> None:
     angles = np.random.default_rng(3).uniform(-np.pi / 2, np.pi / 2, (100, 3))
     roll, pitch, yaw = angles.T
     theirs = Rotation.from_euler("XYZ", np.stack([-pitch, -yaw, roll], axis=1))
@@ -74,7 +74,7 @@ def test_geodesic_distance() -> None:
     np.testing.assert_allclose(pairs, [np.radians(40), by_trace])
 
 
-def test_biwi_gives_the_angles_of_hopenets_reader_with_the_rolls_sign_turned() -> None:
+def test_biwi_gives_the_angles_of_hopenets_reader_with_the_rolls_sign_flipped() -> None:
     down = np.diag([1.0, -1.0, -1.0])
     angles = np.random.default_rng(1).uniform(-1.2, 1.2, (50, 3))
     matrices = down @ rotation_matrix(angles) @ down
@@ -93,17 +93,17 @@ def test_a_biwi_head_whose_nose_points_left_has_a_positive_yaw() -> None:
     np.testing.assert_allclose(from_biwi(matrix), [0, 0, 0.5], atol=1e-12)
 
 
-def test_aflw2000_gives_roll_first_and_turns_its_sign() -> None:
+def test_aflw2000_gives_roll_first_and_flips_its_sign() -> None:
     np.testing.assert_array_equal(from_aflw2000(np.array([0.1, 0.2, 0.3])), [-0.3, 0.1, 0.2])
 
 
-def test_mtfl_is_left_to_right() -> None:
+def test_mtfls_classes_run_from_left_to_right() -> None:
     np.testing.assert_allclose(np.degrees(yaw_from_mtfl(np.array([1, 2, 3, 4, 5]))), [60, 30, 0, -30, -60])
 
 
 @pytest.fixture(scope="session")
 def real_faces(shared_data: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Angles in degrees and (68, 3) points, x right, y up, z towards the camera, of real faces."""
+    """Angles in degrees and (68, 3) points of real faces, x right, y up, z towards the camera."""
     faces = {}
     for path in sorted((shared_data / "aflw2000_samples").glob("*.mat")):
         content = loadmat(path)
@@ -120,7 +120,7 @@ def real_faces(shared_data: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         ("image00251", 2, -65, -45),  # a woman, her nose to the right of the image
         ("image00516", 2, -45, -25),  # a woman, looking to the right of the image
         ("image00430", 1, 25, 45),  # a man seen from below, his chin raised
-        ("image01038", 1, 25, 45),  # a man in a cap, likewise
+        ("image01038", 1, 25, 45),  # a man in a cap seen from below, his chin raised
         ("image02545", 1, -40, -20),  # a man with his chin on his chest
         ("image00050", 0, -10, -3),  # a man upright, his head a little clockwise
         ("image03614", 0, 1, 8),  # a woman whose eye line rises to the right of the image: anticlockwise

@@ -11,7 +11,7 @@ from fabnet import progress as module
 from fabnet.progress import progress
 
 
-def test_what_was_done_before_is_no_part_of_the_rate(
+def test_units_done_before_do_not_count_in_the_rate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINES_EVERY_S", 0.05)

@@ -1,4 +1,4 @@
-"""The blend: several warped sources to one picture, by per-pixel confidence."""
+"""Blends several warped sources into one image, by per-pixel confidence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["blend", "source_weights"]
 
 
 def source_weights(confidence: torch.Tensor) -> torch.Tensor:
-    """Share of each source in each pixel: a soft-max over the sources, stable for confidences of any size.
+    """The share of each source in each pixel: a soft-max over the sources, stable for confidences of any size.
 
     Args:
         confidence: (B, S, H, W) float.
 
     Returns:
-        (B, S, H, W) float32 (float64 of float64), in [0, 1], of sum 1 over the sources.
+        (B, S, H, W) float32 (float64 for float64 input), in [0, 1], summing to 1 over the sources.
 
     Source: paper, section 3.2; its formula misplaces the exponent of the denominator.
     """
@@ -29,10 +29,10 @@ def blend(images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         weights: (B, S, H, W) float, from `source_weights`.
 
     Returns:
-        (B, C, H, W) of the weights' dtype.
+        (B, C, H, W) in the dtype of the weights.
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        ValueError: the shapes do not match.
     """
     if images.ndim != 5 or weights.shape != (*images.shape[:2], *images.shape[3:]):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The decoders: an embedding, or two, to a map over an image's pixels: a flow, a confidence, a picture."""
+"""The decoders: one embedding or a pair to an image-sized map (a flow, a confidence or an image)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["ConfidenceDecoder", "FlowDecoder", "PictureDecoder", "decoder_layers
 
 
 def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> UpsampleConvs:
-    """The layers from a code (an embedding, or two joined) to an image-sized map, before any squashing.
+    """The layers from a code (one embedding, or two concatenated) to an image-sized map, without a final activation.
 
-    log2(size) blocks of ReLU, bilinear x2, convolution 3x3 and batch-norm (the last block has no norm).
-    The first operation is a ReLU: negative coordinates of an embedding never reach the convolutions. At
-    256 px, width 32, a code of 512 and two output channels these are the 3,340,514 parameters of the authors' code.
+    log2(size) blocks of ReLU, bilinear x2 upsampling, 3x3 convolution and batch-norm (none in the last block). The ReLU
+    comes first, so negative coordinates of an embedding never reach the convolutions. At 256 px, width 32, a code of
+    512 and two output channels, the 3,340,514 parameters match the authors' code.
 
     Args:
         size: height and width of the map in pixels, a power of two.
@@ -29,7 +29,7 @@ def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> U
     Returns:
         (B, code_dim, 1, 1) to (B, out_channels, size, size), unbounded.
 
-    Convention: the bilinear x2 has `align_corners=False` (the authors' PyTorch of 2018 aligned corners).
+    Convention: the bilinear x2 upsampling has `align_corners=False` (in the authors' PyTorch of 2018 it was True).
 
     Source: paper, section 3.1 (the layers are those of the authors' released code).
     """
@@ -52,8 +52,8 @@ class FlowDecoder(nn.Module):
         size: height and width in pixels, a power of two.
         width: channels before the last block.
         embedding_dim: D.
-        near_zero_start: start the last convolution a hundred times smaller, so that training sets out
-            from the unwarped source. Not in the paper.
+        near_zero_start: whether to scale the last convolution's weights by 0.01, so that training starts from the
+            unwarped source. Not in the paper.
     """
 
     def __init__(
@@ -78,22 +78,22 @@ class FlowDecoder(nn.Module):
 
         Returns:
             (B, 2, size, size) float32 offsets (x, y) in half-widths of the image, in (-1, 1) through a tanh,
-            to add to the identity grid. (The paper speaks of pixels; the authors' code does this.)
+            to be added to the identity grid. (As in the authors' code; the paper gives pixels.)
         """
         pair = torch.cat([source, target], dim=1)
         return torch.tanh(self.layers(pair[:, :, None, None]).float())
 
 
 class ConfidenceDecoder(nn.Module):
-    """The decoder whose map is a confidence: how far each target pixel can be taken from this source.
+    """The decoder whose map is a confidence: how well each target pixel can be taken from this source.
 
-    At 256 px and width 32 it has the 3,340,225 parameters of the authors' code.
+    At 256 px and width 32 its 3,340,225 parameters match the authors' code.
 
     Args:
         size: height and width in pixels, a power of two.
         width: channels before the last block.
         embedding_dim: D.
-        bound: "none", as the paper has it; "tanh", as the authors' code, in which one source outweighs another by
+        bound: "none", as in the paper, or "tanh", as in the authors' code, which lets one source outweigh another by
             e^2 at most.
 
     Source: paper, section 3.2.
@@ -114,7 +114,7 @@ class ConfidenceDecoder(nn.Module):
             target: (B, D) embeddings of the target frames.
 
         Returns:
-            (B, size, size) float32, the logarithm of a weight up to a constant: compare those of one target only.
+            (B, size, size) float32, the logarithm of a weight up to a constant: comparable within one target only.
         """
         pair = torch.cat([source, target], dim=1)
         confidence: torch.Tensor = self.layers(pair[:, :, None, None])[:, 0].float()
@@ -122,13 +122,13 @@ class ConfidenceDecoder(nn.Module):
 
 
 class PictureDecoder(nn.Module):
-    """The decoder of the baselines: an embedding to the channels of a picture.
+    """The baselines' decoder: an embedding to the channels of an image.
 
     Args:
         size: height and width in pixels, a power of two.
         width: channels before the last block.
         code_dim: length of the embedding.
-        out_channels: of the picture.
+        out_channels: channels of the image.
 
     Source: paper, section 5.1.1: "the same architecture as FAb-Net".
     """

@@ -1,4 +1,4 @@
-"""The encoder: a face to its 256 numbers."""
+"""The encoder: a face image to its embedding."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Encoder", "num_halvings"]
 
 
 def num_halvings(size: int) -> int:
-    """How often `size` halves down to 1: the number of blocks of encoder and decoder.
+    """How many times `size` halves down to 1: the number of blocks in encoder and decoder.
 
     Raises:
-        ValueError: `size` is no power of two from 16 up.
+        ValueError: `size` is not a power of two, or is below 16.
     """
     if size < 16 or size & (size - 1):
         raise ValueError(f"image size must be a power of two, 16 or more; got {size}")
@@ -23,14 +23,14 @@ class Encoder(nn.Module):
     """A face image to its attribute embedding.
 
     log2(size) convolutions of 4x4, stride 2, each halving the image, down to 1x1. Channels double from
-    `width` up to 8 x `width` and stay there; the last convolution gives the embedding, with neither norm
-    nor activation. At 256 px and width 32 this is the network of the authors' code, 4,887,904 parameters.
+    `width` to 8 x `width` and stay there; the last convolution gives the embedding, without norm or
+    activation. At 256 px and width 32 the 4,887,904 parameters match the authors' code.
 
     Args:
         size: image height and width in pixels, a power of two.
         width: channels after the first convolution.
         embedding_dim: D, the length of the embedding.
-        in_channels: of the image.
+        in_channels: channels of the image.
 
     Source: paper, section 3.1 (the layers are those of the authors' released code).
     """

@@ -1,4 +1,4 @@
-"""Where a model lies: a shipped name, a run's checkpoints, a model folder, the hub."""
+"""Finds a model: by its shipped name, in a run's checkpoints, in a model folder or on the hub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fabnet.weights import shipped_models
 __all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
 
 STATE_FILE = "state.json"
-"""Where a checkpoint stands in its run; a folder without it is none."""
+"""Training state of a checkpoint; a folder without this file is not a checkpoint."""
 
 
 def list_checkpoints(run: Path) -> list[Path]:
@@ -38,7 +38,7 @@ def latest_checkpoint(run: Path) -> Path:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """The checkpoint of a run with the lowest validation loss; the latest while none was measured.
+    """The checkpoint of a run with the lowest validation loss; the latest if none was measured.
 
     Raises:
         ModelError: the run has none, or one is damaged.
@@ -55,24 +55,24 @@ def best_checkpoint(run: Path) -> Path:
         return math.inf if val_loss is None else float(val_loss)
 
     found = list_checkpoints(run)
-    # One that an interrupt wrote repeats the loss of the last validation: the first of equals was measured.
+    # A checkpoint written on interrupt repeats the loss of the last validation, so the first of equals was measured.
     best = min(found, key=loss)
     return best if math.isfinite(loss(best)) else found[-1]
 
 
 def find_model(model: str | Path) -> Path:
-    """The model folder that a name or path stands for.
+    """The model folder for a name or path.
 
     Args:
         model: a shipped name, a model folder, a run folder (its best checkpoint), the `encoder.onnx` in a model
-            folder, a `.pth` file of the authors' release (which stands for itself), or `hf:OWNER/NAME[@REVISION]`,
+            folder, a `.pth` file of the authors' release (returned as it is), or `hf:OWNER/NAME[@REVISION]`,
             which is downloaded.
 
     Returns:
-        The folder; of one in an object store, a local copy.
+        The folder; a local copy if the model is in an object store.
 
     Raises:
-        ModelError: it stands for nothing.
+        ModelError: no model is found.
         MissingDependencyError: it is on the hub, and huggingface_hub is not installed.
     """
     if is_hub_name(model):
@@ -97,7 +97,7 @@ def find_model(model: str | Path) -> Path:
 
 
 def _here(folder: Path, *more: str) -> Path:
-    """A model folder on this machine: of an object store's, a copy without what only training needs."""
+    """A local model folder; from an object store, a copy without the files that only training needs."""
     if is_remote(folder) and not (folder / CONFIG_FILE).is_file():
-        raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}")
+        raise ModelError(f"{folder} is not a model folder: it has no {CONFIG_FILE}")
     return fetched(folder, only={*MODEL_FILES, *more})

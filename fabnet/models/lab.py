@@ -23,7 +23,7 @@ def rgb_to_lab(images: torch.Tensor) -> torch.Tensor:
     images = images.float()
     linear = torch.where(images > 0.04045, ((images + 0.055) / 1.055).clamp_min(1e-8) ** 2.4, images / 12.92)
     red, green, blue = linear.unbind(dim=1)
-    # Sums in place of a matrix product, which autocast would take to half precision.
+    # Sums instead of a matrix product, which autocast would run in half precision.
     xyz = torch.stack(
         [(r * red + g * green + b * blue) / white for (r, g, b), white in zip(TO_XYZ, WHITE, strict=True)], 1
     )

@@ -1,15 +1,15 @@
-"""A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` where it was exported, and
-`probes.safetensors` where probes fitted on it go with it (`fabnet.embedding.attributes`).
+"""A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` if it was exported, and
+`probes.safetensors` if probes ship with it (`fabnet.embedding.attributes`).
 
-That is the form of a model repository on the Hugging Face Hub too; `README.md` is its model card for people.
+A model repository on the Hugging Face Hub has the same layout; its `README.md` is the model card for people.
 
-`config.json` says what the network is and how its input is cut:
+`config.json` describes the network and how its input is cropped:
 
     {"format": "fabnet-model", "format_version": 1, "objective": "fabnet",
      "architecture": {"size": 64, "width": 32, "embedding_dim": 256, "num_sources": 1},
      "window": [0.5, 0.5, 0.742], "crop": {...}, "pairs_seen": 270016, ...}
 
-Nothing in it is unpickled.
+Nothing in the folder is unpickled.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, N
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a model folder says of itself.
+    """The content of a model folder's `config.json`.
 
     Attributes:
-        objective: what it was trained with.
-        architecture: the objective's arguments: size, width, embedding_dim and what else it takes.
+        objective: name of the objective it was trained with.
+        architecture: the objective's arguments: size, width, embedding_dim and any others.
         window: centre x, centre y and side of the inner window, in shares of a stored crop's side.
-        crop: the crop specification of the track store it was trained on, None where it had none.
-        training: what is known of the run: steps, pairs_seen, val_loss and the like.
+        crop: the crop specification of the track store it was trained on; None if it had none.
+        training: facts about the run: steps, pairs_seen, val_loss and so on.
     """
 
     objective: str
@@ -77,7 +77,7 @@ AUTHORS_CARD = ModelCard(
     window=(0.5, 0.5, 190 / 256),
     training={"by": "the authors of FAb-Net"},
 )
-"""The authors' released models. Their window lies about the middle of the face, as it does in this package's crops."""
+"""The authors' released models. Their window is centred on the face, as in this package's crops."""
 
 
 def write_card(folder: Path, card: ModelCard) -> None:
@@ -101,7 +101,7 @@ def read_card(folder: Path) -> ModelCard:
         folder: the model folder, or a file of the authors' release.
 
     Raises:
-        ModelError: it is missing, damaged, of another version, or lacks something.
+        ModelError: the file is missing, damaged, incomplete or of another version.
     """
     if folder.suffix in AUTHORS_SUFFIXES and folder.is_file():
         return AUTHORS_CARD
@@ -109,7 +109,7 @@ def read_card(folder: Path) -> ModelCard:
     try:
         content = json.loads(read_text(file, MAX_CONFIG_BYTES))
     except FileNotFoundError:
-        raise ModelError(f"{folder} is no model folder: it has no {CONFIG_FILE}") from None
+        raise ModelError(f"{folder} is not a model folder: it has no {CONFIG_FILE}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file} cannot be read ({error}); expected JSON") from None
     if not isinstance(content, dict) or content.get("format") != "fabnet-model":

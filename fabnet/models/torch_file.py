@@ -1,4 +1,4 @@
-"""Files that `torch.save` wrote, read as weights alone: nothing in them is run."""
+"""Reads files written by `torch.save` as weights alone: nothing in them is run."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["read_torch_file", "unreadable"]
 
 MAX_NAME = 1000
 PICKLES = 5
-"""In a file of before PyTorch 1.6, one after another."""
+"""Number of consecutive pickles in a file from before PyTorch 1.6."""
 ZIP_BEGINS = b"PK\x03\x04"
 NAMED = re.compile(
     r"collections (OrderedDict|Counter)|builtins (set|complex)|torch(\.cuda)? \w+Storage"
     r"|torch (Size|device|\w+\d+|bool)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
     r"|torch\.nn\.parameter Parameter|torch\.serialization _get_layout|torch\.storage \w+Storage"
 )
-"""What a file of weights names, of all that `weights_only` lets pass: the rest makes things of a size that it says."""
+"""The names that weights need, out of those that `weights_only` allows: the others can allocate any size they state."""
 MAX_SHARED_TIMES = 4
-"""Size of all tensors, in sizes of the file: a few may share their numbers."""
+"""Upper bound of the size of all tensors over that of the file: a few tensors may share their storage."""
 
 
 def read_torch_file(file: Path, expected: str) -> Any:
     """Read tensors and plain values.
 
     Args:
-        file: written by `torch.save`, of any version.
-        expected: what should have been there, for the message.
+        file: file written by `torch.save` of any version.
+        expected: the expected content, for the message.
 
     Raises:
         InputError: it is not a regular file, or is too large.
@@ -51,26 +51,26 @@ def read_torch_file(file: Path, expected: str) -> Any:
             size = stream.seek(0, 2)
             _check_stream(stream)
             stream.seek(0)
-            with warnings.catch_warnings(action="ignore"):  # of unusual files: what cannot be read is refused below
+            with warnings.catch_warnings(action="ignore"):  # unreadable files are refused below
                 content = torch.load(stream, map_location="cpu", weights_only=True)
             _check_tensors(content, size)
             return content
-        except Exception as error:  # what torch raises on a file of another kind has no common base
+        except Exception as error:  # torch's errors on other kinds of file have no common base
             raise unreadable(file, error, expected) from None
 
 
 def unreadable(file: Path, error: Exception, expected: str) -> ModelError:
-    """What to raise of a file of weights that cannot be read."""
+    """The error for a file of weights that cannot be read."""
     return ModelError(
         f"{file} cannot be read as weights alone ({first_line(error)}); nothing in it was run; {expected}"
     )
 
 
 def _check_stream(stream: IO[bytes]) -> None:
-    """Refuse a file that unpacks to far more than it has, or names what weights have no use for.
+    """Refuse a file that unpacks to far more than its size, or that names a class which weights do not need.
 
-    Whatever else is wrong with it is for torch to say, but not of a class with a long name: making that message takes
-    the square of the length.
+    torch reports all other faults. A class with a very long name is refused here, since torch takes quadratic time for
+    its message about one.
     """
     stream.seek(0)
     if stream.read(len(ZIP_BEGINS)) == ZIP_BEGINS:
@@ -96,7 +96,7 @@ def _check_names(stream: IO[bytes], count: int) -> None:
 
 
 def _check_tensors(content: Any, size: int) -> None:
-    """Refuse tensors that repeat a few numbers without end: the first copy of one would fill the memory."""
+    """Refuse tensors that repeat a few numbers endlessly: the first copy of one would fill the memory."""
     total = 0
     for tensor in _tensors(content):
         count = tensor.numel() * tensor.element_size()

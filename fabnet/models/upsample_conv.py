@@ -1,8 +1,9 @@
-"""Bilinear x2, then a convolution of 3x3: in a quarter of the multiplications, and without the large picture between.
+"""Bilinear x2 upsampling and a 3x3 convolution as one operation: a quarter of the multiplications, and no large image
+in between.
 
-Both are linear, and upsampling treats each channel alike, so each of the nine taps can mix the channels of the small
-picture first: nine matrix products of a quarter of the size. What is left is to upsample, shift and add, along one axis
-and then the other: products with a fixed matrix, (2n, 3n) for an axis of n pixels. It is banded, so that long axes are
+Both are linear, and upsampling treats all channels alike, so each of the nine taps can mix the channels of the small
+image first: nine matrix products of a quarter of the size. The rest is to upsample, shift and add, along one axis and
+then the other: products with a fixed matrix, (2n, 3n) for an axis of n pixels. That matrix is banded, so long axes are
 cut into tiles.
 """
 
@@ -21,13 +22,13 @@ TILE = 16
 LONGEST_UNCUT = 32
 FEW_CHANNELS = 8
 LARGE = 128
-"""From this size on, moving nine maps of fewer channels costs more than it saves."""
+"""Size from which moving nine maps of fewer channels costs more than it saves."""
 
 
 class UpsampleConvs(nn.Sequential):
-    """Layers in which each upsampling and the convolution behind it are one operation.
+    """A sequence of layers that runs each upsampling and the convolution after it as one operation.
 
-    They keep their places in the sequence, so that weights are named as in the authors' code.
+    The layers keep their indices, so weights have the same names as in the authors' code.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -37,7 +38,7 @@ class UpsampleConvs(nn.Sequential):
             images: (B, C, H, W) float.
 
         Returns:
-            What the last layer gives.
+            The output of the last layer.
         """
         for layer in self:
             if isinstance(layer, nn.Conv2d):
@@ -49,7 +50,7 @@ class UpsampleConvs(nn.Sequential):
 
 
 def upsample_conv(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """What `conv2d(interpolate(images, scale_factor=2, mode="bilinear"), weight, bias, padding=1)` gives.
+    """Equal to `conv2d(interpolate(images, scale_factor=2, mode="bilinear"), weight, bias, padding=1)`.
 
     Args:
         images: (B, I, H, W) float; fastest with channels-last memory.
@@ -57,14 +58,14 @@ def upsample_conv(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
         bias: (O,) float.
 
     Returns:
-        (B, O, 2H, 2W) of the images' dtype, or autocast's.
+        (B, O, 2H, 2W) in the dtype of the images, or of autocast.
     """
     batch, channels, height, width = images.shape
     made, is_large = len(weight), max(height, width) >= LARGE
     if images.is_cuda or (made > FEW_CHANNELS and is_large and channels < LARGE):
         return F.conv2d(F.interpolate(images, scale_factor=2, mode="bilinear"), weight, bias, padding=1)
     pixels = images.permute(0, 2, 3, 1)
-    if made <= FEW_CHANNELS:  # map by map, an axis being the innermost
+    if made <= FEW_CHANNELS:  # map by map, with an image axis innermost
         taps = (pixels @ weight.permute(1, 0, 2, 3).flatten(1)).view(batch, height, width, made, 3, 3)
         taps = taps.permute(0, 3, 1, 4, 5, 2).reshape(-1, 3 * width)  # (B, O, H, ky), (kx, W)
         rows, columns = (_shifts(n, n, taps.dtype)[0].unflatten(1, (n, 3)).mT.flatten(1) for n in (height, width))
@@ -78,7 +79,7 @@ def upsample_conv(images: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
 
 
 def _along(taps: torch.Tensor) -> torch.Tensor:
-    """Upsample along an axis and add up the taps: (N, n, 3 K) of the three taps in turn to (N, 2n, K)."""
+    """Upsample along an axis and add up the taps: (N, n, 3 K), the three taps in turn, to (N, 2n, K)."""
     count, length, _ = taps.shape
     if length <= LONGEST_UNCUT or length % TILE:
         return torch.matmul(_shifts(length, length, taps.dtype)[0], taps.view(count, 3 * length, -1))
@@ -88,11 +89,11 @@ def _along(taps: torch.Tensor) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=32)
-@torch.inference_mode(False)  # kept for training, whoever asks first
+@torch.inference_mode(False)  # the cache must also serve training if inference fills it first
 def _shifts(length: int, tile: int, dtype: torch.dtype) -> torch.Tensor:
-    """The three taps of the small axis, upsampled and shifted: (n / tile, 2 tile, 3 tile), columns (place, tap).
+    """The three taps of the small axis, upsampled and shifted: (n / tile, 2 tile, 3 tile), columns (pixel, tap).
 
-    Each tile but a whole axis knows a place beyond either end: 3 (tile + 2) columns.
+    If the axis is cut, each tile also covers a pixel beyond either end: 3 (tile + 2) columns.
     """
     upsampled = F.interpolate(torch.eye(length)[:, None], scale_factor=2, mode="linear")[:, 0].T
     padded = F.pad(upsampled, (0, 0, 1, 1))

@@ -1,7 +1,7 @@
 """The warp: sample a source image along a flow.
 
 Convention: images (B, C, H, W); grids and flows (B, 2, H, W) in (x, y) order, normalised so that -1 and 1 are
-the centres of the first and the last pixel (`align_corners=True`), as in the authors' code; positions beyond
+the centres of the first and the last pixel (`align_corners=True`), as in the authors' code; positions outside
 the image are clamped to its border.
 
 Source: paper, section 3.1: s'(x, y) = s(x + dx, y + dy).
@@ -18,10 +18,10 @@ __all__ = ["flow_to_grid", "identity_grid", "warp"]
 def identity_grid(
     height: int, width: int, device: torch.device | None = None, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Every pixel's own position.
+    """The position of every pixel.
 
     Returns:
-        (1, 2, H, W) of that dtype, x then y, from -1 to 1.
+        (1, 2, H, W) in `dtype`, x then y, from -1 to 1.
     """
     y = torch.linspace(-1, 1, height, device=device, dtype=dtype)
     x = torch.linspace(-1, 1, width, device=device, dtype=dtype)
@@ -35,7 +35,7 @@ def flow_to_grid(flow: torch.Tensor) -> torch.Tensor:
         flow: (B, 2, H, W) float offsets in half-widths.
 
     Returns:
-        (B, 2, H, W) float32 positions in [-1, 1] (float64 of float64).
+        (B, 2, H, W) float32 (float64 for float64 input) positions in [-1, 1].
     """
     flow = flow.to(torch.promote_types(flow.dtype, torch.float32))
     grid = identity_grid(flow.shape[2], flow.shape[3], flow.device, flow.dtype)
@@ -43,17 +43,17 @@ def flow_to_grid(flow: torch.Tensor) -> torch.Tensor:
 
 
 def warp(images: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
-    """Take each output pixel from where the flow points to in the source, bilinearly.
+    """Sample the source image bilinearly where the flow points, for each output pixel.
 
     Args:
         images: (B, C, H, W) float source images.
         flow: (B, 2, H, W) float offsets in half-widths.
 
     Returns:
-        (B, C, H, W) of the images' dtype.
+        (B, C, H, W) in the dtype of the images.
 
     Raises:
-        ValueError: the shapes do not fit each other.
+        ValueError: the shapes do not match.
     """
     if images.ndim != 4 or flow.ndim != 4 or flow.shape[1] != 2 or images.shape[0] != flow.shape[0]:
         raise ValueError(

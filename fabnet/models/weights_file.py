@@ -1,4 +1,4 @@
-"""Files of safetensors, looked at before they are loaded."""
+"""Checks safetensors files before they are loaded."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 __all__ = ["bytes_of", "check_safetensors"]
 
 MAX_HEADER_BYTES = 2**24
-"""Of the JSON in front, which lists the tensors: some hundred thousand."""
+"""Upper bound of the JSON header that lists the tensors: enough for some hundred thousand."""
 BYTES_A_NUMBER = 8
 
 
 def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
-    """How large a file of tensors of these shapes can be, header included, whatever type its numbers have."""
+    """Upper bound of the size of a file with tensors of these shapes, header included, for any dtype."""
     return BYTES_A_NUMBER * sum(tensor.numel() for tensor in tensors) + 2**20
 
 
 def check_safetensors(file: Path, limit: int = MAX_WEIGHTS_BYTES) -> None:
-    """Refuse a file that is too large or whose header is; one that is not there passes.
+    """Refuse a file that is too large or has too large a header; a missing file passes.
 
-    The library holds the header's numbers against the size of the file, and takes memory for that size: even where the
-    file has holes and takes no space on the disk.
+    The library checks the header against the size of the file, and allocates memory for that size, even if the file is
+    sparse and takes no space on the disk.
 
     Args:
-        file: on this machine.
-        limit: bytes.
+        file: local path.
+        limit: upper bound in bytes.
 
     Raises:
         InputError: it is not a regular file, or it or its header is too large.

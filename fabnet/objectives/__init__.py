@@ -1,4 +1,4 @@
-"""Objectives: a batch of frames to a loss for each sample. The trainer knows none of them by name."""
+"""Objectives: from a batch of frames to a loss per sample. The trainer knows none of them by name."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """The authors' released weights, read without running any code from their files.
 
-A file holds a state dict, bare or under `state_dict` (a training checkpoint) or `state_dict_model` (beside a probe's
-own `state_dict`). Modules are named `encoder.N`, `decoder.N` (flow) and `mask.N` (confidence), N counting the layers as
-`Encoder.layers` and `Decoder.layers` do.
+A file holds a state dict, bare or under `state_dict` (a training checkpoint) or `state_dict_model` (next to a probe's
+own `state_dict`). Modules are named `encoder.N`, `decoder.N` (flow) and `mask.N` (confidence), where N is the index of
+the layer, as in `Encoder.layers` and `FlowDecoder.layers`.
 
-What is assumed: the sampler aligns corners (as ours), the bilinear x2 of the decoders does not (PyTorch from 0.4 on;
-earlier it did). The embedding hangs on neither.
+Assumptions: the sampler aligns corners (as ours does); the decoders' bilinear x2 does not (as in PyTorch from 0.4 on).
+The embedding depends on neither.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def load_authors(file: Path) -> FabNet:
         file: written by `torch.save`.
 
     Returns:
-        The network at 256 px with every part that the file has: the decoders keep fresh weights where it has none.
+        The network at 256 px with every part in the file; decoders that the file lacks keep fresh weights.
 
     Raises:
-        ModelError: the file holds anything but tensors and plain values, or not these networks.
+        ModelError: the file holds anything but tensors and plain values, or other networks.
     """
     weights = authors_weights(file)
     network = _network(weights)
@@ -46,10 +46,10 @@ def load_authors(file: Path) -> FabNet:
 
 
 def authors_weights(file: Path) -> dict[str, torch.Tensor]:
-    """Read the weights of a file of the authors' release, of those parts that it has, by their names in a `FabNet`.
+    """Read the weights of the parts in a file of the authors' release, by their names in a `FabNet`.
 
     Raises:
-        ModelError: the file holds anything but tensors and plain values, or not these networks.
+        ModelError: the file holds anything but tensors and plain values, or other networks.
     """
     content = read_torch_file(file, "expected a file of the authors' release, written by torch.save")
     weights = _renamed(_state_dict(content))
@@ -69,7 +69,7 @@ def authors_weights(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _network(weights: Mapping[str, torch.Tensor]) -> FabNet:
-    """A fresh one with a confidence decoder where there are weights for it."""
+    """A fresh network, with a confidence decoder if there are weights for one."""
     num_sources = 3 if any(name.startswith("confidence_decoder.") for name in weights) else 1
     return FabNet(**AUTHORS_CARD.architecture, num_sources=num_sources, options=FabNet.Options(confidence_bound="tanh"))
 

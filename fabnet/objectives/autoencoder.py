@@ -17,7 +17,7 @@ __all__ = ["Autoencoder"]
 
 
 class Autoencoder(nn.Module):
-    """FAb-Net's encoder, and its decoder with one embedding in and a picture out.
+    """FAb-Net's encoder, and a decoder from one embedding to an image.
 
     Every frame of a batch, targets and sources, is encoded and decoded by itself.
 

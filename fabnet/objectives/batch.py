@@ -1,4 +1,4 @@
-"""What an objective is given."""
+"""The input of an objective."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Batch"]
 
 
 class Batch(NamedTuple):
-    """Targets and their sources, from one track each.
+    """Targets and their sources; each sample comes from one track.
 
     Attributes:
         target: (B, 3, H, W) float32, RGB in [0, 1].
         sources: (B, S, 3, H, W) float32, RGB in [0, 1].
-        views: (B, S + 1, 13) float32, the target first: how the encoder is to see each image, see
-            `fabnet.objectives.views`; None: as it is.
+        views: (B, S + 1, 13) float32, the target first: how the encoder sees each image, see
+            `fabnet.objectives.views`; None: unchanged.
     """
 
     target: torch.Tensor
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     views: torch.Tensor | None = None
 
     def at(self, places: torch.Tensor) -> Batch:
-        """The samples at these places, (K,) int64."""
+        """The samples at these indices, (K,) int64."""
         views = None if self.views is None else self.views[places]
         return Batch(self.target[places], self.sources[places], views)
 
@@ -37,15 +37,15 @@ class Batch(NamedTuple):
     def from_frames(
         cls, frames: np.ndarray | torch.Tensor, device: torch.device, views: np.ndarray | None = None
     ) -> Batch:
-        """Bring frames as the loader gives them onto a device.
+        """Move frames from the loader onto a device.
 
         Args:
             frames: (B, S + 1, H, W, 3) uint8 RGB, the target first.
-            device: where to.
-            views: of a `Draw`.
+            device: device of the batch.
+            views: the views of a `Draw`.
 
         Returns:
-            The batch; on the way each image keeps its channels-last memory.
+            The batch; each image stays channels-last in memory.
         """
         images = torch.as_tensor(frames).to(device, non_blocking=True).permute(0, 1, 4, 2, 3).float().div_(255)
         seen = None if views is None else torch.from_numpy(views).to(device, non_blocking=True)

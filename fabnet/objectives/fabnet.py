@@ -1,4 +1,4 @@
-"""FAb-Net: reconstruct a target frame by warping source frames of the same face-track."""
+"""FAb-Net: reconstruct a target frame by warping source frames of the same face track."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["FabNet", "Reconstruction", "l1_per_sample"]
 def l1_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Mean absolute difference of each sample.
 
-    The paper's L1 norm is a sum over pixels; the mean over C, H, W makes a learning rate mean the same at
-    every image size, as the authors' code has it.
+    The paper's L1 norm is a sum over pixels; the mean over C, H, W gives a learning rate the same meaning at
+    every image size, as in the authors' code.
 
     Args:
         images: (B, C, H, W) float.
@@ -37,13 +37,13 @@ def l1_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 class Reconstruction(NamedTuple):
-    """A target made from its sources.
+    """A target reconstructed from its sources.
 
     Attributes:
-        images: (B, 3, H, W) float32 the warped sources blended, RGB in [0, 1].
-        warped: (B, S, 3, H, W) float32 each source warped.
+        images: (B, 3, H, W) float32 blend of the warped sources, RGB in [0, 1].
+        warped: (B, S, 3, H, W) float32 warped sources.
         flow: (B, S, 2, H, W) float32 offsets in half-widths, x then y.
-        weights: (B, S, H, W) float32 share of each source in each pixel, of sum 1.
+        weights: (B, S, H, W) float32 share of each source in each pixel, summing to 1.
     """
 
     images: torch.Tensor
@@ -53,17 +53,17 @@ class Reconstruction(NamedTuple):
 
 
 class FabNet(nn.Module):
-    """FAb-Net, of one source or several.
+    """FAb-Net with one source or several.
 
-    Sources and target pass the same encoder (in one batch, so batch-norm sees them all); the decoders see nothing
-    but two embeddings, and predict where in the source each pixel of the target lies, and, with several sources,
-    how far it can be taken from this one. A network with a confidence decoder takes any number of sources.
+    Sources and targets pass through the same encoder in one batch, so batch-norm sees them all. The decoders see only
+    pairs of embeddings, and predict where in the source each target pixel lies and, with several sources, how well it
+    can be taken from each. A network with a confidence decoder takes any number of sources.
 
     Args:
         size: image height and width in pixels, a power of two.
         width: channels after the encoder's first convolution.
         embedding_dim: D.
-        num_sources: S in training; from 2 on there is a confidence decoder (with one source its weight is 1).
+        num_sources: S in training; from 2 on there is a confidence decoder (a single source has weight 1).
         options: see `FabNet.Options`.
 
     Source: paper, sections 3.1 and 3.2; L(s', t) = ||t - s'||_1.
@@ -74,27 +74,27 @@ class FabNet(nn.Module):
         """The options of FAb-Net."""
 
         near_zero_start: bool = False
-        """Start the flow decoder's last layer a hundred times smaller."""
+        """Scale the flow decoder's last layer by 0.01 at the start."""
         confidence_bound: Literal["none", "tanh"] = "none"
         """Bound of the confidences: none, as in the paper, or tanh, as in the authors' code."""
         both_ways: bool = False
-        """Warp each pair's target to its source as well: two losses for two passes of the encoder. Needs one source.
-        Not in the paper."""
+        """Also warp each target to its source: two losses for two encoder passes. Needs one source. Not in the
+        paper."""
         ssim: float = 0.0
-        """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1, and validation stays L1. Not
-        in the paper."""
+        """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1. Validation uses L1 alone.
+        Not in the paper."""
 
         def check(self, num_sources: int) -> None:
             """Check the values against each other and against the number of sources."""
             if not 0 <= self.ssim <= 1:
                 raise ValueError(f"ssim must lie in 0 to 1; got {self.ssim}")
             if self.both_ways and num_sources > 1:
-                raise ValueError(f"both_ways needs one source; got {num_sources}: leave one of the two out")
+                raise ValueError(f"both_ways needs one source; got {num_sources}: drop one of the two options")
             if self.confidence_bound != "none" and num_sources == 1:
-                raise ValueError("confidence_bound is for several sources: give sources, or leave it out")
+                raise ValueError("confidence_bound needs several sources: set the number of sources, or leave it out")
 
         def architecture(self) -> dict[str, object]:
-            """The bound of the confidences, where there is one."""
+            """The bound of the confidences, if there is one."""
             return {} if self.confidence_bound == "none" else {"confidence_bound": self.confidence_bound}
 
     is_warping: ClassVar[bool] = True
@@ -125,19 +125,19 @@ class FabNet(nn.Module):
         """Warp each source towards its target, and blend them.
 
         Args:
-            batch: any number of sources a target; one where there is no confidence decoder.
+            batch: any number of sources per target; one if there is no confidence decoder.
 
         Returns:
-            The reconstruction with what it was made of.
+            The reconstruction with its warped sources, flow and weights.
 
         Raises:
-            ValueError: several sources, and no confidence decoder.
+            ValueError: several sources without a confidence decoder.
         """
         of_source, of_target = self._embed(batch)
         return self._warp(batch.sources, of_source, of_target)
 
     def _embed(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The (B, S, D) embeddings of the sources and the (B, D) of the targets, in one batch."""
+        """Embed sources and targets in one batch: (B, S, D) and (B, D)."""
         sources = batch.sources.flatten(0, 1)
         images = torch.cat([sources, batch.target])
         if batch.views is not None:
@@ -155,7 +155,7 @@ class FabNet(nn.Module):
         if num_sources == 1:
             return Reconstruction(warped[:, 0], warped, flow, torch.ones_like(flow[:, :, 0]))
         if self.confidence_decoder is None:
-            raise ValueError(f"this network was trained with one source, it has no confidences; got {num_sources}")
+            raise ValueError(f"this network was trained with one source and cannot blend several; got {num_sources}")
         confidence = self.confidence_decoder(of_source, of_target)
         weights = source_weights(confidence.view(count, num_sources, *confidence.shape[1:]))
         return Reconstruction(blend(warped, weights), warped, flow, weights)
@@ -164,16 +164,16 @@ class FabNet(nn.Module):
         """The loss of each sample.
 
         Args:
-            batch: as `reconstruct` takes it.
+            batch: as in `reconstruct`.
 
         Returns:
-            (B,) float32 in [0, 1]: the mean absolute difference, in training with `ssim`'s share of dissimilarity; NaN
+            (B,) float32 in [0, 1]: the mean absolute difference, mixed with dissimilarity by `ssim` in training; NaN
             where a flow is not finite.
         """
         of_source, of_target = self._embed(batch)
         if not (self.training and self.options.both_ways):
             return self._loss(self._warp(batch.sources, of_source, of_target), batch.target)
-        # Twice as many pairs, of the same frames.
+        # Twice as many pairs from the same frames.
         sources = torch.cat([batch.sources, batch.target[:, None]])
         targets = torch.cat([batch.target, batch.sources[:, 0]])
         of_sources = torch.cat([of_source, of_target[:, None]])
@@ -185,6 +185,6 @@ class FabNet(nn.Module):
         share = self.options.ssim if self.training else 0.0
         if share:
             loss = (1 - share) * loss + share * dissimilarity_per_sample(made.images, target)
-        # The sampler takes a NaN position for a corner of the image: the loss would look sound, and its gradient
-        # would read outside the image's memory.
+        # The sampler reads a NaN position as a corner of the image, so the loss would look sound while its gradient
+        # reads outside the image's memory.
         return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)

@@ -1,4 +1,4 @@
-"""Whole models on disk: an objective with its decoders, from a model folder."""
+"""Loads whole models from disk: an objective with its decoders, from a model folder."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
     """Load a model folder's network.
 
     Args:
-        folder: with `config.json` and `model.safetensors`; weights may be stored in half precision. Or a file of the
-            authors' release.
-        device: where to.
+        folder: folder with `config.json` and `model.safetensors` (weights may be stored in half precision), or a file
+            of the authors' release.
+        device: device of the model.
 
     Returns:
-        The objective in eval mode, float32, and what the folder says of it.
+        The objective in eval mode, float32, and its model card.
 
     Raises:
-        ModelError: a file is missing or damaged, or the weights do not fit the architecture.
+        ModelError: a file is missing or damaged, or the weights do not match the architecture.
     """
     card = read_card(folder)
     if folder.is_file():
         return load_authors(folder).to(device).eval(), card
     try:
-        with torch.device("meta"):  # nothing is reserved for a size that the file says and its weights do not bear out
+        with torch.device("meta"):  # allocate only once the weights confirm the size that config.json states
             objective = build_objective(card.objective, **card.architecture)
         check_safetensors(folder / WEIGHTS_FILE, bytes_of(objective.state_dict().values()))
         weights = load_file(folder / WEIGHTS_FILE, device=str(device))

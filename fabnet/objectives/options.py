@@ -1,4 +1,4 @@
-"""What every objective's options have in common."""
+"""The base of every objective's options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ObjectiveOptions"]
 
 @dataclass(kw_only=True, frozen=True)
 class ObjectiveOptions:
-    """The options of an objective without any; the base of the others'.
+    """The options of an objective that has none; the base of the others.
 
     An objective declares its own as a nested dataclass `Options`, with a docstring under each field. They become flags
     of `fabnet train`, keywords of `fabnet.train` and entries of the run's `config.json`.
@@ -20,11 +20,11 @@ class ObjectiveOptions:
         """Check the values against each other and against the number of source frames per target.
 
         Raises:
-            ValueError: they do not go together.
+            ValueError: the values conflict.
         """
 
     def architecture(self) -> dict[str, object]:
-        """The options that the network cannot be built again without: its model card keeps them."""
+        """The options that are needed to rebuild the network; its model card keeps them."""
         return {}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Other colours for what the encoder sees; what is warped keeps its own, so that the loss asks for geometry alone."""
+"""Changes the colours that the encoder sees; the warped image keeps its own, so the loss depends on geometry alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ LUMA = (0.299, 0.587, 0.114)
 def recoloured(images: torch.Tensor, changes: torch.Tensor) -> torch.Tensor:
     """Change the colours of images, each by its own numbers.
 
-    Contrast around the image's mean, then that mean, then saturation around each pixel's grey, then gamma; the last
-    number takes all colour away. Of (1, 1, 1, 0, 0) an image stays as it is. Not in the paper.
+    Contrast about the image's mean, then brightness, then saturation about each pixel's grey, then gamma; the last
+    number turns the image grey. (1, 1, 1, 0, 0) leaves an image unchanged. Not in the paper.
 
     Args:
         images: (N, 3, H, W) float32 RGB in [0, 1].

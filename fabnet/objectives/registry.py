@@ -1,4 +1,4 @@
-"""The objectives by name. A new one is a file with a class, and its line here."""
+"""The objectives by name. To add one, write a class in a file of its own and add its line here."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["OBJECTIVES", "Objective", "build_objective", "objective_named"]
 
 
 class Objective(Protocol):
-    """What the trainer trains: per-sample losses from a batch, with an encoder inside.
+    """What the trainer trains: an encoder with a per-sample loss.
 
-    It is built as `cls(size, width, embedding_dim)`, with `num_sources=` too where `takes_sources`, and with `options=`
-    where its options have fields.
+    Built as `cls(size, width, embedding_dim)`, plus `num_sources=` if `takes_sources`, and plus `options=` if its
+    `Options` have fields.
 
     Attributes:
         Options: dataclass of its own options.
-        is_warping: whether its loss is that of a warped source, to be compared with the unwarped source's.
-        is_per_sample: whether each loss is a sample's own. A loss of the whole batch (repeated for each sample) cannot
-            be ranked by a curriculum.
+        is_warping: whether its loss is that of a warped source, comparable to the loss of the unwarped source.
+        is_per_sample: whether each loss depends on its sample alone. A loss over the whole batch (repeated for each
+            sample) cannot be ranked by a curriculum.
         takes_sources: whether it learns from several sources per target.
-        takes_views: whether its encoder sees `Batch.views`: other colours and covers.
-        num_sources: S that it was made for.
+        takes_views: whether its encoder sees `Batch.views`: other colours and occlusion.
+        num_sources: S that it was built for.
         encoder: (B, 3, size, size) RGB in [0, 1] to (B, D).
     """
 
@@ -44,7 +44,7 @@ class Objective(Protocol):
     encoder: nn.Module
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Give the (B,) float32 losses of a batch."""
+        """Compute the (B,) float32 losses of a batch."""
 
 
 OBJECTIVES: dict[str, type[nn.Module]] = {
@@ -62,7 +62,7 @@ def objective_named(name: str) -> Any:
         InputError: no objective has this name.
     """
     if name not in OBJECTIVES:
-        raise InputError(f"no objective is called {name!r}; there is {', '.join(OBJECTIVES)}")
+        raise InputError(f"no objective is called {name!r}; expected one of {', '.join(OBJECTIVES)}")
     return OBJECTIVES[name]
 
 
@@ -70,11 +70,11 @@ def build_objective(name: str, **arguments: Any) -> nn.Module:
     """Build an objective with fresh weights (drawn from torch's global generator).
 
     Args:
-        name: of the objective.
-        arguments: size, width, embedding_dim, num_sources where it takes several, and its own options by name.
+        name: name of the objective.
+        arguments: size, width, embedding_dim, num_sources if it takes several, and its own options by name.
 
     Raises:
-        InputError: no objective has this name, it takes no such argument, or the size is not a power of two.
+        InputError: the objective or an argument is unknown, or the size is not a power of two.
     """
     cls = objective_named(name)
     options = {key: arguments.pop(key) for key in cls.Options.names() if key in arguments}

@@ -1,4 +1,4 @@
-"""The rotation baseline: by how many quarter turns was a frame turned?"""
+"""The rotation baseline: predict by how many quarter turns a frame was rotated."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["RotNet", "turned"]
 
 
 def turned(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
-    """Turn square images by quarter turns, against the clock.
+    """Rotate square images anticlockwise by quarter turns.
 
     Args:
         images: (B, C, H, H) float.
         quarters: (B,) int64, 0 to 3.
 
     Returns:
-        (B, C, H, H), as they were laid out in memory.
+        (B, C, H, H) in the memory layout of the images.
     """
     result = images.clone()
     for quarter in (1, 2, 3):
@@ -33,11 +33,11 @@ def turned(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
 
 
 class RotNet(nn.Module):
-    """FAb-Net's encoder, a ReLU (as FAb-Net's decoder begins) and a linear layer to four turns.
+    """FAb-Net's encoder, a ReLU (as at the start of FAb-Net's decoder) and a linear layer to four turns.
 
-    Every frame of a batch, targets and sources, is seen in one turn: as many images pass the encoder as with the other
-    objectives. The turns go round by place in the batch, so each batch holds as many of each; which faces stand where
-    is the sampler's chance. (Gidaris et al. put all four turns of an image into a batch: four times the images.)
+    Every frame of a batch, targets and sources, is seen in one turn, so as many images pass the encoder as with the
+    other objectives. Turns cycle by index in the batch, so each batch holds the same number of each; the sampler
+    decides which faces get which. (Gidaris et al. put all four turns of an image into a batch: four times the images.)
 
     Args:
         size: image height and width in pixels, a power of two.
@@ -67,7 +67,7 @@ class RotNet(nn.Module):
             batch: targets and sources.
 
         Returns:
-            (B,) float32, cross-entropy in nats, the mean over a sample's frames; log 4 = 1.386 for a guess.
+            (B,) float32, cross-entropy in nats, the mean over a sample's frames; a uniform guess gives log 4 = 1.386.
         """
         frames, count = batch.frames(), len(batch.target)
         place = torch.arange(len(frames), device=frames.device)

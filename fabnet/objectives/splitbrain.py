@@ -1,4 +1,4 @@
-"""The split-brain baseline: lightness from colour, and colour from lightness."""
+"""The split-brain baseline: predict lightness from colour, and colour from lightness."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fabnet.objectives.options import ObjectiveOptions
 __all__ = ["SplitBrain", "SplitEncoder"]
 
 LIGHTNESS_SCALE, COLOUR_SCALE = 50.0, 25.0
-"""L* less 50, and a* and b*, are divided by these: about unit variance on faces."""
+"""Divisors of L* - 50 and of a* and b*, for about unit variance on faces."""
 
 
 def _scaled_lab(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -26,12 +26,12 @@ def _scaled_lab(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class SplitEncoder(nn.Module):
-    """Two encoders of half the width, one sees lightness, one sees colour; their embeddings are joined.
+    """Two encoders of half the width, one for lightness and one for colour; their embeddings are concatenated.
 
     Args:
         size: image height and width in pixels, a power of two.
-        width: channels after the first convolution, of both halves together.
-        embedding_dim: D, of both halves together.
+        width: channels after the first convolution, both halves together.
+        embedding_dim: D, both halves together.
 
     Source: Zhang, Isola, Efros: Split-brain autoencoders, CVPR 2017: the network is split in halves along its channels.
     """
@@ -53,18 +53,18 @@ class SplitEncoder(nn.Module):
             images: (B, 3, size, size) float, RGB in [0, 1].
 
         Returns:
-            (B, D) float embeddings: of lightness, then of colour.
+            (B, D) float embeddings: lightness, then colour.
         """
         return torch.cat(self.halves(*_scaled_lab(images)), dim=1)
 
 
 class SplitBrain(nn.Module):
-    """Predicts colour from lightness and lightness from colour, each by half a network; the regression loss.
+    """Predicts colour from lightness and lightness from colour, each with half a network and a regression loss.
 
     Args:
         size: image height and width in pixels, a power of two.
-        width: channels after the encoder's first convolution, of both halves together; even.
-        embedding_dim: D, of both halves together; even.
+        width: channels after the encoder's first convolution, both halves together; even.
+        embedding_dim: D, both halves together; even.
 
     Raises:
         ValueError: width or embedding_dim is odd.
@@ -83,7 +83,7 @@ class SplitBrain(nn.Module):
     def __init__(self, size: int = 256, width: int = 32, embedding_dim: int = 256) -> None:
         super().__init__()
         if width % 2 or embedding_dim % 2:
-            raise ValueError(f"splitbrain halves width and embedding_dim; got {width} and {embedding_dim}")
+            raise ValueError(f"splitbrain needs an even width and embedding_dim; got {width} and {embedding_dim}")
         self.encoder = SplitEncoder(size, width, embedding_dim)
         self.to_colour = PictureDecoder(size, width // 2, embedding_dim // 2, 2)
         self.to_lightness = PictureDecoder(size, width // 2, embedding_dim // 2, 1)
@@ -95,7 +95,7 @@ class SplitBrain(nn.Module):
             batch: targets and sources.
 
         Returns:
-            (B,) float32, mean squared difference of scaled L* plus that of scaled a* and b*, the mean over a sample's
+            (B,) float32, mean squared difference of scaled L* plus that of scaled a* and b*, averaged over a sample's
             frames.
         """
         lightness, colour = _scaled_lab(batch.frames())

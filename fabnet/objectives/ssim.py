@@ -1,4 +1,4 @@
-"""Structural dissimilarity: what is left of two images' difference where their local brightness and contrast agree."""
+"""Structural dissimilarity: how far two images differ once local brightness and contrast are normalised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WINDOW = 3
 
 
 def dissimilarity_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """(1 - SSIM) / 2 of each sample, mean over channels and all 3 x 3 windows inside the image.
+    """(1 - SSIM) / 2 of each sample, the mean over channels and all 3 x 3 windows inside the image.
 
     Args:
         images: (B, C, H, W) float in [0, 1].
@@ -23,7 +23,7 @@ def dissimilarity_per_sample(images: torch.Tensor, targets: torch.Tensor) -> tor
 
     Source:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with means over
-        3 x 3 pixels in place of Gaussian ones, as in photometric losses since Godard et al., CVPR 2017. Not in the
+        3 x 3 pixels instead of Gaussian ones, as in photometric losses since Godard et al., CVPR 2017. Not in the
         paper.
     """
     a, b = images.float(), targets.float()

@@ -1,4 +1,4 @@
-"""What the encoder sees of an image in training: other colours, a tight frame, a box erased."""
+"""What the encoder sees of an image in training: changed colours, a tight frame, an erased box."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["seen"]
 
 
 def seen(images: torch.Tensor, views: torch.Tensor) -> torch.Tensor:
-    """Show images as the encoder is to see them.
+    """Apply to images what the encoder is to see.
 
     Args:
         images: (N, 3, H, W) float32 RGB in [0, 1].
-        views: (N, 13) float32, as `fabnet.sampling.pairs.Draw` has them: five numbers for `recoloured`, four of a frame
-            and four of a box for `occluded`.
+        views: (N, 13) float32, as in `fabnet.sampling.pairs.Draw`: five numbers for `recoloured`, then a frame and a
+            box of four each for `occluded`.
 
     Returns:
         (N, 3, H, W) float32 in [0, 1].

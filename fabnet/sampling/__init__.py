@@ -1,4 +1,4 @@
-"""Which frames a step is trained on, how they are cropped, and how they reach the trainer.
+"""Chooses the frames of each training step, crops them and loads them for the trainer.
 
 Shape letters: B batch, S sources, H, W height and width.
 """

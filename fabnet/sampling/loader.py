@@ -1,4 +1,4 @@
-"""The loader: from steps to frames, in worker processes."""
+"""The loader: loads the frames of training steps in worker processes."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ __all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loa
 
 
 class ImageSource(Protocol):
-    """Where encoded images come from: a track store. It must survive being sent to a spawned process."""
+    """Where encoded images come from: a track store. It must be picklable, for spawned workers."""
 
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
-        """Give the encoded images of these rows, in this order; a row may be asked for twice."""
+        """Give the encoded images of these rows, in this order; a row may be repeated."""
 
 
 def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) -> np.ndarray:
     """Read, decode and crop the frames of a draw.
 
     Args:
-        drawn: what to read.
-        images: where from.
-        window: the unmoved inner window.
-        size: of a frame in pixels.
+        drawn: the draw.
+        images: source of the encoded images.
+        window: the inner window before it is moved.
+        size: side of a frame in pixels.
 
     Returns:
         (B, S + 1, size, size, 3) uint8 RGB, the target first.
 
     Raises:
-        StoreError: a picture is damaged.
+        StoreError: an image is damaged.
     """
     frames = np.empty((*drawn.rows.shape, size, size, 3), dtype=np.uint8)
     encoded = images.read_images(drawn.rows.reshape(-1))
@@ -52,7 +52,7 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
             image = decode_jpeg(data, min_side=size / moved.side)
         except InputError as error:
             row = drawn.rows[sample, place]
-            advice = "`fabnet info --verify --every-image` finds all"
+            advice = "`fabnet info --verify --every-image` lists all damaged rows"
             raise StoreError(f"row {row} of the store is damaged: {error}; {advice}") from None
         cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
         frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
@@ -60,7 +60,7 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
 
 
 class TrainingSteps(Dataset[torch.Tensor]):
-    """Step n of a run, as an item: `steps[n]` is (B, S + 1, size, size, 3) uint8, the same whenever it is asked."""
+    """The steps of a run as items: `steps[n]` is (B, S + 1, size, size, 3) uint8, always the same for a given n."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         self._rank, self._world_size = rank, world_size
 
     def draw(self, step: int, *, whole: bool = False) -> Draw:
-        """Draw a step: this process's share of the batch, or the whole of it."""
+        """Draw a step: this process's share of the batch, or the whole batch."""
         rank, world_size = (0, 1) if whole else (self._rank, self._world_size)
         return draw(
             self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
@@ -91,13 +91,13 @@ class TrainingSteps(Dataset[torch.Tensor]):
         )  # fmt: skip
 
     def __getitem__(self, step: int) -> torch.Tensor:
-        """Make the frames of a step."""
+        """Load the frames of a step."""
         drawn = self.draw(step)
         return torch.from_numpy(frames_of(drawn, self._images, window=self._window, size=self._size))
 
 
 class _StepsFrom:
-    """Counts steps up from `first`, without end."""
+    """Counts steps up from `first`, endlessly."""
 
     def __init__(self, first: int) -> None:
         self._first = first
@@ -111,7 +111,7 @@ class _StepsFrom:
 
 def _begin(worker_id: int) -> None:
     if hasattr(os, "setpgid"):  # not on Windows
-        os.setpgid(0, 0)  # torch has workers heed SIGTERM by now, which is right if it comes from the trainer alone
+        os.setpgid(0, 0)  # torch's workers obey SIGTERM, so only the trainer may send it: take a group of their own
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
 
@@ -119,13 +119,13 @@ def _begin(worker_id: int) -> None:
 def step_loader(
     steps: TrainingSteps, *, first_step: int, num_workers: int, pin_memory: bool = False
 ) -> Iterator[torch.Tensor]:
-    """Run through the steps from `first_step` on, without end, ahead of the trainer.
+    """Iterate over the steps from `first_step` on, endlessly, loading ahead of the trainer.
 
     Args:
-        steps: what to load.
-        first_step: where to begin; a resumed run gives the step it stopped at.
-        num_workers: processes that read and crop; 0: none, the caller's own does it.
-        pin_memory: put the frames into pinned memory, for CUDA.
+        steps: the steps to load.
+        first_step: the first step; a resumed run passes the step at which it stopped.
+        num_workers: worker processes that read and crop; 0: the calling process does.
+        pin_memory: whether to put the frames into pinned memory, for CUDA.
 
     Returns:
         An iterator of (B, S + 1, size, size, 3) uint8 tensors.
@@ -141,8 +141,7 @@ def step_loader(
         # Lance is not safe to fork.
         multiprocessing_context="spawn" if num_workers else None,
     )
-    # Requests to stop are for the trainer to heed: a worker that they ended would end it with an error, before it
-    # has saved.
+    # The trainer alone handles requests to stop: a worker ended by one would fail the trainer before it has saved.
     with starting(heeds_sigterm=False):
         return iter(loader)
 
@@ -151,34 +150,34 @@ def next_frames(frames: Iterator[torch.Tensor]) -> torch.Tensor:
     """Wait for a step's frames.
 
     Args:
-        frames: what `step_loader` gave.
+        frames: the iterator from `step_loader`.
 
     Returns:
         (B, S + 1, size, size, 3) uint8.
 
     Raises:
-        FabnetError: a worker's own, with its message alone.
-        TrainingError: a worker died as it handed frames over.
+        FabnetError: raised in a worker; the message comes without the worker's traceback.
+        TrainingError: a worker died while it handed frames over.
     """
     try:
         return next(frames)
     except FabnetError as error:
-        # A worker's error arrives with the worker's traceback in its text; its last line is type and message.
+        # A worker's error carries the worker's traceback in its text; the last line is type and message.
         kind = type(error)
         message = str(error).strip().splitlines()[-1].removeprefix(f"{kind.__module__}.{kind.__qualname__}: ")
         raise kind(message) from None
     except (ConnectionError, EOFError) as error:
-        if "in DataLoader worker" in str(error):  # it lives, and says so: an object store's error, say
+        if "in DataLoader worker" in str(error):  # the worker is alive and re-raised an error, of an object store, say
             raise
         raise _death(error) from error
 
 
 @contextmanager
 def worker_deaths() -> Iterator[None]:
-    """Say clearly that a process of the loader died; torch may raise it anywhere, from a signal's handler.
+    """Report the death of a loading worker clearly; torch may raise it anywhere, from a signal handler.
 
     Raises:
-        TrainingError: one did.
+        TrainingError: a worker died.
     """
     try:
         yield
@@ -190,6 +189,6 @@ def worker_deaths() -> Iterator[None]:
 
 def _death(error: Exception) -> TrainingError:
     return TrainingError(
-        f"a process that reads frames died ({first_line(error)}), for too little memory perhaps: start the same "
-        "command with --resume, and with fewer --num-workers if it happens again"
+        f"a data-loading worker died ({first_line(error)}), perhaps out of memory: rerun with --resume, and with "
+        "fewer --num-workers if it happens again"
     )

@@ -1,7 +1,7 @@
-"""The sampler: what step n draws is a pure function of (seed, n, rank, world size).
+"""The sampler: the draw of step n is a pure function of (seed, n, rank, world size).
 
-A source and its target come from one track and are never the same frame. (With pairs across a person's clips
-the network learns to match their colours.)
+Source and target come from one track and are never the same frame. (With pairs from different clips of a person, the
+network learns to match their colours.)
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import numpy as np
 __all__ = ["Draw", "Jitter", "draw", "draw_fixed"]
 
 MAX_MARGIN = 0.25
+"""Upper bound of a tight frame's margins, as a share of the image's side."""
 ERASED_SIDES = (0.15, 0.5)
-"""Both in shares of the image's side."""
+"""Range of the sides of an erased box, as shares of the image's side."""
 
 
 class Jitter(NamedTuple):
-    """How the inner window of a stored crop is moved about in training.
+    """How the inner window of a stored crop is varied in training.
 
     Attributes:
-        scale_range: the window's side, drawn uniformly, as a share of the window's own.
-        max_shift: the window's centre moves by up to this share of the window's side, each way and in x and
-            y apart; None: as far as it stays inside the unmoved window (as the authors' code does).
-        flip: mirror a whole sample (target and sources together) half of the time.
-        recolour: how far the colours that the encoder sees are changed, each image by itself; see `Draw`.
-        occlude: how often the encoder sees an image framed tightly, and how often with a box erased; see `Draw`.
+        scale_range: range of the window's side, drawn uniformly, as a share of its own side.
+        max_shift: upper bound of the shift of the window's centre in x and in y, as a share of the window's side;
+            None: as far as it stays inside the unmoved window (as in the authors' code).
+        flip: whether to mirror half of the samples (target and sources together).
+        recolour: strength of the change of the colours that the encoder sees, per image; see `Draw`.
+        occlude: probability that the encoder sees an image in a tight frame, and that with a box erased; see `Draw`.
     """
 
     scale_range: tuple[float, float] = (1.0, 1.0)
@@ -37,17 +38,17 @@ class Jitter(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What a step is made of.
+    """The samples of a step.
 
     Attributes:
         rows: (B, S + 1) int64 rows of the store, the target first.
-        windows: (B, S + 1, 3) float32: centre x, centre y (shift from the window's own, in shares of its
-            side) and scale of each frame's window.
-        flips: (B,) bool, mirror the sample.
-        views: (B, S + 1, 13) float32, for `fabnet.objectives.views`: gains of contrast, brightness and saturation
-            in 1 +- the jitter's `recolour`, a logarithm of gamma in +- it, and 1 for grey, with that probability,
-            else 0; a frame of the image, with probability `occlude` up to `MAX_MARGIN` inside it on each side; and a
-            box in it, with that probability of sides in `ERASED_SIDES`, else of none; None: as it is.
+        windows: (B, S + 1, 3) float32: shift of each frame's window in x and y, in shares of the window's side,
+            and its scale.
+        flips: (B,) bool, whether to mirror the sample.
+        views: (B, S + 1, 13) float32, for `fabnet.objectives.views`; None: images stay unchanged. Gains of contrast,
+            brightness and saturation in 1 +- `recolour`, a logarithm of gamma in +- `recolour`, and 1 for grey, with
+            probability `recolour`, else 0. A frame, with probability `occlude` up to `MAX_MARGIN` inside the image on
+            each side. A box in the image, with probability `occlude` of sides in `ERASED_SIDES`, else of zero size.
     """
 
     rows: np.ndarray
@@ -56,13 +57,13 @@ class Draw(NamedTuple):
     views: np.ndarray | None = None
 
     def at(self, places: np.ndarray | slice) -> Draw:
-        """The samples at these places."""
+        """The samples at these indices."""
         views = None if self.views is None else self.views[places]
         return Draw(self.rows[places], self.windows[places], self.flips[places], views)
 
 
 def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -> np.ndarray:
-    """For each length n, `count` different whole numbers below n, every ordered choice equally likely."""
+    """`count` distinct whole numbers below n for each length n; all ordered choices are equally likely."""
     chosen = np.empty((len(lengths), count), dtype=np.int64)
     for k in range(count):
         value = generator.integers(0, lengths - k)
@@ -73,7 +74,7 @@ def _distinct(generator: np.random.Generator, lengths: np.ndarray, count: int) -
 
 
 def _views(generator: np.random.Generator, shape: tuple[int, int], jitter: Jitter) -> np.ndarray:
-    """How the encoder is to see each image; see `Draw`."""
+    """How the encoder sees each image; see `Draw`."""
     gains = generator.uniform(1 - jitter.recolour, 1 + jitter.recolour, size=(*shape, 3))
     gamma = generator.uniform(-jitter.recolour, jitter.recolour, size=(*shape, 1))
     is_grey = generator.random((*shape, 1)) < jitter.recolour
@@ -96,30 +97,29 @@ def draw(
     rank: int = 0,
     world_size: int = 1,
 ) -> Draw:
-    """Draw the samples of a step: tracks uniformly with replacement, then frames of each without.
+    """Draw the samples of a step: tracks uniformly with replacement, frames of a track without replacement.
 
-    The global batch is drawn alike by every process, and each takes its part: it does not change with their
-    number.
+    Every process draws the same global batch and takes its share, so the batch does not depend on their number.
 
     Args:
         starts: (tracks,) int64 first row of each track.
         lengths: (tracks,) int64 rows of each track, each more than `num_sources`.
-        seed: of the run.
+        seed: seed of the run.
         step: from 0.
         batch_size: B over all processes.
         num_sources: S.
-        jitter: of the windows; None: none.
-        rank: of this process.
+        jitter: variation of the windows; None: none.
+        rank: rank of this process.
         world_size: number of processes; divides `batch_size`.
 
     Returns:
-        This process's share.
+        This process's share of the batch.
 
     Raises:
-        ValueError: a track is too short, there is none, or `world_size` does not divide `batch_size`.
+        ValueError: a track is too short, there are no tracks, or `world_size` does not divide `batch_size`.
     """
     if len(lengths) == 0 or lengths.min() <= num_sources:
-        raise ValueError(f"every track needs {num_sources + 1} frames or more, and there must be a track")
+        raise ValueError(f"every track needs {num_sources + 1} frames or more, and there must be at least one track")
     if batch_size % world_size:
         raise ValueError(f"{world_size} processes cannot share a batch of {batch_size} evenly")
     jitter = jitter or Jitter()
@@ -142,16 +142,16 @@ def draw(
 
 
 def draw_fixed(starts: np.ndarray, lengths: np.ndarray, *, num_samples: int, num_sources: int = 1) -> Draw:
-    """Draw the samples that a run is validated on: the same ones every time, over all tracks evenly.
+    """Draw the validation samples of a run: always the same ones, spread evenly over all tracks.
 
     Args:
         starts: (tracks,) int64 first row of each track.
         lengths: (tracks,) int64 rows of each track, each more than `num_sources`.
-        num_samples: how many to draw.
+        num_samples: number of samples.
         num_sources: S.
 
     Returns:
-        `num_samples` samples with unmoved windows and no flip; the tracks take turns.
+        `num_samples` samples with unmoved windows and no flip; tracks take turns.
     """
     generator = np.random.Generator(np.random.Philox(key=np.array([2018, 0], dtype=np.uint64)))
     turns = np.resize(generator.permutation(len(starts)), num_samples)

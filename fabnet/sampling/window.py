@@ -1,8 +1,8 @@
 """The inner window: from a loose stored crop to the network's input.
 
-A stored crop is loose, as VoxCeleb's; the network sees a window of it, which training moves about and testing
-leaves in its place. Convention: positions in shares of the crop's side, (0, 0) its upper left corner, (1, 1)
-its lower right one.
+A stored crop is loose, as VoxCeleb's are; the network sees a window of it, which moves in training and stays fixed in
+testing. Convention: positions are in shares of the crop's side, from (0, 0) at its upper left corner to (1, 1) at its
+lower right corner.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Window(NamedTuple):
     """The square part of a stored crop that the network sees, in shares of the crop's side.
 
     Attributes:
-        centre_x: of the window; 0.5 is the crop's middle.
-        centre_y: likewise.
-        side: the window's; 190 / 256 in the authors' code.
+        centre_x: centre of the window; 0.5 is the crop's middle.
+        centre_y: centre of the window; 0.5 is the crop's middle.
+        side: side of the window; 190 / 256 in the authors' code.
     """
 
     centre_x: float = 0.5
@@ -31,13 +31,13 @@ class Window(NamedTuple):
     side: float = 190 / 256
 
     def inside(self, boxes_px: np.ndarray) -> np.ndarray:
-        """What the network sees of images from which these squares were cut.
+        """The boxes of the windows in the images that the crops were cut from.
 
         Args:
             boxes_px: (N, 4) x0, y0, x1, y1 of the crops.
 
         Returns:
-            (N, 4) float64 likewise of the windows in them.
+            (N, 4) float64 x0, y0, x1, y1 of the windows.
         """
         sides = boxes_px[:, 2:].astype(np.float64) - boxes_px[:, :2]
         first = boxes_px[:, :2] + sides * (np.array([self.centre_x, self.centre_y]) - self.side / 2)
@@ -49,18 +49,18 @@ class Window(NamedTuple):
 
 
 def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
-    """Decode an image, at the smallest of the sizes 1, 1/2, 1/4, 1/8 (JPEG's own) that is large enough.
+    """Decode an image at the smallest of JPEG's sizes 1, 1/2, 1/4, 1/8 that is large enough.
 
     Args:
         data: a JPEG (or any other format that `decode_picture` reads).
-        min_side: the decoded image's shorter side must not fall below this many pixels. Other formats than
-            JPEG are decoded whole.
+        min_side: minimum of the decoded image's shorter side in pixels. Formats other than JPEG are decoded at full
+            size.
 
     Returns:
-        (H, W, 3) uint8 BGR: turning a small view of it to RGB is cheaper than turning all of it.
+        (H, W, 3) uint8 BGR: converting a small view of it to RGB is cheaper than converting all of it.
 
     Raises:
-        InputError: the bytes are no image, or one of more than `MAX_PIXELS`.
+        InputError: the bytes are not an image, or the image has more than `MAX_PIXELS`.
     """
     flag = cv2.IMREAD_COLOR
     side = min(jpeg_size(data) or (0, 0)) if min_side else 0
@@ -73,16 +73,15 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
 
 
 def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:
-    """Cut a window out of a crop and bring it to the network's size.
+    """Cut a window out of a crop and resize it to the network's input.
 
-    Shrinking by more than two averages over whole pixels first, so nothing aliases; beyond the crop its border
-    is repeated.
+    Shrinking by more than two averages whole pixels first, against aliasing; outside the crop its border is repeated.
 
     Args:
         image: (H, W, 3) uint8 square crop, RGB or BGR.
-        window: what to cut.
-        size: of the result in pixels.
-        flip: mirror it.
+        window: the window to cut.
+        size: side of the result in pixels.
+        flip: whether to mirror it.
 
     Returns:
         (size, size, 3) uint8, colours in the same order.

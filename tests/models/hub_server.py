@@ -1,4 +1,4 @@
-"""A model hub on this machine: the endpoints that huggingface_hub asks when it downloads, over a folder of files."""
+"""A local model hub: serves a folder of files at the endpoints that huggingface_hub uses for downloads."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class Hub:
     """Serves FOLDER/OWNER/NAME/FILE as the repository OWNER/NAME, at one commit.
 
     Args:
-        folder: of the repositories.
+        folder: folder of the repositories.
 
     Attributes:
-        served: the files whose content was given out, as OWNER/NAME/FILE.
-        url: of the server.
+        served: files whose content was sent, as OWNER/NAME/FILE.
+        url: URL of the server.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.served, self.url = folder, list[str](), ""
 
     def commit_of(self, repo: str) -> str:
-        """A hash in place of git's."""
+        """A hash that stands in for git's."""
         return hashlib.sha1(repo.encode()).hexdigest()
 
     def files(self, repo: str) -> list[Path]:
-        """Of a repository, sorted."""
+        """The files of a repository, sorted."""
         return sorted(file for file in (self.folder / repo).rglob("*") if file.is_file())
 
 
@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is logged."""
+        """Log nothing."""
 
     def do_HEAD(self) -> None:
         self.answer()
@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def answer_api(self, repo: str, rest: list[str]) -> None:
-        """`/revision/REVISION`: the commit and the names of its files; `/tree/REVISION`: sizes and hashes too."""
+        """Answer `/revision/REVISION` (the commit and its file names) and `/tree/REVISION` (also sizes and hashes)."""
         what, revision = rest[:2]
         if not self.is_known(repo, revision):
             return

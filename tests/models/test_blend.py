@@ -49,7 +49,7 @@ def test_warp_and_blend_agree_with_a_slow_sampler() -> None:
 
 def test_gradients_of_warp_and_confidence() -> None:
     sources, confidence = drawn(1, 2, 2, 4, 4, seed=0), drawn(1, 2, 4, 4, seed=1)
-    # The sampler has kinks where it meets a pixel's centre or the border: stay between them.
+    # The sampler has kinks at pixel centres and at the border, so the flow stays between them.
     flow = (0.3 * drawn(1, 2, 2, 4, 4, seed=2) + 0.15) * torch.tensor([[[-1.0]], [[1.0]]])
     inside = (flow.abs() * 1.5) % 1
     assert ((inside > 0.01) & (inside < 0.99)).all()
@@ -76,6 +76,6 @@ def test_a_source_outweighs_another_by_e_to_the_difference() -> None:
     assert float(weights[0, 0, 0, 0] / weights[0, 1, 0, 0]) == pytest.approx(math.e**2, rel=1e-5)
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
+def test_shapes_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="expected images"):
         blend(torch.zeros(1, 2, 3, 4, 4), torch.zeros(1, 3, 4, 4))

@@ -1,4 +1,4 @@
-"""Models of the hub, downloaded by the real client from a real server on this machine."""
+"""Models on the hub, downloaded by the real client from a real local server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps(answers))
 
 
 def ask(url: str, home: Path, *names: str, **env: str) -> list[dict[str, Any]]:
-    """What another process gets of each name: huggingface_hub reads where the hub is when it is imported."""
+    """What another process gets for each name: huggingface_hub reads the hub's URL at import."""
     done = subprocess.run(
         [sys.executable, "-c", ASK, *names],
         env=os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"} | env,
@@ -53,7 +53,7 @@ def ask(url: str, home: Path, *names: str, **env: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model as it ships with a pickle beside it, a model of another kind, and something that is none."""
+    """A shipped model with an extra pickle, a model of another kind, and a repository without a model."""
     folder = tmp_path_factory.mktemp("hub")
     shutil.copytree(shipped_models()["small"], folder / "someone" / "faces")
     (folder / "someone" / "faces" / "README.md").write_text("# faces\n")
@@ -65,7 +65,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_model_is_downloaded_once_and_stays_without_a_network(repositories: Path, tmp_path: Path) -> None:
+def test_a_model_is_downloaded_once_and_then_works_offline(repositories: Path, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     with serving(repositories) as hub:
         commit = hub.commit_of("someone/faces")
@@ -79,12 +79,12 @@ def test_a_model_is_downloaded_once_and_stays_without_a_network(repositories: Pa
     assert fetched["embeddings"] == shipped["embeddings"]
     assert fetched["digest"] == shipped["digest"]
     assert fetched["probes"] == shipped["probes"] > 0
-    # The server is gone, or is not even asked.
+    # The server is down, or is not asked at all.
     assert ask(hub.url, tmp_path, names[0]) == [fetched]
     assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]
 
 
-def test_what_is_not_there_is_one_line(repositories: Path, tmp_path: Path) -> None:
+def test_a_missing_model_gives_one_line(repositories: Path, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     with serving(repositories) as hub:
         names = ("hf:someone/else", "hf:someone/faces@v9", "hf:someone/words", "hf:someone/nothing")
@@ -94,8 +94,8 @@ def test_what_is_not_there_is_one_line(repositories: Path, tmp_path: Path) -> No
     expected = (
         "the hub has no model someone/else",
         "someone/faces has no revision 'v9'",
-        "hf:someone/words holds no model that this fabnet reads",
-        "hf:someone/nothing holds no model that this fabnet reads",
+        "hf:someone/words holds no model",
+        "hf:someone/nothing holds no model",
     )
     for answer, beginning in zip(answers, expected, strict=True):
         assert answer["error"].startswith(beginning)
@@ -103,7 +103,7 @@ def test_what_is_not_there_is_one_line(repositories: Path, tmp_path: Path) -> No
     assert "is not in the hub's cache, and the hub cannot be reached" in unreachable
 
 
-def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from fabnet.cli import main
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
@@ -113,7 +113,7 @@ def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @pytest.mark.parametrize("name", ["hf:", "hf:faces", "hf:a/b/c", "hf:a/b@", "hf:../b/../c", "hf:a/b c"])
-def test_a_name_that_is_none_is_said(name: str) -> None:
+def test_an_invalid_name_is_reported(name: str) -> None:
     assert is_hub_name(name)
     with pytest.raises(ModelError, match="expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION"):
         download(name)

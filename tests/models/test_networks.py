@@ -31,7 +31,7 @@ def test_other_powers_of_two_work(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 8, 48, 100])
-def test_a_size_that_is_no_power_of_two_is_refused(size: int) -> None:
+def test_a_size_that_is_not_a_power_of_two_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"power of two, 16 or more; got {size}"):
         Encoder(size)
 

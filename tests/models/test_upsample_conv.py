@@ -1,4 +1,4 @@
-"""The one operation against the two that it stands for."""
+"""The fused operation against upsampling followed by convolution."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_equals_upsampling_and_then_convolving(made: int, channels: int, height:
         torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_is_no_worse_than_the_two_in_bfloat16() -> None:
+def test_is_as_accurate_as_the_two_operations_in_bf16() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randn((4, 128, 16, 16), generator=generator)
     weight = torch.randn((64, 128, 3, 3), generator=generator) / 34
@@ -56,16 +56,16 @@ def test_is_no_worse_than_the_two_in_bfloat16() -> None:
     assert (ours - exact).abs().mean() < 1.3 * (theirs - exact).abs().mean()
 
 
-def test_layers_keep_their_places() -> None:
+def test_layers_keep_their_indices() -> None:
     layers = [nn.ReLU(), nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 9, 3, padding=1), nn.BatchNorm2d(9)]
     images = torch.randn(2, 4, 8, 8)
     torch.testing.assert_close(UpsampleConvs(*layers)(images), nn.Sequential(*layers)(images), rtol=1e-4, atol=1e-5)
     assert set(UpsampleConvs(*layers).state_dict()) == set(nn.Sequential(*layers).state_dict())
 
 
-def test_what_was_made_for_looking_serves_training() -> None:
+def test_a_matrix_cached_in_inference_mode_serves_training() -> None:
     weight, bias = torch.randn(9, 2, 3, 3), torch.zeros(9)
-    images = torch.randn(1, 2, 7, 5)  # of a size of its own: what is kept goes by it
+    images = torch.randn(1, 2, 7, 5)  # a size that no other test caches
     with torch.inference_mode():
         upsample_conv(images, weight, bias)
     assert all(part.isfinite().all() for part in gradients(upsample_conv, images, weight, bias))

@@ -1,4 +1,4 @@
-"""The warp against closed forms and a sampler written apart."""
+"""The warp against closed forms and an independent sampler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fabnet.models.warp import warp
 
 
 def slow_warp(image: torch.Tensor, flow: torch.Tensor) -> torch.Tensor:
-    """One pixel at a time, from the definition. image (C, H, W), flow (2, H, W) in half-widths."""
+    """Sample one pixel at a time, by the definition. image (C, H, W), flow (2, H, W) in half-widths."""
     channels, height, width = image.shape
     result = torch.empty_like(image)
     for y in range(height):
@@ -55,6 +55,6 @@ def test_the_gradient_is_right() -> None:
     assert torch.autograd.gradcheck(lambda each: warp(each, torch.full((1, 2, 5, 5), 0.13)), (images,))
 
 
-def test_shapes_that_do_not_fit_are_refused() -> None:
+def test_shapes_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match=r"expected images \(B, C, H, W\) and flow \(B, 2, H, W\); got"):
         warp(torch.rand(1, 3, 4, 4), torch.zeros(2, 2, 4, 4))

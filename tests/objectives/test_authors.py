@@ -1,4 +1,4 @@
-"""The authors' weights: files laid out as theirs are read, anything else is refused, and nothing in a file is run."""
+"""The authors' weights: files in their layout are read, others are refused, and nothing in a file is run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def network() -> FabNet:
 
 
 def theirs(network: FabNet, *parts: str, prefix: str = "") -> dict[str, torch.Tensor]:
-    """Weights under the names that the release gives them; PyTorch of 2018 did not count batches."""
+    """Weights under the names of the release; PyTorch of 2018 did not count batches."""
     names = {ours: their for their, ours in PARTS.items()}
     return {
         prefix + name.replace(f"{part}.layers", names[part]): value
@@ -50,7 +50,7 @@ def test_a_training_checkpoint_is_read_whole(network: FabNet, tmp_path: Path) ->
 @pytest.mark.parametrize("wrapper", ["state_dict_model", "state_dict", None])
 def test_an_encoder_alone_embeds(network: FabNet, tmp_path: Path, wrapper: str | None) -> None:
     state: dict[str, Any] = theirs(network, "encoder", prefix="module." if wrapper else "")
-    if wrapper == "state_dict_model":  # a probe's file: its own weights lie in state_dict
+    if wrapper == "state_dict_model":  # in a probe's file, state_dict holds the probe's own weights
         state = {"state_dict_model": state, "state_dict": {"0.weight": torch.zeros(256)}}
     elif wrapper:
         state = {wrapper: state}
@@ -62,7 +62,7 @@ def test_an_encoder_alone_embeds(network: FabNet, tmp_path: Path, wrapper: str |
     np.testing.assert_allclose(encoder.embed([crop]), expected, atol=1e-5)
 
 
-def test_a_run_starts_from_what_a_file_has_and_from_nothing_else(network: FabNet, tmp_path: Path) -> None:
+def test_a_run_starts_only_from_the_parts_in_a_file(network: FabNet, tmp_path: Path) -> None:
     torch.save(theirs(network, "encoder"), tmp_path / "a.pth")
     fresh = fresh_objective(TrainConfig(size=256, max_steps=1))
     objective = deepcopy(fresh)

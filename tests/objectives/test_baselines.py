@@ -1,4 +1,4 @@
-"""The baselines' objectives: closed forms, and that each learns what it is told to."""
+"""The baselines' objectives: closed forms, and each one learns its task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BASELINES = ("autoencoder", "rotnet", "splitbrain")
 
 
 def make_batch(count: int = 8, size: int = 32) -> Batch:
-    """Smooth pictures, brighter at the top, so that it shows how they are turned."""
+    """Smooth images, brighter at the top, so that rotations are visible."""
     generator = np.random.default_rng(0)
     frames = np.stack(
         [cv2.resize(generator.integers(0, 160, (4, 4, 3), np.uint8), (size, size)) for _ in range(2 * count)]
@@ -49,11 +49,11 @@ def test_one_batch_can_be_learned(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_the_encoder_gives_an_embedding_of_the_asked_length(name: str) -> None:
+def test_the_encoder_gives_an_embedding_of_the_given_length(name: str) -> None:
     assert build(name).get_submodule("encoder")(make_batch().target).shape == (8, 32)
 
 
-def test_turns_are_those_of_numpy() -> None:
+def test_turns_match_numpy() -> None:
     images = torch.rand(4, 3, 5, 5)
     made = turned(images, torch.tensor([0, 1, 2, 3]))
     for quarter in range(4):
@@ -78,7 +78,7 @@ def test_a_blank_autoencoder_has_the_loss_of_grey() -> None:
     torch.testing.assert_close(objective(batch), expected)
 
 
-def test_lab_is_that_of_opencv() -> None:
+def test_lab_matches_opencv() -> None:
     generator = np.random.default_rng(0)
     images = generator.random((2, 6, 7, 3), dtype=np.float32)
     images[0, 0, 0], images[0, 0, 1] = 0, 1
@@ -112,6 +112,6 @@ def test_half_of_a_splitbrain_never_sees_colour() -> None:
     assert (embeddings[:3, :16] - embeddings[3:, :16]).abs().max() > 1e-3
 
 
-def test_a_splitbrain_must_be_even() -> None:
-    with pytest.raises(InputError, match="halves width and embedding_dim; got 8 and 33"):
+def test_a_splitbrain_needs_even_sizes() -> None:
+    with pytest.raises(InputError, match="width and embedding_dim; got 8 and 33"):
         build_objective("splitbrain", size=32, width=8, embedding_dim=33)

@@ -1,4 +1,4 @@
-"""FAb-Net of one source and of several."""
+"""FAb-Net with one source and with several."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_near_zero_start_reconstructs_the_source() -> None:
 
 
 def test_one_batch_can_be_overfitted() -> None:
-    # Targets are their sources shifted by two pixels: a warp can undo that.
+    # Targets are their sources shifted by two pixels, which a warp can undo.
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     rough = torch.rand(4, 3, 8, 8, generator=generator)
@@ -84,14 +84,14 @@ def test_other_numbers_of_sources_can_be_used() -> None:
         single.reconstruct(batch(num_sources=2))
 
 
-def test_one_source_of_many_is_what_the_single_source_network_makes_of_it() -> None:
+def test_one_source_of_many_is_warped_as_by_the_single_source_network() -> None:
     model, single, made = several().eval(), FabNet(16, width=4, embedding_dim=8).eval(), batch()
     single.load_state_dict({name: value for name, value in model.state_dict().items() if "confidence" not in name})
     with torch.no_grad():
         torch.testing.assert_close(model(made), single(made))
 
 
-def test_sources_of_one_picture_count_alike() -> None:
+def test_identical_sources_have_equal_weights() -> None:
     model, made = several().eval(), batch()
     copies = made._replace(sources=made.sources.expand(-1, 3, -1, -1, -1))
     with torch.no_grad():
@@ -109,6 +109,6 @@ def test_both_ways_is_the_mean_of_the_two_ways() -> None:
             module.eval()
     both = model(made)
     torch.testing.assert_close(both, model(swapped))
-    model.eval()  # one way, as validation wants it
+    model.eval()  # one way, as in validation
     torch.testing.assert_close(both, (model(made) + model(swapped)) / 2)
     assert (model(made) - model(swapped)).abs().max() > 1e-3

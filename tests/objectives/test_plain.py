@@ -1,4 +1,4 @@
-"""FAb-Net's training step beside the plain one of the benchmarks, written apart from it: the same mathematics."""
+"""FAb-Net's training step against the benchmarks' independent plain one: the same mathematics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from fabnet.objectives import Batch, FabNet
 
 
-def test_losses_and_gradients_are_those_of_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_and_gradients_match_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     from reference import PlainTraining
 

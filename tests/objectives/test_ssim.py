@@ -16,14 +16,14 @@ def pictures(count: int, seed: int) -> torch.Tensor:
     return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
 
 
-def test_equal_images_have_none_and_negatives_all_but_all() -> None:
+def test_dissimilarity_is_zero_for_equal_images_and_near_one_for_negatives() -> None:
     given = pictures(2, 0)
     torch.testing.assert_close(dissimilarity_per_sample(given, given), torch.zeros(2), atol=1e-5, rtol=0)
     checks = (torch.arange(16)[:, None] + torch.arange(16) & 1).float().expand(1, 3, 16, 16)
     assert 0.9 < float(dissimilarity_per_sample(checks, 1 - checks)) <= 1
 
 
-def test_it_is_the_formula_by_another_filter() -> None:
+def test_it_matches_the_formula_with_another_filter() -> None:
     images, targets = pictures(3, 0), pictures(3, 1)
     expected = []
     for a, b in zip(images.double().numpy(), targets.double().numpy(), strict=True):
@@ -39,7 +39,7 @@ def test_it_is_the_formula_by_another_filter() -> None:
     assert dissimilarity_per_sample(images, targets).tolist() == pytest.approx(expected, rel=1e-4)
 
 
-def test_it_shares_the_loss_in_training_alone() -> None:
+def test_it_is_part_of_the_loss_in_training_only() -> None:
     torch.manual_seed(0)
     network = FabNet(size=16, width=4, embedding_dim=8, options=FabNet.Options(ssim=0.75))
     batch = Batch(pictures(4, 2), pictures(4, 3)[:, None])

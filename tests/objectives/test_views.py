@@ -1,4 +1,4 @@
-"""Images in other colours and in part, and an encoder that sees them."""
+"""Recoloured and occluded images, and an encoder that sees them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def images(count: int, size: int = 16) -> torch.Tensor:
         (3, 0.5, lambda image: image ** torch.tensor(0.5).exp()),
     ],
 )
-def test_each_number_does_its_own(place, value, expected) -> None:  # type: ignore[no-untyped-def]
+def test_each_number_has_its_own_effect(place, value, expected) -> None:  # type: ignore[no-untyped-def]
     changes = torch.tensor([SAME, SAME])
     changes[1, place] = value
     given = images(2)
@@ -75,12 +75,12 @@ def test_views_that_change_nothing_leave_images_as_they_are() -> None:
     torch.testing.assert_close(seen(given, torch.tensor([SAME + WHOLE + NOTHING] * 3)), given)
 
 
-def test_the_encoder_sees_them_and_the_loss_does_not() -> None:
+def test_the_encoder_sees_the_views_and_the_loss_does_not() -> None:
     torch.manual_seed(0)
     network = FabNet(size=16, width=4, embedding_dim=8)
     target, source = images(4)[:2], images(4)[2:, None]
     views = torch.tensor(SAME + WHOLE + NOTHING).expand(2, 2, 13).clone()
-    # The source of the first sample.
+    # The view of the first sample's source.
     views[0, 1] = torch.tensor([1.3, 0.7, 0.5, 0.3, 0.0, 0.2, 0.2, 0.9, 1.0, 0.3, 0.4, 0.6, 0.8])
     batch = Batch(target, source, views)
     network.eval()

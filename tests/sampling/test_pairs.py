@@ -1,4 +1,4 @@
-"""The sampler is a pure function, and draws what it says."""
+"""The sampler is a pure function with the documented distribution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_same_step_draws_the_same() -> None:
 
 
 @pytest.mark.parametrize("world_size", [2, 4])
-def test_the_global_batch_does_not_hang_on_the_number_of_processes(world_size: int) -> None:
+def test_the_global_batch_does_not_depend_on_the_number_of_processes(world_size: int) -> None:
     whole = draw(STARTS, LENGTHS, seed=0, step=5, batch_size=16, jitter=JITTER)
     parts = [
         draw(STARTS, LENGTHS, seed=0, step=5, batch_size=16, jitter=JITTER, rank=rank, world_size=world_size)
@@ -67,7 +67,7 @@ def test_tracks_too_short_are_refused() -> None:
         draw(STARTS, LENGTHS, seed=0, step=0, batch_size=4, world_size=3)
 
 
-def test_the_validation_pairs_are_fixed_and_even() -> None:
+def test_the_validation_pairs_are_fixed_and_spread_evenly() -> None:
     first, again = (draw_fixed(STARTS, LENGTHS, num_samples=10) for _ in range(2))
     assert np.array_equal(first.rows, again.rows)
     counts = np.bincount(np.searchsorted(STARTS, first.rows[:, 0], side="right") - 1)
@@ -101,7 +101,7 @@ def test_recolouring_is_drawn_for_each_image_and_changes_nothing_else() -> None:
         assert np.array_equal(part, made.views[200 * rank : 200 * (rank + 1)])
 
 
-def test_frames_and_erased_boxes_lie_in_the_image_and_come_as_often_as_asked() -> None:
+def test_frames_and_erased_boxes_lie_in_the_image_and_have_the_given_probability() -> None:
     starts, lengths = np.arange(0, 500, 5), np.full(100, 5)
     made = draw(starts, lengths, seed=1, step=2, batch_size=2000, jitter=Jitter(occlude=0.4))
     assert made.views is not None

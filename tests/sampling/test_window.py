@@ -11,7 +11,7 @@ from fabnet.sampling.window import Window, decode_jpeg, view
 
 
 def ramp(size: int) -> np.ndarray:
-    """x in the first channel, y in the second."""
+    """An image with x in the first channel, y in the second."""
     x, y = np.meshgrid(np.arange(size), np.arange(size))
     return np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.uint8)
 
@@ -55,6 +55,6 @@ def test_jpegs_are_decoded_no_larger_than_needed(min_side: float, expected: int)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"no image at all"])
-def test_bytes_that_are_no_image_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_an_image_are_refused(data: bytes) -> None:
     with pytest.raises(InputError, match=r"the file is empty|no picture that can be read"):
         decode_jpeg(data)

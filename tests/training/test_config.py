@@ -76,7 +76,7 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"jitter_shift": -0.1}, "jitter_shift must be 0 or more"),
         ({"window_centre_y": 1.5}, "window_centre_y must lie in 0 to 1; got 1.5"),
         ({"window_centre_x": math.nan}, "window_centre_x must be a finite number; got nan"),
-        ({"confidence_bound": "tanh"}, "confidence_bound is for several sources"),
+        ({"confidence_bound": "tanh"}, "confidence_bound needs several sources"),
         ({"curriculum_forward": "twice"}, "curriculum_forward twice is for a curriculum"),
     ],
 )

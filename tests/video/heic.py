@@ -12,7 +12,12 @@ __all__ = ["heic"]
 
 
 def heic(
-    image: np.ndarray, *, quarter_turns: int = 0, pix_fmt: str = "yuv420p", says: tuple[int, int] = (0, 0)
+    image: np.ndarray,
+    *,
+    quarter_turns: int = 0,
+    pix_fmt: str = "yuv420p",
+    says: tuple[int, int] = (0, 0),
+    profile: bytes = b"",
 ) -> bytes:
     """An (H, W, 3) uint8 RGB image as a HEIC.
 
@@ -21,6 +26,7 @@ def heic(
         quarter_turns: counter-clockwise, by which it is to be shown (`irot`).
         pix_fmt: of the frame.
         says: the size that the header gives; (0, 0): the image's.
+        profile: its ICC profile.
     """
     height, width = image.shape[:2]
     config, frame = _hevc(image, pix_fmt)
@@ -28,6 +34,8 @@ def heic(
     properties = [_box(b"hvcC", config), _box(b"ispe", struct.pack(">III", 0, wide, high))]
     if quarter_turns:
         properties.append(_box(b"irot", bytes([quarter_turns])))
+    if profile:
+        properties.append(_box(b"colr", b"prof" + profile))
     associated = bytes(number + 1 | (0x80 if number != 1 else 0) for number in range(len(properties)))
     owned = struct.pack(">IIHB", 0, 1, 1, len(associated)) + associated
     head = _box(b"ftyp", b"heic\0\0\0\0mif1heic")

@@ -16,6 +16,8 @@ from fabnet.embedding import embed
 from fabnet.sampling.window import decode_jpeg
 from fabnet.video.picture import decode_picture
 
+from .heic import heic
+
 D50 = (0.9642, 1.0, 0.8249)
 SRGB_XYZ = [[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]]
 """Linear sRGB to XYZ at D50, as the profile connection space has it."""
@@ -202,14 +204,26 @@ def test_crops_of_a_store_are_converted_at_any_size() -> None:
         np.testing.assert_allclose(image[side // 2, step // 2 :: step].astype(int), PATCHES, atol=4)
 
 
-@pytest.mark.parametrize("kind", ["AVIF", "HEIC"])
-def test_photos_of_phones(kind: str) -> None:
-    if kind == "HEIC":
-        pytest.skip("no encoder of HEIC in the wheels")
-    file = io.BytesIO()
-    picture = Image.fromarray(tiled(numbers_of("Display P3")))
-    picture.save(file, kind, quality=100, subsampling="4:4:4", icc_profile=rgb_profile("Display P3"))
+def test_photos_of_phones() -> None:
+    numbers, profile, file = tiled(numbers_of("Display P3")), rgb_profile("Display P3"), io.BytesIO()
+    Image.fromarray(numbers).save(file, "AVIF", quality=100, subsampling="4:4:4", icc_profile=profile)
     np.testing.assert_allclose(middles(decode_picture(file.getvalue())), PATCHES, atol=4)
+    pytest.importorskip("pi_heif")
+    plain, shown = (middles(decode_picture(heic(numbers, profile=each))) for each in (b"", profile))
+    assert np.abs(plain - PATCHES).max() > 10
+    np.testing.assert_allclose(shown, PATCHES, atol=4)
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "expected"), [(1, 13, 128), (12, 13, 128), (9, 16, 181), (9, 18, 138)]
+)
+def test_the_colours_that_an_avif_names(primaries: int, transfer: int, expected: int) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((32, 32, 3), 128, np.uint8)).save(file, "AVIF", quality=95)
+    data = file.getvalue()
+    place = data.index(b"colrnclx") + 8
+    data = data[:place] + struct.pack(">HH", primaries, transfer) + data[place + 4 :]
+    np.testing.assert_allclose(decode_picture(data)[16, 16], [expected] * 3, atol=1)
 
 
 def test_a_profile_does_not_change_what_is_embedded(carphone: Path, tmp_path: Path) -> None:

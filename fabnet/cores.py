@@ -2,11 +2,62 @@
 
 from __future__ import annotations
 
+import math
 import os
+import sys
+from pathlib import Path, PurePosixPath
 
 __all__ = ["num_cores"]
 
+GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
+
 
 def num_cores() -> int:
-    """How many cores this process may use: those it is bound to, where the system says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: those it is bound to, and no more than a container's quota, rounded up."""
+    if sys.version_info >= (3, 13):
+        bound = os.process_cpu_count() or 1
+    else:
+        bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(bound, _quota())))
+
+
+def _quota() -> float:
+    """The CPU time a second that the control groups of this process and those above them leave it; infinite: any.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max) and, of the first version,
+    https://docs.kernel.org/scheduler/sched-bwc.html (cpu.cfs_quota_us, -1 without a limit).
+    """
+    quota = math.inf
+    for line in (_words(OWN_GROUPS) or "").splitlines():
+        number, _, rest = line.partition(":")
+        kinds, _, path = rest.partition(":")
+        if number != "0" and "cpu" not in kinds.split(","):
+            continue
+        mounted = GROUPS if number == "0" else GROUPS / "cpu"
+        names = PurePosixPath(path).parts[1:]
+        for depth in range(
+            len(names) + 1
+        ):  # a container may see its own group as the root
+            folder = mounted.joinpath(*names[:depth])
+            if number == "0":
+                limit = _words(folder / "cpu.max")
+            else:
+                limit = f"{_words(folder / 'cpu.cfs_quota_us')} {_words(folder / 'cpu.cfs_period_us')}"
+            quota = min(quota, _cores(limit or ""))
+    return quota
+
+
+def _words(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _cores(limit: str) -> float:
+    try:
+        quota, period = map(int, limit.split())
+    except ValueError:  # "max", or no such file
+        return math.inf
+    return quota / period if quota > 0 and period > 0 else math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
         images: (N, 3, size, size) float32 RGB in [0, 1], from which the ranges are taken.
     """
     import onnx
+
+    importlib.import_module("fabnet.onnx_runtime")  # first, as it turns telemetry off
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Batches(CalibrationDataReader):  # type: ignore[misc]

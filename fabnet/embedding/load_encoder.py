@@ -84,7 +84,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     Raises:
         ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
     """
-    import onnxruntime
+    from fabnet.onnx_runtime import onnxruntime
 
     check_graph(file)
     options = onnxruntime.SessionOptions()

@@ -7,6 +7,7 @@ Only a model folder's own files are downloaded from a repository; if it is not a
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,7 @@ def download(name: str) -> Path:
     parts = NAME.fullmatch(name)
     if parts is None:
         raise ModelError(f"{name!r} is not a hub model; expected hf:OWNER/NAME or hf:OWNER/NAME@REVISION")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         from huggingface_hub import errors, snapshot_download
         from huggingface_hub.utils import tqdm

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from fabnet.embedding.baselines.card import baseline_card, package_folder
@@ -26,6 +28,7 @@ def load_timm(name: str, *, device: str = "auto") -> Embedder:
         ModelError: timm knows no such backbone, or cannot get its weights.
     """
     package_folder("timm", needed_by=f"timm:{name}", install="pip install 'fabnet[timm]'")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # timm asks the hub
     import timm
     import torch
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from fabnet.errors import MissingDependencyError
+from fabnet.onnx_runtime import onnxruntime
 from fabnet.video.crop import window_of
 from fabnet.video.detect.detection import Detection, smallest_face_px
 from fabnet.video.detect.networks import fast_network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Uniface:
     """
 
     def __init__(self, *, min_face_px: float | None = None) -> None:
+        importlib.import_module("fabnet.onnx_runtime")  # before uniface imports it
         try:
             from uniface import RetinaFace
         except ImportError as error:

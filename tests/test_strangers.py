@@ -1,0 +1,153 @@
+"""Nothing runs that lies beside the input, and nothing is asked of the network."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fabnet
+
+NAMES = (
+    "multiprocessing", "pickle", "signal", "numpy", "cv2", "av", "lance", "pyarrow", "json", "logging", "random",
+    "socket", "struct", "selectors", "queue", "threading", "tempfile", "torch", "rich", "fabnet", "onnxruntime",
+    "sitecustomize", "usercustomize", "copyreg", "typing", "dataclasses", "tyro", "safetensors", "filelock",
+    "encodings", "site", "ray", "scipy", "sklearn", "matplotlib", "tensorboard",
+)  # fmt: skip
+BEFORE_PYTHON_M = {"fabnet"}
+"""Python itself looks for these in the working folder before `python -m fabnet` has begun."""
+PLANTED = 'import os\nopen(os.environ["FABNET_TEST_MARKS"], "a").write(__name__ + "\\n")\n'
+TRAIN = [
+    "--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=8", "--num-workers=1",
+    "--max-steps=2",
+]  # fmt: skip
+DEFAULT = ("track", "train", "embed")
+VERBS: dict[str, list[str]] = {
+    "track": ["track", "second.mp4", "--out=tracks.lance", "--num-workers=1", "--fps=2", "--size=64"],
+    "import": ["import", "frames", "--out=imported.lance", "--layout=identity/video", "--num-workers=1"],
+    "train": ["train", "store", "--out=trained", *TRAIN],
+    "embed": ["embed", "frames/person0", "--out=embedded.csv", "--crop=none"],
+    "info": ["info", "store"],
+    "compact": ["compact", "store"],
+    "search": ["search", "faces.lance", "--query=frames/person1/0/0.jpg", "--crop=none"],
+    "probe": ["probe", "--model=pixels", "--protocol=labels.csv", "--data=frames", "--crop=none", "--seeds=1"],
+    "report": ["report", "run", "--out=report"],
+    "export": ["export", "run", "--out=model.onnx"],
+    "table": ["table", "1"],
+    "demo": ["demo", "--out=demo", "--steps=4"],
+}
+
+
+@pytest.fixture(scope="module")
+def fabnet_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command as pip installs it."""
+    script = tmp_path_factory.mktemp("bin") / "fabnet"
+    script.write_text("import sys\nfrom fabnet.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n")
+    return script
+
+
+@pytest.fixture
+def folder(second: Path, frames_folder: Path, store: Path, tiny_run: Path, tmp_path: Path) -> Path:
+    """A working folder with an input for every verb."""
+    place = tmp_path / "work"
+    place.mkdir()
+    shutil.copy(second, place / "second.mp4")
+    for name, source in (("frames", frames_folder), ("store", store), ("run", tiny_run)):
+        shutil.copytree(source, place / name)
+    fabnet.embed([place / "store"], place / "faces.lance", model="small", crop="none")
+    faces = [f"person{person}/0/{number}.jpg" for person in range(6) for number in range(10)]
+    rows = [f"{face},{face.split('/')[0]},{number % 7 / 7}" for number, face in enumerate(faces)]
+    (place / "labels.csv").write_text("\n".join(["path,subject,value", *rows]) + "\n")
+    return place
+
+
+def plant(folder: Path, names: tuple[str, ...] | set[str]) -> dict[str, str]:
+    """Put modules into a folder that write their names down when they are imported; the environment that says where."""
+    for name in names:
+        (folder / f"{name}.py").write_text(PLANTED)
+    marks = folder.parent / "marks"
+    marks.write_text("")
+    return os.environ | {"FABNET_TEST_MARKS": str(marks), "OMP_NUM_THREADS": "1"}
+
+
+def run(start: list[str], verb: str, folder: Path, environment: dict[str, str]) -> None:
+    command = [*start, *VERBS[verb]]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert (folder.parent / "marks").read_text() == ""
+
+
+def slow_but(names: tuple[str, ...]) -> list[object]:
+    return [verb if verb in names else pytest.param(verb, marks=pytest.mark.slow) for verb in VERBS]
+
+
+@pytest.mark.parametrize("verb", slow_but(DEFAULT))
+def test_modules_beside_the_input_do_not_run(verb: str, fabnet_script: Path, folder: Path) -> None:
+    run([sys.executable, str(fabnet_script)], verb, folder, plant(folder, NAMES))
+
+
+@pytest.mark.parametrize("verb", slow_but(("track",)))
+def test_modules_beside_the_input_do_not_run_by_python_m(verb: str, folder: Path) -> None:
+    run([sys.executable, "-m", "fabnet"], verb, folder, plant(folder, set(NAMES) - BEFORE_PYTHON_M))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["track", "import", "train", "embed"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_single_module_beside_the_input_runs(name: str, verb: str, fabnet_script: Path, folder: Path) -> None:
+    run([sys.executable, str(fabnet_script)], verb, folder, plant(folder, {name}))
+
+
+def test_a_call_from_a_prompt_starts_workers_without_the_working_folder(folder: Path) -> None:
+    code = "import fabnet, os; "
+    code += "[open(f'{name}.py', 'w').write(os.environ['PLANTED']) for name in os.environ['NAMES'].split()]; "
+    code += "print(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=64).num_videos)"
+    environment = plant(folder, set()) | {"PLANTED": PLANTED, "NAMES": "multiprocessing pickle signal socket"}
+    names = "fabnet.tracks multiprocessing.spawn multiprocessing.popen_spawn_posix"  # imported before they are planted
+    code = "".join(f"import {name}; " for name in names.split()) + code
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder.parent / "marks").read_text() == ""
+
+
+def test_a_script_and_its_neighbours_still_start_workers(folder: Path) -> None:
+    (folder / "settings.py").write_text("SIZE = 64\n")
+    script = "import fabnet, settings\nif __name__ == '__main__':\n"
+    script += (
+        "    print(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=settings.SIZE).num_videos)\n"
+    )
+    (folder / "track_it.py").write_text(script)
+    done = subprocess.run([sys.executable, "track_it.py"], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+def test_a_script_from_a_pipe_starts_workers(folder: Path) -> None:
+    script = (
+        "import fabnet\nprint(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=64).num_videos)\n"
+    )
+    done = subprocess.run([sys.executable, "-"], cwd=folder, input=script, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
+@pytest.mark.parametrize("verb", slow_but(("track", "embed")))
+def test_no_verb_asks_anything_of_the_network(verb: str, fabnet_script: Path, folder: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    log = folder.parent / "calls"
+    ci = {"CI", "GITHUB_ACTIONS", "GITLAB_CI", "BUILDKITE", "TF_BUILD", "TRAVIS"}  # telemetry is silent there
+    environment = {name: value for name, value in plant(folder, set()).items() if name not in ci}
+    # The host is looked up a while after the start; a verb that is done before asks nothing either.
+    start = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(log), sys.executable]
+    probe = subprocess.run([*start, "-c", ""], capture_output=True, text=True)
+    if probe.returncode:
+        pytest.skip(f"strace cannot be used here: {probe.stderr.strip()}")
+    run([*start, str(fabnet_script)], verb, folder, environment)
+    calls = [line for line in log.read_text().splitlines() if re.search(r"AF_INET6?\b", line)]
+    assert calls == []

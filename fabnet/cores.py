@@ -36,9 +36,7 @@ def _quota() -> float:
             continue
         mounted = GROUPS if number == "0" else GROUPS / "cpu"
         names = PurePosixPath(path).parts[1:]
-        for depth in range(
-            len(names) + 1
-        ):  # a container may see its own group as the root
+        for depth in range(len(names) + 1):  # a container may see its own group as the root
             folder = mounted.joinpath(*names[:depth])
             if number == "0":
                 limit = _words(folder / "cpu.max")

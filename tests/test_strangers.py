@@ -117,7 +117,7 @@ def test_no_single_module_beside_the_input_runs(name: str, verb: str, fabnet_scr
 def test_a_call_from_a_prompt_starts_workers_without_the_working_folder(folder: Path) -> None:
     code = "import fabnet, os; "
     code += "[open(f'{name}.py', 'w').write(os.environ['PLANTED']) for name in os.environ['NAMES'].split()]; "
-    code += "print(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=64).num_videos)"
+    code += "found = fabnet.track(['second.mp4'], 't.lance', num_workers=1, fps=2.0, size=64)\nprint(found.num_videos)"
     environment = plant(folder, set()) | {"PLANTED": PLANTED, "NAMES": "multiprocessing pickle signal socket"}
     names = "fabnet.tracks multiprocessing.spawn multiprocessing.popen_spawn_posix"  # imported before they are planted
     code = "".join(f"import {name}; " for name in names.split()) + code
@@ -131,14 +131,16 @@ def test_a_call_from_a_prompt_starts_workers_without_the_working_folder(folder: 
 def test_a_script_and_its_neighbours_still_start_workers(folder: Path) -> None:
     (folder / "settings.py").write_text("SIZE = 64\n")
     script = "import fabnet, settings\nif __name__ == '__main__':\n"
-    script += "    print(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=settings.SIZE).num_videos)\n"
+    script += "    found = fabnet.track(['second.mp4'], 't.lance', num_workers=1, fps=2.0, size=settings.SIZE)\n"
+    script += "    print(found.num_videos)\n"
     (folder / "track_it.py").write_text(script)
     done = subprocess.run([sys.executable, "track_it.py"], cwd=folder, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_a_script_from_a_pipe_starts_workers(folder: Path) -> None:
-    script = "import fabnet\nprint(fabnet.track(['second.mp4'], 'tracks.lance', num_workers=1, fps=2.0, size=64).num_videos)\n"
+    script = "import fabnet\n"
+    script += "print(fabnet.track(['second.mp4'], 't.lance', num_workers=1, fps=2.0, size=64).num_videos)\n"
     done = subprocess.run([sys.executable, "-"], cwd=folder, input=script, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 

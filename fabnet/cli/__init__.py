@@ -10,11 +10,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from fabnet.errors import FabnetError
 from fabnet.interrupts import raising
+from fabnet.streams import flush_output, prepare_streams
 
 __all__ = ["VERBS", "main"]
 
@@ -65,16 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or that of the error (see `fabnet.errors`); 130 after an interrupt.
     """
+    if argv is None:
+        prepare_streams()
     args = list(sys.argv[1:] if argv is None else argv)
     as_json, debug = "--json" in args, "--debug" in args
     args = [arg for arg in args if arg not in ("--json", "--debug")]
     if not args or args[0] in ("-h", "--help"):
-        print(_usage())
+        _say(_usage())
         return 0 if args else 2
     if args[0] == "--version":
         from fabnet import __version__
 
-        print(__version__)
+        _say(__version__)
         return 0
     verb, rest = args[0], args[1:]
     if verb not in VERBS:
@@ -125,16 +129,26 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
 
     module = import_module(VERBS[verb][0])
     run = module.command_for(args) if hasattr(module, "command_for") else module.run
-    result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run))
+    try:
+        result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run))
+    finally:
+        flush_output()  # the help of a verb
     if os.environ.get("RANK", "0") != "0":
         pass  # one of several processes that torchrun started: the first one speaks for all
     elif as_json:
         import json
 
-        print(json.dumps(_plain(result)))
+        _say(json.dumps(_plain(result)))
     else:
-        module.show(result)
+        _say(result, module.show)
     return int(getattr(result, "exit_code", 0))
+
+
+def _say(result: Any, show: Callable[[Any], None] = print) -> None:
+    """Print a result, as far as somebody reads it."""
+    with suppress(BrokenPipeError, SystemExit):  # Rich ends the process
+        show(result)
+    flush_output()
 
 
 def _description(run: Callable[..., Any]) -> str:

@@ -5,6 +5,7 @@ FabnetError                  one line a person can act on; the CLI prints it and
 │   ├── VideoError           a file is no video, is empty, is cut short or has no picture        (exit 3)
 │   ├── NoFaceError          nothing to work on: no face was found                               (exit 4)
 │   ├── StoreError           a track store is missing, of another version, or inconsistent       (exit 5)
+│   │   └── RewrittenError   it was rewritten while it was read, and its rows have other numbers (exit 5)
 │   └── ModelError           a checkpoint, run or model folder is missing, damaged or unknown    (exit 6)
 ├── TrainingError            training cannot go on (non-finite loss, nothing to train on)        (exit 7)
 ├── OutputError              an output could not be written (disk full, no permission)           (exit 8)
@@ -24,6 +25,7 @@ __all__ = [
     "ModelError",
     "NoFaceError",
     "OutputError",
+    "RewrittenError",
     "StoreError",
     "TrainingError",
     "VideoError",
@@ -59,6 +61,10 @@ class StoreError(InputError):
     """A track store or embeddings dataset is missing, of another version, or inconsistent."""
 
     exit_code = 5
+
+
+class RewrittenError(StoreError):
+    """A track store or embeddings dataset was rewritten while it was read: its rows have other numbers now."""
 
 
 class ModelError(InputError):

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 
-from fabnet.errors import FabnetError, InputError, first_line
+from fabnet.errors import FabnetError, InputError, RewrittenError, first_line
 from fabnet.limits import read_bytes, what_is
 from fabnet.places import is_remote
 from fabnet.sampling.window import decode_jpeg
@@ -69,6 +69,8 @@ class Input:
     kind: Literal["image", "video", "store"]
     rows: tuple[int, int] | None = None
     """Of a store: the first row and the one after the last; None: all."""
+    generation: str | None = None
+    """Of a store: the numbering of these rows."""
 
 
 class Inputs(NamedTuple):
@@ -208,6 +210,8 @@ def _row(each: Input, **values: Any) -> dict[str, Any]:
 def _of_store(each: Input) -> Iterator[Item]:
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     store = open_store(each.path)
+    if each.generation not in (None, store.generation):
+        raise RewrittenError(f"the store {each.path} was rewritten meanwhile: run the command again")
     start, stop = each.rows or (0, store.num_rows)
     for first in range(start, stop, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
         for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():

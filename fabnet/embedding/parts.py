@@ -49,6 +49,7 @@ from fabnet.tracks.commit import (
     sweep,
     write_rows,
 )
+from fabnet.tracks.reading import new_generation
 from fabnet.tracks.spool import spool_path, spools
 from fabnet.tracks.versions import TruncatedError, check_files
 from fabnet.tracks.writing import REMOVING, locked
@@ -125,7 +126,7 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
     seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos
     parts = []
     for number, each in enumerate(_divided(inputs)):
-        key = _digest([about, [[seen[replace(one, rows=None)], one.rows] for one in each]])
+        key = _digest([about, [[seen[replace(one, rows=None, generation=None)], one.rows] for one in each]])
         parts.append(Part(each, recipe, key, spool_path(out, number)))
     return parts
 
@@ -136,10 +137,11 @@ def _divided(inputs: Sequence[Input]) -> Iterator[tuple[Input, ...]]:
             if kind != "store":
                 yield tuple(each)
                 continue
-            count = open_store(each[0].path).num_rows
+            store = open_store(each[0].path)
+            count, generation = store.num_rows, store.generation
             size = max(ROWS_A_PART, -(-count // PARTS_A_STORE))
             for first in range(0, count, size):
-                yield (replace(each[0], rows=(first, min(first + size, count))),)
+                yield (replace(each[0], rows=(first, min(first + size, count)), generation=generation),)
 
 
 def _signature(each: Input) -> list[Any]:
@@ -153,7 +155,7 @@ def _signature(each: Input) -> list[Any]:
         return [*where, status.st_size, status.st_mtime]
     store = open_store(each.path)
     entries = sorted((entry.video, entry.rows, entry.size_bytes, entry.mtime) for entry in store.ledger().values())
-    return [*where, store.num_rows, store.metadata, entries]
+    return [*where, store.num_rows, store.generation, store.metadata, entries]
 
 
 def _digest(values: Any) -> str:
@@ -223,6 +225,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         KeyboardInterrupt: likewise.
     """
     is_new = not has_dataset(out)
+    columns = columns.with_metadata({**(columns.metadata or {}), **new_generation()})
     kept = f"stopped; the parts that were finished are in {out}: the same command goes on from there"
     lost: dict[str, Note] = {}
     with locked(out):

@@ -18,6 +18,7 @@ from fabnet.places import is_remote, remove
 from fabnet.tracks import is_store
 from fabnet.tracks.commit import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 from fabnet.tracks.commit import write_rows as replace_rows
+from fabnet.tracks.reading import new_generation
 from fabnet.tracks.writing import REMOVING, locked
 
 __all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
@@ -187,6 +188,8 @@ def write_rows(
         StoreError: another command is writing to the dataset that this one would replace.
         OutputError: the disk is full, or writing there is not allowed, or another command is writing the same output.
     """
+    if file_format == "lance":
+        columns = columns.with_metadata({**(columns.metadata or {}), **new_generation()})
     batches = to_batches(rows, columns)
     if file_format == "lance":
         _write_lance(batches, out, columns)

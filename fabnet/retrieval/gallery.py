@@ -9,19 +9,20 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from fabnet.errors import InputError, StoreError, first_line
+from fabnet.errors import InputError, RewrittenError, StoreError, first_line
 from fabnet.places import as_place, is_remote
 from fabnet.progress import progress
 from fabnet.retrieval.columns import KNOWN, NEEDED, Columns
 from fabnet.retrieval.filters import all_of, quoted
 from fabnet.tracks.commit import changing, has_dataset, lance_reads, lance_writes, open_dataset
+from fabnet.tracks.manifests import state_of
+from fabnet.tracks.reading import Reader, row_numbers
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -61,14 +62,19 @@ class Gallery:
             raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
         if not has_dataset(self.path):
             raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
-        with self._reading():
-            self._dataset: Any = open_dataset(self.path)
-            schema = self._dataset.schema
+        self.state = state_of(self.path)
+        """Changes whenever the dataset does; of before it was opened."""
+        self._reader = Reader(self.path, f"the embeddings dataset {self.path}", open_dataset)
+        schema = self._dataset.schema
         self._columns = Columns(self.path, schema)
         self._metadata = {
             key.decode(errors="replace"): value.decode(errors="replace")
             for key, value in (schema.metadata or {}).items()
         }
+
+    @property
+    def _dataset(self) -> Any:
+        return self._reader.dataset
 
     @property
     def full_path(self) -> Path:
@@ -93,8 +99,7 @@ class Gallery:
     @property
     def num_rows(self) -> int:
         """Rows, those without a face included."""
-        with self._reading():
-            return int(self._dataset.count_rows())
+        return int(self._reader.read(lambda dataset: dataset.count_rows()))
 
     @property
     def columns(self) -> list[str]:
@@ -127,8 +132,8 @@ class Gallery:
     @property
     def has_index(self) -> bool:
         """Whether `build_index` was called."""
-        with self._reading():
-            return any("embedding" in each.field_names for each in self._dataset.describe_indices())
+        indices = self._reader.read(lambda dataset: dataset.describe_indices())
+        return any("embedding" in each.field_names for each in indices)
 
     @property
     def is_large_enough(self) -> bool:
@@ -136,15 +141,14 @@ class Gallery:
         return self._num_embeddings() >= CENTRES
 
     def _num_embeddings(self) -> int:
-        with self._reading():
-            return int(self._dataset.count_rows(filter="embedding IS NOT NULL"))
+        return int(self._reader.read(lambda dataset: dataset.count_rows(filter="embedding IS NOT NULL")))
 
     def drop_index(self) -> None:
         """Remove the indices, of the embeddings and of other columns. Only for the one process that writes."""
         with self._reading(), changing(self.path) as change:
             for each in change.dataset.describe_indices():
                 change.dataset.drop_index(each.name)
-        self._dataset = open_dataset(self.path)
+        self._reader.keep(None)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their ids, in the order asked for.
@@ -154,8 +158,10 @@ class Gallery:
         """
         wanted = ", ".join(quoted(each) for each in dict.fromkeys(ids))
         found: dict[str, list[dict[str, Any]]] = {}
-        with self._reading():
-            rows = self._dataset.to_table(columns=["id", *columns], filter=f"id IN ({wanted})").to_pylist()
+        condition = f"id IN ({wanted})"
+        rows = self._reader.read(
+            lambda dataset: dataset.to_table(columns=["id", *columns], filter=condition)
+        ).to_pylist()
         for row in rows:
             found.setdefault(row["id"], []).append(row)
         for each in ids:
@@ -170,17 +176,21 @@ class Gallery:
     def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read columns of all rows, in order, a batch at a time; those that cannot be used are null."""
         there = [name for name in columns if name not in self._columns.unusable]
-        with self._reading():
-            for batch in self._dataset.scanner(columns=there, scan_in_order=True, **STREAMED).to_batches():
-                yield self._with_all(batch, columns)
+
+        def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
+            scanner = dataset.scanner(columns=there, scan_in_order=True, **STREAMED, **place)
+            batches: Iterator[pa.RecordBatch] = scanner.to_batches()
+            return batches
+
+        for batch in self._reader.scan(start):
+            yield self._with_all(batch, columns)
 
     def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for; columns as `scan` gives them."""
         there = [name for name in columns if name not in self._columns.unusable]
         if not len(numbers) or not there:
             return [dict.fromkeys(columns) for _ in numbers]
-        with self._reading():
-            found = self._dataset.take(list(numbers), columns=there).to_pylist()
+        found = self._reader.read(lambda dataset: dataset.take(list(numbers), columns=there)).to_pylist()
         return [dict.fromkeys(columns) | row for row in found]
 
     def _with_all(self, batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
@@ -190,12 +200,29 @@ class Gallery:
         )
 
     def _example(self) -> str:
-        with self._reading():
-            first = self._dataset.to_table(columns=["id"], limit=1).to_pylist()
+        first = self._reader.read(lambda dataset: dataset.to_table(columns=["id"], limit=1)).to_pylist()
         return f"VIDEO/TRACK/FRAME, as {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
 
     def _reading(self) -> AbstractContextManager[None]:
-        return lance_reads(f"the embeddings dataset {self.path}")
+        return lance_reads(self._reader.what)
+
+    def is_current(self) -> bool:
+        """Whether the rows still have the numbers that they had when it was opened, and there are no others.
+
+        Raises:
+            StoreError: the dataset is not there any more, or cannot be opened.
+        """
+        state = state_of(self.path)
+        if state == self.state:
+            return True
+        rows = self.num_rows
+        try:
+            if not self._reader.is_named or self._reader.reopen().count_rows() != rows:
+                return False
+        except RewrittenError:
+            return False
+        self.state = state  # files were merged, or an index was built
+        return True
 
     def check_filter(self, where: str) -> None:
         """Raise an InputError where a condition cannot be asked of this dataset."""
@@ -253,27 +280,24 @@ class Gallery:
         }  # fmt: skip
         if use_index:
             query |= {"minimum_nprobes": PROBED, "refine_factor": REFINED}
-        with self._filtering(where), self._reading():
-            found = self._dataset.scanner(
+
+        def look(dataset: Any) -> list[dict[str, Any]]:
+            rows = dataset.scanner(
                 columns=[*self.columns, *(["thumbnail"] if thumbnails else []), "_distance"],
                 nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
             ).to_table().to_pylist()  # fmt: skip
-        starts = self._fragment_starts() if numbers else {}
+            if numbers:
+                places = row_numbers(dataset, [row.pop("_rowaddr") for row in rows])
+                rows = [row | {"row": place} for row, place in zip(rows, places, strict=True)]
+            return list(rows)
+
+        with self._filtering(where):
+            found = self._reader.read(look)
         for row in found:
             row |= dict.fromkeys(name for name in KNOWN if name not in row and name not in UNSHOWN)
             row["similarity"] = 1 - row.pop("_distance")
-            if numbers:
-                fragment, place = divmod(row.pop("_rowaddr"), 2**32)
-                row["row"] = starts[fragment] + place
         directed = [row for row in found if math.isfinite(row["similarity"])]  # embeddings of zeros or NaN have none
         return sorted(directed, key=lambda row: -float(row["similarity"]))
-
-    def _fragment_starts(self) -> dict[int, int]:
-        """The number of the first row of each fragment; rows are never deleted."""
-        with self._reading():
-            fragments = self._dataset.get_fragments()
-            ends = list(accumulate((fragment.count_rows() for fragment in fragments), initial=0))
-        return {fragment.fragment_id: start for fragment, start in zip(fragments, ends, strict=False)}
 
     def build_index(self) -> float:
         """Build the IVF-PQ index by the cosine, and one on the identities that makes their filter quick.
@@ -305,7 +329,7 @@ class Gallery:
                 ),
             )  # fmt: skip
             dataset.create_scalar_index("identity", "BITMAP", replace=True)
-        self._dataset = open_dataset(self.path)
+        self._reader.keep(None)
         return time.monotonic() - began
 
     @contextmanager

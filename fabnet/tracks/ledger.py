@@ -14,6 +14,7 @@ from fabnet.errors import StoreError
 from fabnet.limits import read_text
 from fabnet.output import written_whole
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, lance_writes, open_dataset, sweep, write_rows
+from fabnet.tracks.reading import Reader
 
 __all__ = [
     "LedgerEntry",
@@ -99,8 +100,8 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     folder = store / FOLDER
     if not has_dataset(folder):
         return {}
-    with lance_reads(f"the ledger of {store}"):
-        rows = open_dataset(folder).to_table().to_pylist()
+    reader = Reader(folder, f"the ledger of {store}", open_dataset, is_numbered=False)
+    rows = reader.read(lambda dataset: dataset.to_table()).to_pylist()
     try:
         return {row["video"]: _entry(row) for row in rows}
     except (KeyError, TypeError) as error:

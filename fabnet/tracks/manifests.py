@@ -7,6 +7,7 @@ own folder alone.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from fabnet.limits import read_bytes
 from fabnet.places import is_remote
 from fabnet.tracks.protobuf import fields, found
 
-__all__ = ["check_manifests", "check_unnamed"]
+__all__ = ["check_manifests", "check_unnamed", "state_of"]
 
 FOOTER = struct.Struct("<QHH4s")
 LENGTH = struct.Struct("<I")
@@ -68,6 +69,18 @@ def check_unnamed(folder: Path) -> None:
             )
 
 
+def state_of(folder: Path) -> tuple[Any, ...] | None:
+    """What changes whenever a dataset does: its newest manifest; None where there is no dataset."""
+    return max(_manifests(folder), key=lambda each: _version_of(each[0]), default=None)
+
+
+def _version_of(name: str) -> int:
+    """Newer manifests have smaller numbers in their names, in which they are counted from the end of 64 bits."""
+    stem = name.partition(".")[0]
+    number = int(stem) if stem.isascii() and stem.isdigit() else 0
+    return 2**64 - 1 - number if number >= 2**63 else number
+
+
 @lru_cache(maxsize=4096)
 def _check(folder: Path, name: str, state: tuple[Any, ...]) -> None:
     """Manifests never change, so each is read once. `state` tells a manifest of the same name from an earlier one."""
@@ -85,22 +98,20 @@ def _check(folder: Path, name: str, state: tuple[Any, ...]) -> None:
 
 def _manifests(folder: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The name of each manifest, and what changes when another one gets its name."""
-    versions = folder / "_versions"
-    if is_remote(folder):
-        client: Any = versions
-        for info in client.fs.ls(client.path, detail=True):
-            name = info["name"].rpartition("/")[2]
-            if ".manifest" in name:
-                changes = (info.get(key) for key in ("size", "ETag", "etag", "LastModified", "updated"))
-                yield name, tuple(map(str, changes))
-        return
-    for file in versions.iterdir():
-        if ".manifest" in file.name:
-            try:
-                status = file.stat()
-            except FileNotFoundError:
-                continue
-            yield file.name, (status.st_ino, status.st_size, status.st_mtime_ns)
+    versions: Any = folder / "_versions"
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if is_remote(folder):
+            for info in versions.fs.ls(versions.path, detail=True):
+                name = info["name"].rpartition("/")[2]
+                if ".manifest" in name:
+                    changes = (info.get(key) for key in ("size", "ETag", "etag", "LastModified", "updated"))
+                    yield name, tuple(map(str, changes))
+            return
+        for entry in os.scandir(versions):
+            if ".manifest" in entry.name:
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    status = os.stat(entry.path)
+                    yield entry.name, (status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _outside(data: bytes) -> Iterator[str]:

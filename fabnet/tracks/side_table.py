@@ -18,17 +18,21 @@ from fabnet.places import is_remote, remove
 from fabnet.sync import sync_folder
 from fabnet.tracks.commit import append_table, has_dataset, lance_reads, open_dataset
 from fabnet.tracks.index import TRACK_SCHEMA, spans_of
+from fabnet.tracks.reading import UNNAMED
 
-__all__ = ["add_tracks", "forget_tracks", "known_rows", "read_tracks"]
+__all__ = ["OF_ROWS", "add_tracks", "forget_tracks", "known_rows", "read_tracks"]
 
 FOLDER = "_tracks.lance"
+OF_ROWS = "fabnet.of_generation"
+"""In the table's metadata: the generation of the rows that it describes."""
 
 
-def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
+def read_tracks(store: Path, *, generation: str | None = None, columns: list[str] | None = None) -> pa.Table:
     """Read the tracks that are noted, in the order of their rows; none where the table is missing or damaged.
 
     Args:
         store: folder of the store.
+        generation: of the store's rows; what was noted of another one counts as missing. None: any.
         columns: of `TRACK_SCHEMA`; None: all.
     """
     empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
@@ -36,6 +40,8 @@ def read_tracks(store: Path, *, columns: list[str] | None = None) -> pa.Table:
         with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
             found = open_dataset(store / FOLDER).to_table(columns=empty.column_names)
             found.validate(full=True)  # names that are no text, and the like
+            if generation not in (None, generation_of_rows(found)):
+                return empty
             if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
                 return found
     return empty
@@ -55,8 +61,17 @@ def known_rows(tracks: pa.Table, num_rows: int) -> tuple[int, int]:
     return count, int(ends[count - 1]) if count else 0
 
 
+def generation_of_rows(tracks: pa.Table) -> str:
+    """The generation of the rows that tracks from `read_tracks` describe."""
+    return str((tracks.schema.metadata or {}).get(OF_ROWS.encode(), UNNAMED.encode()).decode(errors="replace"))
+
+
 def add_tracks(store: Path, tracks: pa.Table) -> None:
     """Note further tracks, in one commit.
+
+    Args:
+        store: folder of the store.
+        tracks: of `TRACK_SCHEMA`, with `OF_ROWS` in their metadata; they lie behind those that are noted.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.

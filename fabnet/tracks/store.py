@@ -1,7 +1,8 @@
 """The track store: a Lance dataset, one row a face crop, the rows of a track contiguous.
 
-Rows are only ever added, each input in one atomic commit, and compaction keeps their order, so a row number that was
-once right stays right. Lance is not safe to fork: start worker processes with `spawn`.
+Rows are added, each input in one atomic commit, and compaction keeps their order, so a row number that was once right
+stays right until people are removed: see `fabnet.tracks.reading`. Lance is not safe to fork: start worker processes
+with `spawn`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from fabnet.tracks.ledger import (
     read_pending,
     write_ledger,
 )
+from fabnet.tracks.reading import Reader, new_generation
 from fabnet.tracks.schema import ROW_SCHEMA, check_split, check_version, metadata_of
-from fabnet.tracks.side_table import add_tracks, forget_tracks, known_rows, read_tracks
+from fabnet.tracks.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
 
 __all__ = ["TrackStore", "create_store", "is_store", "open_store"]
 
@@ -46,19 +48,22 @@ STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead"
 class TrackStore:
     """An existing store, from `open_store`. It can be pickled: the other process opens it when it first reads.
 
+    Whatever reads from it raises a `RewrittenError` where the store was rewritten since, so that row numbers of one
+    store are never used on another.
+
     Args:
-        path: folder of the store.
+        reader: of its rows.
         metadata: what it says about itself.
     """
 
-    def __init__(self, path: Path, metadata: dict[str, str]) -> None:
-        self.path = path
+    def __init__(self, reader: Reader, metadata: dict[str, str]) -> None:
+        self.path = reader.path
         self.metadata = dict(metadata)
-        self._dataset: Any = None
+        self._reader = reader
         self._noted_rows: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "metadata": self.metadata, "_dataset": None, "_noted_rows": None}
+        return self.__dict__ | {"_noted_rows": None}
 
     @property
     def crop(self) -> dict[str, Any]:
@@ -73,8 +78,20 @@ class TrackStore:
     @property
     def num_rows(self) -> int:
         """How many rows there are."""
-        with self._reading():
-            return int(self._opened().count_rows())
+        return int(self._reader.read(lambda dataset: dataset.count_rows()))
+
+    @property
+    def generation(self) -> str:
+        """The name of the numbering of its rows: a store that was opened elsewhere must have the same."""
+        return self._reader.generation
+
+    def refresh(self) -> None:
+        """See rows that were added since it was opened.
+
+        Raises:
+            StoreError: it is not there any more, or was rewritten.
+        """
+        self._reader.reopen()
 
     def index(self, split: str | None = None, min_frames: int = 2) -> TrackIndex:
         """Find the tracks of a split.
@@ -128,8 +145,8 @@ class TrackStore:
 
     def _tracks(self) -> pa.Table:
         """All tracks, in the order of their rows."""
-        noted = read_tracks(self.path)
         num_rows = self.num_rows
+        noted = read_tracks(self.path, generation=self.generation)
         count, known = known_rows(noted, num_rows)
         if known == num_rows:
             return noted.slice(0, count)
@@ -138,7 +155,7 @@ class TrackStore:
     def _tracks_from(self, row: int) -> pa.Table:
         """The tracks of this row and those behind it, read from the rows."""
         with self._reading():
-            return find_tracks(self._scan(COLUMNS, offset=row), row)
+            return find_tracks(self._scan(COLUMNS, first=row), row)
 
     def note_tracks(self) -> None:
         """Note where the tracks lie that were added since this was last done. Only for the one process that writes.
@@ -148,13 +165,14 @@ class TrackStore:
         """
         num_rows = self.num_rows
         if self._noted_rows is None:
-            noted = read_tracks(self.path, columns=["start", "length"])
+            noted = read_tracks(self.path, generation=self.generation, columns=["start", "length"])
             count, self._noted_rows = known_rows(noted, num_rows)
             if count < max(len(noted), 1):  # missing, damaged, or of other rows
                 forget_tracks(self.path)
                 self._noted_rows = 0
         if self._noted_rows < num_rows:
-            add_tracks(self.path, self._tracks_from(self._noted_rows))
+            found = self._tracks_from(self._noted_rows)
+            add_tracks(self.path, found.replace_schema_metadata({OF_ROWS: self.generation}))
             self._noted_rows = num_rows
 
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
@@ -176,11 +194,7 @@ class TrackStore:
         if len(unique) and (unique[0] < 0 or unique[-1] >= self.num_rows):
             raise StoreError(f"{self.path} has rows 0 to {self.num_rows - 1}; asked for {unique[0]} to {unique[-1]}")
         names = list(ROW_SCHEMA.names if columns is None else columns)
-        with self._reading():
-            try:
-                table = self._opened().take(unique.tolist(), columns=names)
-            except OSError:  # another process compacted the store: the files are others, the row numbers are the same
-                table = self._opened(again=True).take(unique.tolist(), columns=names)
+        table = self._reader.read(lambda dataset: dataset.take(unique.tolist(), columns=names))
         return table.take(pa.array(places.reshape(-1)))
 
     def batches(
@@ -197,13 +211,19 @@ class TrackStore:
             batch_rows: most rows in a batch.
             split: only rows of train, val or test; None: all.
         """
-        filter_of = {"filter": f"split = '{split}'"} if split is not None else {}
+        filter_of: dict[str, Any] = {"filter": f"split = '{split}'"} if split is not None else {}
         yield from self._scan(columns, batch_size=batch_rows, **filter_of)
 
-    def _scan(self, columns: Sequence[str] | None, **options: Any) -> Iterator[pa.RecordBatch]:
+    def _scan(self, columns: Sequence[str] | None, *, first: int = 0, **options: Any) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)
-        with self._reading():
-            yield from self._opened().to_batches(columns=names, scan_in_order=True, **(STREAMED | options))
+
+        def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
+            batches: Iterator[pa.RecordBatch] = dataset.to_batches(
+                columns=names, scan_in_order=True, **(STREAMED | options | place)
+            )
+            return batches
+
+        yield from self._reader.scan(start, offset=first)
 
     def summary(self) -> dict[str, Any]:
         """Count what the store holds, ready for JSON; see `StoreSummary`."""
@@ -245,12 +265,11 @@ class TrackStore:
         reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
         try:
             with lance_writes(self.path):
-                self._dataset = write_rows(self.path, reader, ROW_SCHEMA)
+                self._reader.keep(write_rows(self.path, reader, ROW_SCHEMA))
         except OutputError:
-            self._dataset = None
             self._sweep()
             raise
-        if len(self._dataset.get_fragments()) > MAX_FRAGMENTS_WHILE_WRITING:
+        if len(self._reader.dataset.get_fragments()) > MAX_FRAGMENTS_WHILE_WRITING:
             self.compact()
 
     def recover(self) -> list[LedgerEntry]:
@@ -293,7 +312,7 @@ class TrackStore:
         Returns:
             Whether anything was done. A disk too full for it is no error: the store stays as it was.
         """
-        if len(self._opened(again=True).get_fragments()) <= MAX_FRAGMENTS:
+        if len(self._reader.reopen().get_fragments()) <= MAX_FRAGMENTS:
             return False
         try:
             with self._reading(), lance_writes(self.path):
@@ -311,15 +330,10 @@ class TrackStore:
         """
         with suppress(OSError):  # a disk so full that nothing can even be tidied; the rows are not touched
             sweep(self.path, leftovers=not is_remote(self.path))
-        self._dataset = None
+        self._reader.keep(None)
 
     def _reading(self) -> AbstractContextManager[None]:
         return lance_reads(f"the store {self.path}")
-
-    def _opened(self, *, again: bool = False) -> Any:
-        if self._dataset is None or again:
-            self._dataset = _dataset(self.path)
-        return self._dataset
 
 
 def _dataset(path: Path) -> Any:
@@ -327,15 +341,15 @@ def _dataset(path: Path) -> Any:
         raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
     if not has_dataset(path):
         raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
-    with lance_reads(f"the store {path}"):
-        return open_dataset(path)
+    return open_dataset(path)
 
 
 def is_store(path: Path) -> bool:
     """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
     if not has_dataset(path):
         return False
-    metadata = _dataset(path).schema.metadata or {}
+    with lance_reads(f"the store {path}"):
+        metadata = _dataset(path).schema.metadata or {}
     return b"fabnet.store_version" in metadata
 
 
@@ -346,12 +360,14 @@ def open_store(path: Path | str) -> TrackStore:
         StoreError: nothing there, no track store, damaged, or of another store version.
     """
     path = as_place(path)
-    dataset = _dataset(path)
+    reader = Reader(path, f"the store {path}", _dataset)
+    dataset = reader.dataset
     metadata = check_version(path, dataset.schema.metadata)
     missing = set(ROW_SCHEMA.names) - set(dataset.schema.names)
     if missing:
         raise StoreError(f"{path} lacks the columns {', '.join(sorted(missing))}: make the store again")
-    return TrackStore(path, metadata)
+    reader.keep(None)
+    return TrackStore(reader, metadata)
 
 
 def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any] | None = None) -> TrackStore:
@@ -369,7 +385,7 @@ def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, 
     path = as_place(path)
     if path.is_file() or has_dataset(path):
         raise StoreError(f"{path} exists already: open it, or choose another place")
-    schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}))
+    schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}) | new_generation())
     with lance_writes(path):
         make_folder(path)
         write_rows(path, schema.empty_table(), schema)

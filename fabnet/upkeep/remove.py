@@ -27,6 +27,7 @@ from fabnet.tracks import LedgerEntry, open_store
 from fabnet.tracks.commit import changing, lance_reads, lance_writes, merge_files, sweep
 from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks
 from fabnet.tracks.ledger import clear_pending, replace_ledger
+from fabnet.tracks.reading import renew_generation
 from fabnet.tracks.side_table import forget_tracks
 from fabnet.tracks.spool import spool_folder
 from fabnet.tracks.writing import locked
@@ -172,6 +173,7 @@ def _delete(path: Path, identities: list[str]) -> None:
         with changing(path) as change:
             change.rows -= change.dataset.count_rows(filter=theirs)
             change.dataset.delete(theirs)
+            renew_generation(change.dataset)
         merge_files(path, with_deletions=True)
         sweep(path)
 

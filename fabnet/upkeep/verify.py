@@ -106,7 +106,7 @@ def _check(name: str, checked: int, problems: list[str]) -> Check:
 def _of_store(store: TrackStore, every_image: bool) -> Iterator[Check]:
     with lance_reads(f"the store {store.path}"):
         from_rows = find_tracks(store.batches(COLUMNS))
-    noted = read_tracks(store.path)
+    noted = read_tracks(store.path, generation=store.generation)
     differs = not noted.equals(from_rows.slice(0, len(noted)))  # of what it lacks yet, the rows tell
     yield _check(
         "table of tracks against the rows", len(from_rows), ["it says otherwise: compact the store"] * bool(differs)

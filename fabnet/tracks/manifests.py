@@ -107,7 +107,7 @@ def _manifests(folder: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
                     changes = (info.get(key) for key in ("size", "ETag", "etag", "LastModified", "updated"))
                     yield name, tuple(map(str, changes))
             return
-        for entry in os.scandir(versions):
+        for entry in list(os.scandir(versions)):
             if ".manifest" in entry.name:
                 with suppress(FileNotFoundError):  # removed meanwhile
                     status = os.stat(entry.path)

@@ -76,6 +76,8 @@ def has_dataset(path: Path) -> bool:
     Raises:
         StoreError: it holds a link, or names files of another place.
     """
+    if not is_remote(path) and (path / "_versions").exists():
+        check_links(path, "a store or dataset", only=("_versions",), error=StoreError)  # before anything there is opened
     if not has_version(path):
         return False
     if not is_remote(path):

@@ -77,7 +77,8 @@ def has_dataset(path: Path) -> bool:
         StoreError: it holds a link, or names files of another place.
     """
     if not is_remote(path) and (path / "_versions").exists():
-        check_links(path, "a store or dataset", only=("_versions",), error=StoreError)  # before anything there is opened
+        # First of all: the next line opens a file there.
+        check_links(path, "a store or dataset", only=("_versions",), error=StoreError)
     if not has_version(path):
         return False
     if not is_remote(path):

@@ -25,7 +25,7 @@ from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
 from fabnet.sampling.window import decode_jpeg
 from fabnet.tracks import TrackStore, open_store
-from fabnet.training import read_run
+from fabnet.training import read_run, store_of
 from fabnet.training.run_log import read_metrics
 
 __all__ = ["ReportResult", "report"]
@@ -88,7 +88,7 @@ def report(
     video = None if video is None else local(video, "videos")
     config, store_path = read_run(run)
     model = find_model(run)
-    store = open_store(store_path)
+    store = open_store(store_of(run, store_path))
     metrics = read_metrics(run)
     environment = Environment(loader=PackageLoader("fabnet.reporting", "."), autoescape=True, undefined=StrictUndefined)
     environment.filters["data_uri"] = data_uri

@@ -5,7 +5,9 @@ Letters: D features.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,15 +15,19 @@ from typing import Literal
 import numpy as np
 
 from fabnet.embedding import Embedder, load
+from fabnet.embedding.baselines import is_baseline
 from fabnet.embedding.digest import model_digest
 from fabnet.errors import InputError, ModelError, NoFaceError
 from fabnet.limits import read_bytes
+from fabnet.models.hub import is_hub_name
+from fabnet.places import is_remote
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.sheet import decode_stored
 from fabnet.video import CropSpec, crop_faces
 from fabnet.video.picture import decode_picture
+from fabnet.weights import shipped_models
 
-__all__ = ["Query", "as_vector", "encoder_of", "read_query"]
+__all__ = ["Query", "as_vector", "encoder_of", "model_of", "read_query"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +47,54 @@ class Query:
     pictures: tuple[np.ndarray | None, ...]
 
 
+WITHOUT_FILES = re.compile(r"mean|pixels|dlib-identity|random(:\d{1,9})?", re.ASCII)
+"""Baselines that come with installed packages."""
+
+
+def model_of(gallery: Gallery) -> str | Path:
+    """The model that a dataset names, if its name alone may be followed.
+
+    That is a shipped model, a baseline without a file, or a model that lies in the dataset's folder or below it and has
+    the digest that the dataset says. A dataset of somebody else's opens no other file, and fetches nothing.
+
+    Raises:
+        ModelError: the dataset names none, or another.
+    """
+    name, folder = gallery.model, gallery.full_path.parent
+    if name is None or name == "given":
+        raise ModelError(f"{gallery.path} does not say which model made it: name it with --model")
+    if name in shipped_models() or WITHOUT_FILES.fullmatch(name):
+        return name
+    if not is_hub_name(name) and not is_baseline(name):
+        for place in _beside(folder, name):
+            with suppress(ModelError, InputError, OSError):
+                if gallery.model_digest == model_digest(place):
+                    return place
+    raise ModelError(
+        f"the model of {gallery.path} cannot be found ({name} neither ships nor lies beside the dataset as it was); name "
+        "it with --model, if you trust it"
+    )
+
+
+def _beside(folder: Path, name: str) -> list[Path]:
+    """Where a model of this name can lie beside a dataset, or below: where it was, or after both were moved."""
+    if is_remote(folder):
+        parts = name.removeprefix(f"{folder}/").split("/")
+        is_inside = name.startswith(f"{folder}/") and not {"", ".", ".."} & set(parts)
+        return [folder.joinpath(*parts)] if is_inside else []
+    if is_remote(name):
+        return []
+    root = folder.resolve()
+    places = [Path(name), root / Path(name).name]
+    return [place for place in places if place.exists() and place.resolve().is_relative_to(root)]
+
+
 def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device: str = "auto") -> Embedder:
     """The encoder that made a dataset's embeddings.
 
     Args:
         gallery: the dataset.
-        model: as `fabnet.load` takes it, or an encoder that it gave; None: the one that the dataset names.
+        model: as `fabnet.load` takes it, or an encoder that it gave; None: as `model_of` the dataset.
         device: for models that run on torch.
 
     Raises:
@@ -55,9 +103,7 @@ def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device:
     if isinstance(model, Embedder):
         encoder = model
     else:
-        name = gallery.model if model is None else model
-        if name is None or name == "given":
-            raise ModelError(f"{gallery.path} does not say which model made it: name it with --model")
+        name = model_of(gallery) if model is None else model
         try:
             digest = model_digest(name)
         except ModelError as error:

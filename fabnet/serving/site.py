@@ -8,7 +8,7 @@ from pathlib import Path
 from fabnet.errors import FabnetError
 from fabnet.places import as_place
 from fabnet.retrieval.gallery import Gallery
-from fabnet.retrieval.query import encoder_of
+from fabnet.retrieval.query import encoder_of, model_of
 from fabnet.serving.catalogue import Catalogue
 from fabnet.serving.compare import Comparer
 from fabnet.serving.crops import Crops
@@ -65,7 +65,7 @@ def open_site(
         photos = comparer = error
     else:
         try:
-            comparer = Comparer(model or catalogue.gallery.model or "")
+            comparer = Comparer(model or model_of(catalogue.gallery))
         except FabnetError as error:
             comparer = error
     return Site(catalogue, crops, FaceMap(catalogue), photos, comparer)

@@ -27,7 +27,7 @@ from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import EVENTS, METRICS
 from fabnet.training.trainer import Trainer
 
-__all__ = ["RUN_FILE", "TrainResult", "read_run", "train"]
+__all__ = ["RUN_FILE", "TrainResult", "read_run", "store_of", "train"]
 
 RUN_FILE = "config.json"
 _HOLDS_A_RUN = "{} holds a run already; give --resume to go on with it, or another --out"
@@ -65,22 +65,38 @@ class TrainResult:
         return dataclasses.asdict(self) | {"run": str(self.run), "model": str(self.model)}
 
 
-def read_run(run: Path) -> tuple[TrainConfig, Path]:
+def read_run(run: Path) -> tuple[TrainConfig, str]:
     """Read what a run was started with.
 
     Returns:
-        Its configuration, and the path of its store.
+        Its configuration, and the place of its store as the run names it, see `store_of`.
 
     Raises:
         ModelError: the folder is no run, or its `config.json` is damaged.
     """
     try:
         content = json.loads(read_text(run / RUN_FILE, MAX_CONFIG_BYTES))
-        return TrainConfig.from_json(content["config"]), as_place(content["store"])
+        if not isinstance(content["store"], str):
+            raise TypeError("the store's name")
+        return TrainConfig.from_json(content["config"]), content["store"]
     except FileNotFoundError:
         raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{run / RUN_FILE} cannot be read ({error}); was it written by another fabnet?") from None
+
+
+def store_of(run: Path, named: str) -> Path:
+    """The store that a run names: on this machine, or in the bucket that the run lies in.
+
+    Raises:
+        InputError: it lies in another bucket, where nothing is asked for because a file says so.
+    """
+    if is_remote(named) and str(run).split("/")[:3] != named.split("/")[:3]:
+        raise InputError(
+            f"{run} names its store in an object store, {named}, which is read only for a run in the same bucket: copy "
+            "the run there"
+        )
+    return as_place(named)
 
 
 def train(

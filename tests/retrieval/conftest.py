@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def faces(store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six "people", ten faces each."""
     out = tmp_path_factory.mktemp("faces") / "faces.lance"
-    fabnet.embed([store], out, model=tiny_run)
+    fabnet.embed([store], out, model=shutil.copytree(tiny_run, out.parent / "run"))  # a dataset finds it there
     return out
 
 
@@ -31,5 +32,5 @@ def faces(store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory)
 def clip(carphone: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip at ten frames a second; its rows have times."""
     out = tmp_path_factory.mktemp("clip") / "clip.lance"
-    fabnet.embed([carphone], out, model=tiny_run, fps=10)
+    fabnet.embed([carphone], out, model=shutil.copytree(tiny_run, out.parent / "run"), fps=10)
     return out

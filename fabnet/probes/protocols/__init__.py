@@ -44,7 +44,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
     """
     data = local(data, "labelled pictures")
     if name.lower().endswith(".csv"):
-        return _with_images(read_table(fetched(as_place(name)), data))
+        return _with_images(read_table(fetched(as_place(name)), data), data)
     if name not in PROTOCOLS:
         known = sorted([*PROTOCOLS, "retrieval"])
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
@@ -53,12 +53,20 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
     if not data.is_dir():
         raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")
     benchmark: Benchmark = import_module(PROTOCOLS[name]).read(data)
-    return _with_images(benchmark)
+    return _with_images(benchmark, data)
 
 
-def _with_images(benchmark: Benchmark) -> Benchmark:
-    """Check that every image that is a file is there."""
+def _with_images(benchmark: Benchmark, data: Path) -> Benchmark:
+    """Check that every image that is a file is there, and in the folder that was given."""
     files = [image for image in benchmark.images if isinstance(image, Path)]
+    root = os.path.realpath(data)
+    within = os.path.join(root, "")
+    outside = [file for file in files if not os.path.realpath(file).startswith(within)]
+    if outside:
+        raise InputError(
+            f"{benchmark.name}: the labels name {outside[0]}, which is not in {data}: paths are relative to it, and "
+            "links lead nowhere else"
+        )
     missing = [file for file in files if not os.path.isfile(file)]  # a name that is too long is False to it, too
     if missing:
         raise InputError(

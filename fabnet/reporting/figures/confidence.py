@@ -20,7 +20,7 @@ from fabnet.reporting.figures.panels import panel, say
 from fabnet.reporting.pictures import square
 from fabnet.reporting.reconstructions import Made, reconstructed, to_image
 from fabnet.tracks import open_store
-from fabnet.training import read_run
+from fabnet.training import read_run, store_of
 
 __all__ = ["chosen_samples", "confidence_figure"]
 
@@ -77,7 +77,7 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
             f"{run} weighs no sources: its model was trained with one source; confidences are of a run that "
             "fabnet train ... --sources 3 made"
         )
-    found = reconstructed(objective, card, open_store(store_path), num_pairs=NUM_SAMPLES)
+    found = reconstructed(objective, card, open_store(store_of(run, store_path)), num_pairs=NUM_SAMPLES)
     if found is None:
         raise InputError(f"{store_path} has no validation track of {objective.num_sources + 1} faces or more to show")
     examples = [
@@ -92,7 +92,7 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
         f"Of {NUM_SAMPLES} fixed samples, those whose sources' mean shares differ the most, and those in the middle.",
         f"The line across the colours is an even share, {100 / count:.0f} %.",
     ]
-    data = f"{store_path.name}, validation tracks"
+    data = f"{store_path.rpartition('/')[2]}, validation tracks"
     shown = [
         {"example": each.label, "track": each.name, "shares": each.shares.mean(axis=(1, 2)).round(4).tolist()}
         for each in examples

@@ -24,7 +24,7 @@ from fabnet.reporting.figures.panels import panel, say
 from fabnet.reporting.pictures import square
 from fabnet.retrieval import Gallery
 from fabnet.tracks import open_store
-from fabnet.training import read_run
+from fabnet.training import read_run, store_of
 from fabnet.video.picture import decode_picture
 
 __all__ = ["retrieval_figure"]
@@ -139,7 +139,7 @@ def _tracks_of(run: Path, split: str) -> set[tuple[str, str, str]]:
         raise ModelError(
             f"who is of split {split} is known of a run's store alone ({error}); or give --split all"
         ) from None
-    index = open_store(store).index(split, min_frames=1)
+    index = open_store(store_of(run, store)).index(split, min_frames=1)
     return set(zip(index.identity.tolist(), index.video.tolist(), index.track.tolist(), strict=True))
 
 

@@ -71,7 +71,7 @@ def model_of(gallery: Gallery) -> str | Path:
                 if gallery.model_digest == model_digest(place):
                     return place
     raise ModelError(
-        f"the model of {gallery.path} cannot be found ({name} neither ships nor lies beside the dataset as it was); name "
+        f"the model of {gallery.path} cannot be found ({name} neither ships nor lies beside the dataset); name "
         "it with --model, if you trust it"
     )
 

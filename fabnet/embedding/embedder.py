@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Embedder:
         pca: how many principal components, fitted on their training faces, probes take in place of all D numbers;
             None: all.
         read_probes: reads the probes that the model carries; None: it carries none.
+
+    Attributes:
+        origin: a function at the top of a module that loads the encoder again, and its arguments: what a pickle or a
+            copy of it is made from. None: it cannot be pickled or deep-copied.
     """
 
     def __init__(
@@ -55,6 +59,12 @@ class Embedder:
         self._encode, self._window = encode, Window(*card.window)
         self._is_single_threaded, self._turn = is_single_threaded, Lock()
         self._read_probes = read_probes
+        self.origin: tuple[Callable[..., Embedder], tuple[Any, ...]] | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Embedder], tuple[Any, ...]]:
+        if self.origin is None:
+            raise TypeError("this encoder was not made by fabnet.load, so it cannot be pickled or copied")
+        return self.origin
 
     @property
     def embedding_dim(self) -> int:

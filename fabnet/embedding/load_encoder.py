@@ -47,7 +47,8 @@ def load(
             else float32. ONNX Runtime calculates in what the file holds; baselines in float32.
 
     Returns:
-        The encoder, ready to `embed`.
+        The encoder, ready to `embed`. A pickle of it holds the name of its model and no weights: it is loaded again
+        where it is unpickled, as in a worker process.
 
     Raises:
         ModelError: there is no such model, it is damaged, or its ONNX file is asked for bfloat16.
@@ -56,6 +57,7 @@ def load(
     if isinstance(model, str) and model not in shipped_models():
         baseline = load_baseline(model, device=device)
         if baseline is not None:
+            baseline.origin = (_load_again, (model, "auto", device, "auto", None))
             return baseline
     folder = find_model(model)
     card = read_card(folder)
@@ -67,11 +69,31 @@ def load(
     if wants_onnx and has_onnx:
         if precision == "bfloat16":
             raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
-        return Embedder(
+        encoder = Embedder(
             card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_probes=partial(carried_probes, model),
         )  # fmt: skip
-    return _on_torch(card, folder, device, precision)
+    else:
+        encoder = _on_torch(card, folder, device, precision)
+    place = file if encoder.backend == "onnx" and Path(model).suffix == ".onnx" else folder
+    source = model if str(model) in shipped_models() else place.absolute()
+    kept = "auto" if encoder.backend == "onnx" else encoder.precision
+    encoder.origin = (_load_again, (source, encoder.backend, device, kept, card))
+    return encoder
+
+
+def _load_again(
+    model: str | Path, backend: Backend, device: str, precision: Precision, card: ModelCard | None
+) -> Embedder:
+    """Load the encoder that was pickled.
+
+    Raises:
+        ModelError: its model is not where it was, or another one is there by now.
+    """
+    encoder = load(model, backend=backend, device=device, precision=precision)
+    if card is not None and encoder.card != card:
+        raise ModelError(f"{model} has been replaced since this encoder was loaded: load it again")
+    return encoder
 
 
 def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:

@@ -195,7 +195,7 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
         except VideoError as error:
             if not start:
                 raise
-            complaints.append(f"a second video begins at byte {start:,} of it, and cannot be read: {error}")
+            complaints.append(f"{path}: a second video begins at byte {start:,}, and cannot be read: {error}")
             break
         if following is None:
             break

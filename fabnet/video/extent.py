@@ -15,6 +15,8 @@ FLV_HEADER = b"\0\0\0\x09\0\0\0\0"
 SEGMENT = b"\x18\x53\x80\x67"
 """The Matroska element that holds the recording."""
 CHUNK = 1 << 20
+MAX_BOXES = 1_000_000
+"""Boxes of an MP4 that are looked at: a day of fragments has a fifth of it."""
 
 
 def is_cut(path: Path, format_name: str) -> bool:
@@ -96,7 +98,7 @@ def _riff_chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, int]]:
 
 def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
     """Each box of the top level of an MP4 or QuickTime file: where it begins, and its kind."""
-    while True:
+    for _ in range(MAX_BOXES):
         file.seek(place)
         head = file.read(16)
         if len(head) < 8:

@@ -22,6 +22,7 @@ def run(
     fps: str = "all",
     format: Literal["lance", "parquet", "csv", "npy"] | None = None,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     attributes: bool = False,
     probe: tuple[Place, ...] = (),
     overlay: Place | None = None,
@@ -58,6 +59,8 @@ def run(
         fps: frames per second taken from a video, or all.
         format: of the output; by default what the name of --out says, else lance.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        min_face: side of the smallest face looked for, in pixels; by default 1/64 of a photo's longer side, 1/16 of a
+            video's, at least 20. Smaller takes longer.
         attributes: read head pose, landmarks, expression, action units, smile, mouth and eyes off the embeddings, by
             the probes that the model carries (small does): further columns, see docs/attributes.md.
         probe: files that fabnet probe --save wrote for this model; what they predict becomes further columns.
@@ -77,8 +80,9 @@ def run(
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return embed(
         list(inputs), out, model=model, crop=crop, faces=faces, fps=rate, file_format=format,
-        detector=detector, attributes=attributes, probes=probe, overlay=overlay, thumbnails=thumbnails,
-        batch_size=batch_size, device=device, precision=precision, engine=engine, ray_address=ray_address,
+        detector=detector, min_face=min_face, attributes=attributes, probes=probe, overlay=overlay,
+        thumbnails=thumbnails, batch_size=batch_size, device=device, precision=precision, engine=engine,
+        ray_address=ray_address,
     )  # fmt: skip
 
 

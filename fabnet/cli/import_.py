@@ -25,6 +25,7 @@ def run(
     size: int = 256,
     fps: float = 1.0,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     videos: Place | None = None,
     num_workers: int | None = None,
 ) -> ImportReport:
@@ -50,12 +51,14 @@ def run(
         size: side of the stored crops in pixels.
         fps: frames kept per second, where the input is video.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        min_face: side of the smallest face looked for, in pixels; by default 1/64 of a frame's longer side, at least
+            20. Smaller takes longer.
         videos: VoxCeleb's original videos, named by their references.
         num_workers: processes; by default one per core.
     """
     return import_folder(
-        folder, out, layout=layout, crop=crop, splits=splits, size=size, fps=fps, detector=detector, videos=videos,
-        num_workers=num_workers,
+        folder, out, layout=layout, crop=crop, splits=splits, size=size, fps=fps, detector=detector,
+        min_face=min_face, videos=videos, num_workers=num_workers,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ def run(
     variant: tuple[Variant, ...] = ("raw",),
     seeds: int = 3,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     cache: Place | None = None,
     save: Place | None = None,
     num_workers: int | None = None,
@@ -58,6 +59,8 @@ def run(
         variant: of the embedding, for retrieval: as it is, after the ReLU, whitened on other people, or both.
         seeds: of the paper's probe; figures are means over them.
         detector: what finds the faces: mtcnn, uniface, or yunet:FILE.
+        min_face: side of the smallest face looked for, in pixels; by default 1/16 of an image's longer side, at least
+            20.
         cache: folder for boxes and features; by default the user's cache folder.
         save: write the fitted probes here, for embed --probe.
         num_workers: processes that detect faces; by default one a core.
@@ -65,7 +68,7 @@ def run(
     """
     return probe_model(
         model, protocol, data, split=split, probes=("paper", "ridge") if probe == "both" else (probe,),
-        variants=variant, seeds=seeds, detector=detector, cache=cache, save=save,
+        variants=variant, seeds=seeds, detector=detector, min_face=min_face, cache=cache, save=save,
         num_workers=num_workers, device=device,
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ def run(
     sheet: Place | None = None,
     model: str | None = None,
     crop: Literal["detect", "none"] = "detect",
+    min_face: float | None = None,
     device: str = "auto",
 ) -> SearchResult:
     """Find the faces of an embeddings dataset that are most similar to a photo or to one of its rows, by the cosine.
@@ -55,6 +56,8 @@ def run(
         sheet: PNG file to write a contact sheet to.
         model: the model that made the embeddings; by default the one that the dataset names.
         crop: detect takes the largest face of a photo; none the photo as a face crop.
+        min_face: side of the smallest face looked for in a photo, in pixels; by default 1/64 of its longer side, at
+            least 20. Smaller takes longer.
         device: for models that run on torch: auto, cpu, cuda or cuda:N.
     """
     from fabnet.errors import InputError
@@ -63,7 +66,8 @@ def run(
         raise InputError("--index and --exact exclude each other; give one of them")
     return search(
         data, query, k=k, other_identities=other_identities, where=where, video=video, time_s=_times(time),
-        index=True if index else False if exact else None, sheet=sheet, model=model, crop=crop, device=device,
+        index=True if index else False if exact else None, sheet=sheet, model=model, crop=crop, min_face=min_face,
+        device=device,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ def run(
     fps: str = "1",
     size: int = 256,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     identities: str = "video",
     splits: str = "hash",
     link_fps: float = 5.0,
@@ -44,6 +45,8 @@ def run(
         fps: frames kept per second, or all.
         size: side of the stored crops in pixels.
         detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        min_face: side of the smallest face looked for, in pixels; by default 1/16 of a frame's longer side, at least
+            20. Smaller takes longer.
         identities: who is who. video: each track is a person of its own, so somebody in two videos may be trained on
             and tested on; folder: the folder a video lies in is the person; or a CSV file with the header
             video,identity.
@@ -61,8 +64,8 @@ def run(
     except ValueError:
         raise InputError(f"--fps takes a number or all; got {fps!r}") from None
     return track(
-        list(videos), out, fps=rate, size=size, detector=detector, identities=identities, splits=splits,
-        link_fps=link_fps, num_workers=num_workers, engine=engine, ray_address=ray_address,
+        list(videos), out, fps=rate, size=size, detector=detector, min_face=min_face, identities=identities,
+        splits=splits, link_fps=link_fps, num_workers=num_workers, engine=engine, ray_address=ray_address,
     )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ def embed(
     fps: float | None = None,
     file_format: Format | None = None,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     attributes: bool = False,
     probes: Sequence[str | Path] = (),
     overlay: str | Path | None = None,
@@ -103,6 +104,8 @@ def embed(
         fps: frames a second taken of a video; None: all.
         file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
         detector: name of the face detector.
+        min_face: side of the smallest face looked for, in pixels; None: of photos 1/64 of the longer side, of videos
+            1/16, at least 20.
         attributes: read pose, landmarks, expression and more off the embeddings, by the probes that the model carries:
             further columns, see docs/attributes.md.
         probes: files that `probe(..., save=FILE)` wrote for this model: likewise.
@@ -140,7 +143,7 @@ def embed(
     digest = None if isinstance(model, Embedder) else model_digest(model)
     files = tuple(as_place(file) for file in probes)
     predicting = probes_of(encoder, digest, files, attributes=attributes)
-    reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size)
+    reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size, min_face)
     listed = list_inputs([as_place(path) for path in inputs])
     found = listed.found
     _check_apart(out, found, overlay)
@@ -227,8 +230,8 @@ def _check_something(result: EmbedResult) -> None:
         more = f" (and {len(result.failed) - 1} more)" if len(result.failed) > 1 else ""
         raise InputError(f"nothing could be embedded: {source}: {reason}{more}")
     raise NoFaceError(
-        f"no face was found in {result.rows} pictures or frames; are faces 24 px high or more? With crops of faces, "
-        "give --crop none"
+        f"no face was found in {result.rows} pictures or frames; faces were looked for from 1/64 of a photo's longer "
+        "side on, 1/16 of a video's (at least 20 px), or from --min-face PX on. With crops of faces, give --crop none"
     )
 
 

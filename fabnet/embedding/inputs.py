@@ -26,6 +26,7 @@ from fabnet.video import (
     VideoStats,
     crop_faces,
     load_detector,
+    load_photo_detector,
     read_frames,
     track_video,
 )
@@ -170,6 +171,7 @@ def read_items(
     faces: Literal["largest", "all"],
     fps: float | None,
     detector: str,
+    min_face: float | None = None,
     spec: dict[str, Any] | None,
 ) -> Iterator[Item | Failure]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
@@ -182,20 +184,26 @@ def read_items(
         faces: of each picture or frame, the "largest" or "all".
         fps: frames a second taken of a video; None: all.
         detector: name of the face detector.
+        min_face: side of the smallest face looked for, in pixels; None: the default of photos, or of videos.
         spec: how the model's training crops were made; None: the default crop.
     """
     crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
-    find = load_detector(detector) if crop == "detect" and any(each.kind != "store" for each in inputs) else None
+    kinds = {each.kind for each in inputs} if crop == "detect" else set()
+    find: dict[str, Detector] = {}
+    if "image" in kinds:
+        find["image"] = load_photo_detector(detector, min_face_px=min_face, only_largest=faces == "largest")
+    if "video" in kinds:
+        find["video"] = load_detector(detector, min_face_px=min_face)
     for each in inputs:
         try:
             if each.kind == "store":
                 yield from _of_store(each)
             elif each.kind == "image":
-                yield from _of_image(each, find, faces, crop_spec)
-            elif find is None:
+                yield from _of_image(each, find.get("image"), faces, crop_spec)
+            elif "video" not in find:
                 yield from _of_crops(each, fps)
             else:
-                yield from _of_video(each, find, faces, fps, crop_spec)
+                yield from _of_video(each, find["video"], faces, fps, crop_spec)
         except FabnetError as error:
             yield Failure(each.name, str(error))
         except OSError as error:

@@ -34,6 +34,7 @@ class Reading:
     detector: str
     thumbnails: bool
     batch_size: int
+    min_face: float | None = None
 
 
 def embedded(
@@ -55,7 +56,7 @@ def embedded(
     """
     items = read_items(
         inputs, crop=reading.crop, faces=reading.faces, fps=reading.fps, detector=reading.detector,
-        spec=encoder.card.crop,
+        min_face=reading.min_face,        spec=encoder.card.crop,
     )  # fmt: skip
     batches = batched(items, encoder.at_once(reading.batch_size))
     rows_of = partial(_rows, encoder=encoder, probes=probes, thumbnails=reading.thumbnails)

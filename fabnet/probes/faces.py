@@ -107,11 +107,12 @@ class _Task:
     images: Sequence[Path | np.ndarray]
     faces_px: np.ndarray | None
     detector: str
+    min_face: float | None
 
 
 def _detect(task: _Task, report: Callable[[float], None]) -> np.ndarray:
     """(n, 4) boxes of the labelled faces, NaN where none was found."""
-    find = loaded_detector(task.detector)
+    find = loaded_detector(task.detector, task.min_face)
     boxes = np.full((len(task.images), 4), np.nan)
     for place, image in enumerate(task.images):
         pixels = read_image(image)
@@ -141,13 +142,19 @@ def _nearest(faces: Sequence[Detection], labelled_px: np.ndarray) -> Detection |
 
 
 def find_faces(
-    benchmark: Benchmark, *, detector: str = "mtcnn", cache: Cache, num_workers: int | None = None
+    benchmark: Benchmark,
+    *,
+    detector: str = "mtcnn",
+    min_face: float | None = None,
+    cache: Cache,
+    num_workers: int | None = None,
 ) -> FaceCrops:
     """Find where the faces of a benchmark lie, by detector or by the published crop.
 
     Args:
         benchmark: the faces.
         detector: name of the face detector.
+        min_face: side of the smallest face looked for, in pixels; None: 1/16 of an image's longer side, at least 20.
         cache: where boxes are kept.
         num_workers: processes that detect; None: one a core.
 
@@ -157,9 +164,11 @@ def find_faces(
     if benchmark.seen_px is not None:
         return FaceCrops(benchmark.seen_px.astype(np.float64), np.zeros(len(benchmark.names), dtype=bool))
     key = [benchmark.name, detector, *benchmark.names, fingerprint(benchmark)]
+    if min_face is not None:
+        key.append(f"min_face {min_face}")
     if benchmark.face_px is not None:
         key.append(hashlib.sha256(benchmark.face_px.tobytes()).hexdigest())
-    boxes = cache.array("boxes", key, lambda: _detected(benchmark, detector, num_workers))
+    boxes = cache.array("boxes", key, lambda: _detected(benchmark, detector, min_face, num_workers))
     is_found = np.isfinite(boxes[:, 0])
     spec = CropSpec()
     loose = [crop_box(box, spec) if found else whole(image)
@@ -183,12 +192,12 @@ def fingerprint(benchmark: Benchmark) -> str:
     return digest.hexdigest()
 
 
-def _detected(benchmark: Benchmark, detector: str, num_workers: int | None) -> np.ndarray:
+def _detected(benchmark: Benchmark, detector: str, min_face: float | None, num_workers: int | None) -> np.ndarray:
     count = len(benchmark.names)
     tasks = [
         _Task(
             first, benchmark.images[first : first + IMAGES_A_TASK],
-            None if benchmark.face_px is None else benchmark.face_px[first : first + IMAGES_A_TASK], detector,
+            None if benchmark.face_px is None else benchmark.face_px[first : first + IMAGES_A_TASK], detector, min_face,
         )
         for first in range(0, count, IMAGES_A_TASK)
     ]  # fmt: skip

@@ -90,6 +90,7 @@ def probe(
     variants: tuple[Variant, ...] = ("raw",),
     seeds: int = 3,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     cache: str | Path | None = None,
     save: str | Path | None = None,
     num_workers: int | None = None,
@@ -112,6 +113,7 @@ def probe(
             "whitened", "relu-whitened" (fitted on the people that are not scored).
         seeds: of the paper's probe; figures are means over them.
         detector: name of the face detector.
+        min_face: side of the smallest face looked for, in pixels; None: 1/16 of an image's longer side, at least 20.
         cache: folder for boxes and features; None: the user's cache folder.
         save: file to write the fitted probes of the last named kind to, for `embed`; None: none.
         num_workers: processes that detect faces; None: one a core.
@@ -139,7 +141,7 @@ def probe(
     if save is not None:
         _check_saveable(model, encoder)
         check_attributes([field for task in benchmark.tasks for field in task.fields()])
-    crops = find_faces(benchmark, detector=detector, cache=kept, num_workers=num_workers)
+    crops = find_faces(benchmark, detector=detector, min_face=min_face, cache=kept, num_workers=num_workers)
     if direct is not None:
         scored = direct.score(benchmark, crops, split=split, seeds=seeds)
     else:

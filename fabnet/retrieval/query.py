@@ -23,7 +23,7 @@ from fabnet.models.hub import is_hub_name
 from fabnet.places import is_remote
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.sheet import decode_stored
-from fabnet.video import CropSpec, crop_faces
+from fabnet.video import CropSpec, crop_faces, load_photo_detector
 from fabnet.video.picture import decode_picture
 from fabnet.weights import shipped_models
 
@@ -129,6 +129,7 @@ def read_query(
     *,
     model: str | Path | Embedder | None = None,
     crop: Literal["detect", "none"] = "detect",
+    min_face: float | None = None,
     device: str = "auto",
 ) -> Query:
     """Read what is searched for.
@@ -138,6 +139,7 @@ def read_query(
         given: photos (files, or (H, W, 3) uint8 RGB arrays) and ids of rows, one or more.
         model: see `encoder_of`; only photos need it.
         crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
+        min_face: side of the smallest face looked for, in pixels; None: 1/64 of the photo's longer side, at least 20.
         device: for models that run on torch.
 
     Raises:
@@ -155,7 +157,7 @@ def read_query(
     pictures: list[np.ndarray | None] = []
     for each in given:
         if encoder is not None and _is_photo(each):
-            picture = _face(each, encoder, crop)
+            picture = _face(each, encoder, crop, min_face)
             vectors.append(encoder.embed([picture])[0])
             pictures.append(picture)
             continue
@@ -200,7 +202,7 @@ def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(mean / length, dtype=np.float32)
 
 
-def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str) -> np.ndarray:
+def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str, min_face: float | None) -> np.ndarray:
     """The face crop that is embedded of a photo."""
     name = "the photo" if isinstance(given, np.ndarray) else str(given)
     try:
@@ -210,7 +212,13 @@ def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str) -> np.nd
     if crop == "none":
         return image
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
-    faces = crop_faces(image, spec=spec)
+    find = load_photo_detector(min_face_px=min_face, only_largest=True)
+    faces = crop_faces(image, detector=find, spec=spec)
     if not faces:
-        raise NoFaceError(f"no face was found in {name}: is it 24 px high or more? Of a face crop, give --crop none")
+        height, width = image.shape[:2]
+        smallest = find.smallest_px(height, width)
+        raise NoFaceError(
+            f"no face was found in {name} ({width} x {height} px): faces from {smallest:.0f} px on were looked for; "
+            "--min-face PX looks for smaller ones. Of a face crop, give --crop none"
+        )
     return faces[0].image

@@ -76,6 +76,7 @@ def search(
     sheet: str | Path | None = None,
     model: str | Path | Embedder | None = None,
     crop: Literal["detect", "none"] = "detect",
+    min_face: float | None = None,
     device: str = "auto",
 ) -> SearchResult:
     """Find the faces most similar to a photo, a row, or the mean of several.
@@ -93,6 +94,7 @@ def search(
         sheet: PNG file to write a contact sheet to: what was searched for, and the neighbours.
         model: the model that made the embeddings; None: as the dataset says. Only photos need it.
         crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
+        min_face: side of the smallest face looked for, in pixels; None: 1/64 of the photo's longer side, at least 20.
         device: for models that run on torch.
 
     Returns:
@@ -121,7 +123,7 @@ def search(
         raise InputError(f"a contact sheet is a PNG, in a file that ends in .png; got {sheet}")
     if sheet is not None and not gallery.has_thumbnails:
         raise InputError(f"{gallery.path} holds no thumbnails for a sheet: embed again, with thumbnails")
-    asked = read_query(gallery, given, model=model, crop=crop, device=device)
+    asked = read_query(gallery, given, model=model, crop=crop, min_face=min_face, device=device)
     condition = all_of(
         where,
         None if video is None else in_video(video),

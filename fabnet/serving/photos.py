@@ -10,15 +10,15 @@ import numpy as np
 
 from fabnet.embedding import Embedder
 from fabnet.errors import InputError, NoFaceError
-from fabnet.video import CropSpec, crop_faces, load_detector
+from fabnet.video import CropSpec, crop_faces, load_photo_detector
 from fabnet.video.picture import decode_bgr, picture_size
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
 
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 50_000_000
-LARGEST_PX = 1600
-"""A photo's longer side while faces are looked for: those under a sixteenth of it are not found anyway."""
+LARGEST_PX = 3200
+"""A photo's longer side while faces are looked for: the smallest that are, 1/64 of it, then have 50 px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,8 @@ class PhotoReader:
     """
 
     def __init__(self, encoder: Embedder) -> None:
-        self._encoder, self._detector, self._lock = encoder, load_detector(), Lock()
+        self._encoder, self._lock = encoder, Lock()
+        self._detector = load_photo_detector(only_largest=True)
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         self._detector(grey)  # the first run of either is slow
@@ -60,7 +61,11 @@ class PhotoReader:
             image = _decoded(data, max(width, height))
             faces = crop_faces(image, detector=self._detector, spec=self._spec)
             if not faces:
-                raise NoFaceError("no face was found in the photo: is one large enough, upright and in plain sight?")
+                smallest = self._detector.smallest_px(*image.shape[:2]) * max(width, height) / max(image.shape[:2])
+                raise NoFaceError(
+                    f"no face was found in the photo of {width} x {height} px: is one {smallest:.0f} px high or more, "
+                    "upright and in plain sight?"
+                )
             done, crop = cv2.imencode(".jpg", cv2.cvtColor(faces[0].image, cv2.COLOR_RGB2BGR))
             assert done
             return Photo(crop.tobytes(), self._encoder.embed([faces[0].image])[0])

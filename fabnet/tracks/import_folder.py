@@ -85,6 +85,7 @@ def import_folder(
     size: int = 256,
     fps: float = 1.0,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     videos: Path | str | None = None,
     num_workers: int | None = None,
 ) -> ImportReport:
@@ -104,6 +105,7 @@ def import_folder(
         size: of the stored crops in pixels.
         fps: frames kept a second, where the input is video.
         detector: see `fabnet.video.load_detector`.
+        min_face: side of the smallest face looked for, in pixels; None: 1/64 of a frame's longer side, at least 20.
         videos: folder of VoxCeleb's original videos, named by their references.
         num_workers: processes; None: one a core; 0: none.
 
@@ -125,9 +127,9 @@ def import_folder(
     found, look = scan(root, layout)
     split_by_key = splits_for([each.identity for each in found], splits)
     originals = _originals(root, found, layout, crop, videos, look)
-    settings = _settings(layout, crop, splits, fps, detector)
+    settings = _settings(layout, crop, splits, fps, detector, min_face)
     if crop == "detect":
-        loaded_detector(detector)
+        loaded_detector(detector, min_face, for_photos=True)
         found = _without_videos(found, look)
     with writing(out, crop=spec.to_json(), settings=settings) as store:
         check_unmoved(out, store.index(min_frames=1), split_by_key)
@@ -139,7 +141,7 @@ def import_folder(
         tasks = [
             ImportTask(
                 root, each, split_by_key[each.identity], spool_path(out, number), spec,
-                detector if crop == "detect" else None, fps,
+                detector if crop == "detect" else None, fps, min_face,
                 originals[each.video] if originals is not None else None,
             )
             for number, each in enumerate(todo)
@@ -158,10 +160,13 @@ class _Run:
     changed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _settings(layout: str, crop: str, splits: str | Path, fps: float, detector: str) -> dict[str, Any]:
+def _settings(
+    layout: str, crop: str, splits: str | Path, fps: float, detector: str, min_face: float | None
+) -> dict[str, Any]:
     mode = str(splits) if str(splits) in ("hash", "moments") else "file"
     used = detector if crop == "detect" else None
-    return {"verb": "import", "layout": layout, "crop": crop, "splits": mode, "fps": fps, "detector": used}
+    limit = {} if used is None or min_face is None else {"min_face": min_face}
+    return {"verb": "import", "layout": layout, "crop": crop, "splits": mode, "fps": fps, "detector": used, **limit}
 
 
 def _without_videos(found: Sequence[VideoFolder], look: Look) -> list[VideoFolder]:

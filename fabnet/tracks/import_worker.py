@@ -20,7 +20,7 @@ from fabnet.tracks.spool import SpoolWriter
 from fabnet.tracks.voxceleb import boxed_frames
 from fabnet.video.crop import CropSpec, crop_box, cut
 from fabnet.video.decode import read_frames
-from fabnet.video.detect import Detection, Detector, load_detector
+from fabnet.video.detect import Detection, NamedDetector, load_detector, load_photo_detector
 from fabnet.video.picture import decode_picture
 
 __all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "is_video", "loaded_detector"]
@@ -46,6 +46,8 @@ class ImportTask:
     """Its name; None: the pictures are ready crops."""
     fps: float
     """Frames kept a second of a video."""
+    min_face: float | None = None
+    """Side of the smallest face looked for, in pixels; None: the default for photos."""
     original: Path | None = None
     """The original video that text files tell about."""
 
@@ -59,10 +61,12 @@ class _Seen:
 
 
 @lru_cache(maxsize=1)
-def loaded_detector(name: str) -> Detector:
+def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
     """Load a detector once a process, on one thread."""
     cv2.setNumThreads(1)
-    return load_detector(name)
+    if for_photos:
+        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)
+    return load_detector(name, min_face_px=min_face_px)
 
 
 def import_video(task: ImportTask, report: Callable[[float], None]) -> LedgerEntry:
@@ -144,7 +148,8 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
         if task.detector is None:
             yield _ready_row(task, track.name, place, None, file, image, data)
         else:
-            face = chosen_face(loaded_detector(task.detector)(image), image.shape[1], image.shape[0])
+            found = loaded_detector(task.detector, task.min_face, for_photos=True)(image)
+            face = chosen_face(found, image.shape[1], image.shape[0])
             if face is None:
                 seen.dropped.append((file, "no face found"))
             else:

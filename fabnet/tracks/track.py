@@ -26,6 +26,7 @@ from fabnet.tracks.track_worker import TrackTask, track_one
 from fabnet.tracks.writing import writing
 from fabnet.video.crop import CropSpec
 from fabnet.video.decode import check_fps, video_info
+from fabnet.video.detect import NamedDetector
 
 __all__ = ["TrackReport", "track"]
 
@@ -98,6 +99,7 @@ def track(
     fps: float | None = 1.0,
     size: int = 256,
     detector: str = "mtcnn",
+    min_face: float | None = None,
     identities: str | Path = "video",
     splits: str | Path = "hash",
     link_fps: float = 5.0,
@@ -116,6 +118,7 @@ def track(
         fps: frames kept a second; None: all.
         size: of the stored crops in pixels.
         detector: see `fabnet.video.load_detector`.
+        min_face: side of the smallest face looked for, in pixels; None: 1/16 of a frame's longer side, at least 20.
         identities: "video": each track is a person of its own (somebody in two videos may then be on both sides of the
             split); "folder": the folder a video lies in names the person; or a CSV file with the header video,identity.
         splits: "hash" (75/15/10 by identity; with identities "video" by video), "moments" (other moments of each track
@@ -151,12 +154,14 @@ def track(
     notes = _missing_note(identities, missing)
     split_by_key = splits_for(sorted(set(keys.values())), splits)
     notes += absent_notes(splits, split_by_key)
-    loaded_detector(detector)
+    find = loaded_detector(detector, min_face)
     out = as_place(out)
     settings = {
         "verb": "track", "fps": fps, "link_fps": link_fps, "detector": detector,
         "identities": _mode(identities, "video", "folder"), "splits": _mode(splits, "hash", MOMENTS),
     }  # fmt: skip
+    if min_face is not None:
+        settings["min_face"] = min_face
     with writing(out, crop=spec.to_json(), settings=settings) as store:
         people_splits = {name: split_by_key[name] for name in people.values() if name is not None}
         check_unmoved(out, store.index(min_frames=1), people_splits)
@@ -164,14 +169,14 @@ def track(
         tasks = [
             TrackTask(
                 video, people[video.name], split_by_key[keys[video.name]], spool_path(out, number),
-                spec, detector, fps, link_fps,
+                spec, detector, fps, link_fps, min_face,
             )
             for number, video in enumerate(_unfinished(found, run))
         ]  # fmt: skip
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
             _work(run, tasks, chosen)
         store.compact()
-        return _report(run, given, notes, time.monotonic() - start)
+        return _report(run, given, find, notes, time.monotonic() - start)
 
 
 @dataclass(slots=True)
@@ -255,14 +260,14 @@ def _missing_note(identities: str | Path, missing: Sequence[str]) -> list[str]:
     return [f"{identities} names {len(missing):,} videos that are not among those given: {names}"]
 
 
-def _report(run: _Run, given: Videos, notes: Sequence[str], wall_s: float) -> TrackReport:
+def _report(run: _Run, given: Videos, find: NamedDetector, notes: Sequence[str], wall_s: float) -> TrackReport:
     found = given.found
     ledger = run.store.ledger()
     entries = [ledger[video.name] for video in found]
     failed = tuple((entry.video, entry.reason) for entry in entries if entry.status == "failed") + given.failed
     no_face = tuple(entry.video for entry in entries if entry.status == "no-face")
     if not any(entry.rows for entry in entries):
-        _raise_nothing_kept(len(found) + len(given.failed), failed, no_face)
+        _raise_nothing_kept(len(found) + len(given.failed), failed, no_face, _searched(found, no_face, find))
     summary = store_summary(run.store)
     return TrackReport(
         store=summary,
@@ -286,13 +291,28 @@ def _report(run: _Run, given: Videos, notes: Sequence[str], wall_s: float) -> Tr
     )
 
 
-def _raise_nothing_kept(num_videos: int, failed: Sequence[tuple[str, str]], no_face: Sequence[str]) -> None:
+def _searched(found: Sequence[VideoFile], no_face: Sequence[str], find: NamedDetector) -> str:
+    """How small the faces were that were looked for in the first video without one."""
+    for video in found:
+        if video.name in no_face[:1]:
+            try:
+                info = video_info(video.path)
+            except VideoError:
+                return ""
+            smallest = find.smallest_px(info.height, info.width)
+            return f" of {smallest:.0f} px or more (--min-face finds smaller ones)"
+    return ""
+
+
+def _raise_nothing_kept(
+    num_videos: int, failed: Sequence[tuple[str, str]], no_face: Sequence[str], searched: str
+) -> None:
     if num_videos == 1 and failed:
         raise VideoError(failed[0][1])
     also = f"; {len(failed)} more cannot be read, the first: {': '.join(failed[0])}" if failed else ""
     if no_face:
         where = no_face[0] if len(no_face) == 1 else f"any of {len(no_face)} videos ({no_face[0]} ...)"
-        raise NoFaceError(f"no face found in {where}; expected videos that show faces, upright{also}")
+        raise NoFaceError(f"no face found in {where}; expected videos that show faces{searched}, upright{also}")
     if not failed:
         raise NoFaceError(f"what these {num_videos} videos showed was removed from the store: name other videos")
     raise VideoError(f"none of {num_videos} videos can be read; the first: {': '.join(failed[0])}")

@@ -41,6 +41,8 @@ class TrackTask:
     """Frames kept a second; None: all."""
     link_fps: float
     """Frames a second that are looked at."""
+    min_face: float | None = None
+    """Side of the smallest face looked for, in pixels; None: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> TrackResult:
     warning = ""
     with SpoolWriter(task.spool) as spool:
         faces = track_video(
-            task.video.path, loaded_detector(task.detector), spec=task.spec, fps=task.fps, link_fps=task.link_fps,
-            stats=stats, on_progress=advanced,
+            task.video.path, loaded_detector(task.detector, task.min_face), spec=task.spec, fps=task.fps,
+            link_fps=task.link_fps, stats=stats, on_progress=advanced,
         )  # fmt: skip
         try:
             for face in faces:

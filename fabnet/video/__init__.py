@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fabnet.video.crop import CropSpec, crop_box, cut, to_crop
 from fabnet.video.decode import Frame, VideoInfo, read_frames, video_info
-from fabnet.video.detect import Detection, Detector, load_detector
+from fabnet.video.detect import Detection, Detector, load_detector, load_photo_detector
 from fabnet.video.faces import Face, crop_faces
 from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
@@ -21,6 +21,7 @@ __all__ = [
     "crop_faces",
     "cut",
     "load_detector",
+    "load_photo_detector",
     "read_frames",
     "to_crop",
     "track_video",

@@ -8,7 +8,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.video.crop import CropSpec, crop_box, cut, to_crop
-from fabnet.video.detect import Detector, load_detector
+from fabnet.video.detect import Detector, load_photo_detector
 
 __all__ = ["Face", "crop_faces"]
 
@@ -34,23 +34,34 @@ class Face:
     to_crop: np.ndarray
 
 
-def crop_faces(image: np.ndarray, *, detector: Detector | None = None, spec: CropSpec | None = None) -> list[Face]:
+def crop_faces(
+    image: np.ndarray,
+    *,
+    detector: Detector | None = None,
+    spec: CropSpec | None = None,
+    min_face: float | None = None,
+) -> list[Face]:
     """Find the faces of a picture and cut them out, largest first.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        detector: what finds faces; None: MTCNN.
+        detector: what finds faces; None: MTCNN, as `load_photo_detector` gives it.
         spec: how they are cut out; None: the default crop.
+        min_face: side of the smallest face looked for, in pixels; None: 1/64 of the longer side, at least 20. Not
+            beside a detector, which has a limit of its own.
 
     Returns:
         The faces; none if there is none.
 
     Raises:
-        InputError: the image is not (H, W, 3) uint8, or is empty.
+        InputError: the image is not (H, W, 3) uint8, or is empty; or `min_face` is given beside a detector, or is not
+            positive.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
-    detector, spec = detector or load_detector(), spec or CropSpec()
+    if detector is not None and min_face is not None:
+        raise InputError("the detector that is given has a smallest face of its own: give one of detector and min_face")
+    detector, spec = detector or load_photo_detector(min_face_px=min_face), spec or CropSpec()
     faces = []
     for found in detector(image):
         square = crop_box(found.box_px, spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,10 +10,23 @@ import numpy as np
 
 from fabnet.video.crop import window_of
 
-__all__ = ["MIN_FACE_PX", "MIN_FACE_SHARE", "Detection", "Detector", "Follower", "follow", "smallest_face_px"]
+__all__ = [
+    "MIN_FACE_PX",
+    "MIN_FACE_SHARE",
+    "Detection",
+    "Detector",
+    "Follower",
+    "NamedDetector",
+    "SmallestFace",
+    "follow",
+    "smallest_face_px",
+]
 
 MIN_FACE_PX = 20.0
 MIN_FACE_SHARE = 1 / 16
+"""Of the longer side of a frame of video."""
+LONG = 16 / 9
+"""Longer side over shorter side up to which the smallest face depends on the longer side alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +49,23 @@ class Detection:
         by = np.array([x, y], np.float32)
         return Detection(self.box_px + np.tile(by, 2), self.landmarks5_px + by, self.score)
 
+    def scaled(self, by: np.ndarray) -> Detection:
+        """The face in an image that is scaled by (2,) x and y."""
+        return Detection(self.box_px * np.tile(by, 2), self.landmarks5_px * by, self.score)
+
 
 class Detector(Protocol):
     """Finds faces in one image."""
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
+
+
+class NamedDetector(Detector, Protocol):
+    """A detector that `load_detector` makes, which says how small the faces are that it looks for."""
+
+    def smallest_px(self, height: int, width: int) -> float:
+        """Side of the smallest face that is looked for in an image of this size, in its pixels."""
 
 
 @runtime_checkable
@@ -68,8 +93,28 @@ def follow(detector: Detector, image: np.ndarray, face: Detection) -> Detection 
     return max((found.moved(left, top) for found in detector(window)), key=lambda found: found.score, default=None)
 
 
-def smallest_face_px(height: int, width: int, min_face_px: float | None) -> float:
-    """Side of the smallest face looked for in an image: `min_face_px`, or the default share of its longer side."""
+@dataclass(frozen=True, slots=True)
+class SmallestFace:
+    """How small the faces are that a detector looks for."""
+
+    px: float | None = None
+    """Side in pixels of the image; None: by `share`."""
+    share: float = MIN_FACE_SHARE
+    """Side over the image's longer side, at least `MIN_FACE_PX`."""
+
+    def of(self, height: int, width: int) -> float:
+        """Side of the smallest face looked for in an image of this size, in its pixels."""
+        return smallest_face_px(height, width, self.px, self.share)
+
+
+def smallest_face_px(height: int, width: int, min_face_px: float | None, share: float = MIN_FACE_SHARE) -> float:
+    """Side of the smallest face looked for in an image: `min_face_px`, or by default a share of its longer side.
+
+    In an image longer than 16:9 it is the share of the longer side of a 16:9 image of the same area, and never more
+    than a quarter of the shorter side: a long image is as much work as any other of its area, and has faces too.
+    """
     if min_face_px is not None:
         return float(min_face_px)
-    return max(MIN_FACE_PX, MIN_FACE_SHARE * max(height, width))
+    longer, shorter = max(height, width), min(height, width)
+    longer_px = min(float(longer), math.sqrt(longer * shorter * LONG))
+    return max(MIN_FACE_PX, min(share * longer_px, shorter / 4))

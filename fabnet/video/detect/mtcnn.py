@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ import numpy as np
 from fabnet.errors import MissingDependencyError
 from fabnet.onnx_runtime import onnxruntime
 from fabnet.video.crop import window_of
-from fabnet.video.detect.detection import Detection, smallest_face_px
+from fabnet.video.detect.detection import Detection, SmallestFace
 from fabnet.video.detect.networks import fast_network
 from fabnet.video.pyramid import halves
 
@@ -31,7 +32,16 @@ STRIDE_PX = 2
 THRESHOLDS = (0.6, 0.7, 0.7)
 SEARCHED_FACE_PX = 36.0
 """Images are shrunk until the smallest face wanted is this large: more detail helps nobody."""
-MAX_CANDIDATES = 300
+TILE_PX = 512
+"""Side of the parts of an image that the first network sees at once, which bounds its memory."""
+OVERLAP_PX = CELL_PX - STRIDE_PX
+"""By so much parts overlap: each cell then lies in one of them, and none is seen twice."""
+MAX_CELLS = 5000
+"""Cells of a part that may hold a face; beyond it, the best."""
+CANDIDATES_A_FACE = 3
+MIN_CANDIDATES, MAX_CANDIDATES = 300, 20_000
+"""Candidates that the second network sees: so many for each smallest face that the image has room for."""
+PATCHES_AT_ONCE = 512
 FOLLOWED_SCALES = (0.9, 1.15)
 """Sides of the squares in which a face is looked for where it was, over the longer side of its box."""
 
@@ -40,21 +50,21 @@ class Mtcnn:
     """The MTCNN face detector.
 
     Args:
-        min_face_px: side of the smallest face looked for, in pixels of the images given; None: see `load_detector`.
+        smallest: how small the faces are that are looked for.
 
     Raises:
         MissingDependencyError: the package with the networks' files is not installed.
     """
 
-    def __init__(self, *, min_face_px: float | None = None) -> None:
+    def __init__(self, *, smallest: SmallestFace | None = None) -> None:
         folder = _networks_folder()
-        self._min_face_px = min_face_px
+        self._smallest = smallest or SmallestFace()
         self._proposal, self._refine, self._output = (_session(folder / f"{n}.onnx") for n in ("pnet", "rnet", "onet"))
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may reach over its border."""
         height, width = image.shape[:2]
-        face_px = smallest_face_px(height, width, self._min_face_px)
+        face_px = self.smallest_px(height, width)
         shrink = max(1.0, face_px / SEARCHED_FACE_PX)
         searched = image
         if shrink > 1.0:
@@ -69,6 +79,10 @@ class Mtcnn:
             for box, five, score in zip(boxes, points, scores, strict=True)
         ]
         return sorted(found, key=lambda face: -face.score)
+
+    def smallest_px(self, height: int, width: int) -> float:
+        """As `Detector.smallest_px`."""
+        return self._smallest.of(height, width)
 
     def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
         """As `Follower.follow`: only the last network of the three looks, and only where the face was."""
@@ -88,21 +102,31 @@ class Mtcnn:
             size = (math.ceil(width * scale), math.ceil(height * scale))
             level = min(int(math.log2(1 / scale)), len(pyramid) - 1) if scale < 1 else 0
             small = cv2.resize(pyramid[level], size, interpolation=cv2.INTER_AREA)
-            shift, score = self._proposal.run(None, {"input_1": _as_input(small[None])})
             covered = [side << level for side in pyramid[level].shape[1::-1]]
-            found.append(_cells(shift[0], score[0, :, :, 1], size[0] / covered[0], size[1] / covered[1]))
+            to_small = (size[0] / covered[0], size[1] / covered[1])
+            found += [self._cells_in(small, left, top, to_small) for left, top in _parts(*size)]
             scale *= SCALE_STEP
         if not found:
             return np.empty((0, 4), np.float32)
         boxes, scores, shifts = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        kept = _suppress(boxes, scores, 0.7)[:MAX_CANDIDATES]
+        room = round(CANDIDATES_A_FACE * height * width / face_px**2)
+        kept = _suppress(boxes, scores, 0.7)[: min(max(MIN_CANDIDATES, room), MAX_CANDIDATES)]
         return _square(_shifted(boxes[kept], shifts[kept]))
+
+    def _cells_in(
+        self, small: np.ndarray, left: int, top: int, to_small: tuple[float, float]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Run the first network on a part of a pyramid level."""
+        side = TILE_PX + OVERLAP_PX
+        part = small[top : top + side, left : left + side]
+        shift, score = self._proposal.run(None, {"input_1": _as_input(part[None])})
+        return _cells(shift[0], score[0, :, :, 1], (left, top), to_small)
 
     def _refined(self, pyramid: list[np.ndarray], boxes: np.ndarray) -> np.ndarray:
         if not len(boxes):
             return boxes
         boxes, patches = _patches(pyramid, boxes, 24)
-        shifts, scores = self._refine.run(None, {"input_2": _as_input(patches)})
+        shifts, scores = _in_parts(self._refine, "input_2", patches)
         passed = scores[:, 1] > THRESHOLDS[1]
         boxes, scores, shifts = boxes[passed], scores[passed, 1], shifts[passed]
         kept = _suppress(boxes, scores, 0.7)
@@ -112,7 +136,7 @@ class Mtcnn:
         if not len(boxes):
             return boxes, np.empty((0, 5, 2), np.float32), np.empty(0, np.float32)
         boxes, patches = _patches(pyramid, boxes, 48)
-        shifts, points, scores = self._output.run(None, {"input_3": _as_input(patches)})
+        shifts, points, scores = _in_parts(self._output, "input_3", patches)
         passed = scores[:, 1] > THRESHOLDS[2]
         boxes, shifts, points, scores = boxes[passed], shifts[passed], points[passed], scores[passed, 1]
         sides = boxes[:, None, 2:] - boxes[:, None, :2]
@@ -145,13 +169,30 @@ def _as_input(patches: np.ndarray) -> np.ndarray:
     return turned
 
 
+def _parts(width: int, height: int) -> Iterator[tuple[int, int]]:
+    """Left and top of the parts of an image of this size; one, where it is small."""
+    for top in range(0, max(1, height - OVERLAP_PX), TILE_PX):
+        for left in range(0, max(1, width - OVERLAP_PX), TILE_PX):
+            yield left, top
+
+
+def _in_parts(network: onnxruntime.InferenceSession, name: str, patches: np.ndarray) -> list[np.ndarray]:
+    """What a network gives for (N, H, W, 3) uint8 patches; not all are in memory as floats at once."""
+    firsts = range(0, max(1, len(patches)), PATCHES_AT_ONCE)
+    given = [network.run(None, {name: _as_input(patches[first : first + PATCHES_AT_ONCE])}) for first in firsts]
+    return [np.concatenate(each) for each in zip(*given, strict=True)]
+
+
 def _cells(
-    shift: np.ndarray, score: np.ndarray, scale_x: float, scale_y: float
+    shift: np.ndarray, score: np.ndarray, first: tuple[int, int], to_small: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cells of one pyramid level that may hold a face: boxes (N, 4), scores (N,), shifts (N, 4)."""
+    """Cells of a part of a pyramid level that may hold a face: boxes (N, 4), scores (N,), shifts (N, 4)."""
     column, row = np.nonzero(score >= THRESHOLDS[0])
-    scale = np.array([scale_x, scale_y], np.float32)
-    start = STRIDE_PX * np.stack([column, row], 1).astype(np.float32)
+    if len(column) > MAX_CELLS:
+        best = np.argpartition(-score[column, row], MAX_CELLS)[:MAX_CELLS]
+        column, row = column[best], row[best]
+    start = (STRIDE_PX * np.stack([column, row], 1) + np.array(first)).astype(np.float32)
+    scale = np.array(to_small, np.float32)
     boxes = np.concatenate([start / scale, (start + CELL_PX) / scale], 1)
     scores, shifts = score[column, row], shift[column, row]
     kept = _suppress(boxes, scores, 0.5)

@@ -5,25 +5,31 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fabnet.errors import MissingDependencyError
-from fabnet.video.detect.detection import Detection, smallest_face_px
+from fabnet.video.detect.detection import Detection, SmallestFace
+from fabnet.video.detect.tiles import in_tiles
 
 __all__ = ["Uniface"]
+
+SEARCHED_FACE_PX = 40.0
+TILE_PX, OVERLAP_PX = 640, 160
+"""The network scales whatever it is given to 640 px: larger images are given in tiles."""
 
 
 class Uniface:
     """uniface's RetinaFace detector; the package fetches its weights on first use.
 
     Args:
-        min_face_px: faces smaller than this are dropped, in pixels of the images given; None: see `load_detector`.
+        smallest: how small the faces are that are looked for; smaller ones are dropped.
 
     Raises:
         MissingDependencyError: the package is not installed.
     """
 
-    def __init__(self, *, min_face_px: float | None = None) -> None:
+    def __init__(self, *, smallest: SmallestFace | None = None) -> None:
         importlib.import_module("fabnet.onnx_runtime")  # before uniface imports it
         try:
             from uniface import RetinaFace
@@ -31,15 +37,28 @@ class Uniface:
             raise MissingDependencyError(
                 "the detector uniface needs the package uniface: pip install 'fabnet[uniface]'"
             ) from error
-        self._min_face_px = min_face_px
+        self._smallest = smallest or SmallestFace()
         self._network: Any = RetinaFace()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
-        smallest = smallest_face_px(image.shape[0], image.shape[1], self._min_face_px)
-        faces = [_detection(face) for face in self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))]
+        height, width = image.shape[:2]
+        smallest = self.smallest_px(height, width)
+        shrink = max(1.0, smallest / SEARCHED_FACE_PX)
+        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrink > 1 else image
+        to_image = np.array([width / size[0], height / size[1]], np.float32)
+        found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
+        faces = [face.scaled(to_image) for face in found]
         large = [face for face in faces if min(face.box_px[2:] - face.box_px[:2]) >= 0.8 * smallest]
         return sorted(large, key=lambda face: -face.score)
+
+    def smallest_px(self, height: int, width: int) -> float:
+        """As `Detector.smallest_px`."""
+        return self._smallest.of(height, width)
+
+    def _find(self, image: np.ndarray) -> list[Detection]:
+        return [_detection(face) for face in self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))]
 
 
 def _detection(face: Any) -> Detection:

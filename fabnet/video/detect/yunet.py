@@ -9,11 +9,14 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.limits import MAX_WEIGHTS_BYTES, check_file
-from fabnet.video.detect.detection import Detection, smallest_face_px
+from fabnet.video.detect.detection import Detection, SmallestFace
+from fabnet.video.detect.tiles import in_tiles
 
 __all__ = ["Yunet"]
 
 SEARCHED_FACE_PX = 24.0
+TILE_PX, OVERLAP_PX = 1280, 320
+"""The network finds faces of 24 to 300 px; larger ones are found in the image at half its size."""
 MIN_SCORE = 0.7
 
 
@@ -22,17 +25,17 @@ class Yunet:
 
     Args:
         model: the network's file, e.g. OpenCV Zoo's face_detection_yunet_2023mar.onnx.
-        min_face_px: side of the smallest face looked for, in pixels of the images given; None: see `load_detector`.
+        smallest: how small the faces are that are looked for.
 
     Raises:
         InputError: the file is missing or OpenCV cannot read it.
     """
 
-    def __init__(self, model: Path, *, min_face_px: float | None = None) -> None:
+    def __init__(self, model: Path, *, smallest: SmallestFace | None = None) -> None:
         if not model.exists():
             raise InputError(f"no such detector file: {model}; give yunet: followed by the path of YuNet's .onnx file")
         check_file(model, MAX_WEIGHTS_BYTES)
-        self._min_face_px = min_face_px
+        self._smallest = smallest or SmallestFace()
         try:
             self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)
         except cv2.error as error:
@@ -42,18 +45,26 @@ class Yunet:
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
         height, width = image.shape[:2]
-        shrink = max(1.0, smallest_face_px(height, width, self._min_face_px) / SEARCHED_FACE_PX)
+        shrink = max(1.0, self.smallest_px(height, width) / SEARCHED_FACE_PX)
         size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-        self._network.setInputSize(size)
-        rows = self._network.detect(small)[1]
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         to_image = np.array([width / size[0], height / size[1]], np.float32)
-        faces = [_detection(row, to_image) for row in (rows if rows is not None else ())]
+        found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
+        faces = [face.scaled(to_image) for face in found]
         return sorted(faces, key=lambda face: -face.score)
 
+    def smallest_px(self, height: int, width: int) -> float:
+        """As `Detector.smallest_px`."""
+        return self._smallest.of(height, width)
 
-def _detection(row: np.ndarray, to_image: np.ndarray) -> Detection:
+    def _find(self, image: np.ndarray) -> list[Detection]:
+        self._network.setInputSize(image.shape[1::-1])
+        rows = self._network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        return [_detection(row) for row in (rows if rows is not None else ())]
+
+
+def _detection(row: np.ndarray) -> Detection:
     """A row x, y, w, h, 5 x (x, y), score; its points start with the person's right eye, on the image's left."""
     corners = np.concatenate([row[:2], row[:2] + row[2:4]]).astype(np.float32)
     points = row[4:14].reshape(5, 2).astype(np.float32)
-    return Detection(corners * np.tile(to_image, 2), points * to_image, float(row[14]))
+    return Detection(corners, points, float(row[14]))

@@ -1,4 +1,4 @@
-"""`python -m fabnet`, for torchrun and the like."""
+"""`python -m fabnet`: the command, where it is not on the PATH."""
 
 import sys
 

@@ -81,6 +81,7 @@ def plant(folder: Path, names: tuple[str, ...] | set[str]) -> dict[str, str]:
     """Put modules into a folder that write their names down when they are imported; the environment that says where."""
     for name in names:
         (folder / f"{name}.py").write_text(PLANTED)
+    (folder / "matplotlibrc").write_text("text.usetex: True\n")  # would start LaTeX
     marks = folder.parent / "marks"
     marks.write_text("")
     return os.environ | {"FABNET_TEST_MARKS": str(marks), "OMP_NUM_THREADS": "1"}
@@ -112,6 +113,19 @@ def test_modules_beside_the_input_do_not_run_by_python_m(verb: str, folder: Path
 @pytest.mark.parametrize("name", NAMES)
 def test_no_single_module_beside_the_input_runs(name: str, verb: str, fabnet_script: Path, folder: Path) -> None:
     run([sys.executable, str(fabnet_script)], verb, folder, plant(folder, {name}))
+
+
+@pytest.mark.slow
+def test_modules_beside_the_input_do_not_run_by_torchrun(fabnet_script: Path, folder: Path) -> None:
+    fabnet_script.write_text(f"#!{sys.executable}\n{SCRIPT}")
+    fabnet_script.chmod(0o755)
+    torchrun = "import sys; from torch.distributed.run import main; main()"  # as the command does, in a safe folder
+    (folder.parent / "torchrun").write_text(torchrun)
+    start = [
+        sys.executable, str(folder.parent / "torchrun"), "--nnodes=1", "--rdzv-backend=c10d",
+        "--rdzv-endpoint=localhost:0", "--nproc-per-node=2", "--no-python", str(fabnet_script),
+    ]  # fmt: skip
+    run(start, "train", folder, plant(folder, NAMES) | {"PYTHONWARNINGS": "ignore"})
 
 
 def test_a_call_from_a_prompt_starts_workers_without_the_working_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import matplotlib
 import matplotlib.figure
+import matplotlib.style
 import matplotlib.ticker
 import numpy as np
 
@@ -82,7 +83,7 @@ class Panel(NamedTuple):
 
 def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -> Chart:
     drawn = []
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.style.context(["default", STYLE]):  # no matplotlibrc of the working folder
         for width in (WIDE_IN, NARROW_IN):
             figure = matplotlib.figure.Figure(figsize=(width, height))
             draw(figure)

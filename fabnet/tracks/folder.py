@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "left_out_lines",
     "natural",
     "shown_name",
+    "wrong_name",
 ]
 
 NAMED = 3
@@ -68,6 +70,20 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def shown_name(name: str | Path) -> str:
     """A name with the bytes that are not UTF-8 written out."""
     return str(name).encode(errors="backslashreplace").decode()
+
+
+def wrong_name(name: str | Path) -> str | None:
+    """Why a name cannot be stored: rows hold UTF-8 only. None: it can."""
+    try:
+        str(name).encode()
+        return None
+    except UnicodeEncodeError:
+        pass
+    try:
+        os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return "name that is not UTF-8: rename it (convmv does many)"
+    return f"UTF-8 name that Python reads as {sys.getfilesystemencoding()} here: set PYTHONUTF8=1 in the environment"
 
 
 class Look:
@@ -195,10 +211,8 @@ class Look:
 
     def _entry(self, path: Path, is_linked: bool) -> Entry | None:
         name = self._below(path)
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            self.cannot_read(name, "name that is not UTF-8: rename it (convmv does many)")
+        if (reason := wrong_name(name)) is not None:
+            self.cannot_read(name, reason)
             return None
         try:
             is_link = path.is_symlink()

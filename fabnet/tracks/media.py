@@ -10,7 +10,7 @@ from pathlib import Path
 from fabnet.errors import InputError, VideoError
 from fabnet.limits import what_is
 from fabnet.places import local
-from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, shown_name
+from fabnet.tracks.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
 from fabnet.tracks.kinds import VIDEO_SUFFIXES
 
 __all__ = ["VideoFile", "Videos", "check_name", "find_videos"]
@@ -47,15 +47,13 @@ class Videos:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file whose name is not UTF-8: rows store UTF-8 only.
+    """Refuse a file whose name cannot be stored.
 
     Raises:
         InputError: it is not.
     """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"the name of {shown_name(path)} is no UTF-8: rename it (convmv does many)") from None
+    if (reason := wrong_name(path)) is not None:
+        raise InputError(f"{shown_name(path)} has a {reason}")
 
 
 def find_videos(paths: Sequence[Path | str]) -> Videos:

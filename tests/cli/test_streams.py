@@ -74,3 +74,12 @@ def test_names_are_utf8_where_python_reads_them_as_ascii(second: Path, tmp_path:
     assert json.loads(done.stdout)["failed"] == []
     done = shell("fabnet embed tracks.lance --model=pixels --out=faces.csv --crop=none", tmp_path, **ASCII)
     assert "zoë.mp4" in (tmp_path / "faces.csv").read_text()
+
+
+def test_a_call_where_python_reads_names_as_ascii_says_what_to_do(second: Path, tmp_path: Path) -> None:
+    shutil.copy(second, tmp_path / "zoë.mp4")
+    code = "import fabnet, pathlib; fabnet.track(list(pathlib.Path().glob('*.mp4')), 'tracks.lance', num_workers=0)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | ASCII, capture_output=True, text=True
+    )
+    assert "UTF-8 name that Python reads as ascii here: set PYTHONUTF8=1" in done.stderr

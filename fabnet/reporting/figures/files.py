@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.figure
+import matplotlib.style
 
 import fabnet
 from fabnet.embedding.digest import model_digest
@@ -142,7 +143,7 @@ def write_figure(
     }
     files = []
     logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the age of the font in every PDF
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.style.context(["default", STYLE]):  # no matplotlibrc of the working folder
         figure = matplotlib.figure.Figure(figsize=(WIDTH_IN, height_in))
         draw(figure)
         for ending, metadata in about.items():

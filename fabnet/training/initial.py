@@ -1,4 +1,4 @@
-"""Where a run's weights come from, and batch-norm statistics that stay as they are."""
+"""What a run starts with: its network, weights and optimiser, and batch-norm statistics that stay as they are."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from fabnet.training.config import TrainConfig
 
 __all__ = [
     "architecture_of",
+    "build_optimizer",
     "fresh_objective",
     "frozen_parts",
     "has_single_source",
@@ -41,6 +42,20 @@ def fresh_objective(config: TrainConfig) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_objective(config.objective, **architecture_of(config) | dataclasses.asdict(config.options))
+
+
+def build_optimizer(objective: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser of the parts that are not frozen: SGD with a momentum of 0.9, or Adam with betas 0.9 and 0.999.
+
+    Raises:
+        InputError: all parts are frozen.
+    """
+    parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise InputError("all parts are frozen: leave one out of freeze, to learn")
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, config.learning_rate, momentum=0.9, fused=True)
+    return torch.optim.Adam(parameters, config.learning_rate, fused=True)
 
 
 def has_single_source(model: str | Path) -> bool:

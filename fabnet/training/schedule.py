@@ -1,13 +1,17 @@
-"""The learning rate: a warm-up, then a cosine to zero or a tenth on each plateau."""
+"""How a run changes over its steps: the learning rate, and what the curriculum learns from."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from fabnet.fields import check_fields
+import torch
 
-__all__ = ["Plateau", "cosine_factor", "warmup_factor"]
+from fabnet.fields import check_fields
+from fabnet.training.config import TrainConfig
+from fabnet.training.curriculum import LossPercentileCurriculum
+
+__all__ = ["Plateau", "Schedule", "cosine_factor", "warmup_factor"]
 
 
 def warmup_factor(step: int, warmup_steps: int) -> float:
@@ -66,3 +70,75 @@ class Plateau:
         check_fields(state, {"best": float | None, "bad_rounds": int, "dropped": int, "is_done": bool})
         self.best = math.inf if state["best"] is None else state["best"]
         self.bad_rounds, self.dropped, self.is_done = state["bad_rounds"], state["dropped"], state["is_done"]
+
+
+class Schedule:
+    """The learning rate and the curriculum of a run.
+
+    With a curriculum, validation moves its window first; the rate drops only once the window is at its last place.
+
+    Args:
+        config: of the run.
+
+    Attributes:
+        plateau: drops of the rate; idle with the schedule "cosine".
+        curriculum: the window of losses; None without one.
+
+    Source: paper, section 5, Training; section 4.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
+        self.curriculum = LossPercentileCurriculum(config.curriculum_patience) if config.curriculum else None
+
+    def learning_rate(self, step: int, total_steps: int | None) -> float:
+        """The learning rate of a step.
+
+        Args:
+            step: counted from 0.
+            total_steps: steps of the run; None: not known yet.
+        """
+        factor = warmup_factor(step, self._config.warmup_steps)
+        if self._config.schedule == "cosine":
+            factor *= cosine_factor(step, total_steps)
+        else:
+            factor *= self.plateau.factor
+        return self._config.learning_rate * factor
+
+    def select(self, losses: torch.Tensor) -> torch.Tensor:
+        """The samples to learn from: (B,) losses of the global batch to (K,) int64 indices, in ascending order."""
+        if self.curriculum is None:
+            return torch.arange(len(losses), device=losses.device)
+        return self.curriculum.select(losses)
+
+    def update(self, val_loss: float, step: int) -> None:
+        """Take in a validation round."""
+        if self.curriculum is not None and not self.curriculum.is_last:
+            self.curriculum.update(val_loss, step)
+        elif self._config.schedule == "plateau":
+            self.plateau.update(val_loss)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether further drops of the rate would not help."""
+        return self.plateau.is_done
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Lower and upper percentile of the losses that are learned from, as shares; None without a curriculum."""
+        return None if self.curriculum is None else self.curriculum.window
+
+    def state_dicts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a resumed run needs of the plateau and of the curriculum; plain numbers."""
+        return self.plateau.state_dict(), {} if self.curriculum is None else self.curriculum.state_dict()
+
+    def load_state_dicts(self, plateau: dict[str, Any], curriculum: dict[str, Any]) -> None:
+        """Go on from saved states.
+
+        Raises:
+            ValueError: a state is damaged.
+        """
+        self.plateau.load_state_dict(plateau)
+        if self.curriculum is not None:
+            self.curriculum.load_state_dict(curriculum)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,25 @@ from fabnet.errors import InputError, ModelError, TrainingError
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives import Batch
-from fabnet.progress import Progress, progress
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.pairs import Jitter, draw_fixed
 from fabnet.sampling.window import Window
 from fabnet.tracks import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
-from fabnet.training.curriculum import LossPercentileCurriculum
 from fabnet.training.device import autocast, choose_precision
 from fabnet.training.global_batch_norm import with_global_batch_norm
-from fabnet.training.initial import architecture_of, fresh_objective, frozen_parts, load_initial, still_statistics
+from fabnet.training.initial import (
+    architecture_of,
+    build_optimizer,
+    fresh_objective,
+    frozen_parts,
+    load_initial,
+    still_statistics,
+)
 from fabnet.training.processes import Processes, gather, wait_for_all
-from fabnet.training.run_log import RunLog
-from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
+from fabnet.training.reporter import Reporter
+from fabnet.training.schedule import Schedule
 from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
 from fabnet.training.validate import Validation, validate
 
@@ -81,9 +85,8 @@ class Trainer:
             window=self.window,
             crop=store.crop or None,
         )
-        self.optimizer = self._make_optimizer()
-        self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
-        self.curriculum = LossPercentileCurriculum(config.curriculum_patience) if config.curriculum else None
+        self.optimizer = build_optimizer(self.objective, config)
+        self.schedule = Schedule(config)
         self.state = LoopState(total_steps=config.max_steps)
         if resume:
             self._go_on()
@@ -100,9 +103,7 @@ class Trainer:
         checkpoint = latest_checkpoint(self.run)
         self.state = load_checkpoint(checkpoint, self.objective, self.optimizer, self.device)
         try:
-            self.plateau.load_state_dict(self.state.plateau)
-            if self.curriculum is not None:
-                self.curriculum.load_state_dict(self.state.curriculum)
+            self.schedule.load_state_dicts(self.state.plateau, self.state.curriculum)
         except ValueError as error:
             raise ModelError(f"{checkpoint} is damaged ({error}); resume from another checkpoint") from None
         if self.config.max_steps is not None:
@@ -117,9 +118,9 @@ class Trainer:
         )
 
     def leave(self) -> None:
-        """Let go of the other processes, once all are done: the first one has written by then what the others look for.
+        """Wait for all processes, then drop DDP before exit, or its threads survive.
 
-        Their group ends its threads only when nothing refers to it any more.
+        The first process has then written what the others look for.
         """
         wait_for_all()
         self.network = self.objective
@@ -128,14 +129,6 @@ class Trainer:
         self.network.train()
         for module in self.frozen:
             module.eval()
-
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        parameters = [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
-        if not parameters:
-            raise InputError("all parts are frozen: leave one out of freeze, to learn")
-        if self.config.optimizer == "sgd":
-            return torch.optim.SGD(parameters, self.config.learning_rate, momentum=0.9, fused=True)
-        return torch.optim.Adam(parameters, self.config.learning_rate, fused=True)
 
     def _tracks(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         starts, lengths = self.store.spans(split, min_frames=self.num_sources + 1)
@@ -160,20 +153,10 @@ class Trainer:
         )  # fmt: skip
 
     @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-        factor = warmup_factor(self.state.step, self.config.warmup_steps)
-        if self.config.schedule == "cosine":
-            factor *= cosine_factor(self.state.step, self.state.total_steps)
-        else:
-            factor *= self.plateau.factor
-        return self.config.learning_rate * factor
-
-    @property
     def is_done(self) -> bool:
         """Whether the last step has been taken."""
         total = self.state.total_steps
-        return (total is not None and self.state.step >= total) or self.plateau.is_done
+        return (total is not None and self.state.step >= total) or self.schedule.is_done
 
     def train(self) -> LoopState:
         """Run to the end.
@@ -192,15 +175,7 @@ class Trainer:
             self.steps, first_step=state.step, num_workers=self.config.num_workers,
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
-        first = self.me.is_first
-        with (
-            worker_deaths(),
-            stop_requests() as stop,
-            self._log() if first else nullcontext() as log,
-            progress("training", total=state.total_steps, unit="steps", done=state.step)
-            if first
-            else nullcontext() as bar,
-        ):
+        with worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
             while not self.is_done:
                 began = time.monotonic()
                 state.losses.append(self.step(next_frames(frames)))
@@ -209,21 +184,17 @@ class Trainer:
                 self.clock.tick(took)
                 is_stopped = self._agree(stop.is_set())
                 is_round = state.step % self.config.validate_every == 0
-                is_last = not is_round and self.is_done
-                values = {}
-                if is_round or is_last:
-                    values = self._values(self.validate(is_round=is_round))
-                is_row = is_round or state.step % LOG_EVERY == 0
-                if log is not None and (is_row or is_last):
-                    log.write(state.step, **self._progress_values(state.losses), **values)
-                if is_row:
-                    state.losses = []
-                if is_round or is_last:
-                    self.save(log)
-                if bar is not None:
-                    self._show(bar)
+                validation = self.validate(is_round=is_round) if is_round or self.is_done else None
+                if validation is not None or state.step % LOG_EVERY == 0:
+                    reporter.row(validation)
+                    # The end of a run between two rows is not a row of the run that goes on from there.
+                    if is_round or state.step % LOG_EVERY == 0:
+                        state.losses = []
+                if validation is not None:
+                    self.save(reporter)
+                reporter.show()
                 if is_stopped and not self.is_done:
-                    self.save(log)
+                    self.save(reporter)
                     raise InterruptedRunError(
                         f"stopped at step {state.step}; the same command with --resume goes on from there"
                     )
@@ -242,33 +213,40 @@ class Trainer:
             TrainingError: a loss or gradient is not finite; the weights are untouched.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
-        batch = Batch.from_frames(frames, self.device, self.steps.draw(self.state.step).views)
-        # Places in the global batch: of what passes the network, and of what is learned from.
-        passing = torch.arange(len(frames) * self.me.world_size, device=self.device)
-        if self.curriculum is not None and self.config.curriculum_forward == "twice":
-            with torch.no_grad(), still_statistics(self.objective):
-                passing = self.curriculum.select(self._losses(batch))
-            batch = batch.at(passing)
+            group["lr"] = self.schedule.learning_rate(self.state.step, self.state.total_steps)
+        batch, forwarded = self._forwarded(frames)
         losses = self._losses(batch)
         everyone = gather(losses)
-        self._check(everyone, passing, f"the loss became {float(everyone.sum())}")
-        chosen = torch.arange(len(everyone), device=self.device)
-        if self.curriculum is not None and self.config.curriculum_forward == "once":
-            chosen = self.curriculum.select(everyone)
+        self._check(everyone, forwarded, f"the loss became {float(everyone.sum())}")
+        chosen = self._chosen(everyone)
         mine = chosen - self.me.rank * len(losses)
         mine = mine[(mine >= 0) & (mine < len(losses))]
-        # The gradients are averaged over the processes; their sum over the chosen ones is wanted.
+        # DDP averages over processes; rescale to a mean over the chosen samples of all.
         loss = losses[mine].sum() * (self.me.world_size / len(chosen))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        gradients = [parameter.grad for parameter in self.objective.parameters() if parameter.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        self._check(everyone[chosen] * norm, passing[chosen], f"the gradient's norm became {float(norm)}")
+        norm = nn.utils.get_total_norm([each.grad for each in self.objective.parameters() if each.grad is not None])
+        self._check(everyone[chosen] * norm, forwarded[chosen], f"the gradient's norm became {float(norm)}")
         self.optimizer.step()
         self.state.step += 1
         self.state.pairs_seen += self.config.pairs_a_step
         return float(everyone[chosen].mean())
+
+    def _forwarded(self, frames: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        """The samples that are forwarded with gradients, and their indices in the global batch."""
+        batch = Batch.from_frames(frames, self.device, self.steps.draw(self.state.step).views)
+        indices = torch.arange(len(frames) * self.me.world_size, device=self.device)
+        if self.config.curriculum_forward == "twice":
+            with torch.no_grad(), still_statistics(self.objective):
+                indices = self.schedule.select(self._losses(batch))
+            batch = batch.at(indices)
+        return batch, indices
+
+    def _chosen(self, losses: torch.Tensor) -> torch.Tensor:
+        """Indices, among (B,) losses of all processes, of the samples to learn from."""
+        if self.config.curriculum_forward == "twice":  # chosen before they were forwarded
+            return torch.arange(len(losses), device=self.device)
+        return self.schedule.select(losses)
 
     def _losses(self, batch: Batch) -> torch.Tensor:
         with autocast(self.device, self.dtype):
@@ -299,11 +277,13 @@ class Trainer:
             state.total_steps, state.max_minutes = int(said[0, 1]), minutes
         return bool(said[:, 0].any())
 
-    def _log(self) -> RunLog:
-        """The run's log. What a start that ended between two rounds measured there, an unbroken run has not."""
-        step, every = self.state.step, self.config.validate_every
-        between = not self.is_done and step % every != 0
-        return RunLog(self.run, first_step=step, drop_last=between and step % LOG_EVERY != 0, drop_val=between)
+    def _reporter(self) -> Reporter:
+        between = not self.is_done and self.state.step % self.config.validate_every != 0
+        return Reporter(
+            self.run, self.state, self.schedule, self.clock, pairs_a_step=self.config.pairs_a_step,
+            is_silent=not self.me.is_first, is_between_rounds=between,
+            drops_row=between and self.state.step % LOG_EVERY != 0,
+        )  # fmt: skip
 
     def validate(self, *, is_round: bool = True) -> Validation:
         """Measure on the fixed validation samples.
@@ -325,21 +305,17 @@ class Trainer:
         if not is_round:
             return validation
         state.best_val_loss = min(validation.loss, state.best_val_loss or math.inf)
-        if self.curriculum is not None and not self.curriculum.is_last:
-            self.curriculum.update(validation.loss, state.step)
-        elif self.config.schedule == "plateau":
-            self.plateau.update(validation.loss)
+        self.schedule.update(validation.loss, state.step)
         return validation
 
-    def save(self, log: RunLog | None = None) -> None:
+    def save(self, reporter: Reporter | None = None) -> None:
         """Write a checkpoint of this moment, from the first process, and send what was logged before it."""
         if not self.me.is_first:
             return
-        if log is not None:
-            log.send()
+        if reporter is not None:
+            reporter.send()
         state = self.state
-        state.plateau = self.plateau.state_dict()
-        state.curriculum = self.curriculum.state_dict() if self.curriculum is not None else {}
+        state.plateau, state.curriculum = self.schedule.state_dicts()
         self.card.training.update(
             steps=state.step, pairs_seen=state.pairs_seen, batch_size=self.config.batch_size, seed=self.config.seed,
             val_loss=state.val_loss, val_loss_unwarped=state.val_loss_unwarped,
@@ -348,30 +324,3 @@ class Trainer:
             self.run, self.objective, self.optimizer, state, self.card,
             keep=self.config.keep_checkpoints, validate_every=self.config.validate_every,
         )  # fmt: skip
-
-    def _progress_values(self, losses: list[float]) -> dict[str, float]:
-        values = {
-            "pairs_seen": self.state.pairs_seen,
-            "train_loss": float(np.mean(losses)) if losses else math.nan,
-            "learning_rate": self.learning_rate,
-            "pairs_per_s": self.clock.steps_per_s * self.config.pairs_a_step,
-            "elapsed_s": self.state.elapsed_s,
-        }
-        if self.curriculum is not None:
-            values["curriculum_from"], values["curriculum_to"] = self.curriculum.window
-        return values
-
-    def _values(self, validation: Validation) -> dict[str, float]:
-        known = {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
-        return {name: value for name, value in known.items() if value is not None}
-
-    def _show(self, bar: Progress) -> None:
-        state, note = self.state, ""
-        if state.val_loss is not None:
-            note = f"val loss {state.val_loss:.4f}"
-            if state.val_loss_unwarped is not None:
-                note += f" (unwarped {state.val_loss_unwarped:.4f})"
-        if self.curriculum is not None:
-            low, high = self.curriculum.window
-            note += f"  losses {low:.0%} to {high:.0%}"
-        bar.update(completed=state.step, total=state.total_steps, note=note.strip())

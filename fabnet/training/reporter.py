@@ -1,0 +1,108 @@
+"""What a run tells while it goes on: rows of its log and the progress bar; only the first process speaks."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from fabnet.progress import Progress, progress
+from fabnet.training.checkpoint import LoopState
+from fabnet.training.run_log import RunLog
+from fabnet.training.schedule import Schedule
+from fabnet.training.stopping import Clock
+from fabnet.training.validate import Validation
+
+__all__ = ["Reporter"]
+
+
+class Reporter:
+    """Tells of a run; a context manager. In every process but the first it is silent.
+
+    Args:
+        run: the run folder.
+        state: where the run stands; its losses are those since the last row.
+        schedule: of the run.
+        clock: that steps are counted by.
+        pairs_a_step: pairs that a step draws.
+        is_silent: say nothing.
+        is_between_rounds: the run goes on from an end between two validations, and off the rows of its log: what was
+            measured at that end is dropped, as an unbroken run would not have it.
+        drops_row: drop the whole row of that end.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        state: LoopState,
+        schedule: Schedule,
+        clock: Clock,
+        *,
+        pairs_a_step: int,
+        is_silent: bool,
+        is_between_rounds: bool,
+        drops_row: bool,
+    ) -> None:
+        self._run, self._state, self._schedule, self._clock = run, state, schedule, clock
+        self._pairs_a_step, self._is_silent = pairs_a_step, is_silent
+        self._is_between_rounds, self._drops_row = is_between_rounds, drops_row
+        self._log: RunLog | None = None
+        self._bar: Progress | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Reporter:
+        if self._is_silent:
+            return self
+        state = self._state
+        with ExitStack() as stack:
+            log = RunLog(self._run, first_step=state.step, drop_last=self._drops_row, drop_val=self._is_between_rounds)
+            self._log = stack.enter_context(log)
+            bar = progress("training", total=state.total_steps, unit="steps", done=state.step)
+            self._bar = stack.enter_context(bar)
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def row(self, validation: Validation | None = None) -> None:
+        """Write a row: the losses since the last one, and what validation measured."""
+        if self._log is None:
+            return
+        state, window = self._state, self._schedule.window
+        values = {
+            "pairs_seen": state.pairs_seen,
+            "train_loss": float(np.mean(state.losses)) if state.losses else math.nan,
+            "learning_rate": self._schedule.learning_rate(state.step, state.total_steps),
+            "pairs_per_s": self._clock.steps_per_s * self._pairs_a_step,
+            "elapsed_s": state.elapsed_s,
+        }
+        if window is not None:
+            values["curriculum_from"], values["curriculum_to"] = window
+        if validation is not None:
+            measured = {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
+            values |= {name: value for name, value in measured.items() if value is not None}
+        self._log.write(state.step, **values)
+
+    def show(self) -> None:
+        """Bring the progress bar up to date."""
+        if self._bar is None:
+            return
+        state, window, note = self._state, self._schedule.window, ""
+        if state.val_loss is not None:
+            note = f"val loss {state.val_loss:.4f}"
+            if state.val_loss_unwarped is not None:
+                note += f" (unwarped {state.val_loss_unwarped:.4f})"
+        if window is not None:
+            note += f"  losses {window[0]:.0%} to {window[1]:.0%}"
+        self._bar.update(completed=state.step, total=state.total_steps, note=note.strip())
+
+    def send(self) -> None:
+        """Put the log so far beside a run that lies in an object store."""
+        if self._log is not None:
+            self._log.send()

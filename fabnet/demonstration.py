@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 from fabnet.errors import InputError, MissingDependencyError
 from fabnet.links import check_links
 from fabnet.output import output_errors
+from fabnet.terminal import say
 
 __all__ = ["DemoResult", "demo", "demo_clip"]
 
@@ -90,7 +90,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(text, to_stderr=True)
 
 
 def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult:

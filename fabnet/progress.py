@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from fabnet.terminal import console, say
+
 __all__ = ["Progress", "progress"]
 
 LINES_EVERY_S = 30.0
@@ -61,7 +63,7 @@ class _Lines:
             of_total = f"/{self._total:,.0f}"
             left = f", {_clock((self._total - self._completed) / rate)} left" if rate > 0 else ""
         line = f"{self._description}: {self._completed:,.0f}{of_total} {self._unit}, {rate:,.1f} {self._unit}/s{left}"
-        print(f"{line}  {self._note}".rstrip(), file=sys.stderr, flush=True)
+        say(f"{line}  {self._note}".rstrip(), to_stderr=True)
 
 
 def _clock(seconds: float) -> str:
@@ -86,7 +88,6 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
     if not sys.stderr.isatty():
         yield _Lines(description, total, unit, done)
         return
-    from rich.console import Console
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
     from rich.text import Text
@@ -106,5 +107,5 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with RichProgress(*columns, console=Console(stderr=True), transient=False) as display:
+    with RichProgress(*columns, console=console(to_stderr=True), transient=False) as display:
         yield _Bar(display, display.add_task(description, total=total, completed=done, note=""))

@@ -14,10 +14,10 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "_module_run", "errors", "limits", "links", "fields", "archives", "numpy_file", "mat_file", "interrupts",
-    "children", "cores", "onnx_runtime", "memory", "streams", "progress", "sync", "places", "locks", "output", "pose",
-    "engine", "video", "tracks", "weights", "sampling", "models", "objectives", "training", "embedding", "retrieval",
-    "probes", "reporting", "serving", "upkeep", "summary", "demonstration", "cli", "__main__",
+    "_module_run", "errors", "limits", "cells", "links", "fields", "archives", "numpy_file", "mat_file", "interrupts",
+    "children", "cores", "onnx_runtime", "memory", "streams", "terminal", "progress", "sync", "places", "locks",
+    "output", "pose", "engine", "video", "tracks", "weights", "sampling", "models", "objectives", "training",
+    "embedding", "retrieval", "probes", "reporting", "serving", "upkeep", "summary", "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -17,6 +17,7 @@ from typing import Any
 from fabnet.errors import FabnetError
 from fabnet.interrupts import raising
 from fabnet.streams import flush_output, prepare_streams
+from fabnet.terminal import say
 
 __all__ = ["VERBS", "main"]
 
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         near = difflib.get_close_matches(verb, VERBS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(VERBS)}"
-        print(f"fabnet: no verb is called {verb!r}{hint}", file=sys.stderr)
+        say(f"fabnet: no verb is called {verb!r}{hint}", to_stderr=True)
         return 2
     try:
         with raising():
@@ -94,22 +95,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FabnetError as error:
         if debug:
             raise
-        print(f"fabnet {verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"fabnet {verb}: {' '.join(str(error).split())}", to_stderr=True)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
-        print(f"fabnet {verb}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        say(f"fabnet {verb}: {str(interrupt) or 'interrupted'}", to_stderr=True)
         return 130
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("fabnet"):
             raise
-        print(f"fabnet {verb}: needs the package {error.name}: pip install 'fabnet[train]'", file=sys.stderr)
+        say(f"fabnet {verb}: needs the package {error.name}: pip install 'fabnet[train]'", to_stderr=True)
         return 9
     except BrokenPipeError:
         return 1
     except MemoryError:
         if debug:
             raise
-        print(f"fabnet {verb}: there is too little memory: is one of the inputs damaged, or huge?", file=sys.stderr)
+        say(f"fabnet {verb}: there is too little memory: is one of the inputs damaged, or huge?", to_stderr=True)
         return 1
     except Exception as error:
         from fabnet.errors import first_line
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             reason = reason or first_line(error)
         if debug or reason is None:
             raise
-        print(f"fabnet {verb}: {reason}", file=sys.stderr)
+        say(f"fabnet {verb}: {reason}", to_stderr=True)
         return 2
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
+from fabnet.terminal import console
 from fabnet.upkeep import CompactReport, compact
 
 __all__ = ["run", "show"]
@@ -27,10 +28,9 @@ def run(path: tyro.conf.Positional[Place]) -> CompactReport:
 
 def show(result: CompactReport) -> None:
     """Print what was saved."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "before", "after", title=f"compacted {result.path}: {result.rows:,} rows", title_justify="left")
     table.add_row("files", f"{result.files_before:,}", f"{result.files_after:,}")
     table.add_row("bytes", f"{result.bytes_before:,}", f"{result.bytes_after:,}")
-    Console(markup=False).print(table)
+    console().print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabnet.demonstration import DemoResult, demo
+from fabnet.terminal import say
 
 __all__ = ["run", "show"]
 
@@ -28,4 +29,4 @@ def run(out: Path = Path("fabnet-demo"), minutes: float = 1.5) -> DemoResult:
 
 def show(result: DemoResult) -> None:
     """Print where to look."""
-    print(f"done in {result.seconds:.0f} s. Open the report: {result.page}")
+    say(f"done in {result.seconds:.0f} s. Open the report: {result.page}")

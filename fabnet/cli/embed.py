@@ -8,6 +8,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.embedding import EmbedResult, embed
+from fabnet.terminal import console
 from fabnet.tracks.folder import left_out_lines
 
 __all__ = ["run", "show"]
@@ -88,7 +89,6 @@ def run(
 
 def show(result: EmbedResult) -> None:
     """Print what was embedded for people."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "", title=f"embedded into {result.out}", show_header=False, title_justify="left")
@@ -101,7 +101,7 @@ def show(result: EmbedResult) -> None:
         table.add_row("overlay", str(result.overlay))
     for source, reason in result.failed:
         table.add_row(f"failed: {source}", reason)
-    console = Console(markup=False)
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     for line in left_out_lines(result.left_out):
-        console.print(line, highlight=False)
+        terminal.print(line, highlight=False)

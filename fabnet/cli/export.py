@@ -7,6 +7,7 @@ from typing import Any
 import tyro
 
 from fabnet.cli.places import Place
+from fabnet.terminal import say
 
 __all__ = ["run", "show"]
 
@@ -46,4 +47,4 @@ def show(result: dict[str, Any]) -> None:
             f"{result['centred_cosine']:.5f}) on {result['compared_on']} crops; int8, calibrated on "
             f"{result['calibrated_on']} others"
         )
-    print(line)
+    say(line)

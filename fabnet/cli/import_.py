@@ -8,6 +8,7 @@ from typing import Literal
 import tyro
 
 from fabnet.cli.places import Place
+from fabnet.terminal import console
 from fabnet.tracks import ImportReport, StoreSummary, import_folder
 from fabnet.tracks.folder import LeftOut, left_out_lines
 
@@ -91,10 +92,9 @@ def print_store(
         notes: lines for below the table.
         left_out: what lay in the folders and was not read.
     """
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False)
+    terminal = console()
     table = Table("", "", title=f"{done} into {store.path}", show_header=False, title_justify="left")
     for name, value in rows:
         table.add_row(name, value)
@@ -102,12 +102,12 @@ def print_store(
     table.add_row("store", counts)
     for name, split in store.splits.items():
         table.add_row(name, f"{split['rows']:,} rows, {split['tracks']:,} tracks, {split['identities']:,} identities")
-    console.print(table)
+    terminal.print(table)
     for kind, source, reason in listed[:LISTED]:
-        console.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), highlight=False)
+        terminal.print(f"{kind}: {source}" + (f": {reason}" if reason else ""), highlight=False)
     if len(listed) > LISTED:
-        console.print(f"... and {len(listed) - LISTED:,} more: --json lists all")
+        terminal.print(f"... and {len(listed) - LISTED:,} more: --json lists all")
     for line in left_out_lines(left_out):
-        console.print(line, highlight=False)
+        terminal.print(line, highlight=False)
     for note in notes:
-        console.print(f"note: {note}", highlight=False)
+        terminal.print(f"note: {note}", highlight=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 import fabnet
 from fabnet.summary import info
+from fabnet.terminal import console, say, shown
 from fabnet.upkeep import VerifyReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["run", "show"]
 
@@ -38,28 +42,33 @@ def run(
 
 def show(result: dict[str, Any] | VerifyReport) -> None:
     """Print it for people."""
-    from rich.console import Console
     from rich.table import Table
 
     if not isinstance(result, dict):
         checks = Table("checked", "of", "wrong", "the first of them", title=result.path, title_justify="left")
         for check in result.checks:
-            checks.add_row(check.name, f"{check.checked:,}", f"{check.wrong:,}", "\n".join(check.examples))
-        Console(markup=False).print(checks)
+            checks.add_row(check.name, f"{check.checked:,}", f"{check.wrong:,}", _lines(check.examples))
+        console().print(checks)
         if result.problem:
-            print(f"fabnet info: {' '.join(result.problem.split())}", file=sys.stderr)
+            say(f"fabnet info: {' '.join(result.problem.split())}", to_stderr=True)
         return
     table = Table("", "", title=str(result.get("kind", "")), show_header=False, title_justify="left")
     for name, value in result.items():
         if name != "kind":
             table.add_row(name.replace("_", " "), _text(value))
-    Console(markup=False).print(table)
+    console().print(table)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> RenderableType:
     if isinstance(value, dict):
-        return "\n".join(f"{name}: {_flat(each)}" for name, each in value.items())
+        return _lines([f"{name}: {_flat(each)}" for name, each in value.items()])
     return _one(value)
+
+
+def _lines(texts: Sequence[str]) -> RenderableType:
+    from rich.text import Text
+
+    return Text("\n".join(map(shown, texts)))
 
 
 def _flat(value: Any) -> str:

@@ -8,6 +8,7 @@ from fabnet.cli.places import Place
 from fabnet.probes import ProbeReport
 from fabnet.probes import probe as probe_model
 from fabnet.probes.retrieval import Variant
+from fabnet.terminal import console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,15 +76,14 @@ def run(
 
 def show(result: ProbeReport) -> None:
     """Print scores for people."""
-    from rich.console import Console
     from rich.table import Table
 
     title = f"{result.model} on {result.protocol}, {result.split}: {result.num_faces:,} faces"
     if result.num_not_found:
         title += f", {result.num_not_found:,} not found and scored on the whole image"
-    console = Console(markup=False)
+    terminal = console()
     if result.protocol.startswith("retrieval:"):
-        console.print(_ranking(result, title))
+        terminal.print(_ranking(result, title))
         return
     table = Table(title=title, title_justify="left")
     for column in ("task", "metric", "value", "95 % interval", "faces", "people", "probe"):
@@ -95,7 +95,7 @@ def show(result: ProbeReport) -> None:
             f"{row['n']:,}", "unnamed" if row["people"] is None else f"{row['people']:,}", row["probe"],
         )  # fmt: skip
         table.add_row(*cells, style="bold" if row["headline"] else None)
-    console.print(table)
+    terminal.print(table)
 
 
 def _ranking(result: ProbeReport, title: str) -> Table:

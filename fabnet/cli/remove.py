@@ -5,6 +5,7 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
+from fabnet.terminal import console
 from fabnet.upkeep import RemoveReport, remove
 
 __all__ = ["run", "show"]
@@ -34,10 +35,9 @@ def run(
 
 def show(result: RemoveReport) -> None:
     """Print what was removed, and what was not reached."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False)
+    terminal = console()
     table = Table("", "", title=f"removed from {result.path}", show_header=False, title_justify="left")
     for name, rows in result.removed.items():
         table.add_row(name, f"{rows:,} rows")
@@ -45,11 +45,11 @@ def show(result: RemoveReport) -> None:
         table.add_row(name, "was removed before")
     table.add_row("in all", f"{result.rows:,} rows, {result.tracks:,} tracks, {result.videos:,} videos")
     table.add_row("bytes on disk", f"{result.bytes_before:,} before, {result.bytes_after:,} after")
-    console.print(table)
-    console.print("not reached, and yours to see to:")
+    terminal.print(table)
+    terminal.print("not reached, and yours to see to:")
     for line in result.not_reached:
-        console.print(f"  - {line}", highlight=False)
+        terminal.print(f"  - {line}", highlight=False)
     for source in result.sources[:LISTED]:
-        console.print(f"source: {source}", highlight=False)
+        terminal.print(f"source: {source}", highlight=False)
     if len(result.sources) > LISTED:
-        console.print(f"... and {len(result.sources) - LISTED:,} more: --json lists all")
+        terminal.print(f"... and {len(result.sources) - LISTED:,} more: --json lists all")

@@ -11,6 +11,7 @@ import tyro
 from fabnet.cli.places import Place
 from fabnet.reporting import ReportResult, figures, report
 from fabnet.reporting.figures import FigureResult
+from fabnet.terminal import say
 
 __all__ = ["command_for", "show"]
 
@@ -172,8 +173,9 @@ def retrieval(
 def show(result: ReportResult | FigureResult) -> None:
     """Print where the page or the figure is."""
     if isinstance(result, ReportResult):
-        print(f"open {result.page.resolve()}")
+        say(f"open {result.page.resolve()}")
         return
-    print(result.caption)
+    for line in result.caption.splitlines():
+        say(line)
     for file in result.files:
-        print(f"wrote {file}")
+        say(f"wrote {file}")

@@ -8,6 +8,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.retrieval import SearchResult, search
+from fabnet.terminal import console, say
 
 __all__ = ["run", "show"]
 
@@ -86,7 +87,6 @@ def _times(text: str | None) -> tuple[float | None, float | None]:
 
 def show(result: SearchResult) -> None:
     """Print the neighbours for people."""
-    from rich.console import Console
     from rich.table import Table
 
     title = f"nearest to {', '.join(result.query)}: {result.method} among {result.rows:,} rows"
@@ -98,12 +98,12 @@ def show(result: SearchResult) -> None:
         table.add_column(name, justify="left" if name in ("id", "identity") else "right")
     for row in result.neighbours:
         table.add_row(str(row["rank"]), f"{row['similarity']:.4f}", *(_text(row[name]) for name in columns))
-    console = Console(markup=False)
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     for note in result.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     if result.sheet is not None:
-        print(f"wrote {result.sheet}")
+        say(f"wrote {result.sheet}")
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.serving import ServeResult, serve
+from fabnet.terminal import say
 
 __all__ = ["run", "show"]
 
@@ -42,4 +43,4 @@ def run(
 
 def show(result: ServeResult) -> None:
     """Print what was served."""
-    print(f"served {result.data} at {result.url}")
+    say(f"served {result.data} at {result.url}")

@@ -6,6 +6,7 @@ import tyro
 
 from fabnet.cli.places import Place
 from fabnet.reporting import TableResult, table
+from fabnet.terminal import console, say
 
 __all__ = ["run", "show"]
 
@@ -31,11 +32,10 @@ def run(number: tyro.conf.Positional[int], out: Place | None = None, results: tu
 
 def show(result: TableResult) -> None:
     """Print the table, then where it was written."""
-    from rich.console import Console
 
     from fabnet.reporting.table_formats import to_terminal
 
-    console = Console(markup=False)
-    console.print(to_terminal(result.table, width=console.width))
+    terminal = console()
+    terminal.print(to_terminal(result.table, width=terminal.width))
     for file in result.files:
-        print(f"wrote {file}")
+        say(f"wrote {file}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from fabnet.cli.places import Place
+from fabnet.terminal import console, say
 from fabnet.training import TrainConfig, TrainResult, train
 from fabnet.training import preset as preset_named
 
@@ -70,7 +71,6 @@ def _named(args: Sequence[str], flag: str) -> str | None:
 
 def show(result: TrainResult) -> None:
     """Print a run's result for people."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("", "", title=f"trained {result.run}", show_header=False, title_justify="left")
@@ -80,5 +80,5 @@ def show(result: TrainResult) -> None:
     if result.val_loss is not None:
         beside = "" if result.val_loss_unwarped is None else f" (unwarped source {result.val_loss_unwarped:.4f})"
         table.add_row("validation loss", f"{result.val_loss:.4f}{beside}")
-    Console(markup=False).print(table)
-    print(f"look at it: fabnet report {result.run}")
+    console().print(table)
+    say(f"look at it: fabnet report {result.run}")

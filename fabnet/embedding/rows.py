@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from fabnet.cells import as_cells
 from fabnet.errors import InputError, StoreError
 from fabnet.limits import open_input
 from fabnet.output import written_whole
@@ -256,7 +257,8 @@ def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema
 
     with pyarrow.csv.CSVWriter(file, columns) as writer:
         for batch in batches:
-            writer.write_batch(batch)
+            cells = [as_cells(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=batch.schema))
 
 
 def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, columns: pa.Schema) -> None:

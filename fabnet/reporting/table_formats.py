@@ -15,8 +15,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fabnet.cells import as_cell
 from fabnet.reporting.published import DASH
 from fabnet.reporting.tables import FACTS, MARKS, Cell, Panel, PaperTable, Row
+from fabnet.terminal import shown
 
 __all__ = ["to_csv", "to_html", "to_json", "to_latex", "to_terminal"]
 
@@ -60,9 +62,13 @@ def to_csv(table: PaperTable) -> str:
             for row in group.rows:
                 numbers = [text.removesuffix("°") for cell in row.cells for text in _csv_texts(panel, cell)]
                 writer.writerow(
-                    {"mark": MARKS[panel.origin], "headings": ", ".join(group.headings), "row": row.label}
+                    {
+                        "mark": MARKS[panel.origin],
+                        "headings": as_cell(", ".join(group.headings)),
+                        "row": as_cell(row.label),
+                    }
                     | dict(zip(_csv_names(panel), numbers, strict=True))
-                    | dict(zip(panel.facts, row.facts, strict=True))
+                    | dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
                 )
     return written.getvalue()
 
@@ -198,12 +204,12 @@ def _text_cell(cell: Cell, *, is_narrow: bool) -> Text:
 
 def _text_label(panel: Panel, row: Row) -> Text:
     if not panel.facts:
-        return Text(row.label)
-    known = dict(zip(panel.facts, row.facts, strict=True))
+        return Text(shown(row.label))
+    known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
     what = f"D {known['D']}, {known['probe']}, {known['seeds']} {'seed' if known['seeds'] == '1' else 'seeds'}"
     return Text.assemble(row.label, (f"\n{what}\n{known['faces']} faces, {known['people']} people", "dim"))
 
 
 def _text_date(panel: Panel, row: Row) -> list[Text]:
-    known = dict(zip(panel.facts, row.facts, strict=True))
+    known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
     return [Text(f"{known['date']}\n{known['commit']}")] if known else []

@@ -13,6 +13,7 @@ from typing import Any
 from fabnet.errors import InputError, MissingDependencyError
 from fabnet.places import as_place
 from fabnet.serving.guard import is_loopback
+from fabnet.terminal import say
 
 __all__ = ["ServeResult", "serve"]
 
@@ -74,10 +75,10 @@ def serve(
         address, bound_port = listener.getsockname()[:2]
         site = open_site(data, store=store, model=model, device=device)
         for note in site.catalogue.notes:
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}", to_stderr=True)
         app = build_app(site, hosts=(host, address), port=bound_port)
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
-        print(f"open {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+        say(f"open {url} (Ctrl-C stops it)", to_stderr=True)
         if not is_loopback(address):
             print("note: anyone who can reach this machine can see the faces; there is no password", file=sys.stderr)
         with suppress(KeyboardInterrupt):

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 
+from fabnet.errors import OutputError
 from fabnet.limits import MAX_TABLE_BYTES, open_text
 from fabnet.output import output_errors, written_whole
 from fabnet.places import is_remote, make_folder, remove, send, workplace
+from fabnet.sync import sync
 
 __all__ = ["COLUMNS", "EVENTS", "METRICS", "RunLog", "read_metrics"]
 
@@ -86,14 +89,19 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._events.close()
-        self.send()
+        # After an error another one would only hide it.
+        with suppress(OSError) if error is not None else output_errors(self._path.parent / EVENTS):
+            self._events.close()
+        with suppress(OutputError) if error is not None else nullcontext():
+            self.send()
         if is_remote(self._run):
             remove(self._path.parent)
 
     def send(self) -> None:
-        """Put what was written so far into a run that lies in an object store; elsewhere it is there already."""
+        """Make safe what was written so far: synced, or in an object store put into the run."""
         if not is_remote(self._run):
+            with output_errors(self._path):
+                sync(self._path)
             return
         with output_errors(self._run):
             self._events.flush()
@@ -108,6 +116,7 @@ class RunLog:
         self._add_scalars(step, values)
 
     def _add_scalars(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            if name not in ("step", "pairs_seen", "elapsed_s"):
-                self._events.add_scalar(name, value, step)
+        with output_errors(self._path.parent / EVENTS):
+            for name, value in values.items():
+                if name not in ("step", "pairs_seen", "elapsed_s"):
+                    self._events.add_scalar(name, value, step)

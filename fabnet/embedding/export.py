@@ -133,7 +133,9 @@ def _copy(name: str, source: Path, target: Path) -> bool:
     """Copy a file from folder to folder, where the first has it."""
     if not (source / name).is_file():
         return False
-    (target / name).write_bytes(read_bytes(source / name, MAX_WEIGHTS_BYTES))  # the target may lie in an object store
+    content = read_bytes(source / name, MAX_WEIGHTS_BYTES)
+    with written_whole(target / name) as partial:
+        partial.write_bytes(content)
     return True
 
 

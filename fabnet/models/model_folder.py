@@ -22,6 +22,7 @@ from typing import Any
 from fabnet.errors import ModelError
 from fabnet.fields import check_fields
 from fabnet.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.output import written_whole
 
 __all__ = [
     "AUTHORS_CARD",
@@ -91,7 +92,8 @@ def write_card(folder: Path, card: ModelCard) -> None:
         "crop": card.crop,
         "training": card.training,
     }
-    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n")
+    with written_whole(folder / CONFIG_FILE) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -117,7 +117,7 @@ def save_checkpoint(
     }
     weights = {name: value.contiguous() for name, value in objective.state_dict().items()}
     path = run / "checkpoints" / f"step-{state.step:08d}"
-    with written_whole(path, last=STATE_FILE) as partial:
+    with written_whole(path, last=STATE_FILE, check=_check_whole) as partial:
         partial.mkdir()
         save_file(weights, partial / WEIGHTS_FILE)
         save_file(moments, partial / OPTIMIZER_FILE)
@@ -128,11 +128,22 @@ def save_checkpoint(
         whole.remove(old)
         remove(old)
     kept = {*whole[-keep:], best_checkpoint(run)}
-    # In an object store a kill leaves checkpoints that were sent in part.
-    for old in (run / "checkpoints").glob("step-*") if is_remote(run) else whole:
-        if old not in kept:
+    for old in (run / "checkpoints").glob("step-*"):
+        if old not in kept and old.name.removeprefix("step-").isdigit():  # those that a kill left in part, too
+            if not is_remote(run):
+                (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
             remove(old)
     return path
+
+
+def _check_whole(checkpoint: Path) -> None:
+    for name in (WEIGHTS_FILE, OPTIMIZER_FILE):
+        try:
+            with safe_open(checkpoint / name, "pt"):
+                pass
+        except SafetensorError as error:
+            raise OSError(f"the disk did not take all of {name} ({first_line(error)})") from None
+    read_state(checkpoint)
 
 
 def load_checkpoint(

@@ -32,6 +32,7 @@ from fabnet.tracks.manifests import check_manifests
 from fabnet.tracks.versions import (
     check_files,
     discard_after,
+    discard_truncated,
     files_of,
     has_version,
     newest_version,
@@ -361,7 +362,12 @@ def sweep(folder: Path, *, leftovers: bool = True) -> None:
     if not is_remote(folder):
         discard_after(folder, dataset.version, whole_too=False)
         sync_files(folder, files_of(folder, dataset))
+        discard_truncated(folder)
     dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
     if leftovers and not is_remote(folder):
         for file in folder.rglob(".tmp*"):  # half-written, by a killed writer: Lance forgets its own
             file.unlink(missing_ok=True)
+    if not is_remote(folder):
+        for name in ("data", "_versions", "_deletions", "_indices"):  # no power cut brings back what was removed
+            if (folder / name).is_dir():
+                sync_folder(folder / name)

@@ -22,6 +22,7 @@ __all__ = [
     "TruncatedError",
     "check_files",
     "discard_after",
+    "discard_truncated",
     "files_of",
     "has_version",
     "newest_version",
@@ -183,6 +184,16 @@ def discard_after(folder: Path, version: int, *, whole_too: bool) -> None:
             removed = True
     if removed:
         sync_folder(folder / "_versions")
+
+
+def discard_truncated(folder: Path) -> None:
+    """Remove truncated manifests: of versions between the former and the current one, which were never synced.
+
+    Lance reads all manifests when it removes versions.
+    """
+    for manifest in _manifests(folder).values():
+        if not _is_whole(manifest, None):
+            manifest.unlink(missing_ok=True)
 
 
 def sync_files(folder: Path, files: Collection[Path]) -> None:

@@ -78,6 +78,11 @@ def check(case: Case, worker: Worker, copy: Path, *, is_done: bool, when: str) -
         if is_done:
             missing = case.is_done(place, found)
             assert missing is None, f"{case.name}, {when}: reported as done, and {missing}"
+            if case.name == "remove store":
+                images = [row["image"] for row in case.before if row not in case.after]
+                contents = [file.read_bytes() for file in place.rglob("*") if file.is_file()]
+                assert images
+                assert not any(image in each for image in images for each in contents), f"{when}: a face came back"
         code, said = worker.do(case.verb, place, case.given)
         assert code == 0, f"{case.name}, {when}: a retry fails: {said}"
         missing = case.is_done(place, case.content(place))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fabnet
 from fabnet.errors import StoreError
 from fabnet.output import written_whole
 from fabnet.tracks import LedgerEntry, TrackStore, open_store
@@ -94,3 +95,9 @@ def test_an_output_is_synced_before_it_replaces_another(tmp_path: Path, monkeypa
         (partial / "file").write_text("new")
     file, folder, above = ((tmp_path / name).stat().st_ino for name in ("out/file", "out", "."))
     assert done == [("sync", file), ("sync", folder), ("rename", folder), ("sync", above)]
+
+
+def test_a_truncated_manifest_of_long_ago_is_swept(store: TrackStore) -> None:
+    os.truncate(sorted((store.path / "_versions").glob("*.manifest"))[-1], 0)  # of version 1
+    assert fabnet.compact(store.path).rows == 6
+    assert len(list((store.path / "_versions").glob("*.manifest"))) == 1

@@ -50,7 +50,7 @@ from fabnet.tracks.commit import (
     write_rows,
 )
 from fabnet.tracks.reading import new_generation
-from fabnet.tracks.spool import spool_path, spools
+from fabnet.tracks.spool import drop_spool, spool_path, spools
 from fabnet.tracks.versions import TruncatedError, check_files
 from fabnet.tracks.writing import REMOVING, locked
 
@@ -286,7 +286,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
             stream = pa.RecordBatchReader.from_batches(reader.schema, batches)
             fragments = put_fragments(out, stream, columns)
-    part.spool.unlink(missing_ok=True)
+    drop_spool(part.spool)
     note = replace(result, fragments=tuple(json.dumps(fragment.to_json()) for fragment in fragments))
     table = pa.Table.from_pylist([{"key": part.key, "note": json.dumps(asdict(note))}], schema=_NOTES_SCHEMA)
     append_table(out, NOTES, table)

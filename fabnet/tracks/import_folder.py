@@ -19,7 +19,7 @@ from fabnet.tracks.import_worker import ImportTask, import_video, is_video, load
 from fabnet.tracks.layouts import VideoFolder, scan
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.split import absent_notes, check_unmoved, splits_for
-from fabnet.tracks.spool import read_spool, spool_path, spools
+from fabnet.tracks.spool import drop_spool, read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.voxceleb import find_originals, read_utterance
@@ -245,7 +245,7 @@ def _commit(store: TrackStore, waiting: list[tuple[LedgerEntry, Path]]) -> None:
     waiting.clear()
     store.append(chain.from_iterable(read_spool(path) for entry, path in done if entry.rows), [e for e, _ in done])
     for _, path in done:
-        path.unlink(missing_ok=True)
+        drop_spool(path)
 
 
 def _originals(

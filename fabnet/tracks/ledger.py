@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,9 @@ def read_pending(store: Path) -> dict[str, LedgerEntry]:
 
 
 def clear_pending(store: Path) -> None:
-    """Forget the pending entries: they are in the ledger."""
-    (store / PENDING).unlink(missing_ok=True)
+    """Forget the pending entries: they are in the ledger, which counts before them."""
+    with suppress(OSError):
+        (store / PENDING).unlink(missing_ok=True)
 
 
 def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -23,7 +23,7 @@ from fabnet.places import workplace
 from fabnet.tracks.schema import ROW_SCHEMA, Row, rows_to_batch
 from fabnet.tracks.split import MOMENTS, moments_cut
 
-__all__ = ["SpoolWriter", "read_spool", "spool_folder", "spool_path", "spools"]
+__all__ = ["SpoolWriter", "drop_spool", "read_spool", "spool_folder", "spool_path", "spools"]
 
 BATCH_ROWS = 32
 OUT_ROWS = 256
@@ -103,6 +103,12 @@ class SpoolWriter:
         if self._rows:
             self._writer.write_batch(rows_to_batch(self._rows))
             self._rows = []
+
+
+def drop_spool(path: Path) -> None:
+    """Remove a spool whose rows are in their place; if that fails, the next command clears it away."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def read_spool(path: Path) -> Iterator[pa.RecordBatch]:

@@ -19,7 +19,7 @@ from fabnet.tracks.import_worker import loaded_detector
 from fabnet.tracks.ledger import LedgerEntry
 from fabnet.tracks.media import VideoFile, Videos, find_videos
 from fabnet.tracks.split import MOMENTS, absent_notes, check_unmoved, splits_for
-from fabnet.tracks.spool import read_spool, spool_path, spools
+from fabnet.tracks.spool import drop_spool, read_spool, spool_path, spools
 from fabnet.tracks.store import TrackStore
 from fabnet.tracks.summary import StoreSummary, split_notes, store_summary
 from fabnet.tracks.track_worker import TrackTask, track_one
@@ -244,7 +244,7 @@ def _add(run: _Run, outcome: Outcome) -> None:
         return
     entry, stats = outcome.result.entry, outcome.result.stats
     run.store.append(read_spool(task.spool) if entry.rows else [], [entry])
-    task.spool.unlink(missing_ok=True)
+    drop_spool(task.spool)
     run.frames_decoded += stats.frames_decoded
     run.frames_kept += stats.frames_kept
     run.frames_with_face += stats.frames_with_face

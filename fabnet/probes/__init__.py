@@ -1,4 +1,4 @@
-"""Probes: what an embedding knows, by linear maps from frozen features, on the field's benchmarks."""
+"""Probes: measure what an embedding encodes, by linear maps from frozen features, on the field's benchmarks."""
 
 from __future__ import annotations
 

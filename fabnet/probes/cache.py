@@ -1,4 +1,4 @@
-"""What is computed once and kept: detected boxes, and features."""
+"""A cache on disk for detected boxes and features."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ __all__ = ["Cache"]
 
 
 class Cache:
-    """Arrays on disk by what they were made from.
+    """Arrays on disk, keyed by everything that they depend on.
 
     Args:
-        folder: where they lie; None: nothing is kept.
+        folder: folder of the files; None: nothing is cached.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
     def array(self, kind: str, key: Iterable[str], make: Callable[[], np.ndarray]) -> np.ndarray:
-        """Give an array that was made before, or make it.
+        """Return a cached array, or compute and cache it.
 
         Args:
-            kind: a word that its file's name begins with.
-            key: everything that it depends on.
-            make: how it is made.
+            kind: prefix of the file's name.
+            key: everything that the array depends on.
+            make: computes the array.
         """
         if self.folder is None:
             return make()
@@ -47,5 +47,5 @@ class Cache:
                 file.unlink()
         array = make()
         with suppress(BusyError), written_whole(file) as partial, partial.open("wb") as stream:
-            np.save(stream, array)  # unless another command keeps the same array at this moment
+            np.save(stream, array)  # skipped if another command is caching the same array
         return array

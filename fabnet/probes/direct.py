@@ -1,4 +1,4 @@
-"""What is scored beside embeddings: networks trained with the labels, and other tools' landmarks."""
+"""References that need no embedding: networks trained with the labels, and landmarks of other tools."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ __all__ = ["DIRECT", "Direct", "load_direct"]
 
 DIRECT = {
     "scratch:vgg11": "VGG-11, trained from scratch with the protocol's labels",
-    "scratch:alexnet": "AlexNet, likewise",
-    "scratch:fabnet": "FAb-Net's encoder, likewise",
+    "scratch:alexnet": "AlexNet, trained from scratch with the protocol's labels",
+    "scratch:fabnet": "FAb-Net's encoder, trained from scratch with the protocol's labels",
     "landmarks:dlib": "dlib's 68 points (trained on 300-W)",
     "landmarks:mediapipe": "MediaPipe's face mesh at the 68 points",
 }
-"""Names that `fabnet probe --model` takes beside those of encoders, and what they are."""
+"""Names that `fabnet probe --model` takes besides encoders, with their descriptions."""
 VIEW = Window(0.5, 0.5, 176 / 256)
 VIEW_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Direct:
-    """Something that is scored without an embedding.
+    """A reference that is scored without an embedding.
 
     Attributes:
         name: one of `DIRECT`.
-        score: a benchmark, where its faces lie, whom to score on and how many seeds, to scores.
+        score: function from a benchmark, its face crops, the split to score and the number of seeds to scores.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Direct:
 
 
 def load_direct(name: str, *, device: str = "auto") -> Direct | None:
-    """What a name stands for, None where it is no name of this kind.
+    """The reference of this name; None if the name has no prefix of this kind.
 
     Raises:
-        ModelError: it begins like one and is none.
+        ModelError: known prefix, unknown name.
         MissingDependencyError: a package that it needs is not installed.
     """
     kind, _, rest = name.partition(":")
@@ -61,7 +61,7 @@ def load_direct(name: str, *, device: str = "auto") -> Direct | None:
     if name not in DIRECT:
         near = get_close_matches(name, DIRECT, n=1)
         raise ModelError(
-            f"no model {name!r}; " + (f"did you mean {near[0]}?" if near else f"there is {', '.join(DIRECT)}")
+            f"no model {name!r}; " + (f"did you mean {near[0]}?" if near else f"expected one of {', '.join(DIRECT)}")
         )
     if kind == "landmarks":
         load_landmarker(rest)
@@ -77,7 +77,7 @@ def load_direct(name: str, *, device: str = "auto") -> Direct | None:
             ]
         points = {task.name: task for task in benchmark.tasks if task.num_points in (5, 68)}
         if not points:
-            raise InputError(f"{benchmark.name} asks for no 5 or 68 points, and {name} gives nothing else")
+            raise InputError(f"{benchmark.name} has no task with 5 or 68 points, and {name} predicts nothing else")
         made = _landmarks(rest, benchmark, crops, np.concatenate([part.score for part in parts]))
         return [
             score_task(task, seen_px, parts, _as_found(made, task, seen_px), probe="none") for task in points.values()
@@ -102,7 +102,7 @@ def _scratch(architecture: str, faces: np.ndarray, task: Task, device: str) -> F
 
 
 def _landmarks(tool: str, benchmark: Benchmark, crops: FaceCrops, places: np.ndarray) -> np.ndarray:
-    """(N, 68, 2) pixels of the images, NaN but at `places`."""
+    """(N, 68, 2) pixels of the images, NaN except at `places`."""
     find = load_landmarker(tool)
     size = CropSpec().size
     boxes = crops.crop_px(VIEW)
@@ -117,7 +117,7 @@ def _landmarks(tool: str, benchmark: Benchmark, crops: FaceCrops, places: np.nda
 
 
 def _as_found(points: np.ndarray, task: Task, seen_px: np.ndarray) -> FitPredict:
-    """Points in pixels of the images as predictions: nothing is fitted."""
+    """Predictions from points in pixels of the images: nothing is fitted."""
     chosen = points if task.num_points == 68 else five_of_68(points)
     sides = (seen_px[:, 2:] - seen_px[:, :2])[:, None]
     learned = (2 * (chosen - seen_px[:, None, :2]) / sides - 1).reshape(len(points), -1)

@@ -1,4 +1,4 @@
-"""From features and labels to figures: choose a probe on people apart, fit it, score it.
+"""From features and labels to figures: choose a probe on held-out people, fit it, score it.
 
 Letters: N faces, D features, K outputs.
 """
@@ -41,13 +41,14 @@ class Scored:
     """A task scored on some faces.
 
     Attributes:
-        task: its name.
-        probe: what it was read by.
+        task: name of the task.
+        probe: name of the probe.
         figures: functions of these faces' weights; with several seeds, their means.
         by_seed: (seeds,) the headline figure of each seed.
-        places: (M,) the faces, places in the benchmark.
-        predicted: (M, K) of the first seed, in the units of the task's targets (logits of classes and units).
-        chosen: the hyper-parameter that was chosen, in words.
+        places: (M,) indices of the faces in the benchmark.
+        predicted: (M, K) predictions of the first seed, in the units of the task's targets (logits for classes and
+            units).
+        chosen: the chosen hyper-parameter, in words.
     """
 
     task: str
@@ -61,14 +62,14 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """A probe with what was chosen for it, in words."""
+    """A probe with its chosen hyper-parameter in words."""
 
     probe: Probe
     chosen: str
 
 
 def _candidates(name: ProbeName, loss: Loss, num_classes: int) -> list[tuple[str, Callable[[], Probe]]]:
-    """The closed-form probes to choose among."""
+    """The closed-form probes to choose from."""
     if loss == "squared":
         return [(f"penalty {each:g}", lambda each=each: RidgeProbe(each)) for each in PENALTIES]  # type: ignore[misc]
     return [
@@ -91,15 +92,15 @@ def fit_chosen(
     """Choose a probe's hyper-parameter on some faces, then fit it on all of them.
 
     Args:
-        name: "paper": batch-norm and a linear layer by Adam, the number of epochs is chosen; "ridge": in closed form
-            (logistic regression for classes and units), the penalty is chosen.
+        name: "paper": batch-norm and a linear layer trained with Adam, the number of epochs is chosen; "ridge": in
+            closed form (logistic regression for classes and units), the penalty is chosen.
         features: (N, D) of the training faces.
         targets: (N, K) as learned, NaN without a label.
-        loss: to train with; what is chosen by is `selection_loss`.
-        is_select: (N,) bool: the faces to choose on; the others are fitted on meanwhile.
-        num_classes: of classes.
-        headline: places of the classes or units to choose by; None: all.
-        seed: of the paper's probe.
+        loss: training loss; the choice is by `selection_loss`.
+        is_select: (N,) bool: the faces to choose on; the others are fitted on first.
+        num_classes: number of classes.
+        headline: indices of the classes or units to choose by; None: all.
+        seed: seed of the paper's probe.
 
     Raises:
         InputError: too few faces have a label.
@@ -109,8 +110,8 @@ def fit_chosen(
     fit, select = (features[~is_select], targets[~is_select]), (features[is_select], targets[is_select])
     if len(fit[0]) < 2 or not len(select[0]):
         raise InputError(
-            f"{len(fit[0])} labelled faces to fit a probe on and {len(select[0])} to choose it on: expected 2 and 1 or "
-            "more; are the labels in the right split?"
+            f"{len(fit[0])} labelled faces to fit a probe on and {len(select[0])} to choose it on; expected at least 2 "
+            "and 1: check that the labels are in the right split"
         )
     if name == "paper":
         tried = LinearProbe(loss, num_classes=num_classes, seed=seed).fit(*fit, select=select, headline=headline)
@@ -125,7 +126,7 @@ def fit_chosen(
 
 FitPredict = Callable[[Parts, np.ndarray, int], tuple[np.ndarray, str]]
 """From parts, (N, K) learned targets of all faces and a seed to (M, K) predictions of the part to score, as learned,
-and what was chosen, in words."""
+and the chosen hyper-parameter in words."""
 
 
 def score_task(
@@ -134,12 +135,12 @@ def score_task(
     """Score one task.
 
     Args:
-        task: what is asked of the faces.
-        seen_px: (N, 4) what the network sees of each image.
-        parts: who is fitted on, chosen on and scored; several with cross-validation, whose predictions are pooled.
-        fit_predict: what is scored.
-        probe: its name.
-        seeds: how many to run.
+        task: the task.
+        seen_px: (N, 4) the part of each image that the network sees.
+        parts: the faces to fit, choose and score on; several with cross-validation, whose predictions are pooled.
+        fit_predict: the method to score.
+        probe: name of the method.
+        seeds: number of seeds to run.
     """
     training = np.unique(np.concatenate([each for part in parts for each in (part.fit, part.select)]))
     learned, back, _, _ = task.learned(seen_px, training)
@@ -167,9 +168,9 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
 
     Args:
         features: (N, D) of all faces.
-        task: what is asked.
+        task: the task.
         probe: see `fit_chosen`.
-        pca: reduce features to so many principal components of the training faces first.
+        pca: number of principal components of the training faces to reduce features to first; None: no reduction.
     """
 
     def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
@@ -186,7 +187,7 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
 
 
 def probe_name(probe: ProbeName, task: Task) -> str:
-    """What a probe is called in results."""
+    """The name of a probe in results."""
     return "paper" if probe == "paper" else "ridge" if task.loss == "squared" else "logistic"
 
 
@@ -214,11 +215,11 @@ def score_features(
 
     Args:
         features: (N, D) of all its faces.
-        benchmark: with its split.
-        seen_px: (N, 4) what the network sees of each image.
-        split: whom to score on.
+        benchmark: the benchmark with its split.
+        seen_px: (N, 4) the part of each image that the network sees.
+        split: the split to score on.
         probe: see `fit_chosen`.
-        seeds: of the paper's probe; the closed form has none.
+        seeds: number of seeds of the paper's probe; the closed form has none.
         pca: see `linear_fit_predict`.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Where the faces of a benchmark lie: one crop a face, the same for every encoder.
+"""Finds the faces of a benchmark: one crop per face, the same for every encoder.
 
-A detector finds them; a face that is not found is scored on the whole image, never dropped. A published crop, where a
-protocol has one, stands in place of the detector's. Boxes are kept in a cache: detection is the slow part.
+A detector finds them; a face that is not found is scored on the whole image, never dropped. If a protocol has a
+published crop, it replaces the detector's. Boxes are cached, because detection is slow.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ __all__ = ["FaceCrops", "crop_of", "find_faces", "fingerprint", "read_image", "w
 
 IMAGES_A_TASK = 64
 MIN_OVERLAP = 0.1
-"""Of a detection with the labelled face, over the area of both: below it, it is another face."""
+"""Minimum overlap (intersection over union) of a detection with the labelled face; below it, it is another face."""
 
 
 class FaceCrops(NamedTuple):
-    """Where each face lies.
+    """The crop of each face.
 
     Attributes:
-        boxes_px: (N, 4) float64 x0, y0, x1, y1: the loose crop around a face that was found; else the part of the image
-            that the network is to see (published, or the whole image).
-        is_loose: (N,) bool, which of the two.
+        boxes_px: (N, 4) float64 x0, y0, x1, y1: the loose crop around a detected face; else the part of the image
+            that the network sees (published, or the whole image).
+        is_loose: (N,) bool, whether the box is a loose crop.
     """
 
     boxes_px: np.ndarray
@@ -48,11 +48,11 @@ class FaceCrops(NamedTuple):
 
     @property
     def num_not_found(self) -> int:
-        """Faces without a loose crop."""
+        """Number of faces without a loose crop."""
         return int((~self.is_loose).sum())
 
     def seen_px(self, window: Window) -> np.ndarray:
-        """What a network with this window sees of each image.
+        """The part of each image that a network with this window sees.
 
         Returns:
             (N, 4) float64 x0, y0, x1, y1 in pixels of the image.
@@ -60,7 +60,7 @@ class FaceCrops(NamedTuple):
         return np.where(self.is_loose[:, None], window.inside(self.boxes_px), self.boxes_px)
 
     def crop_px(self, window: Window) -> np.ndarray:
-        """What is cut out for a network with this window, so that it sees `seen_px`: (N, 4) float64."""
+        """(N, 4) float64 boxes to cut for a network with this window, so that it sees `seen_px`."""
         sides = (self.boxes_px[:, 2:] - self.boxes_px[:, :2]) / window.side
         first = self.boxes_px[:, :2] - sides * (np.array(window[:2]) - window.side / 2)
         return np.where(self.is_loose[:, None], self.boxes_px, np.concatenate([first, first + sides], axis=1))
@@ -70,31 +70,31 @@ def read_image(image: Path | np.ndarray) -> np.ndarray:
     """Read an image.
 
     Args:
-        image: a file, or (H, W, 3) uint8 RGB, which is given back.
+        image: a file, or (H, W, 3) uint8 RGB, which is returned unchanged.
 
     Returns:
         (H, W, 3) uint8 RGB; grey images are repeated to three channels.
 
     Raises:
-        InputError: the file is missing or no image, or has too many pixels.
+        InputError: the file is missing or not an image, or has too many pixels.
     """
     if isinstance(image, np.ndarray):
         return image
     try:
         data = read_bytes(image)
     except OSError as error:
-        raise InputError(f"{image} cannot be read: {error.strerror}; the labels name it") from None
+        raise InputError(f"{image} cannot be read: {error.strerror}; the labels list it") from None
     try:
         return decode_picture(data)
     except InputError as error:
-        raise InputError(f"{image} is no image ({len(data)} bytes) that can be used: {error}") from None
+        raise InputError(f"{image} ({len(data)} bytes) cannot be decoded as an image: {error}") from None
 
 
 def crop_of(image: np.ndarray, box_px: np.ndarray, size: int) -> np.ndarray:
-    """Cut a box, not always square, out of an image, to (size, size, 3) uint8."""
+    """Cut a box, which need not be square, out of an image: (size, size, 3) uint8."""
     width, height = box_px[2:] - box_px[:2]
     if abs(width - height) > 1e-6 * height:
-        # A published crop that is no square: the image is squeezed first, as who published it does.
+        # A published crop may not be square: the image is squeezed first, as its publishers do.
         image = cv2.resize(image, (image.shape[1], max(1, round(image.shape[0] * width / height))),
                            interpolation=cv2.INTER_AREA if width < height else cv2.INTER_LINEAR)  # fmt: skip
         box_px = box_px * (1, width / height, 1, width / height)
@@ -111,7 +111,7 @@ class _Task:
 
 
 def _detect(task: _Task, report: Callable[[float], None]) -> np.ndarray:
-    """(n, 4) boxes of the labelled faces, NaN where none was found."""
+    """(n, 4) boxes of the labelled faces, NaN if not found."""
     find = loaded_detector(task.detector, task.min_face)
     boxes = np.full((len(task.images), 4), np.nan)
     for place, image in enumerate(task.images):
@@ -149,14 +149,14 @@ def find_faces(
     cache: Cache,
     num_workers: int | None = None,
 ) -> FaceCrops:
-    """Find where the faces of a benchmark lie, by detector or by the published crop.
+    """Find the faces of a benchmark, by detector or published crop.
 
     Args:
         benchmark: the faces.
         detector: name of the face detector.
-        min_face: side of the smallest face looked for, in pixels; None: 1/16 of an image's longer side, at least 20.
-        cache: where boxes are kept.
-        num_workers: processes that detect; None: one a core.
+        min_face: side of the smallest face to find, in pixels; None: 1/16 of an image's longer side, at least 20.
+        cache: cache for the boxes.
+        num_workers: worker processes that detect; None: one per core.
 
     Raises:
         InputError: an image is missing or damaged.
@@ -177,14 +177,14 @@ def find_faces(
 
 
 def whole(image: Path | np.ndarray) -> np.ndarray:
-    """The square around a whole image: (4,) float64."""
+    """The smallest square around a whole image: (4,) float64."""
     height, width = read_image(image).shape[:2]
     half = max(height, width) / 2
     return np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
 
 
 def fingerprint(benchmark: Benchmark) -> str:
-    """What caches know a benchmark's images by: their bytes."""
+    """A hash of the bytes of a benchmark's images, for caches."""
     digest = hashlib.sha256()
     for image in benchmark.images:
         content = image.tobytes() if isinstance(image, np.ndarray) else read_bytes(image)

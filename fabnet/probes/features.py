@@ -1,4 +1,4 @@
-"""Features of a benchmark's faces, computed once and kept."""
+"""Features of a benchmark's faces, cached."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def embed_faces(
     """Embed the faces of a benchmark.
 
     Args:
-        encoder: to embed with.
+        encoder: the encoder.
         benchmark: the faces.
-        crops: where they lie.
-        digest: of the model, for the cache; None: nothing is kept.
-        cache: where features are kept.
+        crops: their crops.
+        digest: digest of the model, for the cache; None: nothing is cached.
+        cache: cache for the features.
 
     Returns:
         (N, D) float32.
@@ -56,13 +56,13 @@ def embed_faces(
 
 
 def views(benchmark: Benchmark, crops: FaceCrops, window: Window, size: int) -> np.ndarray:
-    """What a network sees of each face.
+    """The image of each face as a network sees it.
 
     Args:
         benchmark: the faces.
-        crops: where they lie.
-        window: the network's.
-        size: its input in pixels.
+        crops: their crops.
+        window: window of the network.
+        size: side of the network's input in pixels.
 
     Returns:
         (N, size, size, 3) uint8 RGB.

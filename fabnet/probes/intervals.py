@@ -1,4 +1,4 @@
-"""Figures with their intervals over people, as rows of a result."""
+"""Figures with intervals over people, as rows of a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["figure_rows"]
 
 
 def figure_rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
-    """A row a figure: task, metric, value, low, high, n, people, probe, headline, ready for JSON."""
+    """One row per figure, ready for JSON: task, metric, value, low, high, n, people, probe, headline."""
     whose = benchmark.owners[scored.places]
     weights = bootstrap_weights(whose)
     ones = np.ones((1, len(whose)), dtype=np.float32)

@@ -1,8 +1,8 @@
-"""Probes to keep: fitted for other faces than the benchmark's, as files that `fabnet embed` reads attributes by.
+"""Probes to keep: fitted for use on other faces than the benchmark's, saved as files for `fabnet embed`.
 
-Classes and units are learned with balanced weights, as if all were equally common; a kept probe's logits are moved by
-the logarithm of how common each is among its training faces, so that they give probabilities (Menon et al.: Long-tail
-learning via logit adjustment, ICLR 2021). No AUC changes by that.
+Classes and units are learned with balanced weights, as if all were equally common. A kept probe's logits are then
+shifted by the logarithm of each one's frequency among the training faces, so that they give probabilities (Menon et
+al.: Long-tail learning via logit adjustment, ICLR 2021). No AUC changes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ __all__ = ["best_probe", "last_probe"]
 def last_probe(
     name: ProbeName, task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str
 ) -> SavedProbe:
-    """A task's probe, fitted on the training and validation people; with cross-validation on everybody.
+    """A task's probe, fitted on the training and validation people; with cross-validation, on everybody.
 
     Args:
-        name: of the probe, see `fit_chosen`.
-        task: of the benchmark.
+        name: name of the probe, see `fit_chosen`.
+        task: task of the benchmark.
         features: (N, D) of its faces.
-        benchmark: with its split.
-        seen_px: (N, 4) what the network sees of each image.
-        digest: of the encoder.
+        benchmark: the benchmark with its split.
+        seen_px: (N, 4) the part of each image that the network sees.
+        digest: digest of the encoder.
     """
     fit, select = training_parts(benchmark)
     training = np.concatenate([fit, select])
@@ -49,17 +49,17 @@ def last_probe(
 def best_probe(task: Task, features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, digest: str) -> SavedProbe:
     """A task's probe, fitted on the training people, of the kind that scores better on the validation people.
 
-    Nothing of the test people is read. Where a benchmark is cross-validated, a fifth of its people validates.
+    The test people are never read. If a benchmark is cross-validated, a fifth of its people validates.
 
     Args:
-        task: of the benchmark.
+        task: task of the benchmark.
         features: (N, D) of its faces.
-        benchmark: with its split.
-        seen_px: (N, 4) what the network sees of each image.
-        digest: of the encoder.
+        benchmark: the benchmark with its split.
+        seen_px: (N, 4) the part of each image that the network sees.
+        digest: digest of the encoder.
 
     Returns:
-        The probe, with its figures on the validation people, none of whom it was fitted on.
+        The probe, with its figures on the validation people, on whom it was not fitted.
     """
     benchmark = replace(benchmark, folds=0)
     (parts,) = parts_of(benchmark, "val")

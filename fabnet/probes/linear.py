@@ -1,6 +1,6 @@
-"""The probes: linear maps from frozen features, each fitted in its own way and all used alike.
+"""The probes: linear maps from frozen features, fitted in different ways but all used alike.
 
-A fitted probe is `features @ coef_ + intercept_`, whatever it was fitted by: batch-norm in eval mode is linear too.
+A fitted probe is `features @ coef_ + intercept_` in every case: batch-norm in eval mode is linear too.
 Letters: N samples, D features, K outputs.
 """
 
@@ -17,11 +17,11 @@ from fabnet.probes.losses import Loss, class_weights, selection_loss, unit_weigh
 __all__ = ["LinearProbe", "LogisticProbe", "Probe", "RidgeProbe"]
 
 EPSILON = 1e-5
-"""Added to a feature's variance, as torch's batch-norm does."""
+"""Constant added to a feature's variance, as in torch's batch-norm."""
 
 
 class Probe(Protocol):
-    """What all probes have.
+    """The common interface of probes.
 
     Attributes:
         coef_: (D, K) float64.
@@ -49,12 +49,12 @@ class _Affine:
             features: (N, D) float.
 
         Returns:
-            (N, K) float64; logits of classes and units.
+            (N, K) float64; logits for classes and units.
         """
         return np.asarray(features.astype(np.float64) @ self.coef_ + self.intercept_)
 
     def _unscaled(self, weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
-        """Take in a map of (features - mean) / scale."""
+        """Store a map of (features - mean) / scale as one of the features."""
         self.coef_ = weights / scale[:, None]
         self.intercept_ = intercept - mean @ self.coef_
 
@@ -74,7 +74,7 @@ class RidgeProbe(_Affine):
     """Linear regression with a quadratic penalty, in closed form, on standardised features.
 
     Args:
-        penalty: times the number of samples, on the squared weights.
+        penalty: weight, times the number of samples, of the squared weights.
     """
 
     def __init__(self, penalty: float = 1e-3) -> None:
@@ -85,10 +85,10 @@ class RidgeProbe(_Affine):
 
         Args:
             features: (N, D) float.
-            targets: (N, K) float, NaN without a label: each column is fitted on the samples that have one.
+            targets: (N, K) float, NaN without a label: each column is fitted on its labelled samples.
 
         Raises:
-            InputError: fewer than two samples, or lengths that do not fit.
+            InputError: fewer than two samples, or lengths that differ.
         """
         features = _checked(features, targets)
         known = np.isfinite(targets)
@@ -116,8 +116,8 @@ class LogisticProbe(_Affine):
     """Logistic regression with a quadratic penalty, by L-BFGS, on standardised features; balanced weights.
 
     Args:
-        loss: "classes": one of several (soft-max); "units": each there or not, by itself.
-        num_classes: C, of classes.
+        loss: "classes": one of several (soft-max); "units": each independently present or absent.
+        num_classes: C, the number of classes.
         strength: inverse of the penalty, as scikit-learn's C.
     """
 
@@ -132,7 +132,7 @@ class LogisticProbe(_Affine):
             targets: (N, K) float: 0 or 1, NaN without a label; or (N, 1) class numbers without NaN.
 
         Raises:
-            InputError: fewer than two samples, or lengths that do not fit.
+            InputError: fewer than two samples, or lengths that differ.
         """
         features = _checked(features, targets)
         mean, scale = _moments(features)
@@ -148,7 +148,7 @@ class LogisticProbe(_Affine):
         return self
 
     def _one(self, inputs: np.ndarray, classes: np.ndarray, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (D, outputs) and intercepts; where one class alone is there, a map that says so."""
+        """Weights (D, outputs) and intercepts; if only one class is present, a constant map to it."""
         from sklearn.linear_model import LogisticRegression
 
         weights, intercept = np.zeros((inputs.shape[1], num_outputs)), np.zeros(num_outputs)
@@ -160,8 +160,8 @@ class LogisticProbe(_Affine):
         model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=2000).fit(inputs, classes)
         if num_outputs == 1:
             return model.coef_.T, model.intercept_
-        intercept[:] = -30.0  # of classes without a sample
-        if len(present) == 2:  # scikit-learn gives one row, the second class's
+        intercept[:] = -30.0  # for classes without a sample
+        if len(present) == 2:  # scikit-learn returns one row, for the second class
             weights[:, present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
         else:
             weights[:, present], intercept[present] = model.coef_.T, model.intercept_
@@ -171,21 +171,21 @@ class LogisticProbe(_Affine):
 class LinearProbe(_Affine):
     """The paper's probe: batch-norm, then a linear layer without bias, trained with Adam.
 
-    Features are divided by one number, their common standard deviation, first: batch-norm adds 1e-5 to each variance,
-    which would drown features that are small on the whole, as an untrained encoder's are.
+    Features are first divided by one number, their overall standard deviation: batch-norm adds 1e-5 to each variance,
+    which would swamp features that are small overall, as an untrained encoder's are.
 
     Args:
         loss: "squared" for regression, "classes" (cross-entropy) or "units" (binary cross-entropy of each); the last
-            two weigh samples by inverse frequency.
-        num_classes: C, of classes.
+            two weight samples by inverse frequency.
+        num_classes: C, the number of classes.
         learning_rate: Adam's, betas 0.9 and 0.999.
-        batch_size: samples a step; the paper does not say.
-        epochs: over the samples; with `select` at most so many.
-        patience: epochs without a better selection loss that end the fit.
-        seed: of weights and order.
+        batch_size: samples per step; not given in the paper.
+        epochs: passes over the samples; with `select`, an upper bound.
+        patience: epochs without a better selection loss after which the fit stops.
+        seed: seed of weights and order.
 
     Attributes:
-        epochs_: the number whose weights are kept: the best on `select`, else `epochs`.
+        epochs_: the epoch whose weights are kept: the best on `select`, else `epochs`.
         history_: selection loss after each epoch; empty without `select`.
 
     Source: paper, section 5.1, Setup.
@@ -218,11 +218,11 @@ class LinearProbe(_Affine):
         Args:
             features: (N, D) float.
             targets: (N, K) float, NaN without a label; or (N, 1) class numbers without NaN.
-            select: features and targets of other people, to choose the number of epochs by; None: run all.
-            headline: places of the classes or units to choose by; None: all.
+            select: features and targets of other people, to choose the number of epochs; None: run all epochs.
+            headline: indices of the classes or units to choose by; None: all.
 
         Raises:
-            InputError: fewer than two samples, or lengths that do not fit.
+            InputError: fewer than two samples, or lengths that differ.
         """
         import torch
 
@@ -233,7 +233,7 @@ class LinearProbe(_Affine):
         wanted = torch.from_numpy(np.nan_to_num(targets)).float()
         num_outputs = self.num_classes if self.loss == "classes" else targets.shape[1]
         generator = torch.Generator().manual_seed(self.seed)
-        # One thread: the steps are far smaller than what a second one costs.
+        # One thread: steps are so small that a second thread costs more than it saves.
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -242,7 +242,7 @@ class LinearProbe(_Affine):
                 norm = torch.nn.BatchNorm1d(inputs.shape[1])
                 linear = torch.nn.Linear(inputs.shape[1], num_outputs, bias=False)
             optimizer = torch.optim.Adam([*norm.parameters(), *linear.parameters()], self.learning_rate, fused=True)
-            # The statistics start at the data's own, so that few epochs do not leave them half way.
+            # The running statistics start at the data's own, so that they are not half way after few epochs.
             norm.running_mean, norm.running_var = inputs.mean(dim=0), inputs.var(dim=0)
             self.history_: list[float] = []
             best = np.inf

@@ -1,4 +1,4 @@
-"""What a probe is trained on and chosen by: squared error, or weighted cross-entropies, with labels missing."""
+"""Training and selection losses of probes: squared error or weighted cross-entropies, with missing labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Loss = Literal["squared", "classes", "units"]
 
 
 def class_weights(classes: np.ndarray, num_classes: int) -> np.ndarray:
-    """Inverse frequencies, so that every class weighs as much in all; of mean 1 over the samples.
+    """Inverse frequencies of mean 1 over the samples, so that every class has the same total weight.
 
     Args:
         classes: (N,) int.
@@ -33,7 +33,7 @@ def class_weights(classes: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def unit_weights(units: np.ndarray) -> np.ndarray:
-    """Likewise of units that are there or not, each by itself.
+    """Inverse-frequency weights of units, each independently present or absent.
 
     Args:
         units: (N, K) float, 0 or 1, NaN without a label.
@@ -54,7 +54,7 @@ def mean_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
     Args:
         predicted: (N, K) float; logits for classes and units.
         targets: (N, K) float, NaN without a label; (N, 1) class numbers for classes.
-        loss: which.
+        loss: kind of loss.
     """
     known = np.isfinite(targets)
     if loss == "squared":
@@ -72,13 +72,13 @@ def mean_loss(predicted: np.ndarray, targets: np.ndarray, loss: Loss) -> float:
 def selection_loss(
     predicted: np.ndarray, targets: np.ndarray, loss: Loss, headline: Sequence[int] | None = None
 ) -> float:
-    """What a probe is chosen by: the squared error, or for classes and units, which are scored by AUC, 1 less its mean.
+    """The loss that a probe is chosen by: the squared error, or, for classes and units, 1 minus the mean AUC.
 
     Args:
         predicted: (N, K) float; logits for classes and units.
         targets: (N, K) float, NaN without a label; (N, 1) class numbers for classes.
-        loss: which.
-        headline: places of the classes or units that count; None: all.
+        loss: kind of loss.
+        headline: indices of the classes or units that count; None: all.
     """
     if loss == "squared":
         return mean_loss(predicted, targets, loss)
@@ -87,5 +87,5 @@ def selection_loss(
         truth = np.where(np.isfinite(targets), targets == np.arange(predicted.shape[1]), np.nan)
     ones = np.ones((1, len(predicted)))
     areas = [auc(predicted[:, k], truth[:, k])(ones)[0] for k in headline or range(predicted.shape[1])]
-    # Where no area can be told (one label only), any loss will do that falls as the fit gets better.
+    # If no AUC is defined (only one label occurs), any loss that falls with a better fit will do.
     return 1 - float(np.nanmean(areas)) / 100 if np.isfinite(areas).any() else mean_loss(predicted, targets, loss)

@@ -1,4 +1,4 @@
-"""What two faces are compared by, where faces are ranked for each other.
+"""Measures between two faces, for rankings.
 
 Letters: M faces, P points, Q queries.
 """
@@ -17,12 +17,12 @@ class Measure(NamedTuple):
     """A measure between faces.
 
     Attributes:
-        name: with its unit: "degrees".
-        column: the class or unit that it is of; empty: of all.
-        of: indices (Q,) of queries to (Q, M) their measure with every face.
-        is_query: (M,) bool, which faces are asked about.
-        larger_is_better: a share rather than a distance.
-        in_headline: whether the task's figure is a mean over it.
+        name: name with its unit: "degrees".
+        column: its class or unit; empty if it covers all.
+        of: function from indices (Q,) of queries to (Q, M) values against every face.
+        is_query: (M,) bool, which faces are queries.
+        larger_is_better: whether it is a share rather than a distance.
+        in_headline: whether it counts in the task's headline figure.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Measure(NamedTuple):
 
 
 def shape_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """How far one shape stays from another after the similarity (shift, turn, scale) that brings it nearest.
+    """The distance that remains between two shapes after the best similarity (shift, rotation, scale).
 
-    The root mean square distance of the points, over that of the points from their middle: the full Procrustes
-    distance, which is the same both ways. Mirroring is not allowed.
+    The root mean square distance of the points over their root mean square distance from the centre: the full
+    Procrustes distance, which is symmetric. Mirroring is not allowed.
 
     Args:
         first: (Q, P, 2) points in any unit.
@@ -70,12 +70,12 @@ def difference_measure(name: str, targets: np.ndarray, scale: np.ndarray) -> Mea
 
 
 def precision_measures(has: np.ndarray, columns: tuple[str, ...], headline: tuple[str, ...]) -> list[Measure]:
-    """For each column the per cent of faces that have it, asked about by faces that have it.
+    """For each column, the per cent of faces that have it, with the faces that have it as queries.
 
     Args:
         has: (M, K) bool.
         columns: K names.
-        headline: those that the task's figure is a mean over.
+        headline: the columns in the task's headline figure.
     """
     return [
         Measure("precision, %", column, _share_of(has[:, place]), has[:, place], True, column in headline)

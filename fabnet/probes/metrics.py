@@ -1,4 +1,4 @@
-"""Figures of merit, each as a function of sample weights: all ones give the figure, a bootstrap's counts its interval.
+"""Figures of merit as functions of sample weights: all ones give the figure, bootstrap counts its interval.
 
 Letters: N samples, R draws of a bootstrap.
 """
@@ -13,17 +13,17 @@ import numpy as np
 __all__ = ["Figure", "Weighted", "auc", "bootstrap_weights", "correlation", "interval", "mean_of", "weighted_mean"]
 
 Weighted = Callable[[np.ndarray], np.ndarray]
-"""(R, N) weights to (R,) values; NaN where a draw leaves nothing to measure."""
+"""From (R, N) weights to (R,) values; NaN where a draw leaves nothing to measure."""
 
 
 class Figure(NamedTuple):
     """One figure of a task.
 
     Attributes:
-        metric: its name with its unit.
+        metric: name with its unit.
         of: the figure as a function of the samples' weights.
-        is_headline: whether it stands for the task.
-        counts: (N,) bool: the samples that it is over; None: all that have a label of the task.
+        is_headline: whether it represents the task.
+        counts: (N,) bool: the samples that it covers; None: all with a label of the task.
     """
 
     metric: str
@@ -33,12 +33,12 @@ class Figure(NamedTuple):
 
 
 def bootstrap_weights(people: np.ndarray, *, draws: int = 1000, seed: int = 0) -> np.ndarray:
-    """How often each sample comes in each draw of a bootstrap over people.
+    """Counts of each sample in each draw of a bootstrap over people.
 
     Args:
-        people: (N,) whose sample it is; each sample its own where people are unnamed.
+        people: (N,) the person of each sample; if people are unnamed, a unique value per sample.
         draws: R.
-        seed: of the draws; the same seed and people give the same draws, so differences can be paired.
+        seed: seed of the draws; the same seed and people give the same draws, so differences can be paired.
 
     Returns:
         (R, N) float32 counts.
@@ -51,7 +51,7 @@ def bootstrap_weights(people: np.ndarray, *, draws: int = 1000, seed: int = 0) -
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of bootstrap values, by percentiles; draws that measured nothing do not count, NaN if all."""
+    """The 95 % percentile interval of bootstrap values; NaN draws do not count, and NaN if all are."""
     if not np.isfinite(values).any():
         return float("nan"), float("nan")
     low, high = np.nanpercentile(values, [2.5, 97.5])
@@ -96,7 +96,7 @@ def auc(scores: np.ndarray, is_positive: np.ndarray) -> Weighted:
 
 
 def correlation(predicted: np.ndarray, true: np.ndarray) -> Weighted:
-    """Pearson's correlation of (N,) with (N,); NaN where there is no label."""
+    """Pearson's correlation of (N,) with (N,) values; NaN in `true` marks a missing label."""
     known = np.isfinite(true)
     first, second = _standardised(predicted, known), _standardised(true, known)
 
@@ -114,7 +114,7 @@ def correlation(predicted: np.ndarray, true: np.ndarray) -> Weighted:
 
 
 def _standardised(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Centred and scaled, so that neither a large offset nor a small unit is lost in rounding; 0 where not known."""
+    """Centred and scaled, so that neither a large offset nor a small unit is lost to rounding; 0 where unknown."""
     if not known.any():
         return np.zeros(len(values))
     centred = np.where(known, values - values[known].mean(), 0.0)

@@ -1,15 +1,15 @@
-"""Landmark predictors of other tools on the same face crops, for a number beside ours.
+"""Landmark predictors of other tools on the same face crops, for comparison.
 
-dlib: the 68-point shape predictor of the package face_recognition_models. It was trained on 300-W, whose licence
-excludes commercial use, so a score of it on 300-W flatters it.
+dlib: the 68-point shape predictor of the package face_recognition_models. It was trained on 300-W (whose licence
+excludes commercial use), so its scores on 300-W are too good.
 
-mediapipe: the face mesh of MediaPipe (468 points, taken at the 68 that correspond by the usual map; those of the jaw
-lie on the mesh's silhouette, not where people click). Only the model file in the wheels up to 0.10.21 is used, through
-OpenCV: later wheels carry no models. MediaPipe itself need not be importable, so that
-`pip install --no-deps mediapipe==0.10.21` is enough and leaves NumPy as it is.
+mediapipe: the face mesh of MediaPipe (468 points, of which the usual map selects 68; jaw points lie on the mesh's
+silhouette, not where people click). Only the model file in the wheels up to 0.10.21 is used, through OpenCV: later
+wheels contain no models. MediaPipe itself need not be importable, so `pip install --no-deps mediapipe==0.10.21` is
+enough and does not change NumPy.
 
-OpenFace and py-feat download their weights on first use, outside any package: they cannot run from an install alone and
-are not offered here.
+OpenFace and py-feat download their weights on first use, outside any package, so they do not run from an install alone
+and are not supported here.
 
 Convention: points (N, 68, 2) x, y in pixels of the crop, in iBUG's order, pixel centres at integers + 0.5.
 """
@@ -37,38 +37,38 @@ MESH_OF_68 = (
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,  # mouth
 )  # fmt: skip
-"""MediaPipe's point for each of the 68."""
+"""MediaPipe's point for each of the 68 points."""
 MESH_FILE = "modules/face_landmark/face_landmark.tflite"
 MESH_SIZE = 192
 MESH_MARGIN = 1.5
-"""Side of the mesh's input over that of the points' box, as in MediaPipe's own loop from frame to frame."""
+"""Side of the mesh's input over that of the points' box, as in MediaPipe's own tracking loop."""
 MESH_START = (0.5, 0.47, 0.8)
-"""Centre and side of the first look, in shares of a default crop's side."""
+"""Centre and side of the first pass, in shares of a default crop's side."""
 OUTER_EYES = (33, 263)
 
 
 def load_landmarker(tool: str) -> Landmarker:
-    """A landmark predictor of another tool.
+    """Load a landmark predictor of another tool.
 
     Args:
         tool: one of `LANDMARKERS`.
 
     Returns:
-        A function from N square face crops of this package's default specification, (H, W, 3) uint8 RGB, to (N, 68, 2)
-        float64 points in pixels of each crop.
+        A function from N square face crops with this package's default specification, (H, W, 3) uint8 RGB, to
+        (N, 68, 2) float64 points in pixels of each crop.
 
     Raises:
-        InputError: no tool has this name.
-        MissingDependencyError: it is not installed.
+        InputError: unknown tool.
+        MissingDependencyError: the tool is not installed.
         ModelError: its model cannot be read.
     """
     if tool not in LANDMARKERS:
-        raise InputError(f"no other tool is called {tool!r}; there is {' and '.join(LANDMARKERS)}")
+        raise InputError(f"no landmark tool is called {tool!r}; expected {' or '.join(LANDMARKERS)}")
     return LANDMARKERS[tool]()
 
 
 def five_of_68(points: np.ndarray) -> np.ndarray:
-    """Five points from 68: the middles of the eyes (left in the image first), tip of the nose, corners of the mouth.
+    """Five points from 68: the eye centres (left in the image first), nose tip and mouth corners.
 
     Args:
         points: (N, 68, 2).
@@ -97,7 +97,9 @@ def _mediapipe_landmarker() -> Landmarker:
     install = "pip install --no-deps mediapipe==0.10.21"
     file = package_folder("mediapipe", needed_by="the face mesh", install=install) / MESH_FILE
     if not file.is_file():
-        raise ModelError(f"this version of mediapipe carries no {MESH_FILE}; the last one with models: {install}")
+        raise ModelError(
+            f"this version of mediapipe contains no {MESH_FILE}; install the last one that does: {install}"
+        )
     try:
         network = cv2.dnn.readNetFromTFLite(str(file))
     except cv2.error as error:
@@ -116,7 +118,7 @@ def _mediapipe_landmarker() -> Landmarker:
 
 
 def _region(mesh: np.ndarray) -> tuple[float, float, float, float]:
-    """Centre x, y, side (pixels) and roll (radians) of the next look: the eyes level, the points' box widened."""
+    """Centre x, y, side (pixels) and roll (radians) of the next pass: eyes level, the points' box widened."""
     x, y = mesh[OUTER_EYES[1]] - mesh[OUTER_EYES[0]]
     roll = float(np.arctan2(y, x))
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
@@ -127,11 +129,11 @@ def _region(mesh: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def _mesh(network: Any, image: np.ndarray, x: float, y: float, side: float, roll: float) -> np.ndarray:
-    """(468, 2) points in the image's pixels, from the turned square about (x, y)."""
+    """(468, 2) points in the image's pixels, from the rotated square about (x, y)."""
     scale = side / MESH_SIZE
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]) * scale
-    shift = np.array([x, y]) - turn @ np.full(2, MESH_SIZE / 2)  # of pixel edges
-    matrix = np.column_stack([turn, shift + turn @ np.full(2, 0.5) - 0.5])  # of pixel centres, counted from 0
+    shift = np.array([x, y]) - turn @ np.full(2, MESH_SIZE / 2)  # for pixel edges
+    matrix = np.column_stack([turn, shift + turn @ np.full(2, 0.5) - 0.5])  # for pixel centres, counted from 0
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     cut = cv2.warpAffine(image, matrix, (MESH_SIZE, MESH_SIZE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     network.setInput(cv2.dnn.blobFromImage(cut.astype(np.float32) / 255))

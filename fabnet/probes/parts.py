@@ -1,4 +1,4 @@
-"""Who is fitted on, chosen on and scored: people apart wherever they are named."""
+"""Divides a benchmark's faces into those to fit, choose and score on; people are kept apart if they are named."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fabnet.probes.benchmark import Benchmark
 __all__ = ["Parts", "parts_of", "training_parts"]
 
 SELECT_SHARE = 0.2
-"""Of the training people (faces, where people are unnamed) a probe is chosen on."""
+"""Share of the training people (faces, if people are unnamed) on which a probe is chosen."""
 
 
 class Parts(NamedTuple):
-    """Places of faces in a benchmark, (n,) int64 each, none in two.
+    """Disjoint sets of faces, as (n,) int64 indices in a benchmark.
 
     Attributes:
-        fit: a probe is fitted on these.
-        select: its hyper-parameters are chosen on these; then they are fitted on too.
-        score: the figures are of these.
+        fit: faces to fit a probe on.
+        select: faces to choose its hyper-parameters on; it is fitted on them afterwards too.
+        score: faces to score.
     """
 
     fit: np.ndarray
@@ -31,17 +31,17 @@ class Parts(NamedTuple):
 
 
 def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]:
-    """Part a benchmark's faces.
+    """Divide a benchmark's faces.
 
-    A fifth of the training people, by a stable hash, is "val" where the benchmark names none. To score on "val" a probe
-    is chosen on a fifth of the others; to score on "test" it is chosen on "val", and fitted on both in the end.
+    If the benchmark names no "val", it is a fifth of the training people, by a stable hash. To score on "val", a probe
+    is chosen on a fifth of the others; to score on "test", it is chosen on "val" and finally fitted on both.
 
     Args:
-        benchmark: with its split, or a number of folds.
-        split: whom to score on.
+        benchmark: the benchmark with its split or a number of folds.
+        split: the split to score on.
 
     Returns:
-        One; with cross-validation one a fold.
+        One item; with cross-validation, one per fold.
 
     Raises:
         InputError: a part would be empty, or a person would be in two.
@@ -50,15 +50,15 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
     if benchmark.folds:
         if split == "val":
             raise InputError(
-                f"{benchmark.name} is cross-validated by person over all its faces, so it has no validation part: give "
-                "--split test, and choose by another protocol"
+                f"{benchmark.name} is cross-validated by person over all its faces, so it has no validation part: use "
+                "--split test, and choose on another protocol"
             )
         return _folds(owners, benchmark.folds)
     place = np.array([_place(str(owner)) for owner in owners])
     train, val = _train_and_val(benchmark, place)
     test = np.flatnonzero(benchmark.split == "test")
     if split == "val":
-        # By the other end of the hash, so that it is not the part that would be "val".
+        # Taken from the other end of the hash, so that it differs from the default "val" part.
         is_select = place[train] >= 1 - SELECT_SHARE
         parts = Parts(train[~is_select], train[is_select], val)
     else:
@@ -66,19 +66,19 @@ def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]
     for name, part in zip(("to fit on", "to choose on", "to score"), parts, strict=True):
         if not len(part):
             counts = {each: int((benchmark.split == each).sum()) for each in ("train", "val", "test")}
-            raise InputError(f"{benchmark.name} has no face {name} for split {split}; its splits hold {counts}")
+            raise InputError(f"{benchmark.name} has no faces {name} for split {split}; its splits hold {counts}")
     _check_apart(benchmark, parts)
     return [parts]
 
 
 def training_parts(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
-    """Whom a probe for use on other faces is fitted on, and whom it is chosen on: all but the test people.
+    """The people that a probe for use on other faces is fitted and chosen on: all but the test people.
 
     Args:
-        benchmark: with its split; with a number of folds everybody is trained on.
+        benchmark: the benchmark with its split; with a number of folds, everybody is trained on.
 
     Returns:
-        Places of faces to fit on, and of those to choose on, (n,) int64 each.
+        Indices of the faces to fit on, and of those to choose on, (n,) int64 each.
     """
     owners = benchmark.owners
     if benchmark.folds:
@@ -88,7 +88,7 @@ def training_parts(benchmark: Benchmark) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _train_and_val(benchmark: Benchmark, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By the split; where nobody is "val", a fifth of the training people by their (N,) places in a hash."""
+    """By the split; if nobody is "val", a fifth of the training people by their (N,) hash positions."""
     train, val = (np.flatnonzero(benchmark.split == name) for name in ("train", "val"))
     if not len(val):
         is_val = place[train] < SELECT_SHARE

@@ -1,4 +1,4 @@
-"""`fabnet probe`: what an embedding knows, by linear probes on frozen features or by its nearest neighbours."""
+"""`fabnet probe`: measures what an embedding encodes, by linear probes on frozen features or by nearest neighbours."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ __all__ = ["ProbeReport", "code_commit", "probe"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbeReport:
-    """What a model was found to know.
+    """The scores of a model on a protocol.
 
     Attributes:
         protocol: name of the benchmark.
-        split: whom it was scored on.
-        model: as it was named.
-        embedding_dim: D; None of what has no embedding.
-        objective: that it was trained with; likewise.
-        data: the folder's name.
-        num_faces: of the benchmark.
-        num_not_found: of these, faces that the detector did not find: scored on the whole image.
-        seeds: of the probe.
-        scored: one a task and probe.
-        rows: a figure each: task, metric, value, low, high, n, people, probe, headline; n and people are those with a
-            label of the task; of points, those whose error can be told.
+        split: the split that was scored.
+        model: name of the model, as given.
+        embedding_dim: D; None without an embedding.
+        objective: objective that the model was trained with; None without an embedding.
+        data: name of the data folder.
+        num_faces: number of faces of the benchmark.
+        num_not_found: number of faces that the detector did not find, which are scored on the whole image.
+        seeds: number of seeds of the probe.
+        scored: one per task and probe.
+        rows: one per figure: task, metric, value, low, high, n, people, probe, headline; n and people count those with
+            a label of the task; for points, those whose error is defined.
     """
 
     protocol: str
@@ -62,7 +62,7 @@ class ProbeReport:
     rows: tuple[dict[str, Any], ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The report as a JSON object."""
         return {
             "protocol": self.protocol,
             "split": self.split,
@@ -96,34 +96,34 @@ def probe(
     num_workers: int | None = None,
     device: str = "auto",
 ) -> ProbeReport:
-    """Score what an encoder's embedding knows.
+    """Score what an encoder's embedding encodes.
 
-    The encoder stays as it is; a linear probe is fitted on its features for each task of a protocol, chosen on other
-    people, and scored on others again.
+    The encoder stays frozen; for each task of a protocol a linear probe is fitted on its features, chosen on other
+    people and scored on yet others.
 
     Args:
-        model: as `fabnet.load` takes it, or an encoder that it gave; or one of `fabnet.probes.direct.DIRECT`, which has
-            no embedding and is scored beside.
-        protocol: a name of `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels; "retrieval:" before either
-            ranks its faces for each other in place of fitting probes, "retrieval" alone those of youtube-faces.
+        model: a model as in `fabnet.load`, or an encoder from it; or one of `fabnet.probes.direct.DIRECT`, which has no
+            embedding and serves as a reference.
+        protocol: a name in `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels; the prefix "retrieval:" ranks
+            its faces for each other instead of fitting probes, and "retrieval" alone ranks those of youtube-faces.
         data: the protocol's folder.
         split: "val" to choose by, "test" to report once.
         probes: "paper" (batch-norm and a linear layer, Adam), "ridge" (closed form; logistic for classes and units).
-        variants: of the embedding, for retrieval: "raw", "relu" (after the ReLU that the decoder begins with),
-            "whitened", "relu-whitened" (fitted on the people that are not scored).
-        seeds: of the paper's probe; figures are means over them.
+        variants: variants of the embedding, for retrieval: "raw", "relu" (after the decoder's first ReLU), "whitened",
+            "relu-whitened" (fitted on the people that are not scored).
+        seeds: number of seeds of the paper's probe; figures are means over them.
         detector: name of the face detector.
         min_face: side of the smallest face looked for, in pixels; None: 1/16 of an image's longer side, at least 20.
         cache: folder for boxes and features; None: the user's cache folder.
-        save: file to write the fitted probes of the last named kind to, for `embed`; None: none.
-        num_workers: processes that detect faces; None: one a core.
-        device: for models that run on torch.
+        save: file for the fitted probes of the last kind in `probes`, for `embed`; None: none.
+        num_workers: worker processes that detect faces; None: one per core.
+        device: device for models that run on torch.
 
     Returns:
-        The figures, with 95 % intervals by bootstrap over people (faces, where people are unnamed).
+        The figures, with 95 % intervals by bootstrap over people (faces, if people are unnamed).
 
     Raises:
-        InputError: a file is missing or wrong, or a part of the split is empty.
+        InputError: a file is missing or invalid, or a part of the split is empty.
         ModelError: the model is missing or damaged.
     """
     if seeds < 1:
@@ -181,22 +181,22 @@ def probe(
 
 
 def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) -> None:
-    """Refuse to save a probe that `embed` could not use."""
+    """Refuse to save a probe that `embed` cannot use."""
     if isinstance(encoder, Direct):
-        raise InputError(f"{model} has no embedding: there is no probe to save")
+        raise InputError(f"{model} has no embedding, so there is no probe to save")
     if encoder.pca is not None:
-        raise InputError(f"probes of {model} hang on components of this protocol's faces and cannot be saved")
+        raise InputError(f"probes of {model} depend on components of this protocol's faces and cannot be saved")
     own, usual = encoder.card.crop or {}, CropSpec().to_json()
     for name in ("margin", "shift_x", "shift_y"):
         if own.get(name, usual[name]) != usual[name]:
             raise InputError(
                 f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, but its probes are "
-                f"fitted on crops of {usual[name]}: they cannot be saved. Make its store anew, and train on that"
+                f"fitted on crops of {usual[name]}: they cannot be saved. Rebuild its store and train on that"
             )
 
 
 def code_commit() -> str | None:
-    """The commit that this code is, where it lies in its own git checkout; with "-dirty" where it parts from it."""
+    """The commit of this code if it is a git checkout, with "-dirty" if it was changed; else None."""
     root = Path(fabnet.__file__).parent.parent
     if not (root / ".git").exists():
         return None

@@ -1,9 +1,9 @@
 """Head pose from 68 points: a rigid 3D shape under scaled orthography.
 
-The shape is made from the points themselves, by factorisation: no face model is needed. Only points that move little
-with the face's expression, and that stay at one place of the head as it turns, take part: nose, eyes and mouth corners.
+The shape is computed from the points themselves, by factorisation: no face model is needed. Only points that move
+little with expression, and that stay at one spot of the head as it turns, are used: nose, eyes and mouth corners.
 
-Frame: as `fabnet.pose`: x right in the image, y up, z towards the camera. N faces, P points.
+Frame: as in `fabnet.pose`: x right in the image, y up, z towards the camera. N faces, P points.
 
 Source: Tomasi, Kanade: Shape and motion from image streams under orthography, IJCV 1992; Poelman, Kanade: A
 paraperspective factorization method, 1997, for scaled orthography.
@@ -19,7 +19,7 @@ from fabnet.pose import roll_pitch_yaw
 __all__ = ["RIGID", "fit_pose", "fit_shape"]
 
 RIGID = (*range(27, 36), *range(36, 48), 48, 54)
-"""Of 68 points: nose, both eyes, mouth corners."""
+"""Indices in the 68 points: nose, both eyes, mouth corners."""
 NOSE_TIP = 30
 MIN_FACES = 20
 
@@ -31,17 +31,17 @@ def _upright(points: np.ndarray) -> np.ndarray:
 
 
 def fit_shape(points: np.ndarray) -> np.ndarray:
-    """Make the rigid shape of some faces.
+    """Compute the rigid shape of a set of faces.
 
     Args:
         points: (N, 68, 2) pixels of images, y down.
 
     Returns:
-        (P, 3) float64 of the points `RIGID`, about their middle, the eyes' outer corners one apart; turned as the mean
-        face is seen, which looks into the camera on the whole.
+        (P, 3) float64 of the points `RIGID` about their mean, the outer eye corners one apart, oriented as the mean
+        face, which looks into the camera on average.
 
     Raises:
-        InputError: too few faces, or they are all turned alike.
+        InputError: too few faces, or all have the same pose.
     """
     if len(points) < MIN_FACES:
         raise InputError(f"a rigid shape needs {MIN_FACES} faces or more; got {len(points)}")
@@ -53,7 +53,7 @@ def fit_shape(points: np.ndarray) -> np.ndarray:
     upgrade = _metric_upgrade(motion)
     shape = np.linalg.solve(upgrade, shape).T
     if _depth_of_nose(shape, motion @ upgrade) < 0:
-        # Orthography cannot tell a shape from its mirror image in depth; a nose stands out.
+        # Orthography cannot tell a shape from its mirror image in depth, but the nose points towards the camera.
         mirror = np.diag([1.0, 1.0, -1.0])
         upgrade, shape = upgrade @ mirror, shape @ mirror
     turn = _mean_rotation((motion @ upgrade).reshape(-1, 2, 3))
@@ -63,11 +63,11 @@ def fit_shape(points: np.ndarray) -> np.ndarray:
 
 
 def _metric_upgrade(motion: np.ndarray) -> np.ndarray:
-    """(3, 3) that makes each face's two rows orthogonal and equally long, in the sense of least squares."""
+    """(3, 3) that makes each face's two rows orthogonal and of equal length, by least squares."""
     first, second = motion[0::2], motion[1::2]
 
     def products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Of a' Q b, for symmetric Q, in its six entries."""
+        """Coefficients of a' Q b, for symmetric Q, in its six entries."""
         return np.stack(
             [a[:, i] * b[:, j] + (a[:, j] * b[:, i] if i != j else 0) for i in range(3) for j in range(i, 3)], axis=1
         )
@@ -79,7 +79,7 @@ def _metric_upgrade(motion: np.ndarray) -> np.ndarray:
     metric = metric + np.triu(metric, 1).T
     values, vectors = np.linalg.eigh(metric * np.sign(np.trace(metric)))
     if values[0] < 1e-6 * values[-1]:
-        raise InputError("no rigid shape fits these faces: they are all turned alike, or their points are wrong")
+        raise InputError("no rigid shape fits these faces: they all have the same pose, or their points are wrong")
     return np.asarray(vectors * np.sqrt(values))
 
 
@@ -96,13 +96,13 @@ def _mean_rotation(motion: np.ndarray) -> np.ndarray:
 
 
 def _depth_of_nose(shape: np.ndarray, motion: np.ndarray) -> float:
-    """How far the nose's tip lies before the points' middle, as the mean face is seen."""
+    """How far the nose tip lies in front of the points' mean, in the pose of the mean face."""
     depth = shape @ _mean_rotation(motion.reshape(-1, 2, 3))[2]
     return float(depth[RIGID.index(NOSE_TIP)])
 
 
 def fit_pose(points: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn a rigid shape as faces are turned.
+    """Fit the pose of a rigid shape to faces.
 
     Args:
         points: (N, 68, 2) pixels of images, y down.
@@ -110,7 +110,7 @@ def fit_pose(points: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Returns:
         (N, 3) roll, pitch, yaw in radians, in the convention of `fabnet.pose`; and (N,) the root mean square
-        distance of the points from the turned shape's, over the shape's distance of the eyes' outer corners at that
+        distance of the points from the rotated shape, over the shape's distance of the outer eye corners at that
         scale.
     """
     centred = _upright(points)

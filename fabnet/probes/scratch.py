@@ -1,11 +1,11 @@
-"""Networks trained from scratch with labels on a protocol's own faces: what supervision alone reaches.
+"""Networks trained from scratch with labels on a protocol's own faces: the reach of supervision alone.
 
 The paper compares with VGG-11 (EmotioNet) and quotes AlexNet (AffectNet), both trained from scratch; "fabnet" is this
-package's encoder trained the same way, so that architecture and labels come apart.
+package's encoder trained the same way, which separates the architecture from the labels.
 
-Both classic networks are adapted to small inputs: batch-norm after each convolution (without it VGG-11 hardly starts
-to learn from random weights), an adaptive pooling of the last map to a fixed grid in place of a fixed input size, and
-AlexNet's first stride halved, as four would leave a 64-px face a map of one pixel.
+Both classic networks are adapted to small inputs: batch-norm after each convolution (without it VGG-11 hardly learns
+from random weights), adaptive pooling of the last map to a fixed grid instead of a fixed input size, and half of
+AlexNet's first stride, as a stride of four would reduce a 64-px face to a single pixel.
 
 Letters: N faces, S the side of a view in pixels, K outputs.
 """
@@ -37,9 +37,9 @@ MIN_SIZE = 32
 
 
 def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn.Module:
-    """A network with fresh weights (drawn from torch's global generator): (B, 3, S, S) in [0, 1] to (B, K).
+    """Build a network with fresh weights (from torch's global generator): (B, 3, S, S) in [0, 1] to (B, K).
 
-    "fabnet" is the encoder (width 32, 256 numbers) and the paper's probe (batch-norm, linear without bias) in one.
+    "fabnet" is the encoder (width 32, D = 256) followed by the paper's probe (batch-norm, linear without bias).
 
     Args:
         architecture: "vgg11", "alexnet" or "fabnet".
@@ -47,7 +47,7 @@ def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn
         num_outputs: K.
 
     Raises:
-        InputError: the architecture is unknown, or does not take this size.
+        InputError: the architecture is unknown, or does not support this size.
     """
     if size < MIN_SIZE:
         raise InputError(f"a network from scratch takes views of {MIN_SIZE} px or more; got {size}")
@@ -61,7 +61,7 @@ def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn
         except ValueError as error:
             raise InputError(str(error)) from None
         return nn.Sequential(encoder, nn.BatchNorm1d(256), nn.Linear(256, num_outputs, bias=False))
-    raise InputError(f"no architecture is called {architecture!r}; there is vgg11, alexnet and fabnet")
+    raise InputError(f"no architecture is called {architecture!r}; expected vgg11, alexnet or fabnet")
 
 
 def _convolution(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
@@ -90,7 +90,7 @@ def _alexnet_features() -> list[nn.Module]:
 
 
 def _classifier(channels: int, grid: int, num_outputs: int) -> list[nn.Module]:
-    """The two networks' own head: two hidden layers of 4,096 with dropout."""
+    """The head of both classic networks: two hidden layers of 4,096 with dropout."""
     return [
         nn.AdaptiveAvgPool2d(grid), nn.Flatten(),
         nn.Dropout(), nn.Linear(channels * grid**2, HIDDEN), nn.ReLU(inplace=True),
@@ -104,12 +104,12 @@ def supervised_loss(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, we
 
     Args:
         loss: "squared", "classes" (cross-entropy) or "units" (binary cross-entropy of each).
-        outputs: (B, K) float32, of classes and units before soft-max and sigmoid.
-        targets: (B, K) float32, or (B, 1) class numbers; any number where there is no label.
-        weights: as the targets; 0 where there is no label.
+        outputs: (B, K) float32; logits for classes and units.
+        targets: (B, K) float32, or (B, 1) class numbers; any number without a label.
+        weights: same shape as the targets; 0 without a label.
 
     Returns:
-        The loss, a scalar; 0 where nothing has a label.
+        The scalar loss; 0 if nothing has a label.
 
     Source: paper, section 5.1.
     """
@@ -124,7 +124,7 @@ def supervised_loss(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, we
 
 
 def _label_weights(loss: Loss, targets: np.ndarray, num_classes: int) -> np.ndarray:
-    """As the targets: what each label weighs, 0 where there is none."""
+    """The weight of each label, in the shape of the targets; 0 without a label."""
     if loss == "squared":
         return np.asarray(np.isfinite(targets), dtype=float)
     if loss == "units":
@@ -141,8 +141,8 @@ class ScratchNet:
 
     Attributes:
         network: in eval mode, with the weights of the chosen epoch.
-        epoch: chosen, counted from 1.
-        val_losses: of every epoch.
+        epoch: the chosen epoch, counted from 1.
+        val_losses: validation loss of every epoch.
     """
 
     def __init__(self, network: nn.Module, device: torch.device, precision: torch.dtype) -> None:
@@ -155,10 +155,10 @@ class ScratchNet:
 
         Args:
             views: (N, S, S, 3) uint8 RGB, N 1 or more.
-            batch_size: views at once.
+            batch_size: views per batch.
 
         Returns:
-            (N, K) float64, as the targets were learned; logits of classes and units.
+            (N, K) float64, in the units of the learned targets; logits for classes and units.
         """
         self.network.eval()
         with torch.inference_mode():
@@ -190,32 +190,32 @@ def fit_scratch(
     device: str = "auto",
     precision: str = "auto",
 ) -> ScratchNet:
-    """Train a network from random weights on a task's labels; the epoch with the lowest validation loss is kept.
+    """Train a network from random weights on a task's labels and keep the epoch with the lowest validation loss.
 
-    Adam. Classes and units are weighted by the inverse of their frequency in training.
+    Uses Adam. Classes and units are weighted by inverse frequency in the training faces.
 
     Args:
         architecture: "vgg11", "alexnet" or "fabnet".
-        views: (N, S, S, 3) uint8 RGB, training and validation faces as the network is to see them.
-        targets: (N, K) float, NaN where a face has no label. Points: in [-1, 1] coordinates of the view. Angles:
-            radians. Classes: (N, 1) numbers from 0. Units: 0 or 1. Values: standardised.
-        loss: to train with.
+        views: (N, S, S, 3) uint8 RGB, training and validation faces as the network sees them.
+        targets: (N, K) float, NaN without a label. Points: in [-1, 1] coordinates of the view. Angles: radians.
+            Classes: (N, 1) numbers from 0. Units: 0 or 1. Values: standardised.
+        loss: training loss.
         val: (N,) bool, the faces that the epoch is chosen on; the others train.
-        is_mirrorable: whether a mirrored face has the same label: faces are then mirrored half of the time in training.
-        num_classes: of classes; None: the highest number and one.
-        epochs: trained.
-        batch_size: faces a step.
-        learning_rate: of Adam; at 1e-3 VGG-11 starts badly.
-        seed: of weights, order, mirroring and dropout.
+        is_mirrorable: whether a mirrored face has the same label: half of the faces are then mirrored in training.
+        num_classes: number of classes; None: the highest class number plus one.
+        epochs: number of epochs.
+        batch_size: faces per step.
+        learning_rate: Adam's; at 1e-3 VGG-11 starts badly.
+        seed: seed of weights, order, mirroring and dropout.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        precision: "auto" (bfloat16 where the processor has it), "fp32" or "bf16".
+        precision: "auto" (bf16 if the processor has it), "fp32" or "bf16".
 
     Returns:
         The fitted network.
 
     Raises:
-        InputError: the parts differ in length, too few faces, or the network does not take views of this size.
-        TrainingError: the loss is no longer finite.
+        InputError: the inputs differ in length, too few faces, or the network does not support this size.
+        TrainingError: the validation loss is not finite.
     """
     targets = np.asarray(targets, dtype=np.float64)
     fit, held = _parts(views, targets, val)
@@ -240,7 +240,7 @@ def fit_scratch(
                 shuffled = order.permutation(fit)
                 for first in range(0, len(fit), batch_size):
                     batch = shuffled[first : first + batch_size]
-                    if len(batch) < 2:  # batch-norm has nothing to normalise one face by
+                    if len(batch) < 2:  # batch-norm cannot normalise a single face
                         continue
                     flip = torch.rand(len(batch)) < 0.5 if is_mirrorable else None
                     step_loss = supervised_loss(loss, net._forward(views[batch], flip), wanted[batch], weights[batch])
@@ -262,12 +262,12 @@ def fit_scratch(
 
 
 def _parts(views: np.ndarray, targets: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The labelled faces to train on and those to validate on, by number."""
+    """Indices of the labelled faces to train on and to validate on."""
     if views.ndim != 4 or views.shape[3] != 3 or views.shape[1] != views.shape[2] or views.dtype != np.uint8:
         raise InputError(f"expected views (N, S, S, 3) uint8 RGB; got {views.shape} {views.dtype}")
     if not len(views) == len(targets) == len(val):
         raise InputError(
-            f"got {len(views)} views, {len(targets)} targets and {len(val)} in val; expected as many of each"
+            f"got {len(views)} views, {len(targets)} targets and {len(val)} in val; expected equal numbers"
         )
     has_label = np.isfinite(targets).any(axis=1)
     fit, held = np.flatnonzero(~val & has_label), np.flatnonzero(val & has_label)

@@ -1,4 +1,4 @@
-"""A small benchmark of real faces with real labels: the clip's frames, and the five points that the detector finds."""
+"""A small benchmark of real faces: the clip's frames, labelled with the five points of the detector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fabnet.video import load_detector, read_frames
 
 @pytest.fixture(scope="session")
 def labelled_photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 48 photos of twelve "people" and labels.csv: five points, a class, a unit and a value of each."""
+    """A folder of 48 photos of twelve "people", with labels.csv: five points, a class, a unit and a value for each."""
     folder = tmp_path_factory.mktemp("photos")
     find = load_detector()
     frames = [frame.image for frame in read_frames(carphone)]
@@ -36,5 +36,5 @@ def labelled_photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def face_image(carphone: Path) -> np.ndarray:
-    """(144, 192, 3) uint8 RGB, one man."""
+    """(144, 192, 3) uint8 RGB image of one man."""
     return next(read_frames(carphone)).image

@@ -14,12 +14,12 @@ from fabnet.probes.tasks.points import Points, box_side
 
 
 @pytest.mark.parametrize("probe", ["ridge", "paper"])
-def test_a_face_with_a_point_missing_counts_by_its_others(probe: ProbeName) -> None:
+def test_a_face_with_a_missing_point_counts_with_its_other_points(probe: ProbeName) -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(size=(40, 2)).astype(np.float32)
     points = 50 + generator.normal(size=(1, 5, 2)) * 20 + 5 * features[:, None]
-    points[::2, 0] = points[1::2, 1] = np.nan  # none has all of them
-    points[-1] = points[-2, 1:] = np.nan  # nor can an error of these two be told
+    points[::2, 0] = points[1::2, 1] = np.nan  # no face has all points
+    points[-1] = points[-2, 1:] = np.nan  # the error of these two is undefined
     points[-2, 0] = 1
     task = Points(name="points", targets=points.reshape(40, 10), normalisers=(box_side(),))
     people = [f"p{n}" for n in range(40)]

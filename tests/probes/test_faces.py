@@ -1,4 +1,4 @@
-"""Where faces lie: found, not found, published, one of several; and that what was computed is kept."""
+"""Face crops: found, not found, published or one of several, and the cache."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def benchmark(images: list[Any], **boxes: Any) -> Benchmark:
     return Benchmark(name="some", images=images, names=names, split=split, tasks=(task,), **boxes)
 
 
-def test_a_face_is_cropped_as_crop_faces_does_and_none_is_dropped(face_image: np.ndarray) -> None:
+def test_a_face_is_cropped_as_by_crop_faces_and_none_is_dropped(face_image: np.ndarray) -> None:
     blank = np.full((40, 60, 3), 99, np.uint8)
     crops = find_faces(benchmark([face_image, blank]), cache=Cache(None), num_workers=0)
     assert crops.is_loose.tolist() == [True, False]
@@ -36,11 +36,11 @@ def test_a_face_is_cropped_as_crop_faces_does_and_none_is_dropped(face_image: np
     np.testing.assert_allclose(crops.boxes_px[0], face.crop_box_px)
     made = crop_of(face_image, crops.crop_px(WINDOW)[0], CropSpec().size)
     np.testing.assert_array_equal(made, face.image)
-    # The face that was not found: the network sees the square about the whole image.
+    # The second face was not found, so the network sees the square around the whole image.
     np.testing.assert_allclose(crops.seen_px(WINDOW)[1], [0, -10, 60, 50])
 
 
-def test_what_is_cut_out_is_what_is_seen_again() -> None:
+def test_crop_boxes_and_seen_boxes_are_inverse() -> None:
     boxes = np.array([[10.0, 20, 110, 120], [5, 5, 25, 35]])
     crops = FaceCrops(boxes, np.array([True, False]))
     np.testing.assert_allclose(WINDOW.inside(crops.crop_px(WINDOW)), crops.seen_px(WINDOW))
@@ -50,7 +50,7 @@ def test_what_is_cut_out_is_what_is_seen_again() -> None:
     np.testing.assert_allclose(crops.seen_px(WINDOW)[0][:2], [60 - side / 2, 72 - side / 2])
 
 
-def test_the_labelled_face_is_taken_of_several(face_image: np.ndarray) -> None:
+def test_the_labelled_face_is_chosen_among_several(face_image: np.ndarray) -> None:
     both = np.hstack([face_image, face_image])
     (face,) = crop_faces(face_image)
     right = face.box_px + face_image.shape[1] * np.array([1, 0, 1, 0], np.float32)
@@ -71,7 +71,7 @@ def test_a_published_crop_needs_no_detector_and_may_be_oblong(face_image: np.nda
     np.testing.assert_array_equal(crop_of(face_image, square, 64), cut(face_image, square, 64))
 
 
-def test_boxes_are_kept_and_other_images_are_not_mixed_up(face_image: np.ndarray, tmp_path: Path) -> None:
+def test_boxes_are_cached_per_image_content(face_image: np.ndarray, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     first = find_faces(benchmark([face_image]), cache=cache, num_workers=0)
     kept = list((tmp_path / "cache").iterdir())
@@ -82,22 +82,22 @@ def test_boxes_are_kept_and_other_images_are_not_mixed_up(face_image: np.ndarray
     assert kept[0].stat().st_mtime_ns == stamp
     other = find_faces(benchmark([np.zeros_like(face_image)]), cache=cache, num_workers=0)
     assert not other.is_loose[0]
-    file = tmp_path / "a.bmp"  # of one size and one name, whatever is in it
+    file = tmp_path / "a.bmp"  # the same size and name for both contents
     for image, is_found in ((face_image, True), (np.zeros_like(face_image), False)):
         cv2.imwrite(str(file), image[:, :, ::-1])
         assert find_faces(benchmark([file]), cache=cache, num_workers=0).is_loose[0] == is_found
-    # A file cut short by a full disk, say, is made again.
+    # A truncated file, from a full disk say, is rebuilt.
     kept[0].write_bytes(b"\x93NUMPY")
     np.testing.assert_array_equal(
         find_faces(benchmark([face_image]), cache=cache, num_workers=0).boxes_px, first.boxes_px
     )
 
 
-def test_images_that_cannot_be_read_are_said(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.jpg cannot be read: No such file"):
         read_image(tmp_path / "none.jpg")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(InputError, match=r"empty.jpg is no image \(0 bytes\)"):
+    with pytest.raises(InputError, match=r"empty.jpg \(0 bytes\)"):
         read_image(tmp_path / "empty.jpg")
     grey = np.arange(25, dtype=np.uint8).reshape(5, 5)
     cv2.imwrite(str(tmp_path / "grey.png"), grey)

@@ -18,7 +18,7 @@ from fabnet.probes.tasks.quantities import Values
 
 @pytest.fixture
 def benchmark() -> Benchmark:
-    """300 faces of 60 people, an eighth of them of the rarer class; a value hangs on the first feature."""
+    """300 faces of 60 people, an eighth of the rarer class; a value depends on the first feature."""
     rng = np.random.default_rng(0)
     people = np.repeat([f"p{person}" for person in range(60)], 5)
     split = np.repeat(["train"] * 40 + ["val"] * 10 + ["test"] * 10, 5)
@@ -43,7 +43,7 @@ def features_of(benchmark: Benchmark) -> np.ndarray:
 SEEN_PX = np.tile([0.0, 0.0, 2.0, 2.0], (300, 1))
 
 
-def test_scores_are_of_validation_people_and_go_with_the_file(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_scores_are_of_validation_people_and_are_saved_in_the_file(benchmark: Benchmark, tmp_path: Path) -> None:
     probes = [best_probe(task, features_of(benchmark), benchmark, SEEN_PX, "digest") for task in benchmark.tasks]
     save_probes(probes, tmp_path / "probes.safetensors")
     read = load_probes(tmp_path / "probes.safetensors")
@@ -57,7 +57,7 @@ def test_scores_are_of_validation_people_and_go_with_the_file(benchmark: Benchma
     assert headline["value"] > 0.99
 
 
-def test_test_people_change_nothing(benchmark: Benchmark) -> None:
+def test_test_people_have_no_influence(benchmark: Benchmark) -> None:
     task, features = benchmark.tasks[0], features_of(benchmark)
     is_test = benchmark.split == "test"
     other = replace(task, targets=np.where(is_test[:, None], 1e6, task.targets))
@@ -76,7 +76,7 @@ def test_probabilities_are_as_common_as_the_classes(benchmark: Benchmark) -> Non
     assert wink.predict(features[is_val])[:, 0].mean() == pytest.approx(share, abs=0.06)
 
 
-def test_a_class_that_nobody_to_validate_on_shows_leaves_its_figure_open(benchmark: Benchmark) -> None:
+def test_a_class_absent_from_the_validation_people_has_no_figure(benchmark: Benchmark) -> None:
     mood = benchmark.tasks[1]
     usual = replace(mood, targets=np.where((benchmark.split == "val")[:, None], 0, mood.targets))
     made = replace(benchmark, tasks=(usual,))
@@ -85,13 +85,13 @@ def test_a_class_that_nobody_to_validate_on_shows_leaves_its_figure_open(benchma
     assert headline["value"] is None
 
 
-def test_folds_give_way_to_a_fifth_of_the_people(benchmark: Benchmark) -> None:
+def test_folds_are_replaced_by_a_fifth_of_the_people(benchmark: Benchmark) -> None:
     folded = replace(benchmark, split=np.full(300, "train"), folds=10)
     probe = best_probe(benchmark.tasks[0], features_of(benchmark), folded, SEEN_PX, "digest")
     assert {row["people"] for row in probe.scores} < set(range(5, 25))
 
 
-def test_nobody_to_validate_on_is_said(benchmark: Benchmark) -> None:
+def test_missing_validation_people_are_reported(benchmark: Benchmark) -> None:
     alone = replace(benchmark, split=np.full(300, "test"))
-    with pytest.raises(InputError, match="has no face"):
+    with pytest.raises(InputError, match="has no faces"):
         best_probe(benchmark.tasks[0], features_of(benchmark), alone, SEEN_PX, "digest")

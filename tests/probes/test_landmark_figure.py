@@ -1,4 +1,4 @@
-"""The landmark figure: the points in the drawing are the labels and what the probe predicts."""
+"""The landmark figure: the drawn points are the labels and the probe's predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def marks(root: ElementTree.Element, name: str) -> np.ndarray:
-    """(P, 2) places of a drawing's marks, in points from its upper left corner."""
+    """(P, 2) positions of a drawing's marks, in points from its upper left corner."""
     (group,) = [each for each in root.iter(f"{SVG}g") if each.get("id") == name]
     return np.array([[float(use.attrib["x"]), float(use.attrib["y"])] for use in group.iter(f"{SVG}use")])
 
@@ -47,7 +47,7 @@ def test_drawn_points_are_the_labels_and_the_predictions(labelled_photos: Path, 
         np.testing.assert_allclose(shown["error_%"], errors[name], rtol=1e-6)
         drawn = np.concatenate([marks(root, f"label-{column}"), marks(root, f"prediction-{column}")])
         true = np.concatenate([labels[name], predicted[name]])
-        # One scale, the same in x and y, and a shift take the photo's pixels to the drawing.
+        # One scale for x and y, plus a shift, maps the photo's pixels to the drawing.
         scale = np.ptp(drawn, axis=0) / np.ptp(true, axis=0)
         np.testing.assert_allclose(scale[0], scale[1], rtol=1e-3)
         np.testing.assert_allclose(drawn - scale * true, np.tile((drawn - scale * true)[0], (10, 1)), atol=0.02)

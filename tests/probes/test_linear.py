@@ -19,14 +19,14 @@ def made(count: int = 300, outputs: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return features, np.tanh(0.3 * features @ generator.normal(size=(8, outputs))) + 1
 
 
-def test_ridge_equals_scikit_learns() -> None:
+def test_ridge_matches_scikit_learn() -> None:
     features, targets = made()
     standardised = (features - features.mean(0)) / features.std(0)
     reference = Reference(alpha=0.05 * len(features)).fit(standardised, targets).predict(standardised)
     np.testing.assert_allclose(RidgeProbe(0.05).fit(features, targets).predict(features), reference, atol=1e-8)
 
 
-def test_ridge_fits_each_column_on_the_samples_that_have_it() -> None:
+def test_ridge_fits_each_column_on_its_labelled_samples() -> None:
     features, targets = made(60)
     targets[::3, 0] = np.nan
     targets[5, 1] = np.nan
@@ -38,13 +38,13 @@ def test_ridge_fits_each_column_on_the_samples_that_have_it() -> None:
     assert (probe.predict(features)[:, 3] == 0).all()
 
 
-def test_a_feature_that_never_varies_does_no_harm() -> None:
+def test_a_constant_feature_does_no_harm() -> None:
     features = np.stack([np.ones(9), np.arange(9.0)], axis=1)
     np.testing.assert_allclose(RidgeProbe(1e-9).fit(features, features).predict(features), features, atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_logistic_classes_order_as_scikit_learns(classes: int) -> None:
+def test_logistic_classes_rank_as_scikit_learns(classes: int) -> None:
     features, targets = made()
     labels = np.digitize(targets[:, 0], np.quantile(targets[:, 0], np.arange(1, classes) / classes))
     probe = LogisticProbe("classes", num_classes=classes, strength=0.1).fit(features, labels[:, None])
@@ -55,18 +55,18 @@ def test_logistic_classes_order_as_scikit_learns(classes: int) -> None:
     np.testing.assert_allclose(shares, reference.predict_proba(standardised), atol=1e-3)
 
 
-def test_logistic_units_pass_over_missing_labels() -> None:
+def test_logistic_units_ignore_missing_labels() -> None:
     features, targets = made()
     units = (targets > 1).astype(float)
     units[::3, 1] = np.nan
     probe = LogisticProbe("units").fit(features, units)
     known = np.isfinite(units[:, 1])
     alone = LogisticProbe("units").fit(features[known], units[known][:, [1]])
-    # Standardised by other faces, and so slightly otherwise penalised.
+    # The other faces change the standardisation, and so slightly the penalty.
     assert np.corrcoef(probe.predict(features)[:, 1], alone.predict(features)[:, 0])[0, 1] > 0.999
 
 
-def test_labels_that_are_all_alike_give_a_constant() -> None:
+def test_identical_labels_give_a_constant() -> None:
     features, _ = made(20)
     assert (LogisticProbe("units").fit(features, np.ones((20, 1))).predict(features) > 5).all()
     probe = LogisticProbe("classes", num_classes=3).fit(features, np.full((20, 1), 2.0))
@@ -85,8 +85,8 @@ def test_the_papers_probe_approaches_least_squares() -> None:
 
 
 @pytest.mark.parametrize("loss", ["squared", "classes", "units"])
-def test_one_step_of_the_papers_probe_is_that_of_torch(loss: str) -> None:
-    """Against batch-norm and a linear layer put together apart from ours."""
+def test_one_step_of_the_papers_probe_matches_torch(loss: str) -> None:
+    """Compare with an independent batch-norm and linear layer."""
     features, targets = made(64)
     features /= features.std()
     if loss == "classes":
@@ -117,14 +117,14 @@ def test_one_step_of_the_papers_probe_is_that_of_torch(loss: str) -> None:
     np.testing.assert_allclose(probe.predict(features), expected, atol=2e-4)
 
 
-def test_the_papers_probe_does_not_hang_on_the_features_unit() -> None:
+def test_the_papers_probe_does_not_depend_on_the_features_unit() -> None:
     features, targets = made()
     plain = LinearProbe("squared", epochs=3).fit(features, targets).predict(features)
     small = LinearProbe("squared", epochs=3).fit(features * 1e-5, targets).predict(features * 1e-5)
     np.testing.assert_allclose(small, plain, atol=1e-4)
 
 
-def test_the_epoch_is_chosen_on_others_and_the_seed_tells() -> None:
+def test_the_epoch_is_chosen_on_other_samples_and_the_seed_matters() -> None:
     features, targets = made(60, outputs=1)
     noise = np.random.default_rng(1).normal(size=(60, 1))
     probe = LinearProbe("squared", patience=5, seed=3).fit(
@@ -152,7 +152,7 @@ def test_losses_by_hand() -> None:
     assert selection_loss(np.eye(3), np.array([[0.0], [1], [2]]), "classes") == 0
 
 
-def test_a_probe_is_chosen_by_the_headlines_columns_alone() -> None:
+def test_a_probe_is_chosen_by_the_headline_columns_only() -> None:
     predicted = np.array([[0.1, 0.9], [0.2, 0.1], [0.9, 0.5]])
     targets = np.array([[0.0, 0], [1, 1], [1, 0]])
     assert selection_loss(predicted, targets, "units", [0]) == 0
@@ -160,6 +160,6 @@ def test_a_probe_is_chosen_by_the_headlines_columns_alone() -> None:
     assert selection_loss(predicted, targets, "units") == 0.5
 
 
-def test_too_few_samples_are_said() -> None:
+def test_too_few_samples_are_reported() -> None:
     with pytest.raises(InputError, match="got 1 features, 1 targets"):
         RidgeProbe().fit(np.ones((1, 2)), np.ones((1, 2)))

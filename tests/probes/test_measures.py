@@ -12,7 +12,7 @@ from fabnet.probes.tasks.points import Points, box_side
 from fabnet.probes.tasks.quantities import Angles, Values
 
 
-def test_a_shape_moved_turned_and_scaled_is_the_same_shape() -> None:
+def test_a_shifted_rotated_and_scaled_shape_is_the_same_shape() -> None:
     generator = np.random.default_rng(0)
     shapes = generator.normal(size=(2, 10, 2))
     turn = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]])
@@ -23,8 +23,8 @@ def test_a_shape_moved_turned_and_scaled_is_the_same_shape() -> None:
     assert np.diag(shape_distance(shapes, mirrored)).min() > 10
 
 
-def test_the_shape_distance_is_what_least_squares_leave() -> None:
-    """Against a solver that knows nothing of complex numbers: x' = a x - b y + c, y' = b x + a y + d."""
+def test_the_shape_distance_is_the_residual_of_least_squares() -> None:
+    """Compare with a solver without complex numbers: x' = a x - b y + c, y' = b x + a y + d."""
     first, second = np.random.default_rng(1).normal(size=(2, 7, 2))
     x, y, one, zero = second[:, 0], second[:, 1], np.ones(7), np.zeros(7)
     matrix = np.concatenate([np.stack([x, -y, one, zero], axis=1), np.stack([y, x, zero, one], axis=1)])
@@ -35,7 +35,7 @@ def test_the_shape_distance_is_what_least_squares_leave() -> None:
     assert shape_distance(second[None], first[None])[0, 0] == pytest.approx(expected)
 
 
-def test_poses_differ_by_one_angle_whatever_the_axes() -> None:
+def test_poses_differ_by_one_angle_about_any_axis() -> None:
     task = Angles(name="pose", targets=np.empty((0, 3)), columns=ANGLES)
     (measure,) = task.measures(np.array([[0, 0, 0], [0, 0, 30], [0, 20, 0], [90, 0, 0]], dtype=np.float64))
     np.testing.assert_allclose(measure.of(np.array([0])), [[0, 30, 20, 90]], atol=1e-9)
@@ -50,14 +50,14 @@ def test_values_are_in_standard_deviations() -> None:
     np.testing.assert_allclose(measure.of(np.array([0])), [[0, 2]])
 
 
-def test_classes_and_units_are_asked_about_by_who_has_them() -> None:
+def test_queries_of_a_class_or_unit_are_the_faces_that_have_it() -> None:
     classes = Classes(name="e", targets=np.empty((0, 1)), columns=("sad", "happy"), headline=("sad",))
     sad, happy = classes.measures(np.array([[0.0], [1], [1]]))
     assert (sad.in_headline, happy.in_headline) == (True, False)
     assert happy.is_query.tolist() == [False, True, True]
     np.testing.assert_array_equal(happy.of(np.array([1])), [[0, 100, 100]])
     units = Units(name="u", targets=np.empty((0, 2)), columns=("AU1", "AU2"))
-    (first,) = units.measures(np.array([[1.0, 0], [1, 0], [0, 0]]))  # nobody has AU2: it cannot be asked about
+    (first,) = units.measures(np.array([[1.0, 0], [1, 0], [0, 0]]))  # no face has AU2, so it has no measure
     assert (first.column, first.is_query.tolist()) == ("AU1", [True, True, False])
 
 

@@ -22,7 +22,7 @@ def scores() -> tuple[np.ndarray, np.ndarray]:
     return np.round(labels + generator.normal(size=200), 1), labels  # rounded: many ties
 
 
-def test_auc_is_scikit_learns_ties_too() -> None:
+def test_auc_matches_scikit_learn_with_ties() -> None:
     predicted, labels = scores()
     assert auc(predicted, labels)(ONES)[0] == pytest.approx(100 * roc_auc_score(labels, predicted))
 
@@ -37,7 +37,7 @@ def test_auc_with_weights_is_auc_of_repeated_samples() -> None:
         assert made[draw] == pytest.approx(100 * expected)
 
 
-def test_auc_passes_over_missing_labels_and_one_sided_draws() -> None:
+def test_auc_ignores_missing_labels_and_one_sided_draws() -> None:
     predicted, labels = scores()
     labels[::2] = np.nan
     known = np.isfinite(labels)
@@ -46,7 +46,7 @@ def test_auc_passes_over_missing_labels_and_one_sided_draws() -> None:
     assert np.isnan(auc(predicted, np.full(200, np.nan))(ONES)[0])
 
 
-def test_correlation_is_scipys() -> None:
+def test_correlation_matches_scipy() -> None:
     predicted, true = scores()
     true = true + 0.1 * np.arange(200)
     true[3] = np.nan
@@ -54,7 +54,7 @@ def test_correlation_is_scipys() -> None:
     assert correlation(predicted, true)(ONES)[0] == pytest.approx(pearsonr(predicted[known], true[known])[0])
 
 
-def test_correlation_hangs_on_no_unit_and_no_offset() -> None:
+def test_correlation_depends_on_neither_unit_nor_offset() -> None:
     predicted, true = np.random.default_rng(0).normal(size=(2, 200)) + np.arange(200) / 50
     expected = pearsonr(predicted, true)[0]
     assert correlation(1e-7 * predicted, 1e-7 * true)(ONES)[0] == pytest.approx(expected)
@@ -70,7 +70,7 @@ def test_means() -> None:
     np.testing.assert_allclose(both(weights)[:2], [3, 2.25])
 
 
-def test_a_bootstrap_draws_people_whole() -> None:
+def test_a_bootstrap_draws_whole_people() -> None:
     people = np.array(["a", "a", "b", "c", "c", "c"])
     weights = bootstrap_weights(people, draws=50)
     assert (weights[:, 0] == weights[:, 1]).all()

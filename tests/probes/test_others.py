@@ -1,4 +1,4 @@
-"""Other tools' points: where they are installed, they lie on the face."""
+"""Other tools' points lie on the face, if the tools are installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_points_lie_on_the_face(tool: str, shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", LANDMARKERS)
-def test_points_move_with_the_face_and_do_not_hang_on_the_size(tool: str, carphone: Path) -> None:
+def test_points_move_with_the_face_and_do_not_depend_on_the_size(tool: str, carphone: Path) -> None:
     need(tool)
     crop = fabnet.crop_faces(next(iter(fabnet.video.read_frames(carphone))).image)[0].image
     predict = load_landmarker(tool)
@@ -57,8 +57,8 @@ def test_five_points_are_eyes_nose_and_mouth() -> None:
     np.testing.assert_array_equal(five_of_68(points)[0, :, 0], [38.5, 44.5, 30, 48, 54])
 
 
-def test_what_is_missing_is_said() -> None:
-    with pytest.raises(InputError, match="no other tool is called 'openface'; there is dlib and mediapipe"):
+def test_missing_tools_are_reported() -> None:
+    with pytest.raises(InputError, match="'openface'; expected dlib or mediapipe"):
         load_landmarker("openface")
     if importlib.util.find_spec("mediapipe") is None:
         with pytest.raises(MissingDependencyError, match=r"pip install --no-deps mediapipe==0\.10\.21"):

@@ -1,4 +1,4 @@
-"""Who is fitted on, chosen on and scored: always other people."""
+"""Probes are fitted, chosen and scored on disjoint sets of people."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_named_validation_part_is_kept() -> None:
     assert to_report.fit.tolist() == list(range(30))
 
 
-def test_a_probe_for_others_is_fitted_on_all_but_the_test_people() -> None:
+def test_a_probe_for_other_faces_is_fitted_on_all_but_the_test_people() -> None:
     fit, select = training_parts(benchmark(["train"] * 30 + ["val"] * 5 + ["test"] * 5, None))
     assert (fit.tolist(), select.tolist()) == (list(range(30)), list(range(30, 35)))
     people = [f"p{i // 3}" for i in range(90)]
@@ -80,12 +80,12 @@ def test_folds_score_everyone_once() -> None:
         assert not held & {people[place] for place in [*part.fit, *part.select]}
 
 
-def test_what_cannot_be_scored_is_said() -> None:
+def test_splits_that_cannot_be_scored_are_reported() -> None:
     with pytest.raises(InputError, match="cross-validated by person over all its faces"):
         parts_of(benchmark(["train"] * 90, [f"{i}" for i in range(90)], folds=10), "val")
     with pytest.raises(InputError, match=r"10 folds by person need 12 people or more; found 2"):
         parts_of(benchmark(["train"] * 4, ["a", "a", "b", "b"], folds=10), "test")
-    with pytest.raises(InputError, match="has no face to score for split test; its splits hold"):
+    with pytest.raises(InputError, match="to score for split test; its splits hold"):
         parts_of(benchmark(["train"] * 50, None), "test")
     with pytest.raises(InputError, match=r"1 people \(p, ...\) are both trained and scored on"):
         parts_of(benchmark(["train"] * 50 + ["val", "test"], ["p"] * 51 + ["p"]), "test")
@@ -99,7 +99,7 @@ def test_faces_made_from_one_photo_stay_together() -> None:
     assert len(parts.select)
 
 
-def test_a_person_to_choose_on_is_not_one_to_fit_on() -> None:
+def test_people_to_choose_on_are_not_fitted_on() -> None:
     people = ["both"] * 25 + [f"p{i}" for i in range(25)] + ["both", "tested"]
     with pytest.raises(InputError, match=r"1 people \(both, ...\) are both fitted and chosen on"):
         parts_of(benchmark(["train"] * 50 + ["val", "test"], people), "test")

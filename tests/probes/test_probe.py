@@ -1,4 +1,4 @@
-"""The verb on real photos: scores, saved probes, an encoder that stays as it was."""
+"""The verb on real photos: scores, saved probes, and an unchanged encoder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_task_is_scored_by_both_probes(scored: Callable[..., ProbeReport])
         assert len(each.predicted) == 8
 
 
-def test_features_that_know_beat_those_that_know_nothing(scored: Callable[..., ProbeReport]) -> None:
+def test_informative_features_beat_uninformative_ones(scored: Callable[..., ProbeReport]) -> None:
     nothing, pixels = (scored(model, split="test", seeds=1, probes=("ridge",)) for model in ("mean", "pixels"))
     assert headline(pixels, "landmarks", "ridge") < 0.9 * headline(nothing, "landmarks", "ridge")
     assert headline(nothing, "high", "logistic") == 50
@@ -93,7 +93,7 @@ def test_a_saved_probe_reads_new_photos(
     table = pyarrow.csv.read_csv(tmp_path / "out.csv").to_pydict()
     by_task = {each.task: each for each in report.scored if each.probe != "paper"}
     points = np.array([[table[f"landmarks_{axis}{i}"][row] for i in range(5) for axis in "xy"] for row in range(8)])
-    # The scored probe was fitted on the same faces, so it must say the same of the faces that neither saw.
+    # The scored probe was fitted on the same faces, so both must agree on faces that neither saw.
     np.testing.assert_allclose(points, by_task["landmarks"].predicted, atol=0.05)
     np.testing.assert_allclose(table["width"], by_task["width"].predicted[:, 0], rtol=1e-3)
     labels = pyarrow.csv.read_csv(labelled_photos / "labels.csv").to_pydict()
@@ -121,7 +121,7 @@ def test_a_probe_of_another_encoder_is_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_files_that_are_no_probes_are_said(tmp_path: Path, tiny_run: Path) -> None:
+def test_files_without_probes_are_reported(tmp_path: Path, tiny_run: Path) -> None:
     with pytest.raises(InputError, match="no such probe file"):
         load_probes(tmp_path / "none")
     (tmp_path / "junk").write_bytes(b"\x08\0\0\0\0\0\0\0{}      junk")
@@ -132,7 +132,7 @@ def test_files_that_are_no_probes_are_said(tmp_path: Path, tiny_run: Path) -> No
         load_probes(weights)
 
 
-def test_a_probe_is_saved_where_nobody_is_to_be_tested(labelled_photos: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_probe_is_saved_without_test_people(labelled_photos: Path, tiny_run: Path, tmp_path: Path) -> None:
     text = (labelled_photos / "labels.csv").read_text().replace(",test,", ",val,")
     (tmp_path / "own.csv").write_text(text)
     file = tmp_path / "probes.safetensors"
@@ -162,7 +162,7 @@ def test_a_probe_is_saved_where_nobody_is_to_be_tested(labelled_photos: Path, ti
         ("", "predicts '', and no column can be called so"),
     ],
 )
-def test_a_label_that_can_be_no_column_is_refused_by_embed(
+def test_a_label_that_is_not_a_valid_column_is_refused_by_embed(
     labelled_photos: Path, tmp_path: Path, label: str, said: str
 ) -> None:
     def kept(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
@@ -175,7 +175,7 @@ def test_a_label_that_can_be_no_column_is_refused_by_embed(
         fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
 
 
-def test_a_class_that_can_be_no_column_is_refused_before_its_probe_is_fitted(
+def test_a_class_that_is_not_a_valid_column_is_refused_before_its_probe_is_fitted(
     labelled_photos: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
     text = (labelled_photos / "labels.csv").read_text().replace("left", "Mr. Left")
@@ -184,13 +184,13 @@ def test_a_class_that_can_be_no_column_is_refused_before_its_probe_is_fitted(
         fabnet.probe(tiny_run, str(tmp_path / "own.csv"), labelled_photos, save=tmp_path / "own.safetensors")
 
 
-def test_no_seed_is_refused(scored: Callable[..., ProbeReport]) -> None:
+def test_zero_seeds_are_refused(scored: Callable[..., ProbeReport]) -> None:
     with pytest.raises(InputError, match="seeds must be 1 or more; got 0"):
         scored("mean", seeds=0)
 
 
 def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport], tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="hang on components"):
+    with pytest.raises(InputError, match="depend on components"):
         scored("pixels", seeds=1, save=tmp_path / "no")
 
 
@@ -217,7 +217,7 @@ def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport
 
 
 @pytest.mark.slow
-def test_a_network_from_scratch_is_scored_as_embeddings_are(scored: Callable[..., ProbeReport]) -> None:
+def test_a_network_from_scratch_is_scored_like_embeddings(scored: Callable[..., ProbeReport]) -> None:
     report = scored("scratch:fabnet", split="test", seeds=2)
     assert {each.task for each in report.scored} == {"landmarks", "side", "high", "width"}
     assert all(len(each.by_seed) == 2 and each.chosen.startswith("epoch ") for each in report.scored)

@@ -1,4 +1,4 @@
-"""Pose from points: on points made from known turns, and on real ones."""
+"""Pose from points: on points with known rotations and on real ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabnet.probes.rigid_fit import NOSE_TIP, RIGID, fit_pose, fit_shape
 
 
 def solid() -> np.ndarray:
-    """(68, 3) a face's solid: eyes, mouth and brows on a plane, the nose before it."""
+    """(68, 3) a solid face: eyes, mouth and brows on a plane, the nose in front of it."""
     generator = np.random.default_rng(0)
     shape = np.column_stack([generator.uniform(-1, 1, (68, 2)), generator.normal(0, 0.05, 68)])
     shape[36], shape[45], shape[48], shape[54] = (-1, 0.5, -0.1), (1, 0.5, -0.1), (-0.5, -1, 0), (0.5, -1, 0)
@@ -23,7 +23,7 @@ def solid() -> np.ndarray:
 
 
 def seen(angles: np.ndarray, seed: int = 1) -> np.ndarray:
-    """(N, 68, 2) pixels, y down, of the solid turned by (N, 3) radians, anywhere and at any size."""
+    """(N, 68, 2) pixels, y down, of the solid rotated by (N, 3) radians, at random positions and sizes."""
     generator = np.random.default_rng(seed)
     turned = np.einsum("nij,pj->npi", rotation_matrix(angles)[:, :2], solid())
     size = generator.uniform(20, 90, (len(angles), 1, 1))
@@ -31,18 +31,18 @@ def seen(angles: np.ndarray, seed: int = 1) -> np.ndarray:
 
 
 def turns(count: int = 60) -> np.ndarray:
-    """As many to the left as to the right, up as down: they look into the camera on the whole."""
+    """Symmetric angles, left and right, up and down: the faces look into the camera on average."""
     half = np.random.default_rng(2).normal(0, 0.4, (count // 2, 3)).clip(-0.9, 0.9)
     return np.concatenate([half, -half])
 
 
-def test_turns_are_found_again() -> None:
+def test_rotations_are_recovered() -> None:
     angles = turns()
     points = seen(angles)
     found, error = fit_pose(points, fit_shape(points))
     assert error.max() < 1e-6
     true, made = rotation_matrix(angles), rotation_matrix(found)
-    # What is frontal is the mean face's matter, so turns from one face to another are exact and single ones nearly so.
+    # The mean face defines frontal, so rotations between faces are exact and single ones nearly so.
     between = [each[1:] @ each[:-1].transpose(0, 2, 1) for each in (made, true)]
     assert np.degrees(geodesic_distance(*between)).max() < 0.01
     single = np.degrees(geodesic_distance(made, true))
@@ -50,7 +50,7 @@ def test_turns_are_found_again() -> None:
     assert np.corrcoef(found[:, 2], angles[:, 2])[0, 1] > 0.99
 
 
-def test_the_nose_stands_out_and_the_eyes_are_one_apart() -> None:
+def test_the_nose_is_in_front_and_the_eyes_are_one_apart() -> None:
     shape = fit_shape(seen(turns()))
     place = {point: i for i, point in enumerate(RIGID)}
     assert shape[place[NOSE_TIP], 2] > shape[place[36], 2] + 0.1
@@ -67,8 +67,8 @@ def test_noise_shows_in_the_error() -> None:
     assert 0.01 < error.mean() < 0.05
 
 
-def test_faces_that_are_all_turned_alike_give_no_shape() -> None:
-    with pytest.raises(InputError, match="all turned alike"):
+def test_faces_of_one_pose_give_no_shape() -> None:
+    with pytest.raises(InputError, match="same pose"):
         fit_shape(seen(np.tile([0.1, 0.0, 0.0], (30, 1)) + np.arange(30)[:, None] * [0.01, 0, 0]))
     with pytest.raises(InputError, match="needs 20 faces or more; got 5"):
         fit_shape(seen(turns(10)[:5]))

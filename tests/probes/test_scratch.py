@@ -1,4 +1,4 @@
-"""Networks from scratch: they learn what is plain to see, weigh and mask as said, and repeat bit for bit."""
+"""Networks from scratch: they learn easy tasks, weight and mask labels, and repeat bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAN = float("nan")
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Steps as small as these gain nothing from a second thread."""
+    """Run on one thread: steps this small gain nothing from a second one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -54,7 +54,7 @@ def test_it_finds_points_and_does_not_mirror_them() -> None:
     errors = np.abs(net.predict(views) - centres)
     assert errors[:, 0].mean() < 0.12
     assert errors.mean() < 0.12
-    assert np.abs(centres).mean() > 0.35  # what always saying the middle would give
+    assert np.abs(centres).mean() > 0.35  # the error of always predicting the middle
 
 
 @pytest.mark.parametrize("architecture", ["vgg11", "alexnet"])
@@ -86,9 +86,9 @@ def test_the_networks_have_the_known_sizes() -> None:
     assert count("alexnet") == nine["alexnet"] + first + (256 * 9 + 1) * 4096 + head
 
 
-def test_units_miss_labels_and_learn_all_the_same() -> None:
+def test_units_with_missing_labels_are_learned() -> None:
     views, centres = squares(200)
-    targets = (centres < 0).astype(float)[:, 1:].repeat(2, axis=1)  # not of x: mirroring would change it
+    targets = (centres < 0).astype(float)[:, 1:].repeat(2, axis=1)  # y only: mirroring would change x
     targets[:, 1] = 1 - targets[:, 1]
     targets[::2, 0] = NAN
     targets[1::3, 1] = NAN
@@ -103,7 +103,7 @@ def test_units_miss_labels_and_learn_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("is_mirrorable", [True, False])
-def test_left_and_right_are_told_apart_unless_they_are_mirrored(is_mirrorable: bool) -> None:
+def test_left_and_right_are_distinguished_unless_mirrored(is_mirrorable: bool) -> None:
     views, centres = squares(200)
     net = fit_scratch(
         "fabnet", views, (centres[:, :1] > 0).astype(float), loss="classes", val=np.arange(200) >= 160,
@@ -146,7 +146,7 @@ def test_the_epoch_with_the_lowest_validation_loss_is_kept() -> None:
     assert np.square(predicted - centres)[128:].mean() == pytest.approx(min(net.val_losses), rel=1e-4)
 
 
-def test_losses_equal_hand_arithmetic() -> None:
+def test_losses_by_hand() -> None:
     outputs = torch.tensor([[0.5, 2.0], [1.0, -1.0]])
     points, known = torch.tensor([[0.0, 9.0], [3.0, -1.5]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
     assert supervised_loss("squared", outputs, points, known).item() == pytest.approx((0.25 + 4 + 0.25) / 3)
@@ -161,7 +161,7 @@ def test_losses_equal_hand_arithmetic() -> None:
     assert supervised_loss("units", outputs, units, weights).item() == pytest.approx(expected)
 
 
-def test_missing_labels_change_nothing() -> None:
+def test_unlabelled_faces_have_no_influence() -> None:
     views, centres = squares(80)
     val = np.arange(80) >= 64
     with_gaps = centres.copy()
@@ -172,13 +172,13 @@ def test_missing_labels_change_nothing() -> None:
         net = fit_scratch("fabnet", views, targets, loss="squared", val=val, epochs=2, batch_size=16, device="cpu")
         return net.predict(squares(5, seed=1)[0])
 
-    # Unlabelled faces are in no batch; which faces come together hangs on the order alone.
+    # Unlabelled faces are in no batch, so the batches depend only on the order of the labelled ones.
     order = np.concatenate([np.flatnonzero(has), np.flatnonzero(~has)])
     first = predicted(views[order], with_gaps[order], val[order])
     np.testing.assert_allclose(first, predicted(views[has], centres[has], val[has]), atol=1e-6)
 
 
-def test_wrong_inputs_are_said() -> None:
+def test_wrong_inputs_are_reported() -> None:
     views, centres = squares(8)
     val = np.arange(8) >= 6
     with pytest.raises(InputError, match=r"expected views \(N, S, S, 3\) uint8 RGB; got \(8, 32, 32, 3\) float64"):

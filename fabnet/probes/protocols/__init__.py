@@ -1,4 +1,4 @@
-"""Protocols: one module a benchmark, each with a function `read(data: Path) -> Benchmark`."""
+"""Protocols: one module per benchmark, each with a function `read(data: Path) -> Benchmark`."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ PROTOCOLS = {
     "wflw": "fabnet.probes.protocols.wflw",
     "youtube-faces": "fabnet.probes.protocols.youtube_faces",
 }
-"""Name of the protocol to the module that reads it, imported when asked for."""
+"""Module of each protocol by name, imported on first use."""
 
 
 def read_benchmark(name: str, data: Path) -> Benchmark:
     """Read a benchmark's labels and the names of its images.
 
     Args:
-        name: of the protocol, a key of `PROTOCOLS`; or the path of a CSV file (`fabnet.probes.protocols.table`).
-        data: its folder, laid out as the module's docstring says.
+        name: name of the protocol, a key of `PROTOCOLS`; or the path of a CSV file (`fabnet.probes.protocols.table`).
+        data: its folder, in the layout of the module's docstring.
 
     Raises:
-        InputError: no such protocol or folder, or a file of it is missing or wrong.
+        InputError: unknown protocol or folder, or a file in it is missing or invalid.
     """
     data = local(data, "labelled pictures")
     if name.lower().endswith(".csv"):
@@ -57,19 +57,19 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
 
 
 def _with_images(benchmark: Benchmark, data: Path) -> Benchmark:
-    """Check that every image that is a file is there, and in the folder that was given."""
+    """Check that every image that is a file exists inside the data folder."""
     files = [image for image in benchmark.images if isinstance(image, Path)]
     root = os.path.realpath(data)
     within = os.path.join(root, "")
     outside = [file for file in files if not os.path.realpath(file).startswith(within)]
     if outside:
         raise InputError(
-            f"{benchmark.name}: the labels name {outside[0]}, which is not in {data}: paths are relative to it, and "
-            "links lead nowhere else"
+            f"{benchmark.name}: the labels name {outside[0]}, which is not in {data}: paths must be relative to it, and "
+            "symlinks must stay inside it"
         )
-    missing = [file for file in files if not os.path.isfile(file)]  # a name that is too long is False to it, too
+    missing = [file for file in files if not os.path.isfile(file)]  # False also for names that are too long
     if missing:
         raise InputError(
-            f"{benchmark.name}: {len(missing)} of {len(files)} labelled images are missing, as {missing[0]}"
+            f"{benchmark.name}: {len(missing)} of {len(files)} labelled images are missing, for example {missing[0]}"
         )
     return benchmark

@@ -5,17 +5,18 @@ Layout of the first release:
     training.csv, validation.csv    subDirectory_filePath, face_x, face_y, face_width, face_height, facial_landmarks,
                                     expression, valence, arousal; also in Manually_Annotated_file_lists/; the header may
                                     be absent
-    Manually_Annotated_Images/      the images, where the first column says
+    Manually_Annotated_Images/      the images, at the paths in the first column
 
 or of the later one:
 
-    train_set/images/*.jpg, train_set/annotations/*_exp.npy, val_set/ likewise
+    train_set/images/*.jpg, train_set/annotations/*_exp.npy; the same in val_set/
 
-Split: the official validation set is the test set, as the official test set is not released; a part of training is for
-validation. Crop: the detector's; in the first release the labelled rectangle says which face. Metric: area under the
-ROC curve of each class against the rest, and the mean. Classes 8 to 10 (none, uncertain, no face) are left out.
+Split: the official validation set is the test set, as the official test set is not released; a part of the training
+faces validates. Crop: the detector's; in the first release the labelled rectangle identifies the face. Metric: area
+under the ROC curve of each class against the rest, and the mean. Classes 8 to 10 (none, uncertain, no face) are left
+out.
 
-Not certain: which release others used: the later one has 287,651 training faces with a class and 3,999 for validation,
+Uncertain: which release others used; the later one has 287,651 training faces with a class and 3,999 for validation,
 already cropped to 224 x 224. A file that a list names twice counts once.
 
 Source: Mollahosseini et al.: AffectNet, IEEE Transactions on Affective Computing 2019 (arXiv 1708.03985).
@@ -37,7 +38,7 @@ from fabnet.probes.tasks.labels import Classes
 __all__ = ["CLASSES", "read"]
 
 CLASSES = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
-"""In the order of the dataset's numbers."""
+"""Class names in the order of the dataset's numbers."""
 MAX_LABEL_BYTES = 2**16
 NUM_LABELS = 11
 COLUMNS = (
@@ -58,13 +59,13 @@ def read(data: Path) -> Benchmark:
     """Read the labels.
 
     Args:
-        data: the folder described above, of either release.
+        data: the folder described above, from either release.
 
     Returns:
         Faces in the order of the lists (of the file names), training before test.
 
     Raises:
-        InputError: a file is missing or not of its form, or an image is in both lists.
+        InputError: a file is missing or malformed, or an image is in both lists.
     """
     return _read_folders(data) if (data / "train_set").is_dir() else _read_lists(data)
 
@@ -95,7 +96,7 @@ def _read_lists(data: Path) -> Benchmark:
                 continue
             if row[0] in split:
                 if split[row[0]] != part:
-                    raise InputError(f"{file}, line {line}: {row[0]} is in the training list too")
+                    raise InputError(f"{file}, line {line}: {row[0]} is also in the training list")
                 continue
             left, top, width, height = numbers_of(file, line, row[1:5], 4)
             split[row[0]] = part
@@ -106,7 +107,7 @@ def _read_lists(data: Path) -> Benchmark:
 
 
 def _rows(file: Path) -> list[tuple[int, list[str]]]:
-    """The lines of a list without its header, each with its number."""
+    """The rows of a list without its header, with line numbers."""
     rows = [(line, row) for line, row in csv_rows(file) if row and row[0] != COLUMNS[0]]
     for line, row in rows:
         if len(row) != len(COLUMNS):
@@ -129,13 +130,13 @@ def _read_folders(data: Path) -> Benchmark:
         find("affectnet", data, f"folder of {part} images", f"{name}/images")
         files = sorted(annotations.glob("*_exp.npy"))
         if not files:
-            raise InputError(f"affectnet: no *_exp.npy in {annotations}; expected one an image")
+            raise InputError(f"affectnet: no *_exp.npy in {annotations}; expected one per image")
         for file in files:
             try:
                 value = read_npy(file, MAX_LABEL_BYTES)
                 text = str(value.item()) if value.size == 1 else str(value)
             except (InputError, OSError) as error:
-                raise InputError(f"{file} is no array of numbers or text: {error}") from error
+                raise InputError(f"{file} is not an array of numbers or text: {error}") from error
             label = _label(text, str(file))
             if label < len(CLASSES):
                 images.append(data / name / "images" / f"{file.name.removesuffix('_exp.npy')}.jpg")

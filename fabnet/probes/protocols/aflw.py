@@ -3,17 +3,17 @@
 Layout:
 
     aflw.sqlite         the release's database; its tables Faces, FaceImages, FacePose and FaceRect are read
-    flickr/0/*.jpg ...  its images, where the database's paths say
-    kepler_test.txt     the test images, one a line: the database's path (0/image00002.jpg), its file name, or a
-                        face's id (39341); yours to make, see below
+    flickr/0/*.jpg ...  its images, at the database's paths
+    kepler_test.txt     the test images, one per line: the database's path (0/image00002.jpg), its file name, or a
+                        face's id (39341); you make this file, see below
 
-Split: test are the faces of the listed images, or with the listed ids; other faces of a test image are left out; the
-rest is training. Crop: the detector's; the labelled rectangle says which face. Metric: mean absolute error of roll,
-pitch and yaw in degrees, and their mean. The database's angles are radians; this project's signs are its signs.
+Split: the faces of the listed images, or with the listed ids, are the test set; other faces of a test image are left
+out; the rest is training. Crop: the detector's; the labelled rectangle identifies the face. Metric: mean absolute error
+of roll, pitch and yaw in degrees, and their mean. The database's angles are radians, with the signs of this project.
 
-Not certain: the list. AFLW has no official split, and the 1,000 test images of KEPLER are not part of its release. A
-face without a pose or a rectangle is left out, and of several only the first counts. The signs are as Hopenet's reader
-implies (the roll against 300W-LP's, pitch and yaw with it); the order of the axes is not documented.
+Uncertain: the list. AFLW has no official split, and KEPLER's 1,000 test images are not in its release. A face without
+a pose or rectangle is left out, and of several only the first counts. The signs are those that Hopenet's reader implies
+(roll opposite to 300W-LP's; pitch and yaw the same); the order of the axes is not documented.
 
 Source: Koestinger et al.: Annotated facial landmarks in the wild, ICCV workshops 2011; Kumar et al.: KEPLER, FG 2017,
 for the test images.
@@ -56,12 +56,12 @@ def read(data: Path) -> Benchmark:
         Faces by id.
 
     Raises:
-        InputError: a file is missing or not of its form, or the list names a face that the database lacks.
+        InputError: a file is missing or malformed, or the list names a face that the database lacks.
     """
     database = find("aflw", data, "database", "aflw.sqlite")
     folder = find("aflw", data, "folder of images", "flickr")
     list_file = find(
-        "aflw", data, "list of test images (KEPLER's 1,000, an image's path or a face's id a line)", "kepler_test.txt"
+        "aflw", data, "list of test images (KEPLER's 1,000, one image path or face id per line)", "kepler_test.txt"
     )
     faces: dict[int, tuple[str, list[float]]] = {}
     for face, image, *numbers in _rows(database):
@@ -103,8 +103,8 @@ def _listed(list_file: Path, image_of: dict[int, str]) -> set[int]:
     for number, line in lines_of(list_file):
         name = line.removeprefix("flickr/")
         if name not in named:
-            raise InputError(f"{list_file}, line {number}: the database has no pose of an image or face {line!r}")
+            raise InputError(f"{list_file}, line {number}: the database has no pose for the image or face {line!r}")
         listed.update(named[name])
     if not listed:
-        raise InputError(f"{list_file} names no image; expected an image's path or a face's id a line")
+        raise InputError(f"{list_file} is empty; expected one image path or face id per line")
     return listed

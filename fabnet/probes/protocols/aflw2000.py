@@ -3,20 +3,20 @@
 Layout:
 
     AFLW2000/*.jpg, *.mat               the 2,000 test faces, 450 x 450
-    300W_LP/AFW/*.jpg, *.mat            training, where it is there: AFW, HELEN, IBUG, LFPW and their mirrored _Flip
-    300W_LP/landmarks/AFW/*_pts.mat     its points; faces without a file have no points
+    300W_LP/AFW/*.jpg, *.mat            training, optional: AFW, HELEN, IBUG, LFPW and their mirrored _Flip
+    300W_LP/landmarks/AFW/*_pts.mat     its points; faces without such a file have no points
 
-Split: train on 300W-LP and test on AFLW2000-3D. Where 300W-LP is absent, AFLW2000-3D alone is split by a hash of the
-file name, 75 / 15 / 10: this split is this project's own, and its scores are not to be compared with published ones.
-Crop: the detector's; the box of the points (300W-LP's: of its `pt2d`) says which face. Metric: mean absolute error of
-roll, pitch and yaw in degrees, and their mean; for points the mean distance over the side of their box, and over the
+Split: train on 300W-LP and test on AFLW2000-3D. Without 300W-LP, AFLW2000-3D alone is split by a hash of the file name,
+75 / 15 / 10: this split is this project's own, and its scores are not comparable with published ones. Crop: the
+detector's; the box of the points (for 300W-LP, of its `pt2d`) identifies the face. Metric: mean absolute error of roll,
+pitch and yaw in degrees, and their mean; for points, the mean distance over the side of their box, and over the
 distance of the outer eye corners, which is near zero in profile.
 
 Faces with an angle beyond 99 degrees are left out of both sets, as most papers do after Hopenet (31 test faces). The
 files' angles are pitch, yaw, roll in radians with a clockwise roll. The points are projections of a fitted 3-D face, so
-the hidden ones count too; they are Matlab's pixels, from 1, so 0.5 is taken off.
+hidden points count too; they are in Matlab's pixels, which start at 1, so 0.5 is subtracted.
 
-Not certain: 300W-LP's `pts_3d` is taken as the counterpart of AFLW2000's `pt3d_68`, in the same pixels.
+Uncertain: 300W-LP's `pts_3d` is taken as the counterpart of AFLW2000's `pt3d_68`, in the same pixels.
 
 Source: Zhu et al.: Face alignment across large poses: a 3D solution, CVPR 2016; Ruiz et al.: Fine-grained head pose
 estimation without keypoints, CVPR workshops 2018, for the limit.
@@ -52,7 +52,7 @@ class _Face(NamedTuple):
 
     Attributes:
         angles: (3,) roll, pitch, yaw in degrees.
-        points: (68, 2) in pixels, NaN where it has none.
+        points: (68, 2) in pixels, NaN without points.
         box_px: (4,) x0, y0, x1, y1.
     """
 
@@ -71,12 +71,12 @@ def read(data: Path) -> Benchmark:
         Faces by name, AFLW2000's before 300W-LP's.
 
     Raises:
-        InputError: a folder is missing or empty, or a file is not of its form.
+        InputError: a folder is missing or empty, or a file is malformed.
     """
     test_folder = find("aflw2000", data, "folder of test faces", "AFLW2000")
     labels = sorted(test_folder.glob("*.mat"))
     if not labels:
-        raise InputError(f"aflw2000: no .mat file in {test_folder}; expected one beside each jpg")
+        raise InputError(f"aflw2000: no .mat file in {test_folder}; expected one next to each jpg")
     trained = _training_files(data / "300W_LP")
     faces = [(label, "test" if trained else split_of(f"{label.stem}.jpg"), _read_face(label)) for label in labels]
     faces += [(label, "train", _read_training_face(data / "300W_LP", label)) for label in trained]
@@ -100,7 +100,7 @@ def read(data: Path) -> Benchmark:
 
 
 def _photo(label: Path) -> str:
-    """Of 300W-LP, the photo that a face was turned from: AFW_Flip/AFW_134212_1_7 is AFW_134212_1's eighth."""
+    """The photo that a face of 300W-LP was made from: AFW_Flip/AFW_134212_1_7 is the eighth of AFW_134212_1."""
     return label.stem.rsplit("_", 1)[0] if "300W_LP" in label.parts else label.stem
 
 
@@ -110,7 +110,7 @@ def _training_files(folder: Path) -> list[Path]:
     sets = [folder / f"{name}{flip}" for name in TRAIN_SETS for flip in ("", "_Flip")]
     labels = [label for part in sets for label in sorted(part.glob("*.mat"))]
     if not labels:
-        raise InputError(f"aflw2000: no .mat file in {folder}/{{{','.join(TRAIN_SETS)}}}; expected one beside each jpg")
+        raise InputError(f"aflw2000: no .mat file in {folder}/{{{','.join(TRAIN_SETS)}}}; expected one per jpg")
     return labels
 
 
@@ -128,7 +128,7 @@ def _read_angles(path: Path, content: Mapping[str, Any]) -> np.ndarray:
 
 
 def _read_points(path: Path, content: Mapping[str, Any], name: str, shape: tuple[int, int]) -> np.ndarray:
-    """A matrix of points in Matlab's pixels, less the half pixel."""
+    """A matrix of points in Matlab's pixels, minus half a pixel."""
     points = np.asarray(content.get(name, ()), np.float64)
     if points.shape != shape:
         raise InputError(f"{path}: expected {name} of shape {shape}, found {points.shape}")

@@ -3,20 +3,20 @@
 Layout (also below `hpdb/`):
 
     01/frame_00003_rgb.png      640 x 480
-    01/frame_00003_pose.txt     three lines of a rotation, a blank line, the head's place in mm
+    01/frame_00003_pose.txt     three lines of a rotation, a blank line, the head's position in mm
     ... 24/
 
 Split: five folds by person over all frames. Papers differ: some test on 8 of the 24 folders drawn at random (FSA-Net,
 Yang et al., CVPR 2019), others on all frames after training on 300W-LP (Hopenet, Ruiz et al., CVPR workshops 2018).
-The folds put no person on both sides, use every frame once, and are this project's own choice. Crop: the detector's.
-Metric: mean absolute error of roll, pitch and yaw in degrees, and their mean.
+The folds keep people apart, use every frame once, and are this project's own choice. Crop: the detector's. Metric: mean
+absolute error of roll, pitch and yaw in degrees, and their mean.
 
-There are 20 people in 24 folders: 15 is the person of 03, 18 of 05, 21 of 02 and 22 of 07. A folder of another name
+The 24 folders show 20 people: 15 shows the person of 03, 18 of 05, 21 of 02 and 22 of 07. A folder with another name
 counts as a person of its own.
 
-Not certain: the four pairs, which are those of the reader in Hugging Face's `datasets`; the frame of the rotations (x
-right, y down, z away from the camera, the identity looking into it), which is what Hopenet's reader implies. Frames
-come from video, so neighbours are nearly alike.
+Uncertain: the four pairs, which are those of the reader in Hugging Face's `datasets`; the frame of the rotations (x
+right, y down, z away from the camera, the identity looking into it), which Hopenet's reader implies. Frames come from
+video, so neighbours are nearly identical.
 
 Source: Fanelli et al.: Random forests for real time 3D face analysis, IJCV 2013.
 """
@@ -37,7 +37,7 @@ __all__ = ["read"]
 
 NUM_FOLDS = 5
 AGAIN = {"15": "03", "18": "05", "21": "02", "22": "07"}
-"""Folders of people who have another one already."""
+"""Folders of people who already have another folder."""
 MAX_SKEW = 0.01
 
 
@@ -51,7 +51,7 @@ def read(data: Path) -> Benchmark:
         Frames by folder and number.
 
     Raises:
-        InputError: there is no pose file, one is not of its form, or its image is missing.
+        InputError: there is no pose file, one is malformed, or its image is missing.
     """
     root = data / "hpdb" if (data / "hpdb").is_dir() else data
     labels = sorted(root.glob("[0-9][0-9]/frame_*_pose.txt"))
@@ -76,5 +76,5 @@ def _read_rotation(path: Path) -> np.ndarray:
     rows = [numbers_of(path, number, line.split(), 3) for number, line in lines_of(path)]
     matrix = np.array(rows[:3])
     if len(rows) != 4 or np.abs(matrix @ matrix.T - np.eye(3)).max() > MAX_SKEW or np.linalg.det(matrix) < 0:
-        raise InputError(f"{path}: expected three lines of a rotation and one of a place")
+        raise InputError(f"{path}: expected three lines of a rotation and one of a position")
     return matrix

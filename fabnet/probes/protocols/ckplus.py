@@ -1,14 +1,14 @@
 """`ckplus`: 11 action units on the last frames of CK+'s posed sequences, by subject.
 
 Layout:
-    aus.csv        path, subject, video, frame, ..., AU1, AU2 ... (1 there, 0 not)
-    images/PATH    the frames, 48 x 48 grey, tight; a leading folder CK+48/ of the path may be absent
+    aus.csv        path, subject, video, frame, ..., AU1, AU2 ... (1 present, 0 absent)
+    images/PATH    the frames, 48 x 48 grey, tight; the leading folder CK+48/ of the path may be missing
 
 Units: 1 2 4 5 6 9 12 17 20 25 26, those of EmotioNet and the paper's Table 3. Crop: the detector's; a face that is not
 found is scored on the whole image. Split: none; ten folds by subject, whose predictions are pooled. Metric: AUC of each
 unit and the mean.
 
-Not certain: how hard it is: the frames are posed and alike (raw pixels reach a mean AUC above 90).
+Uncertain: its difficulty: the frames are posed and alike (raw pixels reach a mean AUC above 90).
 
 Source: Lucey et al.: The extended Cohn-Kanade dataset (CK+), CVPR workshops 2010.
 """
@@ -37,7 +37,7 @@ def read(data: Path) -> Benchmark:
         data: the folder.
 
     Raises:
-        InputError: a file is missing or wrong.
+        InputError: a file is missing or invalid.
     """
     file = find("ckplus", data, "aus.csv, the action units", "aus.csv")
     folder = find("ckplus", data, "images, the folder of frames", "images")

@@ -2,20 +2,20 @@
 
 Layout:
 
-    dataFile_*.txt, dataFile_1000.txt   the challenge's lists: URL, original URL, AU1 ... AU60, by tabs
-    images/                             the images, in any folders below, named as the URLs' last parts
+    dataFile_*.txt, dataFile_1000.txt   the challenge's lists: URL, original URL, AU1 ... AU60, tab-separated
+    images/                             the images, at any depth, named after the last part of their URL
 
-or, in place of the lists, `train.csv` and `validation.csv`: the URL or file name in the first column, then columns
-called AU1 or "AU 1" and so on. Without such names the columns are those of the challenge's lists. 1 is a unit that is
-there, 0 one that is not, 999 unknown: such a face has no label of the unit.
+or, instead of the lists, `train.csv` and `validation.csv`: the URL or file name in the first column, then columns
+called AU1 or "AU 1" and so on. Without such names the columns are those of the challenge's lists. 1: present, 0:
+absent, 999: unknown (no label).
 
 Split: the official validation (optimisation) set is the test set, as the official test set is not released; a part of
-training is for validation. Crop: the detector's. Metric: area under the ROC curve of each unit, and the mean. Units:
+the training faces validates. Crop: the detector's. Metric: area under the ROC curve of each unit, and the mean. Units:
 1 2 4 5 6 9 12 17 20 25 26.
 
-Not certain, as the dataset is given out on request only: that the validation set is `dataFile_1000.txt` (25,000 faces
-labelled by people; the others by a machine), and how the images are laid out. Many URLs are dead, so a listed image
-that is not there is left out: scores of different downloads are not of the same faces.
+Uncertain, as the dataset is available on request only: that the validation set is `dataFile_1000.txt` (25,000 faces
+labelled by people; the others by a machine), and the layout of the images. Many URLs are dead, so listed images that
+are missing are left out: scores from different downloads cover different faces.
 
 Source: Fabian Benitez-Quiroz et al.: EmotioNet, CVPR 2016, and the EmotioNet challenge, arXiv 1703.01210.
 """
@@ -53,7 +53,7 @@ def read(data: Path) -> Benchmark:
         Faces in the order of the lists, training before test.
 
     Raises:
-        InputError: a file is missing or not of its form, no listed image is there, or an image is in both sets.
+        InputError: a file is missing or malformed, no listed image exists, or an image is in both sets.
     """
     folder = find("emotionet", data, "folder of images", "images")
     images = _images_by_name(folder)
@@ -66,13 +66,15 @@ def read(data: Path) -> Benchmark:
                 if name not in images:
                     continue
                 if split.setdefault(name, part) != part:
-                    raise InputError(f"{file}: {name} is in the training lists too")
+                    raise InputError(f"{file}: {name} is also in the training lists")
                 if not np.array_equal(targets.setdefault(name, units), units, equal_nan=True):
                     ambiguous.add(name)
     for part in ("train", "test"):
         if part not in split.values():
-            raise InputError(f"emotionet: none of the {part} images is in {folder}, named as its URL's last part")
-    # Two URLs that end alike are two images, and one file: which of the two it is cannot be told.
+            raise InputError(
+                f"emotionet: no {part} image found in {folder}; expected names from their URLs' last parts"
+            )
+    # Two URLs with the same last part are two images but one file, so their labels are ambiguous.
     names = [name for name in split if name not in ambiguous]
     columns = tuple(f"AU{unit}" for unit in UNITS)
     task = Units(
@@ -110,7 +112,7 @@ def _lists(data: Path) -> list[tuple[str, list[Path]]]:
 
 
 def _rows(file: Path) -> Iterator[tuple[str, list[float]]]:
-    """The image's name and its units, (11,) each, of a list's lines."""
+    """The image name and its (11,) units for each row of a list."""
     places: list[int] | None = None
     for number, row in csv_rows(file, delimiter=None):
         if not row:
@@ -128,7 +130,7 @@ def _rows(file: Path) -> Iterator[tuple[str, list[float]]]:
 
 
 def _named_columns(header: list[str]) -> list[int]:
-    """Where the units' columns are, by their names; empty where this is no header."""
+    """Indices of the units' columns, by their names; empty if the row is not a header."""
     found = {}
     for place, text in enumerate(header):
         match = re.fullmatch(r"\W*AU\W*0*(\d+)\W*", text, flags=re.IGNORECASE)

@@ -2,11 +2,11 @@
 
 Layout:
     ferplus48.npz    {train,val,test}_images (n, 48, 48) uint8 grey, {train,val,test}_votes (n, 10) whole numbers, and
-                     emotions (8,), the names of the votes' first columns; then unknown, not a face
+                     emotions (8,), the names of the first eight vote columns, before unknown and not a face
 
-Label: the most votes of the first 8 columns. Crop: the detector's; the stills are tight, and a face that is not found
-is scored on the whole image. Split: as named; people are unnamed. Metric: AUC of each class; the headline is the mean
-of six, as disgust and contempt have 9 and 8 test images. Accuracy beside it.
+Label: the emotion with the most votes among the first 8 columns. Crop: the detector's; the stills are tight, and a face
+that is not found is scored on the whole image. Split: as named; people are unnamed. Metric: AUC of each class; the
+headline is the mean of six, as disgust and contempt have 9 and 8 test images. Also accuracy.
 
 Source: Barsoum, Zhang, Canton Ferrer, Zhang: Training deep networks for facial expression recognition with
 crowd-sourced label distribution, ICMI 2016; Goodfellow et al., ICONIP 2013.
@@ -28,7 +28,7 @@ __all__ = ["RARE", "read"]
 
 RARE = ("disgust", "contempt")
 NAMES = {"happiness": "happy", "sadness": "sad"}
-"""As AffectNet and the paper's Table 4 call them."""
+"""Names of these classes in AffectNet and in the paper's Table 4."""
 SPLITS = ("train", "val", "test")
 
 
@@ -39,7 +39,7 @@ def read(data: Path) -> Benchmark:
         data: the folder.
 
     Raises:
-        InputError: the file is missing, or its arrays are not as above.
+        InputError: the file is missing, or its arrays differ from the layout above.
     """
     file = find("ferplus", data, "ferplus48.npz, the stills with their votes", "ferplus48.npz")
     try:
@@ -47,7 +47,7 @@ def read(data: Path) -> Benchmark:
         content = read_npz(file, ("emotions", *names))
         emotions = [str(name) for name in content["emotions"]]
         images, votes = ([content[f"{split}_{what}"] for split in SPLITS] for what in ("images", "votes"))
-    except (InputError, OSError, TypeError) as error:  # of emotions that are a single one
+    except (InputError, OSError, TypeError) as error:  # TypeError: emotions is a scalar
         raise InputError(
             f"{file} cannot be read ({error}); expected arrays emotions and train, val and test _images and _votes"
         ) from None

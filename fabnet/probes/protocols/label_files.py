@@ -1,4 +1,4 @@
-"""What the readers of label files share: finding them, reading their lines and numbers, and saying what is wrong."""
+"""Shared by the readers of label files: finding files, reading lines and numbers, and reporting errors."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def find(protocol: str, data: Path, what: str, *places: str) -> Path:
     """Find a file or folder of a benchmark.
 
     Args:
-        protocol: its name, for the message.
+        protocol: name of the benchmark, for the message.
         data: the benchmark's folder.
-        what: what is looked for, for the message: "the list of test images".
-        places: where it may lie, relative to `data`; the first is the one named in the message.
+        what: description of the file, for the message: "the list of test images".
+        places: candidate paths relative to `data`; the message names them all.
 
     Raises:
-        InputError: it lies at none of them.
+        InputError: none of them exists.
     """
     for place in places:
         if (data / place).exists():
@@ -33,10 +33,10 @@ def find(protocol: str, data: Path, what: str, *places: str) -> Path:
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Read a text file's lines that are not blank, numbered from 1 and stripped.
+    """Read the non-blank lines of a text file, stripped and numbered from 1.
 
     Raises:
-        InputError: it is no text file.
+        InputError: it is not a text file.
     """
     try:
         text = read_text(path, MAX_TABLE_BYTES, encoding="utf-8-sig")
@@ -52,13 +52,13 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
 
     Args:
         path: the file.
-        columns: that it must have.
+        columns: required columns.
 
     Returns:
-        By the number of its last line, each row that is not blank: all its named columns, names and cells stripped.
+        Each non-blank row by the number of its last line: all its named columns, names and cells stripped.
 
     Raises:
-        InputError: it is no such file, lacks a column, or a row is shorter or longer than the header.
+        InputError: it cannot be read, lacks a column, or a row is shorter or longer than the header.
     """
     rows = ((number, row) for number, row in csv_rows(path) if row)
     try:
@@ -70,7 +70,9 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
         found = {}
         for number, row in rows:
             if len(row) != len(header):
-                raise InputError(f"{path}, line {number}: expected as many cells as the header has")
+                raise InputError(
+                    f"{path}, line {number}: expected {len(header)} cells, as in the header; found {len(row)}"
+                )
             found[number] = {name: cell.strip() for name, cell in zip(header, row, strict=True) if name}
         return found
     except OSError as error:
@@ -78,19 +80,19 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:
-    """Parse so many finite numbers.
+    """Parse an exact number of finite numbers.
 
     Args:
         path: the file, for the message.
         line: its line, for the message.
         parts: the texts.
-        count: how many there must be.
+        count: the exact number.
 
     Returns:
         (count,) float64.
 
     Raises:
-        InputError: there are more or fewer, or one is no number.
+        InputError: there are more or fewer, or one is not a finite number.
     """
     try:
         numbers = np.array(parts, dtype=np.float64)

@@ -2,19 +2,19 @@
 
 Layout, as CelebA and MAFL unpack (each file may also lie in the folder itself):
 
-    Anno/list_landmarks_align_celeba.txt    a count, a header, then NAME and ten integers a line
+    Anno/list_landmarks_align_celeba.txt    a count, a header, then NAME and ten integers per line
     Img/img_align_celeba/000001.jpg         178 x 218
-    MAFL/training.txt, MAFL/testing.txt     a name a line: 19,000 and 1,000
+    MAFL/training.txt, MAFL/testing.txt     one name per line: 19,000 and 1,000
 
 Split: the two lists; both are parts of CelebA. Crop: the authors', which drops the top 35 px and then 35 px on every
 side (108 x 113 of 178 x 218). Metric: mean distance of the points over the distance of the eye centres.
 
-Not certain: whether CelebA counts pixels from 0 or from 1. From 0 is taken, so 0.5 is added to its integers; the other
-choice would move all points by a pixel and change no error to be seen.
+Uncertain: whether CelebA counts pixels from 0 or from 1. From 0 is assumed, so 0.5 is added to its integers; the other
+choice would shift all points by a pixel and hardly change the errors.
 
 Source: Liu et al.: Deep learning face attributes in the wild, ICCV 2015 (images and points); Zhang et al.: Learning
-deep representation for face alignment with auxiliary attributes, PAMI 2016 (the lists); the crop is of the authors'
-code.
+deep representation for face alignment with auxiliary attributes, PAMI 2016 (the lists); the authors' code (the
+crop).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def read(data: Path) -> Benchmark:
         Faces in the order of the lists, training before test.
 
     Raises:
-        InputError: a file is missing or not of its form, a listed image has no points, or is in both lists.
+        InputError: a file is missing or malformed, or a listed image has no points or is in both lists.
     """
     table = find(
         "mafl", data, "landmark file", "Anno/list_landmarks_align_celeba.txt", "list_landmarks_align_celeba.txt"
@@ -55,11 +55,11 @@ def read(data: Path) -> Benchmark:
         list_file = find("mafl", data, f"list of {part} images", f"MAFL/{file}", file)
         for number, line in lines_of(list_file):
             if split.setdefault(line.split()[0], part) != part:
-                raise InputError(f"{list_file}, line {number}: {line} is in the training list too")
+                raise InputError(f"{list_file}, line {number}: {line} is also in the training list")
     points = _read_points(table, split)
     without = [name for name in split if name not in points]
     if without:
-        raise InputError(f"{table} has no points of {without[0]}, which MAFL lists ({len(without)} such images)")
+        raise InputError(f"{table} has no points for {without[0]}, which MAFL lists ({len(without)} such images)")
     names = list(split)
     images = [folder / name for name in names]
     landmarks = Points(

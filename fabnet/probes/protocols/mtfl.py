@@ -5,9 +5,9 @@ Layout:
                    (1 yes, 2 no), pose5 (1 left profile .. 5 right profile); the attributes may be empty
     images/PATH    the stills, 80 x 80
 
-Crop: the detector's (the two parts are framed so differently that without one a probe learns the frame); a face that is
-not found is scored on the whole image. Split: train and test as labelled, a fifth of train (by a hash of the path)
-validates; people are unnamed. Tasks: `landmarks5`, error over the distance of the eyes; `pose5`, AUC of each class;
+Crop: the detector's (the two parts are framed so differently that a probe would otherwise learn the framing); a face
+that is not found is scored on the whole image. Split: train and test as labelled, a fifth of train (by a hash of the
+path) validates; people are unnamed. Tasks: `landmarks5`, error over the eye distance; `pose5`, AUC of each class;
 `smile`, `glasses`, AUC.
 
 Source: Zhang, Luo, Loy, Tang: Facial landmark detection by deep multi-task learning, ECCV 2014.
@@ -39,7 +39,7 @@ def read(data: Path) -> Benchmark:
         data: the folder.
 
     Raises:
-        InputError: a file is missing or wrong.
+        InputError: a file is missing or invalid.
     """
     file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
     images = find("mtfl", data, "images, the folder of stills", "images")
@@ -77,7 +77,7 @@ def _number(file: Path, line: int, text: str) -> float:
 
 
 def _yes_no(file: Path, rows: dict[int, dict[str, str]], name: str) -> np.ndarray:
-    """(N,) 1 yes, 0 no, NaN not known."""
+    """(N,) 1 yes, 0 no, NaN unknown."""
     known = {"1": 1.0, "2": 0.0, "": np.nan}
     for line, row in rows.items():
         if row[name] not in known:

@@ -2,15 +2,15 @@
 
 Layout (also without the folder `basic/`):
 
-    basic/EmoLabel/list_patition_label.txt      NAME and a number from 1 to 7 a line, spelt so
+    basic/EmoLabel/list_patition_label.txt      NAME and a number from 1 to 7 per line (spelt "patition")
     basic/Image/aligned/train_00001_aligned.jpg 100 x 100, aligned by the eyes and the mouth
 
-Split: by the names' first part: 12,271 train and 3,068 test. Crop: the whole aligned image, as others give it to their
-networks; it is tighter than the crops that this project's encoders are trained on. Metric: area under the ROC curve of
-each class against the rest, and the mean; others report accuracy.
+Split: by the prefix of the names: 12,271 train and 3,068 test. Crop: the whole aligned image, as in other papers; it is
+tighter than the crops that this project's encoders are trained on. Metric: area under the ROC curve of each class
+against the rest, and the mean; others report accuracy.
 
-Not certain: others' use of the aligned images rather than the originals, which is likely but not always said. The size
-of 100 x 100 is taken for granted: images of another size would be seen in part.
+Uncertain: that others use the aligned images rather than the originals, which is likely but not always stated. The size
+is assumed to be 100 x 100: other sizes would be cropped.
 
 Source: Li et al.: Reliable crowdsourcing and deep locality-preserving learning for expression recognition in the wild,
 CVPR 2017.
@@ -30,7 +30,7 @@ from fabnet.probes.tasks.labels import Classes
 __all__ = ["CLASSES", "read"]
 
 CLASSES = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
-"""In the order of the dataset's numbers, which start at 1."""
+"""Class names in the order of the dataset's numbers, which start at 1."""
 SIDE_PX = 100.0
 
 
@@ -44,7 +44,7 @@ def read(data: Path) -> Benchmark:
         Faces in the order of the list.
 
     Raises:
-        InputError: a file is missing or not of its form, or names an image twice.
+        InputError: a file is missing or malformed, or names an image twice.
     """
     list_file = find(
         "rafdb", data, "list of labels", "basic/EmoLabel/list_patition_label.txt", "EmoLabel/list_patition_label.txt"

@@ -1,17 +1,17 @@
-"""`FILE.csv` as a protocol: faces of one's own with labels of one's own.
+"""`FILE.csv` as a protocol: your own faces with your own labels.
 
-Columns: `path` (relative to the data folder), optional `subject` (who it is) and `split` (train, val or test), then the
-targets, told apart by their names and values:
+Columns: `path` (relative to the data folder), optional `subject` (the person) and `split` (train, val or test), then
+the targets, whose kind follows from their names and values:
 
     x0, y0, x1, y1 ...     points in pixels of the image: one task `landmarks`, error over the points' box
-    roll, pitch, yaw       degrees: one task `pose`, with those that are there
-    words                  classes: a task of the column's name, AUC of each
-    only 0 and 1           there or not: a task of the column's name, AUC
-    other numbers          values: a task of the column's name, correlation and absolute error
+    roll, pitch, yaw       degrees: one task `pose`, with those that are present
+    words                  classes: a task with the column's name, AUC of each
+    only 0 and 1           absent or present: a task with the column's name, AUC
+    other numbers          values: a task with the column's name, correlation and absolute error
 
-A probe is saved where no name or class of these has a dot or a backtick, and no name is one of `embed`'s own columns.
-An empty cell is no label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (of the
-path, where there is none). Crop: the detector's; a face that is not found is scored on the whole image.
+Probes can be saved only if no name or class has a dot or a backtick and no name is one of `embed`'s own columns. An
+empty cell is a missing label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (or of
+the path). Crop: the detector's; a face that is not found is scored on the whole image.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ def read_table(file: Path, data: Path) -> Benchmark:
 
     Args:
         file: the CSV file.
-        data: the folder that its paths are relative to.
+        data: folder that its paths are relative to.
 
     Raises:
-        InputError: the file is missing or wrong.
+        InputError: the file is missing or invalid.
     """
     if not file.exists():
         raise InputError(f"no such label file: {file}; expected CSV with a column path, then the targets")
     rows = rows_of(file, ["path"])
     if not rows:
-        raise InputError(f"{file} holds no row; expected a column path, then the targets")
+        raise InputError(f"{file} has no rows; expected a column path, then the targets")
     columns = list(next(iter(rows.values())))
     for name in columns:
         if name.lower() in RESERVED and name not in RESERVED:
-            raise InputError(f"{file} has a column {name}; expected {name.lower()}, in small letters")
+            raise InputError(f"{file} has a column {name}; expected {name.lower()}, in lower case")
     names = [row["path"] for row in rows.values()]
     for name in ("path", "subject"):
         empty = [line for line, row in rows.items() if row.get(name) == ""]
@@ -107,7 +107,7 @@ def _number(file: Path, line: int, text: str) -> float:
     try:
         return float(text or "nan")
     except ValueError:
-        raise InputError(f"{file}, line {line}: expected a number or nothing, found {text!r}") from None
+        raise InputError(f"{file}, line {line}: expected a number or an empty cell, found {text!r}") from None
 
 
 def _is_number(cell: str) -> bool:
@@ -119,7 +119,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _single(file: Path, name: str, cells: list[str]) -> Task:
-    """A column by itself: classes where a cell is no number, units where all are 0 or 1, else values."""
+    """The task of one column: classes if a cell is not a number, units if all are 0 or 1, else values."""
     words = [cell for cell in cells if cell and not _is_number(cell)]
     if 0 < 2 * len(words) < sum(map(bool, cells)):
         raise InputError(f"{file}: column {name} holds numbers and {words[0]!r}; leave unknown cells empty")

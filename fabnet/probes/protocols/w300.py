@@ -1,19 +1,19 @@
 """300-W: 68 points.
 
-Layout, as the official archives unpack, a `.pts` file beside each image (png or jpg):
+Layout, as the official archives unpack, a `.pts` file next to each image (png or jpg):
 
     lfpw/trainset, lfpw/testset, helen/trainset, helen/testset, afw, ibug
 
 Split: train is LFPW train, HELEN train and AFW (3,148 faces), test is LFPW test, HELEN test and iBUG (689). Crop: the
-points' own box grown by 10 % on every side, which is the authors' choice. It comes from the labels, and results hang on
-it: errors under another crop are not to be compared with the paper's. Metric: mean distance of the points over the
-distance of the outer eye corners (points 37 and 46, counted from 1); over the distance of the eye centres (means of six
-points each) and over the side of the points' box as well.
+box of the points, grown by 10 % on every side, as the authors chose. It comes from the labels, and results depend on
+it: errors with another crop are not comparable with the paper's. Metric: mean distance of the points over the distance
+of the outer eye corners (points 37 and 46, counted from 1); also over the distance of the eye centres (means of six
+points each) and over the side of the points' box.
 
-`.pts` files count pixels as Matlab does, from 1: the centre of the first pixel is 1.0 there and 0.5 here, so 0.5 is
-taken off. The archives' `Bounding Boxes/*.mat` are not read, nor is anything called `*_mirror`, which dlib's copy adds.
+`.pts` files count pixels from 1, as Matlab does: the centre of the first pixel is 1.0 there and 0.5 here, so 0.5 is
+subtracted. The archives' `Bounding Boxes/*.mat` are not read, and neither are the files `*_mirror` of dlib's copy.
 
-Not certain: the paper says "interocular distance" without saying which; the outer corners are 300-W's own choice.
+Uncertain: the paper says "interocular distance" without saying which; the outer corners are 300-W's own choice.
 
 Source: Sagonas et al.: 300 faces in-the-wild challenge, ICCV workshops 2013; the parts by Belhumeur et al., CVPR 2011
 (LFPW), Zhou et al., ICCV workshops 2013 (HELEN's points) and Zhu and Ramanan, CVPR 2012 (AFW).
@@ -42,7 +42,7 @@ PARTS = {
 }
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 GROWN = 0.1
-"""Share of the points' box that is added on every side."""
+"""Share of the points' box added on every side."""
 
 
 def read(data: Path) -> Benchmark:
@@ -55,7 +55,7 @@ def read(data: Path) -> Benchmark:
         Faces in the order of the parts above, by name within a part.
 
     Raises:
-        InputError: a part is missing or empty, a `.pts` file is not of its form, or has no image beside it.
+        InputError: a part is missing or empty, or a `.pts` file is malformed or has no image next to it.
     """
     images: list[Path] = []
     points: list[np.ndarray] = []
@@ -65,11 +65,11 @@ def read(data: Path) -> Benchmark:
         files = sorted(path for path in folder.iterdir() if not path.stem.endswith("_mirror"))
         labels = [path for path in files if path.suffix.lower() == ".pts"]
         if not labels:
-            raise InputError(f"300w: no .pts file in {folder}; expected one beside each image")
+            raise InputError(f"300w: no .pts file in {folder}; expected one next to each image")
         beside = {path.stem: path for path in files if path.suffix.lower() in IMAGE_SUFFIXES}
         for label in labels:
             if label.stem not in beside:
-                raise InputError(f"300w: no png or jpg image beside {label}")
+                raise InputError(f"300w: no png or jpg image next to {label}")
             images.append(beside[label.stem])
             points.append(_read_pts(label))
             split.append(side)
@@ -102,7 +102,7 @@ def _eye_centre_distance(points: np.ndarray) -> np.ndarray:
 
 
 def _read_pts(path: Path) -> np.ndarray:
-    """Read 68 points: `version: 1`, `n_points: 68`, `{`, a point a line, `}`.
+    """Read 68 points: `version: 1`, `n_points: 68`, `{`, one point per line, `}`.
 
     Returns:
         (68, 2) float64, pixel centres at integers + 0.5.

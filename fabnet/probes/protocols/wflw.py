@@ -1,18 +1,18 @@
 """WFLW: 98 points.
 
-Layout (the first folder also below `WFLW_annotations/`):
+Layout (the first folder may also lie in `WFLW_annotations/`):
 
     list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt, ..._test.txt
     WFLW_images/0--Parade/*.jpg ...
 
-A line is a face: 98 points x y, its rectangle x0 y0 x1 y1, six attributes (pose, expression, illumination, make-up,
+Each line is a face: 98 points x y, its rectangle x0 y0 x1 y1, six attributes (pose, expression, illumination, make-up,
 occlusion, blur), the image. An image may have several faces.
 
-Split: the two lists (7,500 and 2,500 faces). Crop: the detector's; the rectangle says which face. Metric: mean distance
-of the points over the distance of the outer eye corners (points 60 and 72, counted from 0), which is WFLW's own; over
-the side of the points' box as well.
+Split: the two lists (7,500 and 2,500 faces). Crop: the detector's; the rectangle identifies the face. Metric: mean
+distance of the points over the distance of the outer eye corners (points 60 and 72, counted from 0), as in WFLW; also
+over the side of the points' box.
 
-Not certain: whether pixels count from 0 or from 1. From 0, at a pixel's centre, is taken, so 0.5 is added.
+Uncertain: whether pixels count from 0 or from 1. From 0, at a pixel's centre, is assumed, so 0.5 is added.
 
 Source: Wu et al.: Look at boundary: a boundary-aware face alignment algorithm, CVPR 2018.
 """
@@ -44,7 +44,7 @@ def read(data: Path) -> Benchmark:
         Faces in the order of the lists, training before test.
 
     Raises:
-        InputError: a file is missing or not of its form.
+        InputError: a file is missing or malformed.
     """
     folder = find("wflw", data, "folder of images", "WFLW_images")
     images: list[Path] = []

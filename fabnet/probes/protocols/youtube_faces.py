@@ -1,19 +1,19 @@
-"""`youtube-faces`: 68 points, head pose, how far mouth and eyes are open, on frames of YouTube Faces, by people.
+"""`youtube-faces`: 68 points, head pose, mouth and eye opening on frames of YouTube Faces, by person.
 
 Layout:
-    frames/PERSON/CLIP/*.jpg    the frames, each about one face
+    frames/PERSON/CLIP/*.jpg    the frames, each centred on one face
     landmarks68.csv             frame, x0, y0 ... x67, y67: pixels of the frame, for some of the frames
     people.csv                  person, split: train, val or test
 
-Faces: the frames that have points. Crop: the detector's, of the most central large face. Split: by person, from the
-file. Tasks: `landmarks68`, error over the outer-eye distance and over the points' box; `pose`, roll, pitch and yaw of a
-rigid 3D shape fitted to the points (`rigid_fit`; the shape is made from the training people, the frontal direction is
-that of their mean face); `mouth`, the distance of the inner lips' middles (points 63 and 67) over the height of the
-points' box; `eyes`, the distance of the lids over the same: of each eye the mean of its two pairs (points 38 and 42, 39
-and 41; 44 and 48, 45 and 47), then of both eyes.
+Faces: the frames with points. Crop: the detector's, of the most central large face. Split: by person, from the file.
+Tasks: `landmarks68`, error over the outer-eye distance and over the points' box; `pose`, roll, pitch and yaw of a rigid
+3D shape fitted to the points (`rigid_fit`; the shape comes from the training people, and their mean face defines the
+frontal direction); `mouth`, the distance of the inner lips' middles (points 63 and 67) over the height of the points'
+box; `eyes`, the distance of the lids over the same: for each eye the mean of its two pairs (points 38 and 42, 39 and
+41; 44 and 48, 45 and 47), then of both eyes.
 
-Uncertain: the points are a machine's, on a coarse grid: good to compare embeddings by, no ground truth to a pixel; and
-whether pixel centres lie at integers in them, or half a pixel beside: they are taken as they are.
+Uncertain: the points come from a machine, on a coarse grid: good for comparing embeddings, but not pixel-accurate
+ground truth; and whether their pixel centres lie at integers or half a pixel off: they are used unchanged.
 
 Source: Wolf, Hassner, Maoz: Face recognition in unconstrained videos with matched background similarity, CVPR 2011.
 """
@@ -43,10 +43,10 @@ LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
 def read_landmarks(file: Path) -> dict[str, np.ndarray]:
-    """Read 68 points a frame: CSV with the columns frame, x0, y0 ... x67, y67, in pixels of the frame.
+    """Read 68 points per frame: CSV with the columns frame, x0, y0 ... x67, y67, in pixels of the frame.
 
     Returns:
-        Frame name to (68, 2) float64.
+        (68, 2) float64 by frame name.
 
     Raises:
         InputError: no such file, or a row without 68 points.
@@ -70,17 +70,17 @@ def read(data: Path) -> Benchmark:
         data: the folder.
 
     Raises:
-        InputError: a file is missing or wrong.
+        InputError: a file is missing or invalid.
     """
     landmarks = read_landmarks(data / "landmarks68.csv")
     splits = read_splits(data / "people.csv")
     if not landmarks:
-        raise InputError(f"{data / 'landmarks68.csv'} names no frame")
+        raise InputError(f"{data / 'landmarks68.csv'} has no frames")
     names = sorted(landmarks)
     people = np.array([name.split("/")[0] for name in names])
     unknown = sorted(set(people) - set(splits))
     if unknown:
-        raise InputError(f"{data / 'people.csv'} has no split for {unknown[0]}, whom landmarks68.csv names")
+        raise InputError(f"{data / 'people.csv'} has no split for {unknown[0]}, a person in landmarks68.csv")
     points = np.stack([landmarks[name] for name in names])
     split = np.array([splits[person] for person in people])
     angles, _ = fit_pose(points, fit_shape(points[split == "train"]))

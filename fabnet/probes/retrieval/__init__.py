@@ -1,6 +1,6 @@
-"""`fabnet probe --protocol retrieval`: whether nearest neighbours across people share pose, shape and expression.
+"""`fabnet probe --protocol retrieval`: tests if nearest neighbours among other people share pose, shape and expression.
 
-A ranking in place of a probe: nothing is fitted but a whitening, where it is asked for.
+It ranks instead of probing: nothing is fitted, except for an optional whitening.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures of a ranking, and their table: one row a size of the top, chance and the best possible beside it."""
+"""The figures of a ranking, and their table: one row per size of the top, with chance and the best possible value."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ENDINGS: dict[Role, str] = {
     "best": ", best possible top {}",
     "way": ", % of the way from chance to best, top {}",
 }
-"""How the name of a measure goes on in a metric's."""
+"""Suffixes that turn a measure's name into a metric's."""
 
 
 def _way(got: Weighted, chance: Weighted, best: Weighted) -> Weighted:
-    """How much of the way from chance to the best possible is gone, in per cent."""
+    """How much of the way from chance to the best possible value is covered, in per cent."""
 
     def of(weights: np.ndarray) -> np.ndarray:
         start = chance(weights)
@@ -37,12 +37,12 @@ def _way(got: Weighted, chance: Weighted, best: Weighted) -> Weighted:
 
 
 def ranking_figures(measured: Sequence[Measure], found: Sequence[AtK], sizes: Sequence[int]) -> list[Figure]:
-    """Means over queries, then over the columns of the headline; at the headline's size each column's own beside.
+    """Means over queries, then over the headline's columns; each column's own figure at the headline's size.
 
     Args:
-        measured: measures of one name, a column each.
-        found: what was found of each.
-        sizes: of the top, K.
+        measured: measures of one name, one per column.
+        found: results of each measure.
+        sizes: K sizes of the top.
     """
     name = measured[0].name
     headline = [at for each, at in zip(measured, found, strict=True) if each.in_headline]
@@ -67,17 +67,17 @@ def ranking_figures(measured: Sequence[Measure], found: Sequence[AtK], sizes: Se
 
 
 class TableRow(NamedTuple):
-    """A line for people.
+    """A row of the table for readers.
 
     Attributes:
-        task: its name.
-        measure: with its unit.
-        variant: of the embedding.
-        top: size of the top; None of what is no ranking.
-        value: row of the figure itself; None where only chance is known.
-        chance: likewise of chance.
-        best: of the best possible.
-        way: of the way gone.
+        task: name of the task.
+        measure: measure with its unit.
+        variant: variant of the embedding.
+        top: size of the top; None if it is not a ranking.
+        value: row of the figure itself; None if only chance is known.
+        chance: row of chance; None if unknown.
+        best: row of the best possible value; None if unknown.
+        way: row of the share of the way from chance to best; None if unknown.
     """
 
     task: str
@@ -91,7 +91,7 @@ class TableRow(NamedTuple):
 
 
 def _read(metric: str) -> tuple[str, Role, int | None]:
-    """A metric's measure, what it is of it, and the size of the top."""
+    """A metric's measure, its role and the size of the top."""
     for role in ("way", "best", "chance", ""):
         pattern = "(.+)" + re.escape(ENDINGS[role]).replace(r"\{\}", r"(\d+)")
         match = re.fullmatch(pattern, metric)
@@ -101,7 +101,7 @@ def _read(metric: str) -> tuple[str, Role, int | None]:
 
 
 def table_rows(rows: Iterable[dict[str, Any]]) -> list[TableRow]:
-    """Bring the rows of a report of a retrieval protocol, one a figure, to one a measure and size of the top."""
+    """Turn the rows of a retrieval report, one per figure, into one per measure and size of the top."""
     cells: dict[tuple[str, str, str], dict[tuple[Role, int | None], dict[str, Any]]] = {}
     for row in rows:
         measure, role, size = _read(row["metric"])

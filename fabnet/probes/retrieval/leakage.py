@@ -1,4 +1,4 @@
-"""Identity leakage: whether nearest neighbours from other clips are the same person, and whether a line tells people.
+"""Identity leakage: how well nearest neighbours in other clips, and a linear probe, identify people.
 
 Letters: M faces, D features.
 """
@@ -19,15 +19,15 @@ DRAWS_AT_ONCE = 32
 
 
 def verification_auc(vectors: np.ndarray, people: np.ndarray, clips: np.ndarray) -> Weighted:
-    """The area under the ROC curve of "the same person" by the cosine, in per cent.
+    """The area under the ROC curve of "the same person" by cosine, in per cent.
 
-    Pairs are of one person in different clips, against two people; pairs in one clip do not count. In a bootstrap over
-    people a pair weighs as often as both its people were drawn.
+    Positive pairs are of one person in different clips, negative pairs of two people; pairs within a clip do not count.
+    In a bootstrap over people, a pair's weight is the product of the counts of its people.
 
     Args:
         vectors: (M, D) float32 of length 1.
-        people: (M,) who it is.
-        clips: (M,) the clip that it comes from.
+        people: (M,) the person of each face.
+        clips: (M,) the clip of each face.
     """
     first, second = np.triu_indices(len(vectors), 1)
     differs = clips[first] != clips[second]
@@ -46,14 +46,14 @@ def verification_auc(vectors: np.ndarray, people: np.ndarray, clips: np.ndarray)
 
 
 def clip_folds(people: np.ndarray, clips: np.ndarray) -> list[Parts]:
-    """Part people's faces by clip: three folds, each scored once by a probe that saw the other clips.
+    """Divide people's faces by clip: three folds, each scored once by a probe that saw the other clips.
 
     Args:
-        people: (M,) who it is.
-        clips: (M,) the clip that it comes from.
+        people: (M,) the person of each face.
+        clips: (M,) the clip of each face.
 
     Returns:
-        One a fold, of the people in three clips or more; none where there are not two of them.
+        One item per fold, with the people in three clips or more; empty if there are fewer than two such people.
     """
     fold = np.full(len(people), -1)
     for person in np.unique(people):
@@ -72,18 +72,18 @@ def clip_folds(people: np.ndarray, clips: np.ndarray) -> list[Parts]:
 def identity_accuracy(
     features: np.ndarray, people: np.ndarray, clips: np.ndarray, *, pca: int | None = None
 ) -> list[Figure]:
-    """How often a linear probe names the right one of these people on a clip that it was not fitted on.
+    """The accuracy of a linear probe that identifies these people on clips that it was not fitted on.
 
-    Logistic regression; its penalty is chosen on another clip again, which it is then fitted on too.
+    Logistic regression; its penalty is chosen on yet another clip, which it is then fitted on too.
 
     Args:
         features: (M, D) of the faces.
-        people: (M,) who it is.
-        clips: (M,) the clip that it comes from.
-        pca: reduce features to so many principal components first.
+        people: (M,) the person of each face.
+        clips: (M,) the clip of each face.
+        pca: number of principal components to reduce features to first; None: no reduction.
 
     Returns:
-        The accuracy in per cent and that of guessing; none where there are not two people in three clips or more.
+        The accuracy in per cent and that of guessing; empty if fewer than two people are in three clips or more.
     """
     parts = clip_folds(people, clips)
     if not parts:

@@ -1,4 +1,4 @@
-"""Ranking a gallery for each query: the mean of the top k, beside chance and beside the best possible ranking.
+"""Ranks a gallery for each query: the mean over the top k, with chance and the best possible ranking for comparison.
 
 Letters: M faces, each a query against the others, D features, K sizes of the top.
 """
@@ -16,17 +16,17 @@ __all__ = ["AtK", "at_k", "gallery_sizes", "nearest", "sizes_of_top", "unit"]
 
 SIZES = (1, 5, 10, 50)
 GALLERY_PER_PLACE = 10
-"""A top k is asked for where every query's gallery holds 10 k faces: of a smaller one it would be too much."""
+"""Minimum gallery size over k: a top k is scored only if every query's gallery holds 10 k faces."""
 QUERIES_AT_ONCE = 256
 
 
 class AtK(NamedTuple):
-    """A measure of the faces that a query is shown, for each query; NaN where a face is no query.
+    """A measure of the retrieved faces, for each query; NaN where a face is not a query.
 
     Attributes:
-        got: (M, K) its mean over the top k.
-        chance: (M,) its mean over the whole gallery.
-        best: (M, K) its mean over the k faces of the gallery where it is best.
+        got: (M, K) mean over the top k.
+        chance: (M,) mean over the whole gallery.
+        best: (M, K) mean over the k best faces of the gallery.
     """
 
     got: np.ndarray
@@ -35,26 +35,26 @@ class AtK(NamedTuple):
 
 
 def unit(features: np.ndarray) -> np.ndarray:
-    """(M, D) float to float32 of length 1, so that inner products are cosines; what is all zero stays so."""
+    """(M, D) float to float32 of length 1, so that inner products are cosines; zero vectors stay zero."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
 def gallery_sizes(groups: np.ndarray) -> np.ndarray:
-    """How many faces are of another group than each: (M,) int64."""
+    """(M,) int64 number of faces in other groups than each face's."""
     _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
     return np.asarray(len(groups) - counts[codes])
 
 
 def sizes_of_top(groups: np.ndarray) -> tuple[int, ...]:
-    """The sizes of the top that these faces' galleries bear: of 1, 5, 10 and 50 those of which the smallest gallery
-    holds ten times as many, and always 1.
+    """The sizes of the top to score: those of 1, 5, 10 and 50 of which the smallest gallery holds ten times as many,
+    and always 1.
 
     Args:
-        groups: (M,) what a query's gallery must not share with it: the person.
+        groups: (M,) group of each face (the person); a query's gallery excludes its own.
 
     Raises:
-        InputError: there are not two groups.
+        InputError: there are fewer than two groups.
     """
     smallest = int(gallery_sizes(groups).min()) if len(groups) else 0
     if smallest == 0:
@@ -68,16 +68,16 @@ def _chunks(count: int) -> Iterator[np.ndarray]:
 
 
 def nearest(vectors: np.ndarray, groups: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
-    """The faces of other groups most similar to each.
+    """The faces of other groups that are most similar to each face.
 
     Args:
         vectors: (M, D) float32 of length 1.
-        groups: (M,) of each face.
-        count: how many; no more than the smallest gallery holds.
-        seed: ties are broken at random, for each query anew, so that an embedding that knows nothing is at chance.
+        groups: (M,) group of each face.
+        count: number of faces to return; at most the size of the smallest gallery.
+        seed: seed of the random order of ties, drawn anew per query, so that an uninformative embedding is at chance.
 
     Returns:
-        (M, count) int64 places, the most similar first.
+        (M, count) int64 indices, the most similar first.
     """
     generator = np.random.default_rng(seed)
     top = np.empty((len(vectors), count), dtype=np.int64)
@@ -97,15 +97,15 @@ def at_k(
     is_query: np.ndarray,
     larger_is_better: bool,
 ) -> AtK:
-    """Measure what each query is shown.
+    """Apply a measure to the faces retrieved for each query.
 
     Args:
-        measure: places (Q,) of queries to (Q, M) their measure with every face.
-        top: (M, count) places from `nearest`.
-        groups: (M,) the same groups.
-        sizes: K sizes of the top, the largest no more than `count`.
-        is_query: (M,) bool, which faces are asked about.
-        larger_is_better: of the measure: a share and no distance.
+        measure: function from indices (Q,) of queries to (Q, M) values against every face.
+        top: (M, count) indices from `nearest`.
+        groups: (M,) the groups passed to `nearest`.
+        sizes: K sizes of the top, the largest at most `count`.
+        is_query: (M,) bool, which faces are queries.
+        larger_is_better: whether the measure is a share rather than a distance.
     """
     sign = -1.0 if larger_is_better else 1.0
     got, best = (np.full((len(groups), len(sizes)), np.nan) for _ in range(2))

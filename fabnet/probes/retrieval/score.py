@@ -1,9 +1,9 @@
-"""Retrieval as a protocol: any benchmark's faces ranked for each other across people, and what the top shares.
+"""Retrieval as a protocol: ranks any benchmark's faces for each other across people, and scores what the top shares.
 
-Queries: every labelled face of the people that are scored. Gallery: the labelled faces of the other people among them;
-for identity, the faces of other clips. The figures are means over queries; a bootstrap draws the queries' people.
+Queries: every labelled face of the scored people. Gallery: the labelled faces of the other scored people; for identity,
+the faces in other clips. The figures are means over queries; a bootstrap draws the queries' people.
 
-Source: section 5.3 of the paper ranks 10,000 test images by the cosine and shows some; the measure is this project's.
+Source: section 5.3 of the paper ranks 10,000 test images by cosine and shows examples; the measure is this project's.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ IDENTITY = "identity"
 
 
 def ranked_protocol(name: str) -> str | None:
-    """The benchmark that is to be ranked: of "retrieval:NAME" it is NAME, of "retrieval" youtube-faces; else None."""
+    """The benchmark to rank: NAME in "retrieval:NAME", youtube-faces for "retrieval"; None for other protocols."""
     kind, _, rest = name.partition(":")
     return (rest or USUAL) if kind == PROTOCOL else None
 
 
 def with_identity(benchmark: Benchmark) -> Benchmark:
-    """The benchmark with one more task: who it is, of faces whose person is there in another clip too."""
+    """The benchmark with a further task, identity, for faces of people who are in more than one clip."""
     if benchmark.people is None or benchmark.clips is None:
         return benchmark
     _, codes = np.unique(benchmark.people, return_inverse=True)
@@ -65,22 +65,22 @@ def score_retrieval(
 
     Args:
         features: (N, D) of all its faces, before any activation.
-        benchmark: from `with_identity`.
-        split: whose faces are queries and gallery.
-        variants: of the embedding; a whitening is fitted on the people that are not scored.
-        pca: see `linear_fit_predict`; the ranking takes all D numbers.
+        benchmark: the benchmark from `with_identity`.
+        split: the split whose faces are queries and gallery.
+        variants: variants of the embedding; a whitening is fitted on the people that are not scored.
+        pca: see `linear_fit_predict`; the ranking uses all D numbers.
 
     Returns:
-        One a variant and task. For each size k of the top: its mean measure, the best possible one, and how much of the
-        way from chance to there is gone.
+        One per variant and task. For each size k of the top: the mean measure, the best possible one, and the share of
+        the way from chance to there.
 
     Raises:
-        InputError: the benchmark has no such split, fewer than two people, or nobody to fit a whitening on.
+        InputError: the benchmark has no such split, fewer than two people, or no people to fit a whitening on.
     """
     parts = parts_of(benchmark, split)
     faces = np.sort(np.concatenate([part.score for part in parts]))
     if len(parts) > 1 and any("whitened" in variant for variant in variants):
-        raise InputError(f"all faces of {benchmark.name} are scored: there is nobody to fit a whitening on")
+        raise InputError(f"all faces of {benchmark.name} are scored, so no people are left to fit a whitening on")
     training = np.concatenate([parts[0].fit, parts[0].select])
     scored = []
     for variant in variants:
@@ -95,7 +95,7 @@ def score_retrieval(
 
 
 def _people(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
-    """What a query shares with no face of its gallery: the person, or where people are unnamed the photo."""
+    """The group that a query's gallery excludes: the person, or the photo if people are unnamed."""
     known = benchmark.people if benchmark.people is not None else benchmark.photos
     return np.asarray((np.array(benchmark.names) if known is None else known)[places])
 
@@ -120,7 +120,7 @@ def _identity(
     variant: Variant,
     pca: int | None,
 ) -> Scored:
-    """Leakage; `before` are the features before a whitening, which a linear probe needs none of."""
+    """Leakage; `before` are the features before whitening, which a linear probe does not need."""
     assert benchmark.people is not None
     assert benchmark.clips is not None
     people, clips = benchmark.people[places], benchmark.clips[places]

@@ -1,4 +1,4 @@
-"""What is made of an embedding before the cosine: the activation, whitening.
+"""Transforms of an embedding before the cosine: activation and whitening.
 
 Letters: N faces, D features, C components.
 """
@@ -13,18 +13,18 @@ __all__ = ["VARIANTS", "Variant", "applied", "whitened"]
 
 Variant = Literal["raw", "relu", "whitened", "relu-whitened"]
 VARIANTS: tuple[Variant, ...] = ("raw", "relu", "whitened", "relu-whitened")
-"""As it is; after the ReLU that the decoder begins with; each of them whitened."""
+"""Unchanged; after the decoder's first ReLU; each of them whitened."""
 COMPONENTS = 256
 SMALLEST_SHARE = 1e-3
-"""Of the largest standard deviation: directions with less hardly ever change, and are left out."""
+"""Share of the largest standard deviation below which a direction is dropped, as it hardly varies."""
 
 
 def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Centre, turn to principal components and bring each to variance 1.
+    """Centre, rotate to principal components and scale each to variance 1.
 
     Args:
         features: (N, D) float.
-        training: places of the faces that the mean and the components are of.
+        training: indices of the faces that define the mean and the components.
 
     Returns:
         (N, C) float32; C is 256 or less.
@@ -32,7 +32,7 @@ def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, features.shape[1], len(training) - 1)
-    with np.errstate(invalid="ignore"):  # features that never change have no shares of a variance
+    with np.errstate(invalid="ignore"):  # constant features have an undefined explained variance ratio
         fitted = PCA(count, random_state=0).fit(features[training].astype(np.float64))
     spread = np.sqrt(fitted.explained_variance_)
     kept = spread > SMALLEST_SHARE * spread.max()
@@ -40,12 +40,12 @@ def whitened(features: np.ndarray, training: np.ndarray) -> np.ndarray:
 
 
 def applied(variant: Variant, features: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """An embedding in a variant.
+    """Apply a variant to an embedding.
 
     Args:
-        variant: which one.
+        variant: the variant.
         features: (N, D) float, before any activation.
-        training: places of the faces that a whitening is fitted on.
+        training: indices of the faces that a whitening is fitted on.
 
     Returns:
         (N, C) float32.

@@ -1,1 +1,1 @@
-"""Kinds of task: what a probe learns of it, how it is scored and what neighbours are compared by."""
+"""Kinds of task: their learned targets, their figures and the measures for ranking."""

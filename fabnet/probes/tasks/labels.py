@@ -17,10 +17,10 @@ __all__ = ["Classes", "Units"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Labels(Task):
-    """What classes and units share.
+    """The base of classes and units.
 
     Attributes:
-        is_mirrorable: whether a mirrored face has the same label: of labels that know no left and right.
+        is_mirrorable: whether a mirrored face has the same label, as labels without left and right have.
     """
 
     is_mirrorable: bool = False
@@ -35,7 +35,7 @@ class _Labels(Task):
         return targets
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
-        """The AUC of each, one against the rest, and the mean over the headline's columns."""
+        """The AUC of each column against the rest, and the mean over the headline's columns."""
         truth = self.has(true)
         areas = {name: auc(predicted[:, k], truth[:, k]) for k, name in enumerate(self.columns)}
         headline = self.headline or self.columns
@@ -45,13 +45,13 @@ class _Labels(Task):
         return (*figures, *(Figure(f"AUC, {name}", of) for name, of in areas.items()))
 
     def measures(self, targets: np.ndarray) -> list[Measure]:
-        """For each the per cent of faces that have it, asked about by faces that have it."""
+        """For each column, the per cent of faces that have it, with the faces that have it as queries."""
         return precision_measures(self.has(targets) == 1, self.columns, self.headline or self.columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Classes(_Labels):
-    """One of several classes; the targets are (N, 1), the number of the class."""
+    """One of several classes; the targets are (N, 1) class numbers."""
 
     kind: ClassVar[str] = "classes"
     loss: ClassVar[Loss] = "classes"
@@ -66,12 +66,12 @@ class Classes(_Labels):
         return np.where(np.isfinite(targets), targets == np.arange(len(self.columns)), np.nan)
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
-        """The AUC of each class and their mean, and the accuracy."""
+        """The AUC of each class, their mean, and the accuracy."""
         right = np.where(np.isfinite(true[:, 0]), predicted.argmax(axis=1) == true[:, 0], np.nan)
         return (*_Labels.figures(self, predicted, true), Figure("accuracy, %", weighted_mean(100 * right)))
 
     def commonness(self, training: np.ndarray) -> np.ndarray:
-        """(C,) the logarithm of each class's share."""
+        """(C,) logarithm of each class's share."""
         targets = self.targets[training]
         count = np.array([(targets[:, 0] == number).sum() for number in range(len(self.columns))])
         return np.asarray(np.log(np.maximum(count, 1) / np.isfinite(targets[:, 0]).sum()))
@@ -79,13 +79,13 @@ class Classes(_Labels):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Units(_Labels):
-    """Units that are each there or not; the targets are 0 or 1."""
+    """Units that are each present or absent; the targets are 1 or 0."""
 
     kind: ClassVar[str] = "units"
     loss: ClassVar[Loss] = "units"
 
     def commonness(self, training: np.ndarray) -> np.ndarray:
-        """(K,) the logarithm of each unit's odds."""
+        """(K,) logarithm of each unit's odds."""
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.nanmean(self.targets[training], axis=0)
             odds = np.log(share / (1 - share))

@@ -20,10 +20,10 @@ __all__ = ["Normaliser", "Points", "box_side", "point_distance", "point_errors"]
 
 
 class Normaliser(NamedTuple):
-    """What a landmark error is divided by.
+    """A length that landmark errors are divided by.
 
     Attributes:
-        name: said beside every error: "outer-eye distance".
+        name: name given with every error: "outer-eye distance".
         measure: (N, P, 2) true points in pixels to (N,) pixels.
     """
 
@@ -37,7 +37,7 @@ def point_distance(first: int, second: int, name: str) -> Normaliser:
 
 
 def box_side() -> Normaliser:
-    """The geometric mean of the sides of the box around the points that have a label; NaN where none has."""
+    """The geometric mean of the sides of the box around the labelled points; NaN if no point has a label."""
 
     def measure(points: np.ndarray) -> np.ndarray:
         return np.asarray(np.sqrt((np.fmax.reduce(points, axis=1) - np.fmin.reduce(points, axis=1)).prod(axis=1)))
@@ -46,14 +46,14 @@ def box_side() -> Normaliser:
 
 
 def point_errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """The mean distance of each face's points.
+    """The mean distance between predicted and true points of each face.
 
     Args:
         predicted: (N, P, 2) in any unit.
-        true: (N, P, 2) in the same; points without a label are NaN and do not count.
+        true: (N, P, 2) in the same unit; points without a label are NaN and do not count.
 
     Returns:
-        (N,) in that unit; NaN where no point has a label.
+        (N,) in that unit; NaN if no point has a label.
     """
     distances = np.linalg.norm(predicted - true, axis=2)
     known = np.isfinite(distances)
@@ -63,11 +63,11 @@ def point_errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Points(Task):
-    """Points, learned in [-1, 1] of what the network sees, scored by their mean distance over a length of the face.
+    """Points, learned in [-1, 1] of the seen part of the image, scored by mean distance over a length of the face.
 
     Attributes:
         targets: (N, 2 P) x0, y0, x1, y1 ... in pixels of the image, pixel centres at integers + 0.5.
-        normalisers: what the error is divided by, the headline's first.
+        normalisers: the lengths that the error is divided by, the headline's first.
     """
 
     kind: ClassVar[str] = "points"
@@ -77,12 +77,12 @@ class Points(Task):
 
     @property
     def num_points(self) -> int:
-        """P."""
+        """P, the number of points."""
         return int(self.targets.shape[1]) // 2
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """x0, y0, x1, y1 ..."""
+        """The coordinates in order: x0, y0, x1, y1 ..."""
         return tuple(f"{axis}{i}" for i in range(self.num_points) for axis in "xy")
 
     def learned(self, seen_px: np.ndarray, training: np.ndarray) -> Learned:
@@ -98,7 +98,7 @@ class Points(Task):
         return Learned((2 * (points - first) / sides - 1).reshape(shape), to_pixels, 0 * ones, ones)
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
-        """The mean error in per cent of each normaliser, the first the headline."""
+        """The mean error in per cent of each normaliser; the first is the headline."""
         points = true.reshape(len(true), -1, 2)
         distances = point_errors(predicted.reshape(points.shape), points)
         with np.errstate(divide="ignore"):
@@ -109,7 +109,7 @@ class Points(Task):
         )
 
     def measures(self, targets: np.ndarray) -> list[Measure]:
-        """`shape_distance`, per cent."""
+        """`shape_distance` in per cent."""
         points = targets.reshape(len(targets), -1, 2)
         everyone = np.ones(len(targets), dtype=bool)
         return [Measure("shape distance, %", "", lambda queries: shape_distance(points[queries], points), everyone)]

@@ -1,4 +1,4 @@
-"""Angles and plain values: quantities that are predicted by regression."""
+"""Angles and plain values: quantities predicted by regression."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Angles(Task):
         return Learned(np.radians(self.targets), np.degrees, 0 * ones, ones)
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
-        """The mean absolute error in degrees of all, the headline, and of each; their correlations."""
+        """The mean absolute error in degrees over all columns (the headline) and of each; their correlations."""
         errors = _errors(predicted, true)
         return (
             Figure("error in degrees, mean", mean_of(errors), True),
@@ -64,7 +64,7 @@ class Angles(Task):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Values(Task):
-    """Plain values, learned in standard deviations of the training faces, scored by their correlation."""
+    """Plain values, learned in standard deviations of the training faces, scored by correlation."""
 
     kind: ClassVar[str] = "values"
     loss: ClassVar[Loss] = "squared"
@@ -76,7 +76,7 @@ class Values(Task):
         return Learned((self.targets - centre) / scale, lambda made: made * scale + centre, centre, scale)
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
-        """The mean correlation, the headline; the mean absolute error and the correlation of each."""
+        """The mean correlation (the headline); the mean absolute error and the correlation of each column."""
         related = _correlations(predicted, true)
         return (
             Figure("correlation, mean", mean_of(related), True),

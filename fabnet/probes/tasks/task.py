@@ -1,4 +1,4 @@
-"""What every kind of task has.
+"""The base of every kind of task.
 
 Letters: N faces, K columns, M faces that are compared.
 """
@@ -26,9 +26,9 @@ class Learned(NamedTuple):
 
     Attributes:
         targets: (N, K) float64, NaN without a label.
-        back: from (N, K) predictions of the same faces to the task's units.
-        centre: (K,) mean that values are learned less; zeros of other kinds.
-        scale: (K,) standard deviation that values are divided by; ones of other kinds.
+        back: function from (N, K) predictions for the same faces to the task's units.
+        centre: (K,) mean subtracted from values; zeros for other kinds.
+        scale: (K,) standard deviation that values are divided by; ones for other kinds.
     """
 
     targets: np.ndarray
@@ -39,15 +39,15 @@ class Learned(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Task(ABC):
-    """One thing that is asked of every face; each kind of task is a subclass.
+    """One question about every face; each kind of task is a subclass.
 
     Attributes:
         kind: name of the kind, a key of `READINGS`.
-        loss: that its probes are trained with.
-        name: "landmarks68", "pose", "smile".
+        loss: training loss of its probes.
+        name: name of the task: "landmarks68", "pose", "smile".
         targets: (N, K) float64 in the kind's units, NaN where a face has no label.
         columns: names of the angles, classes, units or values; empty for points.
-        headline: the columns whose mean is the task's figure; empty: all.
+        headline: columns whose mean is the task's headline figure; empty: all.
     """
 
     kind: ClassVar[str]
@@ -60,12 +60,12 @@ class Task(ABC):
 
     @property
     def num_outputs(self) -> int:
-        """K, the numbers that a probe gives per face."""
+        """K, the number of outputs of a probe per face."""
         return int(self.targets.shape[1])
 
     @property
     def num_points(self) -> int:
-        """Points per face; 0 for other kinds."""
+        """Number of points per face; 0 for other kinds."""
         return 0
 
     @property
@@ -75,7 +75,7 @@ class Task(ABC):
 
     @property
     def headline_places(self) -> list[int] | None:
-        """Indices of the columns that the task's figure is the mean of; None: all."""
+        """Indices of the columns in the task's headline figure; None: all."""
         return [self.columns.index(name) for name in self.headline] or None
 
     @property
@@ -84,24 +84,24 @@ class Task(ABC):
         return self.columns
 
     def fields(self) -> list[pa.Field]:
-        """The columns of an embeddings dataset that predictions of the task go to."""
+        """The columns of an embeddings dataset that hold predictions of the task."""
         return READINGS[self.kind].fields(self.name, self.columns)
 
     def learned(self, seen_px: np.ndarray, training: np.ndarray) -> Learned:
-        """The targets as a probe learns them, and the way back.
+        """The targets as a probe learns them, and the inverse map.
 
         Args:
             seen_px: (N, 4) the part of each image that the network sees.
-            training: indices of the faces by which values are centred and scaled.
+            training: indices of the faces that determine the centre and scale of values.
         """
         ones = np.ones(self.targets.shape[1])
         return Learned(self.targets, lambda made: made, 0 * ones, ones)
 
     def commonness(self, training: np.ndarray) -> np.ndarray:
-        """(K,) or (1,) what logits that were learned with balanced weights lack to be those of probabilities.
+        """(K,) or (1,) offsets that turn logits learned with balanced weights into those of probabilities.
 
         Args:
-            training: indices of the faces that were fitted on.
+            training: indices of the training faces.
         """
         return np.zeros(1)
 
@@ -119,7 +119,7 @@ class Task(ABC):
 
     @abstractmethod
     def measures(self, targets: np.ndarray) -> list[Measure]:
-        """What two faces are compared by, where faces are ranked for each other.
+        """The measures between two faces, for rankings.
 
         Args:
             targets: (M, K) of the faces that have a label.

@@ -34,7 +34,7 @@ def affectnet(tmp_path: Path) -> Path:
 
 def test_classes_split_and_faces_of_the_lists(affectnet: Path) -> None:
     benchmark = read_benchmark("affectnet", affectnet)
-    assert list(benchmark.names) == ["689/a.jpg", "392/b.jpg", "7/d.jpg"]  # c is no face, a is listed twice
+    assert list(benchmark.names) == ["689/a.jpg", "392/b.jpg", "7/d.jpg"]  # c is not a face, a is listed twice
     assert benchmark.split.tolist() == ["train", "train", "test"]
     (task,) = benchmark.tasks
     assert task.kind == "classes"
@@ -53,7 +53,7 @@ def test_the_lists_may_lie_in_their_folder(affectnet: Path) -> None:
 
 def test_missing_and_wrong_lists(affectnet: Path) -> None:
     (affectnet / "validation.csv").write_text("689/a.jpg,1,2,3,4,1.0;2.0,7,0,0\n")
-    with pytest.raises(InputError, match=r"validation.csv, line 1: 689/a.jpg is in the training list too"):
+    with pytest.raises(InputError, match=r"validation.csv, line 1: 689/a.jpg is also in the training list"):
         read_benchmark("affectnet", affectnet)
     (affectnet / "validation.csv").write_text("7/d.jpg,1,2,3,4,1.0;2.0,11,0,0\n")
     with pytest.raises(InputError, match=r"validation.csv, line 1: expected an expression from 0 to 10, found '11'"):
@@ -87,5 +87,5 @@ def test_the_later_release(later: Path) -> None:
 
 def test_a_pickle_is_refused(later: Path) -> None:
     np.save(later / "val_set/annotations/0_exp.npy", np.array({"label": 6}), allow_pickle=True)
-    with pytest.raises(InputError, match=r"0_exp.npy is no array of numbers or text"):
+    with pytest.raises(InputError, match=r"0_exp.npy is not an array"):
         read_benchmark("affectnet", later)

@@ -80,14 +80,14 @@ def test_the_database_is_not_written(aflw: Path) -> None:
 
 def test_missing_and_wrong_files(aflw: Path) -> None:
     (aflw / "kepler_test.txt").write_text("image09999.jpg\n")
-    with pytest.raises(InputError, match=r"kepler_test.txt, line 1: .* no pose of an image or face 'image09999.jpg'"):
+    with pytest.raises(InputError, match=r"kepler_test.txt, line 1: .* no pose for the image or face 'image09999.jpg'"):
         read_benchmark("aflw", aflw)
     (aflw / "kepler_test.txt").unlink()
     with pytest.raises(InputError, match=r"aflw: no list of test images \(KEPLER's .* at .*kepler_test.txt"):
         read_benchmark("aflw", aflw)
     (aflw / "kepler_test.txt").write_text("101\n")
     (aflw / "flickr/3/image00006.jpg").unlink()
-    with pytest.raises(InputError, match=r"aflw: 1 of 4 labelled images are missing, as .*image00006.jpg"):
+    with pytest.raises(InputError, match=r"aflw: 1 of 4 labelled images are missing, .*image00006.jpg"):
         read_benchmark("aflw", aflw)
     (aflw / "aflw.sqlite").write_text("no database")
     with pytest.raises(InputError, match=r"aflw.sqlite is not AFLW's database .*expected the tables Faces"):

@@ -54,7 +54,7 @@ def test_alone_it_is_split_by_a_hash_of_the_file_name(aflw2000: Path) -> None:
     assert set(benchmark.split) == {"train", "val", "test"}
 
 
-def test_300w_lp_is_trained_on_where_it_is_there(aflw2000: Path) -> None:
+def test_300w_lp_is_the_training_set_if_present(aflw2000: Path) -> None:
     flat = POINTS[:2]
     face(aflw2000 / "300W_LP/AFW/AFW_1_0.mat", -4, 3, 2, pt2d=flat)
     face(aflw2000 / "300W_LP/AFW_Flip/AFW_1_0.mat", -4, -3, -2, pt2d=flat)
@@ -87,7 +87,7 @@ def test_missing_and_wrong_files(aflw2000: Path) -> None:
         read_benchmark("aflw2000", aflw2000)
     label.unlink()
     (aflw2000 / "AFLW2000/image00004.jpg").unlink()
-    with pytest.raises(InputError, match=r"aflw2000: 1 of 1 labelled images are missing, as .*image00004.jpg"):
+    with pytest.raises(InputError, match=r"aflw2000: 1 of 1 labelled images are missing, .*image00004.jpg"):
         read_benchmark("aflw2000", aflw2000)
     (aflw2000 / "300W_LP").mkdir()
     with pytest.raises(InputError, match=r"no .mat file in .*300W_LP/{AFW,HELEN,IBUG,LFPW}"):
@@ -103,7 +103,7 @@ def test_real_faces(shared_data: Path, tmp_path: Path) -> None:
     content = loadmat(samples / "image02420.mat")
     pitch, yaw, roll = np.degrees(content["Pose_Para"][0, :3])
     np.testing.assert_allclose(benchmark.tasks[0].targets[place], [-roll, pitch, yaw], rtol=1e-6)
-    # the tip of his nose is left of both eyes: a profile, to the left of the image, has a positive yaw
+    # His nose tip lies left of both eyes: a profile to the left of the image has a positive yaw.
     points = benchmark.tasks[1].targets[place].reshape(68, 2)
     assert points[30, 0] < points[36:48, 0].min()
     assert benchmark.tasks[0].targets[place, 2] > 60

@@ -40,7 +40,7 @@ def test_angles_people_and_folds(biwi: Path) -> None:
         "15/frame_00003_rgb.png",
     ]
     assert benchmark.people is not None
-    assert benchmark.people.tolist() == ["03", "03", "04", "03"]  # 15 is the person of 03 again
+    assert benchmark.people.tolist() == ["03", "03", "04", "03"]  # 15 shows the person of 03
     assert benchmark.folds == 5
     (task,) = benchmark.tasks
     assert task.columns == ("roll", "pitch", "yaw")
@@ -59,7 +59,7 @@ def test_the_folders_may_lie_in_hpdb(biwi: Path) -> None:
 def test_missing_and_wrong_files(biwi: Path) -> None:
     (biwi / "04/frame_00003_pose.txt").write_text("1 0 0\n0 2 0\n0 0 1\n\n0 0 900\n")
     with pytest.raises(
-        InputError, match=r"frame_00003_pose.txt: expected three lines of a rotation and one of a place"
+        InputError, match=r"frame_00003_pose.txt: expected three lines of a rotation and one of a position"
     ):
         read_benchmark("biwi", biwi)
     (biwi / "04/frame_00003_pose.txt").write_text("1 0 0\n0 1\n")
@@ -69,5 +69,5 @@ def test_missing_and_wrong_files(biwi: Path) -> None:
 
 def test_a_missing_image(biwi: Path) -> None:
     (biwi / "04/frame_00003_rgb.png").unlink()
-    with pytest.raises(InputError, match=r"biwi: 1 of 4 labelled images are missing, as .*04/frame_00003_rgb.png"):
+    with pytest.raises(InputError, match=r"biwi: 1 of 4 labelled images are missing, .*04/frame_00003_rgb.png"):
         read_benchmark("biwi", biwi)

@@ -14,7 +14,7 @@ HEADER = "\t".join(["URL", "URL_orig", *(f"AU{unit}" for unit in range(1, 61))])
 
 
 def line(name: str, **units: int) -> str:
-    """A line of the challenge's lists; units are 0 but where given as au12=1."""
+    """A row of the challenge's lists; units are 0 unless given, as au12=1."""
     values = [str(units.get(f"au{unit}", 0)) for unit in range(1, 61)]
     return "\t".join([URL + name, "http://elsewhere/x.jpg", *values])
 
@@ -36,7 +36,7 @@ def emotionet(tmp_path: Path) -> Path:
 
 def test_units_split_and_unknowns(emotionet: Path) -> None:
     benchmark = read_benchmark("emotionet", emotionet)
-    assert list(benchmark.names) == ["N_1.jpg", "N_2.jpg", "N_3.jpg"]  # N_gone could not be downloaded
+    assert list(benchmark.names) == ["N_1.jpg", "N_2.jpg", "N_3.jpg"]  # N_gone was not downloaded
     assert benchmark.images[1] == emotionet / "images/happy/N_2.jpg"
     assert benchmark.split.tolist() == ["train", "train", "test"]
     (task,) = benchmark.tasks
@@ -51,7 +51,7 @@ def test_units_split_and_unknowns(emotionet: Path) -> None:
     np.testing.assert_array_equal(task.targets, expected)
 
 
-def test_a_file_name_of_two_urls_with_other_labels_is_left_out(emotionet: Path) -> None:
+def test_a_file_name_of_two_urls_with_different_labels_is_left_out(emotionet: Path) -> None:
     second = emotionet / "dataFile_0002.txt"
     other = line("N_1.jpg", au12=1).replace("happy", "sad")
     same = line("N_2.jpg", au2=999, au12=1)
@@ -78,11 +78,11 @@ def test_missing_and_wrong_files(emotionet: Path) -> None:
     with pytest.raises(InputError, match=r"dataFile_0002.txt, line 1: expected 0, 1 or 999 for each unit, found ''"):
         read_benchmark("emotionet", emotionet)
     (emotionet / "dataFile_0002.txt").write_text(line("N_3.jpg") + "\n")
-    with pytest.raises(InputError, match=r"dataFile_1000.txt: N_3.jpg is in the training lists too"):
+    with pytest.raises(InputError, match=r"dataFile_1000.txt: N_3.jpg is also in the training lists"):
         read_benchmark("emotionet", emotionet)
     (emotionet / "dataFile_0002.txt").unlink()
     (emotionet / "images/happy/N_3.jpg").unlink()
-    with pytest.raises(InputError, match=r"emotionet: none of the test images is in .*images"):
+    with pytest.raises(InputError, match=r"emotionet: no test image found in .*images"):
         read_benchmark("emotionet", emotionet)
     (emotionet / "dataFile_1000.txt").unlink()
     with pytest.raises(InputError, match=r"emotionet: no list of validation images at .*dataFile_1000.txt"):

@@ -66,14 +66,14 @@ def test_a_missing_list(mafl: Path) -> None:
 
 def test_wrong_files(mafl: Path) -> None:
     (mafl / "MAFL/testing.txt").write_text("000003.jpg\n")
-    with pytest.raises(InputError, match=r"testing.txt, line 1: 000003.jpg is in the training list too"):
+    with pytest.raises(InputError, match=r"testing.txt, line 1: 000003.jpg is also in the training list"):
         read_benchmark("mafl", mafl)
     (mafl / "MAFL/testing.txt").write_text("000009.jpg\n")
-    with pytest.raises(InputError, match=r"has no points of 000009.jpg"):
+    with pytest.raises(InputError, match=r"has no points for 000009.jpg"):
         read_benchmark("mafl", mafl)
     (mafl / "MAFL/testing.txt").write_text("000002.jpg\n")
     (mafl / "Img/img_align_celeba/000002.jpg").unlink()
-    with pytest.raises(InputError, match=r"mafl: 1 of 2 labelled images are missing, as .*000002.jpg"):
+    with pytest.raises(InputError, match=r"mafl: 1 of 2 labelled images are missing, .*000002.jpg"):
         read_benchmark("mafl", mafl)
     (mafl / "Anno/list_landmarks_align_celeba.txt").write_text(LANDMARKS.replace("110", "eye"))
     with pytest.raises(InputError, match=r"celeba.txt, line 4: expected 10 numbers, found '69 eye 107"):

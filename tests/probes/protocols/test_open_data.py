@@ -1,4 +1,4 @@
-"""The protocols on data that anyone can get, in exactly their layouts."""
+"""The protocols on openly available data, in exactly their layouts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POINTS_HEADER = ",".join(["frame", *(f"{axis}{i}" for i in range(68) for axis in
 
 
 def touch(folder: Path, *names: str) -> None:
-    """Files that the labels name; they are only looked for."""
+    """Create empty files: the reader only checks that they exist."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -50,12 +50,12 @@ def test_mtfl(tmp_path: Path) -> None:
         ("b.jpg,train,31", "b.jpg,train,x", "line 3: expected a number, found 'x'"),
         (",1,1,2,3", ",1,3,2,3", r"line 2: smile must be 1 \(yes\), 2 \(no\) or empty; found '3'"),
         ("2,3\n", "2,6\n", "pose5 must be 1 to 5"),
-        (",1,1,2,3\n", "\n", "line 2: expected as many cells as the header has"),
+        (",1,1,2,3\n", "\n", "line 2: expected 16 cells"),
         ("lfw/b.jpg", "lfw/a.jpg", "name lfw/a.jpg more than once"),
         ("a.jpg,train", "a.jpg,trian", "split must be train, val or test; found"),
     ],
 )
-def test_wrong_mtfl_labels_are_said(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_wrong_mtfl_labels_are_reported(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "labels.csv").write_text(MTFL.replace(old, new, 1))
     with pytest.raises(InputError, match=message):
@@ -78,7 +78,7 @@ def test_ferplus(tmp_path: Path) -> None:
     benchmark = read_benchmark("ferplus", tmp_path)
     assert benchmark.split.tolist() == ["train"] * 4 + ["val"] * 2 + ["test"] * 3
     (task,) = benchmark.tasks
-    # "Not a face" had most votes everywhere, and is no expression.
+    # "Not a face" has the most votes everywhere, but is not an expression.
     assert task.targets[:, 0].tolist() == [3, 1, 1, 1, 3, 1, 3, 1, 1]
     assert task.columns == ("neutral", "happy", "surprise", "sad", "anger", "disgust", "fear", "contempt")
     assert task.headline == ("neutral", "happy", "surprise", "sad", "anger", "fear")
@@ -88,7 +88,7 @@ def test_ferplus(tmp_path: Path) -> None:
     assert (image == 2).all()
 
 
-def test_wrong_ferplus_files_are_said(tmp_path: Path) -> None:
+def test_wrong_ferplus_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no ferplus48.npz, the stills with their votes"):
         read_benchmark("ferplus", tmp_path)
     (tmp_path / "ferplus48.npz").write_bytes(b"PK no")
@@ -126,7 +126,7 @@ def test_ckplus(tmp_path: Path) -> None:
 
 
 def face(person: int, frame: int) -> np.ndarray:
-    """(68, 2) pixels of a made-up face, turned by some angle."""
+    """(68, 2) pixels of a synthetic face, rotated by some angle."""
     generator = np.random.default_rng(7)
     solid = np.column_stack([generator.uniform(-1, 1, (68, 2)), generator.uniform(-0.5, 0.5, 68)])
     turn, tilt = 0.5 * np.sin(person + 2.0 * frame), 0.3 * np.cos(2.0 * person + frame)
@@ -167,10 +167,10 @@ def test_youtube_faces(youtube: Path) -> None:
     assert eyes.targets[place, 0] == pytest.approx(lids / np.ptp(face(9, 2)[:, 1]), rel=0.01)
 
 
-def test_wrong_youtube_faces_labels_are_said(youtube: Path) -> None:
+def test_wrong_youtube_faces_labels_are_reported(youtube: Path) -> None:
     labels = youtube / "landmarks68.csv"
     labels.write_text(labels.read_text() + "\n")
-    assert len(read_benchmark("youtube-faces", youtube).names) == 36  # a blank line is none
+    assert len(read_benchmark("youtube-faces", youtube).names) == 36  # a blank line does not count
     labels.write_text(labels.read_text() + "P0/0/9.jpg,1,2\n")
     with pytest.raises(InputError, match="line 39: expected a frame and 136 numbers"):
         read_benchmark("youtube-faces", youtube)
@@ -179,7 +179,7 @@ def test_wrong_youtube_faces_labels_are_said(youtube: Path) -> None:
         read_benchmark("youtube-faces", youtube)
 
 
-def test_a_person_without_a_split_is_said(youtube: Path) -> None:
+def test_a_person_without_a_split_is_reported(youtube: Path) -> None:
     people = youtube / "people.csv"
     people.write_text(people.read_text().replace("P3,train\n", ""))
     with pytest.raises(InputError, match="has no split for P3"):
@@ -193,9 +193,9 @@ c.jpg,s3,test,7,8,9,10,-3,,,41.5
 """
 
 
-def test_a_table_of_ones_own(tmp_path: Path) -> None:
+def test_your_own_table(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(TABLE)
-    with pytest.raises(InputError, match=r"own.csv: 3 of 3 labelled images are missing, as .*a.jpg"):
+    with pytest.raises(InputError, match=r"own.csv: 3 of 3 labelled images are missing, .*a.jpg"):
         read_benchmark(str(tmp_path / "own.csv"), tmp_path / "photos")
     touch(tmp_path / "photos", "a.jpg", "b.jpg", "c.jpg")
     benchmark = read_benchmark(str(tmp_path / "own.csv"), tmp_path / "photos")
@@ -212,7 +212,7 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_name["age"].targets[:, 0], [30, np.nan, 41.5])
 
 
-def test_spaces_behind_commas_hide_no_column(tmp_path: Path) -> None:
+def test_spaces_after_commas_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "OWN.CSV").write_text("path, subject, split, smile\na.jpg, s1, val, 1\nb.jpg, s2, test, 0\n")
     touch(tmp_path, "a.jpg", "b.jpg")
     benchmark = read_benchmark(str(tmp_path / "OWN.CSV"), tmp_path)
@@ -234,32 +234,32 @@ def test_a_table_without_split_is_split_by_subject(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("file,a\nx,1\n", "has no column path; expected path"),
-        ("path,a\n", "holds no row"),
+        ("path,a\n", "has no rows"),
         ("path\nx\n", "has no target column"),
         ("path,a\nx,1\nx,2\n", "name x more than once"),
-        ("path,yaw\nx,left\n", "line 2: expected a number or nothing, found 'left'"),
-        ("path,yaw\n\nx,1\n\ny,left\n", "line 5: expected a number or nothing, found 'left'"),
-        ("path,a\nx,1\n\ny\n", "line 4: expected as many cells as the header has"),
+        ("path,yaw\nx,left\n", "line 2: expected a number or an empty cell, found 'left'"),
+        ("path,yaw\n\nx,1\n\ny,left\n", "line 5: expected a number or an empty cell, found 'left'"),
+        ("path,a\nx,1\n\ny\n", "line 4: expected 2 cells"),
         ("path,subject,a\nx,,1\n", "line 2: subject is empty"),
-        ("path,Subject,a\nx,s,1\n", "has a column Subject; expected subject, in small letters"),
+        ("path,Subject,a\nx,s,1\n", "has a column Subject; expected subject, in lower case"),
         ("path,x1,y1,x2,y2\nx,1,2,3,4\n", "has a column x1; expected points x0, y0, x1, y1"),
         ("path,age\nx,30\ny,NA\nz,41\n", "column age holds numbers and 'NA'; leave unknown cells empty"),
         ("path,split,a\nx,dev,1\n", "split must be train, val or test; found 'dev'"),
     ],
 )
-def test_wrong_tables_are_said(tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_tables_are_reported(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "own.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_benchmark(str(tmp_path / "own.csv"), tmp_path)
 
 
-def test_a_table_that_is_no_text_is_said(tmp_path: Path) -> None:
+def test_a_table_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_bytes(b"path,a\nx,\xe9\n")
     with pytest.raises(InputError, match="cannot be read as CSV in UTF-8"):
         read_benchmark(str(tmp_path / "own.csv"), tmp_path)
 
 
-def test_an_unknown_protocol_is_said(tmp_path: Path) -> None:
+def test_an_unknown_protocol_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such label file"):
         read_benchmark(str(tmp_path / "none.csv"), tmp_path)
     with pytest.raises(InputError, match="did you mean ferplus"):
@@ -275,7 +275,7 @@ def test_an_unknown_protocol_is_said(tmp_path: Path) -> None:
         ("ckplus", "ckplus48", 981, {"train": 981}),
     ],
 )
-def test_the_real_data_hold_what_their_readme_says(
+def test_the_real_data_match_their_readme(
     shared_data: Path, name: str, folder: str, faces: int, splits: dict[str, int]
 ) -> None:
     benchmark = read_benchmark(name, shared_data / folder)

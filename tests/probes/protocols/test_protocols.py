@@ -17,7 +17,7 @@ def test_an_unknown_name_gets_the_nearest_one(name: str, near: str, tmp_path: Pa
         read_benchmark(name, tmp_path)
 
 
-def test_a_name_like_no_other_gets_the_list(tmp_path: Path) -> None:
+def test_an_unknown_name_without_a_near_one_gets_the_list(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected one of 300w, affectnet, aflw, aflw2000, biwi, "):
         read_benchmark("xyzzy", tmp_path)
 
@@ -36,13 +36,13 @@ def test_an_empty_folder_is_one_clear_error(name: str, tmp_path: Path) -> None:
         read_benchmark(name, tmp_path)
 
 
-def test_numbers_that_are_none_are_named_with_their_place(tmp_path: Path) -> None:
+def test_invalid_numbers_are_reported_with_their_line(tmp_path: Path) -> None:
     for text in ("1 2", "1 2 x", "1 2 nan"):
         with pytest.raises(InputError, match=f"labels.txt, line 7: expected 3 numbers, found '{text}'"):
             numbers_of(tmp_path / "labels.txt", 7, text.split(), 3)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"labels.txt cannot be read as text"):
         list(lines_of(tmp_path / "labels.txt"))

@@ -47,11 +47,11 @@ def test_a_wrong_line(rafdb: Path, line: str) -> None:
 
 def test_missing_files(rafdb: Path) -> None:
     (rafdb / "basic/Image/aligned/test_0001_aligned.jpg").unlink()
-    with pytest.raises(InputError, match=r"rafdb: 1 of 3 labelled images are missing, as .*test_0001_aligned.jpg"):
+    with pytest.raises(InputError, match=r"rafdb: 1 of 3 labelled images are missing, .*test_0001_aligned.jpg"):
         read_benchmark("rafdb", rafdb)
     listed = rafdb / "basic/EmoLabel/list_patition_label.txt"
-    listed.write_text(f"train_{'1' * 300}.jpg 5\n")  # longer than a file's name may be
-    with pytest.raises(InputError, match=r"rafdb: 1 of 1 labelled images are missing, as .*11_aligned.jpg"):
+    listed.write_text(f"train_{'1' * 300}.jpg 5\n")  # longer than the limit for file names
+    with pytest.raises(InputError, match=r"rafdb: 1 of 1 labelled images are missing, .*11_aligned.jpg"):
         read_benchmark("rafdb", rafdb)
     listed.unlink()
     with pytest.raises(InputError, match=r"rafdb: no list of labels at .*basic/EmoLabel/list_patition_label.txt"):

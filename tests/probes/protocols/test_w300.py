@@ -21,7 +21,7 @@ FACES = {
 
 
 def points_of(number: int) -> np.ndarray:
-    """68 points within x 21-81 and y 41-91, moved by the number of the face."""
+    """68 points within x 21-81 and y 41-91, shifted by the number of the face."""
     points = np.random.default_rng(number).uniform([21, 41], [81, 91], (68, 2)).round(3)
     points[0], points[1] = (21, 41), (81, 91)
     points[36], points[45] = (30, 50), (60, 90)
@@ -53,7 +53,7 @@ def test_points_split_and_crop(w300: Path) -> None:
     assert benchmark.face_px is not None
     assert benchmark.seen_px is not None
     np.testing.assert_allclose(benchmark.face_px[0], [25.5, 45.5, 85.5, 95.5])
-    np.testing.assert_allclose(benchmark.seen_px[0], [19.5, 40.5, 91.5, 100.5])  # 60 x 50 grown by 6 and 5 a side
+    np.testing.assert_allclose(benchmark.seen_px[0], [19.5, 40.5, 91.5, 100.5])  # 60 x 50 grown by 6 and 5 on each side
     assert isinstance(task, Points)
     measured = {each.name: each.measure(task.targets.reshape(-1, 68, 2))[0] for each in task.normalisers}
     assert list(measured) == ["outer-eye distance", "eye-centre distance", "points' box side"]
@@ -91,7 +91,7 @@ def test_wrong_files(w300: Path) -> None:
         read_benchmark("300w", w300)
     label.write_text(good)
     label.with_suffix(".jpg").unlink()
-    with pytest.raises(InputError, match=r"300w: no png or jpg image beside .*134212_1.pts"):
+    with pytest.raises(InputError, match=r"300w: no png or jpg image next to .*134212_1.pts"):
         read_benchmark("300w", w300)
     label.unlink()
     with pytest.raises(InputError, match=r"300w: no .pts file in .*afw"):

@@ -61,7 +61,7 @@ def test_the_lists_may_lie_in_the_folder_itself(wflw: Path) -> None:
 def test_missing_and_wrong_files(wflw: Path) -> None:
     test = wflw / "WFLW_annotations" / LISTS / "list_98pt_rect_attr_test.txt"
     test.write_text(line(2, "1--Handshaking/gone.jpg"))
-    with pytest.raises(InputError, match=r"wflw: 1 of 3 labelled images are missing, as .*gone.jpg"):
+    with pytest.raises(InputError, match=r"wflw: 1 of 3 labelled images are missing, .*gone.jpg"):
         read_benchmark("wflw", wflw)
     test.write_text("1 2 3 a.jpg")
     with pytest.raises(InputError, match=r"test.txt, line 1: expected 206 numbers and an image, found 3"):

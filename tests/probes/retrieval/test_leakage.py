@@ -1,4 +1,4 @@
-"""Identity leakage on sets whose answer is known."""
+"""Identity leakage on sets with known answers."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def pairs(vectors: np.ndarray) -> tuple[list[float], list[bool], list[tuple[int,
     return scores, same, which
 
 
-def test_verification_leaves_out_pairs_of_one_clip_and_equals_scikit_learn() -> None:
+def test_verification_excludes_pairs_within_a_clip_and_matches_scikit_learn() -> None:
     vectors = unit(np.random.default_rng(0).normal(size=(24, 5)))
     scores, same, which = pairs(vectors)
     area = verification_auc(vectors, PEOPLE, CLIPS)
     assert area(np.ones((1, 24), np.float32))[0] == pytest.approx(100 * roc_auc_score(same, scores))
-    # A draw of a bootstrap: a person drawn twice weighs twice in pairs of its own, and twice in each with another.
+    # In a bootstrap, a person drawn twice counts twice in its own pairs and twice in each pair with another.
     weights = bootstrap_weights(PEOPLE, draws=40)
     for draw in (0, 7, 39):
         counts = weights[draw]
@@ -39,7 +39,7 @@ def test_verification_leaves_out_pairs_of_one_clip_and_equals_scikit_learn() -> 
         assert area(weights)[draw] == pytest.approx(expected)
 
 
-def test_clips_part_people_into_three_folds() -> None:
+def test_clips_divide_people_into_three_folds() -> None:
     people, clips = np.append(PEOPLE, ["e", "e"]), np.append(CLIPS, ["e/0", "e/1"])
     folds = clip_folds(people, clips)
     assert len(folds) == 3
@@ -52,7 +52,7 @@ def test_clips_part_people_into_three_folds() -> None:
     assert clip_folds(PEOPLE[:6], CLIPS[:6]) == []
 
 
-def test_a_line_names_people_where_the_embedding_does_and_guesses_where_it_does_not() -> None:
+def test_a_linear_probe_identifies_people_only_if_the_embedding_does() -> None:
     generator = np.random.default_rng(1)
     told = np.repeat(np.eye(4), 6, axis=0) + 0.05 * generator.normal(size=(24, 4))
     ones = np.ones((1, 24), np.float32)

@@ -1,4 +1,4 @@
-"""Rankings against brute force: what is nearest, chance, the best possible ranking."""
+"""Rankings against brute force: nearest faces, chance and the best possible ranking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def small_set(seed: int = 0, count: int = 9) -> tuple[np.ndarray, np.ndarray, np
     return unit(generator.normal(size=(count, 4))), groups, generator.uniform(size=(count, count))
 
 
-def test_the_nearest_are_those_of_a_plain_loop_and_never_of_the_same_group() -> None:
+def test_the_nearest_match_a_plain_loop_and_exclude_the_same_group() -> None:
     vectors, groups, _ = small_set()
     top = nearest(vectors, groups, 3)
     for query in range(len(vectors)):
@@ -27,8 +27,8 @@ def test_the_nearest_are_those_of_a_plain_loop_and_never_of_the_same_group() -> 
 
 
 @pytest.mark.parametrize("larger_is_better", [False, True])
-def test_chance_and_best_possible_are_those_of_every_ranking(larger_is_better: bool) -> None:
-    """Chance is the mean over all ways to show two faces, the best possible ranking the best of them."""
+def test_chance_and_best_possible_match_an_enumeration_of_all_rankings(larger_is_better: bool) -> None:
+    """Chance is the mean over all choices of two faces; the best possible ranking is the best choice."""
     vectors, groups, values = small_set()
     top = nearest(vectors, groups, 2)
     found = at_k(
@@ -44,7 +44,7 @@ def test_chance_and_best_possible_are_those_of_every_ranking(larger_is_better: b
         assert found.got[query, 0] == pytest.approx(values[query, top[query, 0]])
 
 
-def test_faces_that_are_not_asked_about_have_no_figure() -> None:
+def test_faces_that_are_not_queries_have_no_figure() -> None:
     vectors, groups, values = small_set()
     is_query = groups == "b"
     found = at_k(
@@ -55,8 +55,8 @@ def test_faces_that_are_not_asked_about_have_no_figure() -> None:
     assert np.isfinite(found.got[:, 0]).tolist() == is_query.tolist()
 
 
-def test_an_embedding_that_knows_nothing_is_at_chance() -> None:
-    """Ties are broken at random for each query: else all would be shown the same faces."""
+def test_an_uninformative_embedding_is_at_chance() -> None:
+    """Ties are broken at random per query: otherwise all queries would get the same faces."""
     generator = np.random.default_rng(3)
     labels = np.sort(generator.uniform(size=600))
     groups = np.arange(600)
@@ -67,7 +67,7 @@ def test_an_embedding_that_knows_nothing_is_at_chance() -> None:
     assert found.got.mean() == pytest.approx(found.chance.mean(), rel=0.03)
 
 
-def test_a_top_is_a_tenth_of_the_smallest_gallery_at_the_most() -> None:
+def test_a_top_is_at_most_a_tenth_of_the_smallest_gallery() -> None:
     assert sizes_of_top(np.arange(101)) == (1, 5, 10)
     assert sizes_of_top(np.arange(100)) == (1, 5)
     assert sizes_of_top(np.arange(501)) == (1, 5, 10, 50)

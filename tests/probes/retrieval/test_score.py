@@ -1,4 +1,4 @@
-"""The protocol as a whole: on labels whose answer is known, on real photos, by the verb."""
+"""The whole protocol: on labels with known answers, on real photos and by the verb."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUM = 150
 
 @pytest.fixture
 def turned() -> Benchmark:
-    """150 faces of ten people in three clips each, six to be scored; yaw and mouth of each at random."""
+    """150 faces of ten people in three clips each, six of whom are scored; random yaw and mouth."""
     generator = np.random.default_rng(0)
     people = np.array([f"p{place % 10}" for place in range(NUM)])
     pose = np.zeros((NUM, 3))
@@ -52,12 +52,12 @@ def figures(scored: list[Any], task: str) -> dict[str, float]:
     return {figure.metric: float(figure.of(ones)[0]) for figure in found.figures if isinstance(figure, Figure)}
 
 
-def test_an_embedding_of_the_pose_goes_all_the_way_and_tells_nobody(turned: Benchmark) -> None:
+def test_an_embedding_of_the_pose_ranks_perfectly_and_does_not_leak_identity(turned: Benchmark) -> None:
     yaw = np.radians(turned.tasks[0].targets[:, 2])
     features = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
     scored = score_retrieval(features, with_identity(turned), split="val")
     pose = figures(scored, "pose")
-    # 90 faces are scored; 75 of other people are each one's gallery, too few for a top 10.
+    # 90 faces are scored; each gallery holds 75 faces of other people, too few for a top 10.
     assert {name.rsplit(" ", 1)[1] for name in pose if ", top " in name} == {"1", "5"}
     assert pose["degrees, % of the way from chance to best, top 5"] == pytest.approx(100)
     assert pose["degrees, top 1"] == pytest.approx(pose["degrees, best possible top 1"])
@@ -72,7 +72,7 @@ def test_an_embedding_of_the_pose_goes_all_the_way_and_tells_nobody(turned: Benc
     assert identity["linear probe, accuracy, %"] < 40
 
 
-def test_an_embedding_of_the_person_leaks_all_and_knows_no_pose(turned: Benchmark) -> None:
+def test_an_embedding_of_the_person_leaks_identity_and_is_at_chance_for_pose(turned: Benchmark) -> None:
     people = turned.people
     assert people is not None
     features = np.eye(10)[[int(person[1:]) for person in people]]
@@ -81,7 +81,7 @@ def test_an_embedding_of_the_person_leaks_all_and_knows_no_pose(turned: Benchmar
     assert identity["verification AUC, %"] == 100
     assert identity["linear probe, accuracy, %"] == 100
     assert identity["same person, another clip, %, top 5"] == 100
-    # 90 faces, 5 of a clip: of 85 others 10 are the same person's.
+    # 90 faces, 5 per clip: 10 of the 85 others show the same person.
     assert identity["same person, another clip, %, chance"] == pytest.approx(100 * 10 / 85)
     assert abs(figures(scored, "pose")["degrees, % of the way from chance to best, top 5"]) < 15
 
@@ -94,7 +94,7 @@ def test_precision_is_the_mean_over_classes(turned: Benchmark) -> None:
     assert mood["precision, %, chance"] == pytest.approx((one + other) / 2)
 
 
-def test_unnamed_people_have_no_identity_and_only_themselves_left_out(turned: Benchmark) -> None:
+def test_with_unnamed_people_there_is_no_identity_task_and_only_the_query_is_left_out(turned: Benchmark) -> None:
     unnamed = replace(turned, people=None)
     assert with_identity(unnamed).tasks == unnamed.tasks
     scored = score_retrieval(np.random.default_rng(0).normal(size=(NUM, 3)), unnamed, split="val")
@@ -120,21 +120,21 @@ def test_variants() -> None:
     everyone = np.arange(3)
     np.testing.assert_array_equal(applied("raw", features, everyone), features)
     np.testing.assert_array_equal(applied("relu", features, everyone), [[1, 0, 0], [0, 2, 0], [3, 1, 0]])
-    # A number that never changes is left out.
+    # A constant number is dropped.
     assert applied("relu-whitened", features, everyone).shape == (3, 2)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_nothing_at_all_is_at_chance_in_every_variant(turned: Benchmark, variant: Variant) -> None:
+def test_a_constant_embedding_is_at_chance_in_every_variant(turned: Benchmark, variant: Variant) -> None:
     scored = score_retrieval(np.zeros((NUM, 1)), with_identity(turned), split="val", variants=(variant,))
     assert abs(figures(scored, "pose")["degrees, % of the way from chance to best, top 5"]) < 8
     assert figures(scored, "identity")["verification AUC, %"] == 50
 
 
 @pytest.mark.parametrize("variant", ["whitened", "relu-whitened"])
-def test_with_folds_there_is_nobody_to_whiten_on(turned: Benchmark, variant: Variant) -> None:
+def test_with_folds_no_people_are_left_for_a_whitening(turned: Benchmark, variant: Variant) -> None:
     folded = replace(turned, folds=3)
-    with pytest.raises(InputError, match="nobody to fit a whitening on"):
+    with pytest.raises(InputError, match="to fit a whitening on"):
         score_retrieval(np.ones((NUM, 2)), folded, split="test", variants=(variant,))
 
 
@@ -168,7 +168,7 @@ def test_the_verb_on_real_photos(
     assert "shape distance" in capsys.readouterr().out
 
 
-def test_what_has_no_embedding_and_what_saves_nothing_is_said(labelled_photos: Path, tmp_path: Path) -> None:
+def test_models_without_an_embedding_and_saving_are_refused(labelled_photos: Path, tmp_path: Path) -> None:
     protocol = f"retrieval:{labelled_photos / 'labels.csv'}"
     with pytest.raises(InputError, match="landmarks:dlib has no embedding to rank faces by"):
         fabnet.probe("landmarks:dlib", protocol, labelled_photos, cache=tmp_path)
@@ -177,7 +177,7 @@ def test_what_has_no_embedding_and_what_saves_nothing_is_said(labelled_photos: P
 
 
 def test_the_protocol_on_shared_faces(shared_data: Path, tmp_path: Path) -> None:
-    """A hundred faces of the real set: a folder of its own with the labels of some people."""
+    """Run on a hundred faces of the real set, in a folder with the labels of some people."""
     source = shared_data / "youtube_faces"
     people = [line.split(",") for line in (source / "people.csv").read_text().splitlines()]
     chosen = {name for name, split in people[1:] if split == "train"}

@@ -113,7 +113,7 @@ def probe(
             "relu-whitened" (fitted on the people that are not scored).
         seeds: number of seeds of the paper's probe; figures are means over them.
         detector: name of the face detector.
-        min_face: side of the smallest face looked for, in pixels; None: 1/16 of an image's longer side, at least 20.
+        min_face: side of the smallest face to find, in pixels; None: 1/16 of an image's longer side, at least 20.
         cache: folder for boxes and features; None: the user's cache folder.
         save: file for the fitted probes of the last kind in `probes`, for `embed`; None: none.
         num_workers: worker processes that detect faces; None: one per core.

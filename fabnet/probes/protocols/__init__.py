@@ -64,7 +64,7 @@ def _with_images(benchmark: Benchmark, data: Path) -> Benchmark:
     outside = [file for file in files if not os.path.realpath(file).startswith(within)]
     if outside:
         raise InputError(
-            f"{benchmark.name}: the labels name {outside[0]}, which is not in {data}: paths must be relative to it, and "
+            f"{benchmark.name}: the labels name {outside[0]}, which is not in {data}: paths must be relative to it and "
             "symlinks must stay inside it"
         )
     missing = [file for file in files if not os.path.isfile(file)]  # False also for names that are too long

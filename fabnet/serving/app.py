@@ -111,13 +111,12 @@ def _row(site: Here, row: int) -> int:
 Row = Annotated[int, Depends(_row)]
 
 
-def build_app(site: Site, *, hosts: Collection[str] = (), port: int | None = None) -> FastAPI:
+def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     """Build the application.
 
     Args:
         site: what it shows.
         hosts: see `Guard`; none: only loopback's.
-        port: see `Guard`.
     """
     app = FastAPI(
         title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
@@ -126,7 +125,7 @@ def build_app(site: Site, *, hosts: Collection[str] = (), port: int | None = Non
     app.state.site = site
     app.state.uploads = Uploads()
     app.state.turns = {kind: Turns(at_once) for kind, at_once in AT_ONCE.items()}
-    app.add_middleware(Guard, hosts=hosts, port=port)
+    app.add_middleware(Guard, hosts=hosts)
     app.add_exception_handler(FabnetError, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
     for file in files("fabnet.serving").joinpath("static").iterdir():

@@ -40,21 +40,19 @@ class Guard:
     """Middleware: refuses what another site sends, and adds the headers that keep the page to itself.
 
     A site can have its name point here ("DNS rebinding"), and would read the faces as if they were its own; so only
-    requests that call this machine by one of its own names, and by the port, are answered. The pages of other sites,
-    and of servers at other ports of this machine, can only link to the page: nothing else answers them.
+    requests that call this machine by one of its own names are answered, at any port: a tunnel or a container has
+    another one outside. The pages of other sites, and of servers at other ports of this machine, can only link to the
+    page: nothing else answers them.
 
     Args:
         app: what is guarded.
         hosts: the names and addresses that the server was started for. Loopback's are answered too; where one stands
-            for all addresses of this machine (`0.0.0.0`), any address and the machine's own names, at any port: a
-            container's is another outside of it.
-        port: the server's; None: any.
+            for all addresses of this machine (`0.0.0.0`), any address and the machine's own names.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str], port: int | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
         self._app, self._names = app, {_plain(host) for host in hosts}
         self._any_address = any(address is not None and address.is_unspecified for address in map(_address, hosts))
-        self._port = None if self._any_address else port
         if self._any_address:
             self._names |= {_plain(socket.gethostname()), _plain(socket.getfqdn())}
 
@@ -95,7 +93,7 @@ class Guard:
         """The status and the reason why a request is not answered; None: it is."""
         host = _only(scope, b"host")
         if host is None or not self._is_meant(host):
-            return 421, "this server answers only to localhost and to the names it was started for, with its port"
+            return 421, "this server answers only to localhost and to the names it was started for"
         names = {name for name, _ in scope["headers"]}
         if {b"content-length", b"transfer-encoding"} <= names:
             return 400, "a request may have a content-length or a transfer-encoding, not both"
@@ -105,9 +103,7 @@ class Guard:
 
     def _is_meant(self, host: str) -> bool:
         found = re.fullmatch(AUTHORITY, host, re.ASCII)
-        if found is None:
-            return False
-        if self._port is not None and int(found["port"] or 80) != self._port:
+        if found is None or int(found["port"] or 80) > 65535:
             return False
         name = found["host"]
         if name.startswith("["):

@@ -76,7 +76,7 @@ def serve(
         site = open_site(data, store=store, model=model, device=device)
         for note in site.catalogue.notes:
             say(f"note: {note}", to_stderr=True)
-        app = build_app(site, hosts=(host, address), port=bound_port)
+        app = build_app(site, hosts=(host, address))
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
         say(f"open {url} (Ctrl-C stops it)", to_stderr=True)
         if not is_loopback(address):

@@ -58,13 +58,9 @@ class Gallery:
 
     def __init__(self, path: str | Path) -> None:
         self.path = as_place(path)
-        if not self.path.exists():
-            raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
-        if not has_dataset(self.path):
-            raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
         self.state = state_of(self.path)
         """Changes whenever the dataset does; of before it was opened."""
-        self._reader = Reader(self.path, f"the embeddings dataset {self.path}", open_dataset)
+        self._reader = Reader(self.path, f"the embeddings dataset {self.path}", _opened)
         schema = self._dataset.schema
         self._columns = Columns(self.path, schema)
         self._metadata = {
@@ -336,6 +332,14 @@ class Gallery:
     def _indexing(self) -> Iterator[Any]:
         with self._reading(), lance_writes(self.path), changing(self.path) as change:
             yield change.dataset
+
+
+def _opened(path: Path) -> Any:
+    if not path.exists():
+        raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
+    if not has_dataset(path):
+        raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
+    return open_dataset(path)
 
 
 def _said(error: BaseException) -> str:

@@ -17,13 +17,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
 import fabnet
-from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError
+from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError, RewrittenError
 from fabnet.sampling.window import decode_jpeg
 from fabnet.serving.catalogue import Attribute, Classes, Face, FacePage, Timeline, Video
 from fabnet.serving.compare import Comparison
 from fabnet.serving.conditions import Condition
 from fabnet.serving.guard import Guard
-from fabnet.serving.site import Site
+from fabnet.serving.site import Shown, Site
 from fabnet.serving.turns import Turns, Uploads
 
 __all__ = ["build_app"]
@@ -73,9 +73,15 @@ class Found:
     crop: str | None = None
 
 
-def _site(request: Request) -> Site:
-    found: Site = request.app.state.site
-    return found
+def _site(
+    request: Request,
+    v: Annotated[str, Query(description="version of the dataset that rows were asked of; another one is refused")] = "",
+) -> Site:
+    shown: Shown = request.app.state.shown
+    site = shown.now()
+    if v not in ("", site.catalogue.version):
+        raise HTTPException(410, "the dataset was rewritten since the page was loaded, and rows have other numbers")
+    return site
 
 
 Here = Annotated[Site, Depends(_site)]
@@ -122,7 +128,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
         title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",
     )  # fmt: skip
-    app.state.site = site
+    app.state.shown = Shown(site)
     app.state.uploads = Uploads()
     app.state.turns = {kind: Turns(at_once) for kind, at_once in AT_ONCE.items()}
     app.add_middleware(Guard, hosts=hosts)
@@ -166,6 +172,8 @@ async def _explained(_: Request, error: Exception) -> Response:
     status = 400
     if isinstance(error, NoFaceError):
         status = 422
+    elif isinstance(error, RewrittenError):
+        status = 410
     elif isinstance(error, ModelError | MissingDependencyError):
         status = 409
     return JSONResponse({"detail": " ".join(str(error).split())[:MOST_LETTERS]}, status)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,7 +119,7 @@ class Catalogue:
         if not gallery.has_thumbnails:
             raise InputError(f"{gallery.path} holds no thumbnails to show: embed again, with thumbnails")
         self.gallery = gallery
-        self.version = _version(gallery.path)
+        self.version = _version(gallery)
         self.num_rows = gallery.num_rows
         if not self.num_rows:
             raise InputError(f"{gallery.path} holds no rows to show: embed pictures or videos into it")
@@ -286,10 +285,14 @@ def _thinned(count: int, most: int) -> np.ndarray:
     return np.asarray(np.minimum(starts + np.arange(len(starts)) % every, count - 1))
 
 
-def _version(path: Path) -> str:
-    """A name for a dataset as it is now: once it is changed or replaced it has another."""
-    newest = max((path / "_versions").glob("*.manifest"), key=lambda file: file.stat().st_mtime_ns)
-    return hashlib.sha256(read_bytes(newest)).hexdigest()[:16]
+def _version(gallery: Gallery) -> str:
+    """A name for a dataset as it was when it was opened: once it is changed or replaced it has another."""
+    state = gallery.state or ("",)
+    try:
+        content = read_bytes(gallery.path / "_versions" / state[0])
+    except FileNotFoundError:  # changed since then
+        content = repr(state).encode()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from fabnet.errors import StoreError
 from fabnet.serving.catalogue import Catalogue
 from fabnet.tracks import open_store
+from fabnet.tracks.manifests import state_of
 
 __all__ = ["Crops"]
 
@@ -31,7 +32,8 @@ class Crops:
     """
 
     def __init__(self, catalogue: Catalogue, store: Path | None) -> None:
-        self._catalogue = catalogue
+        self._catalogue, self._path = catalogue, store
+        self._state = None if store is None else state_of(store)
         self._store = None if store is None else open_store(store)
         if self._store is None:
             return
@@ -42,6 +44,30 @@ class Crops:
         some = catalogue.faces[np.linspace(0, len(catalogue.faces) - 1, min(64, len(catalogue.faces))).astype(int)]
         if all(self._of_store(row) is None for row in some.tolist()):
             raise StoreError(f"{store} holds none of the faces of {catalogue.gallery.path}: give the store they are of")
+
+    @classmethod
+    def reopened(cls, catalogue: Catalogue, store: Path | None) -> Crops:
+        """The crops of a store that may have lost the faces, or be gone: then thumbnails are shown."""
+        state = None if store is None else state_of(store)
+        try:
+            return cls(catalogue, store)
+        except StoreError:
+            found = cls(catalogue, None)
+            found._path, found._state = store, state
+            return found
+
+    def is_current(self) -> bool:
+        """Whether the store's rows still have the numbers that they had when it was opened."""
+        state = None if self._path is None else state_of(self._path)
+        if state != self._state:
+            if self._store is None:
+                return False
+            try:
+                self._store.refresh()
+            except StoreError:
+                return False
+            self._state = state
+        return True
 
     def jpeg(self, row: int) -> bytes | None:
         """A row's face as a JPEG; None where it has none."""

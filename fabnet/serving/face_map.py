@@ -14,7 +14,7 @@ from threading import Lock
 
 import numpy as np
 
-from fabnet.errors import InputError, OutputError, first_line
+from fabnet.errors import InputError, OutputError, StoreError, first_line
 from fabnet.limits import open_input
 from fabnet.output import written_whole
 from fabnet.retrieval.gallery import Gallery
@@ -66,7 +66,16 @@ class FaceMap:
                 places = pca(gallery) if method == "pca" else _umap(gallery)
             with suppress(OutputError), written_whole(file) as partial:
                 partial.write_bytes(_header(len(places)) + places.tobytes())
+            if not _is_current(gallery):  # people were removed meanwhile, who have places on it
+                file.unlink(missing_ok=True)
         return places
+
+
+def _is_current(gallery: Gallery) -> bool:
+    try:
+        return gallery.is_current()
+    except StoreError:
+        return False
 
 
 def pca(gallery: Gallery) -> np.ndarray:

@@ -39,10 +39,15 @@ REMOVED = "_removed.json"
 MAPS = ("pca", "umap")
 NOT_REACHED = (
     "the source videos and pictures",
-    "checkpoints and encoders trained on these faces, and what such encoders computed",
-    "exported files: CSV, Parquet, npy, pages of `report`, contact sheets, other stores and embeddings datasets",
+    "checkpoints and encoders trained on these faces, probes fitted on them, and what these compute",
+    "other stores and embeddings datasets, and exports of them: CSV, Parquet, npy",
+    "pictures and pages that show them: reports, reconstructions, contact sheets, overlays, figures",
+    "programs that are open: pages of `serve` until they are loaded anew, trainings and notebooks that have read them",
+    "browsers' caches of pages that fabnet 0.1 and earlier served, which keep pictures for up to 7 days",
     "features that `probe` keeps in the user's cache folder",
-    "copies: backups, snapshots, object-store versions, and blocks that a disk has freed but not overwritten",
+    "names in logs, terminals and results that were printed or saved",
+    "what killed commands left under hidden names beside their outputs, until the same command runs again",
+    "copies: backups, snapshots, clones, object-store versions, and blocks that a disk has freed but not overwritten",
 )
 
 

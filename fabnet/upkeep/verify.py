@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.errors import FabnetError, StoreError
+from fabnet.errors import FabnetError, OutputError, StoreError
 from fabnet.places import as_place
 from fabnet.progress import progress
 from fabnet.retrieval import Gallery
@@ -21,8 +22,10 @@ from fabnet.tracks import TrackStore, open_store
 from fabnet.tracks.commit import lance_reads, open_dataset
 from fabnet.tracks.index import COLUMNS, find_tracks, index_of
 from fabnet.tracks.ledger import read_pending
+from fabnet.tracks.manifests import state_of
 from fabnet.tracks.side_table import read_tracks
 from fabnet.tracks.split import MOMENTS
+from fabnet.tracks.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, kind_of, removing
 
 __all__ = ["Check", "VerifyReport", "verify"]
@@ -88,15 +91,28 @@ def verify(path: str | Path, *, every_image: bool = False) -> VerifyReport:
         every_image: decode all pictures, not 512 of them, evenly spread.
 
     Raises:
-        StoreError: it is neither, cannot be opened, or is of another version.
+        StoreError: it is neither, cannot be opened, is of another version, or another command is writing to it.
     """
     path = as_place(path)
+    state = state_of(path)
     kind = kind_of(path)
     checks = _of_store(open_store(path), every_image) if kind == "store" else _of_embeddings(path, every_image)
     broken_off = removing(path)
     problems = [f"that of {name} broke off: `fabnet remove {path}` goes on with it" for name in broken_off]
     ended = _check("removals that came to their end", len(broken_off), problems)
-    return VerifyReport(str(path), kind, (ended, *checks))
+    report = VerifyReport(str(path), kind, (ended, *checks))
+    if report.problem:
+        _check_unchanged(path, state, is_removing=bool(broken_off))
+    return report
+
+
+def _check_unchanged(path: Path, state: object, *, is_removing: bool) -> None:
+    """See that what is wrong was not merely half done by a command that writes."""
+    if is_removing:
+        with suppress(OutputError), locked(path):  # which a removal that is running holds
+            pass
+    if state_of(path) != state:
+        raise StoreError(f"another command wrote to {path} while it was checked: wait for it, and check again")
 
 
 def _check(name: str, checked: int, problems: list[str]) -> Check:

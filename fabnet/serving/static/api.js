@@ -4,7 +4,7 @@ let version = "";
 export const keepVersion = (text) => { version = text; };
 
 function address(path, query = {}) {
-  const given = new URLSearchParams();
+  const given = new URLSearchParams(version ? { v: version } : {});
   for (const [name, value] of Object.entries(query)) {
     for (const each of Array.isArray(value) ? value : [value]) given.append(name, each);
   }
@@ -12,9 +12,15 @@ function address(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
+/** Loads the page anew where the dataset was rewritten: rows have other numbers now. */
+export function renew(response) {
+  if (response.status === 410) location.reload();
+}
+
 async function answer(path, query, options) {
   const response = await fetch(address(path, query), options);
   if (response.ok) return response;
+  renew(response);
   const said = await response.json().catch(() => ({}));
   throw new Error(said.detail || `the server answered ${response.status}`);
 }
@@ -22,5 +28,5 @@ async function answer(path, query, options) {
 export const json = async (path, query, options) => (await answer(path, query, options)).json();
 export const floats = async (path) => new Float32Array(await (await answer(path)).arrayBuffer());
 export const bytes = async (path, query) => new Uint8Array(await (await answer(path, query)).arrayBuffer());
-export const thumbnail = (row) => `/api/faces/${row}/thumbnail?v=${version}`;
-export const crop = (row) => `/api/faces/${row}/crop?v=${version}`;
+export const thumbnail = (row) => address(`/api/faces/${row}/thumbnail`);
+export const crop = (row) => address(`/api/faces/${row}/crop`);

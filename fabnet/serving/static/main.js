@@ -19,6 +19,9 @@ let from = null;
 const dataset = await json("/api/dataset").catch((error) => { find("#about").textContent = error.message; throw error; });
 dataset.attributes = ordered(dataset.attributes);
 keepVersion(dataset.version);
+// A row in the address is of the dataset as this tab saw it last.
+if (![null, dataset.version].includes(sessionStorage.getItem("version"))) history.replaceState(null, "", location.hash.split("/")[0] || "#");
+sessionStorage.setItem("version", dataset.version);
 document.title = `fabnet: ${dataset.name}`;
 const people = dataset.identities === 1 ? "1 person" : `${grouped(dataset.identities)} people`;
 find("#about").textContent = `${dataset.name}: ${grouped(dataset.faces)} faces, ${people}`;

@@ -1,6 +1,8 @@
 // Pictures of faces. The server forbids the browser to keep them on disk, so those that were fetched stay in this page's
 // memory and are gone with it.
 
+import { renew } from "./api.js";
+
 const KEPT_LETTERS = 64 * 2 ** 20;
 const AT_ONCE = 6;
 const kept = new Map(); // address -> data URL, the longest unused first
@@ -46,6 +48,7 @@ async function get(address) {
   try {
     const response = await fetch(address, { signal: ending.signal });
     if (response.ok) data = await asData(await response.blob());
+    else renew(response);
   } catch (error) {
     if (error.name !== "AbortError") console.warn(`${address}: ${error.message}`);
   }

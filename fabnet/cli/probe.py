@@ -82,6 +82,10 @@ def show(result: ProbeReport) -> None:
     if result.num_not_found:
         title += f", {result.num_not_found:,} not found and scored on the whole image"
     terminal = console()
+    if result.left_out:
+        names = ", ".join(f"{file} ({reason})" for file, reason in result.left_out[:3])
+        more = " ...: --json lists all" if len(result.left_out) > 3 else ""
+        terminal.print(f"{len(result.left_out):,} labelled pictures left out: {names}{more}", highlight=False)
     if result.protocol.startswith("retrieval:"):
         terminal.print(_ranking(result, title))
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ class Benchmark:
             detector's crop.
         face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections; None: the most
             central of the large ones.
+        left_out: labelled pictures that cannot be read: (name, reason).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Benchmark:
     folds: int = 0
     seen_px: np.ndarray | None = None
     face_px: np.ndarray | None = None
+    left_out: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Check that all parts have one length and that no two faces share a name.
@@ -67,6 +69,24 @@ class Benchmark:
             raise InputError(f"{self.name}: its labels name {twice} more than once; expected each face once")
         if not self.names:
             raise InputError(f"{self.name} has no faces")
+
+    def part(self, places: Sequence[int], left_out: Sequence[tuple[str, str]]) -> Benchmark:
+        """Some of the faces, in order.
+
+        Args:
+            places: of the faces.
+            left_out: the others: (name, reason).
+        """
+        of_faces = {name: getattr(self, name) for name in ("people", "clips", "photos", "seen_px", "face_px")}
+        return replace(
+            self,
+            images=[self.images[place] for place in places],
+            names=[self.names[place] for place in places],
+            split=self.split[places],
+            tasks=tuple(replace(task, targets=task.targets[places]) for task in self.tasks),
+            left_out=tuple(left_out),
+            **{name: values[places] for name, values in of_faces.items() if values is not None},
+        )
 
     @property
     def owners(self) -> np.ndarray:

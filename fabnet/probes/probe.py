@@ -43,6 +43,7 @@ class ProbeReport:
         data: name of the data folder.
         num_faces: number of faces of the benchmark.
         num_not_found: number of faces that the detector did not find, which are scored on the whole image.
+        left_out: labelled pictures that cannot be read: (name, reason).
         seeds: number of seeds of the probe.
         scored: one per task and probe.
         rows: one per figure: task, metric, value, low, high, n, people, probe, headline; n and people count those with
@@ -57,6 +58,7 @@ class ProbeReport:
     data: str
     num_faces: int
     num_not_found: int
+    left_out: tuple[tuple[str, str], ...]
     seeds: int
     scored: tuple[Scored, ...]
     rows: tuple[dict[str, Any], ...]
@@ -72,6 +74,7 @@ class ProbeReport:
             "data": self.data,
             "faces": self.num_faces,
             "faces_not_found": self.num_not_found,
+            "left_out": [{"file": file, "reason": reason} for file, reason in self.left_out],
             "seeds": self.seeds,
             "date": date.today().isoformat(),
             "commit": code_commit(),
@@ -174,6 +177,7 @@ def probe(
         data=Path(data).resolve().name,
         num_faces=len(benchmark.names),
         num_not_found=crops.num_not_found,
+        left_out=benchmark.left_out,
         seeds=seeds if ranked is None else 1,
         scored=tuple(scored),
         rows=tuple(row for each in scored for row in figure_rows(each, benchmark)),

@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 
 from fabnet.errors import InputError
+from fabnet.limits import read_bytes
 from fabnet.places import as_place, fetched, local
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.table import read_table
+from fabnet.video.picture import picture_size
 
 __all__ = ["PROTOCOLS", "read_benchmark"]
 
@@ -44,7 +46,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
     """
     data = local(data, "labelled pictures")
     if name.lower().endswith(".csv"):
-        return _with_images(read_table(fetched(as_place(name)), data), data)
+        return _with_images(_readable(read_table(fetched(as_place(name)), data), data), data)
     if name not in PROTOCOLS:
         known = sorted([*PROTOCOLS, "retrieval"])
         near = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
@@ -54,6 +56,23 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
         raise InputError(f"no such folder: {data}; the protocol {name} reads its data from it")
     benchmark: Benchmark = import_module(PROTOCOLS[name]).read(data)
     return _with_images(benchmark, data)
+
+
+def _readable(benchmark: Benchmark, data: Path) -> Benchmark:
+    """Leave out the rows whose pictures are missing or cannot be read, with the reason; all of them are an error."""
+    within = os.path.join(os.path.realpath(data), "")
+    kept, left_out = list[int](), list[tuple[str, str]]()
+    for place, (name, image) in enumerate(zip(benchmark.names, benchmark.images, strict=True)):
+        assert isinstance(image, Path)
+        try:
+            if not os.path.realpath(image).startswith(within):
+                raise InputError(f"{image} leads out of {data}")
+            picture_size(read_bytes(image))
+        except (InputError, OSError) as error:
+            left_out.append((name, getattr(error, "strerror", None) or str(error)))
+        else:
+            kept.append(place)
+    return benchmark.part(kept, left_out) if kept and left_out else benchmark
 
 
 def _with_images(benchmark: Benchmark, data: Path) -> Benchmark:

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from fabnet.interrupts import STOPS, interruptible, unheard
+from fabnet.models.find_model import list_checkpoints
 from fabnet.training.stopping import stop_requests
 
 
@@ -38,6 +40,25 @@ def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
     with stop_requests() as asked:
         os.kill(os.getpid(), signal.SIGHUP)
         assert asked.wait(10)
+
+
+@pytest.mark.skipif(not hasattr(os, "forkpty"), reason="needs a terminal of its own")
+def test_a_run_whose_terminal_is_closed_saves_a_checkpoint(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = ["--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=8", "--num-workers=1"]
+    command = [sys.executable, "-m", "fabnet", "train", str(store), f"--out={run}", *flags, "--max-steps=999999"]
+    ours, theirs = os.openpty()
+    code = (
+        "import os, sys; os.setsid(); os.close(os.open(os.ttyname(2), os.O_RDWR)); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, *command], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while b"steps/s" not in seen or b" 0 steps" in seen[-200:]:
+        seen += os.read(ours, 4096)
+    os.close(ours)
+    assert process.wait(120) == 130
+    assert len(list_checkpoints(run)) == 1
 
 
 def test_what_is_started_unheard_lives_on() -> None:

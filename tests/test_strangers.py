@@ -46,11 +46,11 @@ VERBS: dict[str, list[str]] = {
     "info": ["info", "store"],
     "compact": ["compact", "store"],
     "search": ["search", "faces.lance", "--query=frames/person1/0/0.jpg", "--crop=none"],
-    "probe": ["probe", "--model=pixels", "--protocol=labels.csv", "--data=frames", "--crop=none", "--seeds=1"],
+    "probe": ["probe", "--model=pixels", "--protocol=labels.csv", "--data=frames", "--seeds=1"],
     "report": ["report", "run", "--out=report"],
     "export": ["export", "run", "--out=model.onnx"],
     "table": ["table", "1"],
-    "demo": ["demo", "--out=demo", "--steps=4"],
+    "demo": ["demo", "--out=demo", "--minutes=0.2"],
 }
 
 

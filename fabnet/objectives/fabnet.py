@@ -1,4 +1,4 @@
-"""FAb-Net: reconstruct a target frame by warping source frames of the same face track."""
+"""FAb-Net: reconstruct a target frame by warping source frames of the same face-track."""
 
 from __future__ import annotations
 

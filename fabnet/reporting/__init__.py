@@ -1,4 +1,4 @@
-"""The report: a run as one page to look at; and the paper's tables beside what was run here."""
+"""The report: a run as one page, and the paper's tables and figures next to this project's results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts for a page, as inline SVG in two widths: one for a screen, one for a phone."""
+"""Charts for a page, as inline SVG in two widths: for a screen and for a phone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fabnet",
     "font.size": 10,
-    "text.parse_math": False,  # names are people's own, and may have dollars in them
+    "text.parse_math": False,  # users' names may contain dollar signs
     "axes.edgecolor": GREY,
     "axes.labelcolor": GREY,
     "axes.titlecolor": GREY,
@@ -51,12 +51,12 @@ STYLE = {
 }
 NARROW_IN, WIDE_IN = 4.2, 9.0
 AXIS_IN, EDGE_IN = 0.62, 0.12
-"""Width kept free left and right of the axes, in inches; the page sets pictures over the axes by it."""
+"""Margins left and right of the axes, in inches; the page aligns images with the axes by them."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart twice.
+    """A chart in two widths.
 
     Attributes:
         wide: inline SVG for a screen.
@@ -70,10 +70,9 @@ class Chart:
 class Panel(NamedTuple):
     """Curves over time that share an axis.
 
-    Attributes:
-        title: of the axis, with its unit.
-        curves: name to (N,) values.
-        are_shares: they add up to one, and are drawn on top of each other.
+    title: title of the axis, with its unit.
+    curves: (N,) values by name.
+    are_shares: whether they add up to one, and are stacked.
     """
 
     title: str
@@ -83,7 +82,7 @@ class Panel(NamedTuple):
 
 def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -> Chart:
     drawn = []
-    with matplotlib.style.context(["default", STYLE]):  # no matplotlibrc of the working folder
+    with matplotlib.style.context(["default", STYLE]):  # ignores a matplotlibrc in the working folder
         for width in (WIDE_IN, NARROW_IN):
             figure = matplotlib.figure.Figure(figsize=(width, height))
             draw(figure)
@@ -98,10 +97,10 @@ def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -
 
 
 def training_chart(metrics: list[dict[str, float]]) -> Chart:
-    """Training and validation loss over the pairs seen, with the curriculum's moves where there was one.
+    """Training and validation loss over the pairs seen, with the curriculum's moves if there was one.
 
     Args:
-        metrics: rows of a run's `metrics.csv`; what was not measured is absent.
+        metrics: rows of a run's `metrics.csv`; unmeasured values are absent.
     """
     moves = [
         (after["pairs_seen"], f"{after['curriculum_from']:.0%} to {after['curriculum_to']:.0%}")
@@ -144,7 +143,7 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
 
 
 def _breaks(times_s: np.ndarray) -> np.ndarray:
-    """Places before which (N,) rising times leave a gap, where curves are to be broken."""
+    """Indices before which (N,) rising times have a gap, where curves are broken."""
     gaps = np.diff(times_s)
     return np.asarray(np.flatnonzero(gaps > 3 * np.median(gaps)) + 1)
 
@@ -155,11 +154,11 @@ def time_chart(
     """A face over time: the detector's score, the embedding's steps, and its principal components.
 
     Args:
-        times_s: (N,) seconds, rising.
+        times_s: (N,) rising seconds.
         scores: (N,) in [0, 1].
-        steps: (N - 1,) from each face to the next.
+        steps: (N - 1,) distances from each face to the next.
         components: (N, K) up to three principal components, in order of strength.
-        shares: (K,) of the variance that each has.
+        shares: (K,) share of the variance of each.
     """
     breaks = _breaks(times_s)
 
@@ -174,16 +173,16 @@ def time_chart(
         )
         score_axes.plot(times, broken(scores), color=BLUE, linewidth=1.3)
         score_axes.set_ylim(0, 1.08)
-        score_axes.set_title("how sure the detector is (1: certain)")
+        score_axes.set_title("detector score (1: certain)")
         within = np.append(np.nan, steps)
         within[breaks] = np.nan
         step_axes.plot(times, broken(within), color=RED, linewidth=1.3)
         step_axes.set_ylim(bottom=0)
-        step_axes.set_title("step from face to face")
+        step_axes.set_title("step between faces")
         for number, (colour, share) in enumerate(zip(COMPONENT_COLOURS, shares.tolist(), strict=False)):
             label = f"{number + 1}: {share:.0%}"
             component_axes.plot(times, broken(components[:, number]), color=colour, linewidth=1.3, label=label)
-        component_axes.set_title("strongest directions, and their shares")
+        component_axes.set_title("strongest directions and their shares")
         low, high = component_axes.get_ylim()
         component_axes.set_ylim(low, high + 0.25 * (high - low))
         component_axes.legend(loc="upper right", ncols=3, handlelength=1.2)
@@ -196,11 +195,11 @@ def time_chart(
 
 
 def panels_chart(times_s: np.ndarray, panels: Sequence[Panel]) -> Chart:
-    """Panels over one time, below each other.
+    """Panels over a common time axis, one below the other.
 
     Args:
-        times_s: (N,) seconds, rising.
-        panels: one or more.
+        times_s: (N,) rising seconds.
+        panels: one or more panels.
     """
     breaks = _breaks(times_s)
     times = np.insert(times_s.astype(float), breaks, np.nan)

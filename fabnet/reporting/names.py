@@ -1,4 +1,4 @@
-"""What a page calls a track."""
+"""Names of tracks on a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["track_name"]
 
 
 def track_name(index: TrackIndex, place: int) -> str:
-    """Identity, video and track; the identity is left out where the video's name begins with it, or it with that."""
+    """Identity, video and track; without the identity if it is a path prefix of the video's name or the reverse."""
     identity, video, track = (str(names[place]) for names in (index.identity, index.video, index.track))
     is_said = identity == video or video.startswith(f"{identity}/") or identity.startswith(f"{video}/")
     return f"{video}, track {track}" if is_said else f"{identity}: {video}, track {track}"

@@ -1,4 +1,4 @@
-"""Pictures for a page: crops, flow colours, flow arrows and shares, side by side or as data URIs."""
+"""Images for a page: crops, flow colours, flow arrows and shares, side by side or as data URIs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:
-    """A square (H, H, 3) uint8 image at another size: (side, side, 3) uint8, antialiased where it shrinks."""
+    """Resize a square (H, H, 3) uint8 image to (side, side, 3) uint8, antialiased when it shrinks."""
     shrinks = image.shape[0] > side
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
 
 
 def flow_colours(flow: np.ndarray, *, largest: float) -> np.ndarray:
-    """A flow as colours: the hue is the direction, the saturation the length.
+    """A flow as colours: hue is direction, saturation is length.
 
     Args:
         flow: (2, H, W) float offsets, x then y, in any unit.
-        largest: the length shown in full colour, in the same unit; longer ones look the same.
+        largest: length in full colour, in the same unit; longer ones look the same.
 
     Returns:
-        (H, W, 3) uint8 RGB; white is no flow.
+        (H, W, 3) uint8 RGB; white is zero flow.
     """
     length, angle = np.hypot(flow[0], flow[1]), np.arctan2(flow[1], flow[0])
     hsv = np.empty((*length.shape, 3), dtype=np.uint8)
@@ -43,7 +43,7 @@ def flow_colours(flow: np.ndarray, *, largest: float) -> np.ndarray:
 
 
 def flow_legend(size: int = 96) -> np.ndarray:
-    """The colour wheel of `flow_colours`: (size, size, 3) uint8 RGB; a pixel's place is the flow it stands for."""
+    """The colour wheel of `flow_colours`: (size, size, 3) uint8 RGB; a pixel's offset from the centre is its flow."""
     axis = np.linspace(-1, 1, size)
     x, y = np.meshgrid(axis, axis)
     wheel = flow_colours(np.stack([x, y]), largest=1.0)
@@ -52,13 +52,13 @@ def flow_legend(size: int = 96) -> np.ndarray:
 
 
 def flow_arrows(image: np.ndarray, flow: np.ndarray, *, side: int, num_arrows: int = 9) -> np.ndarray:
-    """Draw on a source where its parts move: each arrow begins at a place of the source and ends where it lands.
+    """Draw on a source where its parts move: each arrow starts at a point of the source and ends where it lands.
 
     Args:
         image: (H, H, 3) uint8 RGB, the source.
         flow: (2, H, H) float offsets from target to source in half-widths, x then y.
-        side: of the picture, in pixels.
-        num_arrows: in a row, and in a column.
+        side: side of the result in pixels.
+        num_arrows: arrows per row and per column.
 
     Returns:
         (side, side, 3) uint8 RGB, the source dimmed under the arrows.
@@ -79,26 +79,26 @@ def flow_arrows(image: np.ndarray, flow: np.ndarray, *, side: int, num_arrows: i
 
 
 def share_map(share: np.ndarray) -> np.ndarray:
-    """A source's share in each pixel as brightness.
+    """A source's share of each pixel as brightness.
 
     Args:
         share: (H, W) float in [0, 1].
 
     Returns:
-        (H, W, 3) uint8 RGB: black is none of it, white all.
+        (H, W, 3) uint8 RGB: black is 0, white is 1.
     """
     return np.repeat((255 * share.clip(0, 1)).round().astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def side_by_side(images: Sequence[np.ndarray], *, gap: int = 4) -> np.ndarray:
-    """Images of one height in a row, white between them.
+    """Images of equal height in a row, with white gaps.
 
     Args:
         images: (H, W, 3) uint8 RGB each.
-        gap: between them, in pixels.
+        gap: width of the gaps in pixels.
 
     Returns:
-        (H, W of all and the gaps, 3) uint8 RGB.
+        (H, total width, 3) uint8 RGB.
     """
     between = np.full((images[0].shape[0], gap, 3), 255, dtype=np.uint8)
     row = [part for image in images for part in (between, image)]

@@ -1,4 +1,4 @@
-"""The paper's Tables 1 to 4 as printed, read from `published.toml`."""
+"""The paper's Tables 1 to 4 as printed, from `published.toml`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class PublishedRow:
     """A method with its numbers.
 
     Attributes:
-        method: as printed.
-        numbers: as printed, one a column; `DASH` where the paper has none.
-        role: what the paper's relations take it for; None: they leave it out.
+        method: method as printed.
+        numbers: numbers as printed, one per column; `DASH` where the paper has a dash.
+        role: its role in the paper's relations; None: none.
     """
 
     method: str
@@ -31,11 +31,11 @@ class PublishedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedGroup:
-    """Rows under one heading of the paper.
+    """Rows under a heading of the paper.
 
     Attributes:
-        headings: outermost first: ("Self-supervised", "Trained on CelebA").
-        rows: as printed, in the paper's order.
+        headings: headings, outermost first: ("Self-supervised", "Trained on CelebA").
+        rows: rows as printed, in the paper's order.
     """
 
     headings: tuple[str, ...]
@@ -47,16 +47,16 @@ class PublishedTable:
     """One of the paper's tables.
 
     Attributes:
-        number: the paper's.
-        caption: the paper's, with its "Lower is better" or the like.
+        number: number in the paper.
+        caption: caption in the paper, including "Lower is better" and the like.
         columns: headings of the numbers.
-        measure: what the numbers are.
-        decimals: of a number.
-        unit: printed after a number.
-        is_auc: the numbers are areas under the ROC curve in per cent, higher is better; else errors.
-        groups: the rows.
-        relation_columns: the columns whose numbers the paper's relations compare.
-        against: what FAb-Net is compared with there.
+        measure: what the numbers measure.
+        decimals: decimals of a number.
+        unit: unit printed after a number.
+        is_auc: whether the numbers are areas under the ROC curve in per cent, higher is better; else errors.
+        groups: rows by heading.
+        relation_columns: columns compared in the paper's relations.
+        against: roles that FAb-Net is compared with there.
     """
 
     number: int
@@ -92,4 +92,4 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
 
 
 PUBLISHED: dict[int, PublishedTable] = _tables()
-"""The tables by their numbers."""
+"""The tables by number."""

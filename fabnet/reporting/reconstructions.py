@@ -1,4 +1,4 @@
-"""What the network makes of unseen people: sources, target, reconstruction, flow and confidence."""
+"""Reconstructions of unseen people: sources, target, reconstruction, flow and confidence."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = ["Made", "Reconstructions", "Strip", "reconstructed", "reconstructions
 
 SIDE_PX = 144
 SMALLEST_SCALE_PX = 1.0
-"""The flow's colours are never stretched further than to this, so that noise does not look like movement."""
+"""Lower bound of the flow shown in full colour, so that noise does not look like movement."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A pair and what was made of it.
+    """A pair and its reconstruction.
 
     Attributes:
-        label: "best", "middle" or "worst" of the pairs drawn, by loss over unwarped loss.
+        label: "best", "middle" or "worst" of the drawn pairs, by loss over unwarped loss.
         name: identity, video and track.
-        pictures: (caption, (SIDE_PX, SIDE_PX, 3) uint8 RGB) in the order shown.
+        pictures: (caption, (SIDE_PX, SIDE_PX, 3) uint8 RGB) in display order.
         loss: mean absolute difference of reconstruction and target, in [0, 1].
-        loss_unwarped: of the first source and the target.
+        loss_unwarped: mean absolute difference of the first source and the target, in [0, 1].
     """
 
     label: str
@@ -50,12 +50,12 @@ class Reconstructions:
 
     Attributes:
         strips: the best, the middle and the worst, in this order.
-        num_pairs: drawn.
-        num_better: of them nearer to the target than the unwarped source is.
-        loss: mean over the pairs.
-        loss_unwarped: likewise.
-        scale_px: the length of flow shown in full colour, in pixels of the network's input.
-        num_sources: a target.
+        num_pairs: number of pairs drawn.
+        num_better: number of pairs nearer to the target than the unwarped source.
+        loss: mean loss over the pairs.
+        loss_unwarped: mean unwarped loss over the pairs.
+        scale_px: length of flow shown in full colour, in pixels of the network's input.
+        num_sources: sources per target.
     """
 
     strips: list[Strip]
@@ -68,13 +68,13 @@ class Reconstructions:
 
 
 class Made(NamedTuple):
-    """Fixed validation samples with what a network made of them; B of them, of S sources.
+    """Fixed validation samples with their reconstructions: B samples with S sources.
 
     Attributes:
         batch: targets and sources.
-        made: of them.
+        made: their reconstructions.
         losses: (B,) mean absolute difference of reconstruction and target, in [0, 1].
-        losses_unwarped: (B,) of the first source and the target.
+        losses_unwarped: (B,) mean absolute difference of the first source and the target, in [0, 1].
         names: B names of tracks.
     """
 
@@ -90,12 +90,12 @@ def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_
 
     Args:
         objective: the network.
-        card: what its folder says of it.
-        store: with validation tracks.
+        card: its model card.
+        store: store with validation tracks.
         num_pairs: B.
 
     Returns:
-        None where the store has no validation track that is long enough.
+        None if no validation track in the store is long enough.
     """
     num_sources = objective.num_sources
     index = store.index("val", num_sources + 1)
@@ -114,16 +114,16 @@ def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_
 def reconstructions(
     model: Path, store: TrackStore, *, num_pairs: int = 64, num_each: int = 4
 ) -> Reconstructions | None:
-    """Reconstruct fixed validation pairs, and show the best, the middle and the worst of them.
+    """Reconstruct fixed validation pairs and show the best, the middle and the worst.
 
     Args:
         model: a model folder.
-        store: with validation tracks.
-        num_pairs: drawn.
+        store: store with validation tracks.
+        num_pairs: number of pairs drawn.
         num_each: strips of each kind.
 
     Returns:
-        None where the store has no validation track of two faces, or the objective makes no reconstruction.
+        None if the store has no validation track of two faces, or the objective does not reconstruct.
     """
     objective, card = load_objective(model)
     if not isinstance(objective, FabNet):
@@ -172,5 +172,5 @@ def reconstructions(
 
 
 def to_image(tensor: torch.Tensor) -> np.ndarray:
-    """(3, H, W) float RGB, as a network takes and makes it, to (H, W, 3) uint8."""
+    """(3, H, W) float RGB, a network's input or output, to (H, W, 3) uint8."""
     return np.asarray((tensor.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

@@ -37,18 +37,19 @@ SAMPLE_PX = 96
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Where the page is.
+    """The files of a report.
 
     Attributes:
-        page: the HTML file; it needs nothing else.
-        pictures: the reconstructions of unseen people as PNG files, best first; confidence maps with several sources.
+        page: the HTML file, self-contained.
+        pictures: the reconstructions of unseen people as PNG files, best first; with confidence maps for several
+            sources.
     """
 
     page: Path
     pictures: list[Path]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The result as a JSON object."""
         return {"page": str(self.page), "pictures": [str(picture) for picture in self.pictures]}
 
 
@@ -59,25 +60,25 @@ def report(
     video: str | Path | None = None,
     probes: Sequence[str | Path] = (),
 ) -> ReportResult:
-    """Show a run: its tracks, its training curve, what it makes of unseen people, and a video over time.
+    """Show a run: its tracks, its training curve, reconstructions of unseen people, and a video over time.
 
     Args:
         run: a run folder.
-        out: folder to write `index.html` and `reconstructions/` to; None: `report` in the run.
+        out: folder for `index.html` and `reconstructions/`; None: `report` in the run.
         video: a video to follow over time; None: none.
-        probes: files that `probe(..., save=FILE)` wrote for this run: what they predict of the video is drawn too.
+        probes: files from `probe(..., save=FILE)` for this run, whose predictions on the video are drawn too.
 
     Returns:
-        Where the page is.
+        The files of the report.
 
     Raises:
-        InputError: a probe is of another model, or other files lie where the reconstructions go.
-        ModelError: the folder is no run, or has no checkpoint.
+        InputError: a probe belongs to another model, or other files are in the folder of the reconstructions.
+        ModelError: the folder is not a run, or has no checkpoint.
         StoreError: the run's store is missing.
         VideoError: the video cannot be read.
         OutputError: the page cannot be written.
     """
-    run = as_place(run).absolute()  # a run may be called as a shipped model is
+    run = as_place(run).absolute()  # absolute: a run may share its name with a shipped model
     folder = run / "report" if out is None else as_place(out)
     pictures = folder / "reconstructions"
     if not is_remote(folder):
@@ -115,13 +116,12 @@ def report(
 
 
 def _check_own(pictures: Path) -> None:
-    """Refuse to replace a folder that holds more than reconstructions and what file managers hide in it."""
+    """Refuse to replace a folder with other files than reconstructions and the hidden files of file managers."""
     names = sorted(entry.name for entry in pictures.iterdir()) if pictures.is_dir() else []
     others = [name for name in names if not re.fullmatch(r"\..*|\d+-(best|middle|worst)\.png", name)]
     if others:
         raise InputError(
-            f"{pictures} holds other files ({others[0]} ...) than report puts there, which it would replace: "
-            "choose another --out"
+            f"{pictures} holds other files ({others[0]} ...), which the report would delete: choose another --out"
         )
 
 
@@ -139,7 +139,7 @@ def _write_strips(folder: Path, strips: list[Strip]) -> list[Path]:
 
 
 def _sample_tracks(store: TrackStore) -> list[dict[str, Any]]:
-    """Some tracks, evenly over the store, each as a row of faces evenly over the track."""
+    """Some tracks, spread evenly over the store, each as a row of faces spread evenly over the track."""
     index = store.index(min_frames=1)
     chosen = np.linspace(0, len(index) - 1, min(SAMPLE_TRACKS, len(index))).round().astype(int)
     tracks = []

@@ -1,4 +1,4 @@
-"""What `fabnet probe --json` wrote, read back for the tables."""
+"""Reads results of `fabnet probe --json` for the tables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["PLACES", "Place", "RunResult", "Score", "read_result"]
 
 
 class Place(NamedTuple):
-    """Where a protocol's results are shown.
+    """The place of a protocol's results in the tables.
 
     Attributes:
-        table: the paper's number.
-        data_set: its name.
-        task: of the results shown there; empty: any.
-        stands_for: the paper's data set, where this is an open stand-in for it; else empty.
+        table: number of the paper's table.
+        data_set: name of the data set.
+        task: task whose results are shown there; empty: any.
+        stands_for: the paper's data set that this open one replaces; else empty.
     """
 
     table: int
@@ -63,13 +63,13 @@ class Score:
     Attributes:
         task: "landmarks68", "pose".
         metric: "error in degrees, yaw".
-        value: None where the metric is not defined, as the AUC of a class that no face has.
-        low: lower end of its 95 % interval; None: not known.
-        high: upper end.
-        n: faces scored.
-        people: scored; None: unnamed.
+        value: the number; None if the metric is undefined, as the AUC of a class without faces.
+        low: lower end of the 95 % interval; None if unknown.
+        high: upper end of the 95 % interval; None if unknown.
+        n: number of faces scored.
+        people: number of people scored; None if unnamed.
         probe: "paper" or "ridge".
-        headline: it is the task's figure.
+        headline: whether it is the task's headline figure.
     """
 
     task: str
@@ -89,15 +89,15 @@ class RunResult:
 
     Attributes:
         protocol: a key of `PLACES`.
-        split: whom it was scored on.
-        model: its name.
-        embedding_dim: numbers a face; None: not known.
-        objective: it was trained by; None for a baseline that fabnet did not train.
-        data: what it was scored on, in the words of whoever ran it.
-        date: of the run.
-        commit: of the code; None: not known.
-        fabnet: the version.
-        seeds: of the probe, averaged over.
+        split: split that was scored.
+        model: name of the model.
+        embedding_dim: D; None if unknown.
+        objective: training objective; None for a baseline that fabnet did not train.
+        data: data that was scored, as named by the user.
+        date: date of the run.
+        commit: commit of the code; None if unknown.
+        fabnet: version of fabnet.
+        seeds: number of seeds averaged over.
         scores: the numbers.
     """
 
@@ -115,28 +115,28 @@ class RunResult:
 
     @property
     def role(self) -> Role | None:
-        """What the paper's relations take the model for; None: they leave it out."""
+        """The model's role in the paper's relations; None: none."""
         if self.objective in get_args(Role):
             return cast(Role, self.objective)
         return "identity" if self.model.startswith(_IDENTITY_MODELS) else None
 
 
 def read_result(file: str | Path) -> RunResult:
-    """Read a file that `fabnet probe --json` wrote. NaN counts as a number that is not there.
+    """Read a results file of `fabnet probe --json`. NaN counts as a missing number.
 
     Raises:
-        InputError: no such file, no JSON object, a key is missing, of another type or too large a number, or the
-            protocol has no place in the paper's tables.
+        InputError: the file is missing or not a JSON object, a key is missing or has another type, a number is too
+            large, or the protocol is not in the paper's tables.
     """
     file = fetched(as_place(file))
     try:
         found = json.loads(read_text(file, encoding="utf-8-sig"), parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(
-            f"cannot read the results file {file}: {error.strerror}; fabnet probe --json > FILE writes one"
+            f"cannot read the results file {file}: {error.strerror}; write one with fabnet probe --json > FILE"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not JSON ({error}); fabnet probe --json > FILE writes such a file") from None
+        raise InputError(f"{file} is not JSON ({error}); write one with fabnet probe --json > FILE") from None
     wanted = {
         **dict.fromkeys(_TEXTS, (str,)),
         **dict.fromkeys(_TEXTS_OR_NONE, (str, type(None))),
@@ -164,16 +164,16 @@ def _score(found: Any, where: str) -> Score:
     _check(found, wanted, where)
     is_mean = found["metric"].lower() in ("auc, mean", "auc")
     if is_mean and found["value"] is not None and not 1 < found["value"] <= 100:
-        raise InputError(f"{where}: AUC {found['value']}; expected per cent, 50 for chance and 100 for perfect")
+        raise InputError(f"{where}: AUC {found['value']}; expected per cent: 50 is chance, 100 is perfect")
     return Score(**{name: found[name] for name in wanted})
 
 
 def _check(found: Any, wanted: dict[str, tuple[type, ...]], where: str) -> None:
     if not isinstance(found, dict):
-        raise InputError(f"{where} holds no JSON object; expected what fabnet probe --json prints")
+        raise InputError(f"{where} is not a JSON object; expected the output of fabnet probe --json")
     for name, types in wanted.items():
         if name not in found:
-            raise InputError(f"{where} lacks {name!r}; expected what fabnet probe --json prints")
+            raise InputError(f"{where} lacks {name!r}; expected the output of fabnet probe --json")
         is_wrong_bool = isinstance(found[name], bool) and bool not in types
         if is_wrong_bool or not isinstance(found[name], types):
             names = " or ".join("null" if each is type(None) else each.__name__ for each in types)

@@ -1,4 +1,4 @@
-"""`fabnet table`: one of the paper's tables, published rows beside what was run here."""
+"""`fabnet table`: one of the paper's tables, with published rows next to this project's results."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ __all__ = ["TableResult", "table"]
 
 @dataclass(frozen=True)
 class TableResult:
-    """A table and where it was written.
+    """A table and its files.
 
     Attributes:
-        table: all that is shown.
-        files: HTML, LaTeX and CSV; none if no folder was given.
+        table: the content of the table.
+        files: HTML, LaTeX and CSV; empty if no folder was given.
     """
 
     table: PaperTable
     files: list[Path]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The result as a JSON object."""
         return to_json(self.table) | {"files": [str(file) for file in self.files]}
 
 
 def table(number: int, *, out: str | Path | None = None, results: Sequence[str | Path] = ()) -> TableResult:
-    """Put what was run here beside the paper's rows, in columns of its own.
+    """Put your results next to the paper's rows, in columns of their own.
 
     Args:
         number: 1 landmarks, 2 pose, 3 action units, 4 expressions.
-        out: folder to write `tableN.html`, `tableN.tex` and `tableN.csv` to; None: nothing is written.
-        results: files that `fabnet probe --json` wrote.
+        out: folder for `tableN.html`, `tableN.tex` and `tableN.csv`; None: nothing is written.
+        results: files from `fabnet probe --json`.
 
     Raises:
-        InputError: no such table, or a file is not what the probe writes.
+        InputError: the table does not exist, or a file is not a results file.
         OutputError: the files cannot be written.
     """
     made = paper_table(number, [read_result(file) for file in results])

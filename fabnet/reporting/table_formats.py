@@ -1,4 +1,4 @@
-"""The paper's tables as CSV, LaTeX, one HTML page, or text for a terminal."""
+"""The paper's tables as CSV, LaTeX, an HTML page, or text for a terminal."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from fabnet.terminal import shown
 
 __all__ = ["to_csv", "to_html", "to_json", "to_latex", "to_terminal"]
 
-NARROW = 4  # columns of numbers that leave room for an interval on one line
-LABEL, DATE = 23, 13  # characters that a run's name and date take in a terminal
+NARROW = 4  # upper bound of number columns that leave room for an interval on one line
+LABEL, DATE = 23, 13  # widths in characters of a run's name and of its date in a terminal
 LATEX_FACTS = ("D", "probe", "faces", "date", "commit")
 
 _LATEX = {
@@ -40,7 +40,7 @@ _LATEX = {
 
 
 def to_json(table: PaperTable) -> dict[str, Any]:
-    """As a JSON object: the structure as it is, each panel with its mark."""
+    """The table as a JSON object: its structure, with a mark on each panel."""
     found = asdict(table)
     for panel in (*found["panels"], *found["relations"]):
         panel["mark"] = MARKS[panel["origin"]]
@@ -48,9 +48,9 @@ def to_json(table: PaperTable) -> dict[str, Any]:
 
 
 def to_csv(table: PaperTable) -> str:
-    """One rectangle: a line a row of any panel, a column for each column of each panel, so most are empty.
+    """One rectangle: a row for each row of any panel, a column for each column of any panel; most cells are empty.
 
-    Columns of runs have two more, for the ends of the 95 % interval. Degrees are without their sign.
+    Columns of runs have two more, for the ends of the 95 % interval. Degrees have no sign.
     """
     panels = (*table.panels, *table.relations)
     names = [name for panel in panels for name in _csv_names(panel)]
@@ -86,7 +86,7 @@ def _csv_texts(panel: Panel, cell: Cell) -> tuple[str, ...]:
 
 
 def to_latex(table: PaperTable) -> str:
-    """A `table` environment, a `tabular` for each panel, shrunk to the line where it is wider."""
+    """A `table` environment with a `tabular` per panel, shrunk to the line width if it is wider."""
     panels = [_latex_panel(panel) for panel in (*table.panels, *table.relations)]
     template = _templates(
         block_start_string="<%", block_end_string="%>", variable_start_string="<<", variable_end_string=">>",
@@ -96,7 +96,7 @@ def to_latex(table: PaperTable) -> str:
 
 
 def _latex_panel(panel: Panel) -> dict[str, Any]:
-    """What the template shows of a panel, all text made safe for LaTeX."""
+    """The template's content of a panel, all text escaped for LaTeX."""
     places = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
     groups = []
     before: tuple[str, ...] = ()
@@ -127,13 +127,13 @@ def _latex_panel(panel: Panel) -> dict[str, Any]:
 
 
 def _tex(text: str) -> str:
-    """Plain text for LaTeX. A row that began with a bracket would be taken for an option of the line break before."""
+    """Escape plain text for LaTeX. A leading bracket would be read as an option of the preceding line break."""
     escaped = "".join(_LATEX.get(each, each) for each in " ".join(text.split()))
     return "{}" + escaped if escaped.startswith("[") else escaped
 
 
 def to_html(table: PaperTable) -> str:
-    """One self-contained page, readable on light and dark."""
+    """A self-contained page for light and dark mode."""
     template = _templates(autoescape=True).get_template("table.html")
     return str(template.render(table=table, marks=MARKS, dash=DASH, zip=zip))
 
@@ -146,25 +146,25 @@ def _templates(**options: Any) -> Any:
 
 
 def to_terminal(table: PaperTable, *, width: int = 100) -> RenderableType:
-    """Panels under each other; what is known of a run stands under its name.
+    """Panels one below the other; a run's facts are below its name.
 
     Args:
-        table: to show.
-        width: characters; columns of runs that do not fit go under the others.
+        table: the table to show.
+        width: width in characters; columns of runs that do not fit go below the others.
     """
     parts: list[RenderableType] = [Text(f"Table {table.number}: {table.caption}", style="bold"), Text()]
     for panel in (*table.panels, *table.relations):
         parts += [Text.assemble((f" {MARKS[panel.origin]} ", "reverse"), f"  {panel.title}")]
         parts += [_text_table(panel, part) for part in _across(panel, width)]
     if len(table.panels) == 1:
-        parts.append(Text("Nothing that was run here: fabnet probe --json > FILE, then --results FILE.", style="dim"))
+        parts.append(Text("No results yet: fabnet probe --json > FILE, then --results FILE.", style="dim"))
     if table.left_out:
         parts.append(Text(f"Not of table {table.number}: {', '.join(table.left_out)}", style="dim"))
     return Lines(*parts)
 
 
 def _across(panel: Panel, width: int) -> list[slice]:
-    """Which columns stand side by side."""
+    """Groups of columns that fit side by side."""
     if panel.origin == "published" or len(panel.columns) <= NARROW:
         return [slice(None)]
     parts, start, used = [], 0, 0
@@ -178,7 +178,7 @@ def _across(panel: Panel, width: int) -> list[slice]:
 
 
 def _text_table(panel: Panel, part: slice) -> RenderableType:
-    gap = 1 if len(panel.columns) <= NARROW else 0  # the box has a space of its own between columns
+    gap = 1 if len(panel.columns) <= NARROW else 0  # the box itself puts a space between columns
     shown = Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
     shown.add_column(panel.label, overflow="fold", min_width=LABEL - 1 if panel.facts else None)
     for column in panel.columns[part]:

@@ -1,7 +1,7 @@
-"""The paper's tables with what was run here: one structure that every renderer shows.
+"""The paper's tables with this project's results: one structure that every renderer shows.
 
-A table is a row of panels. The published panel holds the paper's rows; each data set, split and task of the runs has a
-panel, so columns, of its own. No column ever holds both.
+A table is a list of panels. The published panel holds the paper's rows; each data set, split and task of the runs has a
+panel, and so columns, of its own. No column ever mixes the two.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class Cell:
     """A number.
 
     Attributes:
-        text: as shown, with its unit.
+        text: number as shown, with its unit.
         low: lower end of the 95 % interval; empty: none.
-        high: upper end.
-        note: what it was computed from; empty: nothing to say.
+        high: upper end of the 95 % interval; empty: none.
+        note: what it was computed from; empty: none.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Cell:
 
     @property
     def detail(self) -> str:
-        """The interval or the note in one line."""
+        """The interval or the note on one line."""
         return f"[{self.low}, {self.high}]" if self.low else self.note
 
 
@@ -59,9 +59,9 @@ class Row:
     """A method or a run.
 
     Attributes:
-        label: its name.
-        cells: one a column.
-        facts: one a fact of the panel.
+        label: name of the row.
+        cells: one per column.
+        facts: one per fact of the panel.
     """
 
     label: str
@@ -83,12 +83,12 @@ class Panel:
 
     Attributes:
         origin: the paper, or a run.
-        title: one line.
-        source: what tells the columns from all others: "published", "YouTube Faces, test".
+        title: title on one line.
+        source: what distinguishes its columns from all others: "published", "YouTube Faces, test".
         label: heading of the rows' names.
         columns: headings of the numbers.
-        facts: headings of what is known of a row besides.
-        groups: the rows.
+        facts: headings of the rows' further facts.
+        groups: rows by heading.
     """
 
     origin: Origin
@@ -101,24 +101,24 @@ class Panel:
 
     @property
     def rows(self) -> list[Row]:
-        """All of them."""
+        """All rows."""
         return [row for group in self.groups for row in group.rows]
 
     def column_names(self) -> list[str]:
-        """Names that no other panel's columns have."""
+        """Column names that are unique among all panels."""
         return [f"{self.source}: {column}" for column in self.columns]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperTable:
-    """One of the paper's tables beside what was run here.
+    """One of the paper's tables with this project's results.
 
     Attributes:
-        number: the paper's.
-        caption: the paper's.
-        panels: the published one first.
-        relations: how much smaller FAb-Net's error is than a baseline's, in panels likewise.
-        left_out: results given that have no place in this table: "small on mtfl".
+        number: number in the paper.
+        caption: caption in the paper.
+        panels: the published panel, then the others.
+        relations: ratios of FAb-Net's error to that of a baseline, in panels in the same order.
+        left_out: given results that do not belong in this table: "small on mtfl".
     """
 
     number: int
@@ -129,7 +129,7 @@ class PaperTable:
 
 
 class _Line(NamedTuple):
-    """What one run says of one task by one probe."""
+    """The scores of one run on one task with one probe."""
 
     run: RunResult
     place: Place
@@ -148,14 +148,14 @@ def paper_table(number: int, results: Sequence[RunResult] = ()) -> PaperTable:
 
     Args:
         number: 1 landmarks, 2 pose, 3 action units, 4 expressions.
-        results: what was run here; those of other tables' protocols are named in `left_out`.
+        results: results to show; those of other tables' protocols are named in `left_out`.
 
     Raises:
-        InputError: no such table.
+        InputError: the table does not exist.
     """
     if number not in PUBLISHED:
         raise InputError(
-            f"the paper has no table {number}; there is 1 (landmarks), 2 (pose), 3 (action units), 4 (expressions)"
+            f"the paper has no table {number}; expected 1 (landmarks), 2 (pose), 3 (action units) or 4 (expressions)"
         )
     published = PUBLISHED[number]
     lines: list[_Line] = []
@@ -195,7 +195,7 @@ def _published_panel(table: PublishedTable) -> Panel:
 
 
 def _lines(run: RunResult, place: Place) -> Iterator[_Line]:
-    """What a run says there, a line for each task, probe and way to measure."""
+    """The run's scores for this place, one line per task, probe and measure."""
     shown: dict[tuple[str, str, str], dict[str, Score]] = {}
     for score in run.scores:
         if place.task in ("", score.task) and (found := _column(score, place)):
@@ -208,7 +208,7 @@ def _lines(run: RunResult, place: Place) -> Iterator[_Line]:
 
 
 def _column(score: Score, place: Place) -> tuple[str, str] | None:
-    """How a number is measured, and its column; None where it is not for that table."""
+    """A number's measure and column; None if it is not for that table."""
     if place.table == 1:
         return (score.metric, place.data_set) if score.headline and _POINTS.fullmatch(score.metric) else None
     measure = "error in degrees" if place.table == 2 else "AUC"
@@ -220,7 +220,7 @@ def _column(score: Score, place: Place) -> tuple[str, str] | None:
 
 
 def _columns(table: PublishedTable, lines: Iterable[_Line]) -> tuple[str, ...]:
-    """The columns of some lines: the paper's in its order, those it lacks before the mean; units by number."""
+    """The columns of some lines: the paper's in its order, others before the mean; units by number."""
     found = list(dict.fromkeys(column for line in lines for column in line.scores))
     if table.number == 1:
         return tuple(found)
@@ -229,7 +229,7 @@ def _columns(table: PublishedTable, lines: Iterable[_Line]) -> tuple[str, ...]:
     if table.number == 3:
         rest.sort(key=int)
     else:
-        order = [column[:3] for column in table.columns]  # "Happiness" stands where the paper has "Happy"
+        order = [column[:3] for column in table.columns]  # "Happiness" takes the position of the paper's "Happy"
         rest.sort(key=lambda column: order.index(column[:3]) if column[:3] in order else len(order))
     return (*rest, *mean)
 
@@ -245,7 +245,7 @@ def _panel_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
 
 def _here(line: _Line, measure: str, columns: tuple[str, ...], rows: list[Row], kind: str = "") -> Panel:
     place, run = line.place, line.run
-    instead = f", in place of {place.stands_for}" if place.stands_for else ""
+    instead = f", instead of {place.stands_for}" if place.stands_for else ""
     points = {"landmarks68": "68 points, ", "landmarks5": "5 points, "}.get(line.task, "")
     return Panel(
         origin="here",
@@ -267,7 +267,7 @@ def _cell(table: PublishedTable, score: Score | None) -> Cell:
 
 
 def _facts(line: _Line) -> tuple[str, ...]:
-    """What is known of a run, as `FACTS` names it."""
+    """The facts of a run, in the order of `FACTS`."""
     run = line.run
     head = next((score for score in line.scores.values() if score.headline), next(iter(line.scores.values())))
     known = (
@@ -291,7 +291,7 @@ def _relation_title(table: PublishedTable) -> str:
 
 
 def _ratio(table: PublishedTable, first: float, second: float) -> Cell | None:
-    """How much of the second one's error the first one keeps; None where the second has none."""
+    """The ratio of the first error to the second; None if the second is zero."""
     if table.is_auc:
         first, second = 100 - first, 100 - second
     if second == 0:
@@ -329,7 +329,7 @@ def _published_ratio(table: PublishedTable, ours: PublishedRow, other: Published
 
 
 def _relations_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
-    """Each FAb-Net run over each baseline run by the same probe."""
+    """The ratio of each FAb-Net run to each baseline run with the same probe."""
     column = lines[0].place.data_set if table.number == 1 else table.relation_columns[0]
     rows = []
     for ours in lines:

@@ -1,4 +1,4 @@
-"""A video over time: thumbnails of its faces, how sure the detector is, how its embedding moves, what probes say."""
+"""A video over time: thumbnails of its faces, detection score, movement of the embedding, predictions of probes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_TRACKS = 12
 MAX_FPS = 10.0
 MAX_FRAMES = 3000
 MAX_UNITS = 3
-"""A task of more units than that is not drawn."""
+"""Upper bound of units for a task to be drawn."""
 SMALLEST_SHARE = 0.1
-"""Classes that never reach it are drawn as one."""
+"""Classes that never reach this probability are drawn as one."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class TrackTimeline:
     """A track of a video.
 
     Attributes:
-        name: of the track.
+        name: name of the track.
         seconds: (first, last) of the track.
-        faces: in the track.
-        thumbnails: (time in seconds, data URI) in the middle of each of equal parts of the track's time; None where
-            there was no face.
+        faces: number of faces in the track.
+        thumbnails: (time in seconds, data URI) nearest the middle of each of equal parts of the track's time; None
+            for a part without a face.
         chart: detection score, step of the embedding, its first three principal components.
-        attributes: what probes predict; None where there are none to draw.
+        attributes: predictions of probes; None if there are none to draw.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Timeline:
     """The tracks of a video.
 
     Attributes:
-        fps: frames a second looked at.
-        tracks: the longest ones, in order of appearance.
-        num_tracks: in all.
-        num_short: of them with fewer than three faces.
-        warning: what of the video could not be decoded; None: nothing was lost.
+        fps: frames examined per second.
+        tracks: the longest tracks, in order of appearance.
+        num_tracks: number of all tracks.
+        num_short: number of tracks with fewer than three faces.
+        warning: the part of the video that could not be decoded; None if all was.
     """
 
     fps: float
@@ -74,7 +74,7 @@ class Timeline:
 
 
 class _Track:
-    """What is kept of a track while its video runs: a kilobyte a face, and some thumbnails."""
+    """The data kept of a track while its video runs: a kilobyte per face, and some thumbnails."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -104,21 +104,21 @@ class _Track:
 def video_timeline(
     video: Path, model: str | Path, *, fps: float | None = None, probes: Sequence[Path] = ()
 ) -> Timeline:
-    """Follow the faces of a video and what an encoder makes of them.
+    """Follow the faces of a video and their embeddings.
 
     Args:
-        video: the file.
-        model: as `fabnet.load` takes it.
-        fps: frames a second looked at; None: 10, and fewer where a video is longer than five minutes, so that about
-            3,000 frames are looked at.
-        probes: files of probes fitted on the model, drawn beside those that it carries.
+        video: the video file.
+        model: a model as in `fabnet.load`.
+        fps: frames examined per second; None: 10, and fewer for a video longer than five minutes, so that about
+            3,000 frames are examined.
+        probes: files of probes fitted on the model, drawn in addition to those in the model folder.
 
     Returns:
         The twelve longest tracks of three faces or more.
 
     Raises:
-        InputError: a probe is of another model.
-        ModelError: there is no such model.
+        InputError: a probe belongs to another model.
+        ModelError: the model does not exist.
         VideoError: the video cannot be read.
     """
     encoder = load(model)
@@ -167,7 +167,7 @@ def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTi
 
 
 def _panels(probe: SavedProbe, embeddings: np.ndarray) -> list[Panel]:
-    """What a probe predicts of (N, D) embeddings as a panel; none of points, and of many units."""
+    """A probe's predictions from (N, D) embeddings as a panel; none for points and for many units."""
     if probe.kind == "points" or (probe.kind == "units" and len(probe.columns) > MAX_UNITS):
         return []
     curves = dict(zip(probe.columns, probe.predict(embeddings).T, strict=True))
@@ -184,7 +184,7 @@ def _panels(probe: SavedProbe, embeddings: np.ndarray) -> list[Panel]:
 
 def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """(N, D) embeddings to (N, 3) principal components, (3,) their shares of the variance, and the mean distance
-    from the middle."""
+    from the mean."""
     centred = embeddings - embeddings.mean(axis=0)
     _, values, directions = np.linalg.svd(centred, full_matrices=False)
     shares = values**2 / max(float((values**2).sum()), 1e-12)
@@ -194,7 +194,7 @@ def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 def _spaced(
     thumbnails: list[tuple[float, np.ndarray]], first_s: float, last_s: float
 ) -> list[tuple[float, str] | None]:
-    """For each of equal parts of the time, the thumbnail nearest its middle, if one lies in it."""
+    """For each of equal parts of the time, the thumbnail nearest its middle; None without one."""
     times = np.array([time_s for time_s, _ in thumbnails])
     part_s = (last_s - first_s) / THUMBNAILS
     found: list[tuple[float, str] | None] = []

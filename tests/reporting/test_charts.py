@@ -32,7 +32,7 @@ def test_the_same_metrics_give_the_same_drawing() -> None:
 
 
 def test_a_gap_in_time_breaks_the_lines() -> None:
-    """Ten faces, then nothing for a while, then ten more: a line is two strokes, not one over the gap."""
+    """Ten faces, a gap, then ten more: the line has two strokes and does not cross the gap."""
 
     def strokes(times_s: np.ndarray) -> int:
         chart = time_chart(times_s, np.ones(20), np.ones(19), np.zeros((20, 1)), np.array([1.0]))
@@ -43,7 +43,7 @@ def test_a_gap_in_time_breaks_the_lines() -> None:
     assert strokes(np.append(np.arange(10.0), np.arange(10.0) + 30)) == 2
 
 
-def test_panels_are_named_and_their_curves_too() -> None:
+def test_panels_and_their_curves_are_named() -> None:
     angles = {name: np.linspace(0, 30, 20) for name in ("roll", "pitch", "yaw")}
     shares = {"happy": np.full(20, 0.3), "neutral": np.full(20, 0.7)}
     panels = [Panel("pose, degrees", angles), Panel("expression, probabilities", shares, are_shares=True)]
@@ -53,14 +53,14 @@ def test_panels_are_named_and_their_curves_too() -> None:
             assert f">{label}</text>" in drawn
 
 
-def test_dollars_in_a_name_are_dollars() -> None:
+def test_dollars_in_names_are_kept() -> None:
     curves = {name: np.arange(5.0) for name in (r"a$\b$", "c")}
     chart = panels_chart(np.arange(5.0), [Panel(r"cost $\foo$", curves)])
     for label in (r"cost $\foo$", r"a$\b$"):
         assert f">{label}</text>" in chart.wide
 
 
-def test_many_classes_none_of_which_is_likely_are_drawn_as_one() -> None:
+def test_many_unlikely_classes_are_drawn_as_one() -> None:
     nothing, names = np.zeros(12, np.float32), tuple(f"c{number}" for number in range(12))
     probe = SavedProbe("who", "classes", names, nothing, nothing, np.zeros((4, 12)), nothing, "given", "")
     (panel,) = _panels(probe, np.ones((7, 4), np.float32))

@@ -1,4 +1,4 @@
-"""The paper's figures of real runs: what is drawn is what was measured."""
+"""The paper's figures of real runs: the drawing shows what was measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(result: FigureResult) -> list[str]:
-    """The words of a figure's SVG, which is well formed."""
+    """The words of a figure's SVG, which must be well-formed."""
     root = ElementTree.parse(result.files[0]).getroot()
     assert root.tag == f"{SVG}svg"
     return ["".join(each.itertext()).strip() for each in root.iter(f"{SVG}text")]
@@ -51,7 +51,7 @@ def check_files(result: FigureResult) -> None:
 
 @pytest.fixture(scope="module")
 def three(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three sources."""
+    """A run with three sources."""
     run = tmp_path_factory.mktemp("three") / "run"
     train(
         store, run, size=32, width=4, embedding_dim=16, batch_size=8, max_steps=4, num_val_pairs=8, num_workers=0,
@@ -61,7 +61,7 @@ def three(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> list[list[int]]:
-    """Channels and side of what a network's layers truly give, after the last layer before the size changes again."""
+    """Channels and side of a network's actual maps, each taken at the last layer of its size."""
     seen: list[list[int]] = []
     hooks = [
         layer.register_forward_hook(lambda _, __, made: seen.append([made.shape[1], made.shape[-1]]))
@@ -75,7 +75,7 @@ def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> list[list[int]]:
     return [shape for place, shape in enumerate(seen) if place == 0 or shape != seen[place - 1]]
 
 
-def test_the_architecture_states_the_sizes_of_the_networks_own_maps(three: Path) -> None:
+def test_the_architecture_states_the_actual_sizes_of_the_maps(three: Path) -> None:
     result = architecture_figure(three)
     check_files(result)
     network, _ = load_objective(find_model(three))
@@ -100,7 +100,7 @@ def test_the_architecture_states_the_sizes_of_the_networks_own_maps(three: Path)
     assert any("3 sources" in word for word in words)
 
 
-def test_a_run_of_one_source_has_no_confidence_in_its_drawing(tiny_run: Path, tmp_path: Path) -> None:
+def test_the_drawing_of_a_run_with_one_source_has_no_confidence(tiny_run: Path, tmp_path: Path) -> None:
     result = architecture_figure(tiny_run, out=tmp_path)
     assert [part["part"] for part in result.shown] == ["encoder", "flow decoder"]
     assert not any("confidence" in word or "sources" in word for word in texts(result))
@@ -166,7 +166,7 @@ def test_retrieval_shows_the_nearest_faces_of_other_validation_people(embedded: 
             assert f"{each['similarity']:.3f}" in words
 
 
-def test_the_papers_ranking_takes_all_others_of_a_sample(embedded: Path, tiny_run: Path) -> None:
+def test_the_papers_ranking_includes_all_others_of_a_sample(embedded: Path, tiny_run: Path) -> None:
     result = retrieval_figure(tiny_run, embedded, split="all", sample=5, same_identity=True)
     assert all(len(line["nearest"]) == 4 for line in result.shown)
     everyone = [{line["query"], *(each["id"] for each in line["nearest"])} for line in result.shown]
@@ -175,13 +175,13 @@ def test_the_papers_ranking_takes_all_others_of_a_sample(embedded: Path, tiny_ru
     assert other.shown != result.shown
 
 
-def test_a_face_can_be_asked_for(embedded: Path, tiny_run: Path) -> None:
+def test_a_query_can_be_given(embedded: Path, tiny_run: Path) -> None:
     name = list(rows_of(embedded))[17]
     result = retrieval_figure(tiny_run, embedded, split="all", query=(name,))
     assert [line["query"] for line in result.shown] == [name]
 
 
-def test_faces_are_chosen_by_their_error_and_each_of_another_person() -> None:
+def test_faces_are_chosen_by_error_each_of_another_person() -> None:
     errors = np.random.default_rng(0).permutation(200).astype(float)
     people = (errors // 10).astype(int)
     chosen = chosen_faces(errors, people)
@@ -199,12 +199,12 @@ def test_faces_are_chosen_by_their_error_and_each_of_another_person() -> None:
         (["RUN", "--figure", "confidence"], "trained with one source"),
         (["RUN", "--figure", "landmarks", "--data", "nowhere"], "no such folder: nowhere"),
         (["RUN", "--figure", "retrieval", "--embeddings", "nowhere"], "no embeddings dataset at nowhere"),
-        (["small", "--figure", "architecture"], "say with --out DIR"),
+        (["small", "--figure", "architecture"], "give --out DIR"),
         (["nowhere", "--figure", "architecture", "--out", "OUT"], "no model 'nowhere'"),
         (["small", "--figure", "retrieval", "--embeddings", "EMB", "--out", "OUT"], "made with another model"),
     ],
 )
-def test_what_is_missing_is_one_line(
+def test_missing_inputs_give_one_line(
     arguments: list[str], said: str, tiny_run: Path, embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {"RUN": tiny_run, "OUT": tmp_path / "out", "EMB": embedded}

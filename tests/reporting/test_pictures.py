@@ -1,4 +1,4 @@
-"""Pictures of a page: known flows have known colours and arrows."""
+"""Images of a page: known flows have known colours and arrows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def uniform(x: float, y: float, side: int = 16) -> np.ndarray:
     return np.stack([np.full((side, side), x), np.full((side, side), y)])
 
 
-def test_no_flow_is_white() -> None:
+def test_zero_flow_is_white() -> None:
     assert (flow_colours(uniform(0, 0), largest=1.0) == 255).all()
 
 
@@ -27,7 +27,7 @@ def test_opposite_flows_have_opposite_hues_and_length_is_saturation() -> None:
     assert 120 <= half.min() <= 135
 
 
-def test_a_place_on_the_wheel_has_the_colour_of_the_flow_it_stands_for() -> None:
+def test_a_pixel_of_the_wheel_has_the_colour_of_its_flow() -> None:
     wheel = flow_legend(101)
     right, down = (flow_colours(uniform(*offset), largest=1.0)[0, 0] for offset in ((0.5, 0), (0, 0.5)))
     np.testing.assert_allclose(wheel[50, 75].astype(int), right, atol=4)
@@ -36,7 +36,7 @@ def test_a_place_on_the_wheel_has_the_colour_of_the_flow_it_stands_for() -> None
 
 
 def test_arrows_run_from_source_to_target() -> None:
-    """A flow of +0.5 half-widths fetches from the right: one arrow, from right of the middle to the middle."""
+    """A flow of +0.5 half-widths samples to the right: one arrow, from right of the middle to the middle."""
     picture = flow_arrows(np.zeros((65, 65, 3), np.uint8), uniform(0.5, 0, 65), side=65, num_arrows=1)
     rows, columns = np.nonzero(picture[..., 0] > 128)
     assert abs(columns.min() - 32) <= 2
@@ -45,7 +45,7 @@ def test_arrows_run_from_source_to_target() -> None:
     assert np.ptp(rows[tip]) > np.ptp(rows[~tip])
 
 
-def test_a_data_uri_gives_the_image_back() -> None:
+def test_a_data_uri_decodes_to_the_image() -> None:
     image = square(np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8), 64)
     kind, data = data_uri(image, quality=95).split(",")
     assert kind == "data:image/jpeg;base64"
@@ -59,7 +59,7 @@ def test_a_share_is_brightness() -> None:
     assert made.shape == (1, 3, 3)
 
 
-def test_pictures_stand_side_by_side() -> None:
+def test_images_are_placed_side_by_side() -> None:
     black = np.zeros((4, 6, 3), np.uint8)
     made = side_by_side([black, black], gap=2)
     assert made.shape == (4, 14, 3)

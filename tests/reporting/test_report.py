@@ -49,7 +49,7 @@ def page(tiny_run: Path) -> Page:
     return Page(result.page.read_text())
 
 
-def test_a_page_names_no_address(tiny_run: Path, page: Page) -> None:
+def test_a_page_contains_no_address(tiny_run: Path, page: Page) -> None:
     text = (tiny_run / "report" / "index.html").read_text()
     text = re.sub(r"xmlns(:\w+)?=\"[^\"]*\"|<rdf:RDF.*?</rdf:RDF>", "", text, flags=re.DOTALL)
     assert "http" not in text
@@ -57,7 +57,7 @@ def test_a_page_names_no_address(tiny_run: Path, page: Page) -> None:
     assert page.all("figure")
 
 
-def test_a_page_needs_nothing_from_outside(page: Page) -> None:
+def test_a_page_is_self_contained(page: Page) -> None:
     assert {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "image"} == set()
     assert all((image["src"] or "").startswith("data:image/jpeg;base64,") for image in page.all("img"))
     for _, attributes in page.tags:
@@ -65,7 +65,7 @@ def test_a_page_needs_nothing_from_outside(page: Page) -> None:
         assert all(value.startswith(("data:", "#")) for value in links)
 
 
-def test_a_page_says_what_the_run_is(page: Page, tiny_run: Path) -> None:
+def test_a_page_states_the_facts_of_the_run(page: Page, tiny_run: Path) -> None:
     training = read_card(best_checkpoint(tiny_run)).training
     words = " ".join(page.words.split())
     assert f"{training['pairs_seen']} pairs of frames seen" in words
@@ -77,7 +77,7 @@ def test_a_page_says_what_the_run_is(page: Page, tiny_run: Path) -> None:
     assert "person0" in words
 
 
-def test_a_run_called_as_a_shipped_model_is_itself(
+def test_a_run_may_share_its_name_with_a_shipped_model(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_run, tmp_path / "small")
@@ -86,8 +86,8 @@ def test_a_run_called_as_a_shipped_model_is_itself(
     assert f"{read_card(best_checkpoint(tiny_run)).training['pairs_seen']} pairs of frames seen" in words
 
 
-def test_the_strips_are_what_the_validation_measures(tiny_run: Path, store: Path) -> None:
-    """The page's own mean over the pairs is the run's validation loss, where both draw the same pairs."""
+def test_the_strips_agree_with_the_validation(tiny_run: Path, store: Path) -> None:
+    """The page's mean over the pairs equals the run's validation loss if both draw the same pairs."""
     model = best_checkpoint(tiny_run)
     made = reconstructions(model, open_store(store), num_pairs=8, num_each=2)
     assert made is not None
@@ -102,7 +102,7 @@ def test_the_strips_are_what_the_validation_measures(tiny_run: Path, store: Path
     assert {strip.name.split("/")[0] for strip in made.strips} <= {"person4", "person5"}
 
 
-def test_a_still_has_nothing_to_be_held_against(frames_folder: Path, tmp_path: Path) -> None:
+def test_a_still_has_an_unwarped_loss_of_zero(frames_folder: Path, tmp_path: Path) -> None:
     for folder in frames_folder.glob("person*/0"):
         still = tmp_path / "still" / folder.relative_to(frames_folder)
         still.mkdir(parents=True)
@@ -118,7 +118,7 @@ def test_a_still_has_nothing_to_be_held_against(frames_folder: Path, tmp_path: P
 
 @pytest.fixture(scope="module")
 def run_of_three(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three sources whose curriculum moved four times."""
+    """A run with three sources whose curriculum moved four times."""
     run = tmp_path_factory.mktemp("three") / "run"
     train(
         store, run, size=32, width=4, embedding_dim=16, batch_size=8, max_steps=16, num_val_pairs=8, num_workers=0,
@@ -153,7 +153,7 @@ def test_the_curriculum_is_in_metrics_and_chart(run_of_three: Path) -> None:
         assert f">{low:.0%} to {high:.0%}</text>" in chart
 
 
-def test_names_are_escaped_and_the_place_is_obeyed(tiny_run: Path, tmp_path: Path) -> None:
+def test_names_are_escaped_and_out_is_used(tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "<b>run & co"
     shutil.copytree(tiny_run, run)
     text = report(run, out=tmp_path / "page").page.read_text()
@@ -186,7 +186,7 @@ def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path:
     assert times == sorted(times, key=lambda alt: float((alt or "").split()[2]))
 
 
-def test_a_page_says_what_of_a_video_is_damaged(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+def test_a_page_reports_the_damaged_part_of_a_video(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
     whole = carphone.read_bytes()
     middle = len(whole) // 2
     (tmp_path / "hole.mp4").write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])
@@ -197,12 +197,12 @@ def test_a_page_says_what_of_a_video_is_damaged(tiny_run: Path, carphone: Path, 
     assert str(tmp_path) not in text
 
 
-def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no run"):
         report(tmp_path)
 
 
-def test_what_probes_predict_of_a_video_is_drawn_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+def test_predictions_of_probes_on_a_video_are_drawn_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
     def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         coef = np.random.default_rng(len(columns)).normal(size=(16, len(columns)))
         ones, zeros = np.ones(len(columns)), np.zeros(len(columns))
@@ -220,4 +220,4 @@ def test_what_probes_predict_of_a_video_is_drawn_over_time(tiny_run: Path, carph
     drawn = timeline.tracks[0].attributes.wide
     for words in ("pose, degrees", "yaw", "mouth, opening", "expression, probabilities", "happy"):
         assert f">{words}</text>" in drawn
-    assert "AU12" not in drawn  # many units are left to the table
+    assert "AU12" not in drawn  # more units than are drawn

@@ -1,4 +1,4 @@
-"""The paper's tables beside what was run here."""
+"""The paper's tables next to results of runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def terminal(made: PaperTable, width: int = 100) -> str:
 
 
 @pytest.mark.parametrize(("number", "rows", "columns"), [(1, 15, 2), (2, 5, 4), (3, 8, 12), (4, 8, 9)])
-def test_every_published_row_is_whole(number: int, rows: int, columns: int) -> None:
+def test_every_published_row_is_complete(number: int, rows: int, columns: int) -> None:
     panel = paper_table(number).panels[0]
     assert panel.origin == "published"
     assert len(panel.rows) == rows
@@ -92,7 +92,7 @@ def test_every_published_row_is_whole(number: int, rows: int, columns: int) -> N
         (4, "VGG-Face descriptor [41]", "Happy", "92.2"),
     ],
 )
-def test_published_cells_are_the_papers(number: int, method: str, column: str, text: str) -> None:
+def test_published_cells_match_the_paper(number: int, method: str, column: str, text: str) -> None:
     made = paper_table(number)
     assert texts(made, 0, method)[made.panels[0].columns.index(column)] == text
 
@@ -108,7 +108,7 @@ def test_published_averages_agree_with_their_rows(number: int) -> None:
         assert sum(parts) / len(parts) == pytest.approx(mean, abs=1.01 * step), row.label
 
 
-def test_headings_are_the_papers() -> None:
+def test_headings_match_the_paper() -> None:
     found = [group.headings for group in paper_table(1).panels[0].groups]
     assert found == [
         ("Self-supervised", "Trained on VoxCeleb+"),
@@ -142,7 +142,7 @@ def test_runs_have_columns_of_their_own_named_by_their_data_set() -> None:
     here = made.panels[1:]
     assert all(panel.origin == "here" for panel in here)
     assert [panel.columns for panel in here] == [("300-W",), ("YouTube Faces",), ("YouTube Faces",), ("MTFL",)]
-    assert "in place of 300-W" in here[1].title
+    assert "instead of 300-W" in here[1].title
     names = [name for panel in made.panels for name in panel.column_names()]
     assert len(set(names)) == len(names)
     (cell,) = here[1].rows[0].cells
@@ -156,7 +156,7 @@ def test_runs_have_columns_of_their_own_named_by_their_data_set() -> None:
         assert all(name.startswith("published") == is_published for name in filled)
 
 
-def test_angles_units_and_classes_find_their_columns() -> None:
+def test_angles_units_and_classes_are_in_their_columns() -> None:
     angles = [score(f"error in degrees, {name}", 7.0, task="pose") for name in ("yaw", "pitch", "roll", "mean")]
     assert paper_table(2, [run("biwi", *angles)]).panels[1].columns == ("Roll", "Pitch", "Yaw", "MAE")
     units = aucs(70.0, "AU12", "AU01", "AU7", task="units")
@@ -166,12 +166,12 @@ def test_angles_units_and_classes_find_their_columns() -> None:
     assert made.panels[1].columns == ("Neutral", "Happiness", "Sadness", "avg.")
 
 
-def test_a_number_that_is_not_there_is_a_dash() -> None:
+def test_a_missing_number_is_a_dash() -> None:
     made = paper_table(4, [run("rafdb", score("AUC, fear", None, task="expressions"), *aucs(70.0, "sad"))])
     assert texts(made, 1, "small") == ["70.0", DASH, "70.0"]
 
 
-def test_relations_of_runs_hold_on_one_data_set_and_one_probe() -> None:
+def test_relations_of_runs_use_one_data_set_and_one_probe() -> None:
     runs = [
         run("ferplus", *aucs(76.4, "sad")),
         run("ferplus", *aucs(72.7, "sad"), model="rot", objective="rotnet", embedding_dim=128),
@@ -298,18 +298,18 @@ def test_files_are_read_and_tables_written(tmp_path: Path) -> None:
     assert made.to_json()["files"] == [str(file) for file in made.files]
 
 
-def test_nan_is_a_number_that_is_not_there(tmp_path: Path) -> None:
+def test_nan_is_a_missing_number(tmp_path: Path) -> None:
     assert read_result(written(tmp_path, result={"value": float("nan")})).scores[0].value is None
 
 
-def test_a_mark_of_the_encoding_at_the_beginning_is_no_matter(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = written(tmp_path)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert read_result(file).model == "small"
 
 
 def test_an_unknown_table_is_an_error() -> None:
-    with pytest.raises(InputError, match="the paper has no table 5; there is 1"):
+    with pytest.raises(InputError, match="no table 5; expected 1"):
         table(5)
 
 
@@ -319,7 +319,7 @@ def test_an_unknown_table_is_an_error() -> None:
         ({"commit": "gone"}, "lacks 'commit'"),
         ({"date": 3}, "'date' is 3; expected str"),
         ({"seeds": True}, "'seeds' is true; expected int or null"),
-        ({"results": ["none"]}, "result 1 holds no JSON object"),
+        ({"results": ["none"]}, "result 1 is not a JSON object"),
         ({"result": {"value": "7"}}, "result 1: 'value' is \"7\"; expected int or float or null"),
         ({"result": {"metric": "AUC, mean", "value": 0.75}}, "AUC 0.75; expected per cent"),
         ({"result": {"value": 10**400}}, "result 1: 'value' is 10000000000000000000...; expected numbers up to 2^53"),
@@ -331,7 +331,7 @@ def test_a_file_that_the_probe_did_not_write_is_an_error(tmp_path: Path, changed
         read_result(written(tmp_path, **changed))
 
 
-def test_a_missing_file_and_one_that_is_no_json_are_errors(tmp_path: Path) -> None:
+def test_a_missing_file_and_one_that_is_not_json_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read the results file .*none\.json: No such file"):
         read_result(tmp_path / "none.json")
     file = tmp_path / "text.json"
@@ -342,5 +342,5 @@ def test_a_missing_file_and_one_that_is_no_json_are_errors(tmp_path: Path) -> No
     with pytest.raises(InputError, match="is not JSON"):
         read_result(file)
     file.write_text("[]")
-    with pytest.raises(InputError, match="holds no JSON object"):
+    with pytest.raises(InputError, match="is not a JSON object"):
         read_result(file)

@@ -1,4 +1,4 @@
-"""The paper's figures of what was run here, one command each: SVG, PDF and PNG, with a caption."""
+"""The paper's figures from this project's runs, one command each: SVG, PDF and PNG, with a caption."""
 
 from __future__ import annotations
 

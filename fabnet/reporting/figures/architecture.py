@@ -1,4 +1,4 @@
-"""The architecture of a run, drawn from its own layers: the paper's Figure 1."""
+"""The architecture of a run, drawn from its actual layers: the paper's Figure 1."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["architecture_figure"]
 
 
 def architecture_figure(model: str | Path, *, out: str | Path | None = None) -> FigureResult:
-    """Draw the network of a run: encoder, embeddings, decoders, sampler, loss, with the sizes that it truly has.
+    """Draw a run's network with its actual sizes: encoder, embeddings, decoders, sampler and loss.
 
     Args:
         model: a run, a shipped name, a model folder or the authors' file.
-        out: folder to write architecture.svg, .pdf, .png and .txt to; None: `report/figures` in the run.
+        out: folder for architecture.svg, .pdf, .png and .txt; None: `report/figures` in the run.
 
     Raises:
         ModelError: there is no such model.
-        InputError: it is no FAb-Net; or it is no run, and there is no `out`.
+        InputError: it is not a FAb-Net; or it is not a run, and `out` is None.
         OutputError: a file cannot be written.
     """
     folder = figures_folder(model, out)
     objective, card = load_objective(find_model(model))
     if not isinstance(objective, FabNet):
-        raise InputError(f"{model} was trained by {card.objective}; the architecture is drawn of FAb-Net alone")
+        raise InputError(f"{model} was trained by {card.objective}; only the architecture of FAb-Net can be drawn")
     confidences = objective.confidence_decoder
     network = Network(
         encoder=part_of(objective.encoder, card.size),
@@ -43,15 +43,15 @@ def architecture_figure(model: str | Path, *, out: str | Path | None = None) -> 
     sources = f"{network.num_sources} sources" if several else "one source"
     counts = ", ".join(f"{name} {part.num_parameters:,}" for name, part in parts.items())
     caption = [
-        f"FAb-Net as {Path(model).name} has it, {sources} a target.",
-        f"Frames of {card.size} x {card.size} pixels pass one encoder; from the {network.encoder.maps[-1].channels} "
-        "numbers of a source and those of the target a decoder makes a flow, by which a bilinear sampler takes the "
-        "target's pixels from the source.",
-        *(["A second decoder makes a confidence; a soft-max over the sources makes them weights, by which the warped "
-           "sources are added up."] if several else []),
+        f"FAb-Net as in {Path(model).name}, {sources} per target.",
+        f"Frames of {card.size} x {card.size} pixels pass through one encoder; from the "
+        f"{network.encoder.maps[-1].channels} numbers of a source and those of the target a decoder predicts a flow, "
+        "along which a bilinear sampler takes the target's pixels from the source.",
+        *(["A second decoder predicts a confidence; a soft-max over the sources turns it into weights, with which the "
+           "warped sources are summed."] if several else []),
         "Bars stand for the maps between the layers: channels above, side in pixels below.",
         f"{sum(part.num_parameters for part in parts.values()):,} parameters: {counts}.",
-        *(["In training the target was warped to the source as well."] if objective.options.both_ways else []),
+        *(["In training, the target was also warped to the source."] if objective.options.both_ways else []),
     ]  # fmt: skip
     return write_figure(
         lambda figure: draw_network(figure, network), height_in=3.35 if several else 2.6, folder=folder,

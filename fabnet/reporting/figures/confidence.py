@@ -1,4 +1,4 @@
-"""The confidences of a run of several sources: the paper's Figure 4."""
+"""The confidences of a run with several sources: the paper's Figure 4."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ NUM_SAMPLES = 64
 NUM_EXAMPLES = 4
 SHOWN_PX = 256
 COLOURS = "viridis"
-"""Its brightness rises evenly, for all eyes and in grey print."""
+"""A colour map of evenly rising brightness, readable with colour-vision deficiency and in grey print."""
 HEAD_IN, LINE_IN, GAP_IN, BETWEEN_IN, BAR_IN = 0.2, 0.14, 0.05, 0.22, 0.5
-"""Above an example, under its rows, between panels, between examples, and for the colours' bar on the right."""
+"""Heights above an example and under its rows, gaps between panels and between examples, width of the colour bar."""
 
 
 class Example(NamedTuple):
@@ -38,11 +38,11 @@ class Example(NamedTuple):
 
     Attributes:
         label: why it is shown.
-        name: of its track.
+        name: name of its track.
         target: (H, W, 3) uint8 RGB.
-        made: likewise, the reconstruction.
-        sources: S likewise.
-        shares: (S, H, W) float of each source in each pixel of the target.
+        made: (H, W, 3) uint8 RGB reconstruction.
+        sources: S images, (H, W, 3) uint8 RGB each.
+        shares: (S, H, W) float share of each source in each pixel of the target.
     """
 
     label: str
@@ -54,28 +54,29 @@ class Example(NamedTuple):
 
 
 def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> FigureResult:
-    """Draw which source a run of several sources takes each pixel of a target from, for unseen people.
+    """Draw from which source a run with several sources takes each pixel of a target, for unseen people.
 
-    Of 64 fixed validation samples those are shown whose sources' mean shares differ the most, and those in the middle.
+    Of 64 fixed validation samples, the ones with the largest difference between the sources' mean shares are shown, and
+    those in the middle.
 
     Args:
         run: a run folder; its store gives the frames.
-        out: folder to write confidence.svg, .pdf, .png and .txt to; None: `report/figures` in the run.
+        out: folder for confidence.svg, .pdf, .png and .txt; None: `report/figures` in the run.
 
     Raises:
-        ModelError: the folder is no run.
+        ModelError: the folder is not a run.
         StoreError: the run's store is missing.
-        InputError: the run has one source, or its store no validation track that is long enough.
+        InputError: the run has one source, or no validation track in its store is long enough.
         OutputError: a file cannot be written.
     """
     run = as_place(run)
     config, store_path = read_run(run)
     folder = figures_folder(run, out)
-    objective, card = load_objective(find_model(run.absolute()))  # a run may be called as a shipped model is
+    objective, card = load_objective(find_model(run.absolute()))  # absolute: a run may share its name with a model
     if not isinstance(objective, FabNet) or objective.confidence_decoder is None:
         raise InputError(
-            f"{run} weighs no sources: its model was trained with one source; confidences are of a run that "
-            "fabnet train ... --sources 3 made"
+            f"{run} has no confidences: its model was trained with one source; train one with "
+            "fabnet train ... --sources 3"
         )
     found = reconstructed(objective, card, open_store(store_of(run, store_path)), num_pairs=NUM_SAMPLES)
     if found is None:
@@ -87,10 +88,10 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
     largest = max(1.5 / count, *(float(example.shares.max()) for example in examples))
     caption = [
         f"Confidences of {run.name} over {count} sources, validation faces.",
-        "Each example: the target over what was made of it, and each source over its share of the target's pixels, the "
-        "soft-max of the confidences: lighter is more, and the numbers are means over the picture.",
-        f"Of {NUM_SAMPLES} fixed samples, those whose sources' mean shares differ the most, and those in the middle.",
-        f"The line across the colours is an even share, {100 / count:.0f} %.",
+        "Each example: the target above its reconstruction, and each source above its share of the target's pixels, "
+        "the soft-max of the confidences: lighter is more; the numbers are means over the image.",
+        f"Of {NUM_SAMPLES} fixed samples: the largest differences between the sources' mean shares, and the middle.",
+        f"The line across the colour bar marks an even share, {100 / count:.0f} %.",
     ]
     data = f"{store_path.rpartition('/')[2]}, validation tracks"
     shown = [
@@ -108,13 +109,13 @@ def confidence_figure(run: str | Path, *, out: str | Path | None = None) -> Figu
 
 
 def chosen_samples(shares: np.ndarray) -> list[tuple[str, int]]:
-    """Choose samples by how much a network prefers one source to another.
+    """Choose samples by how strongly a network prefers one source to another.
 
     Args:
         shares: (N, S) mean share of each source.
 
     Returns:
-        Label and number: half of them those with the largest difference of shares, then those around the middle.
+        Label and index: half of them have the largest difference of shares, the rest lie around the middle.
     """
     order = np.argsort(-np.ptp(shares, axis=1), kind="stable")
     half = min(NUM_EXAMPLES // 2, len(order))
@@ -130,7 +131,7 @@ def _example(label: str, number: int, found: Made) -> Example:
 
 
 def _grid(num_sources: int) -> tuple[float, int]:
-    """Side of a panel in inches, and examples in a row."""
+    """Side of a panel in inches, and examples per row."""
     columns = 2 if num_sources <= 4 else 1
     wide = (WIDTH_IN - BAR_IN - (columns - 1) * BETWEEN_IN) / columns
     return min(wide / (num_sources + 1) - GAP_IN, 0.9), columns

@@ -1,6 +1,6 @@
 """The drawing of a FAb-Net: frames, encoder, embeddings, decoders, sampler, loss.
 
-Lengths and places are in inches of the figure, y upwards.
+Lengths and positions are in inches of the figure, y upwards.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ TIMES = "\u00d7"
 SMALL = 6.0
 FRAME = 0.5
 LOW, HIGH = 0.1, 0.6
-"""Height of a map of one pixel, and of one of the whole image."""
+"""Heights of a map of one pixel and of one of the whole image."""
 STACKED = 0.035
-"""How far each frame of a stack lies from the one before it."""
+"""Offset of each frame in a stack from the one before it."""
 FRAME_X, ENCODER_X, JOIN_X, DECODER_X, SAMPLER_X, LOSS_X = 0.37, (0.98, 2.43), 2.92, (3.22, 4.67), 5.17, 6.68
 
 Point = tuple[float, float]
 
 
 class Network(NamedTuple):
-    """What is drawn.
+    """The network to draw.
 
     Attributes:
-        encoder: from a frame to an embedding.
-        flow: from two embeddings to a flow.
-        confidence: to a confidence; None with one source.
-        num_sources: a target.
-        is_bounded: the confidences pass a tanh.
+        encoder: layers from a frame to an embedding.
+        flow: layers from two embeddings to a flow.
+        confidence: layers from two embeddings to a confidence; None with one source.
+        num_sources: sources per target.
+        is_bounded: whether the confidences pass through a tanh.
     """
 
     encoder: Part
@@ -49,7 +49,7 @@ class Network(NamedTuple):
     is_bounded: bool
 
     def parts(self) -> dict[str, Part]:
-        """Its parts by name."""
+        """The parts by name."""
         found = {"encoder": self.encoder, "flow decoder": self.flow}
         return found if self.confidence is None else found | {"confidence decoder": self.confidence}
 
@@ -77,7 +77,7 @@ def _encoders(axes: Axes, network: Network, top: float, bottom: float) -> None:
     source = f"{network.num_sources} sources $s_i$" if is_many else "source $s$"
     _frame(axes, (FRAME_X, top), copies=min(network.num_sources, 3))
     _frame(axes, (FRAME_X, bottom))
-    inner = FRAME / 2 + 0.11  # from a frame's middle to its name, on the side where no line leaves it
+    inner = FRAME / 2 + 0.11  # from a frame's middle to its name, on the side without a line
     for y, name in ((top - inner, source), (bottom + inner + 0.12, "target $t$")):
         _text(axes, (FRAME_X, y), name)
         _text(axes, (FRAME_X, y - 0.12), size, size=SMALL, colour=GREY)
@@ -152,7 +152,7 @@ def _decoder(axes: Axes, part: Part, y: float, name: str, colour: str) -> None:
 
 
 def _over(axes: Axes, top: float, y: float, num_sources: int) -> None:
-    """The sources' way to the sampler."""
+    """Draw the sources' path to the sampler."""
     start, over = top + FRAME / 2 + STACKED * min(num_sources - 1, 2), top + 0.76
     _arrow(axes, (FRAME_X, start), (FRAME_X, over), (SAMPLER_X, over), (SAMPLER_X, y + 0.16))
 
@@ -176,7 +176,7 @@ def _loss(axes: Axes, start: Point, bottom: float) -> None:
 
 
 def _frame(axes: Axes, at: Point, name: str = "", *, side: float = FRAME, copies: int = 1) -> None:
-    """A frame, or a stack of them, with a head in it."""
+    """Draw a frame, or a stack of frames, with a head in it."""
     x, y = at
     for place in reversed(range(copies)):
         low = (x - side / 2 + STACKED * place, y - side / 2 + STACKED * place)
@@ -190,7 +190,7 @@ def _frame(axes: Axes, at: Point, name: str = "", *, side: float = FRAME, copies
 
 
 def _bars(axes: Axes, maps: Sequence[FeatureMap], ends: Point, y: float, colour: str, largest: int) -> None:
-    """Maps as bars: the side as height, on a logarithmic scale, with the channels above and the side below."""
+    """Draw maps as bars: the side as height, on a logarithmic scale, channels above and side below."""
     places = np.linspace(*ends, len(maps))
     wide = 0.6 * (places[1] - places[0])
     for x, each in zip(places.tolist(), maps, strict=True):
@@ -209,7 +209,7 @@ def _box(axes: Axes, at: Point, wide: float, text: str) -> None:
 
 
 def _arrow(axes: Axes, *points: Point, label: str = "") -> None:
-    """A line through these points with a head at its end; the label stands over its middle."""
+    """Draw a line through these points with an arrow head at its end and the label above its middle."""
     if len(points) > 2:
         x, y = zip(*points[:-1], strict=True)
         axes.plot(x, y, color=INK, lw=0.8, solid_joinstyle="round")

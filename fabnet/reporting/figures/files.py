@@ -1,4 +1,4 @@
-"""A figure for print: drawn once, written as SVG, PDF and PNG, its caption beside it as text."""
+"""Writes a figure for print as SVG, PDF and PNG, with its caption as text."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from fabnet.probes.probe import code_commit
 __all__ = ["BLUE", "GREY", "INK", "ORANGE", "WIDTH_IN", "FigureResult", "facts_of", "figures_folder", "write_figure"]
 
 WIDTH_IN = 6.9
-"""Of a page's text, both columns."""
+"""Width of a page's text, both columns, in inches."""
 DPI = 300
 INK, GREY, BLUE, ORANGE = "#1a1a1a", "#767676", "#0072b2", "#d55e00"
-"""Blue and vermilion of Okabe and Ito, which all eyes tell apart, and in grey print too."""
+"""Blue and vermilion of Okabe and Ito: distinct with any colour vision and in grey print."""
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -51,10 +51,10 @@ class FigureResult:
     """A figure on disk.
 
     Attributes:
-        figure: its name.
+        figure: name of the figure.
         files: SVG, PDF, PNG, and the caption as text.
-        caption: what the figure shows, and of what it was made.
-        shown: what is drawn, in numbers and names: an entry a panel or part.
+        caption: what the figure shows and what it was made from.
+        shown: the drawn content in numbers and names: an entry per panel or part.
     """
 
     figure: str
@@ -63,7 +63,7 @@ class FigureResult:
     shown: list[dict[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The result as a JSON object."""
         return {
             "figure": self.figure,
             "files": [str(file) for file in self.files],
@@ -73,29 +73,29 @@ class FigureResult:
 
 
 def figures_folder(model: str | Path, out: str | Path | None) -> Path:
-    """Where figures go: `out`, or `report/figures` in a run.
+    """The folder for figures: `out`, or `report/figures` in a run.
 
     Raises:
-        InputError: no `out`, and the model is no run.
+        InputError: `out` is None, and the model is not a run.
     """
     if out is not None:
         return as_place(out)
     if not (as_place(model) / "checkpoints").is_dir():
-        raise InputError(f"{model} is no run to keep a figure in: say with --out DIR where it goes")
+        raise InputError(f"{model} is not a run, so its figure needs a folder: give --out DIR")
     return as_place(model) / "report" / "figures"
 
 
 def facts_of(figure: str, model: str | Path, options: Mapping[str, Any], **more: str) -> dict[str, str]:
-    """What a figure was made of, for its caption.
+    """What a figure was made from, for its caption.
 
     Args:
-        figure: its name.
-        model: as the verb was given it.
+        figure: name of the figure.
+        model: the model as given to the verb.
         options: flags of the verb; those that are None, False or empty are left out.
         more: further facts.
 
     Returns:
-        The command, the model with the beginning of its digest, `more`, the commit where it is known, the version.
+        The command, the model with the start of its digest, `more`, the commit if known, the version.
     """
     words = ["fabnet", "report", str(model), "--figure", figure]
     for name, value in options.items():
@@ -125,11 +125,11 @@ def write_figure(
 
     Args:
         draw: draws on an empty figure of `WIDTH_IN` by `height_in` inches.
-        height_in: see there.
-        folder: to write to.
-        name: of the figure and its files.
-        caption: sentences; the first is the title that the files carry.
-        facts: what it was made of; the same facts give the same bytes.
+        height_in: height of the figure in inches.
+        folder: folder to write to.
+        name: name of the figure and its files.
+        caption: sentences; the first is the title stored in the files.
+        facts: what it was made from; the same facts give the same bytes.
         shown: see `FigureResult`.
 
     Raises:
@@ -142,8 +142,8 @@ def write_figure(
         "png": {"Title": caption[0], "Description": text, "Software": "fabnet"},
     }
     files = []
-    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it remarks on the age of the font in every PDF
-    with matplotlib.style.context(["default", STYLE]):  # no matplotlibrc of the working folder
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it warns about the font's age in every PDF
+    with matplotlib.style.context(["default", STYLE]):  # ignores a matplotlibrc in the working folder
         figure = matplotlib.figure.Figure(figsize=(WIDTH_IN, height_in))
         draw(figure)
         for ending, metadata in about.items():

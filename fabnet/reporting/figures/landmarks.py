@@ -1,4 +1,4 @@
-"""Predicted landmarks beside the labels: the paper's Figures 2 and 3."""
+"""Predicted landmarks next to the labels: the paper's Figures 2 and 3."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ __all__ = ["chosen_faces", "landmarks_figure"]
 WORDS = {"val": "validation", "test": "test"}
 PERCENTILES = (5.0, 20.0, 35.0, 50.0, 65.0, 80.0)
 FEW_POINTS = 10
-"""Up to so many are drawn on one picture, label and prediction; more on two."""
+"""Upper bound of points for one image with label and prediction; more points get two images."""
 SHOWN_PX = 256
 LEFT_IN, HEAD_IN, GAP_IN, APART_IN = 0.2, 0.3, 0.05, 0.12
-"""Beside the panels, above them, between them, and what sets the failure apart."""
+"""Margins left of and above the panels, gap between panels, gap before the failure."""
 
 
 class Face(NamedTuple):
     """A panel.
 
     Attributes:
-        label: which face it is of those scored, by its error.
-        image: (H, W, 3) uint8 RGB, what the network sees of it.
-        box_px: (4,) x0, y0, x1, y1 of that in the whole image.
-        points: (P, 2) labels in pixels of the whole image; NaN where there is none.
-        predicted: (P, 2) likewise.
-        error: in per cent of the normaliser.
+        label: which of the scored faces it is, by its error.
+        image: (H, W, 3) uint8 RGB, the part that the network sees.
+        box_px: (4,) x0, y0, x1, y1 of that part in the whole image.
+        points: (P, 2) labels in pixels of the whole image, NaN without a label.
+        predicted: (P, 2) predictions in pixels of the whole image.
+        error: error in per cent of the normaliser.
     """
 
     label: str
@@ -75,25 +75,25 @@ def landmarks_figure(
     num_workers: int | None = None,
     device: str = "auto",
 ) -> FigureResult:
-    """Draw predicted landmarks beside the labels, for faces from good to the worst.
+    """Draw predicted landmarks next to the labels, for faces from good to the worst.
 
-    A linear probe is fitted on frozen features of other people, chosen on others again. Which faces are shown hangs on
+    A linear probe is fitted on frozen features of other people and chosen on yet others. The faces are selected by
     their error alone: at fixed percentiles, and the worst, each of another person.
 
     Args:
-        model: as `fabnet.load` takes it.
+        model: a model as in `fabnet.load`.
         data: the protocol's folder.
-        protocol: as `fabnet.probe` takes it; one that labels points.
-        split: whose faces are scored and shown.
+        protocol: a protocol as in `fabnet.probe` with labelled points.
+        split: split whose faces are scored and shown.
         probe: "paper" (batch-norm and a linear layer, Adam) or "ridge" (closed form).
-        out: folder to write landmarks.svg, .pdf, .png and .txt to; None: `report/figures` in the run.
+        out: folder for landmarks.svg, .pdf, .png and .txt; None: `report/figures` in the run.
         cache: folder for boxes and features; None: the user's cache folder.
-        num_workers: processes that detect faces; None: one a core.
-        device: for models that run on torch.
+        num_workers: worker processes that detect faces; None: one per core.
+        device: device for models that run on torch.
 
     Raises:
-        InputError: a file is missing or wrong, the protocol labels no points, or the model is no run and there is no
-            `out`.
+        InputError: a file is missing or invalid, the protocol labels no points, or the model is not a run and `out` is
+            None.
         ModelError: the model is missing or damaged.
         OutputError: a file cannot be written.
     """
@@ -125,9 +125,9 @@ def landmarks_figure(
     is_few = points.shape[1] <= FEW_POINTS
     caption = [
         f"{points.shape[1]} landmarks by a linear probe on frozen features, {benchmark.name}, {WORDS[split]} faces.",
-        "Dots are labels, crosses are predictions." if is_few else "Above the labels, below the predictions.",
-        f"Each face stands at the percentile of the error that is said above it, among {len(known):,} faces{people}; "
-        "on the right the worst, a failure.",
+        "Dots are labels, crosses are predictions." if is_few else "Top: labels; bottom: predictions.",
+        f"The percentile of each face's error is given above it, among {len(known):,} faces{people}; "
+        "the worst, a failure, is on the right.",
         f"The numbers are the mean distance of the points in per cent of the {norm.name}; the mean over all faces is "
         f"{errors[known].mean():.2f} %.",
     ]
@@ -149,12 +149,12 @@ def chosen_faces(errors: np.ndarray, people: np.ndarray) -> dict[str, int]:
     """Choose faces by their error alone.
 
     Args:
-        errors: (N,) finite.
-        people: (N,) whose each face is.
+        errors: (N,) finite errors.
+        people: (N,) person of each face.
 
     Returns:
-        What each is called and its place: the worst; and for each percentile the nearest in rank to it whose person is
-        not there yet. Few people give fewer faces.
+        Indices by label: the worst face, and for each percentile the nearest face in rank whose person is not shown
+        yet. Few people give fewer faces.
     """
     order = np.argsort(errors, kind="stable")
     worst = int(order[-1])
@@ -190,7 +190,7 @@ def _draw(figure: matplotlib.figure.Figure, faces: list[Face], side: float, *, i
                 axes = panel(figure, left, top, side, face.image, box_px=face.box_px)
                 x0, y0, x1, y1 = face.box_px.tolist()
                 axes.set(xlim=(x0, x1), ylim=(y1, y0))
-            for under in (True, False):  # white below, so that they are seen on light and dark skin
+            for under in (True, False):  # a white outline first, for contrast on light and dark skin
                 width = (0.9 if is_few else 0.35) + 0.9 * under
                 axes.plot(
                     *points.T, marker if is_few else "o", markersize=size, color="none", linewidth=0,

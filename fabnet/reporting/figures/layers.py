@@ -1,4 +1,4 @@
-"""A network's sizes, read off its own tensors."""
+"""Reads a network's sizes off its own tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["FeatureMap", "Part", "part_of"]
 
 
 class FeatureMap(NamedTuple):
-    """What lies between two layers: `channels` maps of `side` x `side` pixels."""
+    """The tensor between two layers: `channels` maps of `side` x `side` pixels."""
 
     channels: int
     side: int
@@ -20,9 +20,9 @@ class Part(NamedTuple):
     """A chain of convolutions.
 
     Attributes:
-        maps: what goes in, and what each convolution makes.
+        maps: the input, then the output of each convolution.
         kernel: side of the convolutions' kernels.
-        num_parameters: of all its layers.
+        num_parameters: parameters of all its layers.
     """
 
     maps: tuple[FeatureMap, ...]
@@ -30,16 +30,16 @@ class Part(NamedTuple):
     num_parameters: int
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The part as a JSON object."""
         return {"maps": [list(each) for each in self.maps], "kernel": self.kernel, "parameters": self.num_parameters}
 
 
 def part_of(network: nn.Module, side: int) -> Part:
-    """Follow a picture's sizes through a chain of convolutions and upsamplings.
+    """Follow an image's size through a chain of convolutions and upsamplings.
 
     Args:
-        network: an encoder or decoder, its layers in their order.
-        side: of what goes in, in pixels.
+        network: an encoder or decoder with its layers in order.
+        side: side of the input in pixels.
     """
     maps: list[FeatureMap] = []
     kernel, now = 0, side

@@ -1,4 +1,4 @@
-"""Pictures on a figure, placed in inches from its upper left corner."""
+"""Images on a figure, placed in inches from its upper left corner."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def panel(
     box_px: np.ndarray | None = None,
     frame: str | None = None,
 ) -> Axes:
-    """Show a picture in a square.
+    """Show an image in a square.
 
     Args:
-        figure: to draw on.
-        left: edge of the square, in inches.
-        top: likewise, from the figure's upper edge.
-        side: likewise.
+        figure: the figure to draw on.
+        left: left edge of the square, in inches from the figure's left edge.
+        top: top edge of the square, in inches from the figure's upper edge.
+        side: side of the square in inches.
         image: (H, W, 3) uint8 RGB.
-        box_px: (4,) x0, y0, x1, y1 that the picture's edges stand for, so that points can be drawn over it in these
-            coordinates; None: its own pixels.
+        box_px: (4,) x0, y0, x1, y1 of the image's edges, in the coordinates of points drawn over it; None: its own
+            pixels.
         frame: colour of a frame around it; None: none.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Faces and their nearest ones, by the cosine of their embeddings: the paper's Figure 5."""
+"""Faces and their nearest neighbours, by the cosine of their embeddings: the paper's Figure 5."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["retrieval_figure"]
 NUM_QUERIES = 4
 NUM_NEAREST = 7
 HEAD_IN, LINE_IN, GAP_IN, APART_IN = 0.2, 0.15, 0.05, 0.14
-"""Above the rows, under each, between panels, and what sets the queries apart."""
+"""Heights above the rows and under each row, gap between panels, gap after the queries."""
 SIDE_IN = (WIDTH_IN - APART_IN) / (NUM_NEAREST + 1) - GAP_IN
 SHOWN_PX = 192
 WHO = {"train": "training people", "val": "validation people", "test": "test people", "all": "all faces"}
@@ -53,26 +53,26 @@ def retrieval_figure(
     seed: int = 0,
     out: str | Path | None = None,
 ) -> FigureResult:
-    """Draw rows of a face and its nearest ones.
+    """Draw rows of a face and its nearest neighbours.
 
-    Queries and gallery are a random sample of an embeddings dataset. The paper's section 5.3: 10,000 test images, a
-    query against all others of them by the cosine, whoever they are of (`split="test", same_identity=True`).
+    Queries and gallery are a random sample of an embeddings dataset. The paper's section 5.3 uses 10,000 test images
+    and ranks all others for a query by cosine, of any person (`split="test", same_identity=True`).
 
     Args:
         model: a run, or the model that the dataset was made with.
-        embeddings: a Lance dataset that `fabnet.embed` wrote with this model, with thumbnails.
-        split: only faces of tracks that the run's store has in this split; "all": every face of the dataset.
-        sample: faces drawn at random; all, where there are no more.
-        same_identity: rank the query's own person too; else other people alone.
-        query: ids of rows to ask for; none: faces of the sample, drawn at random, each of another person.
-        seed: of the draws.
-        out: folder to write retrieval.svg, .pdf, .png and .txt to; None: `report/figures` in the run.
+        embeddings: a Lance dataset from `fabnet.embed` with this model, with thumbnails.
+        split: split of the run's store whose faces are used; "all": every face of the dataset.
+        sample: number of faces drawn at random; an upper bound.
+        same_identity: whether to rank the query's own person too; else other people only.
+        query: ids of query rows; empty: faces of the sample, drawn at random, each of another person.
+        seed: seed of the draws.
+        out: folder for retrieval.svg, .pdf, .png and .txt; None: `report/figures` in the run.
 
     Raises:
         StoreError: there is no such dataset.
-        ModelError: it was made with another model, or `split` needs a run and this is none.
-        InputError: it has no thumbnails, no faces of this split or no other people; an id is not there; or the model is
-            no run, and there is no `out`.
+        ModelError: it was made with another model, or `split` needs a run and the model is not one.
+        InputError: it has no thumbnails, no faces of this split, no other people or no such id; or the model is not a
+            run and `out` is None.
         OutputError: a file cannot be written.
     """
     folder = figures_folder(model, out)
@@ -82,16 +82,16 @@ def retrieval_figure(
     digest = model_digest(model)
     if gallery.model_digest not in (None, digest):
         raise ModelError(
-            f"{embeddings} was made with another model ({gallery.model}) than {model}: fabnet embed ... --model "
-            f"{model} makes its own"
+            f"{embeddings} was made with another model ({gallery.model}) than {model}: run fabnet embed ... --model "
+            f"{model}"
         )
     if not gallery.has_thumbnails:
-        raise InputError(f"{embeddings} holds no thumbnails to draw: embed again, with thumbnails")
+        raise InputError(f"{embeddings} has no thumbnails to draw: embed again with thumbnails")
     generator = np.random.default_rng(seed)
     numbers = _faces_of(gallery, None if split == "all" else _tracks_of(as_place(model), split))
     if not len(numbers):
         raise InputError(
-            f"{embeddings} holds no face of the run's {WHO[split]}: embed the run's store, or give --split all"
+            f"{embeddings} has no faces of the run's {WHO[split]}: embed the run's store, or give --split all"
         )
     drawn = np.sort(generator.permutation(numbers)[:sample])
     taken = gallery.take(drawn.tolist(), COLUMNS)
@@ -102,11 +102,11 @@ def retrieval_figure(
     for row in (row for asker, nearest in lines for row in (asker, *nearest)):
         data = row["thumbnail"] if "thumbnail" in row else gallery.take([row["number"]], ["thumbnail"])[0]["thumbnail"]
         row["picture"] = decode_picture(data)
-    ranked = "whoever they are of" if same_identity else "of other people"
+    ranked = "of any person" if same_identity else "of other people"
     caption = [
-        f"Faces and their nearest ones {ranked}, by the cosine of {Path(model).name}'s embeddings.",
+        f"Faces and their nearest neighbours {ranked}, by the cosine of {Path(model).name}'s embeddings.",
         f"The framed face is the query, the numbers are cosines; {len(rows):,} faces of {Path(embeddings).name} "
-        f"({WHO[split]}), drawn at random of {len(numbers):,}, are ranked.",
+        f"({WHO[split]}), drawn at random from {len(numbers):,}, are ranked.",
         "The queries were named." if query else "The queries were drawn at random, each of another person.",
     ]
     options = {
@@ -132,19 +132,19 @@ def retrieval_figure(
 
 
 def _tracks_of(run: Path, split: str) -> set[tuple[str, str, str]]:
-    """Identity, video and track of a split of a run's store."""
+    """Identity, video and track of each track in a split of a run's store."""
     try:
         _, store = read_run(run)
     except ModelError as error:
         raise ModelError(
-            f"who is of split {split} is known of a run's store alone ({error}); or give --split all"
+            f"only a run's store knows the faces of split {split} ({error}): give a run, or --split all"
         ) from None
     index = open_store(store_of(run, store)).index(split, min_frames=1)
     return set(zip(index.identity.tolist(), index.video.tolist(), index.track.tolist(), strict=True))
 
 
 def _faces_of(gallery: Gallery, tracks: set[tuple[str, str, str]] | None) -> np.ndarray:
-    """(N,) int64 numbers of the rows that have an embedding and lie in one of the tracks (None: in any)."""
+    """(N,) int64 numbers of the rows with an embedding in one of the tracks (None: in any)."""
     found: list[int] = []
     first = 0
     for batch in gallery.scan(["reason", "identity", "video", "track"]):
@@ -162,12 +162,12 @@ def _named(gallery: Gallery, ids: tuple[str, ...]) -> list[Row]:
     rows = gallery.rows(ids, [*COLUMNS[1:], "thumbnail"])
     empty = [row["id"] for row in rows if row["embedding"] is None]
     if empty:
-        raise InputError(f"row {empty[0]} of {gallery.path} has no embedding to ask for")
+        raise InputError(f"row {empty[0]} of {gallery.path} has no embedding, so it cannot be a query")
     return rows
 
 
 def _drawn(rows: list[Row], generator: np.random.Generator) -> list[Row]:
-    """Some rows at random, each of another person."""
+    """Draw rows at random, each of another person."""
     chosen: dict[str, Row] = {}
     for place in generator.permutation(len(rows)).tolist():
         chosen.setdefault(rows[place]["identity"], rows[place])
@@ -177,12 +177,12 @@ def _drawn(rows: list[Row], generator: np.random.Generator) -> list[Row]:
 
 
 def _nearest(asked: Row, rows: list[Row], vectors: np.ndarray, *, same_identity: bool) -> list[Row]:
-    """The rows most similar to one, the most similar first, with their `similarity`."""
+    """The rows most similar to a query, in descending order, with their `similarity`."""
     similarity = vectors @ unit(np.array([asked["embedding"]], dtype=np.float32))[0]
     key = "id" if same_identity else "identity"
     is_ranked = np.array([row[key] != asked[key] for row in rows])
     if not is_ranked.any():
-        raise InputError(f"there is no face of another person than {asked['identity']} to rank; give --same-identity")
+        raise InputError(f"all faces are of the query's person, {asked['identity']}; give --same-identity to rank them")
     order = np.argsort(np.where(is_ranked, -similarity, np.inf), kind="stable")[: min(NUM_NEAREST, is_ranked.sum())]
     return [{**rows[place], "similarity": float(similarity[place])} for place in order.tolist()]
 

@@ -1,10 +1,10 @@
 """The paper's three steps at equal numbers of pairs: single source; with curriculum; with curriculum, then 3 sources.
 
-Two more arms tell why: a single source with half the pairs (as many as the curriculum learns from), and three sources
-from the start. Each arm and seed is trained on the training people of YouTube Faces and measured on its validation
-people: L1 on fixed pairs of one source (and of three, where the network takes them), and the error of a linear landmark
-probe. Results go to a JSON file, one entry a run with the error of every face; a run that is in it already is not
-trained again.
+Two more arms explain the difference: a single source with half the pairs (as many as the curriculum learns from), and
+three sources from the start. Each arm and seed is trained on the training people of YouTube Faces and measured on its
+validation people: L1 on fixed pairs with one source (and with three, if the network takes them), and the error of a
+linear landmark probe. Results go to a JSON file, one entry per run with the error of every face; runs already in it are
+not repeated.
 
 Run: python experiments/ablation.py STORE --data youtube_faces --runs RUNS --results docs/results/ablation.json
 Then: python experiments/ablation.py --results docs/results/ablation.json --show
@@ -33,7 +33,7 @@ from fabnet.training.validate import validate
 
 ARMS = ("single", "curriculum", "curriculum, 3 sources", "single, half the pairs", "3 sources from the start")
 COMPARED = ((0, 1), (1, 2), (0, 2), (3, 1), (0, 4), (4, 2))
-"""Places in `ARMS`: the second is held against the first."""
+"""Pairs of indices in `ARMS`: the second arm is compared with the first."""
 BATCH = 64
 COMMON: dict[str, Any] = {"validate_every": 50, "num_val_pairs": 512, "keep_checkpoints": 1}
 
@@ -43,7 +43,7 @@ def steps_for(pairs: int, sources: int = 1) -> int:
 
 
 def train_arm(arm: str, seed: int, store: Path, runs: Path, pairs: int) -> Path:
-    """Train an arm to its number of pairs; the third takes half of them alone, half with three sources."""
+    """Train an arm on its number of pairs; the third arm spends half on one source, half on three."""
     changes = COMMON | {"seed": seed}
     if arm == ARMS[0]:
         return trained(store, runs / f"single-{seed}", changes | {"max_steps": steps_for(pairs)})
@@ -61,13 +61,13 @@ def train_arm(arm: str, seed: int, store: Path, runs: Path, pairs: int) -> Path:
 
 
 def trained(store: Path, run: Path, changes: dict[str, Any]) -> Path:
-    """The last checkpoint of a run: all arms stop by their number of pairs, none by its validation loss."""
+    """The last checkpoint of a run: all arms stop at their number of pairs, never by validation loss."""
     fabnet.train(store, run, resume=(run / "checkpoints").is_dir(), **changes)
     return latest_checkpoint(run)
 
 
 def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
-    """Validation L1 and the landmark error of each face of the validation people."""
+    """Validation L1, and the landmark error of each face of the validation people."""
     report = probe(model, "youtube-faces", data, split="val", seeds=1)
     found = {(each.task, each.probe): each for each in report.scored}
     ridge, paper = found["landmarks68", "ridge"], found["landmarks68", "paper"]
@@ -94,7 +94,7 @@ def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """Print the table, and the differences with intervals over people and seeds together."""
+    """Print the table, and the differences with intervals over people and seeds jointly."""
     for arm in ARMS:
         rows = [row for row in results if row["arm"] == arm]
         if not rows:
@@ -110,7 +110,7 @@ def show(results: list[dict[str, Any]]) -> None:
 
 
 def compare(results: list[dict[str, Any]], first: str, second: str) -> None:
-    """The difference in landmark error, paired by face and seed; bootstrap over people, seeds redrawn too."""
+    """The difference in landmark error, paired by face and seed; bootstrap over people and seeds."""
     by = {(row["arm"], row["seed"]): row for row in results}
     seeds = sorted(seed for arm, seed in by if arm == first and (second, seed) in by)
     if not seeds:
@@ -139,12 +139,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path, nargs="?")
     parser.add_argument("--data", type=Path, help="the folder with landmarks68.csv")
-    parser.add_argument("--runs", type=Path, help="where the runs go")
+    parser.add_argument("--runs", type=Path, help="folder for the runs")
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=135_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS[:3])
-    parser.add_argument("--show", action="store_true", help="show what there is, train nothing")
+    parser.add_argument("--show", action="store_true", help="show existing results, train nothing")
     options = parser.parse_args()
     results = json.loads(options.results.read_text()) if options.results.is_file() else []
     for seed, arm in ((seed, arm) for seed in options.seeds for arm in options.arms if not options.show):

@@ -1,7 +1,7 @@
-"""FAb-Net beside the paper's baselines: same encoder, same frames, same number of images; probed in the same way.
+"""FAb-Net next to the paper's baselines: same encoder, same frames, same number of images, same probes.
 
 Every method and seed is trained on the training people of a store of YouTube Faces, then scored on the open protocols.
-Predictions are kept as files, so that differences are paired face by face and the table is made again in no time.
+Predictions are saved, so that differences are paired face by face and the table is rebuilt quickly.
 
 Run: python experiments/baselines.py --store ytf.lance --runs RUNS --data DATA
 Then: python experiments/baselines.py --runs RUNS --data DATA --show --results docs/results/baselines.json
@@ -32,12 +32,12 @@ METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")
 FLOORS = ("random", "pixels", "dlib-identity", "mean")
 FOLDERS = {"youtube-faces": "youtube_faces", "mtfl": "mtfl", "ferplus": "ferplus", "ckplus": "ckplus48"}
 BATCH = 64
-LEARNING_RATES = {"fabnet": 1e-3, "autoencoder": 1e-3, "rotnet": 1e-3, "splitbrain": 3e-3}  # by tune_baselines.py
+LEARNING_RATES = {"fabnet": 1e-3, "autoencoder": 1e-3, "rotnet": 1e-3, "splitbrain": 3e-3}  # from tune_baselines.py
 DRAWS = 1000
 
 
 def trained(method: str, seed: int, store: Path, run: Path, *, images: int, learning_rate: float) -> Path:
-    """The last checkpoint of a run: all stop by the number of images, none by its validation loss."""
+    """The last checkpoint of a run: all stop at the same number of images, never by validation loss."""
     fabnet.train(
         store, run, resume=(run / "checkpoints").is_dir(), objective=method, seed=seed, learning_rate=learning_rate,
         max_steps=round(images / (2 * BATCH)), validate_every=50, num_val_pairs=512, keep_checkpoints=1,
@@ -46,7 +46,7 @@ def trained(method: str, seed: int, store: Path, run: Path, *, images: int, lear
 
 
 def model_of(method: str, seed: int, runs: Path) -> str | None:
-    """What `fabnet.load` takes; None where it was not trained, or where a floor has no such seed."""
+    """The model for `fabnet.load`; None if it was not trained, or if a floor lacks the seed."""
     if method == "random":
         return f"random:{seed}"
     if method in FLOORS:
@@ -56,12 +56,12 @@ def model_of(method: str, seed: int, runs: Path) -> str | None:
 
 
 def digest_of(model: str) -> str:
-    """Of its weights; what learns from the labels has none yet, and goes by its name."""
+    """Digest of a model's weights; the name for a method that learns from the labels, as it has no weights yet."""
     return model if model in DIRECT else model_digest(model)
 
 
 def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: Path | None) -> None:
-    """Score a model on a protocol and keep its predictions."""
+    """Score a model on a protocol and save its predictions."""
     report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
     arrays = {f"{each.task}/{each.probe}": each.predicted.astype(np.float32) for each in report.scored}
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: 
 
 
 def is_scored(model: str, file: Path) -> bool:
-    """Whether a file holds this very model's predictions."""
+    """Whether a file holds the predictions of exactly this model."""
     if not file.is_file():
         return False
     with np.load(file) as content:
@@ -77,7 +77,7 @@ def is_scored(model: str, file: Path) -> bool:
 
 
 def holds(file: Path, key: str) -> bool:
-    """Whether a file holds predictions of a task by a probe: tasks may have come since it was written."""
+    """Whether a file holds predictions for a task and probe: the file may be older than the task."""
     if not file.is_file():
         return False
     with np.load(file) as content:
@@ -85,7 +85,7 @@ def holds(file: Path, key: str) -> bool:
 
 
 def split_of(protocol: str, split: str) -> str:
-    """CK+ is cross-validated over everybody: it has a test part only."""
+    """The split to score: always test for CK+, which is cross-validated over everybody."""
     return "test" if protocol == "ckplus" else split
 
 
@@ -94,7 +94,7 @@ def file_of(method: str, seed: int, protocol: str, split: str, runs: Path) -> Pa
 
 
 class Drawn:
-    """A method's headline figure on a task, over its seeds, with bootstrap draws over people and seeds together."""
+    """A method's headline figure on a task over its seeds, with bootstrap draws over people and seeds jointly."""
 
     def __init__(self, task: Task, files: list[Path], key: str, places: np.ndarray, weights: np.ndarray) -> None:
         ones = np.ones((1, len(places)), dtype=np.float32)
@@ -117,13 +117,13 @@ class Drawn:
 def compared(
     benchmark: Benchmark, task: Task, probe: str, split: str, seeds: list[int], runs: Path, methods: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """A row a method: its figure, and the first one's less its own, paired; and the ratio of what they leave undone."""
+    """One row per method: its figure, its paired difference from the first method, and the ratio of their errors."""
     drawn: dict[str, Drawn] = {}
     places: np.ndarray | None = None
     first = methods[0]
     for method in methods:
         files = [file_of(method, seed, benchmark.name, split, runs) for seed in seeds]
-        # What learns from the labels has no probe.
+        # Methods that learn from the labels have no probe.
         keys = [key for key in (f"{task.name}/{probe}", f"{task.name}/none") if any(holds(file, key) for file in files)]
         files = [file for file in files if keys and holds(file, keys[0])]
         if not files:
@@ -169,9 +169,9 @@ def all_compared(
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Print Markdown: for each kind of probe, methods by tasks, and the ratios of what the first leaves undone.
+    """Print Markdown: for each kind of probe, methods by tasks, and the ratios of the first method's error to theirs.
 
-    In brackets stands the first one's figure less the method's, paired face by face, with its 95 % interval.
+    In brackets: the first method's figure minus the method's, paired face by face, with its 95 % interval.
     """
     for name, is_papers in (("The paper's probe", True), ("In closed form", False)):
         chosen = [row for row in rows if (row["probe"] == "paper") == is_papers]
@@ -207,7 +207,7 @@ def _ratio(row: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", type=Path, help="the track store to train on; without it nothing is trained")
+    parser.add_argument("--store", type=Path, help="track store to train on; without it nothing is trained")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--cache", type=Path)
@@ -217,8 +217,8 @@ def main() -> None:
     parser.add_argument("--protocols", nargs="+", default=list(FOLDERS))
     parser.add_argument("--split", choices=["val", "test"], default="val")
     parser.add_argument("--train-only", action="store_true")
-    parser.add_argument("--show", action="store_true", help="show what there is, train and score nothing")
-    parser.add_argument("--results", type=Path, help="write the rows here too")
+    parser.add_argument("--show", action="store_true", help="show existing results, train and score nothing")
+    parser.add_argument("--results", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     for seed, method in product(options.seeds, options.methods):
         if options.show:

@@ -1,7 +1,7 @@
-"""Do the confidences choose? Of sources turned differently, does the one nearest in pose get the largest mean weight?
+"""Does confidence follow pose? Does the source nearest in pose to the target get the largest mean weight?
 
-On validation people of YouTube Faces. How far a face is turned is read from its landmarks: the nose's tip between the
-outer corners of the eyes, -0.5 to 0.5 for a frontal face's eye distance. A target counts if its three sources, other
+On validation people of YouTube Faces. The turn of a face is read from its landmarks: the position of the nose tip
+between the outer eye corners, -0.5 to 0.5 of a frontal face's eye distance. A target counts if its three sources, other
 frames of its track, differ by more than a threshold.
 
 Run: python experiments/confidence_pose.py MODEL STORE --data youtube_faces
@@ -28,14 +28,14 @@ SOURCES = 3
 
 
 def turn(points: np.ndarray) -> float:
-    """(68, 2) points to the nose tip's place between the outer corners of the eyes; 0 is frontal."""
+    """The nose tip's position between the outer eye corners, from (68, 2) points; 0 is frontal."""
     left, right, nose = points[36], points[45], points[30]
     across = right - left
     return float((nose - (left + right) / 2) @ across / (across @ across))
 
 
 def samples(store: TrackStore, landmarks: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every target with every three sources of its track: rows (N, 4), turns (N, 4) and people (N,)."""
+    """All targets with all triples of sources from their tracks: rows (N, 4), turns (N, 4) and people (N,)."""
     index = store.index("val", SOURCES + 1)
     rows, turns, people = [], [], []
     for start, length, person in zip(index.starts, index.lengths, index.identity, strict=True):
@@ -51,7 +51,7 @@ def samples(store: TrackStore, landmarks: dict[str, np.ndarray]) -> tuple[np.nda
 
 
 def mean_weights(model: Path, store: TrackStore, rows: np.ndarray) -> np.ndarray:
-    """(N, 3) the mean share of each source in the reconstruction."""
+    """(N, 3) mean share of each source in the reconstruction."""
     objective, card = load_objective(model)
     assert isinstance(objective, FabNet)
     weights = []

@@ -1,9 +1,9 @@
-"""What the passed-over half of a curriculum's batch does to batch-norm: its statistics with it and without.
+"""The effect of the skipped half of a curriculum's batch on batch-norm: statistics with and without it.
 
 A trained network sees training batches whole (`--curriculum-forward once`), and the chosen half of each alone
 (`twice`). For every batch-norm layer: how far the mean and the standard deviation of the half lie from those of the
-whole batch, in standard deviations; beside it the same for a half drawn at random, which is what the batch's size alone
-does. With the loss of the half's samples in the whole batch and alone.
+whole batch, in standard deviations; also for a random half, which shows the effect of the batch size alone. Also the
+loss of the half's samples in the whole batch and alone.
 
 Run: python experiments/curriculum_statistics.py RUN STORE
 """
@@ -29,7 +29,7 @@ from fabnet.training.initial import still_statistics
 
 
 class Watch:
-    """Takes down the mean and variance of what comes to each batch-norm layer."""
+    """Records the mean and variance of the input of each batch-norm layer."""
 
     def __init__(self, network: nn.Module) -> None:
         self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -42,14 +42,14 @@ class Watch:
         self.seen.append((values.mean(dim=(0, 2, 3)), values.var(dim=(0, 2, 3))))
 
     def of(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
-        """The losses of a batch and the statistics on its way."""
+        """The losses of a batch, and the statistics recorded on the way."""
         self.seen = []
         losses: torch.Tensor = network(batch)
         return losses, self.seen
 
 
 def apart(half: list[tuple[torch.Tensor, torch.Tensor]], whole: list[tuple[torch.Tensor, torch.Tensor]]) -> list[float]:
-    """Mean over channels and layers: |mean - mean| in standard deviations, and the ratio of the deviations less 1."""
+    """Mean over channels and layers: |mean - mean| in standard deviations, and the ratio of deviations minus 1."""
     means, ratios = [], []
     for (mean, variance), (mean_of_whole, variance_of_whole) in zip(half, whole, strict=True):
         scale = variance_of_whole.sqrt().clamp_min(1e-6)

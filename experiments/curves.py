@@ -1,4 +1,4 @@
-"""Curves of figures, model by model: as a table, as JSON, as a picture."""
+"""Curves of figures per model: as a table, as JSON, as an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TITLES = {
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
-    """The command line that experiments on several models share."""
+    """The command line shared by experiments on several models."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", required=True, help="NAME=MODEL, or a model by its own name")
     parser.add_argument("--data", type=Path, required=True)
@@ -29,7 +29,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def named(models: Sequence[str]) -> dict[str, str]:
-    """NAME=MODEL, or a model by its own name, to models by name."""
+    """Models by name, from NAME=MODEL or a model's own name."""
     return {name: model or name for name, _, model in (each.partition("=") for each in models)}
 
 
@@ -42,7 +42,7 @@ def panels(rows: Rows) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
 
 
 def table(rows: Rows, along: str) -> str:
-    """Markdown: for each task, models by what the curve goes along."""
+    """Markdown tables: one per task, models by the curve's variable."""
     lines = []
     for (protocol, task, metric), own in panels(rows).items():
         places = list(dict.fromkeys(row[along] for row in own))
@@ -57,16 +57,16 @@ def table(rows: Rows, along: str) -> str:
 
 
 def write_rows(rows: Rows, file: Path | None) -> None:
-    """As JSON, where a file is named."""
+    """Write the rows as JSON, if a file is given."""
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def draw_curves(rows: Rows, along: str, file: Path | None, *, log: bool = False, columns: int = 3) -> None:
-    """A panel a task, a line a model with its 95 % interval as a band, where a file is named.
+    """Draw a panel per task and a line per model with its 95 % interval as a band, if a file is given.
 
-    Tasks "... under KIND, UNIT" are drawn side by side, kind by kind, along "KIND, UNIT".
+    Tasks "... under KIND, UNIT" are drawn next to each other, kind by kind, over "KIND, UNIT".
     """
     if file is None:
         return

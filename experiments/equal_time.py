@@ -1,9 +1,9 @@
 """What speed buys: validation loss over time at the plain loop's speed and at fabnet's, on the same frames.
 
-Each arm takes as many steps as it would in the minutes given on a machine that does nothing else; the steps a second,
-loading included, are told here. So arms may run one after the other, be stopped and gone on with, on a machine that
-does other things too. The plain loop's steps are taken in float32 by fabnet's own kernels: its mathematics, faster
-(tests/objectives/test_plain.py holds that it is the same).
+Each arm takes as many steps as it would in the given minutes on an idle machine; the steps per second, loading
+included, are arguments. So the arms may run one after the other, stop and resume, on a busy machine. The plain loop's
+steps use fabnet's own kernels in float32: the same mathematics, only faster (tests/objectives/test_plain.py checks that
+it is the same).
 
 Run: python experiments/equal_time.py STORE --runs RUNS --minutes 20 --steps-per-s plain=1.7 small=5.5 both=4.3
 """
@@ -29,7 +29,7 @@ Curve = list[tuple[int, float]]
 
 
 def curve_of(store: Path, run: Path, changes: dict[str, Any]) -> Curve:
-    """Steps and validation losses of a run, which is made or gone on with first."""
+    """Steps and validation losses of a run, which is started or resumed first."""
     fabnet.train(store, run, resume=(run / "checkpoints").is_dir(), **changes)
     table = np.genfromtxt(run / "metrics.csv", delimiter=",", names=True)
     known = np.isfinite(table["val_loss"])
@@ -37,7 +37,7 @@ def curve_of(store: Path, run: Path, changes: dict[str, Any]) -> Curve:
 
 
 def rows(curves: dict[str, dict[int, Curve]], rates: dict[str, float]) -> list[str]:
-    """The table: pairs seen, last losses, and when the plain loop's mean loss was reached."""
+    """The table: pairs seen, final losses, and the time at which the plain loop's mean loss was reached."""
     goal = np.mean([curve[-1][1] for curve in curves.get("plain", {}).values()] or [np.nan])
     lines = ["| arm | pairs | validation loss, by seed | mean | spread | minutes until the plain loop's mean |"]
     lines.append("|---|---|---|---|---|---|")

@@ -1,7 +1,7 @@
-"""How few labels are enough: linear probes on 50, 200, 1000 and all labelled faces, encoder by encoder.
+"""How many labels are needed: linear probes on 50, 200, 1000 and all labelled faces, for several encoders.
 
-Of n labels four fifths are fitted on and a fifth chooses the penalty, drawn from the same people apart as the whole
-benchmark's; each number is drawn several times. Every encoder gets the same draws, and is scored on the same faces.
+Of n labels, four fifths fit the probe and one fifth chooses the penalty, drawn from the same disjoint people as in the
+full benchmark; each number is drawn several times. Every encoder gets the same draws and is scored on the same faces.
 
 Run: python experiments/few_labels.py --models "small" "untrained=random:0" "autoencoder=RUN" --data DATA --split test \
 --results docs/results/few_labels.json --figure docs/figures/few_labels.png
@@ -36,7 +36,7 @@ SELECT_SHARE = 0.2
 
 
 def fewer(parts: Parts, count: int, task: Task, seed: int) -> Parts:
-    """Parts with so many labelled faces to fit and choose on."""
+    """Parts with `count` labelled faces to fit and choose on."""
     generator = np.random.default_rng(seed)
     chosen = round(count * SELECT_SHARE)
     labelled = [part[np.isfinite(task.targets[part]).any(axis=1)] for part in (parts.fit, parts.select)]
@@ -47,7 +47,7 @@ def fewer(parts: Parts, count: int, task: Task, seed: int) -> Parts:
 def measure(
     model: str, benchmark: Benchmark, split: Literal["val", "test"], draws: int, cache: Cache
 ) -> list[dict[str, Any]]:
-    """A row a task and number of labels: the mean over the draws, its interval over people and draws, each draw's."""
+    """One row per task and number of labels: the mean over the draws, its interval over people and draws, each draw."""
     encoder = load(model)
     crops = find_faces(benchmark, cache=cache)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=cache)

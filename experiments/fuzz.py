@@ -1,9 +1,9 @@
 """Bad input never crashes: mutated files go through the functions behind the verbs, in a process with limits.
 
-A file is a valid one with some bytes (or cells, or values) changed; a case's number and the seed say which, and how.
-Allowed is success, or an error of `fabnet.errors`. Anything else is a finding: another exception, a dead process, more
-than 1 GiB of memory, more than a minute. Findings are kept in RUNS with the file that made them. The same command goes
-on after an interrupt; with a larger count too.
+Each file is a valid one with some bytes (or cells, or values) changed; the case number and the seed determine how.
+Success or an error of `fabnet.errors` is allowed. Anything else is a finding: another exception, a dead process, more
+than 1 GiB of memory, more than a minute. Findings are kept in RUNS with the file that caused them. The same command
+resumes after an interrupt, also with a larger count.
 
 Run: python experiments/fuzz.py --count 10000 --kind all --runs RUNS
 One case again: python experiments/fuzz.py --kind video --runs RUNS --again 4711
@@ -31,10 +31,10 @@ SAVED_EVERY = 100
 
 
 def fuzz(kind: str, count: int, runs: Path, seed: int) -> dict[str, Any]:
-    """Do the cases of a kind that were not done before.
+    """Run the cases of a kind that have not run yet.
 
     Returns:
-        The result so far, as `RUNS/KIND.json` holds it.
+        The result so far, as in `RUNS/KIND.json`.
     """
     file, samples = runs / f"{kind}.json", runs / "samples" / kind
     result: dict[str, Any] = {"kind": kind, "seed": seed, "done": 0, "seconds": 0.0, "outcomes": {}, "findings": []}
@@ -78,7 +78,7 @@ def _keep(kind: str, outcome: Outcome, runs: Path, seed: int) -> None:
 
 
 def show(results: list[dict[str, Any]]) -> None:
-    """Print a table of the outcomes, and the findings that differ."""
+    """Print a table of the outcomes, and the distinct findings."""
     print("| kind | files | taken | refused in one line | findings | files/s |\n|---|---|---|---|---|---|")
     for each in results:
         done, refused = (each["outcomes"].get(name, 0) for name in ALLOWED)

@@ -1,9 +1,9 @@
-"""A store to train on more faces than videos give: tracks of stores, and stills of benchmarks as tracks of one picture.
+"""A store with more faces to train on than videos have: tracks of stores, and stills of benchmarks as short tracks.
 
-A still is stored as two frames, alike but for what the augmentation does with each. Of a benchmark only faces that
-probes may be fitted on are taken, none of its validation or test part, and of MTFL no LFW still of somebody who is in
-another part of the first store. Training draws tracks uniformly, so a store's tracks are repeated, whole rounds, until
-it has its share; validation tracks are the first store's, once.
+A still is stored as two identical frames, which only augmentation makes different. Of a benchmark only faces that
+probes may be fitted on are used, none of its validation or test part, and of MTFL no LFW still of a person in another
+part of the first store. Training draws tracks uniformly, so a store's tracks are repeated, in whole rounds, until it
+has its share; validation tracks are those of the first store, once.
 
 Run: python experiments/mixed_store.py --store faces.lance=0.5 --store clips.lance=0.05 --stills mtfl=0.3 \
 --stills ferplus=0.15 --data DATA --tracks 20000 --out mixed.lance
@@ -38,7 +38,7 @@ Track = list[Row]
 
 
 def tracks_of(store: TrackStore, split: str) -> list[Track]:
-    """The tracks of a split of a store, all in memory."""
+    """The tracks in a split of a store, all in memory."""
     found = []
     for start, length in zip(*store.spans(split), strict=True):
         rows = range(int(start), int(start) + int(length))
@@ -51,7 +51,7 @@ def tracks_of(store: TrackStore, split: str) -> list[Track]:
 
 
 def stills_of(protocol: str, data: Path, cache: Cache, size: int, quality: int, known: set[str]) -> list[Track]:
-    """A track a still that a probe may be fitted on: the crop that the protocol cuts, twice."""
+    """A track per still that a probe may be fitted on: the protocol's crop, twice."""
     benchmark = read_benchmark(protocol, data / FOLDERS[protocol])
     crops = find_faces(benchmark, cache=cache)
     config = preset("small")
@@ -74,7 +74,7 @@ def stills_of(protocol: str, data: Path, cache: Cache, size: int, quality: int, 
 
 
 def repeated(tracks: list[Track], count: int, source: str) -> Iterator[Track]:
-    """So many tracks, each as often as another or once more, under names of their own."""
+    """`count` tracks, repeated evenly (counts differ by at most one), under unique names."""
     for place, track in enumerate(islice(cycle(tracks), count)):
         turn = place // len(tracks)
         yield [

@@ -1,8 +1,8 @@
-"""The model card of an encoder, from measurements: scores with intervals, and the same by gender and by light.
+"""The model card of an encoder, from measurements: scores with intervals, also by gender and by light.
 
 Run: python experiments/model_card.py small --data DATA --out README.md --results docs/results/model_card.json
 DATA holds the folders youtube_faces, mtfl and ferplus, and with --split test ckplus48. Scored on validation people;
-`--split test` is for the final read. Or, from another script: `measure`, then `fabnet.embedding.model_card.model_card`.
+`--split test` is for the final report. In other scripts: `measure`, then `fabnet.embedding.model_card.model_card`.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ LIGHTS = ("darkest third", "middle third", "brightest third")
 def measure(
     model: str | Path, data: Path, *, split: Split = "val", cache: Path | None = None, command: str = ""
 ) -> dict[str, Any]:
-    """Measure what a model card says.
+    """Measure the contents of a model card.
 
     Args:
-        model: as `fabnet.load` takes it.
-        data: the folder of the protocols' folders.
-        split: whom to score on; CK+ is cross-validated over everybody, so it is read with "test" only.
-        cache: folder for boxes and features; None: the user's.
-        command: to say in the card.
+        model: a model as in `fabnet.load`.
+        data: folder that holds the protocols' folders.
+        split: split to score on; CK+ is cross-validated over everybody, so it is scored with "test" only.
+        cache: folder for boxes and features; None: the user's cache folder.
+        command: command to state in the card.
 
     Returns:
-        What `model_card` takes, plain values, ready for JSON.
+        The argument of `model_card`, plain values, ready for JSON.
     """
     kept = Cache(cache or cache_folder())
     protocols = [name for name in FOLDERS if name != "ckplus" or split == "test"]
@@ -79,7 +79,7 @@ def measure(
 
 
 def headlines(protocol: str, trained: ProbeReport, untrained: ProbeReport) -> list[dict[str, Any]]:
-    """A row a task, with the untrained encoder's figure beside it."""
+    """One row per task, with the untrained encoder's figure for comparison."""
     floor = {(row["task"], row["metric"]): row for row in untrained.rows}
     return [
         {"protocol": protocol, **row, "untrained": {key: floor[row["task"], row["metric"]][key] for key in NUMBERS}}
@@ -91,7 +91,7 @@ def headlines(protocol: str, trained: ProbeReport, untrained: ProbeReport) -> li
 def grouped(
     benchmark: Benchmark, report: ProbeReport, folder: Path, window: Window, cache: Cache
 ) -> list[dict[str, Any]]:
-    """The headline figures of the scored faces in groups: by light, and on MTFL by its gender label."""
+    """The headline figures of the scored faces by group: by light, and for MTFL by its gender label."""
     found = []
     for scored in report.scored:
         if scored.task not in GROUPED[benchmark.name]:
@@ -118,13 +118,13 @@ def _targets(benchmark: Benchmark, scored: Scored) -> np.ndarray:
 def by_group(
     figure: Figure, group: np.ndarray, names: tuple[str, ...], weights: np.ndarray
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """A figure of each group of faces, and the first group's less the last's, of the same draws.
+    """A figure for each group of faces, and the first group's minus the last's, over the same draws.
 
     Args:
-        figure: of M faces.
-        group: (M,) name of the group that a face is in; another word: in none.
-        names: of the groups.
-        weights: (R, M) of a bootstrap.
+        figure: figure over M faces.
+        group: (M,) name of each face's group; any other word: none.
+        names: names of the groups.
+        weights: (R, M) weights of a bootstrap.
     """
     ones = np.ones((1, len(group)), dtype=np.float32)
     rows, values, draws = [], [], []
@@ -143,13 +143,13 @@ def _numbers(value: float, draws: np.ndarray) -> dict[str, float | None]:
 
 
 def light_of(benchmark: Benchmark, places: np.ndarray, window: Window, cache: Cache) -> np.ndarray:
-    """Which third of the faces each is in, by the mean luma (ITU-R BT.601) of what the network sees.
+    """The third that each face belongs to, by the mean luma (ITU-R BT.601) of the part that the network sees.
 
     Args:
         benchmark: the faces.
-        places: (M,) of those to part.
-        window: the network's.
-        cache: where boxes and the lumas are kept.
+        places: (M,) indices of the faces to divide.
+        window: window of the network.
+        cache: cache for boxes and lumas.
 
     Returns:
         (M,) names of `LIGHTS`.
@@ -165,7 +165,7 @@ def light_of(benchmark: Benchmark, places: np.ndarray, window: Window, cache: Ca
 
 
 def write(model: str | Path, out: Path, measured: dict[str, Any]) -> None:
-    """Write a model's card, with the notice that lies beside or above it."""
+    """Write a model's card, with the notice from its folder or the one above."""
     notices = [place / NOTICE_FILE for place in (out.resolve().parent, out.resolve().parent.parent)]
     notice = next((file.read_text() for file in notices if file.is_file()), None)
     name = model if isinstance(model, str) and "/" not in model else Path(model).resolve().name
@@ -181,8 +181,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the README.md to write")
-    parser.add_argument("--results", type=Path, required=True, help="the JSON file of the measurements to write")
+    parser.add_argument("--out", type=Path, required=True, help="README.md to write")
+    parser.add_argument("--results", type=Path, required=True, help="JSON file for the measurements")
     parser.add_argument("--split", choices=["val", "test"], default="val")
     parser.add_argument("--cache", type=Path)
     options = parser.parse_args()

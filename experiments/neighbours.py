@@ -1,7 +1,7 @@
-"""Retrieval across people and identity leakage of FAb-Net, its baselines and the floors: how far each goes, over seeds.
+"""Retrieval across people and identity leakage of FAb-Net, its baselines and the floors, over seeds.
 
 Run: python experiments/neighbours.py --runs RUNS --data DATA [--split test] --results docs/results/neighbours.json
-RUNS is what experiments/baselines.py trained; DATA holds youtube_faces and ferplus.
+RUNS holds the runs of experiments/baselines.py; DATA holds youtube_faces and ferplus.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def figures(model: str, split: str, data: Path, cache: Path | None) -> list[dict[str, Any]]:
-    """All figures of a model, as the protocols give them; dlib's, at 0.1 s a face, where people are named alone."""
+    """All figures of a model from the protocols; for dlib, at 0.1 s per face, only those with named people."""
     found = []
     for protocol in ("retrieval",) if model == "dlib-identity" else ("retrieval", "retrieval:ferplus"):
         folder = data / FOLDERS[protocol.partition(":")[2] or "youtube-faces"]
@@ -38,7 +38,7 @@ def figures(model: str, split: str, data: Path, cache: Path | None) -> list[dict
 
 
 def over_seeds(by_seed: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The mean of each figure over the seeds; its interval is the mean of theirs, over people only."""
+    """The mean of each figure over the seeds; its interval is the mean of their intervals, over people only."""
     rows = []
     for same in zip(*by_seed, strict=True):
         (name,) = {(row["protocol"], row["task"], row["metric"]) for row in same}
@@ -56,7 +56,7 @@ def cell(row: dict[str, Any]) -> str:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    """Print the table as Markdown, and what chance and the best possible ranking have."""
+    """Print the table as Markdown, and the figures of chance and of the best possible ranking."""
     cells = {(row["method"], row["protocol"], row["task"], row["metric"]): row for row in rows}
     print("| method | " + " | ".join(COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 1) + "|")
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", default=[*METHODS, *(name for name in FLOORS if name != "mean")])
     parser.add_argument("--split", choices=["val", "test"], default="val")
-    parser.add_argument("--results", type=Path, help="write all rows here")
+    parser.add_argument("--results", type=Path, help="JSON file for all rows")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for method in options.methods:

@@ -1,8 +1,7 @@
-"""What is left of an encoder's knowledge in worse pictures: blur, noise, JPEG, darkness, crops shifted and scaled.
+"""How well an encoder works on degraded images: blur, noise, JPEG, darkness, crops shifted and scaled.
 
-Probes are fitted on clean faces and scored on the same scored faces, made worse at five strengths; 0 is the clean face.
-Every encoder sees
-the very same pixels of at most 600 faces a protocol.
+Probes are fitted on clean faces and scored on the same test faces, degraded at five strengths; 0 is the clean face.
+Every encoder sees the same pixels, of at most 600 faces per protocol.
 
 Run: python experiments/robustness.py --models "small" "untrained=random:0" "autoencoder=RUN" --data DATA --split test \
 --results docs/results/robustness.json --figure docs/figures/robustness.png
@@ -37,34 +36,34 @@ from fabnet.video import CropSpec
 TASKS = {"youtube-faces": ("landmarks68", "pose"), "ferplus": ("expression",)}
 FACES_AT_ONCE = 64
 MAX_FACES = 600
-"""Of a protocol, drawn from those that are scored."""
+"""Upper bound of faces per protocol, drawn from those that are scored."""
 
 Worse = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-"""A crop (H, W, 3) uint8, a strength and a generator to a worse crop."""
+"""From a crop (H, W, 3) uint8, a strength and a generator to a degraded crop."""
 
 
 def blurred(crop: np.ndarray, sigma_percent: float, generator: np.random.Generator) -> np.ndarray:
-    """A Gaussian whose standard deviation is so many per cent of the crop's side."""
+    """Gaussian blur with a standard deviation in per cent of the crop's side."""
     return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma_percent / 100 * len(crop)))
 
 
 def noisy(crop: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of so many of 255 levels."""
+    """Gaussian noise with a standard deviation in levels of 255."""
     return np.asarray((crop + generator.normal(0, sigma, crop.shape)).clip(0, 255).round().astype(np.uint8))
 
 
 def compressed(crop: np.ndarray, quality: float, generator: np.random.Generator) -> np.ndarray:
-    """JPEG of that quality."""
+    """JPEG compression with the given quality."""
     packed = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
 
 
 def dark(crop: np.ndarray, stops: float, generator: np.random.Generator) -> np.ndarray:
-    """So many halvings of the pixel values, rounded to whole levels."""
+    """Pixel values halved `stops` times, rounded to whole levels."""
     return np.asarray((crop / 2**stops).round().astype(np.uint8))
 
 
-# Each with its strengths, from weak to strong. The last two move the crop in place of changing its pixels.
+# Strengths of each kind, from weak to strong. The last two kinds move the crop instead of changing its pixels.
 KINDS: dict[str, tuple[Worse | None, tuple[float, ...]]] = {
     "blur, % of the side": (blurred, (0.5, 1, 2, 3, 5)),
     "noise, of 255": (noisy, (5, 10, 20, 40, 80)),
@@ -76,7 +75,7 @@ KINDS: dict[str, tuple[Worse | None, tuple[float, ...]]] = {
 
 
 def moved(boxes_px: np.ndarray, kind: str, strength: float) -> np.ndarray:
-    """(N, 4) boxes, shifted a random way or scaled up or down at random, by so many per cent."""
+    """(N, 4) boxes, shifted in random directions or scaled up or down at random, by `strength` per cent."""
     generator = np.random.default_rng(0)
     centre, side = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2, boxes_px[:, 2:] - boxes_px[:, :2]
     if kind.startswith("shift"):
@@ -95,7 +94,7 @@ def embedded(
     worse: Worse | None,
     strength: float,
 ) -> np.ndarray:
-    """(M, D) embeddings of some faces of a benchmark, cut out at (N, 4) boxes and made worse."""
+    """(M, D) embeddings of some faces of a benchmark, cut at (N, 4) boxes and degraded."""
     parts = []
     for first in range(0, len(places), FACES_AT_ONCE):
         crops = []
@@ -107,7 +106,7 @@ def embedded(
 
 
 def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cache: Cache) -> list[dict[str, Any]]:
-    """A row a task, kind and strength: the headline figure with its interval over people."""
+    """One row per task, kind and strength: the headline figure with its interval over people."""
     encoder = load(model)
     clean = find_faces(benchmark, cache=cache)
     window = Window(*encoder.card.window)

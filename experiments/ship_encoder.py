@@ -1,7 +1,7 @@
-"""Makes all files of an encoder that ships: weights, ONNX, probes, and the table of docs/attributes.md.
+"""Builds all files of an encoder that ships: weights, ONNX, probes, and the table of docs/attributes.md.
 
-The probes are fitted on training people, on the very encoder that ships; which of two kinds is chosen on validation
-people, whose scores go into the probes' file. No test people are read. DATA holds the folders of `FOLDERS`.
+The probes are fitted on training people, on the encoder as it ships; the better of two kinds is chosen on validation
+people, whose scores are saved with the probes. No test people are read. DATA holds the folders of `FOLDERS`.
 
 Run: python experiments/ship_encoder.py RUN --data DATA --name small --fact data="YouTube Faces, 197 training people"
 Then, for the model card: python experiments/model_card.py small --data DATA --out fabnet/weights/small/README.md \
@@ -60,7 +60,7 @@ def fitted_probes(model: Path, data: Path, cache: Cache) -> list[SavedProbe]:
 
 
 def scores_table(probes: list[SavedProbe]) -> str:
-    """The figures on validation people as Markdown, a row a probe, the headline first."""
+    """The figures on validation people as Markdown, a row per probe, the headline first."""
     titles = ("attribute", "fitted on", "probe", "validated on", "figure, with its 95 % interval", "beside it")
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for probe in probes:
@@ -90,11 +90,11 @@ def write_table(probes: list[SavedProbe]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", help="a run, a checkpoint, or the name of a shipped model to make anew")
+    parser.add_argument("checkpoint", help="a run, a checkpoint, or the name of a shipped model to rebuild")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--name", required=True, help="of the model that it becomes")
-    parser.add_argument("--out", type=Path, help="folder of the model folder; by default fabnet/weights")
-    parser.add_argument("--fact", action="append", default=[], metavar="NAME=TEXT", help="said of the training")
+    parser.add_argument("--name", required=True, help="name of the resulting model")
+    parser.add_argument("--out", type=Path, help="parent folder of the model folder; default: fabnet/weights")
+    parser.add_argument("--fact", action="append", default=[], metavar="NAME=TEXT", help="fact about the training")
     parser.add_argument("--cache", type=Path, default=cache_folder())
     options = parser.parse_args()
     folder = (options.out or Path(fabnet.weights.__file__).parent) / options.name
@@ -111,7 +111,7 @@ def main() -> None:
             write_table(probes)
     except FabnetError as error:
         parser.exit(error.exit_code, f"{parser.prog}: {error}\n")
-    print(f"{folder}: {size / 1e6:.1f} MB; ONNX differs from torch by {difference:.1e} at the most\n")
+    print(f"{folder}: {size / 1e6:.1f} MB; ONNX differs from torch by at most {difference:.1e}\n")
     print(scores_table(probes))
 
 

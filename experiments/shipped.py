@@ -1,6 +1,6 @@
-"""Encoders that ship beside others: every open protocol, both probes, differences paired face by face.
+"""Shipped encoders next to others: every open protocol, both probes, differences paired face by face.
 
-The first model is what the others are held against. What is scored already is not scored again; predictions are kept.
+The others are compared with the first model. Existing scores are reused; predictions are saved.
 
 Run: python experiments/shipped.py --models small small-paper autoencoder=RUN scratch=scratch:fabnet --data DATA \
 --runs RUNS --split test --results docs/results/shipped.json

@@ -1,8 +1,8 @@
-"""A long run: does memory grow, do files stay open? First `track` over clips again and again, then `serve` under load.
+"""A long run: does memory grow, do files stay open? First `track` over clips repeatedly, then `serve` under load.
 
 `track` runs as one process that tracks the clips into a new store each round; `serve` answers a steady number of
-requests a second. RSS (of the process and of its children) and open files are read every few seconds; a line is fitted
-to what comes after the first quarter, when caches are full. Writes soak.json and soak.png.
+requests per second. RSS (of the process and of its children) and open files are read every few seconds; a line is
+fitted to the samples after the first quarter, when caches are full. Writes soak.json and soak.png.
 
 Run: python experiments/soak.py CLIPS --minutes 60 --out OUT
 """
@@ -34,7 +34,7 @@ from fabnet.retrieval.gallery import Gallery
 EVERY_S = 3.0
 REQUESTS_PER_S = 10.0
 WARM_UP = 0.25
-"""Share of the time that the line is not fitted to."""
+"""Share of the time that is excluded from the fitted line."""
 TRACKING = """
 import contextlib, shutil, sys
 import fabnet
@@ -47,7 +47,7 @@ if __name__ == "__main__":
             print("round", flush=True)
 """
 Sample = dict[str, float]
-"""`at_s` since the start, `rss_mib` and `open_files` of a process and its children, `own_rss_mib` of the process."""
+"""Keys: `at_s` since the start, `rss_mib` and `open_files` of a process and its children, `own_rss_mib` of itself."""
 
 
 def family(pid: int) -> list[int]:
@@ -63,22 +63,22 @@ def measured(pid: int, at_s: float) -> Sample:
             status = Path(f"/proc/{each}/status").read_text()
             files += len(list(Path(f"/proc/{each}/fd").iterdir()))
             rss.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
-        except (OSError, IndexError):  # it has ended meanwhile
+        except (OSError, IndexError):  # it has ended in the meantime
             continue
     return {"at_s": round(at_s, 1), "rss_mib": sum(rss), "own_rss_mib": rss[0], "open_files": float(files)}
 
 
 def watched(what: str, process: subprocess.Popen[str], minutes: float, work: Callable[[float], int]) -> dict[str, Any]:
-    """Sample a process for so many minutes.
+    """Sample a process for some minutes.
 
     Args:
-        what: is watched.
-        process: it.
-        minutes: how long.
-        work: called with the seconds until the next sample; says how much was done.
+        what: name of the process.
+        process: the process.
+        minutes: duration.
+        work: called with the seconds until the next sample; returns how much was done.
 
     Returns:
-        The samples, and slopes a hour with their standard errors.
+        The samples, and slopes per hour with their standard errors.
     """
     began, samples, done = time.monotonic(), list[Sample](), 0
     with progress(f"soaking {what}", total=60 * minutes, unit="s") as bar:
@@ -97,7 +97,7 @@ def watched(what: str, process: subprocess.Popen[str], minutes: float, work: Cal
 
 
 def slope(samples: list[Sample], name: str) -> tuple[float, float]:
-    """Growth a hour after the warm-up, by least squares, and its standard error (neighbouring samples are alike)."""
+    """Growth per hour after the warm-up, by least squares, and its standard error (neighbouring samples correlate)."""
     late = samples[int(WARM_UP * len(samples)) :]
     hours = np.array([sample["at_s"] for sample in late]) / 3600
     values = np.array([sample[name] for sample in late])
@@ -157,7 +157,7 @@ def soak_serve(clips: Path, place: Path, minutes: float) -> dict[str, Any]:
 
 
 def plot(results: list[dict[str, Any]], file: Path) -> None:
-    """RSS and open files over time, a column a command."""
+    """Draw RSS and open files over time, a column per command."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -168,7 +168,7 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
             axes[0][column].plot(minutes, [sample[name] for sample in result["samples"]], label=label)
         axes[1][column].plot(minutes, [sample["open_files"] for sample in result["samples"]])
         growth, error = result["own_rss_mib_per_hour"]
-        axes[0][column].set_title(f"{result['what']}: {growth:+.1f} ± {error:.1f} MiB an hour")
+        axes[0][column].set_title(f"{result['what']}: {growth:+.1f} ± {error:.1f} MiB per hour")
         axes[0][column].set_ylabel("RSS, MiB")
         axes[0][column].set_ylim(0, 1.1 * result["rss_mib_max"])
         axes[0][column].legend(loc="lower right")
@@ -182,7 +182,7 @@ def plot(results: list[dict[str, Any]], file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, help="a folder of videos")
-    parser.add_argument("--minutes", type=float, default=60, help="of each of the two")
+    parser.add_argument("--minutes", type=float, default=60, help="minutes for each of the two")
     parser.add_argument("--out", type=Path, required=True, help="folder for soak.json and soak.png")
     options = parser.parse_args()
     place = options.out / "work"
@@ -192,7 +192,7 @@ def main() -> None:
     with written_whole(options.out / "soak.json") as partial:
         partial.write_text(json.dumps(results) + "\n")
     plot(results, options.out / "soak.png")
-    print("| | minutes | done | RSS of the process, MiB an hour | largest, MiB | open files an hour | most |")
+    print("| | minutes | done | RSS of the process, MiB per hour | largest, MiB | open files per hour | most |")
     print("|---|---|---|---|---|---|---|")
     for result in results:
         (rss, rss_error), (files, files_error) = result["own_rss_mib_per_hour"], result["open_files_per_hour"]

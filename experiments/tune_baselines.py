@@ -1,7 +1,7 @@
 """The same tuning trials for every method: short runs at three learning rates, chosen on validation people.
 
-A trial's loss is the error left on landmarks and on expressions (100 - AUC) by the closed-form probes, each over the
-untrained encoder's, and their mean; the lowest wins and stands in `baselines.LEARNING_RATES`.
+A trial's loss is the mean of two errors, on landmarks and on expressions (100 - AUC) with the closed-form probes, each
+relative to the untrained encoder's; the lowest wins and is set in `baselines.LEARNING_RATES`.
 
 Run: python experiments/tune_baselines.py --store ytf.lance --runs RUNS --data DATA
 """
@@ -19,11 +19,11 @@ from fabnet.probes.protocols import read_benchmark
 
 RATES = (3e-4, 1e-3, 3e-3)
 ASKED = {"youtube-faces": ("landmarks68", "ridge", 0.0), "ferplus": ("expression", "logistic", 100.0)}
-"""Protocol: its task, its probe, and the figure of a perfect model."""
+"""By protocol: its task, its probe, and the figure of a perfect model."""
 
 
 def errors_left(model: str, name: str, data: Path, runs: Path, cache: Path | None) -> np.ndarray:
-    """What a model leaves undone on each task asked; its predictions are kept under `name`."""
+    """A model's error on each task in `ASKED`; its predictions are saved under `name`."""
     left = []
     for protocol, (asked, probe, perfect) in ASKED.items():
         file = runs / "scores" / f"{name}-{protocol}-val.npz"

@@ -1,1 +1,1 @@
-"""What experiments/fuzz.py is made of: mutations, samples to mutate, what is called on them, and the processes."""
+"""Parts of experiments/fuzz.py: mutations, samples to mutate, functions to call on them, and worker processes."""

@@ -1,4 +1,4 @@
-"""Small label files in the layouts of all protocols, with the images that they name."""
+"""Small label files in the layouts of all protocols, with the listed images."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _table(place: Path) -> None:
 
 
 def _names(place: Path) -> None:
-    """Who is in which video, and in which split."""
+    """The person and the split of each video."""
     _write(place / "identities.csv", ["video,identity", "a.mp4,Ann", "b.mp4,Bob"])
     _write(place / "splits.csv", ["identity,split", "Ann,train", "Bob,val"])
 
@@ -189,6 +189,6 @@ LAYOUTS = {
 
 
 def write_labels(place: Path) -> None:
-    """Write a folder a layout; what stands before a dot in its name is the protocol."""
+    """Write one folder per layout; its name up to the first dot is the protocol."""
     for name, write in LAYOUTS.items():
         write(place / name)

@@ -1,4 +1,4 @@
-"""Mutations: valid bytes to bytes that may be anything, drawn from a generator."""
+"""Mutations: turn valid bytes into arbitrary ones, drawn from a generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["mutated"]
 Random = np.random.Generator
 T = TypeVar("T")
 HEAD = 1024
-"""Half of all places are drawn from the first and the last so many bytes: there lies what tells the rest apart."""
+"""Half of all positions are drawn from this many first and last bytes, where headers and indices are."""
 INTEGERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**40, 2**63 - 1, 2**64 - 1)
 LONG = 200_000
 CELLS = (
@@ -31,13 +31,13 @@ def mutated(data: bytes, other: bytes, name: str, random: Random) -> bytes:
     """Change a file's bytes.
 
     Args:
-        data: of a valid file.
-        other: of another valid file of the kind, to splice with.
-        name: of the file: JSON, safetensors and text are changed by their structure half of the time.
-        random: what draws.
+        data: bytes of a valid file.
+        other: bytes of another valid file of the kind, to splice with.
+        name: name of the file: JSON, safetensors and text are changed by structure half of the time.
+        random: the generator.
 
     Returns:
-        Other bytes, in most cases no valid file any more.
+        Changed bytes, in most cases no longer a valid file.
     """
     ways = _BY_STRUCTURE.get(name.rsplit(".", 1)[-1])
     if ways and random.random() < 0.6:
@@ -62,7 +62,7 @@ def _place(data: bytes, random: Random) -> int:
 
 
 def _length(data: bytes, random: Random) -> int:
-    """A share of the file, mostly a small one."""
+    """The length of a part of the file, mostly a small one."""
     return max(1, int(len(data) ** random.random()))
 
 
@@ -82,7 +82,7 @@ def _filled(data: bytes, random: Random) -> bytes:
 
 
 def _with_integer(data: bytes, random: Random) -> bytes:
-    """An extreme number in place of what may be a length."""
+    """Write an extreme number over what may be a length."""
     width = _one_of((1, 2, 4, 8), random)
     value = _one_of(INTEGERS, random) % (1 << 8 * width)
     place = _place(data, random)
@@ -147,7 +147,7 @@ def _json_changed(data: bytes, random: Random) -> bytes:
 
 
 def _places(content: Any) -> list[tuple[Any, Any]]:
-    """Every holder in a JSON value, with a key of it."""
+    """Every container in a JSON value, with each of its keys."""
     keys = list(content) if isinstance(content, dict) else range(len(content)) if isinstance(content, list) else ()
     found = [(content, key) for key in keys]
     return found + [place for key in keys for place in _places(content[key])]
@@ -164,7 +164,7 @@ def _json_root(data: bytes, random: Random) -> bytes:
 
 
 def _header_changed(data: bytes, random: Random) -> bytes:
-    """The JSON header of a safetensors file."""
+    """Change the JSON header of a safetensors file."""
     size = int.from_bytes(data[:8], "little")
     way = _json_nested if random.random() < 0.05 else _json_changed
     header = way(data[8 : 8 + size], random)

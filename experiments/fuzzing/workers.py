@@ -1,4 +1,4 @@
-"""Cases in a process of their own, with its memory and its time limited: a crash of it is an outcome like others."""
+"""Cases in a process of their own with limits on memory and time: its crash is an outcome like any other."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from .targets import attacked, files_of
 __all__ = ["Outcome", "Worker"]
 
 MEMORY_MB = 1024
-"""What a case may take, on top of what the process held before it."""
+"""Upper bound of a case's memory, beyond what the process held before it."""
 ADDRESS_SPACE_MB = 4096
-"""What the process may reserve, on top of what it has when it is ready: beyond it an allocation fails."""
+"""Upper bound of reserved addresses, beyond what the process has when it is ready: more makes an allocation fail."""
 TIME_LIMIT_S = 60.0
 
 Outcome = dict[str, Any]
-"""Of a case: `number`, `sample`, `file`, `outcome` ("done", "refused", or a finding), and of findings `what`."""
+"""Keys of a case's outcome: `number`, `sample`, `file`, `outcome` ("done", "refused" or a finding), `what` if found."""
 
 
 class Worker:
-    """A process that is started when it is needed, and again when it has died.
+    """A process that is started on demand, and restarted when it has died.
 
     Args:
-        kind: of the files.
+        kind: kind of the files.
         samples: folder of their samples.
-        place: a folder to work in.
-        seed: of the mutations.
+        place: folder to work in.
+        seed: seed of the mutations.
     """
 
     def __init__(self, kind: str, samples: Path, place: Path, seed: int) -> None:
@@ -48,10 +48,10 @@ class Worker:
         self.log = place / "log.txt"
 
     def run(self, number: int) -> Outcome:
-        """Do a case.
+        """Run a case.
 
         Args:
-            number: of the case: with kind and seed it says which file is changed, and how.
+            number: number of the case; with kind and seed it determines the file and the change.
         """
         if self._process is None:
             context = multiprocessing.get_context("spawn")
@@ -99,9 +99,9 @@ def _last_line(log: Path) -> str:
 
 
 def chosen(kind: str, samples: Path, number: int, seed: int) -> tuple[Path, Path, bytes]:
-    """The sample and the file of a case, and the bytes that take the file's place.
+    """The sample and the file of a case, and the bytes that replace the file.
 
-    Cases below zero are the samples as they are, -1 the first.
+    Cases below zero are the unchanged samples; -1 is the first.
     """
     if number < 0:
         sample = sorted(samples.iterdir())[-1 - number]
@@ -121,7 +121,7 @@ def _serve(kind: str, samples: Path, place: Path, seed: int, log: Path, pipe: Co
     for stream in (1, 2):
         os.dup2(out, stream)
     sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
-    # What is loaded late would count against the first case that needs it.
+    # Load everything beforehand, so that late imports do not count against the first case that needs them.
     for number in range(len(list(samples.iterdir()))):
         _attack(kind, *chosen(kind, samples, -1 - number, seed), place)
     limit = _status_mb("VmSize") + ADDRESS_SPACE_MB
@@ -135,7 +135,7 @@ def _serve(kind: str, samples: Path, place: Path, seed: int, log: Path, pipe: Co
         os.truncate(log, 0)
         sample, file, data = chosen(kind, samples, number, seed)
         before_mb = _status_mb("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
         outcome = _attack(kind, sample, file, data, place)
         taken_mb = _status_mb("VmHWM") - before_mb
         if taken_mb > MEMORY_MB and outcome["outcome"] in ("done", "refused"):
@@ -152,7 +152,7 @@ def _attack(kind: str, sample: Path, file: Path, data: bytes, place: Path) -> Ou
     target.write_bytes(data)
     try:
         return {"outcome": attacked(kind, copy, target)}
-    except BaseException as error:  # a panic of a Rust library is no Exception
+    except BaseException as error:  # a panic in a Rust library is not an Exception
         text = " ".join(str(error).split())[:300]
         kind_of_error = "memory" if isinstance(error, MemoryError) else "exception"
         return {"outcome": kind_of_error, "what": f"{type(error).__name__} in {_where(error)}: {text}"}
@@ -161,7 +161,7 @@ def _attack(kind: str, sample: Path, file: Path, data: bytes, place: Path) -> Ou
 
 
 def _where(error: BaseException) -> str:
-    """The innermost line of fabnet's."""
+    """The innermost line in fabnet."""
     found = "?"
     for frame in traceback.extract_tb(error.__traceback__):
         own = re.search(r"(fabnet/.*)", frame.filename)

@@ -37,7 +37,7 @@ class Benchmark:
             detector's crop.
         face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections; None: the most
             central of the large ones.
-        left_out: labelled pictures that cannot be read: (name, reason).
+        left_out: labelled images that cannot be read: (name, reason).
     """
 
     name: str
@@ -71,11 +71,11 @@ class Benchmark:
             raise InputError(f"{self.name} has no faces")
 
     def part(self, places: Sequence[int], left_out: Sequence[tuple[str, str]]) -> Benchmark:
-        """Some of the faces, in order.
+        """Select some of the faces, in order.
 
         Args:
-            places: of the faces.
-            left_out: the others: (name, reason).
+            places: indices of the faces.
+            left_out: the other faces: (name, reason).
         """
         of_faces = {name: getattr(self, name) for name in ("people", "clips", "photos", "seen_px", "face_px")}
         return replace(

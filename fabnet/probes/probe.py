@@ -43,7 +43,7 @@ class ProbeReport:
         data: name of the data folder.
         num_faces: number of faces of the benchmark.
         num_not_found: number of faces that the detector did not find, which are scored on the whole image.
-        left_out: labelled pictures that cannot be read: (name, reason).
+        left_out: labelled images that cannot be read: (name, reason).
         seeds: number of seeds of the probe.
         scored: one per task and probe.
         rows: one per figure: task, metric, value, low, high, n, people, probe, headline; n and people count those with

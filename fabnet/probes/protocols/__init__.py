@@ -59,7 +59,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
 
 
 def _readable(benchmark: Benchmark, data: Path) -> Benchmark:
-    """Leave out the rows whose pictures are missing or cannot be read, with the reason; all of them are an error."""
+    """Leave out rows whose images are missing or unreadable, with the reason; if all are, the benchmark is unchanged."""
     within = os.path.join(os.path.realpath(data), "")
     kept, left_out = list[int](), list[tuple[str, str]]()
     for place, (name, image) in enumerate(zip(benchmark.names, benchmark.images, strict=True)):

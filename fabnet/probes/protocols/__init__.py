@@ -59,7 +59,7 @@ def read_benchmark(name: str, data: Path) -> Benchmark:
 
 
 def _readable(benchmark: Benchmark, data: Path) -> Benchmark:
-    """Leave out rows whose images are missing or unreadable, with the reason; if all are, the benchmark is unchanged."""
+    """Leave out rows whose images are missing or unreadable, with the reason; if all are, none is left out."""
     within = os.path.join(os.path.realpath(data), "")
     kept, left_out = list[int](), list[tuple[str, str]]()
     for place, (name, image) in enumerate(zip(benchmark.names, benchmark.images, strict=True)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+import fabnet
 from fabnet.retrieval import Gallery
 
 from .browser import Browser, chromium
@@ -67,3 +69,22 @@ def test_what_was_shown_is_not_asked_for_again(ten_thousand: Path, tmp_path: Pat
         browser.until("document.querySelectorAll('#nearest img').length === 30")
         browser.until("[...document.querySelectorAll('#nearest img')].every((image) => image.naturalWidth === 96)")
         assert not {each for each in asked_for(browser) if "/thumbnail" in each} & {*first, *again}
+
+
+def test_a_page_loads_itself_anew_once_people_were_removed(faces_data: Path, tmp_path: Path) -> None:
+    """The numbers that it holds are of other rows then, that in its address too."""
+    assert program is not None
+    data = Path(shutil.copytree(faces_data, tmp_path / "faces.lance"))
+    with serving(str(data)) as (url, _), Browser(program, tmp_path / "browser") as browser:
+        browser.resize(1280, 800)
+        browser.open(f"{url}/#gallery/3")
+        browser.until(f"document.querySelectorAll('#nearest img[src]').length === 30 && {SHOWN}")
+        person = browser.run("document.querySelector('#panel h2').textContent")
+        fabnet.remove(data, [person])
+        browser.click('#gallery .tile[data-row="5"]')
+        browser.until(f"document.querySelector('#count').textContent === '70 of 70 faces' && {SHOWN}")
+        browser.until("document.querySelectorAll('#gallery .tile[data-row]').length > 20")
+        assert browser.run("location.hash") in ("", "#gallery")
+        assert browser.run("document.querySelector('#panel').hidden")
+        labels = "[...document.querySelectorAll('#gallery .tile')].map(tile => tile.ariaLabel)"
+        assert not any(label.startswith(person) for label in browser.run(labels))

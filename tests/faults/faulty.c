@@ -1,6 +1,7 @@
 /* Counts the calls that change files below a folder, and has one of them fail; loaded by LD_PRELOAD.
 
-   FAULTY_UNDER names the folder, FAULTY_STATE a file that holds a `struct state`, shared by all processes. */
+   FAULTY_UNDER names the folder, FAULTY_ONLY, if it is set, a part of the paths that count, FAULTY_STATE a file that
+   holds a `struct state`, shared by all processes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -26,10 +27,12 @@ enum { COUNT, IO_ERROR, FULL, SHORT, KILL };
 struct state { long calls, at, kind; };
 
 static struct state *state;
-static const char *under;
+static const char *under, *only;
 static size_t length;
 
-static int is_below(const char *path) { return !strncmp(path, under, length) && path[length] == '/'; }
+static int is_below(const char *path) {
+    return !strncmp(path, under, length) && path[length] == '/' && (!only || strstr(path, only));
+}
 
 static int is_meant(int folder, const char *path) {
     char name[64], full[2 * PATH_MAX + 2];
@@ -159,6 +162,7 @@ static void trap(void) {
 __attribute__((constructor)) static void begin(void) {
     const char *file = getenv("FAULTY_STATE");
     under = getenv("FAULTY_UNDER");
+    only = getenv("FAULTY_ONLY");
     if (!file || !under) return;
     length = strlen(under);
     int fd = open(file, O_RDWR);

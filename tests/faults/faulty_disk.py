@@ -67,8 +67,8 @@ class Worker:
 
 
 @contextmanager
-def a_worker(under: Path | None, scratch: Path) -> Iterator[Worker]:
-    """Start the process; below `under` its calls are counted and fail."""
+def a_worker(under: Path | None, scratch: Path, *, only: str | None = None) -> Iterator[Worker]:
+    """Start the process; below `under` its calls are counted and fail, of paths with `only` in them."""
     environment, state = dict(os.environ), None
     if under is not None:
         library, state = scratch / "faulty.so", scratch / "state"
@@ -79,6 +79,7 @@ def a_worker(under: Path | None, scratch: Path) -> Iterator[Worker]:
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
         state.write_bytes(STATE.pack(0, 0, 0))
         environment |= {"LD_PRELOAD": str(library), "FAULTY_UNDER": str(under), "FAULTY_STATE": str(state)}
+        environment |= {"FAULTY_ONLY": only} if only is not None else {}
     log = (scratch / "worker.log").open("w")
     command = [sys.executable, "-m", "tests.faults.worker"]
     process = subprocess.Popen(

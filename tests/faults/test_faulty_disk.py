@@ -89,3 +89,18 @@ def test_a_call_that_fails_loses_nothing(
             chosen = sorted(random.permutation(np.arange(1, calls + 1))[:calls_a_kind].tolist())
             ended = Counter(tried(case, worker, under, at, kind) for at in chosen)
             print(f"{case.name}: {kind}: {len(chosen)} of {calls} calls: {dict(sorted(ended.items()))}", flush=True)
+
+
+@pytest.mark.parametrize("verb", ["compact", "remove"])
+def test_rows_that_the_disk_did_not_take_replace_none(
+    verb: str, given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    under = tmp_path_factory.mktemp("disk")
+    with a_worker(under, tmp_path, only=".lance/data/.tmp") as worker:  # Lance's name of a file that it writes
+        (case, _) = cases((verb,), tmp_path, worker, given)
+        counted = under / "counted.lance"
+        shutil.copytree(case.start, counted)
+        assert worker.do(verb, counted, case.given) == (0, "")
+        assert worker.calls > 8
+        for at in range(1, 9):
+            tried(case, worker, under, at, "I/O error")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fabnet.errors import OutputError, first_line
+from fabnet.errors import FabnetError, OutputError, first_line
 from fabnet.locks import locked_file
 from fabnet.places import is_remote, make_folder, refusal, remove, send
 from fabnet.sync import sync, sync_folder
@@ -42,8 +42,9 @@ def output_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         # Lance and safetensors give no errno, only its text.
         is_full = "No space left on device" in str(error) or "os error 28" in str(error)
-        refused = refusal(error)
-        if not is_full and not isinstance(error, OSError) and refused is None:
+        refused, told = refusal(error), re.search(r"\(os error (\d+)\)", str(error))
+        is_told = told is not None and not isinstance(error, FabnetError)
+        if not is_full and not isinstance(error, OSError) and refused is None and not is_told:
             raise
         number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
         text = refused or getattr(error, "strerror", None) or first_line(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fabnet.errors import FabnetError, OutputError, first_line
+from fabnet.limits import what_is
 from fabnet.locks import locked_file
 from fabnet.places import is_remote, make_folder, refusal, remove, send
 from fabnet.sync import sync, sync_folder
@@ -93,6 +94,7 @@ def written_whole(
         path = path.resolve()  # a link to a folder stays one; `.` has no name
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with ExitStack() as stack, output_errors(path):
+        _refuse_special(path)
         make_folder(path.parent)
         lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
         if stack.enter_context(lock):
@@ -119,6 +121,15 @@ def written_whole(
                 os.rename(replaced, path)
             remove(partial)
             remove(replaced)
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse what a rename would destroy: the superuser's `/dev/null` would be a regular file from then on."""
+    kind = what_is(path.stat().st_mode) if path.exists() and not path.is_dir() else None
+    if path.is_symlink() and os.readlink(path).startswith("/proc/"):
+        kind = "an open stream"  # /dev/stdout
+    if kind is not None:
+        raise OutputError(f"{path} is {kind}, which is never replaced by a file: choose another place")
 
 
 def _sweep(path: Path) -> None:

@@ -57,3 +57,15 @@ def test_a_kill_between_the_renames_keeps_the_former(former: Path) -> None:
         raise InputError("the next run fails early")
     assert (former / "old").read_text() == "old"
     assert os.listdir(former.parent) == ["out"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes in folders")
+def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to(os.devnull)
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    before = {entry: entry.lstat() for entry in tmp_path.iterdir()}
+    for entry in before:
+        with pytest.raises(OutputError, match="never replaced"), written_whole(entry) as partial:
+            partial.write_text("new")
+    assert {entry: entry.lstat() for entry in tmp_path.iterdir()} == before

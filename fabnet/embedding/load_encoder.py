@@ -26,7 +26,7 @@ __all__ = ["load", "onnx_encoder"]
 
 Backend = Literal["auto", "onnx", "torch"]
 FIRST_CALL_S = 60.0
-"""What an encoder may take for one picture when it is loaded."""
+"""Time that an encoder may take for one picture when it is loaded."""
 
 
 def load(
@@ -106,11 +106,10 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     Raises:
         ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
     """
-    from fabnet.onnx_runtime import onnxruntime
+    from fabnet.onnx_runtime import is_beyond_memory, limited_options, onnxruntime
 
     check_graph(file)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options = limited_options()
     options.intra_op_num_threads = 1
     try:
         session = onnxruntime.InferenceSession(
@@ -133,6 +132,8 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
         try:
             return np.asarray(session.run(None, {"images": images}, how)[0])
         except Exception as error:  # likewise
+            if is_beyond_memory(error):
+                raise ModelError(f"{file} takes more memory than an encoder may (4 GB): it cannot be used") from None
             raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
 
     _try(file, encode, onnxruntime.RunOptions(), size)

@@ -108,6 +108,13 @@ def test_what_could_run_without_end_is_refused_unrun(make: Callable[[Path], Path
     assert time.monotonic() - began < 10
 
 
+def test_layers_that_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    pads = constant("pads", np.array([0, 0, 0, 0, 0, 0, 2**15, 2**15], np.int64))  # 13 GB for one picture
+    wide = onnx.helper.make_node("Pad", ["images", "pads"], ["wide"])
+    with pytest.raises(ModelError, match="takes more memory"):
+        onnx_encoder(saved(tmp_path / "a.onnx", [wide, *reduced("wide")], [pads, *REDUCING]), CARD)
+
+
 def test_layers_alone_are_loaded(tmp_path: Path) -> None:
     encode = onnx_encoder(saved(tmp_path / "a.onnx", reduced(), REDUCING), CARD)
     np.testing.assert_allclose(encode(np.ones((4, 3, 8, 8), np.float32)), 1)

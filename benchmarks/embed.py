@@ -29,15 +29,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 import fabnet
-from fabnet.embedding import Embedder
-from fabnet.embedding.export import export
-from fabnet.embedding.inputs import Failure, Input, Item, decoded, list_inputs, read_items
-from fabnet.embedding.threads import batched, in_threads
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.export import export
+from fabnet.faces.window import decode_jpeg
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.objectives.fabnet import FabNet
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import open_store
-from fabnet.video import read_frames
+from fabnet.reading.inputs import Failure, Input, Item, decoded, list_inputs, read_items
+from fabnet.runtime.threads import batched, in_threads
+from fabnet.store.track_store import open_store
+from fabnet.video.decode import read_frames
 from fabnet.weights import shipped_models
 
 WIDTH = 32

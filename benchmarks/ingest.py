@@ -21,7 +21,7 @@ from pathlib import Path
 from measure import Timing, interleaved, ratio
 
 import fabnet
-from fabnet.tracks import TrackReport
+from fabnet.ingest.track import TrackReport
 
 IMAGES = 64
 

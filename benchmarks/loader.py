@@ -15,7 +15,7 @@ from measure import interleaved, ratio
 from reference import PlainTraining
 
 from fabnet.sampling.loader import step_loader
-from fabnet.tracks import open_store
+from fabnet.store.track_store import open_store
 from fabnet.training.config import preset
 from fabnet.training.device import choose_device
 from fabnet.training.trainer import Trainer

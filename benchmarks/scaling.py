@@ -27,11 +27,10 @@ import search
 import store as stores
 
 import fabnet
-from fabnet.embedding import load
-from fabnet.retrieval import Gallery
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import open_store
-from fabnet.tracks.store import create_store
+from fabnet.encoders.load_encoder import load
+from fabnet.faces.window import decode_jpeg
+from fabnet.retrieval.gallery import Gallery
+from fabnet.store.track_store import create_store, open_store
 
 SIDE = 96
 CORPUS_ROWS = 10**8

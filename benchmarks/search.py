@@ -28,11 +28,10 @@ import numpy as np
 import pyarrow as pa
 
 import fabnet
-from fabnet.progress import progress
-from fabnet.retrieval import Gallery
+from fabnet.faces.window import Window, decode_jpeg, view
 from fabnet.retrieval.filters import not_of
-from fabnet.retrieval.gallery import PROBED, REFINED, ROWS_A_PARTITION, SAMPLE_RATE, SUB_VECTOR
-from fabnet.sampling.window import Window, decode_jpeg, view
+from fabnet.retrieval.gallery import PROBED, REFINED, ROWS_A_PARTITION, SAMPLE_RATE, SUB_VECTOR, Gallery
+from fabnet.runtime.progress import progress
 
 AUGMENTED = 12
 CROP_PX = 128

@@ -25,11 +25,10 @@ import numpy as np
 import pyarrow as pa
 from reference import PlainTraining
 
+from fabnet.faces.window import decode_jpeg
 from fabnet.sampling.pairs import draw
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import open_store
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.store import create_store
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import create_store, open_store
 from fabnet.training.config import preset
 from fabnet.training.device import choose_device
 from fabnet.training.trainer import Trainer

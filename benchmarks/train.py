@@ -16,7 +16,7 @@ from measure import interleaved, ratio
 from reference import PlainTraining, matrix_ceiling
 from torch.utils.flop_counter import FlopCounterMode
 
-from fabnet.tracks import open_store
+from fabnet.store.track_store import open_store
 from fabnet.training.config import preset
 from fabnet.training.device import choose_device
 from fabnet.training.trainer import Trainer

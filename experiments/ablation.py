@@ -21,14 +21,14 @@ import numpy as np
 import torch
 
 import fabnet
+from fabnet.faces.window import Window
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import read_card
-from fabnet.objectives import load_objective
-from fabnet.probes import probe
-from fabnet.probes.protocols import read_benchmark
+from fabnet.objectives.model_io import load_objective
+from fabnet.probes.probe import probe
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.sampling.pairs import draw_fixed
-from fabnet.sampling.window import Window
-from fabnet.tracks import TrackStore, open_store
+from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.validate import validate
 
 ARMS = ("single", "curriculum", "curriculum, 3 sources", "single, half the pairs", "3 sources from the start")

@@ -20,12 +20,12 @@ import numpy as np
 from curves import write_rows
 
 import fabnet
-from fabnet.embedding.digest import model_digest
+from fabnet.encoders.digest import model_digest
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.direct import DIRECT
 from fabnet.probes.metrics import bootstrap_weights, interval
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.task import Task
 
 METHODS = ("fabnet", "autoencoder", "rotnet", "splitbrain")

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fabnet.faces.window import Window
 from fabnet.models.find_model import find_model
-from fabnet.objectives import Batch, FabNet, load_objective
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.model_io import load_objective
 from fabnet.probes.protocols.youtube_faces import read_landmarks
 from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import Draw
-from fabnet.sampling.window import Window
-from fabnet.tracks import TrackStore, open_store
+from fabnet.store.track_store import TrackStore, open_store
 
 SOURCES = 3
 

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from fabnet.faces.window import Window
 from fabnet.models.find_model import latest_checkpoint
-from fabnet.objectives import Batch, load_objective
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.model_io import load_objective
 from fabnet.sampling.loader import TrainingSteps
 from fabnet.sampling.pairs import Jitter
-from fabnet.sampling.window import Window
-from fabnet.tracks import open_store
-from fabnet.training import read_run
+from fabnet.store.track_store import open_store
 from fabnet.training.curriculum import LossPercentileCurriculum
 from fabnet.training.initial import still_statistics
+from fabnet.training.train import read_run
 
 
 class Watch:

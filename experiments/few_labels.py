@@ -16,9 +16,10 @@ import numpy as np
 from baselines import FOLDERS
 from curves import arguments, draw_curves, named, table, write_rows
 
-from fabnet.embedding import load
-from fabnet.embedding.digest import model_digest
-from fabnet.places import cache_folder
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.load_encoder import load
+from fabnet.faces.window import Window
+from fabnet.files.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import linear_fit_predict, probe_name, score_task
@@ -26,9 +27,8 @@ from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import Parts, parts_of
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.task import Task
-from fabnet.sampling.window import Window
 
 TASKS = {"youtube-faces": ("landmarks68", "pose"), "mtfl": ("landmarks5", "smile"), "ferplus": ("expression",)}
 LABELS = (50, 200, 1000)

@@ -23,8 +23,8 @@ from typing import Any
 from fuzzing.samples import KINDS, write_samples
 from fuzzing.workers import Outcome, Worker, chosen
 
-from fabnet.output import written_whole
-from fabnet.progress import progress
+from fabnet.files.output import written_whole
+from fabnet.runtime.progress import progress
 
 ALLOWED = ("done", "refused")
 SAVED_EVERY = 100

@@ -22,15 +22,14 @@ import numpy as np
 import pyarrow as pa
 from baselines import FOLDERS
 
-from fabnet.places import cache_folder
+from fabnet.faces.window import Window
+from fabnet.files.places import cache_folder
 from fabnet.probes.cache import Cache
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.parts import parts_of
-from fabnet.probes.protocols import read_benchmark
-from fabnet.sampling.window import Window
-from fabnet.tracks import open_store
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.store import TrackStore, create_store
+from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import TrackStore, create_store, open_store
 from fabnet.training.config import preset
 
 ROWS_AT_ONCE = 512

@@ -2,7 +2,7 @@
 
 Run: python experiments/model_card.py small --data DATA --out README.md --results docs/results/model_card.json
 DATA holds the folders youtube_faces, mtfl and ferplus, and with --split test ckplus48. Scored on validation people;
-`--split test` is for the final report. In other scripts: `measure`, then `fabnet.embedding.model_card.model_card`.
+`--split test` is for the final report. In other scripts: `measure`, then `fabnet.encoders.model_card.model_card`.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import numpy as np
 from baselines import FOLDERS
 
 import fabnet
-from fabnet.embedding.model_card import model_card
+from fabnet.encoders.model_card import model_card
+from fabnet.faces.window import Window
+from fabnet.files.output import written_whole
+from fabnet.files.places import cache_folder
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import NOTICE_FILE, ONNX_FILE, read_card
-from fabnet.output import written_whole
-from fabnet.places import cache_folder
-from fabnet.probes import ProbeReport
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.metrics import Figure, bootstrap_weights, interval
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.probe import ProbeReport
 from fabnet.probes.protocols.label_files import rows_of
-from fabnet.progress import progress
-from fabnet.sampling.window import Window
+from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.runtime.progress import progress
 
 Split = Literal["val", "test"]
 UNTRAINED = "random"

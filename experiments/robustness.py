@@ -18,9 +18,12 @@ import numpy as np
 from baselines import FOLDERS
 from curves import arguments, draw_curves, named, table, write_rows
 
-from fabnet.embedding import Embedder, load
-from fabnet.embedding.digest import model_digest
-from fabnet.places import cache_folder
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.window import Window
+from fabnet.files.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import fit_chosen
@@ -28,10 +31,8 @@ from fabnet.probes.faces import crop_of, find_faces, read_image
 from fabnet.probes.features import embed_faces
 from fabnet.probes.metrics import bootstrap_weights, interval
 from fabnet.probes.parts import parts_of
-from fabnet.probes.protocols import read_benchmark
-from fabnet.progress import progress
-from fabnet.sampling.window import Window
-from fabnet.video import CropSpec
+from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.runtime.progress import progress
 
 TASKS = {"youtube-faces": ("landmarks68", "pose"), "ferplus": ("expression",)}
 FACES_AT_ONCE = 64

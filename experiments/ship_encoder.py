@@ -17,20 +17,20 @@ from typing import Any
 from baselines import FOLDERS
 
 import fabnet.weights
-from fabnet.embedding import load
-from fabnet.embedding.attributes import SavedProbe, save_probes
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.export import ship
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.export import ship
+from fabnet.encoders.load_encoder import load
+from fabnet.encoders.saved_probe import SavedProbe, save_probes
 from fabnet.errors import FabnetError, ModelError
+from fabnet.faces.window import Window
+from fabnet.files.output import written_whole
+from fabnet.files.places import cache_folder
 from fabnet.models.model_folder import PROBES_FILE
-from fabnet.output import written_whole
-from fabnet.places import cache_folder
 from fabnet.probes.cache import Cache
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.keep import best_probe
-from fabnet.probes.protocols import read_benchmark
-from fabnet.sampling.window import Window
+from fabnet.probes.protocols.registry import read_benchmark
 
 TASKS = {
     "youtube-faces": ("landmarks68", "pose", "mouth", "eyes"),

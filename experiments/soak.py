@@ -27,9 +27,9 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from serve import Client
 
 import fabnet
-from fabnet.output import written_whole
-from fabnet.progress import progress
+from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Gallery
+from fabnet.runtime.progress import progress
 
 EVERY_S = 3.0
 REQUESTS_PER_S = 10.0

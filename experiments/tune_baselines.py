@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from baselines import FOLDERS, METHODS, is_scored, score, trained
 
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 RATES = (3e-4, 1e-3, 3e-3)
 ASKED = {"youtube-faces": ("landmarks68", "ridge", 0.0), "ferplus": ("expression", "logistic", 100.0)}

@@ -7,35 +7,37 @@ BMVC 2018). The names below load what they need when first used; importing fabne
 import sys
 
 if sys.argv[:1] == ["-m"]:  # a package is being imported that `python -m` is to run: fabnet, or one that imports it
-    from fabnet._module_run import leave_working_folder
+    from fabnet.runtime.module_run import leave_working_folder
 
     leave_working_folder()
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fabnet.version import VERSION
+
 if TYPE_CHECKING:
     from fabnet.demonstration import demo
-    from fabnet.embedding.embed import embed
-    from fabnet.embedding.embedder import Embedder
-    from fabnet.embedding.export import export
-    from fabnet.embedding.load_encoder import load
+    from fabnet.encoders.embedder import Embedder
+    from fabnet.encoders.export import export
+    from fabnet.encoders.load_encoder import load
+    from fabnet.faces.find import crop_faces
+    from fabnet.ingest.import_folder import import_folder
+    from fabnet.ingest.track import track
+    from fabnet.paper.table import table
     from fabnet.probes.probe import probe
+    from fabnet.reading.embed import embed
     from fabnet.reporting.report import report
-    from fabnet.reporting.table import table
     from fabnet.retrieval.search import search
     from fabnet.serving.serve import serve
-    from fabnet.summary import info
-    from fabnet.tracks.import_folder import import_folder
-    from fabnet.tracks.store import open_store
-    from fabnet.tracks.track import track
+    from fabnet.store.track_store import open_store
     from fabnet.training.train import train
     from fabnet.upkeep.compact import compact
+    from fabnet.upkeep.info import info
     from fabnet.upkeep.remove import remove
     from fabnet.upkeep.verify import verify
-    from fabnet.video.faces import crop_faces
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Embedder",
@@ -60,25 +62,26 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Embedder": "fabnet.embedding",
-    "compact": "fabnet.upkeep",
-    "crop_faces": "fabnet.video",
+    "Embedder": "fabnet.encoders.embedder",
+    "compact": "fabnet.upkeep.compact",
+    "crop_faces": "fabnet.faces.find",
     "demo": "fabnet.demonstration",
-    "embed": "fabnet.embedding",
-    "export": "fabnet.embedding.export",
-    "import_folder": "fabnet.tracks",
-    "info": "fabnet.summary",
-    "load": "fabnet.embedding",
-    "open_store": "fabnet.tracks",
-    "probe": "fabnet.probes",
-    "remove": "fabnet.upkeep",
-    "report": "fabnet.reporting",
-    "search": "fabnet.retrieval",
-    "serve": "fabnet.serving",
-    "table": "fabnet.reporting",
-    "track": "fabnet.tracks",
-    "train": "fabnet.training",
-    "verify": "fabnet.upkeep",
+    "embed": "fabnet.reading.embed",
+    "export": "fabnet.encoders.export",
+    "import_folder": "fabnet.ingest.import_folder",
+    "info": "fabnet.upkeep.info",
+    "leave_working_folder": "fabnet.runtime.module_run",
+    "load": "fabnet.encoders.load_encoder",
+    "open_store": "fabnet.store.track_store",
+    "probe": "fabnet.probes.probe",
+    "remove": "fabnet.upkeep.remove",
+    "report": "fabnet.reporting.report",
+    "search": "fabnet.retrieval.search",
+    "serve": "fabnet.serving.serve",
+    "table": "fabnet.paper.table",
+    "track": "fabnet.ingest.track",
+    "train": "fabnet.training.train",
+    "verify": "fabnet.upkeep.verify",
 }
 
 

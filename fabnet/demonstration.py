@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.links import check_links
-from fabnet.output import output_errors
-from fabnet.terminal import say
+from fabnet.files.links import check_links
+from fabnet.files.output import output_errors
+from fabnet.runtime.terminal import say
 
 __all__ = ["DemoResult", "demo", "demo_clip"]
 
@@ -109,10 +109,10 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
         InputError: `out` holds something that no demo made.
         MissingDependencyError: scikit-video or torch is not installed.
     """
-    from fabnet.embedding import embed
-    from fabnet.reporting import report
-    from fabnet.tracks import track
-    from fabnet.training import train
+    from fabnet.ingest.track import track
+    from fabnet.reading.embed import embed
+    from fabnet.reporting.report import report
+    from fabnet.training.train import train
 
     began = time.monotonic()
     clip, out = demo_clip(), Path(out)

@@ -44,7 +44,7 @@ def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first second of the clip, ten frames a second: quick to track."""
     import av
 
-    from fabnet.video import read_frames
+    from fabnet.video.decode import read_frames
 
     path = tmp_path_factory.mktemp("clip") / "second.mp4"
     with av.open(str(path), "w") as file:
@@ -62,7 +62,7 @@ def frames_folder(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     import cv2
     import numpy as np
 
-    from fabnet.video import read_frames
+    from fabnet.video.decode import read_frames
 
     folder = tmp_path_factory.mktemp("frames")
     frames = [frame.image for frame in read_frames(carphone)]
@@ -79,7 +79,7 @@ def frames_folder(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def store(frames_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small real track store: four people to train on, two to validate on."""
-    from fabnet.tracks import import_folder
+    from fabnet.ingest.import_folder import import_folder
 
     folder = tmp_path_factory.mktemp("store")
     splits = folder / "splits.csv"
@@ -92,7 +92,7 @@ def store(frames_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def tiny_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few steps."""
-    from fabnet.training import train
+    from fabnet.training.train import train
 
     run = tmp_path_factory.mktemp("run") / "run"
     train(store, run, size=32, width=4, embedding_dim=16, batch_size=8, max_steps=10, num_val_pairs=8, num_workers=0)

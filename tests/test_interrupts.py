@@ -12,8 +12,8 @@ from threading import Thread
 
 import pytest
 
-from fabnet.interrupts import STOPS, interruptible, unheard
 from fabnet.models.find_model import list_checkpoints
+from fabnet.runtime.interrupts import STOPS, interruptible, unheard
 from fabnet.training.stopping import stop_requests
 
 

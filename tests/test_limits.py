@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.embedding.attributes import load_probes
-from fabnet.embedding.inputs import list_inputs
+from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError, InputError, VideoError
-from fabnet.limits import (
+from fabnet.faces.picture import decode_picture, picture_size
+from fabnet.faces.window import decode_jpeg
+from fabnet.files.limits import (
     MAX_CONFIG_BYTES,
     MAX_JSON_BYTES,
     MAX_PICTURE_BYTES,
@@ -22,16 +23,15 @@ from fabnet.limits import (
     MAX_WEIGHTS_BYTES,
     read_bytes,
 )
+from fabnet.files.media import find_videos
+from fabnet.ingest.import_folder import import_folder
+from fabnet.ingest.layouts import scan
 from fabnet.models.model_folder import read_card
+from fabnet.paper.results import read_result
 from fabnet.probes.protocols.label_files import lines_of, rows_of
-from fabnet.reporting.results import read_result
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import import_folder
-from fabnet.tracks.layouts import scan
-from fabnet.tracks.media import find_videos
-from fabnet.tracks.split import read_splits
-from fabnet.video import read_frames
-from fabnet.video.picture import decode_picture, picture_size
+from fabnet.reading.inputs import list_inputs
+from fabnet.store.split import read_splits
+from fabnet.video.decode import read_frames
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
 

@@ -15,9 +15,9 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import OutputError, StoreError
-from fabnet.locks import BusyError, locked_file
-from fabnet.output import written_whole
-from fabnet.tracks.writing import locked
+from fabnet.files.locks import BusyError, locked_file
+from fabnet.files.output import written_whole
+from fabnet.store.writing import locked
 
 TINY = [
     "--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=16", "--num-workers=0",
@@ -27,7 +27,7 @@ POSIX_ONLY = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "term
 HOLD = """
 import sys, time
 from pathlib import Path
-from fabnet.output import written_whole
+from fabnet.files.output import written_whole
 with written_whole(Path(sys.argv[1])) as partial:
     partial.write_text("first")
     print("held", flush=True)
@@ -121,7 +121,7 @@ def test_a_dataset_is_not_replaced_or_indexed_while_another_command_writes(store
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
-    code = "import sys, time; from pathlib import Path; from fabnet.locks import locked_file\n"
+    code = "import sys, time; from pathlib import Path; from fabnet.files.locks import locked_file\n"
     code += "file = Path(sys.argv[1])\nwith locked_file(file, file):\n    print('held', flush=True)\n    time.sleep(60)"
     file = tmp_path / "_lock"
     process = subprocess.Popen([sys.executable, "-c", code, str(file)], stdout=subprocess.PIPE, text=True)

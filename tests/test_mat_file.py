@@ -13,7 +13,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from fabnet.errors import InputError
-from fabnet.mat_file import read_arrays
+from fabnet.files.mat_file import read_arrays
 
 CONTENT: dict[str, Any] = {
     **{f"of_{kind}": np.arange(-2, 10).astype(kind).reshape(3, 4) for kind in ("f8", "f4", "i1", "u2", "i4", "u8")},
@@ -58,7 +58,7 @@ def test_no_changed_byte_ends_the_process(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from fabnet.errors import InputError
-from fabnet.mat_file import read_arrays
+from fabnet.files.mat_file import read_arrays
 file = Path("a.mat")
 whole = file.read_bytes()
 counts = [0, 0]

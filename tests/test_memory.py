@@ -8,7 +8,7 @@ import pytest
 BLOCKS = r"""
 import ctypes, re, sys
 from pathlib import Path
-from fabnet.memory import give_back_freed_blocks
+from fabnet.runtime.memory import give_back_freed_blocks
 
 if sys.argv[1] == "given back":
     give_back_freed_blocks()

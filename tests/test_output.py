@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabnet.errors import InputError, OutputError
-from fabnet.output import written_whole
+from fabnet.files.output import written_whole
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
-from fabnet.pose import (
+from fabnet.faces.pose import (
     from_aflw2000,
     from_biwi,
     geodesic_distance,

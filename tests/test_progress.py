@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from fabnet import progress as module
-from fabnet.progress import progress
+from fabnet.runtime import progress as module
+from fabnet.runtime.progress import progress
 
 
 def test_units_done_before_do_not_count_in_the_rate(

@@ -14,25 +14,25 @@ from typing import Any
 
 import pytest
 
-from fabnet.embedding.attributes import load_probes
-from fabnet.embedding.digest import file_digest
-from fabnet.embedding.load_encoder import onnx_encoder
+from fabnet.encoders.digest import file_digest
+from fabnet.encoders.load_encoder import onnx_encoder
+from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError, InputError
-from fabnet.limits import check_file, open_input, open_text, read_bytes, read_csv, read_text
-from fabnet.mat_file import read_arrays
+from fabnet.faces.detect.yunet import Yunet
+from fabnet.files.limits import check_file, open_input, open_text, read_bytes, read_csv, read_text
+from fabnet.files.mat_file import read_arrays
+from fabnet.files.numpy_file import read_npy, read_npz
 from fabnet.models.model_folder import ModelCard, read_card
 from fabnet.models.torch_file import read_torch_file
-from fabnet.numpy_file import read_npy, read_npz
-from fabnet.objectives import load_objective
+from fabnet.objectives.model_io import load_objective
+from fabnet.paper.results import read_result
 from fabnet.probes.faces import read_image
 from fabnet.probes.protocols.label_files import lines_of, rows_of
 from fabnet.probes.protocols.youtube_faces import read_landmarks
-from fabnet.reporting.results import read_result
-from fabnet.tracks.split import read_splits
+from fabnet.store.split import read_splits
 from fabnet.training.checkpoint import read_state
 from fabnet.training.run_log import read_metrics
-from fabnet.video import read_frames, video_info
-from fabnet.video.detect.yunet import Yunet
+from fabnet.video.decode import read_frames, video_info
 from fabnet.weights import shipped_models
 
 if sys.platform == "win32":

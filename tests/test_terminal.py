@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fabnet.cells import as_cell, as_cells
 from fabnet.cli import main
-from fabnet.embedding.rows import schema, write_rows
-from fabnet.terminal import console, say, shown
+from fabnet.files.cells import as_cell, as_cells
+from fabnet.reading.rows import schema, write_rows
+from fabnet.runtime.terminal import console, say, shown
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Ka\nfabnet: done\r\u202egpj.exe\x9b31m\x85\u2028[red]b[/red]"
 OBEYED = set("\x1b\x07\r\u202e\x9b\x85\u2028")
@@ -76,7 +76,7 @@ def test_errors_and_failures_show_names_and_json_is_exact(tmp_path: Path, capsys
 def test_progress_shows_names() -> None:
     code = """
 import sys
-from fabnet import progress
+from fabnet.runtime import progress
 progress.LINES_EVERY_S = 0
 with progress.progress("a", total=2) as bar:
     bar.update(completed=1, note="\\x1b[2Kb\\nc")

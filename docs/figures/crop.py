@@ -17,7 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from fabnet.demonstration import demo_clip
-from fabnet.video import CropSpec, TrackedFace, crop_box, load_detector, read_frames, track_video
+from fabnet.faces.crop import CropSpec, crop_box
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.decode import read_frames
+from fabnet.video.track_video import TrackedFace, track_video
 
 FRAME = 60
 FPS = 10.0

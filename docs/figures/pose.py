@@ -1,4 +1,4 @@
-"""Draws pose.png: what roll, pitch and yaw are, on a drawn head that `fabnet.pose` turns.
+"""Draws pose.png: what roll, pitch and yaw are, on a drawn head that `fabnet.faces.pose` turns.
 
 Run: python docs/figures/pose.py
 """
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from fabnet.pose import rotation_matrix
+from fabnet.faces.pose import rotation_matrix
 
 HALF_SIZES = np.array([0.78, 1.0, 0.85])  # of the head: across, up, deep
 ANGLES_DEG = {"roll": 25, "pitch": 25, "yaw": 40}

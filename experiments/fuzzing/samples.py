@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 import fabnet
-from fabnet.embedding.export import export
+from fabnet.encoders.export import export
 from fabnet.models.find_model import latest_checkpoint
-from fabnet.objectives import FabNet
-from fabnet.video import read_frames
+from fabnet.objectives.fabnet import FabNet
+from fabnet.video.decode import read_frames
 
 from .labels import write_labels
 

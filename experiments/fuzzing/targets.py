@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 import fabnet
-from fabnet.embedding import Embedder
+from fabnet.encoders.embedder import Embedder
 from fabnet.errors import FabnetError
-from fabnet.probes.protocols import read_benchmark
-from fabnet.tracks.identities import identities_of
-from fabnet.tracks.media import find_videos
-from fabnet.tracks.split import read_splits
-from fabnet.upkeep import verify
+from fabnet.files.media import find_videos
+from fabnet.ingest.identities import identities_of
+from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.store.split import read_splits
+from fabnet.upkeep.verify import verify
 
 __all__ = ["attacked", "files_of"]
 

@@ -15,9 +15,9 @@ from importlib import import_module
 from typing import Any
 
 from fabnet.errors import FabnetError
-from fabnet.interrupts import raising
-from fabnet.streams import flush_output, prepare_streams
-from fabnet.terminal import say
+from fabnet.runtime.interrupts import raising
+from fabnet.runtime.streams import flush_output, prepare_streams
+from fabnet.runtime.terminal import say
 
 __all__ = ["VERBS", "main"]
 
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         from fabnet.errors import first_line
-        from fabnet.places import refusal
+        from fabnet.files.places import refusal
 
         reason = refusal(error)
         if isinstance(error, OSError) and error.errno:  # a name too long, a folder closed to the user, a failing disk

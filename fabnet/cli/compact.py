@@ -5,8 +5,8 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.terminal import console
-from fabnet.upkeep import CompactReport, compact
+from fabnet.runtime.terminal import console
+from fabnet.upkeep.compact import CompactReport, compact
 
 __all__ = ["run", "show"]
 

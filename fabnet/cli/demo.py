@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabnet.demonstration import DemoResult, demo
-from fabnet.terminal import say
+from fabnet.runtime.terminal import say
 
 __all__ = ["run", "show"]
 

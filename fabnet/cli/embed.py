@@ -7,9 +7,9 @@ from typing import Literal
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.embedding import EmbedResult, embed
-from fabnet.terminal import console
-from fabnet.tracks.folder import left_out_lines
+from fabnet.files.folder import left_out_lines
+from fabnet.reading.embed import EmbedResult, embed
+from fabnet.runtime.terminal import console
 
 __all__ = ["run", "show"]
 

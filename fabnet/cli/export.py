@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.terminal import say
+from fabnet.runtime.terminal import say
 
 __all__ = ["run", "show"]
 

@@ -8,9 +8,10 @@ from typing import Literal
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.terminal import console
-from fabnet.tracks import ImportReport, StoreSummary, import_folder
-from fabnet.tracks.folder import LeftOut, left_out_lines
+from fabnet.files.folder import LeftOut, left_out_lines
+from fabnet.ingest.import_folder import ImportReport, import_folder
+from fabnet.runtime.terminal import console
+from fabnet.store.summary import StoreSummary
 
 __all__ = ["print_store", "run", "show"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 import fabnet
-from fabnet.summary import info
-from fabnet.terminal import console, say, shown
-from fabnet.upkeep import VerifyReport
+from fabnet.runtime.terminal import console, say, shown
+from fabnet.upkeep.info import info
+from fabnet.upkeep.verify import VerifyReport
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from fabnet.places import as_place
+from fabnet.files.places import as_place
 
 __all__ = ["Place"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from fabnet.cli.places import Place
-from fabnet.probes import ProbeReport
-from fabnet.probes import probe as probe_model
-from fabnet.probes.retrieval import Variant
-from fabnet.terminal import console
+from fabnet.probes.probe import ProbeReport
+from fabnet.probes.probe import probe as probe_model
+from fabnet.probes.retrieval.variants import Variant
+from fabnet.runtime.terminal import console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,7 +106,7 @@ def _ranking(result: ProbeReport, title: str) -> Table:
     """A row a measure and size of the top: what the nearest faces share, beside chance and the best possible."""
     from rich.table import Table
 
-    from fabnet.probes.retrieval import table_rows
+    from fabnet.probes.retrieval.figures import table_rows
 
     queries = max(row["n"] for row in result.rows)
     table = Table(title=f"{title}; {queries:,} of them queries and gallery", title_justify="left")

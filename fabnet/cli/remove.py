@@ -5,8 +5,8 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.terminal import console
-from fabnet.upkeep import RemoveReport, remove
+from fabnet.runtime.terminal import console
+from fabnet.upkeep.remove import RemoveReport, remove
 
 __all__ = ["run", "show"]
 

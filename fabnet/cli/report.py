@@ -9,9 +9,13 @@ from typing import Any, Literal
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.reporting import ReportResult, figures, report
-from fabnet.reporting.figures import FigureResult
-from fabnet.terminal import say
+from fabnet.paper.figures.architecture import architecture_figure
+from fabnet.paper.figures.confidence import confidence_figure
+from fabnet.paper.figures.files import FigureResult
+from fabnet.paper.figures.landmarks import landmarks_figure
+from fabnet.paper.figures.retrieval import retrieval_figure
+from fabnet.reporting.report import ReportResult, report
+from fabnet.runtime.terminal import say
 
 __all__ = ["command_for", "show"]
 
@@ -76,7 +80,7 @@ def architecture(
         figure: this one.
         out: folder to write to; report/figures in the run if left out.
     """
-    return figures.architecture_figure(str(run), out=out)
+    return architecture_figure(str(run), out=out)
 
 
 def landmarks(
@@ -111,7 +115,7 @@ def landmarks(
         device: auto, cpu, cuda or cuda:N.
         out: folder to write to; report/figures in the run if left out.
     """
-    return figures.landmarks_figure(
+    return landmarks_figure(
         str(run), data, protocol=protocol, split=split, probe=probe, cache=cache, num_workers=num_workers,
         device=device, out=out,
     )  # fmt: skip
@@ -130,7 +134,7 @@ def confidence(
         figure: this one.
         out: folder to write to; report/figures in the run if left out.
     """
-    return figures.confidence_figure(run, out=out)
+    return confidence_figure(run, out=out)
 
 
 def retrieval(
@@ -165,7 +169,7 @@ def retrieval(
         seed: of the draws.
         out: folder to write to; report/figures in the run if left out.
     """
-    return figures.retrieval_figure(
+    return retrieval_figure(
         str(run), embeddings, split=split, sample=sample, same_identity=same_identity, query=query, seed=seed, out=out
     )
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.retrieval import SearchResult, search
-from fabnet.terminal import console, say
+from fabnet.retrieval.search import SearchResult, search
+from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]
 

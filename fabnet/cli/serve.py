@@ -5,8 +5,8 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.serving import ServeResult, serve
-from fabnet.terminal import say
+from fabnet.runtime.terminal import say
+from fabnet.serving.serve import ServeResult, serve
 
 __all__ = ["run", "show"]
 

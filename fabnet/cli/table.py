@@ -5,8 +5,8 @@ from __future__ import annotations
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.reporting import TableResult, table
-from fabnet.terminal import console, say
+from fabnet.paper.table import TableResult, table
+from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]
 
@@ -33,7 +33,7 @@ def run(number: tyro.conf.Positional[int], out: Place | None = None, results: tu
 def show(result: TableResult) -> None:
     """Print the table, then where it was written."""
 
-    from fabnet.reporting.table_formats import to_terminal
+    from fabnet.paper.table_formats import to_terminal
 
     terminal = console()
     terminal.print(to_terminal(result.table, width=terminal.width))

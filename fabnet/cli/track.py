@@ -8,7 +8,7 @@ import tyro
 
 from fabnet.cli.import_ import print_store
 from fabnet.cli.places import Place
-from fabnet.tracks import TrackReport, track
+from fabnet.ingest.track import TrackReport, track
 
 __all__ = ["run", "show"]
 

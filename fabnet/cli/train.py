@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import tyro
 
 from fabnet.cli.places import Place
-from fabnet.terminal import console, say
-from fabnet.training import TrainConfig, TrainResult, train
-from fabnet.training import preset as preset_named
+from fabnet.runtime.terminal import console, say
+from fabnet.training.config import TrainConfig
+from fabnet.training.config import preset as preset_named
+from fabnet.training.train import TrainResult, train
 
 __all__ = ["command_for", "show"]
 

@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 
 from fabnet.errors import ModelError
-from fabnet.fields import check_fields
-from fabnet.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.fields import check_fields
+from fabnet.files.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.places import as_place, fetched, is_remote
 from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES, CONFIG_FILE, MODEL_FILES
-from fabnet.places import as_place, fetched, is_remote
 from fabnet.weights import shipped_models
 
 __all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]

@@ -1,5 +1,5 @@
 """A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` if it was exported, and
-`probes.safetensors` if probes ship with it (`fabnet.embedding.attributes`).
+`probes.safetensors` if probes ship with it (`fabnet.encoders.saved_probe`).
 
 A model repository on the Hugging Face Hub has the same layout; its `README.md` is the model card for people.
 
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import ModelError
-from fabnet.fields import check_fields
-from fabnet.limits import MAX_CONFIG_BYTES, read_text
-from fabnet.output import written_whole
+from fabnet.files.fields import check_fields
+from fabnet.files.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.output import written_whole
 
 __all__ = [
     "AUTHORS_CARD",

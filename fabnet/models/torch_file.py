@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from fabnet.archives import open_archive
 from fabnet.errors import InputError, ModelError, first_line
-from fabnet.limits import MAX_WEIGHTS_BYTES, open_input
+from fabnet.files.archives import open_archive
+from fabnet.files.limits import MAX_WEIGHTS_BYTES, open_input
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_WEIGHTS_BYTES, check_file, open_input
+from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file, open_input
 
 if TYPE_CHECKING:
     import torch

@@ -1,7 +1,1 @@
-"""Probes: measure what an embedding encodes, by linear maps from frozen features, on the field's benchmarks."""
-
-from __future__ import annotations
-
-from fabnet.probes.probe import ProbeReport, probe
-
-__all__ = ["ProbeReport", "probe"]
+"""Probes: what an embedding knows, by linear maps from frozen features, on the field's benchmarks."""

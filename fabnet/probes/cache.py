@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_WEIGHTS_BYTES
-from fabnet.locks import BusyError
-from fabnet.numpy_file import read_npy
-from fabnet.output import written_whole
+from fabnet.files.limits import MAX_WEIGHTS_BYTES
+from fabnet.files.locks import BusyError
+from fabnet.files.numpy_file import read_npy
+from fabnet.files.output import written_whole
 
 __all__ = ["Cache"]
 

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import FitPredict, Scored, score_task
 from fabnet.probes.faces import FaceCrops, crop_of, read_image
@@ -17,9 +19,7 @@ from fabnet.probes.features import views
 from fabnet.probes.others import five_of_68, load_landmarker
 from fabnet.probes.parts import Parts, parts_of
 from fabnet.probes.tasks.task import Task
-from fabnet.progress import progress
-from fabnet.sampling.window import Window
-from fabnet.video import CropSpec
+from fabnet.runtime.progress import progress
 
 __all__ = ["DIRECT", "Direct", "load_direct"]
 

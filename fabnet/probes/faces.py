@@ -15,17 +15,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from fabnet.engine import run_tasks
 from fabnet.errors import InputError
-from fabnet.limits import read_bytes
+from fabnet.faces.crop import CropSpec, crop_box, cut
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.picture import decode_picture
+from fabnet.faces.window import Window
+from fabnet.files.limits import read_bytes
+from fabnet.ingest.import_worker import chosen_face, loaded_detector
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
-from fabnet.progress import progress
-from fabnet.sampling.window import Window
-from fabnet.tracks.import_worker import chosen_face, loaded_detector
-from fabnet.video import CropSpec, Detection
-from fabnet.video.crop import crop_box, cut
-from fabnet.video.picture import decode_picture
+from fabnet.runtime.local import run_tasks
+from fabnet.runtime.progress import progress
 
 __all__ = ["FaceCrops", "crop_of", "find_faces", "fingerprint", "read_image", "whole"]
 

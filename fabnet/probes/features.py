@@ -6,13 +6,13 @@ import hashlib
 
 import numpy as np
 
-from fabnet.embedding import Embedder
+from fabnet.encoders.embedder import Embedder
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.faces import FaceCrops, crop_of, fingerprint, read_image
-from fabnet.progress import progress
-from fabnet.sampling.window import Window
-from fabnet.video import CropSpec
+from fabnet.runtime.progress import progress
 
 __all__ = ["embed_faces", "views"]
 

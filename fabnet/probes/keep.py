@@ -11,15 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from fabnet.embedding.attributes import SavedProbe
+from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.evaluate import (
-    Fitted,
-    ProbeName,
-    fit_chosen,
-    probe_name,
-    score_task,
-)
+from fabnet.probes.evaluate import Fitted, ProbeName, fit_chosen, probe_name, score_task
 from fabnet.probes.intervals import figure_rows
 from fabnet.probes.parts import Parts, parts_of, training_parts
 from fabnet.probes.tasks.task import Task

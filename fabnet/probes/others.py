@@ -22,8 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fabnet.embedding.baselines.card import package_folder
-from fabnet.embedding.baselines.dlib_identity import face_rectangle, load_dlib_model
+from fabnet.encoders.baselines.card import package_folder
+from fabnet.encoders.baselines.dlib_identity import face_rectangle, load_dlib_model
 from fabnet.errors import InputError, ModelError, first_line
 
 __all__ = ["LANDMARKERS", "MESH_OF_68", "five_of_68", "load_landmarker"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import fabnet
-from fabnet.embedding import Embedder, load
-from fabnet.embedding.attributes import save_probes
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.rows import check_attributes
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
+from fabnet.encoders.saved_probe import save_probes
 from fabnet.errors import InputError
-from fabnet.places import as_place, cache_folder, local
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.window import Window
+from fabnet.files.places import as_place, cache_folder, local
 from fabnet.probes.cache import Cache
 from fabnet.probes.direct import Direct, load_direct
 from fabnet.probes.evaluate import ProbeName, Scored, score_features
@@ -22,12 +22,13 @@ from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.intervals import figure_rows
 from fabnet.probes.keep import last_probe
-from fabnet.probes.protocols import read_benchmark
-from fabnet.probes.retrieval import Variant, ranked_protocol, score_retrieval, with_identity
-from fabnet.sampling.window import Window
-from fabnet.video import CropSpec
+from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
+from fabnet.probes.retrieval.variants import Variant
+from fabnet.reading.rows import check_attributes
+from fabnet.version import VERSION, code_commit
 
-__all__ = ["ProbeReport", "code_commit", "probe"]
+__all__ = ["ProbeReport", "probe"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ class ProbeReport:
             "seeds": self.seeds,
             "date": date.today().isoformat(),
             "commit": code_commit(),
-            "fabnet": fabnet.__version__,
+            "fabnet": VERSION,
             "results": list(self.rows),
         }
 
@@ -197,21 +198,3 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder | Direct) ->
                 f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, but its probes are "
                 f"fitted on crops of {usual[name]}: they cannot be saved. Rebuild its store and train on that"
             )
-
-
-def code_commit() -> str | None:
-    """The commit of this code if it is a git checkout, with "-dirty" if it was changed; else None."""
-    root = Path(fabnet.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        made = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return made.stdout.strip()

@@ -3,7 +3,7 @@
 The shape is computed from the points themselves, by factorisation: no face model is needed. Only points that move
 little with expression, and that stay at one spot of the head as it turns, are used: nose, eyes and mouth corners.
 
-Frame: as in `fabnet.pose`: x right in the image, y up, z towards the camera. N faces, P points.
+Frame: as in `fabnet.faces.pose`: x right in the image, y up, z towards the camera. N faces, P points.
 
 Source: Tomasi, Kanade: Shape and motion from image streams under orthography, IJCV 1992; Poelman, Kanade: A
 paraperspective factorization method, 1997, for scaled orthography.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.pose import roll_pitch_yaw
+from fabnet.faces.pose import roll_pitch_yaw
 
 __all__ = ["RIGID", "fit_pose", "fit_shape"]
 
@@ -109,7 +109,7 @@ def fit_pose(points: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndar
         shape: (P, 3) from `fit_shape`.
 
     Returns:
-        (N, 3) roll, pitch, yaw in radians, in the convention of `fabnet.pose`; and (N,) the root mean square
+        (N, 3) roll, pitch, yaw in radians, in the convention of `fabnet.faces.pose`; and (N,) the root mean square
         distance of the points from the rotated shape, over the shape's distance of the outer eye corners at that
         scale.
     """

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from fabnet.errors import InputError, TrainingError
 from fabnet.models.encoder import Encoder
 from fabnet.probes.losses import Loss, class_weights, mean_loss, unit_weights
-from fabnet.progress import progress
+from fabnet.runtime.progress import progress
 from fabnet.training.device import autocast, choose_device, choose_precision
 
 __all__ = ["Architecture", "ScratchNet", "build_network", "fit_scratch", "supervised_loss"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fabnet.tracks import TrackIndex
+from fabnet.store.index import TrackIndex
 
 __all__ = ["track_name"]
 

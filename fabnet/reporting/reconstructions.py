@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from fabnet.faces.window import Window
 from fabnet.models.model_folder import ModelCard
-from fabnet.objectives import Batch, FabNet, Reconstruction, l1_per_sample, load_objective
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet, Reconstruction, l1_per_sample
+from fabnet.objectives.model_io import load_objective
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import flow_arrows, flow_colours, share_map, square
 from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import draw_fixed
-from fabnet.sampling.window import Window
-from fabnet.tracks import TrackStore
+from fabnet.store.track_store import TrackStore
 
 __all__ = ["Made", "Reconstructions", "Strip", "reconstructed", "reconstructions", "to_image"]
 

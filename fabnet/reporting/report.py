@@ -13,20 +13,20 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fabnet.errors import InputError
-from fabnet.links import check_links
+from fabnet.faces.window import decode_jpeg
+from fabnet.files.links import check_links
+from fabnet.files.output import output_errors, written_whole
+from fabnet.files.places import as_place, is_remote, local
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
-from fabnet.output import output_errors, written_whole
-from fabnet.places import as_place, is_remote, local
 from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
 from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import TrackStore, open_store
-from fabnet.training import read_run, store_of
+from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.run_log import read_metrics
+from fabnet.training.train import read_run, store_of
 
 __all__ = ["ReportResult", "report"]
 

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fabnet.embedding import Embedder, load
-from fabnet.embedding.attributes import SavedProbe, probes_for
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.rows import check_attributes
-from fabnet.progress import progress
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
+from fabnet.encoders.saved_probe import SavedProbe, probes_for
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.load import load_detector
+from fabnet.reading.rows import check_attributes
 from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
-from fabnet.video import CropSpec, VideoStats, load_detector, track_video, video_info
+from fabnet.runtime.progress import progress
+from fabnet.video.decode import video_info
+from fabnet.video.track_video import VideoStats, track_video
 
 __all__ = ["Timeline", "TrackTimeline", "video_timeline"]
 

@@ -16,13 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError, RewrittenError, StoreError, first_line
-from fabnet.places import as_place, is_remote
-from fabnet.progress import progress
+from fabnet.files.lance import changing, has_dataset, lance_reads, lance_writes, open_dataset
+from fabnet.files.lance_manifests import state_of
+from fabnet.files.lance_reading import Reader, row_numbers
+from fabnet.files.places import as_place, is_remote
 from fabnet.retrieval.columns import KNOWN, NEEDED, Columns
 from fabnet.retrieval.filters import all_of, quoted
-from fabnet.tracks.commit import changing, has_dataset, lance_reads, lance_writes, open_dataset
-from fabnet.tracks.manifests import state_of
-from fabnet.tracks.reading import Reader, row_numbers
+from fabnet.runtime.progress import progress
 
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
@@ -84,7 +84,7 @@ class Gallery:
 
     @property
     def model_digest(self) -> str | None:
-        """Its digest (`fabnet.embedding.digest`), likewise."""
+        """Its digest (`fabnet.encoders.digest`), likewise."""
         return self._metadata.get("fabnet.model_digest")
 
     @property

@@ -14,17 +14,20 @@ from typing import Literal
 
 import numpy as np
 
-from fabnet.embedding import Embedder, load
-from fabnet.embedding.baselines import is_baseline
-from fabnet.embedding.digest import model_digest
+from fabnet.encoders.baselines.registry import is_baseline
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError, NoFaceError
-from fabnet.limits import read_bytes
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.find import crop_faces
+from fabnet.faces.picture import decode_picture
+from fabnet.files.limits import read_bytes
+from fabnet.files.places import is_remote
 from fabnet.models.hub import is_hub_name
-from fabnet.places import is_remote
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.sheet import decode_stored
-from fabnet.video import CropSpec, crop_faces, load_photo_detector
-from fabnet.video.picture import decode_picture
 from fabnet.weights import shipped_models
 
 __all__ = ["Query", "as_vector", "encoder_of", "model_of", "read_query"]

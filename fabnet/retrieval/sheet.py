@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.output import written_whole
+from fabnet.faces.picture import decode_picture
+from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
-from fabnet.video.picture import decode_picture
 
 __all__ = ["decode_stored", "draw_sheet", "write_sheet"]
 

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fabnet.children import starting
 from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
+from fabnet.faces.window import Window, decode_jpeg, view
+from fabnet.runtime.children import starting
 from fabnet.sampling.pairs import Draw, Jitter, draw
-from fabnet.sampling.window import Window, decode_jpeg, view
 
 __all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loader", "worker_deaths"]
 

@@ -16,15 +16,15 @@ from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 
-import fabnet
 from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError, RewrittenError
-from fabnet.sampling.window import decode_jpeg
+from fabnet.faces.window import decode_jpeg
 from fabnet.serving.catalogue import Attribute, Classes, Face, FacePage, Timeline, Video
 from fabnet.serving.compare import Comparison
 from fabnet.serving.conditions import Condition
 from fabnet.serving.guard import Guard
 from fabnet.serving.site import Shown, Site
 from fabnet.serving.turns import Turns, Uploads
+from fabnet.version import VERSION
 
 __all__ = ["build_app"]
 
@@ -125,7 +125,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
         hosts: see `Guard`; none: only loopback's.
     """
     app = FastAPI(
-        title="fabnet serve", version=fabnet.__version__, docs_url=None, redoc_url=None,
+        title="fabnet serve", version=VERSION, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",
     )  # fmt: skip
     app.state.shown = Shown(site)

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fabnet.embedding.rows import schema
 from fabnet.errors import InputError
-from fabnet.limits import read_bytes
+from fabnet.files.limits import read_bytes
+from fabnet.reading.rows import schema
 from fabnet.retrieval.columns import is_text
 from fabnet.retrieval.filters import all_of, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from fabnet.errors import MissingDependencyError, ModelError
+from fabnet.faces.window import Window, view
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import WEIGHTS_FILE, read_card
-from fabnet.sampling.window import Window, view
 
 __all__ = ["ComparedSource", "Comparer", "Comparison"]
 
@@ -89,7 +89,8 @@ class Comparer:
         """
         import torch
 
-        from fabnet.objectives import Batch, load_objective
+        from fabnet.objectives.batch import Batch
+        from fabnet.objectives.model_io import load_objective
 
         frames = np.stack([view(image, self._window, self._size) for image in (target, *sources)])
         with self._lock, torch.inference_mode():

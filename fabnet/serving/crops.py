@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import StoreError
+from fabnet.files.lance_manifests import state_of
 from fabnet.serving.catalogue import Catalogue
-from fabnet.tracks import open_store
-from fabnet.tracks.manifests import state_of
+from fabnet.store.track_store import open_store
 
 __all__ = ["Crops"]
 

@@ -15,8 +15,8 @@ from threading import Lock
 import numpy as np
 
 from fabnet.errors import InputError, OutputError, StoreError, first_line
-from fabnet.limits import open_input
-from fabnet.output import written_whole
+from fabnet.files.limits import open_input
+from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Gallery
 from fabnet.serving.catalogue import Catalogue
 

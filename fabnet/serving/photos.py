@@ -8,10 +8,12 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from fabnet.embedding import Embedder
+from fabnet.encoders.embedder import Embedder
 from fabnet.errors import InputError, NoFaceError
-from fabnet.video import CropSpec, crop_faces, load_photo_detector
-from fabnet.video.picture import decode_bgr, picture_size
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.find import crop_faces
+from fabnet.faces.picture import decode_bgr, picture_size
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
 
@@ -48,7 +50,7 @@ class PhotoReader:
         """Find and embed the largest face.
 
         Args:
-            data: a picture in one of `fabnet.video.picture.FORMATS`.
+            data: a picture in one of `fabnet.faces.picture.FORMATS`.
 
         Raises:
             InputError: it is none of these, is damaged, or has too many pixels.

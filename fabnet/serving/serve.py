@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.places import as_place
+from fabnet.files.places import as_place
+from fabnet.runtime.terminal import say
 from fabnet.serving.guard import is_loopback
-from fabnet.terminal import say
 
 __all__ = ["ServeResult", "serve"]
 

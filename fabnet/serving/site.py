@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from fabnet.errors import FabnetError, RewrittenError
-from fabnet.places import as_place
+from fabnet.files.places import as_place
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.query import encoder_of, model_of
 from fabnet.serving.catalogue import Catalogue

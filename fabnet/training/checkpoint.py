@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fabnet.errors import ModelError, first_line
-from fabnet.fields import read_fields
-from fabnet.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.fields import read_fields
+from fabnet.files.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.output import written_whole
+from fabnet.files.places import fetched, is_remote, remove
 from fabnet.models.find_model import STATE_FILE, best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.models.weights_file import bytes_of, check_safetensors
-from fabnet.output import written_whole
-from fabnet.places import fetched, is_remote, remove
 
 __all__ = ["LoopState", "load_checkpoint", "read_state", "save_checkpoint"]
 

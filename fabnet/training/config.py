@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fabnet.errors import InputError
-from fabnet.fields import LARGEST, read_fields
-from fabnet.objectives import FabNet, ObjectiveOptions, objective_named
+from fabnet.files.fields import LARGEST, read_fields
+from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.options import ObjectiveOptions
+from fabnet.objectives.registry import objective_named
 
 __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from fabnet.fields import check_fields
+from fabnet.files.fields import check_fields
 
 __all__ = ["LossPercentileCurriculum"]
 

@@ -14,8 +14,9 @@ from torch import nn
 from fabnet.errors import InputError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
-from fabnet.objectives import build_objective, load_objective
 from fabnet.objectives.authors import authors_weights
+from fabnet.objectives.model_io import load_objective
+from fabnet.objectives.registry import build_objective
 from fabnet.training.config import TrainConfig
 
 __all__ = [

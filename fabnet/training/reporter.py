@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from fabnet.progress import Progress, progress
+from fabnet.runtime.progress import Progress, progress
 from fabnet.training.checkpoint import LoopState
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Schedule

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 
 from fabnet.errors import OutputError
-from fabnet.limits import MAX_TABLE_BYTES, open_text
-from fabnet.output import output_errors, written_whole
-from fabnet.places import is_remote, make_folder, remove, send, workplace
-from fabnet.sync import sync
+from fabnet.files.limits import MAX_TABLE_BYTES, open_text
+from fabnet.files.output import output_errors, written_whole
+from fabnet.files.places import is_remote, make_folder, remove, send, workplace
+from fabnet.files.sync import sync
 
 __all__ = ["COLUMNS", "EVENTS", "METRICS", "RunLog", "read_metrics"]
 

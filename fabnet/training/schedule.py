@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fabnet.fields import check_fields
+from fabnet.files.fields import check_fields
 from fabnet.training.config import TrainConfig
 from fabnet.training.curriculum import LossPercentileCurriculum
 

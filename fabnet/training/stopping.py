@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from fabnet.errors import TrainingError
-from fabnet.interrupts import stops
+from fabnet.runtime.interrupts import stops
 
 __all__ = ["Clock", "InterruptedRunError", "stop_requests"]
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
-from fabnet.limits import MAX_CONFIG_BYTES, read_text
-from fabnet.links import check_links
-from fabnet.locks import locked_file
+from fabnet.files.limits import MAX_CONFIG_BYTES, read_text
+from fabnet.files.links import check_links
+from fabnet.files.locks import locked_file
+from fabnet.files.output import output_errors, written_whole
+from fabnet.files.places import as_place, is_remote, make_folder, remove, workplace
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
-from fabnet.output import output_errors, written_whole
-from fabnet.places import as_place, is_remote, make_folder, remove, workplace
-from fabnet.tracks import TrackStore, open_store
+from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import choose_device
@@ -26,6 +25,7 @@ from fabnet.training.initial import has_single_source
 from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import EVENTS, METRICS
 from fabnet.training.trainer import Trainer
+from fabnet.version import VERSION
 
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "store_of", "train"]
 
@@ -186,7 +186,7 @@ def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -
         "config": config.to_json(),
         "store": str(store.path.absolute()),
         "store_digest": digest,
-        "fabnet": fabnet.__version__,
+        "fabnet": VERSION,
     }
     with written_whole(run / RUN_FILE) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")

@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fabnet.errors import InputError, ModelError, TrainingError
+from fabnet.faces.window import Window
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
-from fabnet.objectives import Batch
+from fabnet.objectives.batch import Batch
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.pairs import Jitter, draw_fixed
-from fabnet.sampling.window import Window
-from fabnet.tracks import TrackStore
+from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import autocast, choose_precision

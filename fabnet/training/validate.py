@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from fabnet.objectives import Batch, l1_per_sample
+from fabnet.faces.window import Window
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import l1_per_sample
 from fabnet.sampling.loader import ImageSource, frames_of
 from fabnet.sampling.pairs import Draw
-from fabnet.sampling.window import Window
 from fabnet.training.device import autocast
 from fabnet.training.processes import gather
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.errors import StoreError
-from fabnet.places import as_place
-from fabnet.progress import progress
-from fabnet.tracks import open_store
-from fabnet.tracks.commit import changing, lance_reads, lance_writes, merge_files, open_dataset, sweep
-from fabnet.tracks.ledger import replace_ledger
-from fabnet.tracks.side_table import forget_tracks
-from fabnet.tracks.spool import spool_folder
-from fabnet.tracks.writing import locked
+from fabnet.files.lance import changing, lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.files.places import as_place
+from fabnet.runtime.progress import progress
+from fabnet.store.ledger import replace_ledger
+from fabnet.store.side_table import forget_tracks
+from fabnet.store.spool import spool_folder
+from fabnet.store.track_store import open_store
+from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import disk_use, kind_of, removing
 
 __all__ = ["CompactReport", "compact"]

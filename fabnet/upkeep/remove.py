@@ -16,21 +16,21 @@ from typing import Any
 import numpy as np
 
 from fabnet.errors import InputError, StoreError
-from fabnet.fields import check_fields
-from fabnet.limits import read_text
-from fabnet.output import written_whole
-from fabnet.places import as_place
-from fabnet.progress import progress
-from fabnet.retrieval import Gallery
+from fabnet.files.fields import check_fields
+from fabnet.files.lance import changing, lance_reads, lance_writes, merge_files, sweep
+from fabnet.files.lance_reading import renew_generation
+from fabnet.files.limits import read_text
+from fabnet.files.output import written_whole
+from fabnet.files.places import as_place
 from fabnet.retrieval.filters import quoted
-from fabnet.tracks import LedgerEntry, open_store
-from fabnet.tracks.commit import changing, lance_reads, lance_writes, merge_files, sweep
-from fabnet.tracks.index import COLUMNS, TrackIndex, find_tracks
-from fabnet.tracks.ledger import clear_pending, replace_ledger
-from fabnet.tracks.reading import renew_generation
-from fabnet.tracks.side_table import forget_tracks
-from fabnet.tracks.spool import spool_folder
-from fabnet.tracks.writing import locked
+from fabnet.retrieval.gallery import Gallery
+from fabnet.runtime.progress import progress
+from fabnet.store.index import COLUMNS, TrackIndex, find_tracks
+from fabnet.store.ledger import LedgerEntry, clear_pending, replace_ledger
+from fabnet.store.side_table import forget_tracks
+from fabnet.store.spool import spool_folder
+from fabnet.store.track_store import open_store
+from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, disk_use, kind_of, note_removing, removing
 
 __all__ = ["NOT_REACHED", "RemoveReport", "remove"]

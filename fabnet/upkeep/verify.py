@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import FabnetError, OutputError, StoreError
-from fabnet.places import as_place
-from fabnet.progress import progress
-from fabnet.retrieval import Gallery
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import TrackStore, open_store
-from fabnet.tracks.commit import lance_reads, open_dataset
-from fabnet.tracks.index import COLUMNS, find_tracks, index_of
-from fabnet.tracks.ledger import read_pending
-from fabnet.tracks.manifests import state_of
-from fabnet.tracks.side_table import read_tracks
-from fabnet.tracks.split import MOMENTS
-from fabnet.tracks.writing import locked
+from fabnet.faces.window import decode_jpeg
+from fabnet.files.lance import lance_reads, open_dataset
+from fabnet.files.lance_manifests import state_of
+from fabnet.files.places import as_place
+from fabnet.retrieval.gallery import Gallery
+from fabnet.runtime.progress import progress
+from fabnet.store.index import COLUMNS, find_tracks, index_of
+from fabnet.store.ledger import read_pending
+from fabnet.store.side_table import read_tracks
+from fabnet.store.split import MOMENTS
+from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, kind_of, removing
 
 __all__ = ["Check", "VerifyReport", "verify"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from fabnet.errors import InputError, VideoError
-from fabnet.memory import resident_bytes
+from fabnet.runtime.memory import resident_bytes
 
 __all__ = ["Bounds"]
 

@@ -12,7 +12,7 @@ import av
 from av.stream import Disposition
 
 from fabnet.errors import InputError, VideoError
-from fabnet.limits import MAX_PIXELS, check_file
+from fabnet.files.limits import MAX_PIXELS, check_file
 from fabnet.video.display import pixel_aspect, shown_width
 
 __all__ = ["OpenVideo", "first_words", "open_video"]

@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.limits import MAX_FRAMES
+from fabnet.faces.detect.pyramid import halves
+from fabnet.files.limits import MAX_FRAMES
 from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
 from fabnet.video.display import as_shown, pixel_aspect, shown_size
 from fabnet.video.extent import next_start
 from fabnet.video.packets import Pictures
-from fabnet.video.pyramid import halves
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
 

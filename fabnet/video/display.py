@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
-from fabnet.video.colour import Colours, to_srgb
+from fabnet.faces.colour import Colours, to_srgb
 
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 

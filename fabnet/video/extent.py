@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fabnet.limits import open_input
+from fabnet.files.limits import open_input
 
 __all__ = ["is_cut", "next_start"]
 

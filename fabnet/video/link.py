@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fabnet.faces.detect.detection import Detection
 from fabnet.video.appearance import similarity
-from fabnet.video.detect import Detection
 
 __all__ = ["MAX_GAP_S", "Linker"]
 

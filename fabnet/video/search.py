@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from fabnet.video.detect import Detection, Detector, follow
+from fabnet.faces.detect.detection import Detection, Detector, follow
 from fabnet.video.link import MAX_GAP_S
 
 __all__ = ["FaceSearch"]

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from fabnet.video.crop import CropSpec, crop_box
+from fabnet.faces.crop import CropSpec, crop_box
 
 __all__ = ["MAX_DRIFT", "MAX_GROWTH", "BoxSmoother", "allowed_box"]
 

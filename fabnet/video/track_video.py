@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import VideoError
+from fabnet.faces.crop import EDGE_PX, CropSpec, cut, window_of
+from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.video.appearance import describe
-from fabnet.video.crop import EDGE_PX, CropSpec, cut, window_of
 from fabnet.video.decode import DecodedFrame, Ticks, check_fps, decode_frames
-from fabnet.video.detect import Detection, Detector
 from fabnet.video.link import Linker
 from fabnet.video.search import FaceSearch
 from fabnet.video.shots import ShotDetector

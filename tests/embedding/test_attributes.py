@@ -14,11 +14,13 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import SavedProbe, carried_probes, load_probes, save_probes
-from fabnet.embedding.overlay import draw_axes
+from fabnet.encoders.saved_probe import SavedProbe, carried_probes, load_probes, save_probes
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.find import crop_faces
 from fabnet.models.model_folder import PROBES_FILE
-from fabnet.video import Frame, crop_faces, encode, read_frames, video_info
+from fabnet.reading.overlay import draw_axes
+from fabnet.video import encode
+from fabnet.video.decode import Frame, read_frames, video_info
 from fabnet.video.encode import VideoWriter
 from fabnet.weights import shipped_models
 

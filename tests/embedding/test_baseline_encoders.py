@@ -15,14 +15,15 @@ import torch
 from torch.nn import functional as F
 
 import fabnet
-from fabnet.embedding.baselines import load_baseline
-from fabnet.embedding.baselines.card import SMALL_SIZE, SMALL_WINDOW
-from fabnet.embedding.baselines.untrained import EMBEDDING_DIM, WIDTH
-from fabnet.embedding.baselines.vgg_face import LAYERS
+from fabnet.encoders.baselines.card import SMALL_SIZE, SMALL_WINDOW
+from fabnet.encoders.baselines.registry import load_baseline
+from fabnet.encoders.baselines.untrained import EMBEDDING_DIM, WIDTH
+from fabnet.encoders.baselines.vgg_face import LAYERS
 from fabnet.errors import MissingDependencyError, ModelError
+from fabnet.faces.window import Window
 from fabnet.models.encoder import Encoder
-from fabnet.sampling.window import Window
-from fabnet.training import preset
+from fabnet.training.config import preset
+from fabnet.video.decode import read_frames
 
 
 def crops(count: int = 3, size: int = 256) -> list[np.ndarray]:
@@ -217,7 +218,7 @@ def test_dlib_knows_people_apart(shared_data: Path) -> None:
 
 def test_dlib_aligns_the_place_away(carphone: Path) -> None:
     pytest.importorskip("dlib")
-    frame = next(iter(fabnet.video.read_frames(carphone))).image
+    frame = next(iter(read_frames(carphone))).image
     crop = fabnet.crop_faces(frame)[0].image
     moved = np.roll(crop, 8, axis=1)
     dlib, pixels = fabnet.load("dlib-identity"), fabnet.load("pixels")
@@ -228,9 +229,9 @@ def test_dlib_aligns_the_place_away(carphone: Path) -> None:
 
 def test_dlib_sees_colours_and_pixels_unchanged(carphone: Path) -> None:
     dlib = pytest.importorskip("dlib")
-    from fabnet.embedding.baselines.dlib_identity import face_rectangle
+    from fabnet.encoders.baselines.dlib_identity import face_rectangle
 
-    crop = fabnet.crop_faces(next(iter(fabnet.video.read_frames(carphone))).image)[0].image
+    crop = fabnet.crop_faces(next(iter(read_frames(carphone))).image)[0].image
     assert crop.shape == (256, 256, 3)
     spec = importlib.util.find_spec("face_recognition_models")
     assert spec is not None

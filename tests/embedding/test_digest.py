@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fabnet.embedding import load
-from fabnet.embedding.digest import file_digest, model_digest
-from fabnet.embedding.export import export
+from fabnet.encoders.digest import file_digest, model_digest
+from fabnet.encoders.export import export
+from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.weights import shipped_models

@@ -18,9 +18,10 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError
-from fabnet.limits import read_bytes
-from fabnet.tracks import open_store
-from fabnet.video import crop_faces, read_frames
+from fabnet.faces.find import crop_faces
+from fabnet.files.limits import read_bytes
+from fabnet.store.track_store import open_store
+from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,7 @@ def test_a_photo_that_cannot_be_read_is_listed(photo: Path, tmp_path: Path, monk
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return read_bytes(path, *args)
 
-    monkeypatch.setattr("fabnet.embedding.inputs.read_bytes", denied)
+    monkeypatch.setattr("fabnet.reading.inputs.read_bytes", denied)
     result = fabnet.embed([tmp_path], tmp_path / "out.lance", model="pixels", crop="none")
     assert result.failed == [("a.png", "cannot be read (Permission denied)")]
     assert result.embedded == 1

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import fabnet
-from fabnet.embedding.export import export, ship
+from fabnet.encoders.export import export, ship
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import best_checkpoint
-from fabnet.objectives import load_objective
+from fabnet.objectives.model_io import load_objective
 from fabnet.weights import shipped_models
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import fabnet
-from fabnet.embedding.inference import choose_precision, for_inference
+from fabnet.encoders.inference import choose_precision, for_inference
 from fabnet.errors import ModelError
 from fabnet.models.encoder import Encoder
 from fabnet.objectives.splitbrain import SplitEncoder
@@ -60,8 +60,8 @@ def test_bfloat16_is_chosen_only_where_the_processor_has_it() -> None:
 
 
 def test_the_shipped_encoder_is_nearly_as_exact_in_bfloat16(store: Path) -> None:
-    from fabnet.sampling.window import decode_jpeg
-    from fabnet.tracks import open_store
+    from fabnet.faces.window import decode_jpeg
+    from fabnet.store.track_store import open_store
 
     images = [decode_jpeg(data)[:, :, ::-1] for data in open_store(store).read_images(range(60))]
     exact = fabnet.load("small", backend="torch", precision="float32").embed(images)

@@ -13,12 +13,12 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.export import export
-from fabnet.embedding.int8 import parity
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.export import export
+from fabnet.encoders.int8 import parity
 from fabnet.errors import InputError
-from fabnet.sampling.window import decode_jpeg
-from fabnet.tracks import open_store
+from fabnet.faces.window import decode_jpeg
+from fabnet.store.track_store import open_store
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import fabnet
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.export import export
-from fabnet.embedding.model_card import model_card
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.export import export
+from fabnet.encoders.model_card import model_card
 from fabnet.errors import InputError
 from fabnet.models.model_folder import read_card
 from fabnet.weights import shipped_models

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.embedding.digest import model_digest
-from fabnet.embedding.inputs import list_inputs
-from fabnet.embedding.parts import Part, Recipe, embed_in_parts, parts_of
-from fabnet.embedding.pipeline import Reading
-from fabnet.engine import Outcome, run_tasks
+from fabnet.encoders.digest import model_digest
 from fabnet.errors import FabnetError, StoreError
-from fabnet.tracks.commit import has_dataset
-from fabnet.tracks.writing import REMOVING
+from fabnet.files.lance import has_dataset
+from fabnet.reading.inputs import list_inputs
+from fabnet.reading.parts import Part, Recipe, embed_in_parts, parts_of
+from fabnet.reading.pipeline import Reading
+from fabnet.runtime.local import run_tasks
+from fabnet.runtime.outcome import Outcome
+from fabnet.store.writing import REMOVING
 
 
 class Breaking:
@@ -40,7 +41,7 @@ class Breaking:
 
 @pytest.fixture
 def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Part]:
-    monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
+    monkeypatch.setattr("fabnet.reading.parts.ROWS_A_PART", 10)
     reading = Reading("detect", "largest", None, "mtcnn", thumbnails=True, batch_size=64)
     recipe = Recipe("small", "auto", "float32", True, (), reading, model_digest("small"))
     return parts_of(list_inputs([store]).found, recipe, tmp_path / "out.lance")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.embedding import Embedder
+from fabnet.encoders.embedder import Embedder
 from fabnet.errors import ModelError
 
 CROPS = [np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)]
@@ -71,7 +71,7 @@ def test_an_encoder_of_ones_own_says_why_it_is_not_pickled() -> None:
 
 
 def test_results_are_pickled_and_copied(store: Path, carphone: Path, tmp_path: Path) -> None:
-    from fabnet.video import read_frames
+    from fabnet.video.decode import read_frames
 
     faces = fabnet.crop_faces(next(iter(read_frames(carphone))).image)
     data = tmp_path / "faces.lance"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fabnet.embedding.threads import batched, in_threads
+from fabnet.runtime.threads import batched, in_threads
 
 
 def test_batches_keep_the_order_and_lose_nothing() -> None:

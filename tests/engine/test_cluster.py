@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.engine import engine_for
 from fabnet.errors import FabnetError, InputError, MissingDependencyError, VideoError
-from fabnet.tracks import TrackStore, open_store, track
+from fabnet.ingest.track import track
+from fabnet.runtime.engine import engine_for
+from fabnet.store.track_store import TrackStore, open_store
 
 from .conftest import Cluster, processes_of
 
@@ -99,7 +100,7 @@ def test_track_gives_the_same_rows_as_local_processes(
 def test_embed_gives_the_same_rows_as_one_process(
     clips: Path, tracked: Path, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fabnet.embedding.parts.ROWS_A_PART", 10)
+    monkeypatch.setattr("fabnet.reading.parts.ROWS_A_PART", 10)
     inputs, options = [tracked, clips], {"fps": 1.0, "precision": "float32"}
     local = fabnet.embed(inputs, tmp_path / "local.lance", **options)  # type: ignore[arg-type]
     result = fabnet.embed(inputs, tmp_path / "ray.lance", engine="ray", ray_address=cluster.address, **options)  # type: ignore[arg-type]
@@ -120,7 +121,7 @@ def test_what_cannot_be_done_is_said_first(clips: Path, tmp_path: Path, monkeypa
         track(clips, out, engine="ray", ray_address="ray://here:10001")
     with pytest.raises(InputError, match=r"give --out NAME\.lance"):
         fabnet.embed([clips], tmp_path / "faces.csv", engine="ray")
-    monkeypatch.setattr("fabnet.engine.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("fabnet.runtime.cluster.find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[ray\]'"):
         track(clips, out, engine="ray")
     assert not out.exists()
@@ -136,7 +137,7 @@ def freeze_driver(cluster: Cluster) -> None:
 
 
 def test_a_ray_that_falls_silent_is_said(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabnet.engine.cluster.SILENT_S", 3.0)
+    monkeypatch.setattr("fabnet.runtime.cluster.SILENT_S", 3.0)
     outcomes = engine_for("ray", ray_address=cluster.address)(work, [Task("wait", tmp_path / "spool" / "wait")])
     thread = threading.Thread(target=freeze_driver, args=(cluster,))
     thread.start()

@@ -7,8 +7,8 @@ from multiprocessing import active_children
 
 import pytest
 
-from fabnet.engine import run_tasks
 from fabnet.errors import FabnetError, OutputError, VideoError
+from fabnet.runtime.local import run_tasks
 
 
 def work(task: str, report: Callable[[float], None]) -> str:

@@ -16,7 +16,7 @@ import pytest
 from faults.commands import TRACK, rows_of, started
 
 import fabnet
-from fabnet.tracks.commit import has_dataset
+from fabnet.files.lance import has_dataset
 
 from .conftest import Cluster, processes_of
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fabnet.tracks import open_store
+from fabnet.store.track_store import open_store
 
 __all__ = ["TRACK", "named_often", "rows_of", "started", "timed"]
 

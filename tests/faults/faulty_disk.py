@@ -19,8 +19,8 @@ from safetensors.numpy import load_file
 
 import fabnet
 from fabnet.models.find_model import list_checkpoints
-from fabnet.retrieval import Gallery
-from fabnet.tracks import open_store
+from fabnet.retrieval.gallery import Gallery
+from fabnet.store.track_store import open_store
 from fabnet.training.checkpoint import read_state
 
 from .test_upkeep_kills import made_embeddings, made_store

@@ -14,8 +14,8 @@ import pytest
 
 import fabnet
 from fabnet.errors import StoreError
-from fabnet.tracks import open_store
-from fabnet.tracks.data_files import check_data_files
+from fabnet.files.lance_checks import check_data_files
+from fabnet.store.track_store import open_store
 
 BEFORE_THE_END = 13
 """Where the highest byte of the number of global buffers lies."""

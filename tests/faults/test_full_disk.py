@@ -11,10 +11,11 @@ import pytest
 
 import fabnet
 from fabnet.errors import OutputError
+from fabnet.files.lance import lance_reads, lance_writes, merge_files
 from fabnet.models.find_model import latest_checkpoint
-from fabnet.tracks import LedgerEntry, open_store
-from fabnet.tracks.commit import lance_reads, lance_writes, merge_files
-from fabnet.tracks.schema import Row, rows_to_batch
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import open_store
 
 from .commands import named_often, started
 

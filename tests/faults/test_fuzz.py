@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.fields import check_fields
-from fabnet.video.picture import decode_picture
+from fabnet.faces.picture import decode_picture
+from fabnet.files.fields import check_fields
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "fuzz.py"
 FEW = {"video": 10, "image": 15, "checkpoint": 15, "config": 40, "labels": 40, "store": 12}

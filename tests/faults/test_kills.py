@@ -13,8 +13,8 @@ import pytest
 
 import fabnet
 from fabnet.errors import StoreError
-from fabnet.output import written_whole
-from fabnet.tracks import open_store
+from fabnet.files.output import written_whole
+from fabnet.store.track_store import open_store
 
 from .commands import TRACK, named_often, rows_of, started, timed
 

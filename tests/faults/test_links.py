@@ -19,12 +19,13 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.rows import schema
 from fabnet.errors import FabnetError, InputError, StoreError
-from fabnet.links import check_links
-from fabnet.retrieval import Gallery
-from fabnet.tracks import import_folder, open_store
-from fabnet.tracks.manifests import check_manifests
+from fabnet.files.lance_manifests import check_manifests
+from fabnet.files.links import check_links
+from fabnet.ingest.import_folder import import_folder
+from fabnet.reading.rows import schema
+from fabnet.retrieval.gallery import Gallery
+from fabnet.store.track_store import open_store
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -17,17 +17,19 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.embedding.inputs import Failure, Input, read_items
-from fabnet.embedding.rows import schema, write_rows
 from fabnet.errors import RewrittenError, StoreError
-from fabnet.retrieval import Gallery, search
+from fabnet.faces.window import Window
+from fabnet.files.lance import open_dataset
+from fabnet.ingest.import_folder import import_folder
+from fabnet.reading.inputs import Failure, Input, read_items
+from fabnet.reading.rows import schema, write_rows
+from fabnet.retrieval.gallery import Gallery
+from fabnet.retrieval.search import search
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader
 from fabnet.sampling.pairs import Jitter
-from fabnet.sampling.window import Window
-from fabnet.tracks import TrackStore, import_folder, open_store
-from fabnet.tracks.commit import open_dataset
-from fabnet.tracks.side_table import forget_tracks
-from fabnet.tracks.writing import locked
+from fabnet.store.side_table import forget_tracks
+from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import note_removing
 
 
@@ -143,7 +145,9 @@ def test_at_no_moment_of_a_removal_does_a_reader_mix_people(
 @contextmanager
 def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.STREAMED", {"batch_size": 7, "batch_readahead": 1, "fragment_readahead": 1})
+        patch.setattr(
+            "fabnet.store.track_store.STREAMED", {"batch_size": 7, "batch_readahead": 1, "fragment_readahead": 1}
+        )
         yield
 
 
@@ -314,7 +318,7 @@ def test_numbers_of_neighbours_while_a_removal_is_half_done(faces: Path) -> None
 def test_a_store_that_is_written_to_while_it_is_checked_is_not_called_damaged(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fabnet.upkeep import verify
+    from fabnet.upkeep.verify import verify
 
     read_ledger = TrackStore.ledger
 
@@ -337,7 +341,7 @@ def test_a_store_that_is_written_to_while_it_is_checked_is_not_called_damaged(
 
 def test_the_ledger_while_it_is_replaced(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opened before a compaction, read behind it."""
-    from fabnet.tracks import ledger
+    from fabnet.store import ledger
 
     opened = []
 

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pytest
 
 import fabnet
-from fabnet.embedding.rows import schema
-from fabnet.retrieval import Gallery
-from fabnet.tracks import LedgerEntry, open_store
-from fabnet.tracks.schema import Row, rows_to_batch
+from fabnet.reading.rows import schema
+from fabnet.retrieval.gallery import Gallery
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import open_store
 
 # Does the work of a verb as soon as it is loaded, and says when that is and how long it takes.
 WORK = """

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from fabnet.errors import VideoError
-from fabnet.tracks import open_store, track
-from fabnet.tracks.media import find_videos
-from fabnet.tracks.track_worker import TrackTask, track_one
-from fabnet.video.crop import CropSpec
+from fabnet.faces.crop import CropSpec
+from fabnet.files.media import find_videos
+from fabnet.ingest.track import track
+from fabnet.ingest.track_worker import TrackTask, track_one
+from fabnet.store.track_store import open_store
 
 from .commands import TRACK, rows_of, started
 

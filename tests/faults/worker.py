@@ -19,12 +19,12 @@ import numpy as np  # noqa: F401
 import torch
 
 import fabnet
-import fabnet.embedding
-import fabnet.tracks
-import fabnet.training
-import fabnet.upkeep
 from fabnet.errors import FabnetError
-from fabnet.retrieval import search
+from fabnet.ingest import import_folder, track  # noqa: F401
+from fabnet.reading import embed  # noqa: F401
+from fabnet.retrieval.search import search
+from fabnet.training import train  # noqa: F401
+from fabnet.upkeep import compact, remove  # noqa: F401
 
 
 def work(verb: str, place: Path, given: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ def work(verb: str, place: Path, given: dict[str, Any]) -> None:
     if verb == "track":
         fabnet.track(given["videos"], place, fps=5.0, link_fps=10.0, size=64, num_workers=0)
     elif verb == "import":
-        fabnet.tracks.import_folder(
+        fabnet.ingest.import_folder(
             given["frames"], place, layout="identity/video", splits=given["splits"], num_workers=0
         )
     elif verb == "embed":

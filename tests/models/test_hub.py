@@ -21,7 +21,7 @@ ASK = """
 import json, sys
 import numpy as np
 import fabnet
-from fabnet.embedding.digest import model_digest
+from fabnet.encoders.digest import model_digest
 from fabnet.errors import FabnetError
 
 answers = []

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from fabnet.embedding import load
+from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError
-from fabnet.objectives import FabNet, load_objective
 from fabnet.objectives.authors import PARTS
-from fabnet.training import TrainConfig
+from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.model_io import load_objective
+from fabnet.training.config import TrainConfig
 from fabnet.training.initial import fresh_objective, has_single_source, load_initial
 
 

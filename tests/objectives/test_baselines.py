@@ -12,7 +12,8 @@ from torch import nn
 
 from fabnet.errors import InputError
 from fabnet.models.lab import rgb_to_lab
-from fabnet.objectives import Batch, build_objective
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.registry import build_objective
 from fabnet.objectives.rotnet import RotNet, turned
 from fabnet.objectives.splitbrain import SplitBrain
 

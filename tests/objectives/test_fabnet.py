@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fabnet.objectives import Batch, FabNet, l1_per_sample
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet, l1_per_sample
 
 
 def batch(size: int = 16, count: int = 4, num_sources: int = 1) -> Batch:

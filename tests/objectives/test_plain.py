@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fabnet.objectives import Batch, FabNet
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.fabnet import FabNet
 
 
 def test_losses_and_gradients_match_the_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def remote_store(bucket: str, store: Path, frames_folder: Path) -> str:
     """The store of six "people", imported anew into the bucket."""
-    from fabnet.tracks import import_folder
+    from fabnet.ingest.import_folder import import_folder
 
     uri = f"{bucket}/people.lance"
     import_folder(frames_folder, uri, layout="identity/video", splits=store.parent / "splits.csv", num_workers=0)

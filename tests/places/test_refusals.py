@@ -14,7 +14,7 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.places import as_place, fetched, is_remote, local, send, workplace
+from fabnet.files.places import as_place, fetched, is_remote, local, send, workplace
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_other_stores_paths(scheme: str, package: str, monkeypatch: pytest.M
     """As far as it goes without a network."""
     pytest.importorskip("upath")
     pytest.importorskip(package)
-    monkeypatch.setattr("fabnet.places._check", lambda name, found: None)
+    monkeypatch.setattr("fabnet.files.places._check", lambda name, found: None)
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")

@@ -18,12 +18,12 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.export import export
+from fabnet.encoders.export import export
 from fabnet.errors import InputError, NoFaceError
+from fabnet.files.places import as_place, fetched, send
 from fabnet.models.find_model import list_checkpoints
-from fabnet.places import as_place, fetched, send
-from fabnet.training import read_run, train
 from fabnet.training.run_log import read_metrics
+from fabnet.training.train import read_run, train
 
 SMALL: dict[str, Any] = {
     "size": 32, "width": 4, "embedding_dim": 16, "batch_size": 8, "schedule": "plateau", "num_val_pairs": 8,

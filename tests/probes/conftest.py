@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.video import load_detector, read_frames
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
+from fabnet.faces.crop import CropSpec, cut
+from fabnet.faces.find import crop_faces
+from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.faces import FaceCrops, crop_of, find_faces, read_image
 from fabnet.probes.tasks.quantities import Values
-from fabnet.sampling.window import Window
-from fabnet.video import CropSpec, crop_faces
-from fabnet.video.crop import cut
 
 WINDOW = Window(0.5, 0.52, 176 / 256)
 

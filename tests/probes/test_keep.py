@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fabnet.embedding.attributes import load_probes, save_probes
+from fabnet.encoders.saved_probe import load_probes, save_probes
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.keep import best_probe

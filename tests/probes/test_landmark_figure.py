@@ -11,7 +11,7 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.reporting.figures import landmarks_figure
+from fabnet.paper.figures.landmarks import landmarks_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

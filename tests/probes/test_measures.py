@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fabnet.pose import ANGLES
+from fabnet.faces.pose import ANGLES
 from fabnet.probes.measures import shape_distance
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, box_side

@@ -14,6 +14,7 @@ from fabnet.errors import InputError, MissingDependencyError
 from fabnet.probes.others import LANDMARKERS, five_of_68, load_landmarker
 from fabnet.probes.protocols.youtube_faces import OUTER_EYES, read_landmarks
 from fabnet.probes.tasks.points import point_distance, point_errors
+from fabnet.video.decode import read_frames
 
 
 def need(tool: str) -> None:
@@ -41,7 +42,7 @@ def test_the_points_lie_on_the_face(tool: str, shared_data: Path) -> None:
 @pytest.mark.parametrize("tool", LANDMARKERS)
 def test_points_move_with_the_face_and_do_not_depend_on_the_size(tool: str, carphone: Path) -> None:
     need(tool)
-    crop = fabnet.crop_faces(next(iter(fabnet.video.read_frames(carphone))).image)[0].image
+    crop = fabnet.crop_faces(next(iter(read_frames(carphone))).image)[0].image
     predict = load_landmarker(tool)
     points, moved = predict([crop])[0], predict([np.roll(crop, 6, axis=1)])[0]
     assert np.abs((moved - points).mean(axis=0) - [6, 0]).max() < 1.5

@@ -15,11 +15,11 @@ import torch
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.attributes import SavedProbe, load_probes, save_probes
+from fabnet.encoders.saved_probe import SavedProbe, load_probes, save_probes
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.crop import CropSpec
 from fabnet.models.find_model import find_model
-from fabnet.probes import ProbeReport
-from fabnet.video import CropSpec
+from fabnet.probes.probe import ProbeReport
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.pose import geodesic_distance, rotation_matrix
+from fabnet.faces.pose import geodesic_distance, rotation_matrix
 from fabnet.probes.protocols.youtube_faces import read
 from fabnet.probes.rigid_fit import NOSE_TIP, RIGID, fit_pose, fit_shape
 

@@ -9,13 +9,7 @@ import pytest
 import torch
 
 from fabnet.errors import InputError
-from fabnet.probes.scratch import (
-    Architecture,
-    ScratchNet,
-    build_network,
-    fit_scratch,
-    supervised_loss,
-)
+from fabnet.probes.scratch import Architecture, ScratchNet, build_network, fit_scratch, supervised_loss
 
 NAN = float("nan")
 

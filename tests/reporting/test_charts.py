@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.embedding.attributes import SavedProbe
+from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.reporting.charts import Panel, panels_chart, time_chart, training_chart
 from fabnet.reporting.timeline import _panels
 

@@ -17,12 +17,15 @@ from torch import nn
 import fabnet
 from fabnet.cli import main
 from fabnet.models.find_model import find_model
-from fabnet.objectives import FabNet, load_objective
-from fabnet.reporting.figures import FigureResult, architecture_figure, confidence_figure, retrieval_figure
-from fabnet.reporting.figures.confidence import chosen_samples
-from fabnet.reporting.figures.landmarks import chosen_faces
-from fabnet.retrieval import Gallery
-from fabnet.training import train
+from fabnet.objectives.fabnet import FabNet
+from fabnet.objectives.model_io import load_objective
+from fabnet.paper.figures.architecture import architecture_figure
+from fabnet.paper.figures.confidence import chosen_samples, confidence_figure
+from fabnet.paper.figures.files import FigureResult
+from fabnet.paper.figures.landmarks import chosen_faces
+from fabnet.paper.figures.retrieval import retrieval_figure
+from fabnet.retrieval.gallery import Gallery
+from fabnet.training.train import train
 
 SVG = "{http://www.w3.org/2000/svg}"
 

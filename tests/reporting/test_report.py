@@ -11,17 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.embedding.attributes import SavedProbe, save_probes
-from fabnet.embedding.digest import model_digest
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.saved_probe import SavedProbe, save_probes
 from fabnet.errors import InputError, ModelError
+from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import best_checkpoint
 from fabnet.models.model_folder import read_card
-from fabnet.reporting import report
 from fabnet.reporting.reconstructions import reconstructions
+from fabnet.reporting.report import report
 from fabnet.reporting.timeline import video_timeline
-from fabnet.tracks import import_folder, open_store
-from fabnet.training import train
+from fabnet.store.track_store import open_store
 from fabnet.training.run_log import read_metrics
+from fabnet.training.train import train
 
 
 class Page(HTMLParser):

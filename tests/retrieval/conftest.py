@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 import fabnet
-from fabnet.video import read_frames
+from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="session")

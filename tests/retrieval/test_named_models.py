@@ -11,10 +11,10 @@ import pytest
 
 import fabnet
 from fabnet.errors import FabnetError, InputError, ModelError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.query import model_of
-from fabnet.training import read_run, store_of
+from fabnet.training.train import read_run, store_of
 
 
 def naming(dataset: Path, out: Path, **metadata: str) -> Gallery:
@@ -32,7 +32,7 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*given: Any, **named: Any) -> None:
         raise AssertionError(f"asked for {given}")
 
-    for name in ("fabnet.models.find_model.download", "fabnet.embedding.load_encoder.load_baseline"):
+    for name in ("fabnet.models.find_model.download", "fabnet.encoders.load_encoder.load_baseline"):
         monkeypatch.setattr(name, fail)
 
 
@@ -84,7 +84,7 @@ def test_a_run_sends_nobody_to_a_bucket(tiny_run: Path, tmp_path: Path, monkeypa
     config = tmp_path / "run" / "config.json"
     _, named = read_run(tiny_run)
     config.write_text(config.read_text().replace(named, "s3://evil/store"))
-    monkeypatch.setattr("fabnet.places._check", lambda *given: pytest.fail("a bucket was asked"))
+    monkeypatch.setattr("fabnet.files.places._check", lambda *given: pytest.fail("a bucket was asked"))
     assert fabnet.info(tmp_path / "run")["store"] == "s3://evil/store"
     with pytest.raises(InputError, match="s3://evil/store, which is read only for a run in the same bucket"):
         store_of(tmp_path / "run", "s3://evil/store")

@@ -19,7 +19,8 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import FabnetError, InputError, ModelError, NoFaceError, StoreError
-from fabnet.retrieval import Gallery
+from fabnet.retrieval.gallery import Gallery
+from fabnet.retrieval.search import SearchResult
 
 
 def table_of(data: Path) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def ranked(table: dict[str, Any], vector: np.ndarray) -> list[str]:
     return [table["id"][place] for place in order]
 
 
-def ids(result: fabnet.retrieval.SearchResult) -> list[str]:
+def ids(result: SearchResult) -> list[str]:
     return [row["id"] for row in result.neighbours]
 
 
@@ -115,8 +116,8 @@ def test_a_predicted_attribute(carphone: Path, tmp_path: Path, tiny_run: Path, l
 @pytest.fixture
 def labelled_values(tiny_run: Path, tmp_path: Path) -> Path:
     """A probe of one number, as `fabnet probe --save` writes it."""
-    from fabnet.embedding.attributes import SavedProbe, save_probes
-    from fabnet.embedding.digest import model_digest
+    from fabnet.encoders.digest import model_digest
+    from fabnet.encoders.saved_probe import SavedProbe, save_probes
 
     coef = np.random.default_rng(0).normal(size=(16, 1)).astype(np.float32)
     ones = np.ones(1, np.float32)
@@ -303,7 +304,7 @@ def test_memory_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
     code = """
 import sys, numpy as np
 from pathlib import Path
-from fabnet.retrieval import Gallery
+from fabnet.retrieval.gallery import Gallery
 gallery = Gallery(sys.argv[1])
 for _ in range(3):
     assert len(gallery.nearest(np.ones(256), 10, where="identity != 'x'")) == 10

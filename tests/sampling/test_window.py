@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.sampling.window import Window, decode_jpeg, view
+from fabnet.faces.window import Window, decode_jpeg, view
 
 
 def ramp(size: int) -> np.ndarray:

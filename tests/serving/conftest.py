@@ -16,8 +16,8 @@ import pytest
 @pytest.fixture(scope="session")
 def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 faces of a store and a video at 5 frames a second, with pose, mouth and expression of no meaning."""
-    from fabnet.embedding import embed
-    from fabnet.embedding.attributes import SavedProbe, save_probes
+    from fabnet.encoders.saved_probe import SavedProbe, save_probes
+    from fabnet.reading.embed import embed
 
     folder = tmp_path_factory.mktemp("faces")
     rng = np.random.default_rng(3)  # with which each expression is somebody's

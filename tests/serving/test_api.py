@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fabnet.retrieval import Gallery, search
+from fabnet.faces.picture import picture_size
+from fabnet.retrieval.gallery import Gallery
+from fabnet.retrieval.search import search
 from fabnet.serving.catalogue import Catalogue
 from fabnet.serving.guard import is_loopback
 from fabnet.serving.site import Site, open_site
-from fabnet.video import read_frames
-from fabnet.video.picture import picture_size
+from fabnet.video.decode import read_frames
 
 from .asking import Client
 
@@ -107,7 +108,7 @@ def test_the_nearest_are_those_of_search(client: Client, site: Site) -> None:
 
 
 def test_pictures_are_the_rows_own(client: Client, site: Site, store: Path) -> None:
-    from fabnet.tracks import open_store
+    from fabnet.store.track_store import open_store
 
     thumbnail = client.get("/api/faces/12/thumbnail")
     assert thumbnail.content == site.catalogue.thumbnail(12)
@@ -264,7 +265,7 @@ def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, fa
 
 
 def test_a_map_of_one_number_a_face_is_a_line(store: Path, tmp_path: Path) -> None:
-    from fabnet.embedding import embed
+    from fabnet.reading.embed import embed
 
     embed([store], tmp_path / "faces.lance", model="mean")
     answer = Client(open_site(tmp_path / "faces.lance")).get("/api/map/pca")
@@ -321,8 +322,8 @@ def test_comparing_is_what_the_network_reconstructs(client: Client) -> None:
 
 def test_confidences_share_a_pixel(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from fabnet.embedding import embed
-    from fabnet.training import train
+    from fabnet.reading.embed import embed
+    from fabnet.training.train import train
 
     train(store, tmp_path / "run", size=32, width=4, embedding_dim=16, batch_size=4, max_steps=2, num_val_pairs=4,
           num_workers=0, sources=2)  # fmt: skip
@@ -349,7 +350,8 @@ def test_a_thinned_timeline_keeps_both_of_two_people_in_a_frame(faces_data: Path
 
 
 def test_without_its_model_the_page_does_without_photos(store: Path, tmp_path: Path, photo: bytes) -> None:
-    from fabnet.embedding import embed, load
+    from fabnet.encoders.load_encoder import load
+    from fabnet.reading.embed import embed
 
     embed([store], tmp_path / "faces.lance", model=load("small"))
     client = Client(open_site(tmp_path / "faces.lance"))

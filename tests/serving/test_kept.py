@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fabnet
-from fabnet.retrieval import Gallery
+from fabnet.retrieval.gallery import Gallery
 
 from .browser import Browser, chromium
 from .conftest import serving

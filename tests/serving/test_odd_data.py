@@ -18,7 +18,8 @@ import pyarrow as pa
 import pytest
 
 from fabnet.errors import FabnetError, StoreError
-from fabnet.retrieval import Gallery, search
+from fabnet.retrieval.gallery import Gallery
+from fabnet.retrieval.search import search
 from fabnet.serving.site import open_site
 
 from .asking import Client

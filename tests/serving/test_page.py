@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.video import read_frames
+from fabnet.video.decode import read_frames
 
 from .browser import Browser, chromium
 from .conftest import serving

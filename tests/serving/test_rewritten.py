@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.embedding import embed
+from fabnet.reading.embed import embed
 from fabnet.serving.site import open_site
-from fabnet.tracks import open_store
+from fabnet.store.track_store import open_store
 
 pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("fastapi", reason="fastapi is not installed")

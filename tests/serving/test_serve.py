@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fabnet.errors import InputError, MissingDependencyError, StoreError
-from fabnet.serving import serve
+from fabnet.serving.serve import serve
 
 from .conftest import serving
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_served_is_said_in_a_line(
 
 
 def test_a_dataset_without_thumbnails_is_not_served(store: Path, tmp_path: Path) -> None:
-    from fabnet.embedding import embed
+    from fabnet.reading.embed import embed
 
     embed([store], tmp_path / "bare.lance", thumbnails=False)
     with pytest.raises(InputError, match="no thumbnails"):
@@ -119,7 +119,7 @@ def test_a_dataset_without_thumbnails_is_not_served(store: Path, tmp_path: Path)
 
 
 def test_a_store_of_other_faces_is_refused(faces_data: Path, frames_folder: Path, tmp_path: Path) -> None:
-    from fabnet.tracks import import_folder
+    from fabnet.ingest.import_folder import import_folder
 
     folder = tmp_path / "others"
     shutil.copytree(frames_folder / "person0", folder / "somebody")

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.store import TrackStore, create_store
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import TrackStore, create_store
 from fabnet.video.decode import read_frames
 
 CROP: dict[str, Any] = {"size": 8}

@@ -19,9 +19,10 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, VideoError
-from fabnet.tracks import import_folder, track
-from fabnet.tracks.folder import Look
-from fabnet.tracks.kinds import kind_by_content
+from fabnet.files.folder import Look
+from fabnet.files.kinds import kind_by_content
+from fabnet.ingest.import_folder import import_folder
+from fabnet.ingest.track import track
 
 from .conftest import noise, write_image
 
@@ -129,7 +130,7 @@ def test_import_names_all_that_it_does_not_read(tmp_path: Path, layout: Any) -> 
 
 
 def test_voxceleb_originals_may_lie_among_anything(tmp_path: Path) -> None:
-    from fabnet.tracks.voxceleb import find_originals
+    from fabnet.ingest.voxceleb import find_originals
 
     awkward(tmp_path / "originals", ".mp4")
     (tmp_path / "originals" / "ref.mp4").write_bytes(b"a video")
@@ -209,7 +210,7 @@ def test_a_file_that_vanishes_is_listed(second: Path, tmp_path: Path, monkeypatc
     folder.mkdir()
     for name in ("a.mp4", "b.mp4"):
         shutil.copy(second, folder / name)
-    module = sys.modules["fabnet.tracks.track"]
+    module = sys.modules["fabnet.ingest.track"]
     find_videos = module.__dict__["find_videos"]
 
     def vanishing(*args: Any) -> Any:

@@ -11,12 +11,13 @@ import pytest
 
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError
-from fabnet.limits import read_bytes
-from fabnet.tracks import import_folder, open_store
-from fabnet.tracks.folder import natural
-from fabnet.tracks.import_worker import chosen_face
-from fabnet.video import CropSpec, cut
-from fabnet.video.detect import Detection
+from fabnet.faces.crop import CropSpec, cut
+from fabnet.faces.detect.detection import Detection
+from fabnet.files.folder import natural
+from fabnet.files.limits import read_bytes
+from fabnet.ingest.import_folder import import_folder
+from fabnet.ingest.import_worker import chosen_face
+from fabnet.store.track_store import open_store
 
 from .conftest import noise, write_image
 
@@ -224,7 +225,7 @@ def test_a_frame_that_cannot_be_read_costs_itself_only(
             raise PermissionError(13, "Permission denied", str(path))
         return read_bytes(path)
 
-    monkeypatch.setattr("fabnet.tracks.import_worker.read_bytes", refusing)
+    monkeypatch.setattr("fabnet.ingest.import_worker.read_bytes", refusing)
     report = imported(crops, tmp_path / "s.lance")
     assert report.store.rows == 84
     assert len(report.dropped) == 4

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pytest
 
 from fabnet.errors import InputError, StoreError
-from fabnet.tracks import TrackIndex, TrackStore, open_store
-from fabnet.tracks.index import TRACK_SCHEMA, digest_of
-from fabnet.tracks.side_table import add_tracks, forget_tracks, read_tracks
-from fabnet.tracks.writing import writing
+from fabnet.store.index import TRACK_SCHEMA, TrackIndex, digest_of
+from fabnet.store.side_table import add_tracks, forget_tracks, read_tracks
+from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.writing import writing
 
 from .conftest import CROP, fill
 
@@ -68,7 +68,7 @@ def test_tracks_that_are_not_noted_are_read_from_the_rows(store: TrackStore, mon
     early = open_store(store.path)
     assert early.num_rows == 6
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.add_tracks", lambda *_: None)  # killed before the tracks were noted
+        patch.setattr("fabnet.store.track_store.add_tracks", lambda *_: None)  # killed before the tracks were noted
         fill(store, "b")
     assert open_store(store.path).index().video.tolist() == ["a", "a", "b", "b"]
     with writing(store.path, crop=CROP, settings={}) as again:

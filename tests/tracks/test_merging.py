@@ -8,7 +8,7 @@ import lance
 import pyarrow as pa
 import pytest
 
-from fabnet.tracks import commit
+from fabnet.files import lance as commit
 
 
 @pytest.mark.parametrize(

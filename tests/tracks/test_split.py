@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.tracks.split import moments_cut, read_splits, split_of, splits_for
+from fabnet.store.split import moments_cut, read_splits, split_of, splits_for
 
 
 def test_the_hash_never_changes() -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from fabnet.errors import OutputError
-from fabnet.tracks.spool import SpoolWriter, read_spool
+from fabnet.store.spool import SpoolWriter, read_spool
 
 from .conftest import a_row
 

@@ -15,11 +15,10 @@ import pyarrow as pa
 import pytest
 
 from fabnet.errors import OutputError, StoreError
-from fabnet.tracks import TrackStore, is_store, open_store
-from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.schema import ROW_SCHEMA, metadata_of, rows_to_batch
-from fabnet.tracks.store import MAX_FRAGMENTS, create_store
-from fabnet.tracks.writing import writing
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import ROW_SCHEMA, metadata_of, rows_to_batch
+from fabnet.store.track_store import MAX_FRAGMENTS, TrackStore, create_store, is_store, open_store
+from fabnet.store.writing import writing
 
 from .conftest import CROP, a_row, fill
 
@@ -84,8 +83,8 @@ def test_compaction_keeps_the_order_and_open_readers(store: TrackStore) -> None:
 
 
 def test_a_long_run_does_not_pile_up_history(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fabnet.tracks.store.MAX_FRAGMENTS_WHILE_WRITING", 10)
-    monkeypatch.setattr("fabnet.tracks.store.MAX_FRAGMENTS", 5)
+    monkeypatch.setattr("fabnet.store.track_store.MAX_FRAGMENTS_WHILE_WRITING", 10)
+    monkeypatch.setattr("fabnet.store.track_store.MAX_FRAGMENTS", 5)
     given = []
     for number in range(35):
         rows = [
@@ -111,9 +110,9 @@ COMPACTION = r"""
 import re, sys
 import numpy as np
 from pathlib import Path
-from fabnet.tracks.ledger import LedgerEntry
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.store import create_store
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import create_store
 
 store = create_store(Path(sys.argv[1]), crop={})
 image = np.random.default_rng(0).bytes(20_000)
@@ -161,14 +160,14 @@ def test_a_kill_between_the_commits_loses_no_reason(store: TrackStore, monkeypat
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.write_ledger", killed)
+        patch.setattr("fabnet.store.track_store.write_ledger", killed)
         with pytest.raises(SystemExit):
             store.append([rows_to_batch(rows)], [entry])
     with writing(store.path, crop=CROP, settings={}) as again:
         assert again.ledger()["w"] == entry
         assert again.num_rows == 8
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.write_rows", killed)
+        patch.setattr("fabnet.store.track_store.write_rows", killed)
         with pytest.raises(SystemExit):
             store.append([rows_to_batch([a_row("x")])], [LedgerEntry("x", "/x", "ok", rows=1)])
     with writing(store.path, crop=CROP, settings={}) as again:
@@ -182,7 +181,7 @@ def test_a_ledger_that_cannot_be_written_loses_no_reason(store: TrackStore, monk
         raise OutputError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.write_ledger", full)
+        patch.setattr("fabnet.store.track_store.write_ledger", full)
         with pytest.raises(OutputError):
             store.append([rows_to_batch([a_row("w")])], [entry])
     store.append([], [])  # as a command that ends writes what is left: nothing

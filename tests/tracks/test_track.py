@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
-from fabnet.tracks import TrackStore, open_store, track
-from fabnet.tracks.media import find_videos
-from fabnet.tracks.writing import writing
-from fabnet.video import read_frames
+from fabnet.files.media import find_videos
+from fabnet.ingest.track import track
+from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.writing import writing
+from fabnet.video.decode import read_frames
 
 from .conftest import fabnet_process
 

@@ -9,13 +9,12 @@ import pytest
 
 import fabnet
 from fabnet.errors import StoreError
-from fabnet.output import written_whole
-from fabnet.tracks import LedgerEntry, TrackStore, open_store
-from fabnet.tracks.ledger import read_ledger
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.store import create_store
-from fabnet.tracks.versions import newest_version
-from fabnet.tracks.writing import writing
+from fabnet.files.lance_versions import newest_version
+from fabnet.files.output import written_whole
+from fabnet.store.ledger import LedgerEntry, read_ledger
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.track_store import TrackStore, create_store, open_store
+from fabnet.store.writing import writing
 
 
 def add(store: TrackStore, video: str) -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.tracks import import_folder, open_store
-from fabnet.tracks.voxceleb import read_utterance
+from fabnet.ingest.import_folder import import_folder
+from fabnet.ingest.voxceleb import read_utterance
+from fabnet.store.track_store import open_store
 
 PIXELS = """Identity  : \tA.J._Buckley
 Reference : \tcarphone

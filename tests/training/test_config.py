@@ -11,8 +11,8 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError
-from fabnet.objectives import FabNet
 from fabnet.objectives.autoencoder import Autoencoder
+from fabnet.objectives.fabnet import FabNet
 from fabnet.training.config import PRESETS, TrainConfig, preset
 from fabnet.training.device import choose_device
 

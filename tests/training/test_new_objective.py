@@ -17,7 +17,9 @@ from fabnet.cli import main
 from fabnet.errors import InputError
 from fabnet.models.encoder import Encoder
 from fabnet.models.find_model import latest_checkpoint
-from fabnet.objectives import OBJECTIVES, Batch, ObjectiveOptions
+from fabnet.objectives.batch import Batch
+from fabnet.objectives.options import ObjectiveOptions
+from fabnet.objectives.registry import OBJECTIVES
 
 SMALL: dict[str, Any] = {
     "size": 32, "width": 4, "embedding_dim": 16, "batch_size": 8, "num_val_pairs": 8, "num_workers": 0,

@@ -24,12 +24,14 @@ from safetensors.torch import load_file, save_file
 
 from fabnet.cli import main
 from fabnet.errors import InputError, ModelError, OutputError, StoreError, TrainingError
+from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
-from fabnet.objectives import Batch
-from fabnet.tracks import import_folder, open_store
-from fabnet.training import preset, train
+from fabnet.objectives.batch import Batch
+from fabnet.store.track_store import open_store
+from fabnet.training.config import preset
 from fabnet.training.initial import still_statistics
 from fabnet.training.run_log import RunLog, read_metrics
+from fabnet.training.train import train
 from fabnet.training.trainer import Trainer
 
 TINY: dict[str, Any] = {

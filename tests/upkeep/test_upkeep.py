@@ -17,13 +17,14 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.embedding.rows import schema
 from fabnet.errors import InputError, OutputError, StoreError
-from fabnet.retrieval import Gallery
-from fabnet.tracks import LedgerEntry, import_folder, open_store
-from fabnet.tracks.schema import Row, rows_to_batch
-from fabnet.tracks.side_table import add_tracks, forget_tracks, read_tracks
-from fabnet.tracks.store import create_store
+from fabnet.ingest.import_folder import import_folder
+from fabnet.reading.rows import schema
+from fabnet.retrieval.gallery import Gallery
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.side_table import add_tracks, forget_tracks, read_tracks
+from fabnet.store.track_store import create_store, open_store
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: p
 
     row = Row("p", "late", "0", 0, None, "late", "train", b"x")
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.tracks.store.write_rows", full)
+        patch.setattr("fabnet.store.track_store.write_rows", full)
         with pytest.raises(OutputError):
             open_store(own).append([rows_to_batch([row])], [LedgerEntry("late", "late", "ok", tracks=1, rows=1)])
     assert fabnet.verify(own).problem is None

@@ -12,7 +12,8 @@ import av
 import cv2
 import numpy as np
 
-from fabnet.video import TrackedFace, read_frames
+from fabnet.video.decode import read_frames
+from fabnet.video.track_video import TrackedFace
 
 FPS = 25
 

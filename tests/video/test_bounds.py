@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError, VideoError
-from fabnet.video import read_frames
+from fabnet.video.decode import read_frames
 
 
 def of_frames(path: Path, count: int, fps: int, size: tuple[int, int] = (64, 48), **options: str) -> Path:

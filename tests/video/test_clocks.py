@@ -10,12 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from fabnet.embedding import embed
 from fabnet.errors import VideoError
-from fabnet.tracks import track
-from fabnet.video import Frame, VideoStats, load_detector, read_frames, track_video, video_info
+from fabnet.faces.detect.load import load_detector
+from fabnet.ingest.track import track
+from fabnet.reading.embed import embed
 from fabnet.video.clock import Clock
-from fabnet.video.decode import decode_frames
+from fabnet.video.decode import Frame, decode_frames, read_frames, video_info
+from fabnet.video.track_video import VideoStats, track_video
 
 from .composed import FPS, write_video
 

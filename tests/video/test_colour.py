@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from fabnet.video import read_frames
-from fabnet.video.colour import Colours, to_srgb
+from fabnet.faces.colour import Colours, to_srgb
+from fabnet.video.decode import read_frames
 
 BT709, BT2020, P3 = 1, 9, 12
 SRGB, PQ, HLG = 13, 16, 18

@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.video import VideoStats, load_detector, read_frames, track_video
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.decode import read_frames
+from fabnet.video.track_video import VideoStats, track_video
 
 from .composed import (
     FPS,

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 import pytest
 
-from fabnet.tracks.kinds import VIDEO_SUFFIXES, kind_by_content
-from fabnet.video import read_frames
+from fabnet.files.kinds import VIDEO_SUFFIXES, kind_by_content
+from fabnet.video.decode import read_frames
 
 MADE = {
     ".m2ts": ("mpegts", "mpeg2video"), ".ts": ("mpegts", "mpeg2video"), ".mxf": ("mxf", "mpeg2video"),

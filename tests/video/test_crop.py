@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.video import CropSpec, crop_box, crop_faces, cut, to_crop
-from fabnet.video.detect import Detection
+from fabnet.faces.crop import CropSpec, crop_box, cut, to_crop
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.find import crop_faces
 
 
 def gradient(height: int, width: int) -> np.ndarray:

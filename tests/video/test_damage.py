@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from fabnet.errors import VideoError
-from fabnet.tracks import open_store, track
-from fabnet.video import read_frames, video_info
-from fabnet.video.decode import decode_frames
+from fabnet.ingest.track import track
+from fabnet.store.track_store import open_store
+from fabnet.video.decode import decode_frames, read_frames, video_info
 
 from .composed import FPS, write_video
 

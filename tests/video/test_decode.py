@@ -11,10 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from fabnet.embedding import embed
 from fabnet.errors import InputError, VideoError
-from fabnet.video import read_frames, video_info
-from fabnet.video.decode import Ticks, decode_frames
+from fabnet.reading.embed import embed
+from fabnet.video.decode import Ticks, decode_frames, read_frames, video_info
 
 from .composed import trimmed, turned, write_video
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.video import load_detector, read_frames
-from fabnet.video.detect.detection import smallest_face_px
-from fabnet.video.detect.mtcnn import _suppress
+from fabnet.faces.detect.detection import smallest_face_px
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.mtcnn import _suppress
+from fabnet.video.decode import read_frames
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:

@@ -12,9 +12,9 @@ from PIL import Image
 
 import fabnet
 from fabnet.errors import InputError
-from fabnet.tracks.kinds import kind_by_content
-from fabnet.video import read_frames
-from fabnet.video.picture import decode_picture, picture_size
+from fabnet.faces.picture import decode_picture, picture_size
+from fabnet.files.kinds import kind_by_content
+from fabnet.video.decode import read_frames
 
 from .heic import heic
 
@@ -69,7 +69,7 @@ def test_grey_and_transparent_pictures_become_rgb(frame: np.ndarray) -> None:
 
 def test_limits_come_before_decoding(frame: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pi_heif")
-    monkeypatch.setattr("fabnet.video.picture.MAX_PIXELS", 144 * 192 - 1)
+    monkeypatch.setattr("fabnet.faces.picture.MAX_PIXELS", 144 * 192 - 1)
     for data in (heic(frame), avif(frame), heic(frame, says=(16, 16))):
         with pytest.raises(InputError, match=r"192 x 144 pixels; the limit is|is cut short or damaged"):
             decode_picture(data)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fabnet.faces.detect.detection import Detection
 from fabnet.video.appearance import describe, similarity
-from fabnet.video.detect import Detection
 from fabnet.video.link import MAX_GAP_S, Linker
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)

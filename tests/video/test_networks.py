@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fabnet.video.detect.mtcnn import _networks_folder
-from fabnet.video.detect.networks import fast_network
+from fabnet.faces.detect.mtcnn import _networks_folder
+from fabnet.faces.detect.networks import fast_network
 
 
 @pytest.mark.parametrize(

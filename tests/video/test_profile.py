@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from fabnet.embedding import embed
-from fabnet.sampling.window import decode_jpeg
-from fabnet.video.picture import decode_picture
+from fabnet.faces.picture import decode_picture
+from fabnet.faces.window import decode_jpeg
+from fabnet.reading.embed import embed
 
 from .heic import heic
 
@@ -227,7 +227,7 @@ def test_the_colours_that_an_avif_names(primaries: int, transfer: int, expected:
 
 
 def test_a_profile_does_not_change_what_is_embedded(carphone: Path, tmp_path: Path) -> None:
-    from fabnet.video import read_frames
+    from fabnet.video.decode import read_frames
 
     frame = next(read_frames(carphone)).image
     to_xyz, gamma = SPACES["ProPhoto"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.video.pyramid import halves
+from fabnet.faces.detect.pyramid import halves
 
 
 def test_every_pixel_is_the_mean_of_four() -> None:

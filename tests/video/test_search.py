@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fabnet.video import Detection, load_detector, read_frames
-from fabnet.video.detect import follow
+from fabnet.faces.detect.detection import Detection, follow
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.decode import read_frames
 from fabnet.video.search import FaceSearch
 
 from .test_detect import overlap

@@ -12,10 +12,12 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError, NoFaceError
-from fabnet.video import crop_faces, load_detector, load_photo_detector, read_frames
-from fabnet.video.detect import Detection
-from fabnet.video.detect.detection import SmallestFace, smallest_face_px
-from fabnet.video.detect.tiles import in_tiles
+from fabnet.faces.detect.detection import Detection, SmallestFace, smallest_face_px
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.detect.tiles import in_tiles
+from fabnet.faces.find import crop_faces
+from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fabnet.video import CropSpec, crop_box
+from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.video.smooth import MAX_DRIFT, BoxSmoother, allowed_box
 
 SPEC = CropSpec(margin=2.0, smoothing_s=0.5, shift_y=0.0)

@@ -12,9 +12,9 @@ import pytest
 from av.stream import Disposition
 
 from fabnet.errors import VideoError
-from fabnet.tracks import open_store, track
-from fabnet.video import read_frames, video_info
-from fabnet.video.decode import decode_frames
+from fabnet.ingest.track import track
+from fabnet.store.track_store import open_store
+from fabnet.video.decode import decode_frames, read_frames, video_info
 
 Spec = tuple[int, int, Disposition]
 """Height, grey level and disposition of a stream."""

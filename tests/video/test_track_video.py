@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError, VideoError
-from fabnet.video import CropSpec, TrackedFace, VideoStats, cut, load_detector, read_frames, track_video
+from fabnet.faces.crop import CropSpec, cut
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.decode import read_frames
+from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
 from .composed import turned, write_video
 from .test_detect import overlap
@@ -160,7 +163,8 @@ import re, sys
 from pathlib import Path
 import cv2
 cv2.setNumThreads(1)
-from fabnet.video import load_detector, track_video
+from fabnet.faces.detect.load import load_detector
+from fabnet.video.track_video import track_video
 count = sum(1 for _ in track_video(Path(sys.argv[1]), load_detector(), fps=float(sys.argv[2])))
 print(count, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 """

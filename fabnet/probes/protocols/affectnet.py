@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import csv_rows
-from fabnet.numpy_file import read_npy
+from fabnet.files.limits import csv_rows
+from fabnet.files.numpy_file import read_npy
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, numbers_of
 from fabnet.probes.tasks.labels import Classes

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.pose import ANGLES
+from fabnet.faces.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, lines_of
 from fabnet.probes.tasks.quantities import Angles

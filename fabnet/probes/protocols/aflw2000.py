@@ -31,14 +31,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, check_file
-from fabnet.mat_file import read_arrays
-from fabnet.pose import ANGLES, from_aflw2000
+from fabnet.faces.pose import ANGLES, from_aflw2000
+from fabnet.files.limits import MAX_TABLE_BYTES, check_file
+from fabnet.files.mat_file import read_arrays
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.points import Points, box_side, point_distance
 from fabnet.probes.tasks.quantities import Angles
-from fabnet.tracks.split import split_of
+from fabnet.store.split import split_of
 
 __all__ = ["read"]
 

@@ -30,11 +30,11 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import csv_rows
+from fabnet.files.kinds import IMAGE_SUFFIXES
+from fabnet.files.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.labels import Units
-from fabnet.tracks.kinds import IMAGE_SUFFIXES
 
 __all__ = ["UNITS", "read"]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.numpy_file import read_npz
+from fabnet.files.numpy_file import read_npz
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.labels import Classes

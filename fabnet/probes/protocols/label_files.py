@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import MAX_TABLE_BYTES, csv_rows, read_text
+from fabnet.files.limits import MAX_TABLE_BYTES, csv_rows, read_text
 
 __all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 

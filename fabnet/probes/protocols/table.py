@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.pose import ANGLES
+from fabnet.faces.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, box_side
 from fabnet.probes.tasks.quantities import Angles, Values
 from fabnet.probes.tasks.task import Task
-from fabnet.tracks.split import split_of
+from fabnet.store.split import split_of
 
 __all__ = ["read_table"]
 

@@ -26,14 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.limits import csv_rows
-from fabnet.pose import ANGLES
+from fabnet.faces.pose import ANGLES
+from fabnet.files.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import numbers_of
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
 from fabnet.probes.tasks.points import Points, box_side, point_distance
 from fabnet.probes.tasks.quantities import Angles, Values
-from fabnet.tracks.split import read_splits
+from fabnet.store.split import read_splits
 
 __all__ = ["read", "read_landmarks"]
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fabnet.pose import ANGLES, geodesic_distance, rotation_matrix
+from fabnet.faces.pose import ANGLES, geodesic_distance, rotation_matrix
 from fabnet.probes.losses import Loss
 from fabnet.probes.measures import Measure, difference_measure
 from fabnet.probes.metrics import Figure, Weighted, correlation, mean_of, weighted_mean

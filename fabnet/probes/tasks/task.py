@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from fabnet.embedding.readings import READINGS
+from fabnet.encoders.readings import READINGS
 from fabnet.probes.losses import Loss
 from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure

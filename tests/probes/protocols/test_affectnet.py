@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal\n"
 TRAINING = """689/a.jpg,134,135,899,899,181.64;530.91;188.32;627.82,1,0.785714,-0.0553

@@ -8,9 +8,9 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.points import Points
-from fabnet.tracks.split import split_of
+from fabnet.store.split import split_of
 
 POINTS = np.random.default_rng(0).uniform(100, 300, (3, 68)).astype(np.float32)
 POINTS_LP = POINTS[:2].T + 7

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 SIN, COS = 0.5, np.sqrt(0.75)
 LEFT = [[COS, 0, SIN], [0, 1, 0], [-SIN, 0, COS]]  # x right, y down, z away: the nose, -z, goes to -x

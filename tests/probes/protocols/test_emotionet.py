@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 URL = "http://cbcsnas01.ece.ohio-state.edu/EmotioNet/Images/happy/"
 HEADER = "\t".join(["URL", "URL_orig", *(f"AU{unit}" for unit in range(1, 61))])

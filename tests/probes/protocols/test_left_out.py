@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 
 def test_rows_whose_pictures_cannot_be_read_are_left_out_by_name(tmp_path: Path) -> None:

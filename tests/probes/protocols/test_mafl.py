@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.points import Points
 
 LANDMARKS = """3

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
 from fabnet.probes.protocols.ckplus import UNITS
+from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.points import Points
 
 MTFL = """path,split,x1,x2,x3,x4,x5,y1,y2,y3,y4,y5,gender,smile,glasses,pose5

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import PROTOCOLS, read_benchmark
 from fabnet.probes.protocols.label_files import lines_of, numbers_of
+from fabnet.probes.protocols.registry import PROTOCOLS, read_benchmark
 
 
 @pytest.mark.parametrize(

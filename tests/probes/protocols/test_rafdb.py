@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols import read_benchmark
+from fabnet.probes.protocols.registry import read_benchmark
 
 LABELS = "train_00001.jpg 5\ntrain_00002.jpg 1\ntest_0001.jpg 7\n"
 

@@ -13,11 +13,12 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError
-from fabnet.pose import ANGLES
+from fabnet.faces.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.metrics import Figure
-from fabnet.probes.retrieval import VARIANTS, Variant, ranked_protocol, score_retrieval, table_rows, with_identity
-from fabnet.probes.retrieval.variants import applied, whitened
+from fabnet.probes.retrieval.figures import table_rows
+from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
+from fabnet.probes.retrieval.variants import VARIANTS, Variant, applied, whitened
 from fabnet.probes.tasks.labels import Classes
 from fabnet.probes.tasks.quantities import Angles
 

@@ -1,0 +1,1 @@
+"""What turns face crops into an embedding: loading, torch or ONNX Runtime, export."""

@@ -1,0 +1,83 @@
+"""What tells an encoder from others: a probe fits one encoder only, and features are kept by it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.encoders.baselines.registry import is_baseline
+from fabnet.errors import MissingDependencyError
+from fabnet.files.limits import MAX_WEIGHTS_BYTES, open_input
+from fabnet.models.find_model import find_model
+from fabnet.models.model_folder import ONNX_FILE, WEIGHTS_FILE, ModelCard, read_card
+from fabnet.weights import shipped_models
+
+__all__ = ["file_digest", "model_digest"]
+
+NUM_TRIED = 4
+TOLERANCE = 1e-3
+"""Largest difference of a number of the embeddings, as an export is checked by."""
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file of weights."""
+    with open_input(file, MAX_WEIGHTS_BYTES) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def model_digest(model: str | Path) -> str:
+    """A hash of a model's weights, network and window; of a baseline its name, with the hash of the file in it.
+
+    An encoder that was exported to ONNX has the digest of the model that it was exported from. Its `config.json` says
+    which that is; of a model that ships it is not believed, but tried.
+
+    Args:
+        model: as `fabnet.load` takes it.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    if isinstance(model, str) and model not in shipped_models() and is_baseline(model):
+        _, _, file = model.partition(":")
+        return f"{model} {file_digest(Path(file))}" if Path(file).is_file() and file else model
+    path = find_model(model)
+    card = read_card(path)
+    onnx = path / (Path(model).name if Path(model).suffix == ".onnx" else ONNX_FILE)
+    if path.is_file():
+        weights = file_digest(path)
+    elif (path / WEIGHTS_FILE).is_file():
+        weights = file_digest(path / WEIGHTS_FILE)
+    else:
+        weights = str(card.training.get("weights_sha256") or file_digest(onnx))
+    if onnx.is_file() and path not in shipped_models().values() and weights in _shipped_weights():
+        weights = weights if _embeds_as(onnx, card, _shipped_weights()[weights]) else file_digest(onnx)
+    network = json.dumps([card.objective, card.architecture, list(card.window)], sort_keys=True)
+    return hashlib.sha256(f"{weights} {network}".encode()).hexdigest()
+
+
+@cache
+def _shipped_weights() -> dict[str, Path]:
+    """The folders of the models that ship, by the hash of their weights."""
+    return {file_digest(folder / WEIGHTS_FILE): folder for folder in shipped_models().values()}
+
+
+def _embeds_as(onnx: Path, card: ModelCard, folder: Path) -> bool:
+    """Whether an ONNX file embeds random pictures as a model that ships does; False where that cannot be tried."""
+    from fabnet.encoders.load_encoder import load, onnx_encoder
+
+    size = int(card.size)
+    if size != read_card(folder).size:
+        return False
+    seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare for these pictures
+    images = np.random.default_rng(seed).random((NUM_TRIED, 3, size, size), dtype=np.float32)
+    try:
+        expected = load(folder, device="cpu", precision="float32").encode_prepared(images)
+    except MissingDependencyError:
+        return False
+    made = onnx_encoder(onnx, card)(images)
+    return made.shape == expected.shape and float(np.abs(made - expected).max()) <= TOLERANCE

@@ -1,0 +1,132 @@
+"""Encoders in eight bits: static quantisation of an exported encoder, calibrated on real crops."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.encoders.embedder import Embedder
+from fabnet.errors import InputError
+from fabnet.faces.window import decode_jpeg
+from fabnet.files.limits import read_bytes
+from fabnet.reading.inputs import list_inputs
+from fabnet.store.track_store import is_store, open_store
+
+__all__ = ["parity", "quantize", "read_crops"]
+
+MOST_CROPS, FEWEST_CROPS = 512, 8
+BATCH = 32
+
+
+def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
+    """Face crops to calibrate on and to compare with: 512 at the most, evenly spread.
+
+    Args:
+        source: a folder of crops, or a track store (its training rows, where it has splits).
+        encoder: that they are for.
+
+    Returns:
+        Crops, (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: there are fewer than 8 that can be read.
+    """
+    crops = []
+    for data in _files(source):
+        try:
+            crops.append(np.ascontiguousarray(decode_jpeg(data, min_side=encoder.sharp_side)[:, :, ::-1]))
+        except InputError:
+            continue
+    if len(crops) < FEWEST_CROPS:
+        raise InputError(
+            f"{source} holds {len(crops)} face crops that can be read; int8 is calibrated on {FEWEST_CROPS} or more, "
+            "best hundreds of many people"
+        )
+    return crops
+
+
+def _files(source: Path) -> list[bytes]:
+    if not is_store(source):
+        files = [each.path for each in list_inputs([source]).found if each.kind == "image"]
+        return [read_bytes(files[i]) for i in _spread(len(files))]
+    store = open_store(source)
+    starts, lengths = store.spans("train", min_frames=1)
+    if not len(starts):
+        starts, lengths = store.spans(min_frames=1)
+    order = np.argsort(starts)
+    ends = np.cumsum(lengths[order])
+    places = _spread(int(ends[-1]) if len(ends) else 0)
+    tracks = np.searchsorted(ends, places, side="right")
+    return store.read_images(places + (starts + lengths)[order][tracks] - ends[tracks])
+
+
+def _spread(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_CROPS)).astype(int)) if count else np.array([], int)
+
+
+def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
+    """Quantise an exported encoder: activations a tensor and weights a channel in eight bits.
+
+    Args:
+        exported: an ONNX file that `export_onnx` wrote.
+        out: the ONNX file to write. Its last convolution, which gives the embedding, stays float32: that is as fast,
+            and halves the error.
+        images: (N, 3, size, size) float32 RGB in [0, 1], from which the ranges are taken.
+    """
+    import onnx
+
+    importlib.import_module("fabnet.runtime.onnx_runtime")  # first, as it turns telemetry off
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Batches(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches: Iterator[np.ndarray] = iter(np.array_split(images, -(-len(images) // BATCH)))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            batch = next(self._batches, None)
+            return None if batch is None else {"images": batch}
+
+    nodes = onnx.load(exported).graph.node
+    last = max(i for i, node in enumerate(nodes) if node.op_type == "Conv")
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.ERROR)  # it advises a preparation that does nothing for these networks
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            quantize_static(
+                exported, out, Batches(), quant_format=QuantFormat.QDQ, per_channel=True,
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                nodes_to_exclude=[node.name for node in nodes[last:]],
+            )  # fmt: skip
+    finally:
+        logging.getLogger().setLevel(level)
+
+
+def parity(exact: np.ndarray, rounded: np.ndarray) -> dict[str, float]:
+    """How near embeddings of one precision are to those of another.
+
+    Args:
+        exact: (N, D) float.
+        rounded: (N, D) float, of the same faces.
+
+    Returns:
+        `cosine`, the mean over faces, and `lowest_cosine`; `centred_cosine`, the mean after the faces' mean has been
+        taken from both, so that only what tells faces apart counts; `max_difference` of a number.
+    """
+    cosines, centred = _cosines(exact, rounded), _cosines(exact - exact.mean(axis=0), rounded - exact.mean(axis=0))
+    return {
+        "cosine": round(float(cosines.mean()), 6),
+        "lowest_cosine": round(float(cosines.min()), 6),
+        "centred_cosine": round(float(centred.mean()), 6),
+        "max_difference": float(np.abs(exact - rounded).max()),
+    }
+
+
+def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return np.asarray((left * right).sum(axis=1) / np.maximum(lengths, 1e-12))

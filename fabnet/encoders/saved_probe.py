@@ -1,0 +1,216 @@
+"""Attributes: fitted probes as files, by which `fabnet embed` reads pose, points and the like off embeddings.
+
+A safetensors file with `coef` (D, K) and `intercept` (K,) of each probe, and a JSON list in its metadata that says of
+which encoder each is, what it predicts, and how well. Those in a model folder go with its encoder (`--attributes`);
+others are named (`--probe`). Using one needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.readings import READINGS, Reading
+from fabnet.errors import InputError
+from fabnet.files.output import written_whole
+from fabnet.files.places import fetched
+from fabnet.models.find_model import find_model
+from fabnet.models.model_folder import PROBES_FILE
+from fabnet.models.weights_file import check_safetensors
+
+__all__ = ["SavedProbe", "carried_probes", "load_probes", "probes_for", "save_probes"]
+
+FORMAT = "fabnet-probe-1"
+ARRAYS = ("coef", "intercept", "scale", "centre")
+SAID = ("task", "kind", "columns", "model", "source", "scores")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedProbe:
+    """A probe of one task.
+
+    Attributes:
+        task: its name.
+        kind: of the task, a key of `READINGS`.
+        columns: names of what it predicts: x0, y0 ... of points.
+        scale: of values: what a standard deviation stands for, (K,) or, the same for all, (1,); ones else.
+        centre: likewise their mean; zeros else.
+        coef: (D, K) float32.
+        intercept: (K,) float32.
+        model: digest of the encoder it was fitted on.
+        source: what it was fitted on, in words.
+        scores: its figures on validation people, a row each as `fabnet probe --json` gives them; none where it was
+            fitted on them too.
+    """
+
+    task: str
+    kind: str
+    columns: tuple[str, ...]
+    scale: np.ndarray
+    centre: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray
+    model: str
+    source: str
+    scores: tuple[dict[str, Any], ...] = ()
+
+    def predict(self, embeddings: np.ndarray, seen_px: np.ndarray | None = None) -> np.ndarray:
+        """Predict attributes.
+
+        Args:
+            embeddings: (N, D) float.
+            seen_px: (N, 4) what the network saw of each image, where points are wanted in its pixels; None: points stay
+                in [-1, 1] of what it saw.
+
+        Returns:
+            (N, K) float64: points, degrees, probabilities of classes and units, values.
+
+        Raises:
+            InputError: the embeddings are of another length.
+        """
+        if embeddings.shape[1] != len(self.coef):
+            raise InputError(
+                f"the probe of {self.task} takes embeddings of {len(self.coef)} numbers; these have "
+                f"{embeddings.shape[1]}: it was fitted on another encoder"
+            )
+        outputs = embeddings.astype(np.float64) @ self.coef + self.intercept
+        return self.reading.in_units(outputs, scale=self.scale, centre=self.centre, seen_px=seen_px)
+
+    @property
+    def reading(self) -> Reading:
+        """What its outputs mean."""
+        return READINGS[self.kind]
+
+    def fields(self) -> list[pa.Field]:
+        """The columns of an embeddings dataset that its predictions go to."""
+        return self.reading.fields(self.task, self.columns)
+
+    def attributes(self, embeddings: np.ndarray, seen_px: np.ndarray) -> dict[str, np.ndarray]:
+        """Predictions under the names of those columns.
+
+        Args:
+            embeddings: (N, D) float.
+            seen_px: (N, 4) what the network saw of each image.
+
+        Returns:
+            (N,) float32 each; of points (N, P, 2), of the likeliest class (N,) strings.
+
+        Raises:
+            InputError: the embeddings are of another length.
+        """
+        return self.reading.columns(self.task, self.columns, self.predict(embeddings, seen_px).astype(np.float32))
+
+    def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
+        """Predictions as values of those columns, a dictionary a face; points flat."""
+        columns = {
+            name: list(values.reshape(len(values), -1)) if values.ndim > 1 else values.tolist()
+            for name, values in self.attributes(embeddings, seen_px).items()
+        }
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
+    """Write probes of one encoder to a file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    tensors, said = {}, []
+    for number, probe in enumerate(probes):
+        for name in ARRAYS:
+            tensors[f"{number}/{name}"] = np.ascontiguousarray(getattr(probe, name), dtype=np.float32)
+        said.append({name: getattr(probe, name) for name in SAID})
+    with written_whole(file) as partial:
+        save_file(tensors, partial, metadata={"format": FORMAT, "probes": json.dumps(said)})
+
+
+def load_probes(file: Path) -> list[SavedProbe]:
+    """Read what `save_probes` wrote.
+
+    Raises:
+        InputError: no such file, or it holds no probes.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not file.exists():
+        raise InputError(f"no such probe file: {file}; fabnet probe --save FILE writes one")
+    here = fetched(file)
+    try:
+        check_safetensors(here)
+    except InputError as error:
+        raise InputError(f"{file} cannot be read as probes: {error}") from None
+    try:
+        with safe_open(here, framework="numpy") as content:
+            metadata = content.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{file} holds no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")
+            probes = []
+            for number, said in enumerate(json.loads(metadata["probes"])):
+                arrays = {name: content.get_tensor(f"{number}/{name}") for name in ARRAYS}
+                columns = tuple(map(str, said["columns"]))
+                if said["kind"] not in READINGS or not _fit(said["kind"], len(columns), arrays):
+                    shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+                    raise InputError(
+                        f"{file} is damaged: probe {number} is of kind {said['kind']!r}, with {len(columns)} columns "
+                        f"and {shapes}; fabnet probe --save FILE writes one"
+                    )
+                probes.append(SavedProbe(said["task"], said["kind"], columns, model=said["model"],
+                                         source=said["source"], scores=tuple(said.get("scores", ())),
+                                         **arrays))  # fmt: skip
+            return probes
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None
+
+
+def _fit(kind: str, count: int, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether a probe's arrays are those of so many columns."""
+    are_many = arrays["coef"].shape[1:] == arrays["intercept"].shape == (count,)
+    return (
+        READINGS[kind].takes(count)
+        and are_many
+        and all(arrays[name].shape in ((1,), (count,)) for name in ("scale", "centre"))
+    )
+
+
+def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:
+    """Read probes, and check that they were fitted on one encoder.
+
+    Args:
+        files: that `save_probes` wrote.
+        digest: of the encoder, from `model_digest`; None: not known, nothing is checked.
+
+    Raises:
+        InputError: a file is no such file, or is of another encoder.
+    """
+    found = []
+    for file in files:
+        for probe in load_probes(file):
+            if digest is not None and probe.model not in (digest, "given"):
+                raise InputError(
+                    f"{file} was fitted on another encoder than --model; fit it again with fabnet probe --save"
+                )
+            found.append(probe)
+    return found
+
+
+def carried_probes(model: str | Path) -> list[SavedProbe]:
+    """The probes in a model's folder; none where it carries none.
+
+    Args:
+        model: as `fabnet.load` takes it; no baseline.
+
+    Raises:
+        InputError: its file is damaged, or is of another encoder.
+        ModelError: there is no such model.
+    """
+    file = find_model(model) / PROBES_FILE
+    return probes_for([file], model_digest(model)) if file.is_file() else []

@@ -1,0 +1,150 @@
+"""The face crop: from a detector's box to a square picture, and its one specification.
+
+Convention: boxes (4,) x0, y0, x1, y1 in pixels of the frame, pixel centres at integers + 0.5, so that a box over the
+whole image is (0, 0, W, H). `docs/crop.md` shows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.files.fields import read_fields
+
+__all__ = ["CropSpec", "crop_box", "cut", "to_crop", "window_of"]
+
+EDGE_PX = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSpec:
+    """How a face is cut out. Loose, as VoxCeleb's crops: training moves a smaller window about inside.
+
+    Attributes:
+        margin: the crop's side over the geometric mean of the box's width and height.
+        shift_x: of the crop's centre from the box's, in sides of the crop, to the right.
+        shift_y: likewise, downwards.
+        smoothing_s: sigma in seconds of the Gaussian that smooths centre and size over a track; 0: none.
+        size: of the crop in pixels.
+        jpeg_quality: it is stored with, 1 to 100.
+    """
+
+    margin: float = 1.8
+    shift_x: float = 0.0
+    shift_y: float = 0.08
+    smoothing_s: float = 0.5
+    size: int = 256
+    jpeg_quality: int = 92
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot."""
+        if not 0.5 <= self.margin <= 10 or not 16 <= self.size <= 4096 or not 0 <= self.smoothing_s <= 10:
+            raise InputError(
+                "a crop's margin must lie in 0.5..10, its size in 16..4096 and its smoothing in 0..10 s; got "
+                f"{self.margin}, {self.size} and {self.smoothing_s}"
+            )
+        if not (abs(self.shift_x) <= 10 and abs(self.shift_y) <= 10):
+            raise InputError(f"a crop's shifts must lie in -10..10; got {self.shift_x} and {self.shift_y}")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise InputError(f"a crop's jpeg_quality must lie in 1..100; got {self.jpeg_quality}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CropSpec:
+        """Read what `to_json` gave.
+
+        Raises:
+            InputError: a field is unknown or impossible.
+        """
+        try:
+            return cls(**read_fields(cls, content))
+        except ValueError as error:
+            raise InputError(f"not a crop specification: {error}") from None
+
+
+def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
+    """The square around a face that becomes its crop; it may reach beyond the image.
+
+    Args:
+        box_px: (4,) the detector's box.
+        spec: how.
+
+    Returns:
+        (4,) float32 x0, y0, x1, y1 in the same pixels.
+    """
+    x0, y0, x1, y1 = np.asarray(box_px, dtype=np.float64)
+    side = spec.margin * np.sqrt(max(x1 - x0, 1.0) * max(y1 - y0, 1.0))
+    centre_x, centre_y = (x0 + x1) / 2 + spec.shift_x * side, (y0 + y1) / 2 + spec.shift_y * side
+    half = side / 2
+    return np.array([centre_x - half, centre_y - half, centre_x + half, centre_y + half], dtype=np.float32)
+
+
+def to_crop(crop_box_px: np.ndarray, size: int) -> np.ndarray:
+    """The affine map from the frame's pixels to the crop's.
+
+    Args:
+        crop_box_px: (4,) the square in the frame.
+        size: of the crop in pixels.
+
+    Returns:
+        (2, 3) float64: maps (x, y, 1) of the frame to (x, y) of the crop, the box's corners to (0, 0) and (size, size).
+    """
+    x0, y0, x1, y1 = np.asarray(crop_box_px, dtype=np.float64)
+    scale_x, scale_y = size / (x1 - x0), size / (y1 - y0)
+    return np.array([[scale_x, 0, -x0 * scale_x], [0, scale_y, -y0 * scale_y]])
+
+
+def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
+    """Cut a square out of an image; beyond the image, its border is repeated.
+
+    Shrinking warps to a whole multiple of the size that loses nothing and averages over whole pixels, so nothing
+    aliases. The stored crop box gives the same crop again, bit for bit, also out of a part of the image that holds the
+    box and a margin of `EDGE_PX` (with the box moved by whole pixels).
+
+    Args:
+        image: (H, W, 3) uint8.
+        crop_box_px: (4,) the square in the image.
+        size: of the crop in pixels.
+
+    Returns:
+        (size, size, 3) uint8, colours in the same order.
+    """
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = (float(value) for value in crop_box_px)
+    left, top = min(max(math.floor(x0) - EDGE_PX, 0), width - 1), min(max(math.floor(y0) - EDGE_PX, 0), height - 1)
+    right, bottom = max(math.ceil(x1) + EDGE_PX, left + 1), max(math.ceil(y1) + EDGE_PX, top + 1)
+    part = image[top:bottom, left:right]
+    times = max(1, math.ceil((x1 - x0) / size - 1e-6))
+    inner = size * times
+    matrix = to_crop(np.array([x0 - left, y0 - top, x1 - left, y1 - top]), inner)
+    # warpAffine counts pixel centres from 0, boxes count them from 0.5.
+    matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) * 0.5 - 0.5
+    crop = cv2.warpAffine(part, matrix, (inner, inner), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if times > 1:
+        crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop)
+
+
+def window_of(image: np.ndarray, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """The part of an image that a box covers.
+
+    Args:
+        image: (H, W, 3).
+        box_px: (4,) in its pixels; it may reach over the border.
+
+    Returns:
+        The part's left and top in pixels of the image, and the part, of at least one pixel; a view.
+    """
+    height, width = image.shape[:2]
+    left, top = np.clip(np.floor(box_px[:2]).astype(int), 0, [width - 1, height - 1]).tolist()
+    right, bottom = np.ceil(box_px[2:]).astype(int).tolist()
+    return left, top, image[top : max(bottom, top + 1), left : max(right, left + 1)]

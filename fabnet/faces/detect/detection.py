@@ -1,0 +1,120 @@
+"""What a face detector gives, and what it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from fabnet.faces.crop import window_of
+
+__all__ = [
+    "MIN_FACE_PX",
+    "MIN_FACE_SHARE",
+    "Detection",
+    "Detector",
+    "Follower",
+    "NamedDetector",
+    "SmallestFace",
+    "follow",
+    "smallest_face_px",
+]
+
+MIN_FACE_PX = 20.0
+MIN_FACE_SHARE = 1 / 16
+"""Of the longer side of a frame of video."""
+LONG = 16 / 9
+"""Longer side over shorter side up to which the smallest face depends on the longer side alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One face in one image.
+
+    Convention: pixels of the image given to the detector, pixel centres at integers + 0.5, so that a box over the whole
+    image is (0, 0, W, H).
+    """
+
+    box_px: np.ndarray
+    """(4,) float32: x0, y0, x1, y1."""
+    landmarks5_px: np.ndarray
+    """(5, 2) float32, x and y: the eye on the image's left, the other eye, nose, left and right mouth corner."""
+    score: float
+    """Confidence, 0 to 1."""
+
+    def moved(self, x: float, y: float) -> Detection:
+        """The face in an image that has `x` more pixels on the left and `y` more at the top."""
+        by = np.array([x, y], np.float32)
+        return Detection(self.box_px + np.tile(by, 2), self.landmarks5_px + by, self.score)
+
+    def scaled(self, by: np.ndarray) -> Detection:
+        """The face in an image that is scaled by (2,) x and y."""
+        return Detection(self.box_px * np.tile(by, 2), self.landmarks5_px * by, self.score)
+
+
+class Detector(Protocol):
+    """Finds faces in one image."""
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
+
+
+class NamedDetector(Detector, Protocol):
+    """A detector that `load_detector` makes, which says how small the faces are that it looks for."""
+
+    def smallest_px(self, height: int, width: int) -> float:
+        """Side of the smallest face that is looked for in an image of this size, in its pixels."""
+
+
+@runtime_checkable
+class Follower(Detector, Protocol):
+    """A detector that has a cheaper way to find a face again than to search the image."""
+
+    def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
+        """Find a face again that has moved by less than half of its side, and grown or shrunk as little.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, of the size of the one that the face was found in.
+            face: the face as it was.
+
+        Returns:
+            The face as it is; None if there is none.
+        """
+
+
+def follow(detector: Detector, image: np.ndarray, face: Detection) -> Detection | None:
+    """As `Follower.follow`; a detector that is none searches twice the face's box."""
+    if isinstance(detector, Follower):
+        return detector.follow(image, face)
+    middle, reach = (face.box_px[:2] + face.box_px[2:]) / 2, (face.box_px[2:] - face.box_px[:2]).max()
+    left, top, window = window_of(image, np.concatenate([middle - reach, middle + reach]))
+    return max((found.moved(left, top) for found in detector(window)), key=lambda found: found.score, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SmallestFace:
+    """How small the faces are that a detector looks for."""
+
+    px: float | None = None
+    """Side in pixels of the image; None: by `share`."""
+    share: float = MIN_FACE_SHARE
+    """Side over the image's longer side, at least `MIN_FACE_PX`."""
+
+    def of(self, height: int, width: int) -> float:
+        """Side of the smallest face looked for in an image of this size, in its pixels."""
+        return smallest_face_px(height, width, self.px, self.share)
+
+
+def smallest_face_px(height: int, width: int, min_face_px: float | None, share: float = MIN_FACE_SHARE) -> float:
+    """Side of the smallest face looked for in an image: `min_face_px`, or by default a share of its longer side.
+
+    In an image longer than 16:9 it is the share of the longer side of a 16:9 image of the same area, and never more
+    than a quarter of the shorter side: a long image is as much work as any other of its area, and has faces too.
+    """
+    if min_face_px is not None:
+        return float(min_face_px)
+    longer, shorter = max(height, width), min(height, width)
+    longer_px = min(float(longer), math.sqrt(longer * shorter * LONG))
+    return max(MIN_FACE_PX, min(share * longer_px, shorter / 4))

@@ -1,0 +1,47 @@
+"""Detectors for photos, which show smaller faces than frames of video do, and of which there are fewer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fabnet.faces.detect.detection import Detection, NamedDetector
+from fabnet.faces.detect.load import load_detector
+
+__all__ = ["PHOTO_SHARE", "load_photo_detector"]
+
+PHOTO_SHARE = 1 / 64
+"""Side of the smallest face looked for in a photo, over its longer side: 62 px of 4000."""
+
+
+class _LargeFirst:
+    """Looks for small faces only where there are no large ones: for who wants the largest."""
+
+    def __init__(self, name: str) -> None:
+        self._large, self._small = load_detector(name), load_detector(name, min_face_share=PHOTO_SHARE)
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        return self._large(image) or self._small(image)
+
+    def smallest_px(self, height: int, width: int) -> float:
+        return self._small.smallest_px(height, width)
+
+
+def load_photo_detector(
+    name: str = "mtcnn", *, min_face_px: float | None = None, only_largest: bool = False
+) -> NamedDetector:
+    """Make a face detector for photos.
+
+    Args:
+        name: see `load_detector`.
+        min_face_px: side of the smallest face looked for, in pixels of the photos; None: `PHOTO_SHARE` of the longer
+            side, at least 20.
+        only_largest: the largest face is wanted: small ones are looked for only where no large one is found, which is
+            faster.
+
+    Raises:
+        InputError: see `load_detector`.
+        MissingDependencyError: see `load_detector`.
+    """
+    if min_face_px is None and only_largest:
+        return _LargeFirst(name)
+    return load_detector(name, min_face_px=min_face_px, min_face_share=PHOTO_SHARE)

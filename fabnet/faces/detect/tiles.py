@@ -1,0 +1,75 @@
+"""Large images for networks that take small ones: in tiles, and halved for faces larger than a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from fabnet.faces.detect.detection import Detection
+
+__all__ = ["in_tiles", "suppress"]
+
+MAX_SHARED = 0.5
+"""Of two faces that share more of the smaller one's box, the better one stays: the other was found twice."""
+EDGE_PX = 2.0
+
+
+def in_tiles(
+    find: Callable[[np.ndarray], list[Detection]], image: np.ndarray, *, tile_px: int, overlap_px: int
+) -> list[Detection]:
+    """Find the faces of an image, however large: memory is that of a tile.
+
+    Faces up to `overlap_px` lie whole in some tile. Larger ones are found in the image at half its size, and so on.
+
+    Args:
+        find: finds the faces of an image no larger than `tile_px`.
+        image: (H, W, 3) uint8 RGB.
+        tile_px: longer side of a tile.
+        overlap_px: by which tiles overlap.
+
+    Returns:
+        The faces, best score first, each once.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) <= tile_px:
+        return find(image)
+    size = (max(1, width // 2), max(1, height // 2))
+    half = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    to_image = np.array([width / size[0], height / size[1]], np.float32)
+    found = [face.scaled(to_image) for face in in_tiles(find, half, tile_px=tile_px, overlap_px=overlap_px)]
+    step = tile_px - overlap_px
+    for top in range(0, max(1, height - overlap_px), step):
+        for left in range(0, max(1, width - overlap_px), step):
+            tile = np.ascontiguousarray(image[top : top + tile_px, left : left + tile_px])
+            whole = [face for face in find(tile) if not _is_cut(face, tile, left, top, width, height)]
+            found += [face.moved(left, top) for face in whole]
+    return suppress(found)
+
+
+def _is_cut(face: Detection, tile: np.ndarray, left: int, top: int, width: int, height: int) -> bool:
+    """Whether a face touches an edge of its tile that is not one of the image."""
+    high, wide = tile.shape[:2]
+    x0, y0, x1, y1 = face.box_px.tolist()
+    return (
+        (x0 < EDGE_PX and left > 0)
+        or (y0 < EDGE_PX and top > 0)
+        or (x1 > wide - EDGE_PX and left + wide < width)
+        or (y1 > high - EDGE_PX and top + high < height)
+    )
+
+
+def suppress(faces: list[Detection]) -> list[Detection]:
+    """Keep each face once, best score first."""
+    kept: list[Detection] = []
+    for face in sorted(faces, key=lambda each: -each.score):
+        if all(_shared(face.box_px, other.box_px) <= MAX_SHARED for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _shared(one: np.ndarray, other: np.ndarray) -> float:
+    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+    smaller = min(float(np.prod(box[2:] - box[:2])) for box in (one, other))
+    return float(np.prod(sides)) / max(smaller, 1e-6)

@@ -1,0 +1,69 @@
+"""The detectors of the optional package `uniface`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fabnet.errors import MissingDependencyError
+from fabnet.faces.detect.detection import Detection, SmallestFace
+from fabnet.faces.detect.tiles import in_tiles
+
+__all__ = ["Uniface"]
+
+SEARCHED_FACE_PX = 40.0
+TILE_PX, OVERLAP_PX = 640, 160
+"""The network scales whatever it is given to 640 px: larger images are given in tiles."""
+
+
+class Uniface:
+    """uniface's RetinaFace detector; the package fetches its weights on first use.
+
+    Args:
+        smallest: how small the faces are that are looked for; smaller ones are dropped.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+    """
+
+    def __init__(self, *, smallest: SmallestFace | None = None) -> None:
+        importlib.import_module("fabnet.runtime.onnx_runtime")  # before uniface imports it
+        try:
+            from uniface import RetinaFace
+        except ImportError as error:
+            raise MissingDependencyError(
+                "the detector uniface needs the package uniface: pip install 'fabnet[uniface]'"
+            ) from error
+        self._smallest = smallest or SmallestFace()
+        self._network: Any = RetinaFace()
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
+        height, width = image.shape[:2]
+        smallest = self.smallest_px(height, width)
+        shrink = max(1.0, smallest / SEARCHED_FACE_PX)
+        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrink > 1 else image
+        to_image = np.array([width / size[0], height / size[1]], np.float32)
+        found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
+        faces = [face.scaled(to_image) for face in found]
+        large = [face for face in faces if min(face.box_px[2:] - face.box_px[:2]) >= 0.8 * smallest]
+        return sorted(large, key=lambda face: -face.score)
+
+    def smallest_px(self, height: int, width: int) -> float:
+        """As `Detector.smallest_px`."""
+        return self._smallest.of(height, width)
+
+    def _find(self, image: np.ndarray) -> list[Detection]:
+        return [_detection(face) for face in self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))]
+
+
+def _detection(face: Any) -> Detection:
+    """uniface's face: a mapping in its early versions, an object with the same names later."""
+    values = face if isinstance(face, dict) else vars(face)
+    box = np.asarray(values["bbox"], np.float32)[:4]
+    points = np.asarray(values["landmarks"], np.float32).reshape(5, 2)
+    return Detection(box, points, float(values["confidence"]))

@@ -1,0 +1,79 @@
+"""Faces of one picture, cut out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fabnet.errors import InputError
+from fabnet.faces.crop import CropSpec, crop_box, cut, to_crop
+from fabnet.faces.detect.detection import Detector
+from fabnet.faces.detect.photos import load_photo_detector
+
+__all__ = ["Face", "crop_faces"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A face of a picture.
+
+    Attributes:
+        image: (size, size, 3) uint8 RGB, the crop.
+        box_px: (4,) float32 the detector's box in the picture.
+        crop_box_px: (4,) float32 the square that was cut out of the picture.
+        score: the detector's, 0 to 1.
+        landmarks5_px: (5, 2) float32 x, y in the picture.
+        to_crop: (2, 3) float64 affine map from the picture's pixels to the crop's.
+    """
+
+    image: np.ndarray
+    box_px: np.ndarray
+    crop_box_px: np.ndarray
+    score: float
+    landmarks5_px: np.ndarray
+    to_crop: np.ndarray
+
+
+def crop_faces(
+    image: np.ndarray,
+    *,
+    detector: Detector | None = None,
+    spec: CropSpec | None = None,
+    min_face: float | None = None,
+) -> list[Face]:
+    """Find the faces of a picture and cut them out, largest first.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detector: what finds faces; None: MTCNN, as `load_photo_detector` gives it.
+        spec: how they are cut out; None: the default crop.
+        min_face: side of the smallest face looked for, in pixels; None: 1/64 of the longer side, at least 20. Not
+            beside a detector, which has a limit of its own.
+
+    Returns:
+        The faces; none if there is none.
+
+    Raises:
+        InputError: the image is not (H, W, 3) uint8, or is empty; or `min_face` is given beside a detector, or is not
+            positive.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
+    if detector is not None and min_face is not None:
+        raise InputError("the detector that is given has a smallest face of its own: give one of detector and min_face")
+    detector, spec = detector or load_photo_detector(min_face_px=min_face), spec or CropSpec()
+    faces = []
+    for found in detector(image):
+        square = crop_box(found.box_px, spec)
+        faces.append(
+            Face(
+                image=cut(image, square, spec.size),
+                box_px=found.box_px,
+                crop_box_px=square,
+                score=found.score,
+                landmarks5_px=found.landmarks5_px,
+                to_crop=to_crop(square, spec.size),
+            )
+        )
+    return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))

@@ -1,0 +1,178 @@
+"""Pictures: how large they are by their headers, and decoded, within limits."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError, first_line
+from fabnet.faces.heif import heif_kind, heif_size, open_heif
+from fabnet.faces.profile import in_srgb
+from fabnet.files.limits import MAX_PIXELS
+
+__all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
+
+FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+BMP_HEADER_BYTES = 40
+TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
+TIFF_TYPES = {3: "H", 4: "I"}
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
+JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+
+
+def sound_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels, from its header, if it may be decoded.
+
+    Raises:
+        InputError: it is no picture of a known format, or has more than `MAX_PIXELS`.
+    """
+    width, height = picture_size(data)
+    if width * height > MAX_PIXELS:
+        raise InputError(f"the picture has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
+    return width, height
+
+
+def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Decode a picture whose header says that it is not too large.
+
+    Args:
+        data: a picture in one of `FORMATS`.
+        flag: how, as OpenCV takes it.
+
+    Returns:
+        (H, W, 3) uint8 BGR in sRGB.
+
+    Raises:
+        InputError: it is none of these, is damaged, or has more than `MAX_PIXELS`.
+    """
+    sound_size(data)
+    if data.startswith(PNG):
+        _check_chunks(data)
+    if heif_kind(data) is not None:
+        return _decode_heif(data)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected {FORMATS}")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+        raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
+    return in_srgb(data, np.asarray(image))
+
+
+def _decode_heif(data: bytes) -> np.ndarray:
+    try:
+        opened = open_heif(data)
+        image = opened.rgb()
+    except InputError:
+        raise
+    except Exception as error:  # of many kinds, as in `open_heif`
+        raise InputError(f"the {heif_kind(data)} is cut short or damaged ({first_line(error)})") from None
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+        raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
+    return in_srgb(data, np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)), opened.icc_profile)
+
+
+def _check_chunks(data: bytes) -> None:
+    """See that a PNG's chunks lie within it: OpenCV takes as much memory as one says it has, before it reads it."""
+    place, kind = len(PNG), b""
+    while kind != b"IEND" and place + 8 <= len(data):
+        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        place += 12 + length
+    if place > len(data):
+        raise InputError(f"the PNG is cut short or damaged: {len(data):,} bytes, and its parts would take {place:,}")
+
+
+def decode_picture(data: bytes) -> np.ndarray:
+    """Decode a picture, as `decode_bgr`, to (H, W, 3) uint8 RGB."""
+    return np.asarray(cv2.cvtColor(decode_bgr(data), cv2.COLOR_BGR2RGB))
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture in pixels, from its header; nothing is decoded.
+
+    Args:
+        data: a picture in one of `FORMATS`; a part is enough, except of TIFF, HEIC and AVIF.
+
+    Raises:
+        InputError: it is none of these, or is damaged.
+    """
+    size = None
+    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
+        size = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    elif data.startswith(JPEG):
+        size = jpeg_size(data)
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
+        size = _webp_size(data)
+    elif data[:2] == b"BM" and len(data) >= 26 and int.from_bytes(data[14:18], "little") >= BMP_HEADER_BYTES:
+        width, height = struct.unpack_from("<ii", data, 18)
+        size = abs(width), abs(height)
+    elif data[:4] in TIFF_ORDER:
+        size = _tiff_size(data, TIFF_ORDER[data[:4]])
+    elif heif_kind(data) is not None:
+        size = heif_size(data)
+    elif found := NETPBM.match(data[:1024]):
+        size = int(found[1]), int(found[2])
+    if size is None or min(size) <= 0:
+        kind = "is empty" if not data else "is no picture that can be read"
+        raise InputError(f"the file {kind}; expected {FORMATS}")
+    return size
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    if data[12:16] == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if data[12:16] == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
+    """Of the first picture in a TIFF: the only one that is decoded."""
+    try:
+        (place,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, place)
+        found: dict[int, int] = {}
+        for entry in range(count):
+            tag, kind = struct.unpack_from(f"{order}HH", data, place + 2 + 12 * entry)
+            if tag in (256, 257) and kind in TIFF_TYPES:
+                (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
+                found.setdefault(tag, side)  # of two, decoders take the first
+        return found[256], found[257]
+    except (struct.error, KeyError):
+        return None
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a JPEG in pixels, from its header alone; None if there is none.
+
+    Args:
+        data: the file's bytes, or the first of them.
+    """
+    if data[:2] != JPEG:
+        return None
+    place = 2
+    while place + 9 <= len(data):
+        marker = data[place + 1]
+        if data[place] != 0xFF:  # what lies between segments is skipped, as decoders do
+            place += 1
+        elif marker in JPEG_FRAMES:
+            return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(
+                data[place + 5 : place + 7], "big"
+            )
+        elif marker == 0xFF:  # padding
+            place += 1
+        elif marker in JPEG_BARE:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None

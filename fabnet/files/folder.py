@@ -1,0 +1,274 @@
+"""What lies in a folder of somebody's: files to read, and everything that is left out, with the reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import InputError
+from fabnet.files.kinds import Kind, kind_by_content, kind_by_suffix, read_head
+from fabnet.files.limits import what_is
+
+__all__ = [
+    "Entry",
+    "LeftOut",
+    "Look",
+    "left_out_json",
+    "left_out_lines",
+    "natural",
+    "shown_name",
+    "wrong_name",
+]
+
+NAMED = 3
+"""Names of files that a line of the summary lists; `--json` lists all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something in a folder that was not read."""
+
+    file: str
+    """Its path below the folder given; the folder itself where there is only a count."""
+    reason: str
+    """Why. What stands before a colon is the same for all that are left out for one reason."""
+    count: int = 1
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A regular file, or a folder, that may be read."""
+
+    path: Path
+    """Where it is."""
+    name: str
+    """Its path below the folder given, with forward slashes."""
+    status: os.stat_result
+    """Of the file that a symlink leads to, too."""
+    is_link: bool
+    """Whether it is a symlink, or lies behind one."""
+
+    @property
+    def inode(self) -> tuple[int, int]:
+        """What tells a file from any other, whatever it is called."""
+        return self.status.st_dev, self.status.st_ino
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts frame2 before frame10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def shown_name(name: str | Path) -> str:
+    """A name with the bytes that are not UTF-8 written out."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
+def wrong_name(name: str | Path) -> str | None:
+    """Why a name cannot be stored: rows hold UTF-8 only. None: it can."""
+    try:
+        str(name).encode()
+        return None
+    except UnicodeEncodeError:
+        pass
+    try:
+        os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return "name that is not UTF-8: rename it (convmv does many)"
+    return f"UTF-8 name that Python reads as {sys.getfilesystemencoding()} here: set PYTHONUTF8=1 in the environment"
+
+
+class Look:
+    """A look into a folder; whatever in it cannot be read is listed, and never ends the look.
+
+    Symlinks are followed within the folder. The folder itself may be one.
+
+    Args:
+        root: the folder.
+
+    Attributes:
+        root: the folder.
+        num_hidden: files and folders whose names begin with a dot.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.num_hidden = root, 0
+        self._resolved = root.resolve()
+        self._left_out = list[LeftOut]()
+        self._unreadable = list[LeftOut]()
+
+    def left_out(self, *kinds: Kind) -> list[LeftOut]:
+        """What was left out so far, the hidden as one count, but for what `failed` gives."""
+        failed = self.failed(*kinds)
+        others = [each for each in self._unreadable if each not in failed]
+        hidden = [LeftOut(shown_name(self.root), "hidden (the name begins with a dot)", self.num_hidden)]
+        return others + self._left_out + (hidden if self.num_hidden else [])
+
+    def failed(self, *kinds: Kind) -> list[LeftOut]:
+        """What cannot be read and is of one of these kinds by its name."""
+        return [each for each in self._unreadable if kind_by_suffix(each.file) in kinds]
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """List something as left out."""
+        self._left_out.append(LeftOut(shown_name(name), reason))
+
+    def include(self, left_out: Sequence[LeftOut]) -> None:
+        """List what was left out of another folder of the same command."""
+        self._left_out += left_out
+
+    def cannot_read(self, name: str, reason: str) -> None:
+        """List something as left out because it cannot be read."""
+        self._unreadable.append(LeftOut(shown_name(name), reason))
+
+    def entries(self, folder: Path, *, is_linked: bool = False) -> tuple[list[Entry], list[Entry]]:
+        """The folders and the regular files in a folder below the root, each in natural order.
+
+        Args:
+            folder: the root, or a folder below it.
+            is_linked: whether it was reached through a symlink.
+
+        Raises:
+            InputError: the root itself cannot be listed.
+        """
+        folders, files = list[Entry](), list[Entry]()
+        try:
+            names = sorted(os.listdir(folder), key=natural)
+        except OSError as error:
+            if folder == self.root:
+                raise InputError(f"the folder {shown_name(folder)} cannot be read: {error.strerror}") from None
+            self.cannot_read(self._below(folder), f"folder that cannot be read: {error.strerror}")
+            return folders, files
+        for name in names:
+            if name.startswith("."):
+                self.num_hidden += 1
+                continue
+            found = self._entry(folder / name, is_linked)
+            if found is not None:
+                (folders if stat.S_ISDIR(found.status.st_mode) else files).append(found)
+        return folders, files
+
+    def walk(self) -> Iterator[Entry]:
+        """Every regular file on all levels; a folder or file that is there under several names is read once.
+
+        Files come folder by folder; those behind symlinks last.
+        """
+        read: dict[tuple[int, int], str] = {}
+        waiting: list[tuple[Path, bool]] = [(self.root, False)]
+        linked: list[Entry] = []
+        while waiting or linked:
+            if not waiting:
+                entry = linked.pop(0)
+                if self._is_new(entry, read, "symlink to what is read anyway"):
+                    if stat.S_ISDIR(entry.status.st_mode):
+                        waiting.append((entry.path, True))
+                    else:
+                        yield entry
+                continue
+            folder, is_linked = waiting.pop()
+            folders, files = self.entries(folder, is_linked=is_linked)
+            for entry in files:
+                if entry.path.is_symlink():
+                    linked.append(entry)
+                elif self._is_new(entry, read, "same file under a second name"):
+                    yield entry
+            for entry in reversed(folders):
+                if entry.path.is_symlink():
+                    linked.append(entry)
+                elif self._is_new(entry, read, "same folder under a second name"):
+                    waiting.append((entry.path, is_linked))
+
+    def kind(self, entry: Entry) -> Kind | None:
+        """What a file is, by its content, else by its suffix; None: neither picture nor video, and it is left out."""
+        by_suffix = kind_by_suffix(entry.name)
+        try:
+            head = read_head(entry.path) if entry.status.st_size else b""
+        except OSError as error:
+            if by_suffix is None:
+                self.cannot_read(entry.name, f"cannot be read: {error.strerror}")
+            return by_suffix  # whoever reads it says why it cannot
+        kind = kind_by_content(entry.name, head) or by_suffix
+        if kind is None:
+            ending = Path(entry.name).suffix or "no suffix"
+            self.leave_out(entry.name, f"neither picture nor video: {ending}" if head else "empty (0 bytes)")
+        return kind
+
+    def _is_new(self, entry: Entry, read: dict[tuple[int, int], str], otherwise: str) -> bool:
+        first = read.setdefault(entry.inode, entry.name) if entry.status.st_ino else entry.name
+        if first != entry.name:
+            self.leave_out(entry.name, f"{otherwise}: {first}")
+        return first == entry.name
+
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _entry(self, path: Path, is_linked: bool) -> Entry | None:
+        name = self._below(path)
+        if (reason := wrong_name(name)) is not None:
+            self.cannot_read(name, reason)
+            return None
+        try:
+            is_link = path.is_symlink()
+            if is_link and (reason := self._wrong_link(path)):
+                self.cannot_read(name, reason)
+                return None
+            status = path.stat()
+        except (OSError, RuntimeError) as error:  # Python 3.12 and older raise RuntimeError for a loop of links
+            self.cannot_read(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+            return None
+        special = None if stat.S_ISDIR(status.st_mode) else what_is(status.st_mode)
+        if special is not None:
+            self.cannot_read(name, f"{special}: not a file")
+            return None
+        if stat.S_ISDIR(status.st_mode) and os.path.isdir(path / "_versions"):
+            self.leave_out(name, "Lance dataset: name it itself")
+            return None
+        return Entry(path, name, status, is_link or is_linked)
+
+    def _wrong_link(self, path: Path) -> str | None:
+        """Why a symlink is not followed; None: it is."""
+        try:
+            target = path.resolve(strict=True)
+        except FileNotFoundError:
+            return f"dangling symlink: to {shown_name(os.readlink(path))}, which is not there"
+        except PermissionError as error:
+            return f"symlink that cannot be followed: {error.strerror}"
+        except (OSError, RuntimeError):
+            return "loop of symlinks"
+        if not target.is_relative_to(self._resolved):
+            return (
+                f"symlink out of the folder: to {shown_name(target)}; put the file itself there, or name its own folder"
+            )
+        if path.parent.resolve().is_relative_to(target):
+            return f"loop of symlinks: back to {shown_name(target)}"
+        return None
+
+
+def left_out_json(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """What was left out, ready for JSON: each, and counts by reason."""
+    counts = {reason: sum(each.count for each in found) for reason, found in _by_reason(left_out).items()}
+    return {"left_out": [asdict(each) for each in left_out], "left_out_by_reason": counts}
+
+
+def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
+    """What was left out, a line a reason, with the first names."""
+    lines = []
+    for reason, found in _by_reason(left_out).items():
+        count, names = sum(each.count for each in found), [each.file for each in found if each.count == 1]
+        more = " ..." if len(names) > NAMED else ""
+        lines.append(f"{count:,} left out, {reason}" + (f": {', '.join(names[:NAMED])}{more}" if names else ""))
+    return lines
+
+
+def _by_reason(left_out: Sequence[LeftOut]) -> dict[str, list[LeftOut]]:
+    found: dict[str, list[LeftOut]] = {}
+    for each in left_out:
+        found.setdefault(each.reason.partition(":")[0], []).append(each)
+    return found

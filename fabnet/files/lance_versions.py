@@ -1,0 +1,206 @@
+"""Versions of a Lance dataset on this machine: whether their files are whole, and that the disk holds them.
+
+Lance commits a version by writing its manifest, and syncs nothing. A power cut can leave truncated files, and Lance
+reports some failed writes as success: a version counts only when all of its files are as long as they should be.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+import lance
+
+from fabnet.files.places import is_remote, lance_name
+from fabnet.files.sync import sync, sync_folder
+
+__all__ = [
+    "TruncatedError",
+    "check_files",
+    "discard_after",
+    "discard_truncated",
+    "files_of",
+    "has_version",
+    "newest_version",
+    "sync_files",
+    "whole_version",
+]
+
+ENDINGS = {".manifest": b"LANC", ".lance": b"LANC", ".idx": b"LANC", ".arrow": b"ARROW1", ".bin": b""}
+"""How a whole file ends."""
+INVERTED = 2**64 - 1
+"""Newer manifests have smaller numbers in their names: this one less the version."""
+ATTEMPTS = 5
+"""At opening a dataset that another process replaces again and again."""
+
+_warned: set[tuple[Path, int]] = set()
+
+
+class TruncatedError(OSError):
+    """A file of a dataset is truncated or missing, as a power cut or a failed write leaves it."""
+
+
+def has_version(path: Path) -> bool:
+    """Say whether a dataset was ever committed: a kill or a full disk can leave its folders without that."""
+    if is_remote(path):
+        versions = path / "_versions"
+        return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
+    manifests = _manifests(path)
+    if set(manifests) == {1}:  # a power cut can leave the first commit truncated: nothing was ever in it
+        with suppress(FileNotFoundError):
+            return _is_whole(manifests[1], None)
+    return bool(manifests)
+
+
+def newest_version(folder: Path) -> int:
+    """The highest version that has a manifest, whole or not; 0 where there is none."""
+    return max(_manifests(folder), default=0)
+
+
+def _manifests(folder: Path) -> dict[int, Path]:
+    """Paths of the manifests by version, the newest first."""
+    found = {}
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in (folder / "_versions").iterdir():
+            if entry.suffix == ".manifest" and entry.stem.isascii() and entry.stem.isdigit():
+                number = int(entry.stem)
+                found[INVERTED - number if number > INVERTED // 2 else number] = entry
+    return dict(sorted(found.items(), reverse=True))
+
+
+def _is_whole(file: Path, size: int | None) -> bool:
+    """Whether a file is as long as it should be, and ends as its kind does."""
+    if size is not None:
+        return file.stat().st_size >= size  # `check_data_files` looks at how it ends
+    ending = ENDINGS.get(file.suffix, b"")
+    with file.open("rb") as opened:
+        length = opened.seek(0, 2)
+        if length < max(1, len(ending)):
+            return False
+        opened.seek(length - len(ending))
+        return opened.read(len(ending)) == ending
+
+
+def check_files(files: Iterable[tuple[Path, int | None]]) -> None:
+    """See that files are whole.
+
+    Args:
+        files: their paths and sizes; None: unknown.
+
+    Raises:
+        TruncatedError: one is truncated or missing.
+    """
+    for file, size in files:
+        try:
+            if not _is_whole(file, size):
+                expected = "" if size is None else f" of {size:,}"
+                raise TruncatedError(f"{file.name} is truncated: it has {file.stat().st_size:,}{expected} bytes")
+        except FileNotFoundError:
+            raise TruncatedError(f"{file.name} is missing") from None
+
+
+def files_of(folder: Path, dataset: Any) -> dict[Path, int | None]:
+    """The files of an open version and their sizes (None: unknown): rows, deletions, indices, and its manifest."""
+    files: dict[Path, int | None] = {}
+    for fragment in dataset.get_fragments():
+        described = fragment.metadata
+        files |= {folder / "data" / each.path: each.file_size_bytes for each in described.files}
+        if described.deletion_file is not None:
+            files[folder / str(fragment.deletion_file())] = None
+    for index in dataset.describe_indices():
+        for segment in index.segments:
+            of_segment = folder / "_indices" / str(segment.uuid)
+            inside = list(of_segment.iterdir()) if of_segment.is_dir() else [of_segment]
+            files |= dict.fromkeys(inside)
+    manifest = _manifests(folder).get(dataset.version)
+    return files if manifest is None else files | {manifest: None}
+
+
+def whole_version(folder: Path) -> Any:
+    """Open the newest version of a dataset on this machine whose files are all whole; an older one with a warning.
+
+    Raises:
+        TruncatedError: there is no such version.
+        OSError, and what else Lance raises: the dataset is damaged in another way, or there is none.
+    """
+    for attempt in range(ATTEMPTS):
+        newest = newest_version(folder)
+        try:
+            dataset = lance.dataset(lance_name(folder)) if not newest else _opened(folder, newest)
+        except TruncatedError as error:
+            if newest_version(folder) == newest:
+                return _former(folder, newest, error)
+        except (OSError, ValueError):
+            if attempt == ATTEMPTS - 1 or newest_version(folder) == newest:
+                raise
+        else:
+            return dataset
+    raise TruncatedError("it is replaced again and again")
+
+
+def _opened(folder: Path, version: int) -> Any:
+    manifest = _manifests(folder).get(version)
+    if manifest is None:
+        raise TruncatedError(f"the manifest of version {version} is missing")
+    check_files([(manifest, None)])
+    dataset = lance.dataset(lance_name(folder), version=version)
+    check_files(files_of(folder, dataset).items())
+    return dataset
+
+
+def _former(folder: Path, newest: int, reason: TruncatedError) -> Any:
+    for version in _manifests(folder):
+        if version < newest:
+            with suppress(OSError, ValueError):  # what only removed versions had may be gone in part
+                dataset = _opened(folder, version)
+                if (folder, newest) not in _warned and parent_process() is None:
+                    _warned.add((folder, newest))
+                    logging.getLogger("fabnet").warning(
+                        "warning: version %d of %s is damaged (%s), as by a power cut; version %d is used, %s rows",
+                        newest, folder, reason, version, f"{dataset.count_rows():,}",
+                    )  # fmt: skip
+                return dataset
+    raise reason
+
+
+def discard_after(folder: Path, version: int, *, whole_too: bool) -> None:
+    """Take back the versions after one. Only for the one process that writes.
+
+    Args:
+        folder: of a dataset on this machine.
+        version: the last to keep; 0: none is kept.
+        whole_too: take back those whose files are all whole, too.
+    """
+    removed = False
+    for number, manifest in _manifests(folder).items():
+        if number > version:
+            if not whole_too:
+                with suppress(TruncatedError):
+                    _opened(folder, number)
+                    continue
+            manifest.unlink(missing_ok=True)
+            removed = True
+    if removed:
+        sync_folder(folder / "_versions")
+
+
+def discard_truncated(folder: Path) -> None:
+    """Remove truncated manifests: of versions between the former and the current one, which were never synced.
+
+    Lance reads all manifests when it removes versions.
+    """
+    for manifest in _manifests(folder).values():
+        if not _is_whole(manifest, None):
+            manifest.unlink(missing_ok=True)
+
+
+def sync_files(folder: Path, files: Collection[Path]) -> None:
+    """Have the disk hold files of a dataset, and the folders that they are in."""
+    for file in sorted(files):
+        sync(file)
+    for each in sorted({parent for file in files for parent in file.parents if folder in parent.parents}):
+        sync_folder(each)

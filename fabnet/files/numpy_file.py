@@ -1,0 +1,78 @@
+"""NumPy's files, looked through before NumPy reserves the memory that their headers ask for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from fabnet.errors import InputError, first_line
+from fabnet.files.archives import open_archive
+from fabnet.files.limits import MAX_TABLE_BYTES, open_input
+
+__all__ = ["read_npy", "read_npz"]
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_npy(file: Path, limit: int) -> np.ndarray:
+    """Read an array of numbers or text.
+
+    Args:
+        file: that `numpy.save` wrote.
+        limit: bytes.
+
+    Raises:
+        InputError: it is not such a file, is damaged or too large, or holds objects.
+        OSError: it cannot be read.
+    """
+    with open_input(file, limit) as stream:
+        try:
+            size = stream.seek(0, 2)
+            stream.seek(0)
+            _check_array(stream, size)
+            stream.seek(0)
+            return np.asarray(np.load(stream, allow_pickle=False))
+        except Exception as error:  # what numpy's parser of headers raises has no common base
+            raise InputError(f"{file} is not an array of numbers or text: {first_line(error)}") from error
+
+
+def read_npz(file: Path, names: Collection[str]) -> dict[str, np.ndarray]:
+    """Read arrays of numbers or text that `numpy.savez` or `numpy.savez_compressed` wrote.
+
+    Args:
+        file: of `MAX_TABLE_BYTES` or less.
+        names: of the arrays.
+
+    Raises:
+        InputError: it is not such a file, is damaged, too large once unpacked, holds objects, or lacks one.
+        OSError: it cannot be read.
+    """
+    with open_input(file, MAX_TABLE_BYTES) as stream:
+        try:
+            archive = open_archive(stream, 4 * MAX_TABLE_BYTES)
+            return {
+                name: _member(archive.open(f"{name}.npy"), archive.getinfo(f"{name}.npy").file_size) for name in names
+            }
+        except Exception as error:  # what numpy, zipfile and zlib raise has no common base
+            raise InputError(f"{file} cannot be read: {first_line(error)}") from None
+
+
+def _member(stream: IO[bytes], size: int) -> np.ndarray:
+    _check_array(stream, size)
+    stream.seek(0)
+    return np.asarray(np.load(stream, allow_pickle=False))
+
+
+def _check_array(stream: IO[bytes], size: int) -> None:
+    """Hold the size that a header gives against the bytes that there are."""
+    version = np.lib.format.read_magic(stream)
+    if version not in HEADERS:
+        raise InputError(f"version {version} of the format; expected 1.0 or 2.0")
+    shape, _, dtype = HEADERS[version](stream)
+    needed = math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or not 0 <= needed <= size:
+        raise InputError(f"its header says {shape} {dtype}, which {size:,} bytes cannot hold")

@@ -1,0 +1,142 @@
+"""Outputs appear whole or not at all: they are written beside their place, synced, then renamed into it.
+
+An object store's objects appear whole: they are written on this machine, then sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fabnet.errors import FabnetError, OutputError, first_line
+from fabnet.files.limits import what_is
+from fabnet.files.locks import locked_file
+from fabnet.files.places import is_remote, make_folder, refusal, remove, send
+from fabnet.files.sync import sync, sync_folder
+
+__all__ = ["output_errors", "unlink", "written_whole"]
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EACCES: "no permission to write there: choose another place",
+    errno.EPERM: "no permission to write there: choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
+}
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write `path` into one clear line.
+
+    Raises:
+        OutputError: in place of the OSError (or of a library's error that carries its text).
+    """
+    try:
+        yield
+    except Exception as error:
+        # Lance and safetensors give no errno, only its text.
+        is_full = "No space left on device" in str(error) or "os error 28" in str(error)
+        refused, told = refusal(error), re.search(r"\(os error (\d+)\)", str(error))
+        is_told = told is not None and not isinstance(error, FabnetError)
+        if not is_full and not isinstance(error, OSError) and refused is None and not is_told:
+            raise
+        number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
+        text = refused or getattr(error, "strerror", None) or first_line(error)
+        # What goes to an object store is made on this machine first, where it may have failed.
+        here = getattr(error, "filename", None) if is_remote(path) else None
+        raise OutputError(f"cannot write {here or path}: {_REASONS.get(number, text)}") from error
+
+
+def unlink(path: Path) -> None:
+    """Remove a file, if it is there, so that no power cut brings it back."""
+    path.unlink(missing_ok=True)
+    if not is_remote(path):
+        sync_folder(path.parent)
+
+
+@contextmanager
+def written_whole(
+    path: Path, *, last: str | None = None, check: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
+    """Give a temporary place beside `path` to write a file or folder to, and rename it into place at the end.
+
+    What was there before goes only when the disk holds the new one.
+
+    Args:
+        path: where the output belongs; what lies there is replaced.
+        last: name of the file without which nobody takes a folder for one: in an object store, which has no folders
+            to appear whole, it appears last.
+        check: called with what was written, before it takes its place; raises where that is not whole.
+
+    Yields:
+        A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
+
+    Raises:
+        BusyError: another command is writing the same output.
+        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left. (After a kill it
+            is, under a hidden name, until the same output is written again.)
+    """
+    if is_remote(path):
+        with output_errors(path), TemporaryDirectory(prefix="fabnet-") as folder:
+            yield Path(folder) / path.name
+            if check is not None:
+                check(Path(folder) / path.name)
+            send(Path(folder) / path.name, path, last=last)
+        return
+    if path.is_dir() and (path.is_symlink() or not path.name):
+        path = path.resolve()  # a link to a folder stays one; `.` has no name
+    partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
+    with ExitStack() as stack, output_errors(path):
+        _refuse_special(path)
+        make_folder(path.parent)
+        lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
+        if stack.enter_context(lock):
+            _sweep(path)
+        remove(partial)  # somebody else's link of this name would be followed
+        try:
+            yield partial
+            sync(partial)
+            if check is not None:
+                check(partial)
+            if path.is_dir():
+                if not partial.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, "it is a folder: choose another name")
+                os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
+            os.replace(partial, path)
+            try:
+                sync_folder(path.parent)
+            except OSError:
+                if replaced.exists():  # the former stays until the new one is safe
+                    os.rename(path, partial)
+                raise
+        finally:
+            if replaced.exists() and not path.exists():
+                os.rename(replaced, path)
+            remove(partial)
+            remove(replaced)
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse what a rename would destroy: the superuser's `/dev/null` would be a regular file from then on."""
+    kind = what_is(path.stat().st_mode) if path.exists() and not path.is_dir() else None
+    if path.is_symlink() and os.readlink(path).startswith("/proc/"):
+        kind = "an open stream"  # /dev/stdout
+    if kind is not None:
+        raise OutputError(f"{path} is {kind}, which is never replaced by a file: choose another place")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of `path` that were killed have left beside it; nobody else is writing it now."""
+    for entry in path.parent.iterdir():
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.(partial|replaced)", entry.name)
+        if found and found[1] == "replaced" and not path.exists():
+            os.rename(entry, path)  # killed before the new one was in its place
+        elif found:
+            remove(entry)

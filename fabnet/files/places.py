@@ -1,0 +1,250 @@
+"""Where stores, datasets and runs lie: in a local folder, or as objects under `s3://`, `gs://` or `az://`.
+
+A place is a `Path`, or what answers the same calls of objects (`upath.UPath`); the code that works on it need not ask
+which. Lance is given a place's text. Who asks, and whom, is said to both by the variables of the environment that the
+services' own tools read (docs/object-stores.md); none of them is ever written down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from fabnet.errors import InputError, MissingDependencyError, first_line
+from fabnet.files.limits import MAX_WEIGHTS_BYTES
+from fabnet.files.sync import sync_folder
+from fabnet.runtime.progress import progress
+
+__all__ = [
+    "as_place",
+    "cache_folder",
+    "fetched",
+    "is_remote",
+    "lance_name",
+    "local",
+    "make_folder",
+    "refusal",
+    "remove",
+    "send",
+    "workplace",
+]
+
+SCHEMES = ("s3", "gs", "az")
+"""Each the name of the extra that it needs, too."""
+CLIENTS = {"aiobotocore", "botocore", "aiohttp", "gcsfs", "google", "azure", "adlfs"}
+"""Packages whose errors are no OSErrors."""
+
+
+def is_remote(path: str | Path) -> bool:
+    """Whether something is, or is meant to be, in an object store."""
+    return "://" in str(path)
+
+
+def as_place(given: str | Path) -> Path:
+    """The place that a path or URI stands for; a URI's bucket is asked once whether it answers.
+
+    Args:
+        given: a local path, a URI, or a place.
+
+    Raises:
+        InputError: the URI is of another kind, holds credentials, or its bucket is missing, closed or out of reach.
+        MissingDependencyError: what its scheme needs is not installed.
+    """
+    if not is_remote(given):
+        return Path(given)
+    if not isinstance(given, str):
+        _agree()  # it may have come from another process
+        return given
+    scheme, _, rest = given.partition("://")
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{each}://" for each in SCHEMES)
+        raise InputError(f"{scheme}:// leads to no place that is known; expected a local path or one of {known}")
+    if "@" in rest.partition("/")[0] or set("?#") & set(rest):  # not repeated: it may be a secret
+        raise InputError(
+            f"a {scheme}:// address is {scheme}://BUCKET/NAME and nothing else; credentials go into the environment"
+        )
+    parts = rest.rstrip("/").split("/")
+    if len(parts) < 2 or {"", ".", ".."} & set(parts):
+        raise InputError(f"{given} names no place in a bucket; expected {scheme}://BUCKET/NAME")
+    try:
+        import upath
+
+        _agree()
+        # Lance writes past the client, whose memory of what is there would be wrong.
+        found: Any = upath.UPath(given.rstrip("/"), use_listings_cache=False)
+        _ = found.fs
+    except ImportError:
+        raise MissingDependencyError(f"{scheme}:// needs further packages: pip install 'fabnet[{scheme}]'") from None
+    except Exception as error:
+        raise InputError(f"{given} cannot be opened: {refusal(error) or first_line(error)}") from None
+    _check(str(found), found)
+    return found  # type: ignore[no-any-return]
+
+
+def local(given: str | Path, what: str) -> Path:
+    """A path that has to be on this machine.
+
+    Args:
+        given: a local path.
+        what: goes there, in the plural, for the message.
+
+    Raises:
+        InputError: it is the URI of an object store.
+    """
+    if is_remote(given):
+        raise InputError(f"{what} lie on this machine, not in an object store: copy them here first")
+    return Path(given)
+
+
+def _agree() -> None:
+    """Have Lance read what the other clients do: it asks for two variables more."""
+    if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
+        os.environ.setdefault("AWS_ALLOW_HTTP", "true")
+    if "AWS_REGION" in os.environ:
+        os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
+    for name in ("gcsfs", "azure"):  # they log, with tracebacks, what is raised as well
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+_answered: set[str] = set()
+
+
+def _check(name: str, found: Any) -> None:
+    if name in _answered:
+        return
+    bucket = found.parents[-1] if found.parents else found
+    try:
+        if not found.exists():
+            with suppress(PermissionError):  # to see all of the bucket; of a part of it one may be allowed more
+                if not bucket.exists():
+                    raise InputError(f"{name}: there is no bucket {bucket}: make it first, or check the name")
+    except PermissionError as error:
+        raise InputError(f"{name} may not be looked at ({first_line(error)}): check the credentials") from None
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{name} cannot be reached: {refusal(error) or first_line(error)}") from None
+    _answered.add(name)
+
+
+def refusal(error: BaseException) -> str | None:
+    """What an object store's client says of a request that failed, in one line; None: the error is no client's."""
+    if type(error).__module__.partition(".")[0] not in CLIENTS:
+        return None
+    name = type(error).__name__
+    if "Credential" in name or "Authentication" in name or "RefreshError" in name:
+        return f"no credentials that are accepted ({first_line(error)}): set them in the environment"
+    return f"{first_line(error)}: check the network, and the endpoint in the environment"
+
+
+def lance_name(path: Path) -> str:
+    """A place as Lance takes it: of a relative path like a:b it takes the a for an object store."""
+    return str(path if is_remote(path) else path.absolute())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with those above it, so that no power cut takes them; an object store has none."""
+    if is_remote(path):
+        return
+    made = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all in it, if it is there."""
+    if is_remote(path):
+        client: Any = path
+        with suppress(FileNotFoundError):
+            client.fs.rm(client.path, recursive=True)
+    elif path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def send(local: Path, path: Path, *, last: str | None = None) -> None:
+    """Put a local file or folder into its place in an object store, in place of what is there.
+
+    An object appears whole or not at all. A folder does not: what makes it valid goes last.
+
+    Args:
+        local: the file or folder.
+        path: its place.
+        last: name of the file without which nobody takes the folder for one.
+    """
+    client: Any = path
+    if local.is_file():
+        client.fs.put_file(str(local), client.path)
+        return
+    remove(path)
+    files = [file for file in sorted(local.rglob("*")) if file.is_file()]
+    for file in sorted(files, key=lambda file: file.name == last):
+        client.fs.put_file(str(file), f"{client.path}/{file.relative_to(local).as_posix()}")
+
+
+@cache
+def _copies() -> TemporaryDirectory:
+    """Removed when the process ends."""
+    return TemporaryDirectory(prefix="fabnet-")
+
+
+def fetched(path: Path, *, only: Collection[str] | None = None) -> Path:
+    """A local copy of a file or folder, of the same name, that stays while this process lives; a local one is itself.
+
+    Args:
+        path: the place.
+        only: names of the files of a folder to copy; None: all.
+
+    Raises:
+        InputError: there is nothing there, a file is too large, or its name leads elsewhere.
+    """
+    if not is_remote(path):
+        return path
+    client: Any = path
+    infos: dict[str, dict[str, Any]] = {
+        key: info for key, info in client.fs.find(client.path, detail=True).items() if not key.endswith("/")
+    }  # consoles mark folders by empty objects
+    if not infos:
+        raise InputError(f"there is nothing at {path}")
+    asked = hashlib.sha256(repr((str(path), infos, only and sorted(only))).encode()).hexdigest()
+    copy = Path(_copies().name) / asked / path.name
+    if copy.exists():
+        return copy
+    names = {key: key.removeprefix(client.path).strip("/") for key in infos}
+    wanted = {key: name for key, name in names.items() if only is None or name in only}
+    for key, name in wanted.items():
+        if (name and {"", ".", ".."} & set(name.split("/"))) or "\\" in name:
+            raise InputError(f"{path} holds an object of the name {name!r}, which leads elsewhere")
+        if infos[key]["size"] > MAX_WEIGHTS_BYTES:
+            raise InputError(f"{path}/{name} has {infos[key]['size']:,} bytes; the limit is {MAX_WEIGHTS_BYTES:,}")
+    partial = Path(mkdtemp(dir=_copies().name)) / path.name
+    total = sum(infos[key]["size"] for key in wanted)
+    with progress(f"fetching {path.name}", total=total, unit="bytes") as bar:
+        for key, name in wanted.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            client.fs.get_file(key, str(partial / name))
+            bar.advance(infos[key]["size"])
+    partial.parent.rename(copy.parent)
+    return copy
+
+
+def cache_folder() -> Path:
+    """The folder for what can be computed again: `fabnet` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabnet"
+
+
+def workplace(path: Path) -> Path:
+    """Where what has to be local lies while `path` is written: locks, spools, logs. A local folder is its own."""
+    if not is_remote(path):
+        return path
+    return cache_folder() / "remote" / hashlib.sha256(str(path).encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""`track` and `import`: raw videos and folders of frames into a track store."""

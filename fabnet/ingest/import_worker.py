@@ -1,0 +1,260 @@
+"""What a worker process does with one video's folder: its files to rows in a spool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fabnet.errors import InputError, VideoError
+from fabnet.faces.crop import CropSpec, crop_box, cut
+from fabnet.faces.detect.detection import Detection, NamedDetector
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.picture import decode_picture
+from fabnet.files.kinds import kind_by_content, kind_by_suffix, read_head
+from fabnet.files.limits import read_bytes
+from fabnet.ingest.layouts import TrackFiles, VideoFolder
+from fabnet.ingest.voxceleb import boxed_frames
+from fabnet.store.ledger import LedgerEntry
+from fabnet.store.schema import Row
+from fabnet.store.spool import SpoolWriter
+from fabnet.video.decode import read_frames
+
+__all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "is_video", "loaded_detector"]
+
+LARGE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTask:
+    """One video's folder to import."""
+
+    root: Path
+    """The imported folder."""
+    folder: VideoFolder
+    """What to import."""
+    split: str
+    """train, val, test, or moments."""
+    spool: Path
+    """Where the rows go."""
+    spec: CropSpec
+    """How faces are cut out."""
+    detector: str | None
+    """Its name; None: the pictures are ready crops."""
+    fps: float
+    """Frames kept a second of a video."""
+    min_face: float | None = None
+    """Side of the smallest face looked for, in pixels; None: the default for photos."""
+    original: Path | None = None
+    """The original video that text files tell about."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came of the files so far."""
+
+    frames: int = 0
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+
+
+@lru_cache(maxsize=1)
+def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
+    """Load a detector once a process, on one thread."""
+    cv2.setNumThreads(1)
+    if for_photos:
+        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)
+    return load_detector(name, min_face_px=min_face_px)
+
+
+def import_video(task: ImportTask, report: Callable[[float], None]) -> LedgerEntry:
+    """Write the rows of one video's folder to its spool.
+
+    Args:
+        task: what to do.
+        report: called with the number of files done since the last call.
+
+    Returns:
+        What became of it; a file that could not be used is among the dropped ones, with its reason.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    cv2.setNumThreads(1)
+    seen = _Seen()
+    with SpoolWriter(task.spool) as spool:
+        for row in _rows(task, seen, report):
+            spool.add(row)
+    rows = spool.num_rows
+    status = "ok" if not seen.dropped else "partial" if rows else "no-face"
+    if not seen.frames:
+        status = "failed"
+    reason = f"{len(seen.dropped)} left out; the first: {seen.dropped[0][1]}" if seen.dropped else ""
+    return LedgerEntry(
+        task.folder.video,
+        (task.root / task.folder.video).as_posix(),
+        status,
+        reason,
+        size_bytes=task.folder.size_bytes,
+        mtime=task.folder.mtime,
+        frames_kept=seen.frames,
+        frames_with_face=rows,
+        tracks=len(spool.tracks),
+        rows=rows,
+        dropped=tuple(seen.dropped),
+    )
+
+
+def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
+    if task.original is not None:
+        yield from _boxed_rows(task, task.original, seen, report)
+        return
+    for track in task.folder.tracks:
+        if is_video(task.root, track.files[0]):
+            yield from _cropped_video_rows(task, track, seen)
+            report(1)
+        else:
+            yield from _frame_rows(task, track, seen, report)
+
+
+def is_video(root: Path, file: str) -> bool:
+    """Whether a track's first file is a video: by its suffix, or where that is not known by its content."""
+    kind = kind_by_suffix(file)
+    if kind is None:
+        try:
+            kind = kind_by_content(file, read_head(root / file))
+        except OSError:
+            return False  # it has vanished since it was listed; whoever reads it says so
+    return kind == "video"
+
+
+def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
+    for place, file in enumerate(track.files):
+        seen.frames += 1
+        try:
+            data = read_bytes(task.root / file)
+        except (OSError, InputError) as error:
+            seen.dropped.append((file, f"cannot be read ({getattr(error, 'strerror', None) or error})"))
+            report(1)
+            continue
+        try:
+            image = _decoded(data)
+        except InputError as error:
+            seen.dropped.append((file, str(error)))
+            report(1)
+            continue
+        if task.detector is None:
+            yield _ready_row(task, track.name, place, None, file, image, data)
+        else:
+            found = loaded_detector(task.detector, task.min_face, for_photos=True)(image)
+            face = chosen_face(found, image.shape[1], image.shape[0])
+            if face is None:
+                seen.dropped.append((file, "no face found"))
+            else:
+                yield _detected_row(task, track.name, place, file, image, face)
+        report(1)
+
+
+def _cropped_video_rows(task: ImportTask, track: TrackFiles, seen: _Seen) -> Iterator[Row]:
+    file = track.files[0]
+    try:
+        for frame in read_frames(task.root / file, fps=task.fps):
+            seen.frames += 1
+            yield _ready_row(task, track.name, frame.index, frame.time_s, file, frame.image, b"")
+    except VideoError as error:
+        seen.frames = max(seen.frames, 1)
+        seen.dropped.append((file, str(error)))
+
+
+def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
+    for boxed in boxed_frames(task.root, task.folder.tracks, original, fps=task.fps, dropped=seen.dropped):
+        square = crop_box(boxed.box_px, task.spec)
+        seen.frames += 1
+        yield _row(
+            task, boxed.track, boxed.frame, boxed.time_s, boxed.source, cut(boxed.image, square, task.spec.size),
+            crop_box_px=square, box_px=boxed.box_px,
+        )  # fmt: skip
+    seen.frames += len(seen.dropped)
+    report(len(task.folder.tracks))
+
+
+def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | None:
+    """Choose the face that a frame is about: of those at least half as large as the largest, the most central one.
+
+    Args:
+        faces: what the detector found.
+        width: of the frame in pixels.
+        height: likewise.
+
+    Returns:
+        The face; None if there is none.
+    """
+    if not faces:
+        return None
+    sides = np.array([np.sqrt(np.prod(face.box_px[2:] - face.box_px[:2])) for face in faces])
+    centres = np.array([(face.box_px[:2] + face.box_px[2:]) / 2 for face in faces])
+    distances = np.linalg.norm(centres - np.array([width, height]) / 2, axis=1)
+    distances[sides < LARGE_SHARE * sides.max()] = np.inf
+    return faces[int(distances.argmin())]
+
+
+def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np.ndarray, face: Detection) -> Row:
+    square = crop_box(face.box_px, task.spec)
+    return _row(
+        task, track, place, None, file, cut(image, square, task.spec.size),
+        crop_box_px=square, box_px=face.box_px, landmarks5_px=face.landmarks5_px, score=face.score,
+    )  # fmt: skip
+
+
+def _ready_row(
+    task: ImportTask, track: str, frame: int, time_s: float | None, file: str, image: np.ndarray, data: bytes
+) -> Row:
+    """A ready crop: its bytes as they are where they fit, else its central square at the store's size."""
+    height, width = image.shape[:2]
+    size, side = task.spec.size, min(image.shape[:2])
+    left, top = (width - side) // 2, (height - side) // 2
+    square = np.array([left, top, left + side, top + side], np.float32)
+    if data[:3] == b"\xff\xd8\xff" and height == width == size and b"Exif\0" not in data[:64]:
+        return _row(task, track, frame, time_s, file, data, crop_box_px=square)
+    middle = np.ascontiguousarray(image[top : top + side, left : left + side])
+    if side != size:
+        shrinks = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+        middle = cv2.resize(middle, (size, size), interpolation=shrinks)
+    return _row(task, track, frame, time_s, file, middle, crop_box_px=square)
+
+
+def _row(
+    task: ImportTask, track: str, frame: int, time_s: float | None, source: str, image: np.ndarray | bytes,
+    *, crop_box_px: np.ndarray, box_px: np.ndarray | None = None, landmarks5_px: np.ndarray | None = None,
+    score: float | None = None,
+) -> Row:  # fmt: skip
+    data = image if isinstance(image, bytes) else encoded(image, task.spec.jpeg_quality)
+    return Row(
+        task.folder.identity, task.folder.video, track, frame, time_s, source, task.split, data,
+        crop_box_px, box_px, landmarks5_px, score,
+    )  # fmt: skip
+
+
+def encoded(image: np.ndarray, quality: int) -> bytes:
+    """(H, W, 3) uint8 RGB as JPEG."""
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return data.tobytes()
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    if not data:
+        raise InputError("empty (0 bytes)")
+    if _is_cut_short(data):
+        raise InputError("cut short")
+    return decode_picture(data)
+
+
+def _is_cut_short(data: bytes) -> bool:
+    """Whether a JPEG's last scan has no end: decoders fill the rest with grey and say nothing."""
+    return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")

@@ -1,0 +1,198 @@
+"""VoxCeleb's text files: which face is where in which frame of the original video.
+
+A file IDENTITY/VIDEO/UTTERANCE.txt has header lines `Identity : id00012`, `Reference : _raOc3-IRsw` (the name of the
+original video), `Offset`, `FV Conf`, `ASD Conf`, then `FRAME X Y W H` and one line a frame. Frames count from 0 at 25 a
+second; X, Y, W, H are the box's left, top, width and height: pixels in VoxCeleb1, shares of the frame in VoxCeleb2.
+
+Source: the text files of the VoxCeleb1 and VoxCeleb2 releases (Nagrani et al., Interspeech 2017; Chung et al.,
+Interspeech 2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fabnet.errors import InputError, VideoError
+from fabnet.files.folder import LeftOut, Look
+from fabnet.files.kinds import kind_by_suffix
+from fabnet.files.limits import MAX_TABLE_BYTES, read_bytes
+from fabnet.ingest.layouts import TrackFiles
+from fabnet.video.decode import read_frames
+
+__all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_utterance"]
+
+LISTED_FPS = 25.0
+MAX_SHARE = 2.0
+"""A file none of whose numbers is above this gives shares of the frame: no face is 2 pixels wide."""
+MAX_FRAMES_WIDE = 2.0
+"""A box is no wider or higher than so many of its frame: its crop would fill the memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """One text file."""
+
+    identity: str
+    """What the header calls the person."""
+    reference: str
+    """Name of the original video."""
+    frames: np.ndarray
+    """(N,) int64 frame numbers at 25 a second, ascending."""
+    boxes: np.ndarray
+    """(N, 4) float64 left, top, width, height."""
+    is_share: bool
+    """Whether the boxes are shares of the frame; otherwise pixels."""
+
+    def kept(self, fps: float) -> np.ndarray:
+        """Places of the first frame at or after each tick of 1 / fps of the video's time."""
+        ticks = np.floor(self.frames / LISTED_FPS * fps + 1e-9)
+        return np.flatnonzero(np.diff(ticks, prepend=ticks[0] - 1) > 0)
+
+    def box_px(self, place: int, width: int, height: int) -> np.ndarray:
+        """(4,) float32 x0, y0, x1, y1 in pixels of a frame of this size.
+
+        Raises:
+            InputError: the box is far larger than the frame.
+        """
+        scale = np.array([width, height, width, height]) if self.is_share else np.ones(4)
+        left, top, wide, high = self.boxes[place] * scale
+        if wide > MAX_FRAMES_WIDE * width or high > MAX_FRAMES_WIDE * height:
+            found = f"the box is {wide:.0f} x {high:.0f} px, the frame {width} x {height}"
+            raise InputError(f"frame {self.frames[place]}: {found}")
+        return np.array([left, top, left + wide, top + high], np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxedFrame:
+    """A frame of an original video with a listed face."""
+
+    track: str
+    """Name of the utterance."""
+    source: str
+    """Its text file."""
+    frame: int
+    """Number of the frame in the original, in decode order."""
+    time_s: float
+    """Its time stamp in seconds."""
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    box_px: np.ndarray
+    """(4,) float32 x0, y0, x1, y1."""
+
+
+def read_utterance(path: Path) -> Utterance:
+    """Read one text file.
+
+    Raises:
+        InputError: it is not of VoxCeleb's form.
+    """
+    header: dict[str, str] = {}
+    rows: list[list[float]] | None = None
+    for number, line in enumerate(read_bytes(path, MAX_TABLE_BYTES).decode(errors="replace").splitlines(), start=1):
+        if line.split() == ["FRAME", "X", "Y", "W", "H"]:
+            rows = []
+        elif rows is None and ":" in line:
+            key, _, value = line.partition(":")
+            header[key.strip()] = value.strip()
+        elif rows is not None and line.strip():
+            rows.append(_numbers(path, number, line))
+    if not rows or "Reference" not in header:
+        raise InputError(
+            f"{path} is no VoxCeleb text file: expected a line `Reference : VIDEO` and lines FRAME X Y W H"
+        )
+    table = np.array(sorted(rows), np.float64)
+    boxes = table[:, 1:]
+    is_share = bool(np.abs(boxes).max() <= MAX_SHARE)
+    return Utterance(header.get("Identity", ""), header["Reference"], table[:, 0].astype(np.int64), boxes, is_share)
+
+
+def _numbers(path: Path, number: int, line: str) -> list[float]:
+    try:
+        values = [float(part) for part in line.split()]
+    except ValueError:
+        values = []
+    if len(values) != 5 or not all(map(math.isfinite, values)) or min(values[3:]) <= 0 or values[0] < 0:
+        raise InputError(f"{path}, line {number}: expected FRAME X Y W H, five numbers; found {line.strip()!r}")
+    return values
+
+
+def find_originals(videos: Path) -> tuple[dict[str, Path], list[LeftOut]]:
+    """Find original videos by name, anywhere under a folder.
+
+    Returns:
+        Paths by file name without suffix, and what else lies there.
+
+    Raises:
+        InputError: no such folder, or no video in it.
+    """
+    if not videos.is_dir():
+        raise InputError(f"no such folder of original videos: {videos} (--videos)")
+    look, found = Look(videos), dict[str, Path]()
+    for entry in look.walk():
+        if kind_by_suffix(entry.name) != "video":
+            look.leave_out(entry.name, f"not a video by its name: {entry.path.suffix or 'no suffix'}")
+            continue
+        first = found.setdefault(entry.path.stem, entry.path)
+        if first != entry.path:
+            look.leave_out(entry.name, f"another original has this reference: {first}")
+    if not found:
+        raise InputError(f"no video in {videos} (--videos): expected the originals, named by their references")
+    return found, look.left_out()
+
+
+def boxed_frames(
+    root: Path, tracks: Sequence[TrackFiles], original: Path, *, fps: float, dropped: list[tuple[str, str]]
+) -> Iterator[BoxedFrame]:
+    """Decode an original video once and give the frames that its text files list.
+
+    Args:
+        root: the folder that the text files' paths start at.
+        tracks: the text files.
+        original: the video.
+        fps: frames kept a second.
+        dropped: gets what cannot be given: (text file, reason).
+
+    Yields:
+        Frames in the order of time; those of different utterances may interleave.
+    """
+    wanted: list[tuple[float, int, int]] = []
+    utterances: list[Utterance] = []
+    for track in tracks:
+        try:
+            utterance = read_utterance(root / track.files[0])
+        except (InputError, OSError) as error:
+            dropped.append((track.files[0], getattr(error, "strerror", None) or str(error)))
+            continue
+        times = utterance.frames / LISTED_FPS
+        wanted += [(float(times[place]), len(utterances), int(place)) for place in utterance.kept(fps)]
+        utterances.append(utterance)
+    names = [track for track in tracks if track.files[0] not in {file for file, _ in dropped}]
+    wanted.sort(reverse=True)
+    reason = f"{original.name} ends before"
+    try:
+        for frame in read_frames(original, fps=LISTED_FPS) if wanted else ():
+            height, width = frame.image.shape[:2]
+            due: dict[int, int] = {}  # a frame once an utterance, with the last box before it: originals may be slower
+            while wanted and wanted[-1][0] <= frame.time_s + 1e-3:
+                _, which, place = wanted.pop()
+                due[which] = place
+            for which, place in due.items():
+                track = names[which]
+                try:
+                    box = utterances[which].box_px(place, width, height)
+                except InputError as error:
+                    dropped.append((track.files[0], str(error)))
+                else:
+                    yield BoxedFrame(track.name, track.files[0], frame.index, frame.time_s, frame.image, box)
+            if not wanted:
+                return
+    except VideoError as error:
+        reason = str(error)
+    dropped += [
+        (names[which].files[0], f"frame {utterances[which].frames[place]}: {reason}") for _, which, place in wanted
+    ]

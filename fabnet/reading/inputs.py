@@ -1,0 +1,305 @@
+"""What is embedded: faces of photos, videos, folders and track stores, as a stream of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+
+from fabnet.errors import FabnetError, InputError, RewrittenError, first_line
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.detection import Detector
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.find import Face, crop_faces
+from fabnet.faces.picture import decode_picture
+from fabnet.faces.window import decode_jpeg
+from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name
+from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
+from fabnet.files.limits import read_bytes, what_is
+from fabnet.files.media import check_name
+from fabnet.files.places import is_remote
+from fabnet.store.track_store import is_store, open_store
+from fabnet.video.decode import read_frames
+from fabnet.video.track_video import TrackedFace, VideoStats, track_video
+
+__all__ = ["Failure", "Input", "Inputs", "Item", "decoded", "is_same_file", "list_inputs", "read_items"]
+
+LARGEST_AFTER_S = 5.0
+ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """A row to come.
+
+    Attributes:
+        row: its columns but the embedding and what is read from it.
+        image: (H, W, 3) uint8 RGB, the crop to embed, or a file's bytes for `decoded`; None without a face.
+        crop_box_px: (4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face, and of a file whose
+            whole picture is the crop.
+    """
+
+    row: dict[str, Any]
+    image: np.ndarray | bytes | None
+    crop_box_px: np.ndarray | None
+
+
+class Failure(NamedTuple):
+    """An input that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file or store to embed, under the name that its rows give as `video` and `source`."""
+
+    path: Path
+    name: str
+    kind: Literal["image", "video", "store"]
+    rows: tuple[int, int] | None = None
+    """Of a store: the first row and the one after the last; None: all."""
+    generation: str | None = None
+    """Of a store: the numbering of these rows."""
+
+
+class Inputs(NamedTuple):
+    """The inputs of a command, and what is not among them."""
+
+    found: tuple[Input, ...]
+    """To embed."""
+    failed: tuple[Failure, ...]
+    """Photos and videos by their names that cannot be read."""
+    left_out: tuple[LeftOut, ...]
+    """All else in the folders given."""
+
+
+def list_inputs(paths: Sequence[Path]) -> Inputs:
+    """Find photos, videos and stores; what is given twice counts once. What cannot be read is listed.
+
+    Raises:
+        InputError: none is given, a path does not exist, is of no known kind, or is a folder with nothing in it; or two
+            files given have one name.
+    """
+    if not paths:
+        raise InputError("nothing to embed: give photos, videos, folders of them, or a track store")
+    found: dict[tuple[str, str], Input] = {}
+    failed: list[Failure] = []
+    left_out: list[LeftOut] = []
+    for path in paths:
+        inside = _inputs(path)
+        failed += inside.failed
+        left_out += inside.left_out
+        for each in inside.found:  # the rows of a store have names of their own
+            other = found.setdefault(("store", str(each.path)) if each.kind == "store" else ("file", each.name), each)
+            if other is each or each.kind == "store" or is_same_file(other.path, each.path):
+                continue
+            advice = "give the folder that both lie in, so that their names tell them apart"
+            if each.path == path:
+                raise InputError(f"two inputs are called {each.name}: {other.path} and {each.path}; {advice}")
+            reason = f"another input has the same name: {other.path} and {each.path}; {advice}"
+            failed.append(Failure(each.name, reason))
+    return Inputs(tuple(found.values()), tuple(failed), tuple(left_out))
+
+
+def _inputs(path: Path) -> Inputs:
+    """What a path that was given holds."""
+    if is_store(path):
+        return Inputs((Input(path, path.name, "store"),), (), ())
+    if is_remote(path):
+        raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
+    if path.is_dir():
+        return _below(path)
+    if not path.exists():
+        raise InputError(f"no such file or folder: {shown_name(path)}")
+    check_name(path)
+    special = what_is(path.stat().st_mode)
+    if special is not None:
+        return Inputs((), (Failure(path.name, f"{path} is {special}; expected a photo or a video"),), ())
+    kind = _kind(path)
+    if kind is None:
+        known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
+        raise InputError(f"{path} is neither photo nor video by its name and content; expected one of {known}")
+    return Inputs((Input(path, path.name, kind),), (), ())
+
+
+def _below(folder: Path) -> Inputs:
+    look, found = Look(folder), []
+    for entry in look.walk():
+        kind = look.kind(entry)
+        if kind is not None:
+            found.append(Input(entry.path, entry.name, kind))
+    left_out, failed = look.left_out("image", "video"), look.failed("image", "video")
+    if not found and not failed:
+        there = f": {'; '.join(left_out_lines(left_out))}" if left_out else ""
+        raise InputError(f"{folder} holds no photo, video or store{there}")
+    found.sort(key=lambda each: natural(each.name))
+    return Inputs(tuple(found), tuple(Failure(each.file, each.reason) for each in failed), tuple(left_out))
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file; of a file that has vanished, whether they are alike."""
+    try:
+        return one.samefile(other)
+    except OSError:  # whoever reads it says that it has vanished
+        return one.absolute() == other.absolute()
+
+
+def _kind(path: Path) -> Kind | None:
+    """The kind of a file that was named, by its content, else by its suffix."""
+    try:
+        return kind_by_content(path, read_head(path)) or kind_by_suffix(path)
+    except OSError:
+        return kind_by_suffix(path)
+
+
+def read_items(
+    inputs: Sequence[Input],
+    *,
+    crop: Literal["detect", "none"],
+    faces: Literal["largest", "all"],
+    fps: float | None,
+    detector: str,
+    min_face: float | None = None,
+    spec: dict[str, Any] | None,
+) -> Iterator[Item | Failure]:
+    """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
+
+    Pictures that are crops already come as they lie in their files, for `decoded`.
+
+    Args:
+        inputs: from `list_inputs`.
+        crop: "detect" finds faces; "none" takes each picture as a crop.
+        faces: of each picture or frame, the "largest" or "all".
+        fps: frames a second taken of a video; None: all.
+        detector: name of the face detector.
+        min_face: side of the smallest face looked for, in pixels; None: the default of photos, or of videos.
+        spec: how the model's training crops were made; None: the default crop.
+    """
+    crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
+    kinds = {each.kind for each in inputs} if crop == "detect" else set()
+    find: dict[str, Detector] = {}
+    if "image" in kinds:
+        find["image"] = load_photo_detector(detector, min_face_px=min_face, only_largest=faces == "largest")
+    if "video" in kinds:
+        find["video"] = load_detector(detector, min_face_px=min_face)
+    for each in inputs:
+        try:
+            if each.kind == "store":
+                yield from _of_store(each)
+            elif each.kind == "image":
+                yield from _of_image(each, find.get("image"), faces, crop_spec)
+            elif "video" not in find:
+                yield from _of_crops(each, fps)
+            else:
+                yield from _of_video(each, find["video"], faces, fps, crop_spec)
+        except FabnetError as error:
+            yield Failure(each.name, str(error))
+        except OSError as error:
+            yield Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")
+
+
+def _row(each: Input, **values: Any) -> dict[str, Any]:
+    empty = {"track": "0", "frame": 0, "time_s": None, "box_px": None, "score": None, "reason": ""}
+    return {"identity": each.name, "video": each.name, "source": each.name} | empty | values
+
+
+def _of_store(each: Input) -> Iterator[Item]:
+    columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
+    store = open_store(each.path)
+    if each.generation not in (None, store.generation):
+        raise RewrittenError(f"the store {each.path} was rewritten meanwhile: run the command again")
+    start, stop = each.rows or (0, store.num_rows)
+    for first in range(start, stop, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
+        for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():
+            data, box = row.pop("image"), np.array(row.pop("crop_box_px"), np.float32)
+            yield Item(_row(each, **row), data, box)
+
+
+def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
+    """An item with its picture decoded, if it came as a file's bytes; may be called from several threads.
+
+    Args:
+        item: from `read_items`.
+        min_side: a store's crop may be decoded at a half, a quarter or an eighth of its size (which JPEG gives at less
+            cost), as training does, if its shorter side does not fall below this many pixels.
+    """
+    if not isinstance(item.image, bytes):
+        return item
+    try:
+        if item.crop_box_px is not None:
+            image = decode_jpeg(item.image, min_side=min_side)
+            return replace(item, image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        image = _picture(item.image, item.row["source"])
+        return replace(item, image=image, crop_box_px=_whole(image))
+    except FabnetError as error:
+        return Failure(item.row["source"], str(error))
+
+
+def _picture(data: bytes, name: str) -> np.ndarray:
+    """A file as (H, W, 3) uint8 RGB."""
+    try:
+        return decode_picture(data)
+    except InputError as error:
+        raise InputError(f"{name} is no picture that can be used: {error}") from None
+
+
+def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:
+    data = read_bytes(each.path)
+    if find is None:
+        yield Item(_row(each), data, None)
+        return
+    image = _picture(data, each.name)
+    found: list[Face] = crop_faces(image, detector=find, spec=spec)
+    if not found:
+        yield Item(_row(each, reason="no face found"), None, None)
+    for number, face in enumerate(found if faces == "all" else found[:1]):
+        yield Item(_row(each, track=str(number), box_px=face.box_px, score=face.score), face.image, face.crop_box_px)
+
+
+def _of_crops(each: Input, fps: float | None) -> Iterator[Item]:
+    for frame in read_frames(each.path, fps=fps):
+        yield Item(_row(each, frame=frame.index, time_s=frame.time_s), frame.image, _whole(frame.image))
+
+
+def _whole(image: np.ndarray) -> np.ndarray:
+    return np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
+
+
+def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item | Failure]:
+    """A row a kept frame at the least: its faces, or the reason why there is none, in the order of time; in the end
+    what of the video could not be decoded."""
+    kept: dict[int, tuple[float, list[TrackedFace]]] = {}
+    stats = VideoStats()
+
+    def rows_until(time_s: float) -> Iterator[Item]:
+        for index in sorted(index for index, (at_s, _) in kept.items() if at_s < time_s):
+            at_s, found = kept.pop(index)
+            if not found:
+                yield Item(_row(each, frame=index, time_s=at_s, reason="no face found"), None, None)
+            chosen = found if faces == "all" else sorted(found, key=_area)[-1:]
+            for face in chosen:
+                values = {"track": str(face.track), "box_px": face.box_px, "score": face.score}
+                yield Item(_row(each, frame=index, time_s=at_s, **values), face.image, face.crop_box_px)
+
+    def keep(index: int, time_s: float) -> None:
+        kept[index] = (time_s, [])
+
+    for face in track_video(each.path, find, spec=spec, fps=fps, stats=stats, on_kept=keep):
+        kept[face.frame][1].append(face)
+        # Faces of one frame come within the smoothing's look-ahead and the longest gap that is bridged.
+        yield from rows_until(face.time_s - LARGEST_AFTER_S)
+    yield from rows_until(float("inf"))
+    if stats.warning is not None:
+        yield Failure(each.name, stats.warning)
+
+
+def _area(face: TrackedFace) -> float:
+    x0, y0, x1, y1 = face.box_px.tolist()
+    return float((x1 - x0) * (y1 - y0))

@@ -1,0 +1,278 @@
+"""Embedding rows: one a face and frame, written to Lance, Parquet, CSV or npy as they come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import InputError, StoreError
+from fabnet.files.cells import as_cells
+from fabnet.files.lance import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
+from fabnet.files.lance import write_rows as replace_rows
+from fabnet.files.lance_reading import new_generation
+from fabnet.files.limits import open_input
+from fabnet.files.output import written_whole
+from fabnet.files.places import is_remote, remove
+from fabnet.store.track_store import is_store
+from fabnet.store.writing import REMOVING, locked
+
+__all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
+
+Format = Literal["lance", "parquet", "csv", "npy"]
+FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
+Row = dict[str, Any]
+ROWS_AT_ONCE = 1024
+TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
+"""By which the CSV beside an npy is known."""
+VERSION_KEY = b"fabnet.embeddings_version"
+NOTES = "_parts.lance"
+ADDED = r"e\d+|rank|row|similarity|_distance|_rowaddr|_rowid"
+"""Columns that CSV has in place of `embedding`, and those that searching adds."""
+OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
+"""What a first attempt may have left, that of a cluster included."""
+
+
+def schema(
+    embedding_dim: int,
+    attributes: Sequence[pa.Field] = (),
+    *,
+    thumbnails: bool = False,
+    about: Mapping[str, str] | None = None,
+) -> pa.Schema:
+    """The columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("identity", pa.string()),
+            ("video", pa.string()),
+            ("track", pa.string()),
+            ("frame", pa.int64()),
+            ("time_s", pa.float64()),
+            ("source", pa.string()),
+            ("box_px", pa.list_(pa.float32(), 4)),
+            ("score", pa.float32()),
+            ("reason", pa.string()),
+            *attributes,
+            *([("thumbnail", pa.binary())] if thumbnails else []),
+            ("embedding", pa.list_(pa.float32(), embedding_dim)),
+        ],
+        metadata={VERSION_KEY.decode(): "1", **(about or {})},
+    )
+
+
+def check_attributes(attributes: Sequence[pa.Field]) -> None:
+    """Check that what probes predict can stand beside the other columns, in every format.
+
+    Args:
+        attributes: the probes' columns.
+
+    Raises:
+        InputError: a column's name is taken, is another's too, or can be none.
+    """
+    own = {name for field in schema(0, thumbnails=True) for name in (field.name, *_flat_names(field))}
+    names = [name for field in attributes for name in (field.name, *_flat_names(field))]
+    for name in names:
+        if not name or set(name) & set(".`"):
+            raise InputError(
+                f"a probe predicts {name!r}, and no column can be called so: rename this label, or the class in it, to "
+                "something without dots and backticks"
+            )
+        if name in own or re.fullmatch(ADDED, name):
+            raise InputError(f"a probe predicts {name}, which embeddings have a column of: rename it in the labels")
+        if names.count(name) > 1:
+            raise InputError(
+                f"two probes predict {name}, or two classes of one; give one of them only, or rename it in the labels"
+            )
+
+
+def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Put rows into Arrow batches as they come."""
+    waiting: list[Row] = []
+    for row in rows:
+        waiting.append(row)
+        if len(waiting) == ROWS_AT_ONCE:
+            yield pa.RecordBatch.from_pylist(waiting, schema=columns)
+            waiting = []
+    if waiting:
+        yield pa.RecordBatch.from_pylist(waiting, schema=columns)
+
+
+def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Lists as columns of their own, for CSV: box_x0 ... box_y1, e0 ... e255; of points TASK_x0, TASK_y0 ..."""
+    columns: dict[str, pa.Array] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not pa.types.is_fixed_size_list(column.type):
+            columns[name] = column
+            continue
+        values = column.to_pylist()
+        for i, flat in enumerate(_flat_names(batch.schema.field(name))):
+            part = [None if value is None else value[i] for value in values]
+            columns[flat] = pa.array(part, pa.float32())
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _flat_names(field: pa.Field) -> list[str]:
+    """The columns that a list becomes in CSV."""
+    if not pa.types.is_fixed_size_list(field.type):
+        return []
+    if field.name == "embedding":
+        return [f"e{i}" for i in range(field.type.list_size)]
+    return [f"{field.name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}" for i in range(field.type.list_size)]
+
+
+def check_place(out: Path, file_format: Format) -> None:
+    """Refuse to replace what `embed` has not made.
+
+    Raises:
+        InputError: a folder lies where a file is to come, or at a dataset's place a file, another dataset, other files,
+            or beside an npy a table of somebody else's.
+        StoreError: the dataset there is damaged.
+    """
+    found = None
+    if file_format == "npy":
+        _check_table_place(out)
+    if file_format != "lance":
+        found = "is a folder" if out.is_dir() else None
+    elif out.is_file():
+        found = "is a file"
+    elif has_dataset(out):
+        with lance_reads(f"the dataset {out}, which embed would replace,"):
+            metadata = open_dataset(out).schema.metadata or {}
+        if VERSION_KEY not in metadata:
+            found = "is a track store" if is_store(out) else "is a dataset of something else"
+    elif others := foreign(out, OWN):
+        found = f"holds other files ({others[0]} ...) and no dataset"
+    if found is not None:
+        raise InputError(f"{out} {found}, which embed would replace: choose another --out")
+
+
+def _check_table_place(out: Path) -> None:
+    """Refuse to replace the table beside an npy where `embed` has not made it."""
+    table = _table_beside(out)
+    if table == out:
+        raise InputError(f"{out} is also where the rows of an npy go, as CSV: choose another --out, as NAME.npy")
+    if table.is_file():
+        with open_input(table, None) as file:
+            if file.read(len(TABLE_BEGINS)) == TABLE_BEGINS:
+                return
+    if table.exists():
+        raise InputError(f"{table} is none of embed's, which would put the rows of {out} there: choose another --out")
+
+
+def _table_beside(out: Path) -> Path:
+    return out.with_suffix(".csv")
+
+
+def write_rows(
+    rows: Iterable[Row],
+    out: Path,
+    *,
+    file_format: Format,
+    columns: pa.Schema,
+) -> None:
+    """Write rows as they come; the output appears whole or not at all.
+
+    Args:
+        rows: dictionaries with the columns of an embeddings dataset.
+        out: a Lance dataset's folder, or a file. For "npy" the embeddings go to `out`, (N, D) float32 with NaN where
+            there is none, and the other columns to a CSV of the same name beside it.
+        file_format: of the output.
+        columns: of the dataset, from `schema`; D is the length of `embedding`.
+
+    Raises:
+        StoreError: another command is writing to the dataset that this one would replace.
+        OutputError: the disk is full, or writing there is not allowed, or another command is writing the same output.
+    """
+    if file_format == "lance":
+        columns = columns.with_metadata({**(columns.metadata or {}), **new_generation()})
+    batches = to_batches(rows, columns)
+    if file_format == "lance":
+        _write_lance(batches, out, columns)
+        return
+    with written_whole(out) as partial:
+        if file_format == "parquet":
+            import pyarrow.parquet as parquet
+
+            with parquet.ParquetWriter(partial, columns) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+        elif file_format == "csv":
+            _write_csv(map(_flat, batches), partial, _flat(pa.RecordBatch.from_pylist([], schema=columns)).schema)
+        elif file_format == "npy":
+            _write_npy(batches, partial, out, columns)
+        else:
+            raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
+
+
+def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
+    """Write a dataset, or have the rows replace those of one that is there, in one commit."""
+    is_new = not has_dataset(out)
+    if is_new and not is_remote(out):
+        with written_whole(out) as partial:
+            _replace(batches, partial, columns)
+        return
+    with locked(out), lance_writes(out):
+        if (out / REMOVING).is_file():
+            raise StoreError(f"{out}: a removal broke off; `fabnet remove {out}` goes on with it first")
+        try:
+            _replace(batches, out, columns)
+        except BaseException:
+            with suppress(OSError):  # files of rows that no version has; the next command removes them, too
+                if is_new:
+                    remove(out)
+                else:
+                    sweep(out, leftovers=not is_remote(out))
+            raise
+        remove(out / NOTES)  # of parts that a cluster did not finish
+        sweep(out, leftovers=not is_remote(out))
+
+
+def _replace(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema) -> None:
+    raised: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    try:
+        replace_rows(folder, pa.RecordBatchReader.from_batches(columns, watched()), columns, overwrite=True)
+    except OSError:
+        # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
+        if raised:
+            raise raised[0] from None
+        raise
+
+
+def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema) -> None:
+    import pyarrow.csv
+
+    with pyarrow.csv.CSVWriter(file, columns) as writer:
+        for batch in batches:
+            cells = [as_cells(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=batch.schema))
+
+
+def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, columns: pa.Schema) -> None:
+    embeddings: list[np.ndarray] = []
+    nothing = [float("nan")] * columns.field("embedding").type.list_size
+
+    def without_embedding() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            values = [nothing if value is None else value for value in batch.column("embedding").to_pylist()]
+            embeddings.append(np.array(values, dtype=np.float32).reshape(-1, len(nothing)))
+            yield _flat(batch.drop_columns(["embedding"]))
+
+    empty = pa.RecordBatch.from_pylist([], schema=columns).drop_columns(["embedding"])
+    with written_whole(_table_beside(out)) as rows_file:
+        _write_csv(without_embedding(), rows_file, _flat(empty).schema)
+        with partial.open("wb") as file:
+            np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))

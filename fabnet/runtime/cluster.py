@@ -1,0 +1,271 @@
+"""Tasks on Ray: the work of local processes on the cores of a cluster, each task's rows brought back to this machine.
+
+Ray is driven from a process of its own, for a Ray that loses its head or its machine ends the process that drives it,
+or leaves it hanging: a driver that says nothing for `SILENT_S` is ended, with all that it started. What a task's work
+writes to `task.spool` lies on whichever machine did it; it comes back in pieces and lies at the same place here when
+the outcome is given, so that one process writes the store, as with local workers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import chdir, suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fabnet import errors
+from fabnet.errors import FabnetError, InputError, MissingDependencyError, first_line
+from fabnet.files.output import output_errors
+from fabnet.runtime.cores import num_cores
+from fabnet.runtime.local import Worker
+from fabnet.runtime.outcome import Outcome, Work, attempt, while_writable
+
+__all__ = ["check_ray", "run_on_ray"]
+
+ATTEMPTS = 3
+"""How often a task is given out whose worker or machine dies; then it is recorded as failed."""
+PIECE_BYTES = 2**23
+PIECES_AHEAD = 4
+STORE_BYTES = 2**28
+"""Shared memory of a Ray that is started here: results wait in it, and more of them on disk."""
+LOOK_EVERY_S = 1.0
+START_S, SILENT_S = 180.0, 60.0
+"""How long its driver may say nothing, before it is connected and afterwards: Ray hangs where a head comes up without
+a machine of its own, as it does on a machine so busy that Ray's agent does not start within 15 s."""
+PATIENCE = {
+    "raylet_start_wait_time_s": "120",
+    "gcs_rpc_server_reconnect_timeout_s": "20",
+    "health_check_period_ms": "1000",
+    "health_check_timeout_ms": "5000",
+    "health_check_failure_threshold": "3",
+}
+"""How long Ray waits for its own start, and until it takes its head and its machines for lost: by itself a minute."""
+
+
+def check_ray(address: str | None) -> None:
+    """See that Ray can be used at all, before anything is made.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        InputError: the address is one that needs Ray Client.
+    """
+    if find_spec("ray") is None:
+        raise MissingDependencyError("--engine ray needs the package ray: pip install 'fabnet[ray]'")
+    address = address or os.environ.get("RAY_ADDRESS") or ""
+    if "://" in address:
+        raise InputError(
+            f"the Ray address {address} is of another kind; expected HOST:PORT, from a machine of the cluster"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Work
+    tasks: Sequence[Any]
+    address: str | None
+    num_workers: int | None
+    num_gpus: int
+    folder: str
+    """The command's own: what paths are relative to."""
+    scratch: str
+    """Of a Ray that is started here."""
+
+
+def run_on_ray(
+    work: Work,
+    tasks: Sequence[Any],
+    *,
+    num_workers: int | None,
+    address: str | None,
+    num_gpus: int = 0,
+    on_progress: Callable[[float], None] | None = None,
+) -> Iterator[Outcome]:
+    """Do `work(task, report)` for every task, on a Ray cluster.
+
+    A task whose worker or machine dies is given out again, `ATTEMPTS` times in all. `fabnet` must be installed on every
+    machine of the cluster, and the files that tasks name must be found there under the same names.
+
+    Args:
+        work: a function at the top of a module; `report(amount)` tells how far it has come.
+        tasks: dataclasses with a `spool`, the file that the work may write rows to.
+        num_workers: tasks at once; None: as many as the cluster has cores.
+        address: HOST:PORT of a running cluster; None: $RAY_ADDRESS, else a Ray of this machine's own, which is stopped
+            afterwards.
+        num_gpus: GPUs that a task needs.
+        on_progress: called here, as a task ends, with the amount that its work reported.
+
+    Yields:
+        An outcome a task, in the order they end.
+
+    Raises:
+        FabnetError: the cluster cannot be reached, or was lost.
+        OutputError: a disk is full.
+    """
+    if tasks:
+        root = os.environ.get("RAY_TMPDIR", "/tmp")
+        with output_errors(Path(root)):
+            made = tempfile.TemporaryDirectory(prefix="fabnet-", dir=root, ignore_cleanup_errors=True)
+        with made as scratch:
+            address = address or os.environ.get("RAY_ADDRESS") or None
+            job = _Job(work, tasks, address, num_workers, num_gpus, os.getcwd(), scratch)
+            yield from while_writable(_driven(job, on_progress or (lambda amount: None)))
+
+
+def _driven(job: _Job, forward: Callable[[float], None]) -> Generator[Outcome, None, None]:
+    driver = Worker(_drive)
+    driver.give(job)
+    patience_s = START_S
+    try:
+        while driver.pipe.poll(patience_s):
+            kind, content = driver.pipe.recv()
+            patience_s = SILENT_S
+            if kind == "done":
+                return
+            if kind == "failed":
+                name, message = content
+                raise getattr(errors, name, FabnetError)(message)
+            if content is not None:
+                place, result, error, amount = content
+                forward(amount)
+                yield Outcome(job.tasks[place], result, error)
+        raise _lost(job) if patience_s == SILENT_S else _unreachable(job, f"no answer in {START_S:.0f} s")
+    except (EOFError, OSError):
+        raise _lost(job) from None
+    finally:
+        driver.stop()
+        _sweep(driver)
+
+
+def _sweep(driver: Worker) -> None:
+    """End what is left of a Ray that was started here: the driver's process group."""
+    if sys.platform != "win32" and driver.process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(driver.process.pid, signal.SIGKILL)
+
+
+def _lost(job: _Job) -> FabnetError:
+    which = f"the cluster at {job.address}" if job.address else "the Ray that was started here"
+    return FabnetError(f"{which} was lost; what was finished is kept: the same command goes on from there")
+
+
+def _unreachable(job: _Job, reason: str) -> FabnetError:
+    failed = f"the Ray cluster at {job.address} cannot be reached" if job.address else "Ray does not start here"
+    return FabnetError(f"{failed}: {reason}")
+
+
+def _drive(job: _Job, report: Callable[[Any], None]) -> None:
+    """The life of the driving process: tell (place, result, error, amount) of every task as it ends, None meanwhile."""
+    ray = _connected(job)
+    for ended in _ended(ray, job):
+        report(ended)
+    ray.shutdown()  # not where something went wrong: it may hang
+
+
+def _connected(job: _Job) -> Any:
+    if sys.platform != "win32":
+        os.setsid()  # Ctrl-C is for the process that started this one: it then ends this one
+    for stream in (sys.stdout, sys.stderr):  # Ray speaks to both, from its own threads too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    for setting, value in PATIENCE.items():
+        os.environ.setdefault(f"RAY_{setting}", value)
+    import ray
+
+    if not job.address:  # its workers find what this process finds, installed or not
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    own = {
+        "num_cpus": job.num_workers or num_cores(),
+        "include_dashboard": False,
+        "object_store_memory": STORE_BYTES,
+        "_temp_dir": job.scratch,
+    }
+    try:
+        with chdir(job.scratch):  # Ray puts the folder that it is called in on the path of its workers
+            ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
+    except Exception as error:  # Ray raises bare ones too
+        reason = first_line(error)
+        if "AuthToken" in str(error.__cause__):
+            reason = "it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH if it is in no usual place"
+        raise _unreachable(job, reason) from error
+    if job.num_gpus and not ray.cluster_resources().get("GPU"):
+        raise InputError("a GPU is asked for, and the Ray cluster has none: give --device cpu")
+    return ray
+
+
+def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, float] | None]:
+    remote = ray.remote(_serve).options(
+        num_returns="streaming", max_retries=0, num_cpus=1, num_gpus=job.num_gpus,
+        _generator_backpressure_num_objects=PIECES_AHEAD,
+    )  # fmt: skip
+    parent, scratch = os.getppid(), None if job.address else job.scratch
+    waiting = deque((place, 1) for place in range(len(job.tasks)))
+    running: dict[Any, tuple[int, int]] = {}
+    while (waiting or running) and os.getppid() == parent:
+        while waiting and len(running) < (job.num_workers or 2 * ray.cluster_resources().get("CPU", 1)):
+            place, number = waiting.popleft()
+            running[remote.remote(job.work, job.tasks[place], job.folder, scratch)] = place, number
+        ready, _ = ray.wait(list(running), timeout=LOOK_EVERY_S)
+        yield None
+        for pieces in ready:
+            place, number = running.pop(pieces)
+            try:
+                fetched = yield from _fetched(ray, pieces, job.tasks[place].spool)
+                yield place, *fetched
+            except ray.exceptions.LocalRayletDiedError as error:
+                raise _lost(job) from error
+            except ray.exceptions.RayError as error:
+                cause = getattr(error, "cause", error)
+                if isinstance(error, ray.exceptions.RayTaskError) and not isinstance(cause, MemoryError):
+                    raise FabnetError(
+                        f"the Ray workers cannot start ({first_line(cause)}); is this fabnet installed there?"
+                    ) from error
+                if number < ATTEMPTS:
+                    waiting.append((place, number + 1))
+                    continue
+                reason = f"its Ray worker died {number} times ({type(cause).__name__})"
+                yield place, None, FabnetError(f"{reason}: a damaged file, or too little memory"), 0.0
+
+
+def _fetched(
+    ray: Any, pieces: Iterator[Any], spool: Path
+) -> Generator[None, None, tuple[Any, FabnetError | None, float]]:
+    """A task's result, error and amount; the rows of its work are then in the spool here. Yields after each piece."""
+    result, error, amount = ray.get(next(pieces))
+    if error is None:
+        with output_errors(spool):
+            spool.parent.mkdir(parents=True, exist_ok=True)
+            with spool.open("wb") as file:
+                for piece in pieces:
+                    file.write(ray.get(piece))
+                    yield
+    return result, error, amount
+
+
+def _serve(work: Work, task: Any, folder: str, root: str | None) -> Iterator[Any]:
+    """A task on a worker of the cluster: its result, error and amount, then its rows in pieces.
+
+    Args:
+        work: what to do.
+        task: with what.
+        folder: where its relative paths begin.
+        root: of scratch files; None: the machine's own.
+    """
+    with suppress(OSError):
+        os.chdir(folder)
+    tempfile.tempdir = root or tempfile.tempdir  # models fetched: Ray's workers end without tidying up
+    amounts: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="fabnet-", dir=root) as scratch:
+        spool = Path(scratch) / task.spool.name
+        result, error = attempt(work, replace(task, spool=spool), amounts.append)
+        yield result, error, sum(amounts)
+        if error is None and spool.is_file():
+            with spool.open("rb") as file:
+                while piece := file.read(PIECE_BYTES):
+                    yield piece

@@ -1,0 +1,53 @@
+"""Work in threads, with its results in order and no more of it at once than is needed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from fabnet.runtime.cores import num_cores
+
+__all__ = ["batched", "in_threads"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+AHEAD = 2
+"""Calls that wait beside those that run, so that no thread waits while the source gives the next."""
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items; the last one may be shorter."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) >= size:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+    """Call a function on each item in threads while the caller's thread draws the next ones.
+
+    Args:
+        function: may be called from several threads at once.
+        items: drawn only a few calls ahead, so what they hold does not add up.
+        workers: threads; None: one a core.
+
+    Yields:
+        The results in the order of the items. What the function or the items raise is raised here.
+    """
+    workers = workers or num_cores()
+    pool, waiting = ThreadPoolExecutor(workers, thread_name_prefix="fabnet"), deque[Future[R]]()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= workers + AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,142 @@
+"""What a row of a track store is, and what the store says about itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import InputError, StoreError
+from fabnet.version import VERSION
+
+__all__ = [
+    "ROW_SCHEMA",
+    "SPLITS",
+    "STORE_VERSION",
+    "Row",
+    "check_split",
+    "check_version",
+    "metadata_of",
+    "rows_to_batch",
+]
+
+STORE_VERSION = "1"
+SPLITS = ("train", "val", "test")
+
+ROW_SCHEMA = pa.schema(
+    [
+        pa.field("identity", pa.string(), nullable=False),
+        pa.field("video", pa.string(), nullable=False),
+        pa.field("track", pa.string(), nullable=False),
+        pa.field("frame", pa.int64(), nullable=False),
+        pa.field("time_s", pa.float64()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("box_px", pa.list_(pa.float32(), 4)),
+        pa.field("crop_box_px", pa.list_(pa.float32(), 4)),
+        pa.field("landmarks5_px", pa.list_(pa.float32(), 10)),
+        pa.field("score", pa.float32()),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("image", pa.binary(), nullable=False),
+    ]
+)
+"""One row a face crop. Boxes and points are in pixels of the source frame; null where nobody measured them (ready
+crops have no detection, folders of frames no time). `image` is a JPEG, RGB, of the size in the crop specification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One face crop on its way into a store."""
+
+    identity: str
+    """Who it is."""
+    video: str
+    """Name of the video, unique in the store."""
+    track: str
+    """Name of the track, unique in its video."""
+    frame: int
+    """Number of the frame in decode order, or its place in the track where the input is a folder of frames."""
+    time_s: float | None
+    """Seconds from the start of the video; None: unknown."""
+    source: str
+    """The file it comes from, relative to the folder given, with forward slashes."""
+    split: str
+    """train, val or test."""
+    image: bytes
+    """JPEG, RGB."""
+    crop_box_px: np.ndarray | None = None
+    """(4,) float32 x0, y0, x1, y1: what of the source frame the crop shows."""
+    box_px: np.ndarray | None = None
+    """(4,) float32 x0, y0, x1, y1: the detector's box."""
+    landmarks5_px: np.ndarray | None = None
+    """(5, 2) float32."""
+    score: float | None = None
+    """The detector's confidence."""
+
+
+def rows_to_batch(rows: Sequence[Row]) -> pa.RecordBatch:
+    """Put rows into one Arrow batch of `ROW_SCHEMA`."""
+    columns = []
+    for field in ROW_SCHEMA:
+        values = [getattr(row, field.name) for row in rows]
+        if pa.types.is_fixed_size_list(field.type):
+            values = [None if v is None else np.asarray(v, np.float32).reshape(-1) for v in values]
+        columns.append(pa.array(values, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA)
+
+
+def metadata_of(crop: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
+    """Make the schema metadata of a new store.
+
+    Args:
+        crop: the crop specification, ready for JSON.
+        settings: what the command was told, ready for JSON.
+    """
+    return {
+        "fabnet.store_version": STORE_VERSION,
+        "fabnet.created_by": f"fabnet {VERSION}",
+        "fabnet.crop": json.dumps(crop, sort_keys=True),
+        "fabnet.settings": json.dumps(settings, sort_keys=True),
+    }
+
+
+def check_split(split: str | None) -> None:
+    """Refuse what is no split; None stands for all of them.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+
+
+def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str, str]:
+    """Read a store's metadata, refusing stores that this version cannot read.
+
+    Raises:
+        StoreError: the dataset is no track store, or one of another store version.
+    """
+    found = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}
+    version = found.get("fabnet.store_version")
+    if version is None:
+        raise StoreError(
+            f"{path} is a Lance dataset but no track store (it has no fabnet.store_version): "
+            "give a store that `fabnet track` or `fabnet import` made"
+        )
+    if version != STORE_VERSION:
+        maker = found.get("fabnet.created_by", "an unknown program")
+        raise StoreError(
+            f"{path} has store version {version} (made by {maker}); expected version {STORE_VERSION}: "
+            "update fabnet, or make the store again with this version"
+        )
+    for name in ("fabnet.crop", "fabnet.settings"):
+        try:
+            content = json.loads(found.get(name, "{}"))
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise StoreError(f"{path} is damaged: {name} is {found[name][:40]!r}; make it again")
+    return found

@@ -1,0 +1,91 @@
+"""The tracks of a store in a table beside its rows: nobody has to read 10^8 rows to learn where each track begins.
+
+The table only ever says what the rows say, and says up to which row: what it lacks is read from the rows, and where it
+is missing or damaged, all is.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import StoreError
+from fabnet.files.lance import append_table, has_dataset, lance_reads, open_dataset
+from fabnet.files.lance_reading import UNNAMED
+from fabnet.files.output import output_errors
+from fabnet.files.places import is_remote, remove
+from fabnet.files.sync import sync_folder
+from fabnet.store.index import TRACK_SCHEMA, spans_of
+
+__all__ = ["OF_ROWS", "add_tracks", "forget_tracks", "known_rows", "read_tracks"]
+
+FOLDER = "_tracks.lance"
+OF_ROWS = "fabnet.of_generation"
+"""In the table's metadata: the generation of the rows that it describes."""
+
+
+def read_tracks(store: Path, *, generation: str | None = None, columns: list[str] | None = None) -> pa.Table:
+    """Read the tracks that are noted, in the order of their rows; none where the table is missing or damaged.
+
+    Args:
+        store: folder of the store.
+        generation: of the store's rows; what was noted of another one counts as missing. None: any.
+        columns: of `TRACK_SCHEMA`; None: all.
+    """
+    empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
+    if has_dataset(store / FOLDER):
+        with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
+            found = open_dataset(store / FOLDER).to_table(columns=empty.column_names)
+            found.validate(full=True)  # names that are no text, and the like
+            if generation not in (None, generation_of_rows(found)):
+                return empty
+            if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
+                return found
+    return empty
+
+
+def known_rows(tracks: pa.Table, num_rows: int) -> tuple[int, int]:
+    """How many of the tracks describe the first rows of a store without a gap, and how many rows these are.
+
+    Args:
+        tracks: from `read_tracks`.
+        num_rows: of the store; tracks that reach beyond are of rows that were added since it was opened.
+    """
+    starts, lengths = spans_of(tracks)
+    ends = starts + lengths
+    fits = (starts == np.append(0, ends[:-1])) & (ends <= num_rows) & (lengths > 0)
+    count = len(fits) if fits.all() else int(fits.argmin())
+    return count, int(ends[count - 1]) if count else 0
+
+
+def generation_of_rows(tracks: pa.Table) -> str:
+    """The generation of the rows that tracks from `read_tracks` describe."""
+    return str((tracks.schema.metadata or {}).get(OF_ROWS.encode(), UNNAMED.encode()).decode(errors="replace"))
+
+
+def add_tracks(store: Path, tracks: pa.Table) -> None:
+    """Note further tracks, in one commit.
+
+    Args:
+        store: folder of the store.
+        tracks: of `TRACK_SCHEMA`, with `OF_ROWS` in their metadata; they lie behind those that are noted.
+
+    Raises:
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    append_table(store, FOLDER, tracks, is_derived=True)
+
+
+def forget_tracks(store: Path) -> None:
+    """Remove the table.
+
+    Raises:
+        OutputError: that is not allowed; rows must not be changed then, as the table would describe others.
+    """
+    with output_errors(store):
+        remove(store / FOLDER)
+        if not is_remote(store):
+            sync_folder(store)

@@ -1,0 +1,385 @@
+"""The track store: a Lance dataset, one row a face crop, the rows of a track contiguous.
+
+Rows are added, each input in one atomic commit, and compaction keeps their order, so a row number that was once right
+stays right until people are removed: see `fabnet.files.lance_reading`. Lance is not safe to fork: start worker processes
+with `spawn`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fabnet.errors import OutputError, StoreError
+from fabnet.files.lance import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep, write_rows
+from fabnet.files.lance_reading import Reader, new_generation
+from fabnet.files.places import as_place, is_remote, make_folder
+from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, sorted_places, spans_of
+from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
+from fabnet.store.schema import ROW_SCHEMA, check_split, check_version, metadata_of
+from fabnet.store.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
+
+__all__ = ["TrackStore", "create_store", "is_store", "open_store"]
+
+MAX_FRAGMENTS = 32
+MAX_FRAGMENTS_WHILE_WRITING = 256
+"""More are merged before the run ends: every commit lists all fragments, so that the history would grow with the
+square of the number of videos."""
+BATCH_ROWS = 256
+STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
+"""How rows are scanned: by default up to 2 GiB of them would wait in memory."""
+
+
+class TrackStore:
+    """An existing store, from `open_store`. It can be pickled: the other process opens it when it first reads.
+
+    Whatever reads from it raises a `RewrittenError` where the store was rewritten since, so that row numbers of one
+    store are never used on another.
+
+    Args:
+        reader: of its rows.
+        metadata: what it says about itself.
+    """
+
+    def __init__(self, reader: Reader, metadata: dict[str, str]) -> None:
+        self.path = reader.path
+        self.metadata = dict(metadata)
+        self._reader = reader
+        self._noted_rows: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_noted_rows": None}
+
+    @property
+    def crop(self) -> dict[str, Any]:
+        """The crop specification, as JSON gives it."""
+        return dict(json.loads(self.metadata.get("fabnet.crop", "{}")))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the command that made the store was told."""
+        return dict(json.loads(self.metadata.get("fabnet.settings", "{}")))
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return int(self._reader.read(lambda dataset: dataset.count_rows()))
+
+    @property
+    def generation(self) -> str:
+        """The name of the numbering of its rows: a store that was opened elsewhere must have the same."""
+        return self._reader.generation
+
+    def refresh(self) -> None:
+        """See rows that were added since it was opened.
+
+        Raises:
+            StoreError: it is not there any more, or was rewritten.
+        """
+        self._reader.reopen()
+
+    def index(self, split: str | None = None, min_frames: int = 2) -> TrackIndex:
+        """Find the tracks of a split.
+
+        Args:
+            split: train, val or test; None: all.
+            min_frames: shorter tracks are left out.
+
+        Returns:
+            One entry a track, sorted by identity, video and track.
+
+        Raises:
+            InputError: there is no such split.
+            StoreError: the store is damaged.
+        """
+        with self._reading():
+            index = index_of(self.path, self._tracks())
+        return index.select(split, min_frames)
+
+    def spans(self, split: str | None = None, min_frames: int = 2) -> tuple[np.ndarray, np.ndarray]:
+        """Find where the tracks of a split lie, in the order of `index`, and keep no more than that in memory.
+
+        Args:
+            split: train, val or test; None: all.
+            min_frames: shorter tracks are left out.
+
+        Returns:
+            (N,) int64 first row of each track, and (N,) int64 rows of each.
+
+        Raises:
+            InputError: there is no such split.
+            StoreError: the store is damaged.
+        """
+        check_split(split)
+        with self._reading():
+            tracks = self._tracks()
+            chosen = pc.greater_equal(tracks.column("length"), min_frames)
+            if split is not None:
+                chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
+            tracks = tracks.filter(chosen)
+            return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
+
+    def digest(self) -> str:
+        """A short digest of whom a run trains on and validates with, the same wherever the store lies.
+
+        Raises:
+            StoreError: the store is damaged.
+        """
+        with self._reading():
+            return digest_of(self._tracks())
+
+    def _tracks(self) -> pa.Table:
+        """All tracks, in the order of their rows."""
+        num_rows = self.num_rows
+        noted = read_tracks(self.path, generation=self.generation)
+        count, known = known_rows(noted, num_rows)
+        if known == num_rows:
+            return noted.slice(0, count)
+        return pa.concat_tables([noted.slice(0, count), self._tracks_from(known)])
+
+    def _tracks_from(self, row: int) -> pa.Table:
+        """The tracks of this row and those behind it, read from the rows."""
+        with self._reading():
+            return find_tracks(self._scan(COLUMNS, first=row), row)
+
+    def note_tracks(self) -> None:
+        """Note where the tracks lie that were added since this was last done. Only for the one process that writes.
+
+        Raises:
+            OutputError: the disk is full, or writing there is not allowed.
+        """
+        num_rows = self.num_rows
+        if self._noted_rows is None:
+            noted = read_tracks(self.path, generation=self.generation, columns=["start", "length"])
+            count, self._noted_rows = known_rows(noted, num_rows)
+            if count < max(len(noted), 1):  # missing, damaged, or of other rows
+                forget_tracks(self.path)
+                self._noted_rows = 0
+        if self._noted_rows < num_rows:
+            found = self._tracks_from(self._noted_rows)
+            add_tracks(self.path, found.replace_schema_metadata({OF_ROWS: self.generation}))
+            self._noted_rows = num_rows
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        """Read the JPEG bytes of rows, in the order given; a row may be asked for twice."""
+        return list(self.read_rows(rows, ["image"]).column("image").to_pylist())
+
+    def read_rows(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read rows, in the order given.
+
+        Args:
+            rows: row numbers, 0 .. num_rows - 1; a row may be asked for twice.
+            columns: names; None: all.
+
+        Raises:
+            StoreError: a row or a column that does not exist, or a damaged store.
+        """
+        wanted = np.asarray(rows, dtype=np.int64)
+        unique, places = np.unique(wanted, return_inverse=True)
+        if len(unique) and (unique[0] < 0 or unique[-1] >= self.num_rows):
+            raise StoreError(f"{self.path} has rows 0 to {self.num_rows - 1}; asked for {unique[0]} to {unique[-1]}")
+        names = list(ROW_SCHEMA.names if columns is None else columns)
+        table = self._reader.read(lambda dataset: dataset.take(unique.tolist(), columns=names))
+        return table.take(pa.array(places.reshape(-1)))
+
+    def batches(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        batch_rows: int = STREAMED["batch_size"],
+        split: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read all rows in order, `batch_rows` at a time; memory does not grow with the store.
+
+        Args:
+            columns: names; None: all.
+            batch_rows: most rows in a batch.
+            split: only rows of train, val or test; None: all.
+        """
+        filter_of: dict[str, Any] = {"filter": f"split = '{split}'"} if split is not None else {}
+        yield from self._scan(columns, batch_size=batch_rows, **filter_of)
+
+    def _scan(self, columns: Sequence[str] | None, *, first: int = 0, **options: Any) -> Iterator[pa.RecordBatch]:
+        names = None if columns is None else list(columns)
+
+        def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
+            batches: Iterator[pa.RecordBatch] = dataset.to_batches(
+                columns=names, scan_in_order=True, **(STREAMED | options | place)
+            )
+            return batches
+
+        yield from self._reader.scan(start, offset=first)
+
+    def summary(self) -> dict[str, Any]:
+        """Count what the store holds, ready for JSON; see `StoreSummary`."""
+        from fabnet.store.summary import store_summary
+
+        return store_summary(self).to_json()
+
+    def ledger(self) -> dict[str, LedgerEntry]:
+        """Read what became of every input, by video name."""
+        return read_ledger(self.path)
+
+    def append(self, batches: Iterable[pa.RecordBatch], entries: Sequence[LedgerEntry]) -> None:
+        """Add the rows of whole inputs in one commit, then note the inputs in the ledger.
+
+        Killed between the two, the rows are there and `recover` notes the inputs later.
+
+        Args:
+            batches: rows of `ROW_SCHEMA`; rows of a track follow each other. Nothing is added if there are none.
+            entries: what became of the inputs.
+
+        Raises:
+            OutputError: the disk is full, or writing there is not allowed; the store is as it was.
+        """
+        rest = iter(batches)
+        first = next(rest, None)
+        if first is not None:
+            note_pending(self.path, entries)
+            self._append(first, rest)
+        write_ledger(self.path, entries)
+        if first is not None:
+            clear_pending(self.path)
+            self.note_tracks()
+
+    def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
+        def chained() -> Iterator[pa.RecordBatch]:
+            yield first
+            yield from rest
+
+        reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
+        try:
+            with lance_writes(self.path):
+                self._reader.keep(write_rows(self.path, reader, ROW_SCHEMA))
+        except OutputError:
+            self._sweep()
+            raise
+        if len(self._reader.dataset.get_fragments()) > MAX_FRAGMENTS_WHILE_WRITING:
+            self.compact()
+
+    def recover(self) -> list[LedgerEntry]:
+        """Have the ledger and the table of tracks say what the rows say.
+
+        Inputs whose rows are there while a kill kept them out of the ledger are noted; inputs whose rows were lost with
+        a damaged version count as failed, so that they are read again.
+
+        Returns:
+            The entries that were added.
+        """
+        self.note_tracks()
+        known = self.ledger()
+        if sum(entry.rows for entry in known.values()) == self.num_rows:
+            return []
+        index = self.index(min_frames=1)
+        pending = read_pending(self.path)
+        added, videos = [], np.unique(index.video).tolist()
+        for entry in known.values():
+            if entry.rows and entry.video not in videos:
+                lost = "its rows were lost with a damaged version of the store"
+                added.append(replace(entry, status="failed", reason=lost, tracks=0, rows=0))
+        for video in videos:
+            if video not in known or not known[video].rows:
+                of_video = index.at(np.flatnonzero(index.video == video))
+                added.append(pending.get(video) or self._found_entry(video, of_video))
+        write_ledger(self.path, added)
+        clear_pending(self.path)
+        return added
+
+    def _found_entry(self, video: str, tracks: TrackIndex) -> LedgerEntry:
+        """What can be said of rows that nobody noted."""
+        source = self.read_rows(tracks.starts[:1], ["source"]).column("source")[0].as_py()
+        reason = "its rows are whole; its entry here was lost"
+        return LedgerEntry(video, source, "ok", reason, tracks=len(tracks), rows=tracks.num_rows)
+
+    def compact(self) -> bool:
+        """Merge small fragments where there are many; the order of the rows stays.
+
+        Returns:
+            Whether anything was done. A disk too full for it is no error: the store stays as it was.
+        """
+        if len(self._reader.reopen().get_fragments()) <= MAX_FRAGMENTS:
+            return False
+        try:
+            with self._reading(), lance_writes(self.path):
+                merge_files(self.path)
+        except OutputError:
+            self._sweep()
+            return False
+        self._sweep()
+        return True
+
+    def _sweep(self) -> None:
+        """Remove files that no current row needs. Only for the one process that writes.
+
+        Other machines may be writing to an object store: what they have not committed yet stays.
+        """
+        with suppress(OSError):  # a disk so full that nothing can even be tidied; the rows are not touched
+            sweep(self.path, leftovers=not is_remote(self.path))
+        self._reader.keep(None)
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return lance_reads(f"the store {self.path}")
+
+
+def _dataset(path: Path) -> Any:
+    if not path.exists():
+        raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
+    if not has_dataset(path):
+        raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
+    return open_dataset(path)
+
+
+def is_store(path: Path) -> bool:
+    """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
+    if not has_dataset(path):
+        return False
+    with lance_reads(f"the store {path}"):
+        metadata = _dataset(path).schema.metadata or {}
+    return b"fabnet.store_version" in metadata
+
+
+def open_store(path: Path | str) -> TrackStore:
+    """Open a track store to read.
+
+    Raises:
+        StoreError: nothing there, no track store, damaged, or of another store version.
+    """
+    path = as_place(path)
+    reader = Reader(path, f"the store {path}", _dataset)
+    dataset = reader.dataset
+    metadata = check_version(path, dataset.schema.metadata)
+    missing = set(ROW_SCHEMA.names) - set(dataset.schema.names)
+    if missing:
+        raise StoreError(f"{path} lacks the columns {', '.join(sorted(missing))}: make the store again")
+    reader.keep(None)
+    return TrackStore(reader, metadata)
+
+
+def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any] | None = None) -> TrackStore:
+    """Make an empty store.
+
+    Args:
+        path: folder that holds no store yet.
+        crop: the crop specification, ready for JSON.
+        settings: what the command was told, ready for JSON; a repeated command must be told the same.
+
+    Raises:
+        StoreError: there is something at `path` already.
+        OutputError: writing there is not possible.
+    """
+    path = as_place(path)
+    if path.is_file() or has_dataset(path):
+        raise StoreError(f"{path} exists already: open it, or choose another place")
+    schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}) | new_generation())
+    with lance_writes(path):
+        make_folder(path)
+        write_rows(path, schema.empty_table(), schema)
+    return open_store(path)

@@ -1,0 +1,87 @@
+"""Who may write to a store: one command at a time, told the same as the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from fabnet.errors import StoreError
+from fabnet.files.lance import LANCE_FOLDERS, foreign, has_dataset, lance_writes
+from fabnet.files.lance_manifests import check_unnamed
+from fabnet.files.links import check_links
+from fabnet.files.locks import BusyError, locked_file
+from fabnet.files.places import as_place, make_folder, workplace
+from fabnet.store.track_store import TrackStore, create_store, open_store
+
+__all__ = ["REMOVING", "locked", "writing"]
+
+OWN = LANCE_FOLDERS | {"_lock", "_spool", "_ledger.lance", "_tracks.lance"}
+REMOVING = "_removing.json"
+"""In a store from which people are being removed: whom."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other writers out of a store or dataset, whose folder is made if it is not there.
+
+    Of an object store: those of this user on this machine. What several machines write at a time, Lance commits
+    one after the other or not at all.
+
+    Raises:
+        StoreError: another command is writing to it, or it holds a link, tags or branches.
+        OutputError: writing there is not possible.
+    """
+    check_links(workplace(path), "a store or dataset", error=StoreError)
+    check_unnamed(path)
+    with ExitStack() as stack:
+        with lance_writes(path):
+            make_folder(workplace(path))
+            try:
+                stack.enter_context(locked_file(workplace(path) / "_lock", path))
+            except BusyError as error:
+                raise StoreError(str(error)) from None
+        yield
+
+
+@contextmanager
+def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any]) -> Iterator[TrackStore]:
+    """Open a store to add to, or make it, and keep other writers out meanwhile.
+
+    Args:
+        path: folder of the store.
+        crop: the crop specification, ready for JSON; that of an existing store must be the same.
+        settings: what the command was told; an existing store of the same verb must have been told the same.
+
+    Raises:
+        StoreError: another command is writing to it, it was made otherwise, or there is something else.
+        OutputError: writing there is not possible.
+    """
+    path = as_place(path)
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
+    if not has_dataset(path) and (others := foreign(path, OWN)):
+        raise StoreError(f"{path} holds other files ({others[0]} ...) and no store: choose another --out")
+    with locked(path):
+        if (path / REMOVING).is_file():
+            raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
+        is_new = not has_dataset(path)  # asked again: another command may have made it meanwhile
+        store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
+        if not is_new:
+            _check_same(store, crop, settings)
+            store.recover()
+        yield store
+
+
+def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any]) -> None:
+    pairs = [("crop", store.crop, crop)]
+    if store.settings.get("verb") == settings.get("verb"):
+        pairs.append(("settings", store.settings, settings))
+    for what, found, asked in pairs:
+        for name in sorted(found.keys() | asked.keys()):
+            if found.get(name) != asked.get(name):
+                raise StoreError(
+                    f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
+                    "give the same, or another --out"
+                )

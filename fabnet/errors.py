@@ -16,7 +16,9 @@ A message says what failed, what was found, what was expected and what to do nex
 
 from __future__ import annotations
 
+import errno
 import re
+from pathlib import Path
 
 __all__ = [
     "FabnetError",
@@ -29,6 +31,7 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "VideoError",
+    "cannot_write",
     "first_line",
 ]
 
@@ -95,3 +98,24 @@ def first_line(error: BaseException) -> str:
     """The first line of any error, without what stands in addresses behind a `?`: tokens go there."""
     text = (str(error).splitlines() or [""])[0] or type(error).__name__
     return re.sub(r"(\w://[^\s?]*)\?[^\s\"')]*", r"\1", text)
+
+
+_WRITE_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EACCES: "no permission to write there: choose another place",
+    errno.EPERM: "no permission to write there: choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
+}
+
+
+def cannot_write(path: str | Path, number: int, text: str) -> OutputError:
+    """The error for a path that the system refuses to write.
+
+    Args:
+        path: of the file or folder.
+        number: errno; 0 if it is not known.
+        text: what the system or a library said, for numbers that have no advice of their own.
+    """
+    return OutputError(f"cannot write {path}: {_WRITE_ADVICE.get(number, text)}")

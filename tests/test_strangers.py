@@ -133,7 +133,8 @@ def test_a_call_from_a_prompt_starts_workers_without_the_working_folder(folder: 
     code += "[open(f'{name}.py', 'w').write(os.environ['PLANTED']) for name in os.environ['NAMES'].split()]; "
     code += "found = fabnet.track(['second.mp4'], 't.lance', num_workers=1, fps=2.0, size=64)\nprint(found.num_videos)"
     environment = plant(folder, set()) | {"PLANTED": PLANTED, "NAMES": "multiprocessing pickle signal socket"}
-    names = "fabnet.tracks multiprocessing.spawn multiprocessing.popen_spawn_posix"  # imported before they are planted
+    # Imported before they are planted.
+    names = "fabnet.ingest.track multiprocessing.spawn multiprocessing.popen_spawn_posix"
     code = "".join(f"import {name}; " for name in names.split()) + code
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300

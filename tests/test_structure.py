@@ -14,27 +14,58 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "_module_run", "errors", "limits", "cells", "links", "fields", "archives", "numpy_file", "mat_file", "interrupts",
-    "children", "cores", "onnx_runtime", "memory", "streams", "terminal", "progress", "sync", "places", "locks",
-    "output", "pose", "engine", "video", "tracks", "weights", "sampling", "models", "objectives", "training",
-    "embedding", "retrieval", "probes", "reporting", "serving", "upkeep", "summary", "demonstration", "cli", "__main__",
+    "errors", "version", "weights", "runtime", "files", "models", "faces", "video", "store", "sampling", "objectives",
+    "training", "ingest", "encoders", "reading", "retrieval", "upkeep", "probes", "reporting", "paper", "serving",
+    "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
-def place_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
+def name_of(file: Path) -> str:
+    return ".".join(("fabnet", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+NAMES = {name_of(file): file for file in MODULES}
+
+
+def imports_of(file: Path) -> set[str]:
+    """The modules of the package that a module imports, wherever in it and whatever for."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in NAMES else node.module for name in names}
+    return {name for name in found if name.split(".")[0] == "fabnet"}
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_modules_import_only_from_what_stands_before_them(file: Path) -> None:
+def test_modules_import_only_from_rooms_below_their_own(file: Path) -> None:
     own = file.relative_to(ROOT).parts[0].removesuffix(".py")
     if own == "__init__":
         return
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fabnet."):
-            other = place_of(node.module or "")
-            assert ORDER.index(other) <= ORDER.index(own), f"{file} imports {node.module}"
+    for name in imports_of(file):
+        assert name != "fabnet" or own == "cli", f"{file} imports the whole package"
+        other = (name.split(".") + [own])[1]
+        assert ORDER.index(other) <= ORDER.index(own), f"{file} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    left = {
+        name: imports_of(file) & NAMES.keys() - {name, "fabnet"} for name, file in NAMES.items() if name != "fabnet"
+    }
+    while free := {name for name, needed in left.items() if not needed & left.keys()}:
+        left = {name: needed for name, needed in left.items() if name not in free}
+    assert not left, f"in circles, or above one: {sorted(left)}"
+
+
+@pytest.mark.parametrize("room", sorted({file.parent for file in MODULES if file.parent != ROOT}))
+def test_every_room_says_what_is_in_it(room: Path) -> None:
+    tree = ast.parse((room / "__init__.py").read_text())
+    assert ast.get_docstring(tree)
+    if room.name not in ("cli", "weights"):
+        assert len(tree.body) == 1, f"{room}/__init__.py imports: other modules would pay for it"
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(ROOT)))

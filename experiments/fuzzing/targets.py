@@ -17,6 +17,7 @@ from fabnet.files.media import find_videos
 from fabnet.ingest.identities import identities_of
 from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.store.split import read_splits
+from fabnet.store.summary import store_summary
 from fabnet.upkeep.verify import verify
 
 __all__ = ["attacked", "files_of"]
@@ -161,7 +162,7 @@ def _store(sample: Path, file: Path) -> list[Callable[[], object]]:
 
     return [
         lambda: fabnet.info(store),
-        lambda: fabnet.open_store(store).summary(),
+        lambda: store_summary(store),
         lambda: verify(store),
         lambda: fabnet.embed([store], sample / "out.csv", model=_pixels()),
         again,

@@ -77,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(_usage())
         return 0 if args else 2
     if args[0] == "--version":
-        from fabnet import __version__
+        from fabnet.version import VERSION
 
-        _say(__version__)
+        _say(VERSION)
         return 0
     verb, rest = args[0], args[1:]
     if verb not in VERBS:

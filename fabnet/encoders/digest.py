@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.encoders.baselines.registry import is_baseline
+from fabnet.encoders.onnx_encoder import onnx_encoder
+from fabnet.encoders.torch_encoder import torch_encoder
 from fabnet.errors import MissingDependencyError
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, open_input
 from fabnet.models.find_model import find_model
@@ -68,16 +70,15 @@ def _shipped_weights() -> dict[str, Path]:
 
 def _embeds_as(onnx: Path, card: ModelCard, folder: Path) -> bool:
     """Whether an ONNX file embeds random pictures as a model that ships does; False where that cannot be tried."""
-    from fabnet.encoders.load_encoder import load, onnx_encoder
-
     size = int(card.size)
     if size != read_card(folder).size:
         return False
     seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare for these pictures
     images = np.random.default_rng(seed).random((NUM_TRIED, 3, size, size), dtype=np.float32)
     try:
-        expected = load(folder, device="cpu", precision="float32").encode_prepared(images)
+        own = folder / ONNX_FILE
+        ships = onnx_encoder(own, card) if own.is_file() else torch_encoder(folder, "cpu", "float32").encode
     except MissingDependencyError:
         return False
-    made = onnx_encoder(onnx, card)(images)
+    expected, made = ships(images), onnx_encoder(onnx, card)(images)
     return made.shape == expected.shape and float(np.abs(made - expected).max()) <= TOLERANCE

@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.window import Window, view
 from fabnet.models.model_folder import ModelCard
 from fabnet.runtime.cores import num_cores
 from fabnet.runtime.threads import batched, in_threads
-
-if TYPE_CHECKING:
-    from fabnet.encoders.saved_probe import SavedProbe
 
 __all__ = ["Embedder"]
 
@@ -174,19 +172,9 @@ class Embedder:
         """
         if not len(images):
             return np.empty((0, self.embedding_dim), dtype=np.float32)
-        return self.encode_prepared(self.prepare(images))
-
-    def encode_prepared(self, images: np.ndarray) -> np.ndarray:
-        """Embed what `prepare` gave, in one call of the encoder.
-
-        Args:
-            images: (N, 3, size, size) float32 RGB in [0, 1].
-
-        Returns:
-            (N, D) float32 embeddings.
-        """
+        prepared = self.prepare(images)
         with nullcontext() if self._is_single_threaded else self._turn:
-            return self._encode(images)
+            return self._encode(prepared)
 
 
 def _check(images: Sequence[np.ndarray]) -> None:

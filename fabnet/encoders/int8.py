@@ -13,8 +13,8 @@ import numpy as np
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import InputError
 from fabnet.faces.window import decode_jpeg
+from fabnet.files.folder import Look, natural
 from fabnet.files.limits import read_bytes
-from fabnet.reading.inputs import list_inputs
 from fabnet.store.track_store import is_store, open_store
 
 __all__ = ["parity", "quantize", "read_crops"]
@@ -52,7 +52,13 @@ def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
 
 def _files(source: Path) -> list[bytes]:
     if not is_store(source):
-        files = [each.path for each in list_inputs([source]).found if each.kind == "image"]
+        if not source.exists():
+            raise InputError(f"no such file or folder: {source}")
+        if not source.is_dir():
+            raise InputError(f"{source} is neither a folder of face crops nor a track store; give one of the two")
+        look = Look(source)
+        pictures = [entry for entry in look.walk() if look.kind(entry) == "image"]
+        files = [entry.path for entry in sorted(pictures, key=lambda entry: natural(entry.name))]
         return [read_bytes(files[i]) for i in _spread(len(files))]
     store = open_store(source)
     starts, lengths = store.spans("train", min_frames=1)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from threading import Timer
-from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from fabnet.encoders.baselines.registry import load_baseline
+from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.onnx_graph import check_graph
-from fabnet.encoders.saved_probe import carried_probes
-from fabnet.errors import MissingDependencyError, ModelError, first_line
+from fabnet.encoders.onnx_encoder import onnx_encoder
+from fabnet.encoders.saved_probe import SavedProbe, probes_for
+from fabnet.encoders.torch_encoder import torch_encoder
+from fabnet.errors import ModelError
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, ModelCard, read_card
+from fabnet.models.model_folder import ONNX_FILE, PROBES_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
 if TYPE_CHECKING:
     from fabnet.encoders.inference import Precision
 
-__all__ = ["load", "onnx_encoder"]
+__all__ = ["carried_probes", "load"]
 
 Backend = Literal["auto", "onnx", "torch"]
-FIRST_CALL_S = 60.0
-"""Time that an encoder may take for one picture when it is loaded."""
 
 
 def load(
@@ -37,7 +33,7 @@ def load(
     Args:
         model: a shipped name, a run folder, a checkpoint, a model folder or its `.onnx` file; "hf:OWNER/NAME" or
             "hf:OWNER/NAME@REVISION", a model folder on the Hugging Face Hub, which is downloaded once; or a baseline's
-            name (`fabnet.embedding.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity",
+            name (`fabnet.encoders.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity",
             "vgg-face:FILE", "timm:NAME". A folder that has such a name is reached as "./pixels", or as a `Path`.
         backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
             CUDA device is asked for, else torch.
@@ -74,7 +70,11 @@ def load(
             is_single_threaded=True, read_probes=partial(carried_probes, model),
         )  # fmt: skip
     else:
-        encoder = _on_torch(card, folder, device, precision)
+        made = torch_encoder(folder, device, precision)
+        encoder = Embedder(
+            card, made.encode, "torch", precision=made.precision, is_single_threaded=made.is_single_threaded,
+            read_probes=partial(carried_probes, folder),
+        )  # fmt: skip
     place = file if encoder.backend == "onnx" and Path(model).suffix == ".onnx" else folder
     source = model if str(model) in shipped_models() else place.absolute()
     kept = "auto" if encoder.backend == "onnx" else encoder.precision
@@ -96,103 +96,15 @@ def _load_again(
     return encoder
 
 
-def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:
-    """An encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+def carried_probes(model: str | Path) -> list[SavedProbe]:
+    """The probes in a model's folder; none where it carries none.
 
     Args:
-        file: the ONNX file.
-        card: of its model, whose size and D it must have.
+        model: as `fabnet.load` takes it; no baseline.
 
     Raises:
-        ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
+        InputError: its file is damaged, or is of another encoder.
+        ModelError: there is no such model.
     """
-    from fabnet.runtime.onnx_runtime import is_beyond_memory, limited_options, onnxruntime
-
-    check_graph(file)
-    options = limited_options()
-    options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"],
-            disabled_optimizers=["ConstantFolding"],  # it would calculate before any limit of time holds
-        )  # fmt: skip
-    except Exception as error:  # onnxruntime's own exceptions share no narrower base
-        raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
-
-    given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
-    made = [list(each.shape)[1:] for each in session.get_outputs()]
-    size, embedding_dim = card.size, card.architecture["embedding_dim"]
-    if given != {"images": [3, size, size]} or made != [[embedding_dim]]:
-        raise ModelError(
-            f"{file} takes {given} and gives {made}; its {CONFIG_FILE} says images {[3, size, size]} and "
-            f"{embedding_dim} numbers: export it again"
-        )
-
-    def encode(images: np.ndarray, how: Any = None) -> np.ndarray:
-        try:
-            return np.asarray(session.run(None, {"images": images}, how)[0])
-        except Exception as error:  # likewise
-            if is_beyond_memory(error):
-                raise ModelError(f"{file} takes more memory than an encoder may (4 GB): it cannot be used") from None
-            raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
-
-    _try(file, encode, onnxruntime.RunOptions(), size)
-    return encode
-
-
-def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> None:
-    """See that a network embeds a grey picture in good time, and that the numbers are finite."""
-    timer = Timer(FIRST_CALL_S, setattr, (how, "terminate", True))
-    timer.daemon = True
-    timer.start()
-    try:
-        made = encode(np.full((1, 3, size, size), 0.5, dtype=np.float32), how)
-    except ModelError:
-        if how.terminate:
-            raise ModelError(
-                f"{file} takes more than {FIRST_CALL_S:.0f} s for one picture; expected a fraction of a second"
-            ) from None
-        raise
-    finally:
-        timer.cancel()
-    if not np.isfinite(made).all():
-        raise ModelError(
-            f"{file} gives numbers that are not finite (NaN or infinity) for a grey picture: it is damaged"
-        )
-
-
-def _require_torch(what: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise MissingDependencyError(f"loading {what} needs torch: pip install 'fabnet[train]'")
-
-
-def _on_torch(card: ModelCard, folder: Path, device: str, precision: Precision) -> Embedder:
-    _require_torch(str(folder))
-    import torch
-
-    from fabnet.encoders.inference import choose_precision, for_inference
-    from fabnet.objectives.model_io import load_objective
-    from fabnet.training.device import choose_device
-
-    place = choose_device(device)
-    dtype = choose_precision(precision, place)
-    objective, _ = load_objective(folder, place)
-    encoder = for_inference(objective.get_submodule("encoder"), place, dtype)
-    on_cpu, num_threads = place.type == "cpu", torch.get_num_threads()
-
-    def encode(images: np.ndarray) -> np.ndarray:
-        if on_cpu:
-            torch.set_num_threads(1)  # of this thread: the other cores have batches of their own
-        try:
-            with torch.inference_mode():
-                return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
-        finally:
-            if on_cpu:
-                torch.set_num_threads(num_threads)
-
-    name = "bfloat16" if dtype == torch.bfloat16 else "float32"
-    return Embedder(
-        card, encode, "torch", precision=name, is_single_threaded=on_cpu, read_probes=partial(carried_probes, folder)
-    )
+    file = find_model(model) / PROBES_FILE
+    return probes_for([file], model_digest(model)) if file.is_file() else []

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fabnet.encoders.load_encoder import onnx_encoder
+from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.files.output import written_whole
 from fabnet.models.model_folder import ModelCard

@@ -16,16 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.encoders.digest import model_digest
 from fabnet.encoders.readings import READINGS, Reading
 from fabnet.errors import InputError
 from fabnet.files.output import written_whole
 from fabnet.files.places import fetched
-from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import PROBES_FILE
 from fabnet.models.weights_file import check_safetensors
 
-__all__ = ["SavedProbe", "carried_probes", "load_probes", "probes_for", "save_probes"]
+__all__ = ["SavedProbe", "load_probes", "probes_for", "save_probes"]
 
 FORMAT = "fabnet-probe-1"
 ARRAYS = ("coef", "intercept", "scale", "centre")
@@ -200,17 +197,3 @@ def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:
                 )
             found.append(probe)
     return found
-
-
-def carried_probes(model: str | Path) -> list[SavedProbe]:
-    """The probes in a model's folder; none where it carries none.
-
-    Args:
-        model: as `fabnet.load` takes it; no baseline.
-
-    Raises:
-        InputError: its file is damaged, or is of another encoder.
-        ModelError: there is no such model.
-    """
-    file = find_model(model) / PROBES_FILE
-    return probes_for([file], model_digest(model)) if file.is_file() else []

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec, crop_box, cut, to_crop
-from fabnet.faces.detect.detection import Detector
+from fabnet.faces.detect.detection import Detection, Detector, NamedDetector
+from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
 
-__all__ = ["Face", "crop_faces"]
+__all__ = ["Face", "chosen_face", "crop_faces", "loaded_detector"]
+
+LARGE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,3 +82,32 @@ def crop_faces(
             )
         )
     return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))
+
+
+def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | None:
+    """Choose the face that a frame is about: of those at least half as large as the largest, the most central one.
+
+    Args:
+        faces: what the detector found.
+        width: of the frame in pixels.
+        height: likewise.
+
+    Returns:
+        The face; None if there is none.
+    """
+    if not faces:
+        return None
+    sides = np.array([np.sqrt(np.prod(face.box_px[2:] - face.box_px[:2])) for face in faces])
+    centres = np.array([(face.box_px[:2] + face.box_px[2:]) / 2 for face in faces])
+    distances = np.linalg.norm(centres - np.array([width, height]) / 2, axis=1)
+    distances[sides < LARGE_SHARE * sides.max()] = np.inf
+    return faces[int(distances.argmin())]
+
+
+@lru_cache(maxsize=1)
+def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
+    """Load a detector once a process, on one thread."""
+    cv2.setNumThreads(1)
+    if for_photos:
+        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)
+    return load_detector(name, min_face_px=min_face_px)

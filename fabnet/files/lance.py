@@ -171,6 +171,10 @@ def lance_reads(what: str) -> Iterator[None]:
             raise StoreError(f"{what} cannot be read: {refused}") from None
         if not is_panic and not isinstance(error, OSError | ValueError | RuntimeError | KeyError | pa.ArrowException):
             raise
+        if isinstance(error, OSError) and error.errno:  # the system's; Lance's own have a text alone
+            raise StoreError(
+                f"{what} cannot be read: {error.strerror}: check its name, permissions and disk"
+            ) from error
         reason = first_line(error).split(", /")[0]
         is_unreached = re.search(r"Generic (S3|GCS|MicrosoftAzure) error", reason)
         advice = "check the network and the credentials" if is_unreached else "it is damaged; make it again"

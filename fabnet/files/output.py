@@ -13,22 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fabnet.errors import FabnetError, OutputError, first_line
+from fabnet.errors import FabnetError, OutputError, cannot_write, first_line
 from fabnet.files.limits import what_is
 from fabnet.files.locks import locked_file
 from fabnet.files.places import is_remote, make_folder, refusal, remove, send
 from fabnet.files.sync import sync, sync_folder
 
 __all__ = ["output_errors", "unlink", "written_whole"]
-
-_REASONS = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
-    errno.EACCES: "no permission to write there: choose another place",
-    errno.EPERM: "no permission to write there: choose another place",
-    errno.EROFS: "the file system is read-only: choose another place",
-    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
-}
 
 
 @contextmanager
@@ -51,7 +42,7 @@ def output_errors(path: Path) -> Iterator[None]:
         text = refused or getattr(error, "strerror", None) or first_line(error)
         # What goes to an object store is made on this machine first, where it may have failed.
         here = getattr(error, "filename", None) if is_remote(path) else None
-        raise OutputError(f"cannot write {here or path}: {_REASONS.get(number, text)}") from error
+        raise cannot_write(here or path, number, text) from error
 
 
 def unlink(path: Path) -> None:

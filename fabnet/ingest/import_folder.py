@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.crop import CropSpec
+from fabnet.faces.find import loaded_detector
 from fabnet.files.folder import LeftOut, Look, left_out_json
 from fabnet.files.places import as_place, local
-from fabnet.ingest.import_worker import ImportTask, import_video, is_video, loaded_detector
+from fabnet.ingest.import_worker import ImportTask, import_video, is_video
 from fabnet.ingest.layouts import VideoFolder, scan
 from fabnet.ingest.voxceleb import find_originals, read_utterance
 from fabnet.runtime.interrupts import interruptible

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -12,9 +11,8 @@ import numpy as np
 
 from fabnet.errors import InputError, VideoError
 from fabnet.faces.crop import CropSpec, crop_box, cut
-from fabnet.faces.detect.detection import Detection, NamedDetector
-from fabnet.faces.detect.load import load_detector
-from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.find import chosen_face, loaded_detector
 from fabnet.faces.picture import decode_picture
 from fabnet.files.kinds import kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes
@@ -25,9 +23,7 @@ from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
 from fabnet.video.decode import read_frames
 
-__all__ = ["ImportTask", "chosen_face", "encoded", "import_video", "is_video", "loaded_detector"]
-
-LARGE_SHARE = 0.5
+__all__ = ["ImportTask", "encoded", "import_video", "is_video"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +56,6 @@ class _Seen:
 
     frames: int = 0
     dropped: list[tuple[str, str]] = field(default_factory=list)
-
-
-@lru_cache(maxsize=1)
-def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
-    """Load a detector once a process, on one thread."""
-    cv2.setNumThreads(1)
-    if for_photos:
-        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)
-    return load_detector(name, min_face_px=min_face_px)
 
 
 def import_video(task: ImportTask, report: Callable[[float], None]) -> LedgerEntry:
@@ -180,26 +167,6 @@ def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[
         )  # fmt: skip
     seen.frames += len(seen.dropped)
     report(len(task.folder.tracks))
-
-
-def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | None:
-    """Choose the face that a frame is about: of those at least half as large as the largest, the most central one.
-
-    Args:
-        faces: what the detector found.
-        width: of the frame in pixels.
-        height: likewise.
-
-    Returns:
-        The face; None if there is none.
-    """
-    if not faces:
-        return None
-    sides = np.array([np.sqrt(np.prod(face.box_px[2:] - face.box_px[:2])) for face in faces])
-    centres = np.array([(face.box_px[:2] + face.box_px[2:]) / 2 for face in faces])
-    distances = np.linalg.norm(centres - np.array([width, height]) / 2, axis=1)
-    distances[sides < LARGE_SHARE * sides.max()] = np.inf
-    return faces[int(distances.argmin())]
 
 
 def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np.ndarray, face: Detection) -> Row:

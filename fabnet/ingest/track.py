@@ -11,11 +11,11 @@ from typing import Any, Literal
 from fabnet.errors import NoFaceError, VideoError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import NamedDetector
+from fabnet.faces.find import loaded_detector
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.media import VideoFile, Videos, find_videos
 from fabnet.files.places import as_place
 from fabnet.ingest.identities import identities_of
-from fabnet.ingest.import_worker import loaded_detector
 from fabnet.ingest.track_worker import TrackTask, track_one
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.interrupts import interruptible

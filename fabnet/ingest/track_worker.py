@@ -11,8 +11,9 @@ import cv2
 
 from fabnet.errors import VideoError
 from fabnet.faces.crop import CropSpec
+from fabnet.faces.find import loaded_detector
 from fabnet.files.media import VideoFile
-from fabnet.ingest.import_worker import encoded, loaded_detector
+from fabnet.ingest.import_worker import encoded
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter

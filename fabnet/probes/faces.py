@@ -18,10 +18,10 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec, crop_box, cut
 from fabnet.faces.detect.detection import Detection
+from fabnet.faces.find import chosen_face, loaded_detector
 from fabnet.faces.picture import decode_picture
 from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
-from fabnet.ingest.import_worker import chosen_face, loaded_detector
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.runtime.local import run_tasks

@@ -24,6 +24,7 @@ from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
 from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
+from fabnet.store.summary import store_summary
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.run_log import read_metrics
 from fabnet.training.train import read_run, store_of
@@ -99,7 +100,7 @@ def report(
         config=config.to_json(),
         training=read_card(model).training,
         last=metrics[-1] if metrics else {},
-        store=store.summary(),
+        store=store_summary(store).to_json(),
         is_moments=store.settings.get("splits") == "moments",
         chart=training_chart(metrics),
         margins=[(100 * AXIS_IN / width, 100 * EDGE_IN / width) for width in (WIDE_IN, NARROW_IN)],

@@ -14,15 +14,14 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import chdir, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from fabnet import errors
-from fabnet.errors import FabnetError, InputError, MissingDependencyError, first_line
-from fabnet.files.output import output_errors
+from fabnet.errors import FabnetError, InputError, MissingDependencyError, cannot_write, first_line
 from fabnet.runtime.cores import num_cores
 from fabnet.runtime.local import Worker
 from fabnet.runtime.outcome import Outcome, Work, attempt, while_writable
@@ -110,7 +109,7 @@ def run_on_ray(
     """
     if tasks:
         root = os.environ.get("RAY_TMPDIR", "/tmp")
-        with output_errors(Path(root)):
+        with _write_errors(Path(root)):
             made = tempfile.TemporaryDirectory(prefix="fabnet-", dir=root, ignore_cleanup_errors=True)
         with made as scratch:
             address = address or os.environ.get("RAY_ADDRESS") or None
@@ -239,13 +238,21 @@ def _fetched(
     """A task's result, error and amount; the rows of its work are then in the spool here. Yields after each piece."""
     result, error, amount = ray.get(next(pieces))
     if error is None:
-        with output_errors(spool):
+        with _write_errors(spool):
             spool.parent.mkdir(parents=True, exist_ok=True)
             with spool.open("wb") as file:
                 for piece in pieces:
                     file.write(ray.get(piece))
                     yield
     return result, error, amount
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error.errno or 0, error.strerror or first_line(error)) from error
 
 
 def _serve(work: Work, task: Any, folder: str, root: str | None) -> Iterator[Any]:

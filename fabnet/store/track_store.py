@@ -1,8 +1,8 @@
 """The track store: a Lance dataset, one row a face crop, the rows of a track contiguous.
 
 Rows are added, each input in one atomic commit, and compaction keeps their order, so a row number that was once right
-stays right until people are removed: see `fabnet.files.lance_reading`. Lance is not safe to fork: start worker processes
-with `spawn`.
+stays right until people are removed: see `fabnet.files.lance_reading`. Lance is not safe to fork: start worker
+processes with `spawn`.
 """
 
 from __future__ import annotations
@@ -217,12 +217,6 @@ class TrackStore:
             return batches
 
         yield from self._reader.scan(start, offset=first)
-
-    def summary(self) -> dict[str, Any]:
-        """Count what the store holds, ready for JSON; see `StoreSummary`."""
-        from fabnet.store.summary import store_summary
-
-        return store_summary(self).to_json()
 
     def ledger(self) -> dict[str, LedgerEntry]:
         """Read what became of every input, by video name."""

@@ -29,14 +29,15 @@ def info(path: str | Path) -> dict[str, Any]:
         StoreError: a store is damaged or of another version.
         ModelError: a run or model is damaged.
     """
-    from fabnet.store.track_store import is_store, open_store
+    from fabnet.store.summary import store_summary
+    from fabnet.store.track_store import is_store
 
     shipped = shipped_models()
     found = download(str(path)) if is_hub_name(path) else shipped.get(str(path)) or as_place(path)
     if not found.exists():
         raise InputError(f"no such store, run or model: {path}; models that ship: {', '.join(shipped) or 'none'}")
     if is_store(found):
-        return {"kind": "store"} | open_store(found).summary()
+        return {"kind": "store"} | store_summary(found).to_json()
     if (found / "checkpoints").is_dir():
         return _run_info(found)
     if (found / CONFIG_FILE).is_file():

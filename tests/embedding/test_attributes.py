@@ -14,7 +14,8 @@ import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.encoders.saved_probe import SavedProbe, carried_probes, load_probes, save_probes
+from fabnet.encoders.load_encoder import carried_probes
+from fabnet.encoders.saved_probe import SavedProbe, load_probes, save_probes
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.find import crop_faces
 from fabnet.models.model_folder import PROBES_FILE

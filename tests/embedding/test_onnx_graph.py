@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load, onnx_encoder
+from fabnet.encoders.load_encoder import load
+from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.errors import ModelError
 from fabnet.models.model_folder import ModelCard, read_card
 from fabnet.reading.embed import embed
@@ -126,7 +127,7 @@ def test_a_first_call_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: 
     nodes = [*chain, make("ReduceMean", ["x4000", "first"], ["last"], keepdims=1), *reduced("last")]
     large = constant("large", np.zeros((512, 3, 8, 8), np.float32).repeat(16, axis=0))
     file = saved(tmp_path / "a.onnx", nodes, [large, constant("first", np.array([0], np.int64)), *REDUCING])
-    monkeypatch.setattr("fabnet.encoders.load_encoder.FIRST_CALL_S", 0.05)
+    monkeypatch.setattr("fabnet.encoders.onnx_encoder.FIRST_CALL_S", 0.05)
     began = time.monotonic()
     with pytest.raises(ModelError, match="takes more than"):
         onnx_encoder(file, CARD)

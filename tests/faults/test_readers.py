@@ -145,9 +145,8 @@ def test_at_no_moment_of_a_removal_does_a_reader_mix_people(
 @contextmanager
 def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "fabnet.store.track_store.STREAMED", {"batch_size": 7, "batch_readahead": 1, "fragment_readahead": 1}
-        )
+        few = {"batch_size": 7, "batch_readahead": 1, "fragment_readahead": 1}
+        patch.setattr("fabnet.store.track_store.STREAMED", few)
         yield
 
 

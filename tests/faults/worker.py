@@ -32,9 +32,7 @@ def work(verb: str, place: Path, given: dict[str, Any]) -> None:
     if verb == "track":
         fabnet.track(given["videos"], place, fps=5.0, link_fps=10.0, size=64, num_workers=0)
     elif verb == "import":
-        fabnet.ingest.import_folder(
-            given["frames"], place, layout="identity/video", splits=given["splits"], num_workers=0
-        )
+        fabnet.import_folder(given["frames"], place, layout="identity/video", splits=given["splits"], num_workers=0)
     elif verb == "embed":
         fabnet.embed([given["store"]], place, model=given["run"], device="cpu", thumbnails=True)
     elif verb == "compact":

@@ -101,6 +101,10 @@ def test_labels_name_only_pictures_of_their_folder(name: str, photo: Path, tmp_p
     (data / "link.png").symlink_to(tmp_path / "secret.png")
     table = tmp_path / "labels.csv"
     table.write_text(f"path,smile\nown.png,1\n{name},2\n")
+    benchmark = read_benchmark(str(table), data)
+    assert benchmark.images == [data / "own.png"]
+    assert [(file, "leads out of" in reason) for file, reason in benchmark.left_out] == [(name, True)]
+    table.write_text(f"path,smile\n{name},2\n")
     with pytest.raises(InputError, match="which is not in"):
         read_benchmark(str(table), data)
     table.write_text("path,smile\nown.png,1\n")

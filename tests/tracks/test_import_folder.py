@@ -13,10 +13,10 @@ from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError
 from fabnet.faces.crop import CropSpec, cut
 from fabnet.faces.detect.detection import Detection
+from fabnet.faces.find import chosen_face
 from fabnet.files.folder import natural
 from fabnet.files.limits import read_bytes
 from fabnet.ingest.import_folder import import_folder
-from fabnet.ingest.import_worker import chosen_face
 from fabnet.store.track_store import open_store
 
 from .conftest import noise, write_image

@@ -17,6 +17,7 @@ import pytest
 from fabnet.errors import OutputError, StoreError
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import ROW_SCHEMA, metadata_of, rows_to_batch
+from fabnet.store.summary import store_summary
 from fabnet.store.track_store import MAX_FRAGMENTS, TrackStore, create_store, is_store, open_store
 from fabnet.store.writing import writing
 
@@ -112,6 +113,7 @@ import numpy as np
 from pathlib import Path
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.summary import store_summary
 from fabnet.store.track_store import create_store
 
 store = create_store(Path(sys.argv[1]), crop={})
@@ -290,7 +292,7 @@ def test_summary_counts(store: TrackStore) -> None:
     fill(store, "a", tracks=2, frames=3, identity="x")
     fill(store, "b", tracks=1, frames=1, identity="y", split="test")
     store.append([], [LedgerEntry("c", "c", "no-face", dropped=(("c/1.jpg", "no face found"),))])
-    counts = store.summary()
+    counts = store_summary(store).to_json()
     json.dumps(counts)
     assert (counts["rows"], counts["tracks"], counts["videos"], counts["identities"]) == (7, 3, 2, 2)
     assert counts["short_tracks"] == 1

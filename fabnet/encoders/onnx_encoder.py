@@ -1,0 +1,84 @@
+"""An encoder's ONNX file on ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+import numpy as np
+
+from fabnet.encoders.onnx_graph import check_graph
+from fabnet.errors import ModelError, first_line
+from fabnet.models.model_folder import CONFIG_FILE, ModelCard
+
+__all__ = ["onnx_encoder"]
+
+FIRST_CALL_S = 60.0
+"""Time that an encoder may take for one picture when it is loaded."""
+
+
+def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:
+    """An encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+
+    Args:
+        file: the ONNX file.
+        card: of its model, whose size and D it must have.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
+    """
+    from fabnet.runtime.onnx_runtime import is_beyond_memory, limited_options, onnxruntime
+
+    check_graph(file)
+    options = limited_options()
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],  # it would calculate before any limit of time holds
+        )  # fmt: skip
+    except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
+
+    given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
+    made = [list(each.shape)[1:] for each in session.get_outputs()]
+    size, embedding_dim = card.size, card.architecture["embedding_dim"]
+    if given != {"images": [3, size, size]} or made != [[embedding_dim]]:
+        raise ModelError(
+            f"{file} takes {given} and gives {made}; its {CONFIG_FILE} says images {[3, size, size]} and "
+            f"{embedding_dim} numbers: export it again"
+        )
+
+    def encode(images: np.ndarray, how: Any = None) -> np.ndarray:
+        try:
+            return np.asarray(session.run(None, {"images": images}, how)[0])
+        except Exception as error:  # no narrower base here either
+            if is_beyond_memory(error):
+                raise ModelError(f"{file} takes more memory than an encoder may (4 GB): it cannot be used") from None
+            raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
+
+    _try(file, encode, onnxruntime.RunOptions(), size)
+    return encode
+
+
+def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> None:
+    """See that a network embeds a grey picture in good time, and that the numbers are finite."""
+    timer = Timer(FIRST_CALL_S, setattr, (how, "terminate", True))
+    timer.daemon = True
+    timer.start()
+    try:
+        made = encode(np.full((1, 3, size, size), 0.5, dtype=np.float32), how)
+    except ModelError:
+        if how.terminate:
+            raise ModelError(
+                f"{file} takes more than {FIRST_CALL_S:.0f} s for one picture; expected a fraction of a second"
+            ) from None
+        raise
+    finally:
+        timer.cancel()
+    if not np.isfinite(made).all():
+        raise ModelError(
+            f"{file} gives numbers that are not finite (NaN or infinity) for a grey picture: it is damaged"
+        )

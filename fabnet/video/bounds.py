@@ -10,6 +10,7 @@ import av
 
 from fabnet.errors import InputError, VideoError
 from fabnet.runtime.memory import resident_bytes
+from fabnet.video.container import stated_frames
 
 __all__ = ["Bounds"]
 
@@ -41,7 +42,7 @@ class Bounds:
         if stream.duration and stream.time_base:
             stated_s = max(stated_s, float(stream.duration * stream.time_base))
         self._stated_s, self._max_fps, self._count = stated_s, _max_fps(), 0
-        self._check_count(stream.frames, 0.0)
+        self._check_count(stated_frames(container, stream), 0.0)
 
     def count(self, picture: av.VideoFrame, time_s: float) -> None:
         """Count a decoded frame.

@@ -39,7 +39,8 @@ class Clock:
         self._guess = _BestStamp()
         self._offset_s: float | None = None
         self._stamp_before: int | None = None
-        self._last_s = start_s
+        self.start_s = self._last_s = start_s
+        """The time of the first frame."""
         self.reached_s = start_s
         """The end of the last frame."""
         self.frame_s = self._usual_s

@@ -19,7 +19,7 @@ from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
 from fabnet.video.display import as_shown, pixel_aspect, shown_size
-from fabnet.video.extent import next_start
+from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
@@ -191,7 +191,9 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
                 if notes is not None:
                     notes += [video.note] * bool(video.note) + clock.notes()
                 reached_s = clock.reached_s
-                following = next_start(path, video.container.format.name, start, start + pictures.end)
+                following = video.following
+                if video.container.format.name == "flv":
+                    following = next_flv(path, start + pictures.end)
         except VideoError as error:
             if not start:
                 raise

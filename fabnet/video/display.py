@@ -10,12 +10,13 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from fabnet.errors import VideoError
 from fabnet.faces.colour import Colours, to_srgb
 
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 
-UNSPECIFIED, BT2020 = 2, 9
-"""Numbers of colour matrices and primaries in H.273."""
+UNSPECIFIED, BT2020, BT2020_CONSTANT = 2, 9, 10
+"""Numbers of colour matrices and primaries in H.273; those of 10 differ from those of 9 in strong colours only."""
 MAX_ASPECT = 4
 """Of a pixel's sides. Discs and tapes go up to 2.9; more is taken for a mistake, and the pixels for squares."""
 
@@ -48,15 +49,22 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
 
     Returns:
         (H, W, 3) uint8 sRGB: stretched to square pixels, then mirrored and turned as the file's display matrix says.
+
+    Raises:
+        VideoError: FFmpeg cannot convert its colours.
     """
     width = shown_width(picture.width, aspect)
     colours = Colours.by_number(picture.color_trc, picture.color_primaries)
-    if colours is None:
-        image = picture.to_ndarray(format="rgb24", width=width, threads=1)
-    else:
-        is_unsaid = picture.colorspace == UNSPECIFIED and picture.color_primaries == BT2020
-        matrix = Colorspace.BT2020 if is_unsaid else None
-        image = to_srgb(picture.to_ndarray(format="rgb48le", width=width, threads=1, src_colorspace=matrix), colours)
+    is_unsaid = picture.colorspace == UNSPECIFIED and picture.color_primaries == BT2020
+    matrix = Colorspace.BT2020 if is_unsaid or picture.colorspace == BT2020_CONSTANT else None
+    pixels = "rgb24" if colours is None else "rgb48le"
+    try:
+        image = picture.to_ndarray(format=pixels, width=width, threads=1, src_colorspace=matrix)
+    except av.FFmpegError:
+        kind = f"{picture.format.name}, matrix {int(picture.colorspace)} of H.273"
+        raise VideoError(f"its colours ({kind}) cannot be converted: encode it anew in a usual format") from None
+    if colours is not None:
+        image = to_srgb(image, colours)
     is_mirrored, quarter_turns = _display_matrix(picture)
     if is_mirrored:
         image = image[:, ::-1]

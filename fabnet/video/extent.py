@@ -8,65 +8,92 @@ from typing import BinaryIO
 
 from fabnet.files.limits import open_input
 
-__all__ = ["is_cut", "next_start"]
+__all__ = ["is_cut", "next_file", "next_flv"]
 
 FLV_HEADER = b"\0\0\0\x09\0\0\0\0"
 """What follows b"FLV", the version 1 and a byte of flags."""
-SEGMENT = b"\x18\x53\x80\x67"
-"""The Matroska element that holds the recording."""
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+"""What a Matroska file begins with, and the element that holds its recording."""
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+"""What an ASF or WMV file begins with."""
 CHUNK = 1 << 20
 MAX_BOXES = 1_000_000
 """Boxes of an MP4 that are looked at: a day of fragments has a fifth of it."""
 
 
-def is_cut(path: Path, format_name: str) -> bool:
+def is_cut(path: Path, format_name: str, start: int = 0) -> bool:
     """Whether a Matroska or AVI file is shorter than it states; FFmpeg ends there as if it were whole.
 
     Args:
         path: the file.
         format_name: FFmpeg's name of its format.
+        start: where the recording begins.
     """
     with open_input(path, None) as file:
         size = file.seek(0, 2)
-        file.seek(0)
         if format_name == "avi":
-            return any(end > size for _, end in _riff_chunks(file, 0))
+            return any(end > size for _, end in _riff_chunks(file, start))
         if format_name.startswith("matroska"):
-            return (_segment_end(file.read(4096)) or 0) > size
+            return (_segment_end(file, start) or 0) > size
     return False
 
 
-def _segment_end(head: bytes) -> int | None:
-    """The end of a Matroska file by its first bytes; None if it was written without an end, as live streams are."""
+def _segment_end(file: BinaryIO, start: int) -> int | None:
+    """Where a Matroska recording ends; None if it was written without an end, as live streams are."""
+    file.seek(start)
+    head = file.read(4096)
     place = head.find(SEGMENT) + len(SEGMENT)
     if place < len(SEGMENT) or place >= len(head) or not head[place]:
         return None
     num_bytes = 9 - head[place].bit_length()
     unknown = (1 << 7 * num_bytes) - 1
     stated = int.from_bytes(head[place : place + num_bytes], "big") & unknown
-    return None if stated == unknown else place + num_bytes + stated
+    return None if stated == unknown else start + place + num_bytes + stated
 
 
-def next_start(path: Path, format_name: str, start: int, end: int) -> int | None:
-    """Find the byte where another file begins that was joined to an FLV, MP4 or QuickTime file (`cat a.flv b.flv`).
+def next_file(path: Path, format_name: str, start: int) -> int | None:
+    """Find the byte where another file begins that was joined to an MP4, QuickTime, Matroska or ASF file (`cat a b`).
 
-    FFmpeg goes on by itself in other formats; in these it stops after the first file, without a word.
+    FFmpeg stops after the first file there, or after the second, or reads parts of it twice.
 
     Args:
         path: the file.
         format_name: FFmpeg's name of its format.
-        start: where the file that was read begins.
+        start: where the file that is read begins.
+
+    Returns:
+        The place; None if there is none.
+    """
+    with open_input(path, None) as file:
+        if format_name.startswith("mov"):
+            return next((place for place, kind in _boxes(file, start) if kind == b"ftyp" and place > start), None)
+        if format_name.startswith("matroska"):
+            end = _segment_end(file, start)
+            return end if end is not None and _is_at(file, end, EBML) else None
+        if format_name == "asf":
+            return next(
+                (place for place, kind in _asf_objects(file, start) if kind == ASF_HEADER and place > start), None
+            )
+    return None
+
+
+def next_flv(path: Path, end: int) -> int | None:
+    """Find the byte where another FLV file begins that was joined to one.
+
+    Args:
+        path: the file.
         end: the end of the last packet that was read.
 
     Returns:
         The place; None if there is none.
     """
     with open_input(path, None) as file:
-        if format_name == "flv":
-            return _flv_header(file, end)
-        if format_name.startswith("mov"):
-            return next((place for place, kind in _boxes(file, start) if kind == b"ftyp" and place > start), None)
-    return None
+        return _flv_header(file, end)
+
+
+def _is_at(file: BinaryIO, place: int, start: bytes) -> bool:
+    file.seek(place)
+    return file.read(len(start)) == start
 
 
 def _flv_header(file: BinaryIO, place: int) -> int | None:
@@ -108,5 +135,19 @@ def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
             size = int.from_bytes(head[8:], "big")
         yield place, kind
         if size < 8:  # up to the end, or damaged
+            return
+        place += size
+
+
+def _asf_objects(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
+    """Each object of the top level of an ASF file: where it begins, and its GUID."""
+    for _ in range(MAX_BOXES):
+        file.seek(place)
+        head = file.read(24)
+        if len(head) < 24:
+            return
+        yield place, head[:16]
+        size = int.from_bytes(head[16:], "little")
+        if not 24 <= size < 1 << 62:  # a live stream without an end, or damaged
             return
         place += size

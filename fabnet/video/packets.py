@@ -9,11 +9,13 @@ import av
 
 from fabnet.errors import VideoError
 from fabnet.video.clock import Clock
-from fabnet.video.container import OpenVideo, first_words
+from fabnet.video.container import OpenVideo, first_words, stated_frames
 from fabnet.video.extent import is_cut
 
 __all__ = ["Pictures"]
 
+THEORA_HEADER = 0x80
+"""The bit of the first byte that tells a header from a frame."""
 MOST_LOST = 0.02
 """Share of the frames that a file states and that may be missing: some counts are estimates."""
 
@@ -24,14 +26,15 @@ class Pictures:
     Not counted as damage, because files are sound that have them:
 
     - packets without content: AVI writes them for frames that the camera dropped, whose time the last picture fills;
-    - packets before the first key frame, as in a recording that was cut from a running stream.
+    - packets before the first key frame, as in a recording that was cut from a running stream;
+    - headers among the packets, as where Ogg files were joined.
 
     Args:
         video: that is decoded.
     """
 
     def __init__(self, video: OpenVideo) -> None:
-        self._container, self._stream = video.container, video.stream
+        self._container, self._stream, self._start = video.container, video.stream, video.start
         self.num_pictures = 0
         """Pictures decoded."""
         self.damage = ""
@@ -53,6 +56,8 @@ class Pictures:
             except (av.FFmpegError, OSError, ValueError) as error:
                 self.damage = self.damage or first_words(error)
                 break
+            if codec.name == "theora" and packet.size and bytes(packet)[0] & THEORA_HEADER:
+                continue
             if packet.size == 0:  # to a decoder it would mean the end of the stream
                 self._num_empty += packet.dts is not None or packet.pts is not None
                 continue
@@ -123,9 +128,12 @@ class Pictures:
             is_short = is_damaged or num_lost > MOST_LOST * stated + 2
             return False, max(num_lost if is_short else 0, num_unread, self._num_failed)
         num_lost = max(self._num_failed, clock.num_missing if is_damaged else 0)
-        if not clock.may_jump and (is_damaged or is_cut(path, name)):
-            stated_s = max(float(self._container.duration or 0) / av.time_base, self._stream.frames * clock.frame_s)
-            num_lost += max(0, round((stated_s - clock.reached_s) / clock.frame_s))
+        if not clock.may_jump and (is_damaged or is_cut(path, name, self._start)):
+            stated_s = max(
+                float(self._container.duration or 0) / av.time_base,
+                stated_frames(self._container, self._stream) * clock.frame_s,
+            )
+            num_lost += max(0, round((stated_s - clock.reached_s + clock.start_s) / clock.frame_s))
         return True, num_lost
 
     def _num_stated(self) -> int:
@@ -133,6 +141,7 @@ class Pictures:
         away without encoding anew: they are still counted by `frames`, but marked in the index or not in it. An AVI
         counts those that the camera dropped, too."""
         name = self._container.format.name
-        if self._stream.frames and "mp4" in name:
+        stated = stated_frames(self._container, self._stream)
+        if stated and "mp4" in name:
             return sum(not entry.is_discard for entry in self._stream.index_entries)
-        return 0 if name == "avi" else self._stream.frames
+        return 0 if name == "avi" else stated

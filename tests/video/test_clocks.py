@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +22,14 @@ from fabnet.video.track_video import VideoStats, track_video
 
 from .composed import FPS, write_video
 
-CODECS = {".webm": "libvpx", ".mpg": "mpeg2video", ".m2v": "mpeg2video", ".avi": "mpeg4"}
+CODECS = {
+    ".webm": "libvpx",
+    ".wmv": "wmv2",
+    ".mpg": "mpeg2video",
+    ".m2v": "mpeg2video",
+    ".avi": "mpeg4",
+    ".ogv": "libtheora",
+}
 
 
 def grey(count: int, first: int = 0) -> list[np.ndarray]:
@@ -50,6 +59,45 @@ def test_a_clock_that_starts_again_goes_on(tmp_path: Path, ending: str) -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(50) / FPS, atol=2e-3)
     assert all(abs(float(frame.image.mean()) - 2 * frame.index) <= 4 for frame in frames)
     assert [frame.index for frame in read_frames(path, fps=5)] == list(range(0, 50, 5))
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".webm", ".wmv", ".ts", ".avi", ".flv", ".mp4"])
+def test_three_recordings_are_read_once_each(tmp_path: Path, ending: str) -> None:
+    frames = list(read_frames(joined(tmp_path, ending, 0.0, 0.0, 0.0)))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(75) / FPS, atol=2e-3)
+    assert all(abs(float(frame.image.mean()) - 2 * frame.index) <= 4 for frame in frames)
+
+
+def test_fragments_of_a_joined_recording_are_read_once(tmp_path: Path) -> None:
+    for place in range(2):
+        written(tmp_path / f"{place}.mp4", grey(25, 25 * place))
+        with (
+            av.open(str(tmp_path / f"{place}.mp4")) as whole,
+            av.open(str(tmp_path / f"f{place}.mp4"), "w", options={"movflags": "frag_keyframe+empty_moov"}) as parts,
+        ):
+            stream = parts.add_stream_from_template(whole.streams.video[0])
+            for packet in whole.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    parts.mux(packet)
+    (tmp_path / "joined.mp4").write_bytes(b"".join((tmp_path / f"f{place}.mp4").read_bytes() for place in range(2)))
+    frames = list(read_frames(tmp_path / "joined.mp4"))
+    assert [round(float(frame.image.mean()) / 2) for frame in frames] == pytest.approx(range(50), abs=2)
+
+
+def test_a_joined_recording_that_is_cut_says_so(tmp_path: Path) -> None:
+    parts = [written(tmp_path / f"{place}.mkv", grey(25, 25 * place)) for place in range(2)]
+    (tmp_path / "joined.mkv").write_bytes(parts[0] + parts[1][: len(parts[1]) * 3 // 4])
+    with pytest.raises(VideoError, match="cut short or damaged"):
+        list(read_frames(tmp_path / "joined.mkv"))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg, which writes Theora")
+def test_joined_ogg_files_are_no_damage(tmp_path: Path) -> None:
+    clip = ["-f", "lavfi", "-i", "testsrc=s=96x64:r=25:d=1", "-c:v", "libtheora"]
+    subprocess.run(["ffmpeg", "-v", "error", *clip, str(tmp_path / "a.ogv")], check=True)
+    (tmp_path / "joined.ogv").write_bytes(2 * (tmp_path / "a.ogv").read_bytes())
+    assert len(list(read_frames(tmp_path / "joined.ogv"))) == 50
 
 
 def test_three_files_and_frames_of_other_sizes(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
+from fabnet.errors import VideoError
 from fabnet.faces.colour import Colours, to_srgb
 from fabnet.video.decode import read_frames
 
@@ -179,3 +180,14 @@ def test_as_zimg_shows_it(tmp_path: Path) -> None:
     raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
     theirs = np.frombuffer(raw, np.uint8).reshape(64, -1, 3)[32, 16::32].astype(int)
     np.testing.assert_allclose(shown(path, 12), theirs, atol=2)
+
+
+@pytest.mark.parametrize("matrix", [8, 10, 14])
+def test_a_matrix_that_cannot_be_converted_is_one_line(tmp_path: Path, matrix: int) -> None:
+    numbers = encoded(PATCHES, BT709, BT709)
+    path = written(tmp_path / "a.mp4", numbers, "libx264", "yuv420p", transfer=BT709, primaries=BT709, matrix=matrix)
+    if matrix == 10:  # BT.2020 with constant luminance, taken for the usual one
+        assert len(list(read_frames(path))) > 0
+        return
+    with pytest.raises(VideoError, match=rf"its colours \(yuv420p, matrix {matrix} of H.273\) cannot be converted"):
+        list(read_frames(path))

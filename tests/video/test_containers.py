@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from fabnet.files.kinds import VIDEO_SUFFIXES, kind_by_content
 from fabnet.video.decode import read_frames
+
+from .composed import write_video
 
 MADE = {
     ".m2ts": ("mpegts", "mpeg2video"), ".ts": ("mpegts", "mpeg2video"), ".mxf": ("mxf", "mpeg2video"),
@@ -47,3 +50,23 @@ def test_a_video_of_this_suffix_opens(suffix: str, carphone: Path, tmp_path: Pat
     assert frames[0].image.std() > 20
     name = f"a{suffix}" if suffix == ".mjpg" else "a"
     assert kind_by_content(name, path.read_bytes()[:1024]) == (None if suffix in WITHOUT_A_MARK else "video")
+
+
+@pytest.mark.parametrize("suffix", [".mjpg", ".mjpeg"])
+def test_motion_jpeg_of_large_frames_is_a_video(suffix: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    path = write_video(tmp_path / f"a{suffix}", [noise] * 5, codec="mjpeg")
+    assert len(list(read_frames(path))) == 5
+
+
+def test_an_ivf_file_states_a_duration_and_no_frames(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.ivf", [np.full((64, 96, 3), 90, np.uint8)] * 10, codec="libvpx")
+    data = bytearray(path.read_bytes())
+    data[24:28] = (400).to_bytes(4, "little")  # as FFmpeg 5 writes it: in ticks of the clock
+    data[16:24] = (1000).to_bytes(4, "little") + (1).to_bytes(4, "little")
+    place = 32
+    for number in range(10):
+        data[place + 4 : place + 12] = (40 * number).to_bytes(8, "little")
+        place += 12 + int.from_bytes(data[place : place + 4], "little")
+    path.write_bytes(data)
+    assert [round(frame.time_s, 2) for frame in read_frames(path)] == [round(number / 25, 2) for number in range(10)]

@@ -76,6 +76,21 @@ def test_the_default_one_comes_before_a_larger_one(tmp_path: Path) -> None:
     assert abs(float(next(read_frames(path)).image.mean()) - 200) < 4
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_a_cover_that_is_not_marked_is_passed_over(tmp_path: Path, ending: str) -> None:
+    path = several(tmp_path / f"two{ending}", [(192, 20, DEFAULT), (96, 200, NONE)])
+    with av.open(str(path)) as both, av.open(str(tmp_path / f"a{ending}"), "w") as out:
+        made = [out.add_stream_from_template(stream) for stream in both.streams.video]
+        made[0].disposition, made[1].disposition = DEFAULT, NONE
+        for number, packet in enumerate(both.demux()):
+            if packet.dts is not None and (packet.stream.index or not number):
+                packet.stream = made[packet.stream.index]
+                out.mux(packet)
+    notes: list[str] = []
+    assert len(list(decode_frames(tmp_path / f"a{ending}", notes=notes))) == 10
+    assert "number 2 (192 x 96, the one with several frames) was read" in notes[0]
+
+
 def test_one_stream_is_not_remarked_on(tmp_path: Path) -> None:
     notes: list[str] = []
     assert len(list(decode_frames(several(tmp_path / "a.mkv", [(64, 90, NONE)]), notes=notes))) == 10

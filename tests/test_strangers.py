@@ -183,3 +183,38 @@ def test_onnx_runtime_is_imported_in_one_place() -> None:
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             places += [file.name for name in names if name.partition(".")[0] == "onnxruntime"]
     assert places == ["onnx_runtime.py"]
+
+
+WITHOUT_STREAMS = """
+import multiprocessing, os, sys
+import fabnet
+
+def tracked(number):
+    return fabnet.track(["second.mp4"], f"t{number}.lance", num_workers=2, fps=2.0, size=64).num_videos
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.map(tracked, [0]), flush=True)
+    kept, sys.stdout, sys.stderr = sys.stdout, None, None
+    kept.write(str(tracked(1)))
+"""
+
+
+def test_calls_from_a_pools_worker_and_from_a_program_without_streams(folder: Path) -> None:
+    (folder / "pooled.py").write_text(WITHOUT_STREAMS)
+    done = subprocess.run([sys.executable, "pooled.py"], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "[1]\n1"), done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working folder of a process")
+def test_a_working_folder_that_was_deleted_is_one_line(fabnet_script: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = [str(fabnet_script), "track", str(folder / "second.mp4"), "--out", str(tmp_path / "t.lance")]
+    line = 'rmdir "$PWD" && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", line, "sh", sys.executable, *command], cwd=tmp_path / "gone", capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "fabnet track: the working folder was deleted: start from another one\n",
+    )

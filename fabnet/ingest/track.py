@@ -301,7 +301,7 @@ def _searched(found: Sequence[VideoFile], no_face: Sequence[str], find: NamedDet
             except VideoError:
                 return ""
             smallest = find.smallest_px(info.height, info.width)
-            return f" of {smallest:.0f} px or more (--min-face finds smaller ones)"
+            return f" of {smallest:.0f} px or more (--min-face finds smaller ones, with another --out)"
     return ""
 
 

@@ -154,7 +154,7 @@ def embed(
     result.failed += listed.failed
     result.left_out += listed.left_out
     if not found:
-        _check_something(result)
+        _check_something(result, min_face)
     columns = schema(
         encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],
         thumbnails=reading.thumbnails,
@@ -172,7 +172,7 @@ def embed(
             result.rows += note.rows
             result.embedded += note.embedded
             result.failed += note.failed
-        _check_something(result)
+        _check_something(result, min_face)
     else:
         give_back_freed_blocks()
         with _drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
@@ -181,7 +181,7 @@ def embed(
                 bar.advance()
                 draw(row)
 
-            rows = _counted(embedded(found, encoder, predicting, reading), result, seen)
+            rows = _counted(embedded(found, encoder, predicting, reading), result, seen, min_face)
             write_rows(rows, out, file_format=file_format, columns=columns)
     not_finite = sum(reason.startswith(NOT_FINITE) for _, reason in result.failed)
     result.without_face = result.rows - result.embedded - not_finite
@@ -210,7 +210,9 @@ def _drawing(
     return overlay_writer(found[0].path, overlay, probes)
 
 
-def _counted(rows: Iterable[Row | Failure], result: EmbedResult, seen: Callable[[Row], None]) -> Iterator[Row]:
+def _counted(
+    rows: Iterable[Row | Failure], result: EmbedResult, seen: Callable[[Row], None], min_face: float | None
+) -> Iterator[Row]:
     for row in rows:
         if isinstance(row, Failure):
             result.failed.append(row)
@@ -219,19 +221,22 @@ def _counted(rows: Iterable[Row | Failure], result: EmbedResult, seen: Callable[
         result.embedded += row["embedding"] is not None
         seen(row)
         yield row
-    _check_something(result)
+    _check_something(result, min_face)
 
 
-def _check_something(result: EmbedResult) -> None:
+def _check_something(result: EmbedResult, min_face: float | None) -> None:
     if result.embedded:
         return
     if result.failed:
         source, reason = result.failed[0]
         more = f" (and {len(result.failed) - 1} more)" if len(result.failed) > 1 else ""
         raise InputError(f"nothing could be embedded: {source}: {reason}{more}")
+    smallest = "1/64 of a photo's longer side on, 1/16 of a video's (at least 20 px); --min-face PX finds smaller ones"
+    if min_face is not None:
+        smallest = f"{min_face:g} px on, as --min-face says"
     raise NoFaceError(
-        f"no face was found in {result.rows} pictures or frames; faces were looked for from 1/64 of a photo's longer "
-        "side on, 1/16 of a video's (at least 20 px), or from --min-face PX on. With crops of faces, give --crop none"
+        f"no face was found in {result.rows} pictures or frames; faces were looked for from {smallest}. With crops of "
+        "faces, give --crop none"
     )
 
 

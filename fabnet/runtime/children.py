@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fabnet.errors import InputError
 from fabnet.runtime.interrupts import STOPS, unheard
 
 __all__ = ["starting"]
@@ -25,8 +26,15 @@ def starting(*, heeds_sigterm: bool) -> Iterator[None]:
 
     Args:
         heeds_sigterm: SIGTERM ends the processes; other requests to stop are for the process that starts them.
+
+    Raises:
+        InputError: the working folder is not there any more; Python starts processes in it.
     """
     ignored = [number for number in STOPS if number is not signal.SIGTERM or not heeds_sigterm]
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the working folder was deleted: start from another one") from None
     with unheard(*ignored), _safe_environment(), _path_without_working_folder(), _main_that_can_be_imported():
         yield
 

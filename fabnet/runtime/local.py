@@ -31,7 +31,8 @@ def run_tasks(
     Args:
         work: a function at the top of a module; `report(amount)` tells how far it has come.
         tasks: what to do; they are sent to other processes.
-        num_workers: processes; None: one a core (of those this process may use); 0: none, in this process.
+        num_workers: processes; None: one a core (of those this process may use); 0: none, in this process, as in a
+            worker of multiprocessing.Pool, which may have no processes of its own.
         on_progress: called here with the amounts that the work reports, of all tasks added up.
 
     Yields:
@@ -44,7 +45,7 @@ def run_tasks(
     if num_workers is None:
         num_workers = num_cores()
     outcomes = _serial(work, tasks, forward)
-    if num_workers > 0 and tasks:
+    if num_workers > 0 and tasks and not multiprocessing.current_process().daemon:
         outcomes = _parallel(work, deque(tasks), min(num_workers, len(tasks)), forward)
     yield from while_writable(outcomes)
 

@@ -85,7 +85,8 @@ def progress(description: str, *, total: float | None = None, unit: str = "it", 
     Yields:
         A `Progress` to advance. A terminal shows one bar with rate and time left; a log gets a line every 30 seconds.
     """
-    if not sys.stderr.isatty():
+    is_terminal = getattr(sys.stderr, "isatty", None)  # None where a program has no streams, as under pythonw
+    if is_terminal is None or not is_terminal():
         yield _Lines(description, total, unit, done)
         return
     from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn

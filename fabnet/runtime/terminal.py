@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["console", "say", "shown"]
 
+LEAST_COLUMNS, USUAL_COLUMNS = 20, 80
 UNSHOWN = (
     r"\x00-\x1f\x7f-\x9f"  # controls
     r"\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # direction, invisible, line ends
@@ -62,4 +63,7 @@ def console(*, to_stderr: bool = False) -> Console:
                 is_plain = segment.control or _UNSHOWN_IN_LINES.search(segment.text) is None
                 yield segment if is_plain else Segment(_UNSHOWN_IN_LINES.sub(_written_out, segment.text), segment.style)
 
-    return Shown(markup=False, stderr=to_stderr)
+    shown_on = Shown(markup=False, stderr=to_stderr)
+    if shown_on.width < LEAST_COLUMNS:  # COLUMNS=0, as some build servers have it: nothing would be shown
+        shown_on.width = USUAL_COLUMNS
+    return shown_on

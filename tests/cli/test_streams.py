@@ -83,3 +83,11 @@ def test_a_call_where_python_reads_names_as_ascii_says_what_to_do(second: Path, 
         [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | ASCII, capture_output=True, text=True
     )
     assert "UTF-8 name that Python reads as ascii here: set PYTHONUTF8=1" in done.stderr
+
+
+def test_a_terminal_of_no_columns_shows_the_whole_table(named: Path) -> None:
+    usual = shell("fabnet info störe", named, COLUMNS="80")
+    for columns in ("0", "1", "-5"):
+        done = shell("fabnet info störe", named, COLUMNS=columns)
+        assert (done.returncode, done.stdout) == (0, usual.stdout)
+    assert "tracks" in usual.stdout

@@ -15,6 +15,9 @@ import pytest
 import fabnet
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import ModelError
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.video.decode import read_frames
 
 CROPS = [np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)]
 
@@ -68,6 +71,17 @@ def test_an_encoder_of_ones_own_says_why_it_is_not_pickled() -> None:
     own = Embedder(fabnet.load("pixels").card, lambda images: images.reshape(len(images), -1), "own")
     with pytest.raises(TypeError, match=r"was not made by fabnet\.load"):
         pickle.dumps(own)
+
+
+@pytest.mark.parametrize("min_face", [None, 30.0])
+def test_detectors_are_pickled_and_copied(min_face: float | None, carphone: Path) -> None:
+    image = next(iter(read_frames(carphone))).image
+    for detector in (
+        load_detector(min_face_px=min_face), load_photo_detector(min_face_px=min_face, only_largest=True),
+    ):  # fmt: skip
+        for other in (pickle.loads(pickle.dumps(detector)), copy.deepcopy(detector)):  # noqa: S301
+            assert other.smallest_px(2000, 4000) == detector.smallest_px(2000, 4000)
+            assert np.array_equal(other(image)[0].box_px, detector(image)[0].box_px)
 
 
 def test_results_are_pickled_and_copied(store: Path, carphone: Path, tmp_path: Path) -> None:

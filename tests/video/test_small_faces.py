@@ -96,7 +96,7 @@ def test_the_default_follows_the_shape_of_the_picture() -> None:
 def test_only_one_says_how_small(face: tuple[np.ndarray, float]) -> None:
     with pytest.raises(InputError, match="give one of detector and min_face"):
         crop_faces(face[0], detector=load_detector(), min_face=30)
-    for wrong in (0, -1, float("nan"), float("inf")):
+    for wrong in (0, -1, 1e-9, 0.5, 7.9, float("nan"), float("inf")):
         with pytest.raises(InputError, match="min_face_px is"):
             crop_faces(face[0], min_face=wrong)
 
@@ -109,6 +109,10 @@ def test_messages_have_the_true_limit(tmp_path: Path, face: tuple[np.ndarray, fl
         fabnet.search(tmp_path / "e.lance", tmp_path / "grey.png")
     with pytest.raises(NoFaceError, match=r"faces from 200 px on"):
         fabnet.search(tmp_path / "e.lance", tmp_path / "grey.png", min_face=200)
+    with pytest.raises(NoFaceError, match=r"from 1/64 of a photo's longer side on"):
+        fabnet.embed([tmp_path / "grey.png"], tmp_path / "n.csv", model="pixels")
+    with pytest.raises(NoFaceError, match=r"from 200 px on"):
+        fabnet.embed([tmp_path / "grey.png"], tmp_path / "n.csv", model="pixels", min_face=200)
 
 
 def test_embed_and_import_take_the_limit(tmp_path: Path, face: tuple[np.ndarray, float]) -> None:

@@ -10,6 +10,8 @@ from fabnet.faces.detect.detection import MIN_FACE_SHARE, NamedDetector, Smalles
 
 __all__ = ["DETECTORS", "load_detector"]
 
+LEAST_FACE_PX = 8
+"""Smaller faces show nothing, and pictures would be enlarged without end to look for them."""
 DETECTORS = ("mtcnn", "yunet:FILE.onnx", "uniface")
 
 
@@ -31,11 +33,11 @@ def load_detector(
         per thread.
 
     Raises:
-        InputError: an unknown name, a `min_face_px` that is not positive, or a model file that is missing or unusable.
+        InputError: an unknown name, a `min_face_px` below 8, or a model file that is missing or unusable.
         MissingDependencyError: the backend's package is not installed.
     """
-    if min_face_px is not None and not 0 < min_face_px < math.inf:
-        raise InputError(f"min_face_px is {min_face_px}: give a positive number of pixels")
+    if min_face_px is not None and not LEAST_FACE_PX <= min_face_px < math.inf:
+        raise InputError(f"min_face_px is {min_face_px}: give a number of pixels, {LEAST_FACE_PX} or more")
     smallest = SmallestFace(min_face_px, min_face_share)
     kind, _, argument = name.partition(":")
     if kind == "mtcnn" and not argument:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -60,6 +61,9 @@ class Mtcnn:
         folder = _networks_folder()
         self._smallest = smallest or SmallestFace()
         self._proposal, self._refine, self._output = (_session(folder / f"{n}.onnx") for n in ("pnet", "rnet", "onet"))
+
+    def __reduce__(self) -> tuple[Callable[[], Mtcnn], tuple[()]]:
+        return partial(Mtcnn, smallest=self._smallest), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may reach over its border."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -39,6 +41,9 @@ class Uniface:
             ) from error
         self._smallest = smallest or SmallestFace()
         self._network: Any = RetinaFace()
+
+    def __reduce__(self) -> tuple[Callable[[], Uniface], tuple[()]]:
+        return partial(Uniface, smallest=self._smallest), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,12 +37,15 @@ class Yunet:
         if not model.exists():
             raise InputError(f"no such detector file: {model}; give yunet: followed by the path of YuNet's .onnx file")
         check_file(model, MAX_WEIGHTS_BYTES)
-        self._smallest = smallest or SmallestFace()
+        self._model, self._smallest = model, smallest or SmallestFace()
         try:
             self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)
         except cv2.error as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(f"OpenCV cannot read {model} as a YuNet face detector: {reason}") from error
+
+    def __reduce__(self) -> tuple[Callable[[], Yunet], tuple[()]]:
+        return partial(Yunet, self._model, smallest=self._smallest), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""

@@ -7,6 +7,7 @@ RUN/checkpoints/step-NNNNNNNN/ is a model folder (`config.json`, `model.safetens
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,10 @@ def save_checkpoint(
     kept = {*whole[-keep:], best_checkpoint(run)}
     for old in (run / "checkpoints").glob("step-*"):
         if old not in kept and old.name.removeprefix("step-").isdigit():  # those that a kill left in part, too
-            if not is_remote(run):
-                (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
-            remove(old)
+            with suppress(OSError):  # the new one is safe: the next one drops what this one could not
+                if not is_remote(run):
+                    (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
+                remove(old)
     return path
 
 

@@ -127,15 +127,19 @@ def save_checkpoint(
     whole = list_checkpoints(run)
     for old in [each for each in whole if each != path and int(each.name.removeprefix("step-")) % validate_every]:
         whole.remove(old)
-        remove(old)
+        _drop(old)
     kept = {*whole[-keep:], best_checkpoint(run)}
     for old in (run / "checkpoints").glob("step-*"):
         if old not in kept and old.name.removeprefix("step-").isdigit():  # those that a kill left in part, too
-            with suppress(OSError):  # the new one is safe: the next one drops what this one could not
-                if not is_remote(run):
-                    (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
-                remove(old)
+            _drop(old)
     return path
+
+
+def _drop(old: Path) -> None:
+    with suppress(OSError):  # the new one is safe: the next one drops what this one could not
+        if not is_remote(old):
+            (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
+        remove(old)
 
 
 def _check_whole(checkpoint: Path) -> None:

@@ -56,6 +56,9 @@ class Pictures:
             except (av.FFmpegError, OSError, ValueError) as error:
                 self.damage = self.damage or first_words(error)
                 break
+            except IndexError:  # PyAV looks a packet's stream up in a list made before that stream appeared
+                self.damage = self.damage or "a packet of a stream that is not listed"
+                continue
             if codec.name == "theora" and packet.size and bytes(packet)[0] & THEORA_HEADER:
                 continue
             if packet.size == 0:  # to a decoder it would mean the end of the stream

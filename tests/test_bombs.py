@@ -202,7 +202,7 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (pth_of_views, PTH, "takes more than the file has"),
     (pth_that_asks, PTH, "builtins.bytearray"),
     (mat_bomb, "from fabnet.files.mat_file import read_arrays; read_arrays(file, ['angle'])", "unpacks to far more"),
-    (sparse_weights, "from fabnet.objectives.model_io import load_objective; load_objective(file)", "the limit for such a file"),
+    (sparse_weights, "import fabnet.objectives.model_io as io; io.load_objective(file)", "the limit for such a file"),
     (safetensors_of_many, "from fabnet.encoders.saved_probe import load_probes; load_probes(file)", "a header of"),
     (table_of_rows, CSV, "more than 4,000,000 rows"),
     (table_of_columns, CSV, "line 1: more than 1,048,576 characters"),

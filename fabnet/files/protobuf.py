@@ -1,18 +1,22 @@
-"""Reads Protocol Buffers, as far as Lance's files need it: numbers of fields and their contents."""
+"""Reads Protocol Buffers, as far as Lance's files and ONNX files need it: numbers of fields and their contents."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
-__all__ = ["fields", "found", "numbers"]
+__all__ = ["Message", "fields", "found", "numbers"]
+
+Message = TypeVar("Message", bytes, memoryview)
+"""A view is never copied: what its fields contain are views, too."""
 
 VARINT, FIXED64, BYTES, GROUP, GROUP_END, FIXED32 = range(6)
 """How a field is held."""
 MAX_VARINT_BYTES = 10
 
 
-def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The numbers and contents of a message's fields; those of fixed width, and groups, which Lance has none of, are
+def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
+    """The numbers and contents of a message's fields; fields of fixed width, and groups, are
     passed over.
 
     Raises:
@@ -22,7 +26,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes | int]]:
     while at < len(message):
         key, at = _varint(message, at)
         kind = key & 7
-        value: bytes | int | None = None
+        value: Message | int | None = None
         if kind == BYTES:
             length, at = _varint(message, at)
             if at + length > len(message):
@@ -67,7 +71,7 @@ def numbers(packed: bytes) -> Iterator[int]:
         yield value
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _varint(message: Message, at: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where it ends."""
     value = 0
     for place in range(MAX_VARINT_BYTES):

@@ -218,8 +218,8 @@ def _of_store(each: Input) -> Iterator[Item]:
     start, stop = each.rows or (0, store.num_rows)
     for first in range(start, stop, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
         for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():
-            data, box = row.pop("image"), np.array(row.pop("crop_box_px"), np.float32)
-            yield Item(_row(each, **row), data, box)
+            data, box = row.pop("image"), row.pop("crop_box_px")
+            yield Item(_row(each, **row), data, None if box is None else np.array(box, np.float32))
 
 
 def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from typing import Protocol
 
 import cv2
@@ -114,6 +116,15 @@ def _begin(worker_id: int) -> None:
         os.setpgid(0, 0)  # torch's workers obey SIGTERM, so only the trainer may send it: take a group of their own
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_trainer, daemon=True).start()
+
+
+def _end_with_trainer() -> None:
+    """End this process with the trainer; torch's watchdog misses a trainer that is killed while its workers start."""
+    trainer = parent_process()
+    if trainer is not None:
+        trainer.join()
+        os._exit(1)
 
 
 def step_loader(

@@ -18,6 +18,7 @@ __all__ = [
     "SPLITS",
     "STORE_VERSION",
     "Row",
+    "check_columns",
     "check_split",
     "check_version",
     "metadata_of",
@@ -140,3 +141,29 @@ def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str
         if not isinstance(content, dict):
             raise StoreError(f"{path} is damaged: {name} is {found[name][:40]!r}; make it again")
     return found
+
+
+def check_columns(path: object, found: pa.Schema) -> None:
+    """Refuse a dataset whose columns are not those of a track store: reading them would fail later, or mislead.
+
+    Args:
+        path: of the dataset, for the message.
+        found: its schema, which may have further columns.
+
+    Raises:
+        StoreError: a column is missing, has another type, or may lack values that every row needs.
+    """
+    missing = set(ROW_SCHEMA.names) - set(found.names)
+    if missing:
+        raise StoreError(f"{path} lacks the columns {', '.join(sorted(missing))}: make the store again")
+    for expected in ROW_SCHEMA:
+        other = found.field(expected.name)
+        if other.type != expected.type or (other.nullable and not expected.nullable):
+            raise StoreError(
+                f"{path} has a column {_described(other)}; expected {_described(expected)}, as `fabnet track` writes: "
+                "make the store again"
+            )
+
+
+def _described(field: pa.Field) -> str:
+    return f"{field.name} ({field.type}, {'may' if field.nullable else 'must not'} be null)"

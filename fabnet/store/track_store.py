@@ -24,7 +24,7 @@ from fabnet.files.lance_reading import Reader, new_generation
 from fabnet.files.places import as_place, is_remote, make_folder
 from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, sorted_places, spans_of
 from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
-from fabnet.store.schema import ROW_SCHEMA, check_split, check_version, metadata_of
+from fabnet.store.schema import ROW_SCHEMA, check_columns, check_split, check_version, metadata_of
 from fabnet.store.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
 
 __all__ = ["TrackStore", "create_store", "is_store", "open_store"]
@@ -350,9 +350,7 @@ def open_store(path: Path | str) -> TrackStore:
     reader = Reader(path, f"the store {path}", _dataset)
     dataset = reader.dataset
     metadata = check_version(path, dataset.schema.metadata)
-    missing = set(ROW_SCHEMA.names) - set(dataset.schema.names)
-    if missing:
-        raise StoreError(f"{path} lacks the columns {', '.join(sorted(missing))}: make the store again")
+    check_columns(path, dataset.schema)
     reader.keep(None)
     return TrackStore(reader, metadata)
 

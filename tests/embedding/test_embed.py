@@ -143,6 +143,15 @@ def test_hidden_files_in_a_folder_are_left_out(photo: Path, tmp_path: Path) -> N
     assert [row["source"] for row in rows_of(tmp_path / "out.lance")] == ["a.png", "more/c.png"]
 
 
+def test_a_store_without_boxes_is_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
+    rows = lance.dataset(str(store)).to_table()
+    at = rows.column_names.index("crop_box_px")
+    boxes = pyarrow.nulls(len(rows), rows.schema.field(at).type)
+    lance.write_dataset(rows.set_column(at, rows.schema.field(at), boxes), tmp_path / "bare.lance")
+    result = fabnet.embed([tmp_path / "bare.lance"], tmp_path / "out.lance", model=tiny_run)
+    assert (result.rows, result.embedded) == (len(rows), len(rows))
+
+
 def test_a_damaged_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     dataset = lance.dataset(str(store))
     images = dataset.to_table().column("image").to_pylist()

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,3 +35,45 @@ def test_a_workers_error_comes_with_its_message_alone() -> None:
     text = "Caught StoreError in DataLoader worker process 0.\nTraceback\nfabnet.errors.StoreError: row 3 is damaged"
     with pytest.raises(StoreError, match=r"^row 3 is damaged$"):
         next_frames(failing(StoreError(text)))
+
+
+KILLED_AT_ONCE = """
+import multiprocessing, os, signal, sys
+from fabnet.sampling.loader import TrainingSteps, step_loader
+from fabnet.sampling.pairs import Jitter
+from fabnet.faces.window import Window
+from fabnet.store.track_store import open_store
+if __name__ == "__main__":
+    store = open_store(sys.argv[1])
+    spans = store.spans()
+    steps = TrainingSteps(
+        store, *spans, size=16, window=Window(0.5, 0.5, 0.5), jitter=Jitter(), batch_size=2, num_sources=1, seed=0
+    )
+    frames = step_loader(steps, first_step=0, num_workers=1)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for processes as POSIX does")
+def test_a_trainer_that_is_killed_while_its_workers_start_leaves_none(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "trainer.py").write_text(KILLED_AT_ONCE)
+    trainer = subprocess.Popen([sys.executable, tmp_path / "trainer.py", store], stdout=subprocess.PIPE, text=True)
+    assert trainer.stdout is not None
+    worker, deadline = int(trainer.stdout.readline()), time.monotonic() + 30
+    assert trainer.wait() == -signal.SIGKILL
+    trainer.stdout.close()
+    while is_alive := is_running(worker):
+        if time.monotonic() > deadline:
+            os.kill(worker, signal.SIGKILL)
+            break
+        time.sleep(0.1)
+    assert not is_alive

@@ -288,6 +288,24 @@ def test_a_full_disk_is_one_clear_error_and_the_store_stays_whole(small_disk: Pa
     assert open_store(store.path).num_rows == 12
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("identity", pa.nulls(6, pa.string())), ("identity", pa.array(range(6))), ("split", pa.array(["train"] * 6)),
+        ("frame", pa.array(list("abcdef"))), ("image", pa.array(list("abcdef"))), ("image", pa.nulls(6, pa.binary())),
+        ("crop_box_px", pa.array(list("abcdef"))), ("crop_box_px", pa.nulls(6, pa.list_(pa.float32(), 3))),
+    ],
+)  # fmt: skip
+def test_columns_of_another_kind_are_named(name: str, values: pa.Array, store: TrackStore, tmp_path: Path) -> None:
+    fill(store, "v", tracks=2, frames=3)
+    rows = lance.dataset(str(store.path)).to_table()
+    at, metadata = rows.column_names.index(name), rows.schema.metadata
+    odd = rows.set_column(at, name, values).replace_schema_metadata(metadata)
+    lance.write_dataset(odd, tmp_path / "odd.lance")
+    with pytest.raises(StoreError, match=rf"has a column {name} \(.*; expected {name} \("):
+        open_store(tmp_path / "odd.lance")
+
+
 def test_summary_counts(store: TrackStore) -> None:
     fill(store, "a", tracks=2, frames=3, identity="x")
     fill(store, "b", tracks=1, frames=1, identity="y", split="test")

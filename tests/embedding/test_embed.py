@@ -144,7 +144,7 @@ def test_hidden_files_in_a_folder_are_left_out(photo: Path, tmp_path: Path) -> N
 
 
 def test_a_store_without_boxes_is_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
-    rows = lance.dataset(str(store)).to_table()
+    rows = lance.dataset(str(store)).to_table().slice(0, 5)
     at = rows.column_names.index("crop_box_px")
     boxes = pyarrow.nulls(len(rows), rows.schema.field(at).type)
     lance.write_dataset(rows.set_column(at, rows.schema.field(at), boxes), tmp_path / "bare.lance")

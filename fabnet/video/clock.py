@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import av
 
-__all__ = ["Clock"]
+__all__ = ["AHEAD_S", "USUAL_FPS", "Clock"]
 
 BACK_S = 0.1
 """A time stamp this much before the time reached means that the recording's clock started again."""

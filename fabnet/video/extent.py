@@ -22,7 +22,7 @@ MAX_BOXES = 1_000_000
 
 
 def is_cut(path: Path, format_name: str, start: int = 0) -> bool:
-    """Whether a Matroska or AVI file is shorter than it states; FFmpeg ends there as if it were whole.
+    """Whether a Matroska, AVI or IVF file is shorter than it states; FFmpeg ends there as if it were whole.
 
     Args:
         path: the file.
@@ -35,6 +35,8 @@ def is_cut(path: Path, format_name: str, start: int = 0) -> bool:
             return any(end > size for _, end in _riff_chunks(file, start))
         if format_name.startswith("matroska"):
             return (_segment_end(file, start) or 0) > size
+        if format_name == "ivf":
+            return any(end > size for end in _ivf_frames(file))
     return False
 
 
@@ -121,6 +123,18 @@ def _riff_chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, int]]:
         end = place + 8 + int.from_bytes(head[4:], "little")
         yield place, end
         place = end + end % 2
+
+
+def _ivf_frames(file: BinaryIO) -> Iterator[int]:
+    """Where each frame of an IVF file ends."""
+    end = 32
+    while True:
+        file.seek(end)
+        head = file.read(12)
+        if len(head) < 12:
+            return
+        end += 12 + int.from_bytes(head[:4], "little")
+        yield end
 
 
 def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from fabnet.errors import VideoError
-from fabnet.video.clock import Clock
+from fabnet.video.clock import AHEAD_S, USUAL_FPS, Clock
 from fabnet.video.container import OpenVideo, first_words, stated_frames
 from fabnet.video.extent import is_cut
 
@@ -16,6 +16,8 @@ __all__ = ["Pictures"]
 
 THEORA_HEADER = 0x80
 """The bit of the first byte that tells a header from a frame."""
+MOST_DELAYED = 4
+"""Packets after which a jump in the numbers of MPEG-TS packets shows in the time: FFmpeg's parsers hold some back."""
 MOST_LOST = 0.02
 """Share of the frames that a file states and that may be missing: some counts are estimates."""
 
@@ -44,6 +46,9 @@ class Pictures:
         self._num_packets = self._num_empty = self._num_leading = self._num_failed = self._num_spoilt = 0
         self._has_begun = self._has_clean = False
         self._first_error = ""
+        self._expected: int | None = None
+        self._suspect = 0
+        self._end_s = 0.0
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
         codec = self._stream.codec_context
@@ -64,11 +69,26 @@ class Pictures:
             if packet.size == 0:  # to a decoder it would mean the end of the stream
                 self._num_empty += packet.dts is not None or packet.pts is not None
                 continue
+            self._look_for_gap(packet)
+            if packet.pts is not None:
+                self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             self._num_packets += not packet.is_discard
             self._has_begun |= packet.is_keyframe
             self.end = max(self.end, (packet.pos or 0) + packet.size)
             yield from self._decoded(codec, packet)
         yield from self._decoded(codec, None)
+
+    def _look_for_gap(self, packet: av.Packet) -> None:
+        """In MPEG-TS, packets are numbered: where the numbers jump and soon after the time does, too, something was
+        lost. In files that were joined the numbers jump alone, or the time starts again."""
+        self._suspect = MOST_DELAYED if packet.is_corrupt else self._suspect - 1
+        if packet.dts is None:
+            return
+        usual = round(1 / (self._stream.guessed_rate or USUAL_FPS) / packet.time_base)
+        gap = 0 if self._expected is None else packet.dts - self._expected
+        if self._suspect > 0 and (packet.duration or usual) / 2 < gap < AHEAD_S / packet.time_base:
+            self.damage = self.damage or "packets are missing"
+        self._expected = packet.dts + (packet.duration or usual)
 
     def _decoded(self, codec: av.VideoCodecContext, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         try:
@@ -131,13 +151,20 @@ class Pictures:
             is_short = is_damaged or num_lost > MOST_LOST * stated + 2
             return False, max(num_lost if is_short else 0, num_unread, self._num_failed)
         num_lost = max(self._num_failed, clock.num_missing if is_damaged else 0)
-        if not clock.may_jump and (is_damaged or is_cut(path, name, self._start)):
+        if not clock.may_jump and (is_damaged or is_cut(path, name, self._start) or self._ends_early(clock)):
             stated_s = max(
                 float(self._container.duration or 0) / av.time_base,
                 stated_frames(self._container, self._stream) * clock.frame_s,
             )
             num_lost += max(0, round((stated_s - clock.reached_s + clock.start_s) / clock.frame_s))
         return True, num_lost
+
+    def _ends_early(self, clock: Clock) -> bool:
+        """Whether a Matroska recording without other streams ends before its time; FFmpeg skips what it cannot read."""
+        if not self._container.format.name.startswith("matroska") or len(self._container.streams) > 1:
+            return False
+        stated_s = float(self._container.duration or 0) / av.time_base
+        return stated_s - self._end_s > MOST_LOST * stated_s + 2 * clock.frame_s
 
     def _num_stated(self) -> int:
         """How many frames should come, 0 if the file does not say. An MP4's edit list hides those that were trimmed

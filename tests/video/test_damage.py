@@ -15,7 +15,7 @@ import pytest
 from fabnet.errors import VideoError
 from fabnet.ingest.track import track
 from fabnet.store.track_store import open_store
-from fabnet.video.decode import decode_frames, read_frames, video_info
+from fabnet.video.decode import Frame, decode_frames, read_frames, video_info
 
 from .composed import FPS, write_video
 
@@ -161,3 +161,34 @@ def test_pictures_with_faults_are_counted(tmp_path: Path) -> None:
     (tmp_path / "b.mp4").write_bytes(content)
     with pytest.raises(VideoError, match=r"of them with faults|were lost"):
         list(read_frames(tmp_path / "b.mp4"))
+
+
+def test_packets_that_a_transport_stream_lost_are_counted(tmp_path: Path) -> None:
+    data = write_video(tmp_path / "a.ts", noise(60), key_every=10).read_bytes()
+    packets = [data[place : place + 188] for place in range(0, len(data), 188)]
+    starts = [number for number, each in enumerate(packets) if each[1] & 0x40 and (each[1] & 0x1F, each[2]) == (1, 0)]
+    path = tmp_path / "gap.ts"
+    path.write_bytes(b"".join(packets[: starts[20]] + packets[starts[30] + 1 :]))  # from key frame to key frame
+    with pytest.raises(VideoError, match=r"packets are missing.* 1\d were lost"):
+        list(read_frames(path))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(data + data)
+    assert len(list(read_frames(joined))) == 120
+
+
+@pytest.mark.parametrize(("ending", "codec"), [(".webm", "libvpx"), (".mkv", "libx264")])
+def test_a_download_that_broke_off_in_its_full_length_says_so(tmp_path: Path, ending: str, codec: str) -> None:
+    path = write_video(tmp_path / f"a{ending}", noise(60), codec=codec)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    frames: list[Frame] = []
+    with pytest.raises(VideoError, match=r"about \d+ were lost"):
+        frames.extend(read_frames(path))
+    assert 20 < len(frames) < 40
+
+
+def test_a_cut_ivf_says_so(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.ivf", noise(60), codec="libvpx")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(VideoError, match="cut short or damaged"):
+        list(read_frames(path))

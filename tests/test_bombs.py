@@ -32,6 +32,8 @@ try:
 except FabnetError as error:
     said = str(error)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+if sys.platform == "linux":  # there the figure above counts the process that started this one, too
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**10
 print(round(peak), said)
 """
 

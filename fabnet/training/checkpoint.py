@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from fabnet.errors import ModelError, first_line
+from fabnet.errors import InputError, ModelError, first_line
 from fabnet.files.fields import read_fields
 from fabnet.files.limits import MAX_CONFIG_BYTES, read_text
 from fabnet.files.output import written_whole
@@ -166,8 +166,11 @@ def load_checkpoint(
     state = read_state(checkpoint)
     checkpoint = fetched(checkpoint)
     largest = bytes_of(objective.state_dict().values())
-    check_safetensors(checkpoint / WEIGHTS_FILE, largest)
-    check_safetensors(checkpoint / OPTIMIZER_FILE, 3 * largest)
+    try:
+        check_safetensors(checkpoint / WEIGHTS_FILE, largest)
+        check_safetensors(checkpoint / OPTIMIZER_FILE, 3 * largest)
+    except InputError as error:
+        raise ModelError(f"{checkpoint} cannot be loaded ({error}); resume from another checkpoint") from None
     try:
         weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))

@@ -85,6 +85,8 @@ def checked(answer: bytes) -> int:
                    b"referrer-policy: no-referrer", b"cross-origin-resource-policy: same-origin",
                    b"cache-control: no-"):  # fmt: skip
         assert header in head.lower(), (header, head)
+    if length := re.search(rb"content-length: (\d+)", head.lower()):
+        body = body[: int(length[1])]  # another answer may follow
     if status >= 400 and body:
         detail = json.loads(body)["detail"]
         assert isinstance(detail, str)

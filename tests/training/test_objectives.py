@@ -33,7 +33,7 @@ def test_a_baseline_runs_as_fabnet_does(store: Path, tmp_path: Path, objective: 
     assert embedding.shape == (1, 16)
     page = fabnet.report(tmp_path / "whole").page.read_text()
     assert f"by the objective <b>{objective}</b>" in page
-    assert "this objective warps no source" in page
+    assert "this objective does not warp" in page
 
 
 def test_several_sources_are_fabnets_alone(store: Path, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_embed_and_import_take_the_limit(tmp_path: Path, face: tuple[np.ndarray,
     cv2.imwrite(str(inner / "0.png"), image[:, :, ::-1])
     out = tmp_path / "e.lance"
     assert fabnet.embed([inner], out, model="pixels", faces="all", min_face=30).embedded == len(centres)
-    with pytest.raises(NoFaceError, match="--min-face PX"):
+    with pytest.raises(NoFaceError, match="--min-face"):
         fabnet.embed([inner], out, model="pixels", min_face=200)
     for number, (limit, rows) in enumerate([(30, 1), (200, 0)]):
         store = tmp_path / f"{number}.lance"

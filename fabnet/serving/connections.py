@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
+import threading
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +24,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from fabnet.runtime.interrupts import stops
 from fabnet.serving.guard import HEADERS, NOT_KEPT
 
 __all__ = ["Connection", "Server", "most_connections"]
@@ -162,6 +167,19 @@ class Server(uvicorn.Server):
             )
         )  # fmt: skip
         self._listener = listener
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End in the same way at a closed terminal as at Ctrl-C; uvicorn itself does not know SIGHUP."""
+        is_main = threading.current_thread() is threading.main_thread()
+        others = [number for number in stops() if is_main and number not in (signal.SIGINT, signal.SIGTERM)]
+        before = {number: signal.signal(number, self.handle_exit) for number in others}
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""

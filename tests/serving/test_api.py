@@ -369,3 +369,12 @@ def test_without_torch_all_but_comparing_works(faces_data: Path, monkeypatch: py
     assert client.ask("POST", "/api/nearest", content=photo).status_code == 200
     assert "pip install 'fabnet[train]'" in client.json("/api/dataset")["compare"]
     assert "torch" in client.refused("/api/compare?target=0&source=1", 409)
+
+
+def test_nothing_is_exported_where_the_environment_says_where_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fabnet.serving.app import build_app
+
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    made = build_app(site)
+    assert not getattr(made, "_telemetry", {}).get("auto_configure", False)

@@ -62,7 +62,10 @@ def test_many_clients_at_once_lose_no_request(server: str) -> None:
         assert [status for found in clients.map(one, range(50)) for status in found] == [200] * 500
 
 
-def test_it_listens_to_this_machine_only_and_ends_at_an_interrupt(faces_data: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_it_listens_to_this_machine_only_and_ends_when_asked(faces_data: Path, name: str) -> None:
+    if not hasattr(signal, name) or (sys.platform == "win32" and name != "SIGINT"):
+        pytest.skip("this system does not send it")
     command = [sys.executable, "-m", "fabnet", "serve", str(faces_data), "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
@@ -71,7 +74,7 @@ def test_it_listens_to_this_machine_only_and_ends_at_an_interrupt(faces_data: Pa
         assert url.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{url}/healthz") as answer:
             assert json.load(answer) == {"status": "ok", "rows": 80}
-        server.send_signal(signal.SIGINT)
+        server.send_signal(getattr(signal, name))
         out, err = server.communicate(timeout=20)
         assert server.returncode == 0, err
         assert json.loads(out) == {"data": str(faces_data), "url": url}

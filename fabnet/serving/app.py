@@ -129,6 +129,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     app = FastAPI(
         title="fabnet serve", version=VERSION, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # whatever OTEL_ says
     )  # fmt: skip
     app.state.shown = Shown(site)
     app.state.uploads = Uploads()

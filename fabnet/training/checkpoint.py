@@ -77,7 +77,7 @@ def read_state(checkpoint: Path) -> LoopState:
         return LoopState(**read_fields(LoopState, json.loads(read_text(checkpoint / STATE_FILE, MAX_CONFIG_BYTES))))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{checkpoint / STATE_FILE} cannot be read ({error}); resume from another checkpoint"
+            f"{checkpoint / STATE_FILE} cannot be read ({error}); delete it to use the one before"
         ) from None
 
 
@@ -177,17 +177,17 @@ def load_checkpoint(
         objective.load_state_dict(weights)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = first_line(error)
-        raise ModelError(f"{checkpoint} cannot be loaded ({reason}); resume from another checkpoint") from None
+        raise ModelError(f"{checkpoint} cannot be loaded ({reason}); delete it to use the one before") from None
     for name, parameter in objective.named_parameters():
         of_parameter = {key: moments.pop(f"{key}/{name}", None) for key in MOMENTS[type(optimizer)]}
         if all(value is None for value in of_parameter.values()):
             continue
         for key, value in of_parameter.items():
             if value is None or value.shape != (() if key == "step" else parameter.shape):
-                raise ModelError(f"{checkpoint} is damaged: {key} of {name} is wrong; resume from another checkpoint")
+                raise ModelError(f"{checkpoint} is damaged: {key} of {name} is wrong; delete it to use the one before")
             # Moments are laid out in memory as their parameters are.
             kept = torch.empty_like(parameter).copy_(value) if value.ndim == 4 else value
             optimizer.state[parameter][key] = kept
     if moments:
-        raise ModelError(f"{checkpoint} is damaged: {min(moments)} is of no parameter; resume from another checkpoint")
+        raise ModelError(f"{checkpoint} is damaged: {min(moments)} is of no parameter; delete it to use the one before")
     return state

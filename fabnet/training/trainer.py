@@ -105,7 +105,7 @@ class Trainer:
         try:
             self.schedule.load_state_dicts(self.state.plateau, self.state.curriculum)
         except ValueError as error:
-            raise ModelError(f"{checkpoint} is damaged ({error}); resume from another checkpoint") from None
+            raise ModelError(f"{checkpoint} is damaged ({error}); delete it to use the one before") from None
         if self.config.max_steps is not None:
             self.state.total_steps = self.config.max_steps
         elif self.config.max_minutes != self.state.max_minutes:  # another budget than before

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from importlib.resources import files
@@ -125,7 +124,6 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
         site: what it shows.
         hosts: see `Guard`; none: only loopback's.
     """
-    os.environ["FASTAPI_OTEL_AUTO_CONFIGURE"] = "false"  # or names and faults would go wherever OTEL_... says
     app = FastAPI(
         title="fabnet serve", version=VERSION, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",

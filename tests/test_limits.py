@@ -169,3 +169,12 @@ def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> No
     (tmp_path / "in" / "a.mp4").symlink_to(carphone)
     with pytest.raises(VideoError, match=r"a.mp4: symlink out of the folder: to "):
         find_videos([tmp_path / "in"])
+
+
+def test_a_jpeg_of_endless_scans_is_refused_undecoded() -> None:
+    data = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    trailer = b"\xff\xda\0\2" * 200  # behind the end, as of a phone's moving photo
+    assert decode_picture(data + trailer).shape == PICTURE.shape
+    last = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(InputError, match="more than 64 scans"):
+        decode_picture(data[:-2] + 200 * last + data[-2:])

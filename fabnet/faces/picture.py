@@ -23,6 +23,11 @@ TIFF_TYPES = {3: "H", 4: "I"}
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
+JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+"""A marker; within a scan, 0xFF stands before 0x00 and 0xD0 to 0xD7 only."""
+JPEG_SCAN, JPEG_END = 0xDA, 0xD9
+MAX_SCANS = 64
+"""Upper bound of the scans of a JPEG, each of which takes as long as a picture: progressive ones have about ten."""
 
 
 def sound_size(data: bytes) -> tuple[int, int]:
@@ -53,6 +58,8 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     sound_size(data)
     if data.startswith(PNG):
         _check_chunks(data)
+    if data.startswith(JPEG):
+        _check_scans(data)
     if heif_kind(data) is not None:
         return _decode_heif(data)
     try:
@@ -87,6 +94,18 @@ def _check_chunks(data: bytes) -> None:
         place += 12 + length
     if place > len(data):
         raise InputError(f"the PNG is cut short or damaged: {len(data):,} bytes, and its parts would take {place:,}")
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG that goes over its picture again and again: a small file would take minutes to decode."""
+    place = count = 0
+    while (found := JPEG_MARKER.search(data, place)) is not None and (marker := found[1][0]) != JPEG_END:
+        place = found.end()
+        if marker not in JPEG_BARE:
+            place += int.from_bytes(data[place : place + 2], "big")
+        count += marker == JPEG_SCAN
+        if count > MAX_SCANS:
+            raise InputError(f"the JPEG has more than {MAX_SCANS} scans, which is the limit: save it anew")
 
 
 def decode_picture(data: bytes) -> np.ndarray:

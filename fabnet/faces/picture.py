@@ -98,6 +98,8 @@ def _check_chunks(data: bytes) -> None:
 
 def _check_scans(data: bytes) -> None:
     """Refuse a JPEG that goes over its picture again and again: a small file would take minutes to decode."""
+    if data.count(bytes([0xFF, JPEG_SCAN])) <= MAX_SCANS:  # far faster than the walk below
+        return
     place = count = 0
     while (found := JPEG_MARKER.search(data, place)) is not None and (marker := found[1][0]) != JPEG_END:
         place = found.end()

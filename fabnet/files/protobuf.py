@@ -16,8 +16,7 @@ MAX_VARINT_BYTES = 10
 
 
 def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
-    """The numbers and contents of a message's fields; fields of fixed width, and groups, are
-    passed over.
+    """The numbers and contents of a message's fields; fields of fixed width, and groups, are passed over.
 
     Raises:
         ValueError: it is not a message.

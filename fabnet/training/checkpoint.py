@@ -169,13 +169,10 @@ def load_checkpoint(
     try:
         check_safetensors(checkpoint / WEIGHTS_FILE, largest)
         check_safetensors(checkpoint / OPTIMIZER_FILE, 3 * largest)
-    except InputError as error:
-        raise ModelError(f"{checkpoint} cannot be loaded ({error}); resume from another checkpoint") from None
-    try:
         weights = load_file(checkpoint / WEIGHTS_FILE, device=str(device))
         moments = load_file(checkpoint / OPTIMIZER_FILE, device=str(device))
         objective.load_state_dict(weights)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (InputError, OSError, SafetensorError, RuntimeError) as error:
         reason = first_line(error)
         raise ModelError(f"{checkpoint} cannot be loaded ({reason}); delete it to use the one before") from None
     for name, parameter in objective.named_parameters():

@@ -377,4 +377,7 @@ def test_nothing_is_exported_where_the_environment_says_where_to(site: Site, mon
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     made = build_app(site)
-    assert not getattr(made, "_telemetry", {}).get("auto_configure", False)
+    if not hasattr(made, "_telemetry"):
+        pytest.skip("this FastAPI exports nothing by itself")
+    said = made._telemetry
+    assert not (said["auto_configure"] or said["tracing"] or said["metrics"] or said["logs"])

@@ -1,11 +1,11 @@
 """Everything that fabnet raises on purpose.
 
-FabnetError                  one line a person can act on; the CLI prints it and exits with `exit_code`
-├── InputError               a path, flag or file of the user's is missing or wrong              (exit 2)
-│   ├── VideoError           a file is no video, is empty, is cut short or has no picture        (exit 3)
-│   ├── NoFaceError          nothing to work on: no face was found                               (exit 4)
+FabnetError                  one line that the user can act on; the CLI prints it and exits with `exit_code`
+├── InputError               a path, flag or file that the user gave is missing or wrong         (exit 2)
+│   ├── VideoError           a file is not a video, is empty, is truncated or has no picture     (exit 3)
+│   ├── NoFaceError          no face was found, so there is nothing to work on                   (exit 4)
 │   ├── StoreError           a track store is missing, of another version, or inconsistent       (exit 5)
-│   │   └── RewrittenError   it was rewritten while it was read, and its rows have other numbers (exit 5)
+│   │   └── RewrittenError   it was rewritten while it was read, so its row numbers changed      (exit 5)
 │   └── ModelError           a checkpoint, run or model folder is missing, damaged or unknown    (exit 6)
 ├── TrainingError            training cannot go on (non-finite loss, nothing to train on)        (exit 7)
 ├── OutputError              an output could not be written (disk full, no permission)           (exit 8)
@@ -43,19 +43,19 @@ class FabnetError(Exception):
 
 
 class InputError(FabnetError):
-    """A path, a flag or a file of the user's is missing or wrong."""
+    """A path, a flag or a file that the user gave is missing or wrong."""
 
     exit_code = 2
 
 
 class VideoError(InputError):
-    """A file is no video, is empty, is cut short or has no picture."""
+    """A file is not a video, is empty, is truncated or has no picture."""
 
     exit_code = 3
 
 
 class NoFaceError(InputError):
-    """Nothing to work on: no face was found."""
+    """No face was found, so there is nothing to work on."""
 
     exit_code = 4
 
@@ -67,7 +67,7 @@ class StoreError(InputError):
 
 
 class RewrittenError(StoreError):
-    """A track store or embeddings dataset was rewritten while it was read: its rows have other numbers now."""
+    """A track store or embeddings dataset was rewritten while it was read, so its row numbers changed."""
 
 
 class ModelError(InputError):
@@ -95,7 +95,7 @@ class MissingDependencyError(FabnetError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of any error, without what stands in addresses behind a `?`: tokens go there."""
+    """The first line of any error; the query part of URLs is removed, because it may hold tokens."""
     text = (str(error).splitlines() or [""])[0] or type(error).__name__
     return re.sub(r"(\w://[^\s?]*)\?[^\s\"')]*", r"\1", text)
 
@@ -106,7 +106,7 @@ _WRITE_ADVICE = {
     errno.EACCES: "no permission to write there: choose another place",
     errno.EPERM: "no permission to write there: choose another place",
     errno.EROFS: "the file system is read-only: choose another place",
-    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another place",
+    errno.ENOTDIR: "part of the path is a file, not a folder: choose another place",
 }
 
 
@@ -114,8 +114,8 @@ def cannot_write(path: str | Path, number: int, text: str) -> OutputError:
     """The error for a path that the system refuses to write.
 
     Args:
-        path: of the file or folder.
-        number: errno; 0 if it is not known.
-        text: what the system or a library said, for numbers that have no advice of their own.
+        path: the file or folder.
+        number: errno; 0 if unknown.
+        text: the message of the system or a library, for errors without advice of their own.
     """
     return OutputError(f"cannot write {path}: {_WRITE_ADVICE.get(number, text)}")

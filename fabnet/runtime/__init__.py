@@ -1,1 +1,1 @@
-"""How work is run: worker processes, a Ray cluster, threads, memory, interrupts, progress."""
+"""Running work: worker processes, a Ray cluster, threads, memory, interrupts, progress."""

@@ -1,4 +1,4 @@
-"""How worker processes are started: without the working folder on their path, and without the terminal's signals."""
+"""Starts worker processes without the working folder on their import path and without the terminal's signals."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SAFE_PATH = "PYTHONSAFEPATH"
 
 @contextmanager
 def starting(*, heeds_sigterm: bool) -> Iterator[None]:
-    """Start processes in the block that import nothing from the working folder and ignore requests to stop.
+    """Make processes that are started in the block ignore requests to stop and import nothing from the working folder.
 
-    Python puts the working folder first on the path of a process that it spawns, so that a `pickle.py` beside the
-    videos would run there. What a script has on its own path its workers have, too: its main module is imported again.
+    Python puts the working folder first on the import path of a process that it spawns, so a `pickle.py` beside the
+    videos would run there. Workers keep the rest of the parent's path, because they import its main module again.
 
     Args:
-        heeds_sigterm: SIGTERM ends the processes; other requests to stop are for the process that starts them.
+        heeds_sigterm: whether SIGTERM ends the processes. Other requests to stop are always left to the parent.
 
     Raises:
-        InputError: the working folder is not there any more; Python starts processes in it.
+        InputError: the working folder, in which Python starts processes, was deleted.
     """
     ignored = [number for number in STOPS if number is not signal.SIGTERM or not heeds_sigterm]
     try:
@@ -54,7 +54,7 @@ def _safe_environment() -> Iterator[None]:
 
 @contextmanager
 def _path_without_working_folder() -> Iterator[None]:
-    """Take the entry '' of notebooks, prompts and `python -c` off the path that is handed to a process."""
+    """Remove the entry '' (notebooks, prompts, `python -c`) from the import path that a new process inherits."""
     before = sys.path.copy()
     root = str(Path(__file__).absolute().parent.parent)
     sys.path[:] = [entry for entry in before if entry] + ([root] if "" in before and root == os.getcwd() else [])
@@ -66,7 +66,7 @@ def _path_without_working_folder() -> Iterator[None]:
 
 @contextmanager
 def _main_that_can_be_imported() -> Iterator[None]:
-    """Hide the name of a main module that is not a file: a process would look for `<stdin>`, and end."""
+    """Hide the name of a main module that is not a file: a new process would look for `<stdin>` and exit."""
     main = sys.modules["__main__"]
     name = getattr(main, "__file__", None)
     if name is None or getattr(main, "__spec__", None) is not None or Path(name).is_file():

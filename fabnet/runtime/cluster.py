@@ -1,9 +1,9 @@
-"""Tasks on Ray: the work of local processes on the cores of a cluster, each task's rows brought back to this machine.
+"""Tasks on Ray: the same work as in local processes, on the cores of a cluster; rows come back to this machine.
 
-Ray is driven from a process of its own, for a Ray that loses its head or its machine ends the process that drives it,
-or leaves it hanging: a driver that says nothing for `SILENT_S` is ended, with all that it started. What a task's work
-writes to `task.spool` lies on whichever machine did it; it comes back in pieces and lies at the same place here when
-the outcome is given, so that one process writes the store, as with local workers.
+A separate driver process runs Ray, because a Ray that loses its head node or its machine kills or hangs its driver. A
+driver that is silent for `SILENT_S` is killed, with all that it started. A task writes its rows to `task.spool` on the
+machine that runs it. They come back in pieces and are at the same path here when the outcome is yielded, so one process
+writes the store, as with local workers.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from fabnet.runtime.outcome import Outcome, Work, attempt, while_writable
 __all__ = ["check_ray", "run_on_ray"]
 
 ATTEMPTS = 3
-"""How often a task is given out whose worker or machine dies; then it is recorded as failed."""
+"""Attempts at a task whose worker or machine dies, before it is recorded as failed."""
 PIECE_BYTES = 2**23
 PIECES_AHEAD = 4
 STORE_BYTES = 2**28
-"""Shared memory of a Ray that is started here: results wait in it, and more of them on disk."""
+"""Shared memory for results of a Ray that is started here; further results go to disk."""
 LOOK_EVERY_S = 1.0
 START_S, SILENT_S = 180.0, 60.0
-"""How long its driver may say nothing, before it is connected and afterwards: Ray hangs where a head comes up without
-a machine of its own, as it does on a machine so busy that Ray's agent does not start within 15 s."""
+"""How long the driver may be silent, before it is connected and afterwards. Ray hangs if a head node starts without a
+worker node, as on a machine so busy that Ray's agent takes more than 15 s to start."""
 PATIENCE = {
     "raylet_start_wait_time_s": "120",
     "gcs_rpc_server_reconnect_timeout_s": "20",
@@ -45,23 +45,21 @@ PATIENCE = {
     "health_check_timeout_ms": "5000",
     "health_check_failure_threshold": "3",
 }
-"""How long Ray waits for its own start, and until it takes its head and its machines for lost: by itself a minute."""
+"""Ray's timeouts for its own start and for lost nodes (a minute by default)."""
 
 
 def check_ray(address: str | None) -> None:
-    """See that Ray can be used at all, before anything is made.
+    """Check that Ray can be used, before anything is written.
 
     Raises:
-        MissingDependencyError: it is not installed.
-        InputError: the address is one that needs Ray Client.
+        MissingDependencyError: Ray is not installed.
+        InputError: the address needs Ray Client.
     """
     if find_spec("ray") is None:
         raise MissingDependencyError("--engine ray needs the package ray: pip install 'fabnet[ray]'")
     address = address or os.environ.get("RAY_ADDRESS") or ""
     if "://" in address:
-        raise InputError(
-            f"the Ray address {address} is of another kind; expected HOST:PORT, from a machine of the cluster"
-        )
+        raise InputError(f"the Ray address {address} is not supported; expected HOST:PORT, on a machine of the cluster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,9 @@ class _Job:
     num_workers: int | None
     num_gpus: int
     folder: str
-    """The command's own: what paths are relative to."""
+    """The command's working folder, to which paths are relative."""
     scratch: str
-    """Of a Ray that is started here."""
+    """Temporary folder of a Ray that is started here."""
 
 
 def run_on_ray(
@@ -86,22 +84,22 @@ def run_on_ray(
     num_gpus: int = 0,
     on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Do `work(task, report)` for every task, on a Ray cluster.
+    """Run `work(task, report)` for every task on a Ray cluster.
 
-    A task whose worker or machine dies is given out again, `ATTEMPTS` times in all. `fabnet` must be installed on every
-    machine of the cluster, and the files that tasks name must be found there under the same names.
+    A task whose worker or machine dies is retried, up to `ATTEMPTS` attempts in all. `fabnet` must be installed on
+    every machine of the cluster, and the files that tasks name must have the same paths there.
 
     Args:
-        work: a function at the top of a module; `report(amount)` tells how far it has come.
+        work: a function at the top level of a module; `report(amount)` reports progress.
         tasks: dataclasses with a `spool`, the file that the work may write rows to.
         num_workers: tasks at once; None: as many as the cluster has cores.
-        address: HOST:PORT of a running cluster; None: $RAY_ADDRESS, else a Ray of this machine's own, which is stopped
+        address: HOST:PORT of a running cluster; None: $RAY_ADDRESS, else a Ray is started on this machine and stopped
             afterwards.
-        num_gpus: GPUs that a task needs.
-        on_progress: called here, as a task ends, with the amount that its work reported.
+        num_gpus: GPUs per task.
+        on_progress: called in this process when a task ends, with the amount that its work reported.
 
     Yields:
-        An outcome a task, in the order they end.
+        One outcome per task, in the order in which they end.
 
     Raises:
         FabnetError: the cluster cannot be reached, or was lost.
@@ -131,9 +129,9 @@ def _driven(job: _Job, forward: Callable[[float], None]) -> Generator[Outcome, N
                 name, message = content
                 raise getattr(errors, name, FabnetError)(message)
             if content is not None:
-                place, result, error, amount = content
+                index, result, error, amount = content
                 forward(amount)
-                yield Outcome(job.tasks[place], result, error)
+                yield Outcome(job.tasks[index], result, error)
         raise _lost(job) if patience_s == SILENT_S else _unreachable(job, f"no answer in {START_S:.0f} s")
     except (EOFError, OSError):
         raise _lost(job) from None
@@ -143,7 +141,7 @@ def _driven(job: _Job, forward: Callable[[float], None]) -> Generator[Outcome, N
 
 
 def _sweep(driver: Worker) -> None:
-    """End what is left of a Ray that was started here: the driver's process group."""
+    """Kill what is left of a Ray that was started here: the driver's process group."""
     if sys.platform != "win32" and driver.process.pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(driver.process.pid, signal.SIGKILL)
@@ -160,24 +158,24 @@ def _unreachable(job: _Job, reason: str) -> FabnetError:
 
 
 def _drive(job: _Job, report: Callable[[Any], None]) -> None:
-    """The life of the driving process: tell (place, result, error, amount) of every task as it ends, None meanwhile."""
+    """Main function of the driver: report (index, result, error, amount) of each task as it ends, None meanwhile."""
     ray = _connected(job)
     for ended in _ended(ray, job):
         report(ended)
-    ray.shutdown()  # not where something went wrong: it may hang
+    ray.shutdown()  # not after an error: it may hang then
 
 
 def _connected(job: _Job) -> Any:
     if sys.platform != "win32":
-        os.setsid()  # Ctrl-C is for the process that started this one: it then ends this one
-    for stream in (sys.stdout, sys.stderr):  # Ray speaks to both, from its own threads too
+        os.setsid()  # Ctrl-C then reaches only the parent, which ends this process
+    for stream in (sys.stdout, sys.stderr):  # Ray's threads print to both
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     for setting, value in PATIENCE.items():
         os.environ.setdefault(f"RAY_{setting}", value)
     import ray
 
-    if not job.address:  # its workers find what this process finds, installed or not
+    if not job.address:  # Ray's workers then import what this process can, installed or not
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     own = {
         "num_cpus": job.num_workers or num_cores(),
@@ -186,15 +184,15 @@ def _connected(job: _Job) -> Any:
         "_temp_dir": job.scratch,
     }
     try:
-        with chdir(job.scratch):  # Ray puts the folder that it is called in on the path of its workers
+        with chdir(job.scratch):  # Ray adds the current folder to the import path of its workers
             ray.init(job.address or "local", log_to_driver=False, logging_level="ERROR", **({} if job.address else own))
-    except Exception as error:  # Ray raises bare ones too
+    except Exception as error:  # Ray raises plain Exceptions, too
         reason = first_line(error)
         if "AuthToken" in str(error.__cause__):
-            reason = "it wants its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH if it is in no usual place"
+            reason = "it needs a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH unless it is in a default path"
         raise _unreachable(job, reason) from error
     if job.num_gpus and not ray.cluster_resources().get("GPU"):
-        raise InputError("a GPU is asked for, and the Ray cluster has none: give --device cpu")
+        raise InputError("a GPU was requested, but the Ray cluster has none: use --device cpu")
     return ray
 
 
@@ -204,19 +202,19 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
         _generator_backpressure_num_objects=PIECES_AHEAD,
     )  # fmt: skip
     parent, scratch = os.getppid(), None if job.address else job.scratch
-    waiting = deque((place, 1) for place in range(len(job.tasks)))
+    waiting = deque((index, 1) for index in range(len(job.tasks)))
     running: dict[Any, tuple[int, int]] = {}
     while (waiting or running) and os.getppid() == parent:
         while waiting and len(running) < (job.num_workers or 2 * ray.cluster_resources().get("CPU", 1)):
-            place, number = waiting.popleft()
-            running[remote.remote(job.work, job.tasks[place], job.folder, scratch)] = place, number
+            index, number = waiting.popleft()
+            running[remote.remote(job.work, job.tasks[index], job.folder, scratch)] = index, number
         ready, _ = ray.wait(list(running), timeout=LOOK_EVERY_S)
         yield None
         for pieces in ready:
-            place, number = running.pop(pieces)
+            index, number = running.pop(pieces)
             try:
-                fetched = yield from _fetched(ray, pieces, job.tasks[place].spool)
-                yield place, *fetched
+                fetched = yield from _fetched(ray, pieces, job.tasks[index].spool)
+                yield index, *fetched
             except ray.exceptions.LocalRayletDiedError as error:
                 raise _lost(job) from error
             except ray.exceptions.RayError as error:
@@ -226,16 +224,16 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
                         f"the Ray workers cannot start ({first_line(cause)}); is this fabnet installed there?"
                     ) from error
                 if number < ATTEMPTS:
-                    waiting.append((place, number + 1))
+                    waiting.append((index, number + 1))
                     continue
                 reason = f"its Ray worker died {number} times ({type(cause).__name__})"
-                yield place, None, FabnetError(f"{reason}: a damaged file, or too little memory"), 0.0
+                yield index, None, FabnetError(f"{reason}: a damaged file, or too little memory"), 0.0
 
 
 def _fetched(
     ray: Any, pieces: Iterator[Any], spool: Path
 ) -> Generator[None, None, tuple[Any, FabnetError | None, float]]:
-    """A task's result, error and amount; the rows of its work are then in the spool here. Yields after each piece."""
+    """Fetch a task's rows into the spool here, yielding after each piece; return its result, error and amount."""
     result, error, amount = ray.get(next(pieces))
     if error is None:
         with _write_errors(spool):
@@ -256,17 +254,17 @@ def _write_errors(path: Path) -> Iterator[None]:
 
 
 def _serve(work: Work, task: Any, folder: str, root: str | None) -> Iterator[Any]:
-    """A task on a worker of the cluster: its result, error and amount, then its rows in pieces.
+    """Run a task on a worker of the cluster; yield its result, error and amount, then its rows in pieces.
 
     Args:
-        work: what to do.
-        task: with what.
-        folder: where its relative paths begin.
-        root: of scratch files; None: the machine's own.
+        work: the function to run.
+        task: its argument.
+        folder: the folder to which its paths are relative.
+        root: the folder for scratch files; None: the machine's default.
     """
     with suppress(OSError):
         os.chdir(folder)
-    tempfile.tempdir = root or tempfile.tempdir  # models fetched: Ray's workers end without tidying up
+    tempfile.tempdir = root or tempfile.tempdir  # for models that are fetched: Ray's workers exit without cleaning up
     amounts: list[float] = []
     with tempfile.TemporaryDirectory(prefix="fabnet-", dir=root) as scratch:
         spool = Path(scratch) / task.spool.name

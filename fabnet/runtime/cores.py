@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of cores that this process may use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def num_cores() -> int:
-    """How many cores this process may use: those it is bound to, and no more than a container's quota, rounded up."""
+    """The number of cores that this process may use: its CPU affinity, limited by a container's quota (rounded up)."""
     if sys.version_info >= (3, 13):
         bound = os.process_cpu_count() or 1
     else:
@@ -23,9 +23,9 @@ def num_cores() -> int:
 
 
 def _quota() -> float:
-    """The CPU time a second that the control groups of this process and those above them leave it; infinite: any.
+    """CPU seconds per second that the control groups of this process and their parents allow; infinite: no limit.
 
-    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max) and, of the first version,
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max) and, for version 1,
     https://docs.kernel.org/scheduler/sched-bwc.html (cpu.cfs_quota_us, -1 without a limit).
     """
     quota = math.inf
@@ -56,6 +56,6 @@ def _words(file: Path) -> str | None:
 def _cores(limit: str) -> float:
     try:
         quota, period = map(int, limit.split())
-    except ValueError:  # "max", or no such file
+    except ValueError:  # "max", or the file is missing
         return math.inf
     return quota / period if quota > 0 and period > 0 else math.inf

@@ -1,4 +1,4 @@
-"""Where tasks are done: in processes of this machine, or on a Ray cluster. The work and its results are the same."""
+"""Engines that run tasks: in processes on this machine, or on a Ray cluster. The work and its results are the same."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def engine_for(
 
     Args:
         name: "local" or "ray".
-        num_workers: tasks at once; None: one a core.
-        ray_address: HOST:PORT of a running Ray cluster; None: $RAY_ADDRESS, else a Ray of this machine's own, which is
+        num_workers: tasks at once; None: one per core.
+        ray_address: HOST:PORT of a running Ray cluster; None: $RAY_ADDRESS, else a Ray is started on this machine and
             stopped afterwards.
-        num_gpus: GPUs that a task needs, for Ray to find.
+        num_gpus: GPUs per task, which Ray assigns.
 
     Raises:
-        InputError: there is no such engine, or it does not go with the address.
+        InputError: the engine does not exist, or takes no address.
         MissingDependencyError: Ray is not installed.
     """
     if name == "ray":
         check_ray(ray_address)
         return partial(run_on_ray, num_workers=num_workers, address=ray_address, num_gpus=num_gpus)
     if name != "local":
-        raise InputError(f"no engine is called {name!r}; there is local and ray")
+        raise InputError(f"there is no engine {name!r}; expected local or ray")
     if ray_address is not None:
-        raise InputError(f"a Ray address ({ray_address}) goes with --engine ray")
+        raise InputError(f"a Ray address ({ray_address}) needs --engine ray")
     return partial(run_tasks, num_workers=num_workers)

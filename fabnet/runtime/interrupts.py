@@ -1,4 +1,4 @@
-"""Requests to stop: Ctrl-C, SIGTERM, a closed terminal. The process that a person started handles them."""
+"""Requests to stop: Ctrl-C, SIGTERM, a closed terminal. The process that the user started handles them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", 
 
 
 def stops() -> list[signal.Signals]:
-    """The signals of `STOPS` that this process handles: `nohup` starts it with SIGHUP ignored, which stays so."""
+    """The signals of `STOPS` that this process handles. SIGHUP stays ignored if `nohup` started it so."""
     hangups = STOPS[2:]
     return [number for number in STOPS if number not in hangups or signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Let each request to stop raise KeyboardInterrupt in the block, as Ctrl-C does. Nothing outside the main thread.
+    """Make requests to stop raise KeyboardInterrupt in the block, as Ctrl-C does; no effect outside the main thread.
 
     Raises:
         KeyboardInterrupt: the process was asked to stop.
@@ -42,7 +42,7 @@ def raising() -> Iterator[None]:
 
 @contextmanager
 def interruptible(what_is_kept: str) -> Iterator[None]:
-    """Let each request to stop end the block the same way, with a word on how to go on.
+    """Make each request to stop end the block the same way, with a message on how to continue.
 
     Raises:
         KeyboardInterrupt: with `what_is_kept` as its text.
@@ -56,9 +56,9 @@ def interruptible(what_is_kept: str) -> Iterator[None]:
 
 @contextmanager
 def unheard(*numbers: signal.Signals) -> Iterator[None]:
-    """Have the processes that are started in the block ignore signals that go to whole groups of processes.
+    """Make processes that are started in the block ignore signals that are sent to whole process groups.
 
-    They inherit it. Outside the main thread, which alone may say so, nothing is changed.
+    They inherit this from the main thread; in other threads, which cannot set it, nothing changes.
 
     Args:
         numbers: the signals.

@@ -1,7 +1,7 @@
-"""Worker processes: one task each at a time, progress on the way, and a death that costs one task only.
+"""Worker processes: each runs one task at a time and reports its progress; if it dies, only that task fails.
 
-Processes are spawned (Lance and the video libraries are not safe to fork). A worker that dies - killed for memory, or
-crashed inside a decoder on a damaged file - fails the task it was at; a new one takes its place.
+Processes are spawned, because Lance and the video libraries are not safe to fork. A worker that dies (killed for
+memory, or crashed in a decoder on a damaged file) is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = ["Worker", "run_tasks"]
 def run_tasks(
     work: Work, tasks: Sequence[Any], *, num_workers: int | None, on_progress: Callable[[float], None] | None = None
 ) -> Iterator[Outcome]:
-    """Do `work(task, report)` for every task, in processes of their own.
+    """Run `work(task, report)` for every task in worker processes.
 
     Args:
-        work: a function at the top of a module; `report(amount)` tells how far it has come.
-        tasks: what to do; they are sent to other processes.
-        num_workers: processes; None: one a core (of those this process may use); 0: none, in this process, as in a
-            worker of multiprocessing.Pool, which may have no processes of its own.
-        on_progress: called here with the amounts that the work reports, of all tasks added up.
+        work: a function at the top level of a module; `report(amount)` reports progress.
+        tasks: its arguments, which are pickled.
+        num_workers: processes; None: one per core that this process may use; 0: run in this process, as always in a
+            worker of multiprocessing.Pool, which may not start processes.
+        on_progress: called in this process with each amount that the work reports, whatever its task.
 
     Yields:
-        An outcome a task, in the order they end.
+        One outcome per task, in the order in which they end.
 
     Raises:
-        OutputError: a worker could not write: the disk is full, and no other task would fare better.
+        OutputError: a worker could not write (e.g. the disk is full), so the other tasks would fail, too.
     """
     forward = on_progress or (lambda amount: None)
     if num_workers is None:
@@ -57,10 +57,10 @@ def _serial(work: Work, tasks: Sequence[Any], forward: Callable[[float], None]) 
 
 
 class Worker:
-    """One process and the pipe to it.
+    """A worker process and the pipe to it.
 
     Args:
-        work: what it does with the tasks it is given.
+        work: the function that it calls for each task.
     """
 
     def __init__(self, work: Work) -> None:
@@ -73,24 +73,24 @@ class Worker:
         self.task: Any = None
 
     def give(self, task: Any) -> None:
-        """Send it its next task."""
+        """Send the worker its next task."""
         self.task = task
-        with suppress(BrokenPipeError):  # it has died: reading from it will tell
+        with suppress(BrokenPipeError):  # a dead worker is noticed when its pipe is read
             self.pipe.send((task,))
 
     def death(self) -> FabnetError:
-        """Say how the process ended."""
+        """The error that says how the process ended."""
         self.process.join(5)
         code = self.process.exitcode
         reason = f"exit code {code}"
         if code is not None and code < 0:
             reason = f"signal {signal.Signals(-code).name}"
         elif code == 1:
-            reason += "; a script of yours must call fabnet under `if __name__ == '__main__':`"
+            reason += "; a script must call fabnet under `if __name__ == '__main__':`"
         return FabnetError(f"its worker process died ({reason}): a damaged file, or too little memory")
 
     def stop(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, even in the middle of a task."""
         self.pipe.close()
         self.process.terminate()
         self.process.join(5)
@@ -129,7 +129,7 @@ def _parallel(
 
 
 def _heard(worker: Worker, forward: Callable[[float], None]) -> Outcome | None:
-    """Take one message of a worker; the outcome if its task ended. A dead worker keeps its task."""
+    """Receive one message of a worker; return the outcome if its task ended. A dead worker keeps its `task`."""
     try:
         kind, content = worker.pipe.recv()
     except (EOFError, OSError):
@@ -145,7 +145,7 @@ def _heard(worker: Worker, forward: Callable[[float], None]) -> Outcome | None:
 
 
 def _serve(work: Work, pipe: Connection) -> None:
-    """The life of a worker: tasks until the pipe closes. Requests to stop are the parent's to handle, and ignored."""
+    """Main function of a worker: run tasks until the pipe closes. Requests to stop are left to the parent."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         while True:
@@ -156,4 +156,4 @@ def _serve(work: Work, pipe: Connection) -> None:
             else:
                 pipe.send(("done", result))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the parent is gone
+        return  # the parent has exited

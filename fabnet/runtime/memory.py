@@ -1,4 +1,4 @@
-"""What becomes of memory that was freed."""
+"""Memory of this process: returns freed blocks to the system, and measures what is in use."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ BLOCK_BYTES = 2**20
 
 
 def give_back_freed_blocks() -> None:
-    """Have this process give freed blocks of a MiB or more back to the system at once, for the rest of its life.
+    """Make this process return freed blocks of 1 MiB or more to the system at once, until it exits.
 
-    Arrow is told to take its blocks from the C library: its own pool keeps freed ones for itself, too.
+    Arrow is set to allocate from the C library, because its own pool keeps freed blocks, too.
 
-    By default glibc takes every freed large block as a sign that more of them will come, and from then on keeps blocks
-    of up to 32 MiB for itself, in a heap a thread, full of holes: the memory of a process that streams batches through
-    several threads grows for minutes. Other C libraries have no such habit, and nothing is done.
+    Each time a large block is freed, glibc raises the size up to which it keeps freed blocks (at most 32 MiB), in one
+    fragmented heap per thread: the memory of a process that streams batches through several threads grows for minutes.
+    Other C libraries do not do this, so nothing is set there.
 
     Source:
-        `M_MMAP_THRESHOLD` in mallopt(3): setting it turns its growing off.
+        `M_MMAP_THRESHOLD` in mallopt(3): setting it turns this adjustment off.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
@@ -35,7 +35,7 @@ def give_back_freed_blocks() -> None:
 
 
 def resident_bytes() -> int:
-    """How much memory this process takes now; where the system does not say, the most it took; 0: that neither."""
+    """Memory that this process uses now, or its peak if the system reports only that; 0: neither is known."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):

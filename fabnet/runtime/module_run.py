@@ -1,4 +1,4 @@
-"""`python -m fabnet` without the working folder on the path; imports nothing that Python has not at its start."""
+"""`python -m fabnet` without the working folder on the path; imports only what Python has loaded at its start."""
 
 import os
 import sys
@@ -7,9 +7,10 @@ __all__ = ["leave_working_folder"]
 
 
 def leave_working_folder() -> None:
-    """Take the working folder off the path, where `python -m fabnet` has put it before all else.
+    """Remove the working folder from the import path, where `python -m fabnet` puts it first.
 
-    A `typing.py` beside the videos would be imported otherwise. A checkout that is not installed is found last.
+    Otherwise a `typing.py` beside the videos would be imported. If the working folder is a checkout that is not
+    installed, it goes last.
     """
     given = sys.orig_argv
     is_own = "fabnet" in given and given[given.index("fabnet") - 1].endswith("m")  # `python -m`, and `python -um`

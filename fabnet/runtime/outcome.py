@@ -1,4 +1,4 @@
-"""What an engine takes and gives: a function and tasks in, an outcome a task out, as they end."""
+"""Input and output of an engine: a function and tasks in; one outcome per task out, as each ends."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from fabnet.errors import FabnetError, OutputError, first_line
 __all__ = ["Engine", "Outcome", "Work", "attempt", "while_writable"]
 
 Work = Callable[[Any, Callable[[float], None]], Any]
-"""`work(task, report)`: a function at the top of a module; `report(amount)` tells how far it has come."""
+"""`work(task, report)`: a function at the top level of a module; `report(amount)` reports progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task."""
+    """The outcome of a task."""
 
     task: Any
     """The task as given."""
     result: Any = None
-    """What the work returned; None where it failed."""
+    """The return value of the work; None if it failed."""
     error: FabnetError | None = None
-    """Why it failed."""
+    """The reason of the failure; None if it succeeded."""
 
 
 class Engine(Protocol):
-    """Where and when tasks are done."""
+    """A function that decides where and when tasks run."""
 
     def __call__(
         self, work: Work, tasks: Sequence[Any], *, on_progress: Callable[[float], None] | None = None
     ) -> Iterator[Outcome]:
-        """Do `work(task, report)` for every task, and yield an outcome a task in the order they end."""
+        """Run `work(task, report)` for every task; yield one outcome per task, in the order in which they end."""
 
 
 def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any, FabnetError | None]:
-    """Do a task: its result, or why there is none."""
+    """Run a task; return its result, or the error that ended it."""
     try:
         return work(task, report), None
     except FabnetError as error:
@@ -46,7 +46,7 @@ def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any
         raise
     except MemoryError:
         return None, FabnetError("it needs more memory than there is")
-    except Exception as error:  # whatever a damaged file does to a decoder, the other inputs go on
+    except Exception as error:  # a decoder may raise anything on a damaged file, and the other inputs must go on
         return None, FabnetError(f"{type(error).__name__}: {first_line(error)}")
 
 
@@ -54,9 +54,9 @@ def while_writable(outcomes: Generator[Outcome, None, None]) -> Iterator[Outcome
     """Pass outcomes on.
 
     Raises:
-        OutputError: a worker could not write: the disk is full, and no other task would fare better.
+        OutputError: a worker could not write (e.g. the disk is full), so the other tasks would fail, too.
     """
-    with closing(outcomes):  # ends the workers now: the error would keep them until it is forgotten
+    with closing(outcomes):  # ends the workers now; otherwise the error's traceback would keep them alive
         for outcome in outcomes:
             if isinstance(outcome.error, OutputError):
                 raise outcome.error

@@ -1,4 +1,4 @@
-"""The streams of a command: one that is closed, full, gone or cannot show a name does not undo its work."""
+"""The standard streams of a command: closed, full or limited to ASCII, they do not make it fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["flush_output", "prepare_streams"]
 
 
 class _Tolerant:
-    """A text stream whose reader may go: a terminal that is closed, a pipe into `head`."""
+    """A text stream whose reader may disappear: a terminal that is closed, a pipe into `head`."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -30,12 +30,12 @@ class _Tolerant:
 
 
 def prepare_streams() -> None:
-    """Prepare stdin, stdout and stderr of this process for a command; start it again where Python reads names as ASCII.
+    """Prepare stdin, stdout and stderr of this process for a command; restart it if Python reads names as ASCII.
 
-    A closed stream becomes the null device, in its own descriptor: a file that is opened later would get that, and
-    what a library prints. Characters that stdout cannot show are written as escapes.
+    The null device takes the descriptor of a closed stream; otherwise the next file that is opened would get it, and
+    with it what libraries print. Characters that stdout cannot encode are written as escapes.
     """
-    if sys.getfilesystemencoding() == "ascii":  # the locale is C, and Python was told to take it at its word
+    if sys.getfilesystemencoding() == "ascii":  # locale C, with Python's UTF-8 mode and locale coercion off
         _start_again()
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
@@ -50,7 +50,7 @@ def prepare_streams() -> None:
 
 
 def _start_again() -> None:
-    """Replace this process by the same command with names read as UTF-8; its streams keep their encoding."""
+    """Replace this process with the same command in UTF-8 mode; its streams keep their encoding."""
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     os.environ["PYTHONUTF8"] = "1"
     os.environ.setdefault("PYTHONIOENCODING", f"{encoding}:backslashreplace")
@@ -59,10 +59,10 @@ def _start_again() -> None:
 
 
 def flush_output() -> None:
-    """Write out what was printed. A reader that has gone, as `head` does, has what it wanted.
+    """Flush stdout. A closed pipe, as after `head`, is not an error.
 
     Raises:
-        OSError: it cannot be written, as on a full disk. Nothing is left to write then.
+        OSError: stdout cannot be written, e.g. on a full disk. The rest of the output is discarded.
     """
     try:
         sys.stdout.flush()

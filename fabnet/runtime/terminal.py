@@ -1,8 +1,8 @@
-"""What reaches the terminal: names out of files are shown, and never obeyed.
+"""Output to the terminal: control characters in names and texts are shown, never interpreted.
 
-A file's name, a row's identity or an error's text may hold escape sequences that move the cursor or set the title, line
-ends that fake a message of ours, and marks that turn the direction of writing. They are shown as `\\x1b`, `\\n` and so
-on. JSON is exact: it escapes these by itself.
+A file's name, a row's identity or an error's text may contain escape sequences that move the cursor or set the title,
+line ends that fake a message of fabnet, and marks that change the direction of writing. They are shown as `\\x1b`,
+`\\n` and so on. JSON output is left alone, because JSON escapes them itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def shown(text: object) -> str:
-    """A text in one line, with what a terminal would obey written out; another call leaves it as it is."""
+    """A text in one line, with control characters escaped. Idempotent."""
     return _UNSHOWN.sub(_written_out, str(text))
 
 
@@ -47,13 +47,13 @@ def say(*parts: object, to_stderr: bool = False) -> None:
 
 
 def console(*, to_stderr: bool = False) -> Console:
-    """A console of rich for tables and lines, which takes no markup and shows everything, see `shown`."""
+    """A rich console for tables and lines, without markup, that escapes control characters as `shown` does."""
     import rich.console
     from rich.segment import Segment
     from rich.text import Text
 
     class Shown(rich.console.Console):
-        """Strings are shown in one line; texts that were laid out keep their lines."""
+        """Shows strings in one line; texts that rich has laid out keep their lines."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(shown(text), **options)
@@ -64,6 +64,6 @@ def console(*, to_stderr: bool = False) -> Console:
                 yield segment if is_plain else Segment(_UNSHOWN_IN_LINES.sub(_written_out, segment.text), segment.style)
 
     shown_on = Shown(markup=False, stderr=to_stderr)
-    if shown_on.width < LEAST_COLUMNS:  # COLUMNS=0, as some build servers have it: nothing would be shown
+    if shown_on.width < LEAST_COLUMNS:  # COLUMNS=0, as on some build servers, would show nothing
         shown_on.width = USUAL_COLUMNS
     return shown_on

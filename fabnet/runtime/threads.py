@@ -1,4 +1,4 @@
-"""Work in threads, with its results in order and no more of it at once than is needed."""
+"""Work in threads, with results in order and a bounded number of calls at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["batched", "in_threads"]
 T = TypeVar("T")
 R = TypeVar("R")
 AHEAD = 2
-"""Calls that wait beside those that run, so that no thread waits while the source gives the next."""
+"""Calls queued beyond those that run, so that no thread is idle while the next item is drawn."""
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -30,15 +30,15 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
-    """Call a function on each item in threads while the caller's thread draws the next ones.
+    """Call a function on each item in threads while the caller's thread draws the next items.
 
     Args:
-        function: may be called from several threads at once.
-        items: drawn only a few calls ahead, so what they hold does not add up.
-        workers: threads; None: one a core.
+        function: a function that several threads may call at once.
+        items: its arguments; they are drawn only a few calls ahead, so memory is bounded.
+        workers: threads; None: one per core.
 
     Yields:
-        The results in the order of the items. What the function or the items raise is raised here.
+        The results in the order of the items. Exceptions of the function and of the items are raised here.
     """
     workers = workers or num_cores()
     pool, waiting = ThreadPoolExecutor(workers, thread_name_prefix="fabnet"), deque[Future[R]]()

@@ -115,7 +115,7 @@ def test_embed_gives_the_same_rows_as_one_process(
 
 def test_what_cannot_be_done_is_said_first(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "s.lance"
-    with pytest.raises(InputError, match="goes with --engine ray"):
+    with pytest.raises(InputError, match="--engine ray"):
         track(clips, out, ray_address="here:6379")
     with pytest.raises(InputError, match="expected HOST:PORT"):
         track(clips, out, engine="ray", ray_address="ray://here:10001")

@@ -101,3 +101,10 @@ def test_importing_fabnet_is_light() -> None:
 def test_files_are_short() -> None:
     long = {str(file): lines for file in MODULES if (lines := len(file.read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_tests_lie_in_the_rooms_that_they_concern() -> None:
+    own = Path(__file__).parent
+    folders = {file.parent.relative_to(own) for file in own.rglob("test_*.py")} - {Path("."), Path("faults")}
+    misplaced = [str(each) for each in folders if not ((ROOT / each).is_dir() or (ROOT / f"{each}.py").is_file())]
+    assert misplaced == []

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import serving
 
 from fabnet.errors import ModelError
 from fabnet.models.hub import download, is_hub_name
 from fabnet.weights import shipped_models
+
+from .hub_server import serving
 
 ASK = """
 import json, sys

@@ -13,7 +13,7 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.video.decode import read_frames
 from fabnet.video.search import FaceSearch
 
-from .test_detect import overlap
+from ..faces.detect.overlap import overlap
 
 
 @pytest.fixture(scope="module")

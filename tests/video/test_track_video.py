@@ -17,8 +17,8 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.video.decode import read_frames
 from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
+from ..faces.detect.overlap import overlap
 from .composed import turned, write_video
-from .test_detect import overlap
 
 
 @pytest.fixture(scope="module")

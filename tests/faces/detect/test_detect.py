@@ -18,12 +18,7 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.mtcnn import _suppress
 from fabnet.video.decode import read_frames
 
-
-def overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    wide, high = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    shared = max(wide, 0.0) * max(high, 0.0)
-    return float(shared / (np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - shared))
+from .overlap import overlap
 
 
 @pytest.fixture(scope="module")

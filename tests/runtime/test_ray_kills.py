@@ -13,11 +13,11 @@ from typing import Any
 import lance
 import numpy as np
 import pytest
-from faults.commands import TRACK, rows_of, started
 
 import fabnet
 from fabnet.files.lance import has_dataset
 
+from ..faults.commands import TRACK, rows_of, started
 from .conftest import Cluster, processes_of
 
 pytest.importorskip("ray")

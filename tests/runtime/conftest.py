@@ -17,7 +17,7 @@ import pytest
 
 AGENTS = ("dashboard-agent-grpc-port", "dashboard-agent-listen-port", "runtime-env-agent-port", "metrics-export-port")
 """Of Ray's agents: left to them, Ray gives up where a busy machine takes 15 s to tell which they took."""
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Cluster(NamedTuple):
@@ -62,7 +62,7 @@ def cluster() -> Iterator[Cluster]:
         *(f"--{agent}={number}" for agent, number in zip(AGENTS, agents, strict=True)),
         "--include-dashboard=false", f"--object-store-memory={2**28}", "--disable-usage-stats",
     ]  # fmt: skip
-    paths = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patch:  # a token of this cluster's own, for those who use it too
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))

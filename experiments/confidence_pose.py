@@ -60,7 +60,8 @@ def mean_weights(model: Path, store: TrackStore, rows: np.ndarray) -> np.ndarray
     for part in np.array_split(rows, max(1, len(rows) // 64)):
         windows = np.zeros((*part.shape, 3), np.float32)
         windows[..., 2] = 1
-        drawn = Draw(part, windows, np.zeros(len(part), bool))
+        still = np.zeros(len(part), bool)
+        drawn = Draw(part, windows, still, None, still)
         frames = frames_of(drawn, store, window=Window(*card.window), size=card.size)
         with torch.inference_mode():
             made = objective.reconstruct(Batch.from_frames(frames, torch.device("cpu")))

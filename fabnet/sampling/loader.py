@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
 from fabnet.faces.window import Window, decode_jpeg, view
 from fabnet.runtime.children import starting
-from fabnet.sampling.pairs import Draw, Jitter, draw
+from fabnet.sampling.pairs import Draw, Jitter, Near, draw
 
 __all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loader", "worker_deaths"]
 
@@ -76,12 +76,15 @@ class TrainingSteps(Dataset[torch.Tensor]):
         batch_size: int,
         num_sources: int,
         seed: int,
+        people: np.ndarray | None = None,
+        near: Near | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         self._images, self._starts, self._lengths = images, starts, lengths
         self._size, self._window, self._jitter = size, window, jitter
         self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
+        self._people, self._near = people, near
         self._rank, self._world_size = rank, world_size
 
     def draw(self, step: int, *, whole: bool = False) -> Draw:
@@ -89,7 +92,8 @@ class TrainingSteps(Dataset[torch.Tensor]):
         rank, world_size = (0, 1) if whole else (self._rank, self._world_size)
         return draw(
             self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
-            num_sources=self._num_sources, jitter=self._jitter, rank=rank, world_size=world_size,
+            num_sources=self._num_sources, jitter=self._jitter, people=self._people, near=self._near,
+            rank=rank, world_size=world_size,
         )  # fmt: skip
 
     def __getitem__(self, step: int) -> torch.Tensor:

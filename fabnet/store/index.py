@@ -14,7 +14,17 @@ import pyarrow.compute as pc
 from fabnet.errors import StoreError
 from fabnet.store.schema import check_split
 
-__all__ = ["COLUMNS", "TRACK_SCHEMA", "TrackIndex", "digest_of", "find_tracks", "index_of", "sorted_places", "spans_of"]
+__all__ = [
+    "COLUMNS",
+    "TRACK_SCHEMA",
+    "TrackIndex",
+    "digest_of",
+    "find_tracks",
+    "index_of",
+    "people_of",
+    "sorted_places",
+    "spans_of",
+]
 
 COLUMNS = ("identity", "video", "track", "split")
 TRACK_SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("start", pa.int64()), ("length", pa.int64())])
@@ -121,6 +131,14 @@ def spans_of(tracks: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The first row of each track of a table and how many rows it has, (N,) int64 each."""
     starts, lengths = (np.asarray(tracks.column(name).to_numpy(), np.int64) for name in ("start", "length"))
     return starts, lengths
+
+
+def people_of(tracks: pa.Table) -> np.ndarray:
+    """Where the tracks of each of P people begin in a table sorted by identity, then their number: (P + 1,) int64."""
+    identity = tracks.column("identity").combine_chunks()
+    differs = pc.not_equal(identity.slice(1), identity.slice(0, max(len(identity) - 1, 0)))
+    begins = np.flatnonzero(differs.to_numpy(zero_copy_only=False)) + 1
+    return np.concatenate([[0], begins, [len(identity)]]).astype(np.int64)
 
 
 def digest_of(tracks: pa.Table) -> str:

@@ -22,7 +22,7 @@ from fabnet.errors import OutputError, StoreError
 from fabnet.files.lance import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep, write_rows
 from fabnet.files.lance_reading import Reader, new_generation
 from fabnet.files.places import as_place, is_remote, make_folder
-from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, sorted_places, spans_of
+from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, people_of, sorted_places, spans_of
 from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
 from fabnet.store.schema import ROW_SCHEMA, check_columns, check_split, check_version, metadata_of
 from fabnet.store.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
@@ -118,6 +118,21 @@ class TrackStore:
             InputError: there is no such split.
             StoreError: the store is damaged.
         """
+        return spans_of(self._sorted_tracks(split, min_frames, ["start", "length"]))
+
+    def people(self, split: str | None = None, min_frames: int = 2) -> np.ndarray:
+        """Find where the tracks of each person begin among those that `spans` gives.
+
+        Returns:
+            (P + 1,) int64 place of the first track of each of P people, then the number of tracks.
+
+        Raises:
+            InputError: there is no such split.
+            StoreError: the store is damaged.
+        """
+        return people_of(self._sorted_tracks(split, min_frames, ["identity"]))
+
+    def _sorted_tracks(self, split: str | None, min_frames: int, columns: list[str]) -> pa.Table:
         check_split(split)
         with self._reading():
             tracks = self._tracks()
@@ -125,7 +140,7 @@ class TrackStore:
             if split is not None:
                 chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
             tracks = tracks.filter(chosen)
-            return spans_of(tracks.select(["start", "length"]).take(sorted_places(tracks)))
+            return tracks.select(columns).take(sorted_places(tracks))
 
     def digest(self) -> str:
         """A short digest of whom a run trains on and validates with, the same wherever the store lies.

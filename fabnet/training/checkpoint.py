@@ -52,6 +52,7 @@ class LoopState:
         val_loss_unwarped: of the unwarped sources on the same pairs; None where the objective warps nothing.
         best_val_loss: the lowest so far.
         losses: of the steps since the last row of the metrics.
+        near: share of pairs near in time, of the same steps; empty without pair_gap.
     """
 
     step: int = 0
@@ -65,6 +66,7 @@ class LoopState:
     val_loss_unwarped: float | None = None
     best_val_loss: float | None = None
     losses: list[float] = field(default_factory=list)
+    near: list[float] = field(default_factory=list)
 
 
 def read_state(checkpoint: Path) -> LoopState:

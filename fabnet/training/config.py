@@ -35,6 +35,9 @@ LEAST = {
 }  # fmt: skip
 """What a number is at the least, where it is given."""
 
+MAX_PAIR_GAP_S = 86_400
+DEFAULT_NEAR_SHARE = 0.5
+
 
 @dataclass(kw_only=True, slots=True, frozen=True)
 class TrainConfig:
@@ -105,6 +108,16 @@ class TrainConfig:
     """How often, 0 to 1, the encoder sees a face framed tightly, and independently how often with a box erased; the
     loss sees all of it. Not in the paper."""
 
+    draw: Literal["track", "person"] = "track"
+    """track: each track is as likely as any other; person: each person is as likely as any other, then each of their
+    tracks, so that people with many tracks do not count for more."""
+    pair_gap: float | None = None
+    """Draw some pairs near in time: a target and its sources are at most this many seconds apart, so that little but
+    the expression differs. None: sources come from anywhere in the track. Not in the paper."""
+    near_share: float = DEFAULT_NEAR_SHARE
+    """Share, 0 to 1, of the targets that pair_gap applies to. The others, and those with too few frames within
+    pair_gap, have sources from anywhere in the track. The run's metrics.csv has the share that came out."""
+
     max_steps: int | None = None
     """Steps in all."""
     max_minutes: float | None = None
@@ -150,12 +163,22 @@ class TrainConfig:
                 f"{self.window_side}, {self.jitter_scale_min} and {self.jitter_scale_max}"
             )
         self._check_objective()
+        self._check_pairs()
         if self.curriculum_forward == "twice" and not self.curriculum:
             raise InputError("curriculum_forward twice is for a curriculum: give curriculum, or leave it out")
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
             raise InputError("schedule cosine needs an end: give max_steps or max_minutes")
+
+    def _check_pairs(self) -> None:
+        """Check the choice of pairs."""
+        if self.pair_gap is not None and not 0.001 <= self.pair_gap <= MAX_PAIR_GAP_S:
+            raise InputError(f"pair_gap must lie in 0.001 to {MAX_PAIR_GAP_S} seconds; got {self.pair_gap}")
+        if not 0 <= self.near_share <= 1:
+            raise InputError(f"near_share must lie in 0 to 1; got {self.near_share}")
+        if self.pair_gap is None and self.near_share != DEFAULT_NEAR_SHARE:
+            raise InputError("near_share says how often pair_gap applies: give pair_gap too, or leave near_share out")
 
     def _check_objective(self) -> None:
         """Check the choices that depend on the objective."""

@@ -84,6 +84,8 @@ class Reporter:
         }
         if window is not None:
             values["curriculum_from"], values["curriculum_to"] = window
+        if state.near:
+            values["near_share"] = float(np.mean(state.near))
         if validation is not None:
             measured = {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
             values |= {name: value for name, value in measured.items() if value is not None}

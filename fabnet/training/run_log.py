@@ -30,6 +30,7 @@ COLUMNS = (
     "learning_rate",
     "curriculum_from",
     "curriculum_to",
+    "near_share",
     "pairs_per_s",
     "elapsed_s",
 )

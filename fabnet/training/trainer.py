@@ -17,7 +17,8 @@ from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
-from fabnet.sampling.pairs import Jitter, draw_fixed
+from fabnet.sampling.pairs import Jitter, Near, draw, draw_fixed
+from fabnet.store.frame_times import frame_times_ms
 from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
@@ -40,6 +41,8 @@ from fabnet.training.validate import Validation, validate
 __all__ = ["Trainer"]
 
 LOG_EVERY = 50
+NEAR_TRIAL = 4096
+"""Frames that are drawn to find out whether a store has pairs near in time."""
 
 
 class Trainer:
@@ -149,8 +152,27 @@ class Trainer:
                 (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour,
                 config.occlude,
             ),
-            seed=config.seed, rank=self.me.rank, world_size=self.me.world_size,
+            seed=config.seed, near=self._near(starts, lengths), rank=self.me.rank, world_size=self.me.world_size,
+            people=self.store.people("train", config.sources + 1) if config.draw == "person" else None,
         )  # fmt: skip
+
+    def _near(self, starts: np.ndarray, lengths: np.ndarray) -> Near | None:
+        """Which pairs are near in time; refuses a store where none can be."""
+        gap_s = self.config.pair_gap
+        if gap_s is None:
+            return None
+        near = Near(frame_times_ms(self.store), round(1000 * gap_s), self.config.near_share)
+        trial = draw(
+            starts, lengths, seed=0, step=0, batch_size=NEAR_TRIAL, num_sources=self.num_sources,
+            near=near._replace(share=1.0),
+        )  # fmt: skip
+        if not trial.near.any():
+            raise TrainingError(
+                f"pair_gap {gap_s} applies to no frame: of {NEAR_TRIAL} frames drawn from {self.store.path}, none has "
+                f"{self.num_sources} more of its track within {gap_s} s; leave pair_gap out, raise it, or track the "
+                "videos with a higher --fps (folders of frames have no times)"
+            )
+        return near
 
     @property
     def is_done(self) -> bool:
@@ -189,7 +211,7 @@ class Trainer:
                     reporter.row(validation)
                     # The end of a run between two rows is not a row of the run that goes on from there.
                     if is_round or state.step % LOG_EVERY == 0:
-                        state.losses = []
+                        state.losses, state.near = [], []
                 if validation is not None:
                     self.save(reporter)
                 reporter.show()
@@ -228,6 +250,8 @@ class Trainer:
         norm = nn.utils.get_total_norm([each.grad for each in self.objective.parameters() if each.grad is not None])
         self._check(everyone[chosen] * norm, forwarded[chosen], f"the gradient's norm became {float(norm)}")
         self.optimizer.step()
+        if self.config.pair_gap is not None:
+            self.state.near.append(float(self.steps.draw(self.state.step, whole=True).near.mean()))
         self.state.step += 1
         self.state.pairs_seen += self.config.pairs_a_step
         return float(everyone[chosen].mean())

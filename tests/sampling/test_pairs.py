@@ -117,3 +117,20 @@ def test_frames_and_erased_boxes_lie_in_the_image_and_have_the_given_probability
     assert (boxes >= 0).all()
     assert (boxes <= 1).all()
     assert abs(np.corrcoef(is_tight.ravel(), is_erased.ravel())[0, 1]) < 0.06
+
+
+def test_draws_are_those_of_earlier_runs() -> None:
+    starts, lengths = np.array([0, 5, 7, 20]), np.array([5, 3, 13, 4])
+    jitter = Jitter((0.85, 1.0), 0.08, True, 0.3, 0.2)
+    drawn = draw(starts, lengths, seed=3, step=11, batch_size=6, num_sources=2, jitter=jitter, rank=1, world_size=2)
+    assert drawn.rows.tolist() == [[21, 23, 22], [0, 2, 1], [2, 4, 1]]
+    assert drawn.flips.tolist() == [False, False, True]
+    assert drawn.windows[1, 1] == pytest.approx([0.052692, 0.010424, 0.851941], abs=1e-6)
+    assert drawn.views is not None
+    assert drawn.views[0, 0, :4] == pytest.approx([0.990614, 1.222879, 1.167268, 0.137188], abs=1e-6)
+    assert float(drawn.views.sum()) == pytest.approx(63.815086, abs=1e-4)
+    assert not drawn.near.any()
+    late = draw(starts, lengths, seed=7, step=2**40, batch_size=8).rows
+    assert late.tolist() == [[23, 21], [5, 7], [3, 0], [14, 12], [12, 7], [20, 21], [17, 18], [7, 5]]
+    fixed = draw_fixed(starts, lengths, num_samples=6).rows
+    assert fixed.tolist() == [[6, 5], [19, 10], [20, 22], [0, 2], [7, 5], [15, 16]]

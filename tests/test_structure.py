@@ -14,9 +14,9 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "version", "weights", "runtime", "files", "models", "faces", "video", "store", "sampling", "objectives",
-    "training", "ingest", "encoders", "reading", "retrieval", "upkeep", "probes", "reporting", "paper", "serving",
-    "demonstration", "cli", "__main__",
+    "errors", "version", "weights", "runtime", "files", "options", "models", "faces", "video", "store", "sampling",
+    "objectives", "training", "ingest", "encoders", "reading", "retrieval", "upkeep", "probes", "reporting", "paper",
+    "serving", "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 

@@ -128,10 +128,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     import tyro
 
+    from fabnet.cli.flags import registry
+
     module = import_module(VERBS[verb][0])
     run = module.command_for(args) if hasattr(module, "command_for") else module.run
     try:
-        result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run))
+        result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run), registry=registry())
     finally:
         flush_output()  # the help of a verb
     if os.environ.get("RANK", "0") != "0":

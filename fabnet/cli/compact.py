@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.runtime.terminal import console
 from fabnet.upkeep.compact import CompactReport, compact
 
 __all__ = ["run", "show"]
 
 
-def run(path: tyro.conf.Positional[Place]) -> CompactReport:
+def run(path: tyro.conf.Positional[Path]) -> CompactReport:
     """Merge the files of a store of face-tracks or an embeddings dataset, and remove those of its history.
 
     Rows keep their order. It may be killed at any moment, and called as often as one likes.

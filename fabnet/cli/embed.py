@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.files.folder import left_out_lines
 from fabnet.reading.embed import EmbedResult, embed
 from fabnet.runtime.terminal import console
@@ -15,8 +15,8 @@ __all__ = ["run", "show"]
 
 
 def run(
-    inputs: tyro.conf.Positional[tuple[Place, ...]],
-    out: Place,
+    inputs: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path,
     model: str = "small",
     crop: Literal["detect", "none"] = "detect",
     faces: Literal["largest", "all"] = "largest",
@@ -25,8 +25,8 @@ def run(
     detector: str = "mtcnn",
     min_face: float | None = None,
     attributes: bool = False,
-    probe: tuple[Place, ...] = (),
-    overlay: Place | None = None,
+    probe: tuple[Path, ...] = (),
+    overlay: Path | None = None,
     thumbnails: bool = True,
     batch_size: int = 64,
     device: str = "auto",

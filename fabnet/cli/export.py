@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.runtime.terminal import say
 
 __all__ = ["run", "show"]
 
 
-def run(model: tyro.conf.Positional[str], out: Place, int8: Place | None = None) -> dict[str, Any]:
+def run(model: tyro.conf.Positional[str], out: Path, int8: Path | None = None) -> dict[str, Any]:
     """Export a model: its encoder to ONNX, to run without torch, or all of it to a folder to publish.
 
     The ONNX file's input is `images`, (B, 3, size, size) float32 RGB in [0, 1], its output `embeddings`, (B, D); it is

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
 
 import tyro
 
-from fabnet.cli.places import Place
+from fabnet.cli.flags import Flags
 from fabnet.files.folder import LeftOut, left_out_lines
 from fabnet.ingest.import_folder import ImportReport, import_folder
+from fabnet.ingest.options import ImportOptions
 from fabnet.runtime.terminal import console
 from fabnet.store.summary import StoreSummary
 
@@ -19,17 +20,9 @@ LISTED = 20
 
 
 def run(
-    folder: tyro.conf.Positional[Place],
-    out: Place,
-    layout: Literal["identity/video/track", "identity/video", "voxceleb-txt"] = "identity/video/track",
-    crop: Literal["none", "detect"] = "none",
-    splits: str = "hash",
-    size: int = 256,
-    fps: float = 1.0,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    videos: Place | None = None,
-    num_workers: int | None = None,
+    folder: tyro.conf.Positional[Path],
+    out: Path,
+    options: Flags[ImportOptions],
 ) -> ImportReport:
     """Put folders of frames, or of videos of faces already cropped, into a store of face-tracks.
 
@@ -42,26 +35,11 @@ def run(
       fabnet import vox1/txt/ --out tracks.lance --layout voxceleb-txt --videos originals/
 
     Args:
-        folder: a folder with one folder per identity.
-        out: the store; made if it does not exist.
-        layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
-            IDENTITY/VIDEO/TRACK.mp4 of cropped faces; identity/video: IDENTITY/VIDEO/frame.jpg, one track a video;
-            voxceleb-txt: VoxCeleb's IDENTITY/VIDEO/UTTERANCE.txt.
-        crop: none: the pictures are ready crops; detect: find the face in each frame and cut it out.
-        splits: hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other
-            people), or a CSV file with the header identity,split or person,split.
-        size: side of the stored crops in pixels.
-        fps: frames kept per second, where the input is video.
-        detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
-        min_face: side of the smallest face looked for, in pixels; by default 1/64 of a frame's longer side, at least
-            20. Smaller takes longer.
-        videos: VoxCeleb's original videos, named by their references.
-        num_workers: processes; by default one per core.
+        folder: A folder with one folder per identity.
+        out: The store; made if it does not exist.
+        options: How.
     """
-    return import_folder(
-        folder, out, layout=layout, crop=crop, splits=splits, size=size, fps=fps, detector=detector,
-        min_face=min_face, videos=videos, num_workers=num_workers,
-    )  # fmt: skip
+    return import_folder(folder, out, options)
 
 
 def show(result: ImportReport) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fabnet.cli.places import Place
 from fabnet.probes.probe import ProbeReport
 from fabnet.probes.probe import probe as probe_model
 from fabnet.probes.retrieval.variants import Variant
@@ -19,15 +19,15 @@ __all__ = ["run", "show"]
 def run(
     model: str,
     protocol: str,
-    data: Place,
+    data: Path,
     split: Literal["val", "test"] = "val",
     probe: Literal["both", "paper", "ridge"] = "both",
     variant: tuple[Variant, ...] = ("raw",),
     seeds: int = 3,
     detector: str = "mtcnn",
     min_face: float | None = None,
-    cache: Place | None = None,
-    save: Place | None = None,
+    cache: Path | None = None,
+    save: Path | None = None,
     num_workers: int | None = None,
     device: str = "auto",
 ) -> ProbeReport:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.runtime.terminal import console
 from fabnet.upkeep.remove import RemoveReport, remove
 
@@ -14,7 +15,7 @@ LISTED = 20
 
 
 def run(
-    path: tyro.conf.Positional[Place],
+    path: tyro.conf.Positional[Path],
     identity: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
 ) -> RemoveReport:
     """Remove people from a store of face-tracks or an embeddings dataset: their rows, and all files that hold them.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.paper.figures.architecture import architecture_figure
 from fabnet.paper.figures.confidence import confidence_figure
 from fabnet.paper.figures.files import FigureResult
@@ -34,10 +34,10 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
 
 
 def page(
-    run: tyro.conf.Positional[Place],
-    out: Place | None = None,
-    video: Place | None = None,
-    probe: tuple[Place, ...] = (),
+    run: tyro.conf.Positional[Path],
+    out: Path | None = None,
+    video: Path | None = None,
+    probe: tuple[Path, ...] = (),
     figure: Literal["architecture", "landmarks", "confidence", "retrieval"] | None = None,
 ) -> ReportResult:
     """Show a run as one self-contained page, or as one of the paper's figures.
@@ -67,7 +67,7 @@ def page(
 
 
 def architecture(
-    run: tyro.conf.Positional[Place], figure: Literal["architecture"], out: Place | None = None
+    run: tyro.conf.Positional[Path], figure: Literal["architecture"], out: Path | None = None
 ) -> FigureResult:
     """Draw the network of a run with the sizes that it truly has: encoder, embeddings, decoders, sampler, loss.
 
@@ -84,16 +84,16 @@ def architecture(
 
 
 def landmarks(
-    run: tyro.conf.Positional[Place],
+    run: tyro.conf.Positional[Path],
     figure: Literal["landmarks"],
-    data: Place,
+    data: Path,
     protocol: str = "youtube-faces",
     split: Literal["val", "test"] = "val",
     probe: Literal["paper", "ridge"] = "paper",
-    cache: Place | None = None,
+    cache: Path | None = None,
     num_workers: int | None = None,
     device: str = "auto",
-    out: Place | None = None,
+    out: Path | None = None,
 ) -> FigureResult:
     """Draw landmarks that a linear probe on frozen features predicts, beside the labels.
 
@@ -121,9 +121,7 @@ def landmarks(
     )  # fmt: skip
 
 
-def confidence(
-    run: tyro.conf.Positional[Place], figure: Literal["confidence"], out: Place | None = None
-) -> FigureResult:
+def confidence(run: tyro.conf.Positional[Path], figure: Literal["confidence"], out: Path | None = None) -> FigureResult:
     """Draw which of several sources a run takes each pixel of a target from, for validation people.
 
     Examples:
@@ -138,15 +136,15 @@ def confidence(
 
 
 def retrieval(
-    run: tyro.conf.Positional[Place],
+    run: tyro.conf.Positional[Path],
     figure: Literal["retrieval"],
-    embeddings: Place,
+    embeddings: Path,
     split: Literal["train", "val", "test", "all"] = "val",
     sample: int = 10_000,
     same_identity: tyro.conf.FlagCreatePairsOff[bool] = False,
     query: tuple[str, ...] = (),
     seed: int = 0,
-    out: Place | None = None,
+    out: Path | None = None,
 ) -> FigureResult:
     """Draw faces and their nearest ones in an embeddings dataset, by the cosine.
 

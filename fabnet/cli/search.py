@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.retrieval.search import SearchResult, search
 from fabnet.runtime.terminal import console, say
 
@@ -17,7 +17,7 @@ SHOWN = ("id", "identity", "time_s")
 
 
 def run(
-    data: tyro.conf.Positional[Place],
+    data: tyro.conf.Positional[Path],
     query: tuple[str, ...],
     k: Annotated[int, tyro.conf.arg(aliases=["-k"])] = 10,
     other_identities: bool = False,
@@ -26,7 +26,7 @@ def run(
     time: str | None = None,
     index: tyro.conf.FlagCreatePairsOff[bool] = False,
     exact: tyro.conf.FlagCreatePairsOff[bool] = False,
-    sheet: Place | None = None,
+    sheet: Path | None = None,
     model: str | None = None,
     crop: Literal["detect", "none"] = "detect",
     min_face: float | None = None,

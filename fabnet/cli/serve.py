@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.runtime.terminal import say
 from fabnet.serving.serve import ServeResult, serve
 
@@ -12,10 +13,10 @@ __all__ = ["run", "show"]
 
 
 def run(
-    data: tyro.conf.Positional[Place],
+    data: tyro.conf.Positional[Path],
     port: int = 8000,
     host: str = "127.0.0.1",
-    store: Place | None = None,
+    store: Path | None = None,
     model: str | None = None,
     device: str = "auto",
 ) -> ServeResult:

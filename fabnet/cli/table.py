@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.paper.table import TableResult, table
 from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]
 
 
-def run(number: tyro.conf.Positional[int], out: Place | None = None, results: tuple[Place, ...] = ()) -> TableResult:
+def run(number: tyro.conf.Positional[int], out: Path | None = None, results: tuple[Path, ...] = ()) -> TableResult:
     """Show one of the paper's tables, and beside its rows, in columns of its own, what was run here.
 
     1 landmarks, 2 pose, 3 action units, 4 expressions. Published numbers are "the paper's number on its data", others

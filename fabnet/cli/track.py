@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
 import tyro
 
+from fabnet.cli.flags import Flags
 from fabnet.cli.import_ import print_store
-from fabnet.cli.places import Place
+from fabnet.ingest.options import TrackOptions
 from fabnet.ingest.track import TrackReport, track
 
 __all__ = ["run", "show"]
 
 
 def run(
-    videos: tyro.conf.Positional[tuple[Place, ...]],
-    out: Place,
-    fps: str = "1",
-    size: int = 256,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    identities: str = "video",
-    splits: str = "hash",
-    link_fps: float = 5.0,
-    num_workers: int | None = None,
-    engine: Literal["local", "ray"] = "local",
-    ray_address: str | None = None,
+    videos: tyro.conf.Positional[tuple[Path, ...]],
+    out: Path,
+    options: Flags[TrackOptions],
 ) -> TrackReport:
     """Find the faces of raw videos, follow each through its shot, and put the crops into a store.
 
@@ -40,33 +32,11 @@ def run(
       fabnet track /shared/videos --out tracks.lance --engine ray --ray-address head:6379
 
     Args:
-        videos: files, or folders of videos.
-        out: the store; made if it does not exist.
-        fps: frames kept per second, or all.
-        size: side of the stored crops in pixels.
-        detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
-        min_face: side of the smallest face looked for, in pixels; by default 1/16 of a frame's longer side, at least
-            20. Smaller takes longer.
-        identities: who is who. video: each track is a person of its own, so somebody in two videos may be trained on
-            and tested on; folder: the folder a video lies in is the person; or a CSV file with the header
-            video,identity.
-        splits: hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other
-            people), or a CSV file with the header identity,split.
-        link_fps: frames per second that are searched to follow a face.
-        num_workers: processes, one video each; by default one per core.
-        engine: local processes, or ray: a Ray cluster (docs/cluster.md).
-        ray_address: HOST:PORT of a running cluster; by default $RAY_ADDRESS, else a Ray of this machine's own.
+        videos: Files, or folders of videos.
+        out: The store; made if it does not exist.
+        options: How.
     """
-    from fabnet.errors import InputError
-
-    try:
-        rate = None if fps == "all" else float(fps)
-    except ValueError:
-        raise InputError(f"--fps takes a number or all; got {fps!r}") from None
-    return track(
-        list(videos), out, fps=rate, size=size, detector=detector, min_face=min_face, identities=identities,
-        splits=splits, link_fps=link_fps, num_workers=num_workers, engine=engine, ray_address=ray_address,
-    )  # fmt: skip
+    return track(videos, out, options)
 
 
 def show(result: TrackReport) -> None:

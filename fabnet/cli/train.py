@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from fabnet.cli.places import Place
 from fabnet.runtime.terminal import console, say
 from fabnet.training.config import TrainConfig
 from fabnet.training.config import preset as preset_named
@@ -27,8 +27,8 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
         default = default.with_changes({"objective": objective})
 
     def run(
-        store: tyro.conf.Positional[Place],
-        out: Place,
+        store: tyro.conf.Positional[Path],
+        out: Path,
         config: tyro.conf.OmitArgPrefixes[Annotated[TrainConfig, tyro.conf.arg(name="")]] = default,
         preset: str = "small",
         resume: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from fabnet.errors import InputError, VideoError
 from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
 from fabnet.files.kinds import VIDEO_SUFFIXES
 from fabnet.files.limits import what_is
-from fabnet.files.places import local
+from fabnet.files.places import local, several
 
 __all__ = ["VideoFile", "Videos", "check_name", "find_videos"]
 
@@ -56,7 +56,7 @@ def check_name(path: Path) -> None:
         raise InputError(f"{shown_name(path)} has a {reason}")
 
 
-def find_videos(paths: Sequence[Path | str]) -> Videos:
+def find_videos(paths: Path | str | Iterable[Path | str]) -> Videos:
     """Expand files and folders to videos: files as given, whatever they are called; folders by content, all levels.
 
     A file that is given twice counts once, under its first name. What cannot be read is listed; it does not stop the
@@ -66,13 +66,13 @@ def find_videos(paths: Sequence[Path | str]) -> Videos:
         InputError: a path does not exist, a folder has no video, or two files given have the same name.
         VideoError: there are videos by their names, and none can be read.
     """
-    if not paths:
+    given = [local(path, "videos") for path in several(paths)]
+    if not given:
         raise InputError("no video given: name a video or a folder of videos")
     found: dict[str, VideoFile] = {}
     by_inode: dict[tuple[int, int], VideoFile] = {}
     failed: list[tuple[str, str]] = []
     left_out: list[LeftOut] = []
-    given = [local(path, "videos") for path in paths]
     for path in given:
         if not path.exists():
             raise InputError(f"no such video or folder: {shown_name(path)}")

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from fabnet.runtime.progress import progress
 
 __all__ = [
     "as_place",
+    "as_places",
     "cache_folder",
     "fetched",
     "is_remote",
@@ -34,6 +35,7 @@ __all__ = [
     "refusal",
     "remove",
     "send",
+    "several",
     "workplace",
 ]
 
@@ -87,6 +89,16 @@ def as_place(given: str | Path) -> Path:
         raise InputError(f"{given} cannot be opened: {refusal(error) or first_line(error)}") from None
     _check(str(found), found)
     return found  # type: ignore[no-any-return]
+
+
+def several(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """A path or several paths as a list."""
+    return [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+
+
+def as_places(given: str | Path | Iterable[str | Path]) -> list[Path]:
+    """The places that a path or several paths stand for, see `as_place`."""
+    return [as_place(each) for each in several(given)]
 
 
 def local(given: str | Path, what: str) -> Path:

@@ -7,30 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fabnet.errors import InputError, NoFaceError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.find import loaded_detector
 from fabnet.files.folder import LeftOut, Look, left_out_json
 from fabnet.files.places import as_place, local
 from fabnet.ingest.import_worker import ImportTask, import_video, is_video
 from fabnet.ingest.layouts import VideoFolder, scan
+from fabnet.ingest.options import ImportOptions
 from fabnet.ingest.voxceleb import find_originals, read_utterance
+from fabnet.options import takes
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.local import run_tasks
 from fabnet.runtime.progress import progress
 from fabnet.store.ledger import LedgerEntry
-from fabnet.store.split import absent_notes, check_unmoved, splits_for
+from fabnet.store.split import MOMENTS, absent_notes, check_unmoved, splits_for
 from fabnet.store.spool import drop_spool, read_spool, spool_path, spools
 from fabnet.store.summary import StoreSummary, split_notes, store_summary
 from fabnet.store.track_store import TrackStore
 from fabnet.store.writing import writing
-from fabnet.video.decode import check_fps
 
 __all__ = ["ImportReport", "import_folder"]
 
-Layout = Literal["identity/video/track", "identity/video", "voxceleb-txt"]
 COMMIT_ROWS = 2048
 COMMIT_EVERY_S = 20.0
 
@@ -76,39 +75,16 @@ class ImportReport:
         return {**self.store.to_json(), **own}
 
 
+@takes(ImportOptions)
 def import_folder(
-    folder: Path | str,
-    out: Path | str,
-    *,
-    layout: Layout = "identity/video/track",
-    crop: Literal["none", "detect"] = "none",
-    splits: str | Path = "hash",
-    size: int = 256,
-    fps: float = 1.0,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    videos: Path | str | None = None,
-    num_workers: int | None = None,
+    folder: str | Path, out: str | Path, options: ImportOptions | None = None, **changes: Any
 ) -> ImportReport:
     """Import a folder into a track store; what an earlier run of the same command finished is skipped.
 
     Args:
         folder: a folder with one folder per identity.
         out: the store; made if it does not exist.
-        layout: the levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or
-            IDENTITY/VIDEO/TRACK.mp4 of faces already cropped. identity/video: IDENTITY/VIDEO/frame.jpg, one track a
-            video. voxceleb-txt: VoxCeleb's IDENTITY/VIDEO/UTTERANCE.txt, with `videos`.
-        crop: none: the pictures are ready crops (their central square is kept). detect: the face is found in each
-            frame (of those at least half as large as the largest, the most central one) and cut out, each frame for
-            itself: frames of folders may be seconds apart.
-        splits: "hash" (75/15/10 by identity), "moments" (other moments of each track validate, not other people), or
-            a CSV file with the header identity,split or person,split.
-        size: of the stored crops in pixels.
-        fps: frames kept a second, where the input is video.
-        detector: see `fabnet.video.load_detector`.
-        min_face: side of the smallest face looked for, in pixels; None: 1/64 of a frame's longer side, at least 20.
-        videos: folder of VoxCeleb's original videos, named by their references.
-        num_workers: processes; None: one a core; 0: none.
+        options: all options as one object; or give them by name.
 
     Returns:
         What was done.
@@ -120,19 +96,15 @@ def import_folder(
         OutputError: the disk is full; what was finished is kept.
     """
     start = time.monotonic()
+    options = ImportOptions.of(options, changes)
     root, out = local(folder, "folders to import"), as_place(out)
-    if crop not in ("none", "detect"):
-        raise InputError(f"unknown crop {crop!r}: choose none or detect")
-    check_fps(fps)
-    spec = CropSpec(size=size, smoothing_s=0.0)
-    found, look = scan(root, layout)
-    split_by_key = splits_for([each.identity for each in found], splits)
-    originals = _originals(root, found, layout, crop, videos, look)
-    settings = _settings(layout, crop, splits, fps, detector, min_face)
-    if crop == "detect":
-        loaded_detector(detector, min_face, for_photos=True)
+    found, look = scan(root, options.layout)
+    split_by_key = splits_for([each.identity for each in found], options.splits)
+    originals = _originals(root, found, options, look)
+    if options.crop == "detect":
+        loaded_detector(options.detector, options.min_face, for_photos=True)
         found = _without_videos(found, look)
-    with writing(out, crop=spec.to_json(), settings=settings) as store:
+    with writing(out, crop=options.spec.to_json(), settings=_settings(options)) as store:
         check_unmoved(out, store.index(min_frames=1), split_by_key)
         run = _Run(store)
         todo = _unfinished(found, run)
@@ -141,17 +113,16 @@ def import_folder(
         gone = {entry.video for entry in missing}
         tasks = [
             ImportTask(
-                root, each, split_by_key[each.identity], spool_path(out, number), spec,
-                detector if crop == "detect" else None, fps, min_face,
+                root, each, split_by_key[each.identity], spool_path(out, number), options,
                 originals[each.video] if originals is not None else None,
             )
             for number, each in enumerate(todo)
             if each.video not in gone
         ]  # fmt: skip
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
-            _work(run, tasks, num_workers)
+            _work(run, tasks, options.num_workers)
         store.compact()
-        return _report(run, found, look, absent_notes(splits, split_by_key), time.monotonic() - start)
+        return _report(run, found, look, absent_notes(options.splits, split_by_key), time.monotonic() - start)
 
 
 @dataclass(slots=True)
@@ -161,13 +132,15 @@ class _Run:
     changed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def _settings(
-    layout: str, crop: str, splits: str | Path, fps: float, detector: str, min_face: float | None
-) -> dict[str, Any]:
-    mode = str(splits) if str(splits) in ("hash", "moments") else "file"
-    used = detector if crop == "detect" else None
-    limit = {} if used is None or min_face is None else {"min_face": min_face}
-    return {"verb": "import", "layout": layout, "crop": crop, "splits": mode, "fps": fps, "detector": used, **limit}
+def _settings(options: ImportOptions) -> dict[str, Any]:
+    """What the store's rows depend on."""
+    mode = str(options.splits) if str(options.splits) in ("hash", MOMENTS) else "file"
+    used = options.detector if options.crop == "detect" else None
+    limit = {} if used is None or options.min_face is None else {"min_face": options.min_face}
+    return {
+        "verb": "import", "layout": options.layout, "crop": options.crop, "splits": mode, "fps": options.fps,
+        "detector": used, **limit,
+    }  # fmt: skip
 
 
 def _without_videos(found: Sequence[VideoFolder], look: Look) -> list[VideoFolder]:
@@ -250,14 +223,15 @@ def _commit(store: TrackStore, waiting: list[tuple[LedgerEntry, Path]]) -> None:
 
 
 def _originals(
-    root: Path, found: Sequence[VideoFolder], layout: str, crop: str, videos: Path | str | None, look: Look
+    root: Path, found: Sequence[VideoFolder], options: ImportOptions, look: Look
 ) -> Mapping[str, Path | None] | None:
     """The original of each video that text files tell about; None where the layout has no such thing."""
-    if layout != "voxceleb-txt":
+    videos = options.videos
+    if options.layout != "voxceleb-txt":
         if videos is not None:
             raise InputError("--videos belongs to --layout voxceleb-txt: leave it out, or name that layout")
         return None
-    if videos is None or crop != "none":
+    if videos is None or options.crop != "none":
         raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
     known, left_out = find_originals(local(videos, "videos"))
     look.include(left_out)

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.faces.crop import CropSpec, crop_box, cut
+from fabnet.faces.crop import crop_box, cut
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.find import chosen_face, loaded_detector
 from fabnet.faces.picture import decode_picture
 from fabnet.files.kinds import kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes
 from fabnet.ingest.layouts import TrackFiles, VideoFolder
+from fabnet.ingest.options import ImportOptions
 from fabnet.ingest.voxceleb import boxed_frames
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row
@@ -38,14 +39,8 @@ class ImportTask:
     """train, val, test, or moments."""
     spool: Path
     """Where the rows go."""
-    spec: CropSpec
-    """How faces are cut out."""
-    detector: str | None
-    """Its name; None: the pictures are ready crops."""
-    fps: float
-    """Frames kept a second of a video."""
-    min_face: float | None = None
-    """Side of the smallest face looked for, in pixels; None: the default for photos."""
+    options: ImportOptions
+    """How its faces are found and cut out."""
     original: Path | None = None
     """The original video that text files tell about."""
 
@@ -134,10 +129,10 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
             seen.dropped.append((file, str(error)))
             report(1)
             continue
-        if task.detector is None:
+        if task.options.crop == "none":
             yield _ready_row(task, track.name, place, None, file, image, data)
         else:
-            found = loaded_detector(task.detector, task.min_face, for_photos=True)(image)
+            found = loaded_detector(task.options.detector, task.options.min_face, for_photos=True)(image)
             face = chosen_face(found, image.shape[1], image.shape[0])
             if face is None:
                 seen.dropped.append((file, "no face found"))
@@ -149,7 +144,7 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
 def _cropped_video_rows(task: ImportTask, track: TrackFiles, seen: _Seen) -> Iterator[Row]:
     file = track.files[0]
     try:
-        for frame in read_frames(task.root / file, fps=task.fps):
+        for frame in read_frames(task.root / file, fps=task.options.fps):
             seen.frames += 1
             yield _ready_row(task, track.name, frame.index, frame.time_s, file, frame.image, b"")
     except VideoError as error:
@@ -158,21 +153,21 @@ def _cropped_video_rows(task: ImportTask, track: TrackFiles, seen: _Seen) -> Ite
 
 
 def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    for boxed in boxed_frames(task.root, task.folder.tracks, original, fps=task.fps, dropped=seen.dropped):
-        square = crop_box(boxed.box_px, task.spec)
+    for boxed in boxed_frames(task.root, task.folder.tracks, original, fps=task.options.fps, dropped=seen.dropped):
+        square = crop_box(boxed.box_px, task.options.spec)
         seen.frames += 1
         yield _row(
-            task, boxed.track, boxed.frame, boxed.time_s, boxed.source, cut(boxed.image, square, task.spec.size),
-            crop_box_px=square, box_px=boxed.box_px,
+            task, boxed.track, boxed.frame, boxed.time_s, boxed.source,
+            cut(boxed.image, square, task.options.size), crop_box_px=square, box_px=boxed.box_px,
         )  # fmt: skip
     seen.frames += len(seen.dropped)
     report(len(task.folder.tracks))
 
 
 def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np.ndarray, face: Detection) -> Row:
-    square = crop_box(face.box_px, task.spec)
+    square = crop_box(face.box_px, task.options.spec)
     return _row(
-        task, track, place, None, file, cut(image, square, task.spec.size),
+        task, track, place, None, file, cut(image, square, task.options.size),
         crop_box_px=square, box_px=face.box_px, landmarks5_px=face.landmarks5_px, score=face.score,
     )  # fmt: skip
 
@@ -182,7 +177,7 @@ def _ready_row(
 ) -> Row:
     """A ready crop: its bytes as they are where they fit, else its central square at the store's size."""
     height, width = image.shape[:2]
-    size, side = task.spec.size, min(image.shape[:2])
+    size, side = task.options.size, min(image.shape[:2])
     left, top = (width - side) // 2, (height - side) // 2
     square = np.array([left, top, left + side, top + side], np.float32)
     if data[:3] == b"\xff\xd8\xff" and height == width == size and b"Exif\0" not in data[:64]:
@@ -199,7 +194,7 @@ def _row(
     *, crop_box_px: np.ndarray, box_px: np.ndarray | None = None, landmarks5_px: np.ndarray | None = None,
     score: float | None = None,
 ) -> Row:  # fmt: skip
-    data = image if isinstance(image, bytes) else encoded(image, task.spec.jpeg_quality)
+    data = image if isinstance(image, bytes) else encoded(image, task.options.spec.jpeg_quality)
     return Row(
         task.folder.identity, task.folder.video, track, frame, time_s, source, task.split, data,
         crop_box_px, box_px, landmarks5_px, score,

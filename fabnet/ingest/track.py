@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fabnet.errors import NoFaceError, VideoError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import NamedDetector
 from fabnet.faces.find import loaded_detector
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.media import VideoFile, Videos, find_videos
 from fabnet.files.places import as_place
 from fabnet.ingest.identities import identities_of
+from fabnet.ingest.options import TrackOptions
 from fabnet.ingest.track_worker import TrackTask, track_one
+from fabnet.options import takes
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.outcome import Engine, Outcome
@@ -27,7 +28,7 @@ from fabnet.store.spool import drop_spool, read_spool, spool_path, spools
 from fabnet.store.summary import StoreSummary, split_notes, store_summary
 from fabnet.store.track_store import TrackStore
 from fabnet.store.writing import writing
-from fabnet.video.decode import check_fps, video_info
+from fabnet.video.decode import video_info
 
 __all__ = ["TrackReport", "track"]
 
@@ -93,20 +94,9 @@ class TrackReport:
         return {**self.store.to_json(), **own}
 
 
+@takes(TrackOptions)
 def track(
-    videos: Sequence[Path | str] | Path | str,
-    out: Path | str,
-    *,
-    fps: float | None = 1.0,
-    size: int = 256,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    identities: str | Path = "video",
-    splits: str | Path = "hash",
-    link_fps: float = 5.0,
-    num_workers: int | None = None,
-    engine: Literal["local", "ray"] = "local",
-    ray_address: str | None = None,
+    videos: str | Path | Iterable[str | Path], out: str | Path, options: TrackOptions | None = None, **changes: Any
 ) -> TrackReport:
     """Find the face-tracks of videos and add them to a store; what an earlier run finished is skipped.
 
@@ -114,21 +104,9 @@ def track(
     call it under `if __name__ == "__main__":`, as its processes are spawned.
 
     Args:
-        videos: files, and folders of videos.
+        videos: a video, a folder of videos, or several of them.
         out: the store; made if it does not exist.
-        fps: frames kept a second; None: all.
-        size: of the stored crops in pixels.
-        detector: see `fabnet.video.load_detector`.
-        min_face: side of the smallest face looked for, in pixels; None: 1/16 of a frame's longer side, at least 20.
-        identities: "video": each track is a person of its own (somebody in two videos may then be on both sides of the
-            split); "folder": the folder a video lies in names the person; or a CSV file with the header video,identity.
-        splits: "hash" (75/15/10 by identity; with identities "video" by video), "moments" (other moments of each track
-            validate, not other people), or a CSV file with the header identity,split (with identities "video" the
-            identity is the video's name).
-        link_fps: frames a second looked at to follow a face, where fps is lower.
-        num_workers: processes, each at one video; None: one a core; 0: none, all in this one.
-        engine: "local", or "ray": on a Ray cluster, each of whose machines must see the videos under the same paths.
-        ray_address: of the cluster, HOST:PORT; None: $RAY_ADDRESS, else a Ray of this machine's own.
+        options: all options as one object; or give them by name.
 
     Returns:
         What was done.
@@ -144,40 +122,39 @@ def track(
         KeyboardInterrupt: after Ctrl-C or SIGTERM; what was finished is kept.
     """
     start = time.monotonic()
-    check_fps(fps)
-    check_fps(link_fps, "link_fps")
-    chosen = engine_for(engine, num_workers=num_workers, ray_address=ray_address)
-    spec = CropSpec(size=size)
-    given = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
+    options = TrackOptions.of(options, changes)
+    chosen = engine_for(options.engine, num_workers=options.num_workers, ray_address=options.ray_address)
+    given = find_videos(videos)
     found = given.found
-    people, missing = identities_of(found, identities)
+    people, missing = identities_of(found, options.identities)
     keys = {video.name: people[video.name] or video.name for video in found}
-    notes = _missing_note(identities, missing)
-    split_by_key = splits_for(sorted(set(keys.values())), splits)
-    notes += absent_notes(splits, split_by_key)
-    find = loaded_detector(detector, min_face)
+    notes = _missing_note(options.identities, missing)
+    split_by_key = splits_for(sorted(set(keys.values())), options.splits)
+    notes += absent_notes(options.splits, split_by_key)
+    find = loaded_detector(options.detector, options.min_face)
     out = as_place(out)
-    settings = {
-        "verb": "track", "fps": fps, "link_fps": link_fps, "detector": detector,
-        "identities": _mode(identities, "video", "folder"), "splits": _mode(splits, "hash", MOMENTS),
-    }  # fmt: skip
-    if min_face is not None:
-        settings["min_face"] = min_face
-    with writing(out, crop=spec.to_json(), settings=settings) as store:
+    with writing(out, crop=options.spec.to_json(), settings=_settings(options)) as store:
         people_splits = {name: split_by_key[name] for name in people.values() if name is not None}
         check_unmoved(out, store.index(min_frames=1), people_splits)
         run = _Run(store)
         tasks = [
-            TrackTask(
-                video, people[video.name], split_by_key[keys[video.name]], spool_path(out, number),
-                spec, detector, fps, link_fps, min_face,
-            )
+            TrackTask(video, people[video.name], split_by_key[keys[video.name]], spool_path(out, number), options)
             for number, video in enumerate(_unfinished(found, run))
-        ]  # fmt: skip
+        ]
         with interruptible(f"stopped; the videos that were finished are in {out}: the same command goes on from there"):
             _work(run, tasks, chosen)
         store.compact()
         return _report(run, given, find, notes, time.monotonic() - start)
+
+
+def _settings(options: TrackOptions) -> dict[str, Any]:
+    """What the store's rows depend on."""
+    limit = {} if options.min_face is None else {"min_face": options.min_face}
+    return {
+        "verb": "track", "fps": options.rate, "link_fps": options.link_fps, "detector": options.detector,
+        "identities": _mode(options.identities, "video", "folder"), "splits": _mode(options.splits, "hash", MOMENTS),
+        **limit,
+    }  # fmt: skip
 
 
 @dataclass(slots=True)

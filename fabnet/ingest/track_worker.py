@@ -10,10 +10,10 @@ from typing import NamedTuple
 import cv2
 
 from fabnet.errors import VideoError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.find import loaded_detector
 from fabnet.files.media import VideoFile
 from fabnet.ingest.import_worker import encoded
+from fabnet.ingest.options import TrackOptions
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
@@ -34,16 +34,8 @@ class TrackTask:
     """train, val, test, or moments."""
     spool: Path
     """Where the rows go."""
-    spec: CropSpec
-    """How faces are cut out."""
-    detector: str
-    """Its name."""
-    fps: float | None
-    """Frames kept a second; None: all."""
-    link_fps: float
-    """Frames a second that are looked at."""
-    min_face: float | None = None
-    """Side of the smallest face looked for, in pixels; None: the default."""
+    options: TrackOptions
+    """How its faces are found and cut out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +63,7 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> TrackResult:
         OutputError: the disk is full.
     """
     cv2.setNumThreads(1)
+    options = task.options
     before = _status(task.video.path)
     stats = VideoStats()
     done_s = 0.0
@@ -83,8 +76,8 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> TrackResult:
     warning = ""
     with SpoolWriter(task.spool) as spool:
         faces = track_video(
-            task.video.path, loaded_detector(task.detector, task.min_face), spec=task.spec, fps=task.fps,
-            link_fps=task.link_fps, stats=stats, on_progress=advanced,
+            task.video.path, loaded_detector(options.detector, options.min_face), spec=options.spec, fps=options.rate,
+            link_fps=options.link_fps, stats=stats, on_progress=advanced,
         )  # fmt: skip
         try:
             for face in faces:
@@ -141,7 +134,7 @@ def _row(task: TrackTask, face: TrackedFace) -> Row:
         time_s=face.time_s,
         source=video,
         split=task.split,
-        image=encoded(face.image, task.spec.jpeg_quality),
+        image=encoded(face.image, task.options.spec.jpeg_quality),
         crop_box_px=face.crop_box_px,
         box_px=face.box_px,
         landmarks5_px=face.landmarks5_px,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -120,14 +121,20 @@ class DecodedFrame:
         return np.concatenate(parts).astype(np.float32)
 
 
-def check_fps(fps: float | None, name: str = "fps") -> None:
-    """Refuse frames a second that are no positive number; None, all of them, passes.
+def check_fps(fps: float | Literal["all"] | None, name: str = "fps") -> float | None:
+    """Check a number of frames per second.
+
+    Returns:
+        The number; None for all frames.
 
     Raises:
-        InputError: they are none.
+        InputError: it is not a positive number.
     """
-    if fps is not None and not 0 < fps < math.inf:
-        raise InputError(f"{name} is {fps}: give a positive number of frames a second")
+    if fps is None or fps == "all":
+        return None
+    if not 0 < fps < math.inf:
+        raise InputError(f"{name} is {fps}: give a positive number of frames per second")
+    return fps
 
 
 class Ticks:

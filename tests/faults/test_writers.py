@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fabnet.errors import VideoError
-from fabnet.faces.crop import CropSpec
 from fabnet.files.media import find_videos
+from fabnet.ingest.options import TrackOptions
 from fabnet.ingest.track import track
 from fabnet.ingest.track_worker import TrackTask, track_one
 from fabnet.store.track_store import open_store
@@ -48,7 +48,7 @@ def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: 
     video = tmp_path / "a.mp4"
     shutil.copy(second, video)
     (found,) = find_videos([video]).found
-    task = TrackTask(found, None, "train", tmp_path / "spool.arrow", CropSpec(size=64), "mtcnn", 5.0, 10.0)
+    task = TrackTask(found, None, "train", tmp_path / "spool.arrow", TrackOptions(size=64, fps=5.0, link_fps=10.0))
     is_replaced = False
 
     def replace(amount: float) -> None:

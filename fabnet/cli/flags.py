@@ -1,0 +1,73 @@
+"""How options become flags: what `tyro` does not do by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_type_hints
+
+from tyro.conf import OmitArgPrefixes, arg
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+from fabnet.files.places import as_place
+from fabnet.options import Options, field_docs
+
+__all__ = ["Flags", "registry"]
+
+T = TypeVar("T")
+Flags = OmitArgPrefixes[Annotated[T, arg(name="")]]
+"""A dataclass whose fields are flags of the command itself."""
+
+
+def registry() -> ConstructorRegistry:
+    """The rules for options, paths and unions that take text."""
+    rules = ConstructorRegistry()
+    rules.struct_rule(_options)
+    rules.primitive_rule(_place)
+    rules.primitive_rule(_text)
+    return rules
+
+
+def _options(kind: StructTypeInfo) -> StructConstructorSpec | None:
+    """The fields of a verb's options, each with its string as one paragraph."""
+    if not (isinstance(kind.type, type) and issubclass(kind.type, Options)):
+        return None
+    types, docs, defaults = get_type_hints(kind.type), field_docs(kind.type), vars(kind.type())
+    fields = [
+        StructFieldSpec(name=name, type=types[name], default=default, helptext=docs.get(name))
+        for name, default in defaults.items()
+    ]
+    return StructConstructorSpec(instantiate=kind.type, fields=tuple(fields))
+
+
+def _place(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A path becomes a place."""
+    if kind.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH|URI",
+        instance_from_str=lambda texts: as_place(texts[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _text(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Whatever takes text gets it as it was typed: a name or a path, to which Python adds objects that are open."""
+    if kind.type_origin not in (Union, UnionType) or str not in kind.type.__args__:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="STR",
+        instance_from_str=lambda texts: texts[0],
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(value)],
+    )

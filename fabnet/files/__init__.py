@@ -1,1 +1,1 @@
-"""Files and folders: where they lie, limits on what is read, whole and durable outputs, Lance datasets."""
+"""Files and folders: local paths and object stores, limits on input, atomic and durable output, Lance datasets."""

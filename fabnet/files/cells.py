@@ -1,7 +1,7 @@
-"""Text in CSV files: a spreadsheet must not run it.
+"""Text in CSV files, escaped so that no spreadsheet runs it.
 
 A cell that begins with `=`, `+`, `-`, `@`, a tab or a line end is a formula to spreadsheets: `=cmd|...` starts
-programs. Such a text gets an apostrophe in front, which spreadsheets take for "this is text"; numbers do not.
+programs. Such a text gets a leading apostrophe, which marks it as text; numbers do not.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import pyarrow.compute as pc
 __all__ = ["as_cell", "as_cells"]
 
 FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
-"""The last four are the wide forms of the first four, which some spreadsheets take for them."""
+"""The last four are the fullwidth forms of the first four; some spreadsheets treat them alike."""
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 MARK = "'"
 T = TypeVar("T")
 
 
 def as_cell(text: T) -> T | str:
-    """A text as it goes into a CSV file; what is not a text, or is a number written out, stays as it is."""
+    """A text escaped for a CSV file; other values, and texts that are numbers, are returned unchanged."""
     if not isinstance(text, str) or not re.search(FORMULA, text) or re.fullmatch(NUMBER, text):
         return text
     return MARK + text
 
 
 def as_cells(column: pa.Array) -> pa.Array:
-    """A column as it goes into a CSV file: where it is of texts, each as `as_cell`; nulls stay."""
+    """A column escaped for a CSV file: each text as in `as_cell`; nulls and other columns stay unchanged."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
     is_number = pc.match_substring_regex(column, NUMBER)

@@ -1,4 +1,4 @@
-"""Checks fields of JSON files against annotations: a file may have been edited or damaged."""
+"""Checks fields of JSON files against annotations, because a file may have been edited or damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of somebody's: files to read, and everything that is left out, with the reason."""
+"""The contents of a user's folder: files to read, and everything that is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 NAMED = 3
-"""Names of files that a line of the summary lists; `--json` lists all."""
+"""Maximum number of file names in a line of the summary; `--json` lists all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class LeftOut:
     """Something in a folder that was not read."""
 
     file: str
-    """Its path below the folder given; the folder itself where there is only a count."""
+    """Path below the folder given; the folder itself if only a count is known."""
     reason: str
-    """Why. What stands before a colon is the same for all that are left out for one reason."""
+    """Reason. The part before a colon is the same for all files with this reason."""
     count: int = 1
-    """How many."""
+    """Number of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class Entry:
     """A regular file, or a folder, that may be read."""
 
     path: Path
-    """Where it is."""
+    """Path of the file or folder."""
     name: str
-    """Its path below the folder given, with forward slashes."""
+    """Path below the folder given, with forward slashes."""
     status: os.stat_result
-    """Of the file that a symlink leads to, too."""
+    """Result of `stat`; for a symlink, that of its target."""
     is_link: bool
-    """Whether it is a symlink, or lies behind one."""
+    """Whether it is a symlink, or was reached through one."""
 
     @property
     def inode(self) -> tuple[int, int]:
-        """What tells a file from any other, whatever it is called."""
+        """Device and inode, which identify the file under all of its names."""
         return self.status.st_dev, self.status.st_ino
 
 
@@ -68,12 +68,12 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def shown_name(name: str | Path) -> str:
-    """A name with the bytes that are not UTF-8 written out."""
+    """A name with bytes that are not UTF-8 escaped."""
     return str(name).encode(errors="backslashreplace").decode()
 
 
 def wrong_name(name: str | Path) -> str | None:
-    """Why a name cannot be stored: rows hold UTF-8 only. None: it can."""
+    """The reason why a name cannot be stored (rows store UTF-8 only); None if it can."""
     try:
         str(name).encode()
         return None
@@ -87,9 +87,9 @@ def wrong_name(name: str | Path) -> str | None:
 
 
 class Look:
-    """A look into a folder; whatever in it cannot be read is listed, and never ends the look.
+    """A scan of a folder that lists what it cannot read instead of failing.
 
-    Symlinks are followed within the folder. The folder itself may be one.
+    Symlinks are followed within the folder. The folder itself may be a symlink.
 
     Args:
         root: the folder.
@@ -106,14 +106,14 @@ class Look:
         self._unreadable = list[LeftOut]()
 
     def left_out(self, *kinds: Kind) -> list[LeftOut]:
-        """What was left out so far, the hidden as one count, but for what `failed` gives."""
+        """What was left out so far, except for what `failed` gives; hidden files are one count."""
         failed = self.failed(*kinds)
         others = [each for each in self._unreadable if each not in failed]
         hidden = [LeftOut(shown_name(self.root), "hidden (the name begins with a dot)", self.num_hidden)]
         return others + self._left_out + (hidden if self.num_hidden else [])
 
     def failed(self, *kinds: Kind) -> list[LeftOut]:
-        """What cannot be read and is of one of these kinds by its name."""
+        """What cannot be read and has one of these kinds by its suffix."""
         return [each for each in self._unreadable if kind_by_suffix(each.file) in kinds]
 
     def leave_out(self, name: str, reason: str) -> None:
@@ -121,7 +121,7 @@ class Look:
         self._left_out.append(LeftOut(shown_name(name), reason))
 
     def include(self, left_out: Sequence[LeftOut]) -> None:
-        """List what was left out of another folder of the same command."""
+        """Add what was left out of another folder by the same command."""
         self._left_out += left_out
 
     def cannot_read(self, name: str, reason: str) -> None:
@@ -129,7 +129,7 @@ class Look:
         self._unreadable.append(LeftOut(shown_name(name), reason))
 
     def entries(self, folder: Path, *, is_linked: bool = False) -> tuple[list[Entry], list[Entry]]:
-        """The folders and the regular files in a folder below the root, each in natural order.
+        """List the folders and the regular files in a folder, each in natural order.
 
         Args:
             folder: the root, or a folder below it.
@@ -156,9 +156,9 @@ class Look:
         return folders, files
 
     def walk(self) -> Iterator[Entry]:
-        """Every regular file on all levels; a folder or file that is there under several names is read once.
+        """Yield every regular file on all levels; a folder or file with several names is read once.
 
-        Files come folder by folder; those behind symlinks last.
+        Files come folder by folder; those behind symlinks come last.
         """
         read: dict[tuple[int, int], str] = {}
         waiting: list[tuple[Path, bool]] = [(self.root, False)]
@@ -186,14 +186,14 @@ class Look:
                     waiting.append((entry.path, is_linked))
 
     def kind(self, entry: Entry) -> Kind | None:
-        """What a file is, by its content, else by its suffix; None: neither picture nor video, and it is left out."""
+        """The kind of a file by its content, else by its suffix; None: neither, so it is listed as left out."""
         by_suffix = kind_by_suffix(entry.name)
         try:
             head = read_head(entry.path) if entry.status.st_size else b""
         except OSError as error:
             if by_suffix is None:
                 self.cannot_read(entry.name, f"cannot be read: {error.strerror}")
-            return by_suffix  # whoever reads it says why it cannot
+            return by_suffix  # its reader will report the error
         kind = kind_by_content(entry.name, head) or by_suffix
         if kind is None:
             ending = Path(entry.name).suffix or "no suffix"
@@ -220,7 +220,7 @@ class Look:
                 self.cannot_read(name, reason)
                 return None
             status = path.stat()
-        except (OSError, RuntimeError) as error:  # Python 3.12 and older raise RuntimeError for a loop of links
+        except (OSError, RuntimeError) as error:  # Python 3.12 and older raise RuntimeError for a loop of symlinks
             self.cannot_read(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
             return None
         special = None if stat.S_ISDIR(status.st_mode) else what_is(status.st_mode)
@@ -228,23 +228,23 @@ class Look:
             self.cannot_read(name, f"{special}: not a file")
             return None
         if stat.S_ISDIR(status.st_mode) and os.path.isdir(path / "_versions"):
-            self.leave_out(name, "Lance dataset: name it itself")
+            self.leave_out(name, "Lance dataset: give its own path to read it")
             return None
         return Entry(path, name, status, is_link or is_linked)
 
     def _wrong_link(self, path: Path) -> str | None:
-        """Why a symlink is not followed; None: it is."""
+        """The reason why a symlink is not followed; None if it is."""
         try:
             target = path.resolve(strict=True)
         except FileNotFoundError:
-            return f"dangling symlink: to {shown_name(os.readlink(path))}, which is not there"
+            return f"dangling symlink: to {shown_name(os.readlink(path))}, which does not exist"
         except PermissionError as error:
             return f"symlink that cannot be followed: {error.strerror}"
         except (OSError, RuntimeError):
             return "loop of symlinks"
         if not target.is_relative_to(self._resolved):
             return (
-                f"symlink out of the folder: to {shown_name(target)}; put the file itself there, or name its own folder"
+                f"symlink out of the folder: to {shown_name(target)}; copy its target here, or give the target's path"
             )
         if path.parent.resolve().is_relative_to(target):
             return f"loop of symlinks: back to {shown_name(target)}"
@@ -252,13 +252,13 @@ class Look:
 
 
 def left_out_json(left_out: Sequence[LeftOut]) -> dict[str, Any]:
-    """What was left out, ready for JSON: each, and counts by reason."""
+    """What was left out, for JSON: each file, and counts by reason."""
     counts = {reason: sum(each.count for each in found) for reason, found in _by_reason(left_out).items()}
     return {"left_out": [asdict(each) for each in left_out], "left_out_by_reason": counts}
 
 
 def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
-    """What was left out, a line a reason, with the first names."""
+    """What was left out: one line per reason, with the first names."""
     lines = []
     for reason, found in _by_reason(left_out).items():
         count, names = sum(each.count for each in found), [each.file for each in found if each.count == 1]

@@ -1,4 +1,4 @@
-"""What a file is: a picture, a video or something else, by its first bytes, else by its suffix."""
+"""The kind of a file: a picture, a video or something else, by its first bytes, else by its suffix."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ VIDEO_SUFFIXES = (
     ".dv", ".gif", ".mjpg", ".mjpeg", ".y4m", ".ivf", ".h264", ".264", ".avc", ".hevc", ".h265", ".265",
 )  # fmt: skip
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".nrw", ".raw")
-"""Raw photos of cameras: they begin as TIFF or MP4 do, but the first picture in them is a thumbnail."""
+"""Raw photos of cameras: they begin like TIFF or MP4, but their first picture is a thumbnail."""
 MOTION_JPEG = (".mjpg", ".mjpeg")
-"""Videos that begin as a JPEG does."""
+"""Videos that begin like a JPEG."""
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 PICTURE_BRANDS = (b"avif", b"avis", b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 HEAD_BYTES = 1024
@@ -43,21 +43,21 @@ STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"DKIF\0\0", "video"),
 )
 BOXES = (b"moov", b"mdat", b"wide", b"skip", b"pnot")
-"""What an old QuickTime file may begin with."""
+"""First boxes of old QuickTime files."""
 
 
 def kind_by_suffix(name: str | Path) -> Kind | None:
-    """The kind that a file's suffix names, in upper or lower case; None: none that is known."""
+    """The kind that a file's suffix names, in upper or lower case; None: an unknown suffix."""
     suffix = Path(name).suffix.lower()
     return "image" if suffix in IMAGE_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else None
 
 
 def kind_by_content(name: str | Path, head: bytes) -> Kind | None:
-    """The kind that a file's first bytes show; None: they are those of something else, or of too many kinds.
+    """The kind that a file's first bytes show; None: another kind, or ambiguous.
 
     Args:
-        name: of the file; its suffix tells raw photos from TIFF files.
-        head: from `read_head`.
+        name: name of the file, whose suffix distinguishes raw photos from TIFF files.
+        head: first bytes, from `read_head`.
     """
     if Path(name).suffix.lower() in RAW_SUFFIXES:
         return None
@@ -75,7 +75,7 @@ def kind_by_content(name: str | Path, head: bytes) -> Kind | None:
         return "image"
     if head[:2] in (b"P5", b"P6") and head[2:3].isspace():
         return "image"
-    for first, step in ((0, 188), (4, 192)):  # transport streams, and those of cameras, with a clock before each packet
+    for first, step in ((0, 188), (4, 192)):  # MPEG transport streams; cameras put a time stamp before each packet
         if len(head) > first + 3 * step and all(head[first + step * place] == 0x47 for place in range(4)):
             return "video"
     if head[:4] == b"OggS":

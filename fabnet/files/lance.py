@@ -1,9 +1,9 @@
-"""Lance's datasets: opened, added to, changed and merged; refusals and damages as they look through Lance.
+"""Lance datasets: opens, extends, changes and merges them, and turns Lance's errors into one clear line.
 
-Nothing old goes before the new is safe. What replaces or removes rows commits within `changing`, which syncs the new
-version, opens it again and counts it; only then `sweep` removes what former versions need. Cut at any moment, a dataset
-opens at its old or its new version. An object store's objects appear whole, and stay once they are there: there is
-nothing to sync.
+No old data is removed before the new data is safe. Code that replaces or removes rows commits within `changing`, which
+syncs the new version, opens it again and counts its rows; only then does `sweep` remove the files of former versions.
+After an interruption at any moment, a dataset opens at its old or its new version. Object stores need no sync: their
+objects appear whole and are durable.
 """
 
 from __future__ import annotations
@@ -60,25 +60,26 @@ MAX_FRAGMENTS = 64
 ROWS_PER_FRAGMENT = 100_000
 """Fragments larger than this are never rewritten, unless rows were deleted."""
 REWRITTEN_BYTES = 2**30
-"""Of a file, where all fragments are rewritten."""
+"""Maximum size of a file when all fragments are rewritten."""
 COPIED_BYTES = 2**23
-"""Read at once when fragments are merged as bytes: decoded, their pictures would fill the memory."""
+"""Bytes read at once when fragments are merged as bytes. Decoded, their pictures would fill the memory."""
 
 
 LANCE_FOLDERS = frozenset({"data", "_versions", "_transactions"})
-"""Of a dataset without deletions and indexes; a kill leaves them of a first attempt."""
+"""Folders of a dataset without deletions and indices. A first attempt that is killed leaves them behind."""
 
 
 def has_dataset(path: Path) -> bool:
-    """Say whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit.
+    """Whether there is a Lance dataset: a kill or a full disk can leave its folders without a first commit.
 
-    This is asked before one is opened, added to or replaced, so one that leads out of its folder is refused here.
+    This is called before a dataset is opened, extended or replaced, so a dataset that leads out of its folder is
+    refused here.
 
     Raises:
-        StoreError: it holds a link, or names files of another place.
+        StoreError: it contains a link, or names files of another place.
     """
     if not is_remote(path) and (path / "_versions").exists():
-        # First of all: the next line opens a file there.
+        # This comes first because `has_version` opens a file there.
         check_links(path, "a store or dataset", only=("_versions",), error=StoreError)
     if not has_version(path):
         return False
@@ -89,16 +90,16 @@ def has_dataset(path: Path) -> bool:
 
 
 def foreign(path: Path, own: Collection[str]) -> list[str]:
-    """Names of what lies in a place and was left there by no attempt at a Lance dataset: nothing may be made there.
+    """Names of the files and folders at a place that no Lance dataset left there, so that none may be made there.
 
     Args:
-        path: of a folder, which need not be there.
-        own: further names are foreign.
+        path: a folder, which need not exist.
+        own: names that may be there; all others are foreign.
     """
     if not path.is_dir():
         return []
     names = [entry.name for entry in _within(path) if entry.name not in own]
-    data = path / "data"  # a usual name for what is somebody's own: datasets, too, which `sweep` would empty
+    data = path / "data"  # users have folders of this name, too, which `sweep` would empty
     if data.is_dir():
         names += [f"data/{each.name}" for each in _within(data) if each.is_dir() or not _is_lances(each.name)]
     return sorted(names)
@@ -109,35 +110,35 @@ def _is_lances(name: str) -> bool:
 
 
 def _within(path: Path) -> Iterator[Path]:
-    """What a folder holds; consoles of object stores mark one by an object of its own name and a slash."""
+    """The entries of a folder, without the object `NAME/` with which consoles of object stores mark a folder."""
     for entry in path.iterdir():
         if not (is_remote(path) and entry.name == path.name and not entry.exists()):
             yield entry
 
 
 def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
-    """Open a Lance dataset, after a look at its data files; for use within `lance_reads`.
+    """Open a Lance dataset and check its data files; for use within `lance_reads`.
 
-    A version with truncated files, as a power cut leaves it, is passed over with a warning; see `whole_version`. In a
-    bucket files are not looked at: that would be a request a file, each time.
+    A version with truncated files, as after a power cut, is skipped with a warning; see `whole_version`. Files in a
+    bucket are not checked: that would take one request per file, each time.
 
     Args:
-        folder: of the dataset.
-        lists_bytes: as `check_data_files` takes it.
+        folder: the dataset.
+        lists_bytes: as in `check_data_files`.
 
     Raises:
-        OSError, and what else Lance raises: it is damaged, or there is none.
+        OSError and other errors of Lance: the dataset is damaged, or does not exist.
     """
     dataset = lance.dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
     if not is_remote(folder):
         check_data_files(folder, dataset, lists_bytes=lists_bytes)
-    _ = dataset.schema  # read here, where a damaged one can be told, and kept
+    _ = dataset.schema  # cached by Lance; a corrupt schema raises here, where it is reported
     return dataset
 
 
 @contextmanager
 def lance_writes(path: Path) -> Iterator[None]:
-    """Turn a refusal to write into one clear line; Lance reports them as text: `... (os error 28)`.
+    """Turn a write error into one clear line; Lance gives the error number only as text: `... (os error 28)`.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
@@ -154,24 +155,24 @@ def lance_writes(path: Path) -> Iterator[None]:
 
 @contextmanager
 def lance_reads(what: str) -> Iterator[None]:
-    """Turn what Lance raises at a damaged dataset into one clear line.
+    """Turn Lance's errors about a damaged dataset into one clear line.
 
     Args:
-        what: is read, for the message: "the store PATH".
+        what: name of the dataset for the message: "the store PATH".
 
     Raises:
-        StoreError: it is damaged. A full disk is left to `lance_writes` around it.
+        StoreError: the dataset is damaged or cannot be read.
     """
     try:
         yield
     except BaseException as error:
-        # Lance's Rust code panics at some damages, which Python sees as no Exception.
+        # Lance's Rust code panics on some corrupt data; a PanicException is not an Exception.
         is_panic = type(error).__name__ == "PanicException"
         if (refused := refusal(error)) is not None:
             raise StoreError(f"{what} cannot be read: {refused}") from None
         if not is_panic and not isinstance(error, OSError | ValueError | RuntimeError | KeyError | pa.ArrowException):
             raise
-        if isinstance(error, OSError) and error.errno:  # the system's; Lance's own have a text alone
+        if isinstance(error, OSError) and error.errno:  # an error of the system; Lance's own errors have no errno
             raise StoreError(
                 f"{what} cannot be read: {error.strerror}: check its name, permissions and disk"
             ) from error
@@ -186,27 +187,27 @@ class Change:
     """A change of a dataset, from `changing`."""
 
     dataset: Any
-    """The dataset before it; None where there is none."""
+    """The dataset before the change; None if there is none."""
     rows: int
-    """The number of rows that it must have afterwards."""
+    """Number of rows that the dataset must have after the change."""
     safe: set[Path]
-    """Files of it that were synced already."""
+    """Files of the change that are already synced."""
 
 
 @contextmanager
 def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
-    """Give a dataset to change by one commit or several, and return when the last of them is safe.
+    """Yield a dataset to change by one or more commits in the block; at its end, make the last commit durable.
 
-    Its files are synced, it is opened again, and its rows are counted; if any of this fails, or the block raises, the
-    commits are taken back. The former version stays until `sweep`. Only for the one process that writes.
+    The new files are synced, the dataset is opened again, and its rows are counted. If any of this fails, or the block
+    raises, the commits are undone. The former version stays until `sweep`. Only the one writing process may call this.
 
     Args:
-        folder: of the dataset, which need not be there.
-        is_derived: its rows are known elsewhere: they are not synced, which saves time; what a power cut truncates is
-            passed over and made again.
+        folder: the dataset, which need not exist.
+        is_derived: the rows can be computed again, so they are not synced, which saves time; a version that a power
+            cut truncates is skipped.
 
     Raises:
-        OSError, and what else Lance raises: the dataset is as it was before.
+        OSError and other errors of Lance: the dataset is as it was before.
     """
     dataset = open_dataset(folder) if has_dataset(folder) else None
     version = 0 if dataset is None else dataset.version
@@ -214,7 +215,7 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
     if is_remote(folder):
         yield change
         return
-    discard_after(folder, version, whole_too=False)  # what a power cut left of a later one
+    discard_after(folder, version, whole_too=False)  # truncated later versions, as after a power cut
     former = {} if dataset is None else files_of(folder, dataset)
     try:
         yield change
@@ -222,17 +223,17 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
             return
         changed = open_dataset(folder)
         if changed.version != newest_version(folder):
-            raise OSError(f"the disk did not take all of version {newest_version(folder)}: run the same command again")
+            raise OSError(f"version {newest_version(folder)} was written incompletely: run the same command again")
         if (rows := changed.count_rows()) != change.rows:
-            raise OSError(f"{rows:,} rows arrived, of {change.rows:,}: run the same command again")
+            raise OSError(f"{rows:,} of {change.rows:,} rows were written: run the same command again")
         if not is_derived:
             new = files_of(folder, changed).keys() - former.keys()
             sync_files(folder, new - change.safe)
-            if {file.parent for file in new} - {file.parent for file in former}:  # folders are new, too
+            if {file.parent for file in new} - {file.parent for file in former}:  # some folders are new, too
                 sync_folder(folder)
                 sync_folder(folder.parent)
     except BaseException:
-        with suppress(OSError):  # a disk that takes nothing: opening passes over what is not whole
+        with suppress(OSError):  # the disk may refuse this, too; opening then skips the truncated version
             discard_after(folder, version, whole_too=True)
         raise
 
@@ -240,18 +241,18 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
 def put_fragments(
     folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema, *, add_to: Any = None, synced: bool = True
 ) -> list[FragmentMetadata]:
-    """Write rows to files of a dataset that no version refers to yet, and return when these are safe.
+    """Write rows to data files that no version of the dataset names yet, and sync them.
 
     Args:
-        folder: of the dataset, which need not be there.
-        rows: are streamed.
-        schema: of the rows.
-        add_to: the open dataset that they will be further rows of; None: they will be all rows of one.
-        synced: False: only see that they were written.
+        folder: the dataset, which need not exist.
+        rows: the rows, which are streamed.
+        schema: schema of the rows.
+        add_to: the open dataset to which the rows will be added; None: they will be the only rows of the dataset.
+        synced: whether to sync the files; their sizes are checked in any case.
     """
     mode = "append" if add_to is not None else "overwrite" if has_dataset(folder) else "create"
     if mode == "overwrite" and not is_remote(folder):
-        discard_after(folder, open_dataset(folder).version, whole_too=False)  # Lance opens the newest
+        discard_after(folder, open_dataset(folder).version, whole_too=False)  # Lance would open the newest one
     to = lance_name(folder) if add_to is None else add_to
     made: list[FragmentMetadata] = write_fragments(rows, to, schema=schema, mode=mode)
     if not is_remote(folder):
@@ -270,14 +271,14 @@ def write_rows(
     overwrite: bool = False,
     is_derived: bool = False,
 ) -> Any:
-    """Add rows to a dataset in one commit, or have them replace all others; it is made if it is not there.
+    """Add rows to a dataset in one commit, or replace all of its rows; create it if it does not exist.
 
     Args:
-        folder: of the dataset.
-        rows: are streamed; or the files that `put_fragments` made of them.
-        schema: of the rows.
-        overwrite: the rows replace all others.
-        is_derived: as `changing` takes it.
+        folder: the dataset.
+        rows: the rows, which are streamed, or the fragments that `put_fragments` made of them.
+        schema: schema of the rows.
+        overwrite: replace all rows of the dataset.
+        is_derived: as in `changing`.
 
     Returns:
         The dataset.
@@ -301,13 +302,13 @@ def write_rows(
 
 
 def append_table(store: Path, name: str, table: pa.Table, *, is_derived: bool = False) -> None:
-    """Add rows to a small dataset that a store keeps beside its own, in one commit; make it if it is not there.
+    """Add rows in one commit to a small dataset inside a store's folder; create it if it does not exist.
 
     Args:
         store: folder of the store.
-        name: of the dataset's folder in it.
+        name: name of the dataset's folder in it.
         table: the rows.
-        is_derived: as `changing` takes it.
+        is_derived: as in `changing`.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
@@ -322,13 +323,13 @@ def append_table(store: Path, name: str, table: pa.Table, *, is_derived: bool = 
 
 
 def merge_files(folder: Path, *, with_deletions: bool = False) -> None:
-    """Merge the small fragments of a dataset; the rows keep their order. Only for the one process that writes.
+    """Merge the small fragments of a dataset; the rows keep their order. Only the one writing process may call this.
 
-    Lance puts what it writes anew behind all that it does not. Small fragments before a large one stay as they are.
+    Lance moves rewritten fragments behind all others, so small fragments before a large one are left as they are.
 
     Args:
-        folder: of the dataset.
-        with_deletions: write all fragments anew, without the rows that were deleted, where there are any.
+        folder: the dataset.
+        with_deletions: rewrite all fragments that contain deleted rows, without these rows.
     """
     with changing(folder) as change:
         _merge(change.dataset, with_deletions=with_deletions)
@@ -354,13 +355,13 @@ def _merge(dataset: Any, *, with_deletions: bool) -> None:
 
 
 def sweep(folder: Path, *, leftovers: bool = True) -> None:
-    """Remove the files that only former versions of a dataset need, once the disk holds the current one.
+    """Sync the current version of a dataset, then remove the files that only former versions need.
 
-    Only for the one process that writes.
+    Only the one writing process may call this.
 
     Args:
-        folder: of the dataset.
-        leftovers: remove files that no version needs, too: of writers that were killed, if no other one is at work.
+        folder: the dataset.
+        leftovers: also remove files that no version needs, left by killed writers. No other writer may be running.
     """
     dataset = open_dataset(folder)
     if not is_remote(folder):
@@ -369,9 +370,9 @@ def sweep(folder: Path, *, leftovers: bool = True) -> None:
         discard_truncated(folder)
     dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=leftovers)
     if leftovers and not is_remote(folder):
-        for file in folder.rglob(".tmp*"):  # half-written, by a killed writer: Lance forgets its own
+        for file in folder.rglob(".tmp*"):  # half-written files of killed writers, which Lance does not remove
             file.unlink(missing_ok=True)
     if not is_remote(folder):
-        for name in ("data", "_versions", "_deletions", "_indices"):  # no power cut brings back what was removed
+        for name in ("data", "_versions", "_deletions", "_indices"):  # so that no power cut restores removed files
             if (folder / name).is_dir():
                 sync_folder(folder / name)

@@ -1,9 +1,9 @@
-"""Looks at Lance's data files before Lance reads them: some damages there end the process, where others end the call.
+"""Checks Lance's data files before Lance reads them: some corrupt files make it abort the process instead of raising.
 
-- A footer that counts too many buffers has it ask for more memory than there is.
-- An encoding's name that it does not know comes back in an error; with a null byte in it, that error cannot cross from
-  Rust to Arrow's C++.
-- Where each picture of a page begins stands in a list; if one seems to end before it begins, memory fills up.
+- If a footer counts too many buffers, Lance requests more memory than there is.
+- Lance puts the name of an unknown encoding into an error, which cannot pass from Rust to Arrow's C++ if the name has a
+  null byte.
+- A page lists the offsets of its pictures; if one ends before it begins, Lance fills the memory.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ __all__ = ["check_data_files"]
 
 FOOTER = struct.Struct("<QQQIIHH4s")
 ENTRY_BYTES = 16
-"""Of a column or a global buffer, in the tables before the footer: where it lies, and how long it is."""
+"""Size of a table entry (offset and length of a column or a global buffer) before the footer."""
 LISTS_BYTES = 16 << 20
-"""Of lists of where values begin: what is read at an opening; some four million pictures."""
+"""Bytes of offset lists that are checked when a dataset is opened: some four million pictures."""
 
 PAGES, OFFSETS, SIZES, LENGTH = 2, 1, 2, 3
-"""Fields of Protocol Buffers: a column's pages; where a page's buffers lie, how long they are, how many rows it has."""
+"""Field numbers: pages of a column; offsets and sizes of a page's buffers, and its number of rows."""
 LAYOUT_OF_PAGE = (4, 2, 1, 2, 3)
-"""The way to the layout "full zip" of a page: its values stand one behind the other, whole."""
+"""Field numbers from a page to its layout "full zip", in which whole values follow each other."""
 NAMES_OF_ENCODINGS = ((1, 2, 1, 1), (2, 4, 2, 1, 1))
-"""The ways from a column to the names of its own encoding and of its pages'."""
+"""Field numbers from a column to the names of its own encoding and of its pages' encodings."""
 
 
 MAX_KNOWN = 4096
 _sound: set[tuple[Path, int, int, int]] = set()
-"""Files that were looked at whole."""
+"""Files that were checked completely."""
 
 
 def check_data_files(folder: Path, dataset: Any, *, lists_bytes: float = LISTS_BYTES) -> None:
-    """See that nothing in a local dataset's data files would end the process when Lance reads it.
+    """Check that nothing in the data files of a local dataset would make Lance abort the process.
+
+    Files that were checked completely are not read again, because Lance never changes a file.
 
     Args:
-        folder: of the dataset.
-        dataset: opened; its own manifest says which files are its, besides those that are being written.
-        lists_bytes: read no more of the lists that say where values begin: they grow with the rows. Files that were
-            looked at whole before are not read again: Lance never changes one.
+        folder: folder of the dataset.
+        dataset: the open dataset; its files are those that its manifest names.
+        lists_bytes: upper bound of the bytes of offset lists to read, which grow with the rows.
 
     Raises:
-        OSError: something would.
+        OSError: a file is corrupt or truncated.
 
     Source:
         Lance's file format 2, `protos/file2.proto` and `protos/encodings_v2_1.proto`.
@@ -60,7 +61,7 @@ def check_data_files(folder: Path, dataset: Any, *, lists_bytes: float = LISTS_B
     for fragment in dataset.get_fragments():
         for each in fragment.data_files():
             path = folder / "data" / each.path
-            with suppress(FileNotFoundError), open_input(path, None) as file:  # compacted away: Lance will tell
+            with suppress(FileNotFoundError), open_input(path, None) as file:  # removed by compaction: Lance will tell
                 status = os.fstat(file.fileno())
                 state = (path, status.st_ino, status.st_size, status.st_mtime_ns)
                 if state in _sound:
@@ -78,11 +79,11 @@ def check_data_files(folder: Path, dataset: Any, *, lists_bytes: float = LISTS_B
 
 
 def _columns(file: BinaryIO) -> Iterator[bytes]:
-    """The descriptions of a file's columns; none where the format is older than 2."""
+    """Yield the descriptions of a file's columns; none if the format is older than 2."""
     end = os.fstat(file.fileno()).st_size - FOOTER.size
     data = _read(file, max(0, end), FOOTER.size)
     if len(data) != FOOTER.size:
-        raise ValueError("is cut short")
+        raise ValueError("is truncated")
     _, columns_at, buffers_at, num_buffers, num_columns, major, _, magic = FOOTER.unpack(data)
     if magic != b"LANC":
         raise ValueError("does not end as a Lance file does")
@@ -90,7 +91,7 @@ def _columns(file: BinaryIO) -> Iterator[bytes]:
         return
     columns_end, buffers_end = columns_at + num_columns * ENTRY_BYTES, buffers_at + num_buffers * ENTRY_BYTES
     if not columns_end <= buffers_at <= buffers_end <= end:
-        raise ValueError(f"has {num_columns:,} columns and {num_buffers:,} buffers by its footer, and no room")
+        raise ValueError(f"has no room for the {num_columns:,} columns and {num_buffers:,} buffers of its footer")
     for at, length in struct.iter_unpack("<QQ", _read(file, columns_at, num_columns * ENTRY_BYTES)):
         if at + length > end:
             raise ValueError(f"describes a column in {length:,} bytes at {at:,}, beyond its end")
@@ -100,11 +101,11 @@ def _columns(file: BinaryIO) -> Iterator[bytes]:
 def _check_names(column: bytes) -> None:
     for way in NAMES_OF_ENCODINGS:
         if any(b"\0" in name for name in found(column, way)):
-            raise ValueError("names an encoding with a null byte in it")
+            raise ValueError("has an encoding whose name contains a null byte")
 
 
 def _check_lists(file: BinaryIO, column: bytes, left: float) -> float:
-    """Look at a column's lists of where values begin; gives how many bytes more may be read."""
+    """Check a column's offset lists; return the number of bytes that may still be read."""
     for page in found(column, (PAGES,)):
         about = dict(fields(page))
         offsets, sizes = (_numbers(about.get(field)) for field in (OFFSETS, SIZES))
@@ -116,7 +117,7 @@ def _check_lists(file: BinaryIO, column: bytes, left: float) -> float:
         length = about.get(LENGTH, 0)
         width = sizes[1] // (length + 1) if isinstance(length, int) else 0
         if width not in (1, 2, 4, 8):
-            raise ValueError(f"lists where {length!r} values begin in {sizes[1]:,} bytes")
+            raise ValueError(f"lists the offsets of {length!r} values in {sizes[1]:,} bytes")
         begins = np.frombuffer(_read(file, offsets[1], sizes[1]), f"<u{width}")
         if len(begins) * width != sizes[1] or (begins[1:] < begins[:-1]).any() or begins[-1] > sizes[0]:
             raise ValueError("lists values that end before they begin, or beyond their page")

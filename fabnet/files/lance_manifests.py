@@ -1,8 +1,8 @@
-"""Looks at a dataset's manifests before Lance opens it: they may name files of other places, which Lance would read.
+"""Checks a dataset's manifests before Lance opens it: they may name files of other places, which Lance would read.
 
-A shallow clone is such a dataset, and so is one whose manifest was made by hand: it shows another store's faces, has a
-local dataset contact an object store, or keeps faces that `remove` cannot reach. A dataset of ours names files of its
-own folder alone.
+A shallow clone or a manifest made by hand can do this. Such a dataset could show another store's faces, contact an
+object store from a local dataset, or keep faces that `remove` cannot reach. fabnet's own datasets name only files of
+their own folder.
 """
 
 from __future__ import annotations
@@ -26,39 +26,41 @@ __all__ = ["check_manifests", "check_unnamed", "state_of"]
 FOOTER = struct.Struct("<QHH4s")
 LENGTH = struct.Struct("<I")
 MAX_BYTES = 2**28
-"""Of a manifest: a million fragments and more."""
+"""Maximum size of a manifest: more than a million fragments."""
 
 FRAGMENTS, INDEX_AT, TRANSACTION_FILE, BASE_PATHS = 2, 6, 12, 18
-"""Fields of a manifest. What describes its indices lies elsewhere in the file, at INDEX_AT."""
+"""Field numbers of a manifest. INDEX_AT is the offset of the section that describes the indices."""
 FILES: dict[tuple[int, ...], int | None] = {(2,): 7, (11, 1): 7, (3,): 7, (6,): None, (8,): None, (10,): None}
-"""The ways from a fragment to its files (data, overlays, deletions, ids and versions of rows), and the field with the
-base of each."""
+"""Field numbers from a fragment to its files (data, overlays, deletions, ids and versions of rows), and the number of
+the field with each file's base."""
 INDICES, BASE_ID_OF_INDEX, FILES_OF_INDEX, KIND_OF_INDEX = (1,), 9, (10,), (6, 1)
 FILES_OF_REUSE: dict[tuple[int, ...], int | None] = {(6, 2, 2): None, (6, 2, 1, 2, 4): 3}
-"""Likewise of an index that says where rows have gone."""
+"""The same for a fragment-reuse index, which maps moved rows."""
 PATH = 1
-"""Of any file, but for deletions."""
+"""Field number of a file's path (deletion files have none)."""
 SEGMENT = re.compile(r"(?!\.+$)[\w.\-]+", re.ASCII)
 
 
 def check_manifests(folder: Path) -> None:
-    """Refuse a dataset if any of its versions names a file that is not in its folder.
+    """Refuse a dataset if any of its versions names a file outside its folder.
+
+    A manifest that cannot be parsed passes: Lance will report it if it needs it.
 
     Args:
-        folder: of the dataset, without links: see `check_links`.
+        folder: the dataset, without links: see `check_links`.
 
     Raises:
-        StoreError: one does, with the name. A manifest that Lance cannot read passes: Lance says so, if it needs it.
+        StoreError: a version names such a file; the message gives its name.
     """
     for name, state in _manifests(folder):
         _check(folder, name, state)
 
 
 def check_unnamed(folder: Path) -> None:
-    """Refuse to write to a dataset with tags or branches: the versions that they name keep rows that are removed.
+    """Refuse to write to a dataset with tags or branches (fabnet makes none): their versions keep removed rows.
 
     Raises:
-        StoreError: it has one, with the name. Fabnet makes none.
+        StoreError: the dataset has a tag or branch; the message gives its name.
     """
     for kind in ("tags", "branches"):
         place = folder / "_refs" / kind
@@ -70,12 +72,12 @@ def check_unnamed(folder: Path) -> None:
 
 
 def state_of(folder: Path) -> tuple[Any, ...] | None:
-    """What changes whenever a dataset does: its newest manifest; None where there is no dataset."""
+    """State of the newest manifest, which changes whenever the dataset does; None if there is no dataset."""
     return max(_manifests(folder), key=lambda each: _version_of(each[0]), default=None)
 
 
 def _version_of(name: str) -> int:
-    """Newer manifests have smaller numbers in their names, in which they are counted from the end of 64 bits."""
+    """The version in a manifest's name: the number itself, or, in newer formats, 2^64 - 1 minus the version."""
     stem = name.partition(".")[0]
     number = int(stem) if stem.isascii() and stem.isdigit() else 0
     return 2**64 - 1 - number if number >= 2**63 else number
@@ -83,21 +85,21 @@ def _version_of(name: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _check(folder: Path, name: str, state: tuple[Any, ...]) -> None:
-    """Manifests never change, so each is read once. `state` tells a manifest of the same name from an earlier one."""
+    """Manifests never change, so each is read once; `state` distinguishes it from an earlier one of the same name."""
     try:
         data = read_bytes(folder / "_versions" / name, MAX_BYTES)
         outside = next(_outside(data), None)
-    except (FileNotFoundError, ValueError):  # of a version that was removed meanwhile; cut short
+    except (FileNotFoundError, ValueError):  # the version was removed meanwhile, or its manifest is truncated
         return
     if outside is not None:
         raise StoreError(
-            f"{folder} names files of another place: {outside} in _versions/{name}, as a shallow clone has. fabnet "
-            "reads a dataset's own files only: make the dataset again, or a deep clone of it with Lance"
+            f"{folder} names files of another place: {outside} in _versions/{name}, as a shallow clone does. fabnet "
+            "reads only a dataset's own files: make the dataset again, or a deep clone of it with Lance"
         )
 
 
 def _manifests(folder: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """The name of each manifest, and what changes when another one gets its name."""
+    """Yield the name of each manifest and its state, which changes if the file is replaced."""
     versions: Any = folder / "_versions"
     with suppress(FileNotFoundError, NotADirectoryError):
         if is_remote(folder):
@@ -115,9 +117,9 @@ def _manifests(folder: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 
 def _outside(data: bytes) -> Iterator[str]:
-    """What a manifest names that is not in its dataset's folder.
+    """Yield everything that a manifest names outside its dataset's folder.
 
-    A part that cannot be read is passed over: Lance cannot read it either, or does not know it.
+    A part that cannot be parsed is skipped: Lance cannot read it either, or does not use it.
 
     Raises:
         ValueError: it is not a manifest.
@@ -177,7 +179,7 @@ def _outside_of_file(file: bytes, base_id: int | None, *, path: int | None = PAT
 
 
 def _leading_out(path: bytes) -> Iterator[str]:
-    """The path of a file, unless it leads into the folder that it is relative to."""
+    """Yield a file's path if it leads out of the folder to which it is relative."""
     text = path.decode(errors="replace")
     if not all(SEGMENT.fullmatch(part) for part in text.split("/")):
         yield f"the path {text!r}"

@@ -1,8 +1,8 @@
-"""Reading a dataset while other commands add to it, merge its files, remove people from it or write it anew.
+"""Reads a dataset while other commands add to it, merge its files, remove people from it or rewrite it.
 
-Rows have numbers. Adding rows and merging files keep them; a removal and writing anew do not. So a dataset names its
-numbering, its generation, and a removal renews the name. A reader goes on with the files of another version only if its
-generation is the same; otherwise it says that the dataset was rewritten.
+Adding rows and merging files keep the row numbers; removing people and rewriting change them. So each numbering of a
+dataset's rows, a generation, has a name, which a removal changes. A reader continues with the files of another version
+only if its generation is the same; otherwise it reports that the dataset was rewritten.
 """
 
 from __future__ import annotations
@@ -23,43 +23,43 @@ from fabnet.files.lance import lance_reads
 __all__ = ["GENERATION", "UNNAMED", "Reader", "generation_of", "new_generation", "renew_generation", "row_numbers"]
 
 GENERATION = "fabnet.generation"
-"""In a dataset's metadata: the name of its numbering. Datasets of earlier versions have none until a removal."""
+"""Metadata key of a dataset's generation. Datasets made by earlier versions of fabnet have none until a removal."""
 UNNAMED = "0"
-"""Of a dataset without one."""
+"""Generation of a dataset without that key."""
 ATTEMPTS = 5
 WAIT_S = 0.1
-"""How long a dataset that is being replaced is waited for, each time."""
+"""Wait before each retry to open a dataset that is being replaced."""
 
 T = TypeVar("T")
 
 
 def new_generation() -> dict[str, str]:
-    """Metadata with a name that no other generation has."""
+    """Metadata with a new, unique generation."""
     return {GENERATION: secrets.token_hex(8)}
 
 
 def renew_generation(dataset: Any) -> None:
-    """Give a dataset's numbering another name, in a commit of its own.
+    """Give a dataset a new generation, in a commit of its own.
 
-    Rows that are marked as deleted count as a part of the name. So rows are deleted first, then the name is renewed,
-    and only then files are merged: a kill between any two of these leaves no version that has an earlier one's name and
-    other rows.
+    The number of rows marked as deleted is part of a generation's name. So rows are deleted first, then the generation
+    is renewed, and only then files are merged: a kill between these steps leaves no version with an earlier one's
+    generation and other rows.
 
     Args:
-        dataset: opened; only for the one process that writes.
+        dataset: the open dataset; only the one writing process may call this.
     """
     dataset.update_schema_metadata(new_generation())
 
 
 def generation_of(dataset: Any) -> str:
-    """The name of the numbering of an open dataset's rows."""
+    """The generation of an open dataset."""
     name = (dataset.schema.metadata or {}).get(GENERATION.encode(), UNNAMED.encode()).decode(errors="replace")
     deleted = sum(fragment.num_deletions for fragment in dataset.get_fragments())
     return f"{name}-{deleted}" if deleted else name
 
 
 def row_numbers(dataset: Any, addresses: Sequence[int]) -> list[int]:
-    """The numbers of rows by their addresses, as `take` takes them; rows that are marked as deleted have none."""
+    """Convert row addresses to row numbers, as `take` expects them; rows marked as deleted have no number."""
     fragments = dataset.get_fragments()
     starts = dict(zip((each.fragment_id for each in fragments),
                       accumulate((each.count_rows() for each in fragments), initial=0), strict=False))  # fmt: skip
@@ -76,13 +76,13 @@ def row_numbers(dataset: Any, addresses: Sequence[int]) -> list[int]:
 
 
 class Reader:
-    """An open dataset. It can be pickled: the other process opens it when it first reads, and checks the generation.
+    """An open dataset that can be pickled: the other process opens it at its first read and checks the generation.
 
     Args:
         path: folder of the dataset.
-        what: it is, for messages: "the store PATH".
-        opener: opens it; for use within `lance_reads`.
-        is_numbered: False: nobody keeps numbers of its rows, and it may be rewritten.
+        what: name of the dataset in messages: "the store PATH".
+        opener: function that opens it; it is called within `lance_reads`.
+        is_numbered: whether row numbers are kept between reads. If not, the dataset may be rewritten meanwhile.
     """
 
     def __init__(self, path: Path, what: str, opener: Callable[[Path], Any], *, is_numbered: bool = True) -> None:
@@ -100,7 +100,8 @@ class Reader:
         """The dataset as it was when it was opened.
 
         Raises:
-            StoreError: it cannot be opened, or was rewritten since it was first opened.
+            RewrittenError: it was rewritten since it was first opened.
+            StoreError: it cannot be opened.
         """
         return self.reopen() if self._dataset is None else self._dataset
 
@@ -112,18 +113,18 @@ class Reader:
 
     @property
     def is_named(self) -> bool:
-        """Whether the generation tells this dataset from all others."""
+        """Whether the generation identifies this dataset uniquely."""
         return self.generation.partition("-")[0] != UNNAMED
 
     def keep(self, dataset: Any) -> None:
-        """Go on with a version that this process has just written; None: open the newest when it is needed."""
+        """Continue with a version that this process has just written; None: open the newest at the next read."""
         self._dataset = dataset
 
     def reopen(self) -> Any:
         """Open the newest version.
 
         Raises:
-            RewrittenError: its rows have other numbers than when it was first opened.
+            RewrittenError: its row numbers changed since it was first opened.
             StoreError: it cannot be opened.
         """
         dataset = self._found()
@@ -132,8 +133,8 @@ class Reader:
         is_known = self._is_numbered and self._generation is not None
         if is_known and (generation != self._generation or rows < self._rows or self._is_another(dataset)):
             raise RewrittenError(
-                f"{self.what} was rewritten while it was read (people were removed from it, or it was made anew), and "
-                "its rows have other numbers now: start again with what is there"
+                f"{self.what} was rewritten while it was read (people were removed, or it was made again), so its row "
+                "numbers changed: run the command again"
             )
         self._generation, self._rows, self._dataset = generation, rows, dataset
         return dataset
@@ -146,11 +147,11 @@ class Reader:
             except StoreError:
                 if self._generation is None or attempt == ATTEMPTS - 1:
                     raise
-                time.sleep(WAIT_S)  # between two names, as `embed` renames a new one into its place
+                time.sleep(WAIT_S)  # `embed` may be between its two renames, when the dataset is missing
         raise AssertionError
 
     def _is_another(self, dataset: Any) -> bool:
-        """Whether a dataset without a name was made anew: its versions count from one again."""
+        """Whether a dataset without a generation was made again: its versions then count from one."""
         before = self._dataset
         return before is not None and dataset.version <= before.version and _files(dataset) != _files(before)
 
@@ -159,14 +160,14 @@ class Reader:
         return now.version != failed.version or _files(now) != _files(failed)
 
     def read(self, call: Callable[[Any], T]) -> T:
-        """Read from the dataset: from the version that was opened, or where its files are gone, from the newest.
+        """Read from the version that was opened or, if its files are gone, from the newest.
 
         Args:
-            call: reads from an open dataset.
+            call: function that reads from an open dataset.
 
         Raises:
-            RewrittenError: the files are gone, and the rows of the newest version have other numbers.
-            StoreError: it is damaged.
+            RewrittenError: the files are gone, and the newest version has other row numbers.
+            StoreError: the dataset is damaged.
         """
         for _ in range(ATTEMPTS):
             dataset = self.dataset
@@ -180,11 +181,11 @@ class Reader:
             return call(self.dataset)
 
     def scan(self, start: Callable[..., Iterator[pa.RecordBatch]], *, offset: int = 0) -> Iterator[pa.RecordBatch]:
-        """Read all rows in order, as `read` reads.
+        """Read all rows in order, in the way of `read`.
 
         Args:
-            start: starts to read an open dataset; it takes `offset`, the rows to pass over, where there are any.
-            offset: rows to pass over.
+            start: function that starts to read an open dataset; it takes `offset` if there are rows to skip.
+            offset: number of rows to skip.
         """
         while True:
             dataset = self.dataset

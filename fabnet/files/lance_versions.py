@@ -1,7 +1,7 @@
-"""Versions of a Lance dataset on this machine: whether their files are whole, and that the disk holds them.
+"""Versions of a local Lance dataset: checks that their files are whole, and syncs them.
 
 Lance commits a version by writing its manifest, and syncs nothing. A power cut can leave truncated files, and Lance
-reports some failed writes as success: a version counts only when all of its files are as long as they should be.
+reports some failed writes as success, so a version counts only if all of its files have their full length.
 """
 
 from __future__ import annotations
@@ -31,38 +31,38 @@ __all__ = [
 ]
 
 ENDINGS = {".manifest": b"LANC", ".lance": b"LANC", ".idx": b"LANC", ".arrow": b"ARROW1", ".bin": b""}
-"""How a whole file ends."""
+"""Last bytes of a whole file, by suffix."""
 INVERTED = 2**64 - 1
-"""Newer manifests have smaller numbers in their names: this one less the version."""
+"""Newer formats name a manifest by this number minus its version."""
 ATTEMPTS = 5
-"""At opening a dataset that another process replaces again and again."""
+"""Attempts to open a dataset that another process keeps replacing."""
 
 _warned: set[tuple[Path, int]] = set()
 
 
 class TruncatedError(OSError):
-    """A file of a dataset is truncated or missing, as a power cut or a failed write leaves it."""
+    """A file of a dataset is truncated or missing, as after a power cut or a failed write."""
 
 
 def has_version(path: Path) -> bool:
-    """Say whether a dataset was ever committed: a kill or a full disk can leave its folders without that."""
+    """Whether a dataset was ever committed: a kill or a full disk can leave its folders without a commit."""
     if is_remote(path):
         versions = path / "_versions"
         return versions.is_dir() and any(entry.suffix == ".manifest" for entry in versions.iterdir())
     manifests = _manifests(path)
-    if set(manifests) == {1}:  # a power cut can leave the first commit truncated: nothing was ever in it
+    if set(manifests) == {1}:  # a power cut can truncate the manifest of the first commit
         with suppress(FileNotFoundError):
             return _is_whole(manifests[1], None)
     return bool(manifests)
 
 
 def newest_version(folder: Path) -> int:
-    """The highest version that has a manifest, whole or not; 0 where there is none."""
+    """The highest version that has a manifest, whole or not; 0 if there is none."""
     return max(_manifests(folder), default=0)
 
 
 def _manifests(folder: Path) -> dict[int, Path]:
-    """Paths of the manifests by version, the newest first."""
+    """Paths of the manifests by version, newest first."""
     found = {}
     with suppress(FileNotFoundError, NotADirectoryError):
         for entry in (folder / "_versions").iterdir():
@@ -73,9 +73,9 @@ def _manifests(folder: Path) -> dict[int, Path]:
 
 
 def _is_whole(file: Path, size: int | None) -> bool:
-    """Whether a file is as long as it should be, and ends as its kind does."""
+    """Whether a file has its full size or, if that is unknown, ends as its format requires."""
     if size is not None:
-        return file.stat().st_size >= size  # `check_data_files` looks at how it ends
+        return file.stat().st_size >= size  # `check_data_files` checks how it ends
     ending = ENDINGS.get(file.suffix, b"")
     with file.open("rb") as opened:
         length = opened.seek(0, 2)
@@ -86,13 +86,13 @@ def _is_whole(file: Path, size: int | None) -> bool:
 
 
 def check_files(files: Iterable[tuple[Path, int | None]]) -> None:
-    """See that files are whole.
+    """Check that files are whole.
 
     Args:
-        files: their paths and sizes; None: unknown.
+        files: their paths and sizes in bytes (None: unknown).
 
     Raises:
-        TruncatedError: one is truncated or missing.
+        TruncatedError: a file is truncated or missing.
     """
     for file, size in files:
         try:
@@ -104,7 +104,7 @@ def check_files(files: Iterable[tuple[Path, int | None]]) -> None:
 
 
 def files_of(folder: Path, dataset: Any) -> dict[Path, int | None]:
-    """The files of an open version and their sizes (None: unknown): rows, deletions, indices, and its manifest."""
+    """The files of an open version (rows, deletions, indices, manifest) and their sizes in bytes (None: unknown)."""
     files: dict[Path, int | None] = {}
     for fragment in dataset.get_fragments():
         described = fragment.metadata
@@ -121,11 +121,11 @@ def files_of(folder: Path, dataset: Any) -> dict[Path, int | None]:
 
 
 def whole_version(folder: Path) -> Any:
-    """Open the newest version of a dataset on this machine whose files are all whole; an older one with a warning.
+    """Open the newest version of a local dataset whose files are all whole; warn if it is not the newest of all.
 
     Raises:
         TruncatedError: there is no such version.
-        OSError, and what else Lance raises: the dataset is damaged in another way, or there is none.
+        OSError and other errors of Lance: the dataset is corrupt, or does not exist.
     """
     for attempt in range(ATTEMPTS):
         newest = newest_version(folder)
@@ -139,7 +139,7 @@ def whole_version(folder: Path) -> Any:
                 raise
         else:
             return dataset
-    raise TruncatedError("it is replaced again and again")
+    raise TruncatedError("another process keeps replacing it")
 
 
 def _opened(folder: Path, version: int) -> Any:
@@ -155,12 +155,12 @@ def _opened(folder: Path, version: int) -> Any:
 def _former(folder: Path, newest: int, reason: TruncatedError) -> Any:
     for version in _manifests(folder):
         if version < newest:
-            with suppress(OSError, ValueError):  # what only removed versions had may be gone in part
+            with suppress(OSError, ValueError):  # some files of a former version may have been removed
                 dataset = _opened(folder, version)
                 if (folder, newest) not in _warned and parent_process() is None:
                     _warned.add((folder, newest))
                     logging.getLogger("fabnet").warning(
-                        "warning: version %d of %s is damaged (%s), as by a power cut; version %d is used, %s rows",
+                        "warning: version %d of %s is damaged (%s), as by a power cut; using version %d with %s rows",
                         newest, folder, reason, version, f"{dataset.count_rows():,}",
                     )  # fmt: skip
                 return dataset
@@ -171,9 +171,9 @@ def discard_after(folder: Path, version: int, *, whole_too: bool) -> None:
     """Take back the versions after one. Only for the one process that writes.
 
     Args:
-        folder: of a dataset on this machine.
-        version: the last to keep; 0: none is kept.
-        whole_too: take back those whose files are all whole, too.
+        folder: a local dataset.
+        version: the last version to keep; 0: keep none.
+        whole_too: also remove versions whose files are all whole.
     """
     removed = False
     for number, manifest in _manifests(folder).items():
@@ -189,9 +189,9 @@ def discard_after(folder: Path, version: int, *, whole_too: bool) -> None:
 
 
 def discard_truncated(folder: Path) -> None:
-    """Remove truncated manifests: of versions between the former and the current one, which were never synced.
+    """Remove truncated manifests, since Lance reads all manifests when it removes versions.
 
-    Lance reads all manifests when it removes versions.
+    They belong to versions between the former and the current one, which were never synced.
     """
     for manifest in _manifests(folder).values():
         if not _is_whole(manifest, None):
@@ -199,7 +199,7 @@ def discard_truncated(folder: Path) -> None:
 
 
 def sync_files(folder: Path, files: Collection[Path]) -> None:
-    """Have the disk hold files of a dataset, and the folders that they are in."""
+    """Sync files of a dataset and the folders that contain them."""
     for file in sorted(files):
         sync(file)
     for each in sorted({parent for file in files for parent in file.parents if folder in parent.parents}):

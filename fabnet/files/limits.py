@@ -1,8 +1,8 @@
-"""How input is opened: regular files only, of limited size. SECURITY.md lists the limits.
+"""Opens input: regular files only, of limited size. SECURITY.md lists the limits.
 
-A named pipe waits for a writer, a device such as `/dev/zero` never ends, and files under `/proc` say that they are
-empty and are not. So whatever is read is opened by `open_input` or `read_bytes`, and a file that a library opens by its
-name is looked at with `check_file` first.
+A named pipe waits for a writer, a device such as `/dev/zero` never ends, and files under `/proc` report a size of 0.
+So all input is opened by `open_input` or `read_bytes`, and a file that a library opens by its name goes through
+`check_file` first.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ __all__ = [
 ]
 
 MAX_PIXELS = 100_000_000
-"""Of a picture or a video's frame: 300 MB once decoded."""
+"""Pixels of a picture or a video frame: 300 MB once decoded."""
 MAX_FRAMES = 20_000_000
-"""Of a video: nine days at 25 frames a second."""
+"""Frames of a video: nine days at 25 frames per second."""
 MAX_PICTURE_BYTES = 2**28
-"""Of a picture's file."""
+"""Size of a picture file."""
 MAX_TABLE_BYTES = 2**28
-"""Of a CSV or text file."""
+"""Size of a CSV or text file."""
 MAX_TABLE_ROWS = 4_000_000
-"""Of a CSV file; a short row takes a hundred times its bytes in memory."""
+"""Rows of a CSV file; a short row takes a hundred times its bytes in memory."""
 MAX_TABLE_CELLS = 40_000_000
-"""Of a CSV file."""
+"""Cells of a CSV file."""
 MAX_LINE_CHARS = 2**20
-"""Of a CSV file's line."""
+"""Characters of a line of a CSV file."""
 MAX_JSON_BYTES = 2**26
-"""Of a JSON file."""
+"""Size of a JSON file."""
 MAX_CONFIG_BYTES = 2**22
-"""Of a JSON file that describes one model, run or state."""
+"""Size of a JSON file that describes a single model, run or state."""
 MAX_WEIGHTS_BYTES = 2**33
-"""Of a file of weights, whatever its format."""
+"""Size of a weights file in any format."""
 MAX_UNPACKED_TIMES = 20
-"""Size of what a compressed file unpacks to, in sizes of the file: labels and pictures take two to ten."""
+"""Ratio of a compressed file's unpacked size to its own size; labels and pictures have two to ten."""
 FREE_UNPACKED_BYTES = 2**27
-"""What any compressed file may unpack to, however small it is."""
+"""Unpacked size that any compressed file may have, however small it is."""
 CHUNK = 2**20
 
 KINDS = (
@@ -72,10 +72,10 @@ KINDS = (
 
 
 def what_is(mode: int) -> str | None:
-    """What lies at a path that is not a regular file: "a named pipe", "a device" ...; None of a regular file.
+    """The kind of a file that is not a regular file: "a named pipe", "a device" ...; None for a regular file.
 
     Args:
-        mode: `st_mode` of its status.
+        mode: its `st_mode`.
     """
     if stat.S_ISREG(mode):
         return None
@@ -83,13 +83,13 @@ def what_is(mode: int) -> str | None:
 
 
 def check_file(file: Path, limit: int | None) -> None:
-    """Refuse what is not a regular file, or is too large, before a library opens it by its name.
+    """Refuse a file that is not regular or is too large, before a library opens it by its name.
 
-    Where there is nothing at all, nothing is said: the library will.
+    A missing file passes: the library will report it.
 
     Args:
-        file: on this machine or in an object store.
-        limit: bytes; None: any number.
+        file: path on this machine or in an object store.
+        limit: upper bound of its size in bytes; None: no limit.
 
     Raises:
         InputError: it is not a regular file, or is larger.
@@ -102,9 +102,9 @@ def check_file(file: Path, limit: int | None) -> None:
 
 
 def _check(file: Path, status: Any, limit: int | None) -> None:
-    kind = None if "://" in str(file) else what_is(status.st_mode)  # object stores hold nothing else
+    kind = None if "://" in str(file) else what_is(status.st_mode)  # object stores contain only regular files
     if kind is not None:
-        raise InputError(f"{file} is {kind}; expected a regular file: copy what it gives into one first")
+        raise InputError(f"{file} is {kind}; expected a regular file: copy its content into one first")
     _check_count(file, status.st_size, limit)
 
 
@@ -114,35 +114,35 @@ def _check_count(file: Path, count: int, limit: int | None) -> None:
 
 
 def unpacked_limit(packed: int, limit: int) -> int:
-    """How many bytes a compressed file may unpack to.
+    """The number of bytes that a compressed file may unpack to.
 
     Args:
-        packed: bytes of the file.
+        packed: size of the file in bytes.
         limit: upper bound of the result.
     """
     return min(limit, max(FREE_UNPACKED_BYTES, MAX_UNPACKED_TIMES * packed))
 
 
 def open_input(file: Path, limit: int | None) -> BufferedReader:
-    """Open a regular file to read its bytes; nothing else is waited for.
+    """Open a regular file to read its bytes, without waiting for pipes or devices.
 
-    A file that grows, or says that it is smaller than it is, can give more than `limit` bytes: `read_bytes` stops.
+    A file that grows or reports too small a size can give more than `limit` bytes; only `read_bytes` stops there.
 
     Args:
-        file: on this machine or in an object store.
-        limit: bytes; None: any number.
+        file: path on this machine or in an object store.
+        limit: upper bound of its size in bytes; None: no limit.
 
     Raises:
         InputError: it is not a regular file, or is larger.
         OSError: it cannot be opened.
     """
-    _check(file, file.stat(), limit)  # before it is opened: that alone can rewind a tape, or reset a serial line
+    _check(file, file.stat(), limit)  # first, because opening a device can rewind a tape or reset a serial line
     if "://" in str(file):
         return file.open("rb")
     flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
     stream = os.fdopen(os.open(file, flags), "rb")
     try:
-        _check(file, os.fstat(stream.fileno()), limit)  # it may have been replaced in between
+        _check(file, os.fstat(stream.fileno()), limit)  # again, because the file may have been replaced
     except BaseException:
         stream.close()
         raise
@@ -150,7 +150,7 @@ def open_input(file: Path, limit: int | None) -> BufferedReader:
 
 
 def read_bytes(file: Path, limit: int = MAX_PICTURE_BYTES) -> bytes:
-    """Read a regular file of no more than `limit` bytes.
+    """Read a regular file of at most `limit` bytes.
 
     Raises:
         InputError: it is not a regular file, or is larger.
@@ -160,7 +160,7 @@ def read_bytes(file: Path, limit: int = MAX_PICTURE_BYTES) -> bytes:
     with open_input(file, limit) as stream:
         parts = [stream.read(min(expected, limit) + 1)]
         count = len(parts[0])
-        if count > expected:  # it has grown, or lies below /proc
+        if count > expected:  # the file has grown, or is below /proc
             while count <= limit and (part := stream.read(CHUNK)):
                 parts.append(part)
                 count += len(part)
@@ -170,7 +170,7 @@ def read_bytes(file: Path, limit: int = MAX_PICTURE_BYTES) -> bytes:
 
 
 def open_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8") -> TextIO:
-    """Open a regular text file of no more than `limit` bytes, with its line ends as they are.
+    """Open a regular text file of at most `limit` bytes; line ends are not translated.
 
     Raises:
         InputError: it is not a regular file, or is larger.
@@ -180,25 +180,25 @@ def open_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8
 
 
 def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8") -> str:
-    """Read a regular text file of no more than `limit` bytes.
+    """Read a regular text file of at most `limit` bytes; line ends become `\\n`.
 
     Raises:
         InputError: it is not a regular file, or is larger.
         OSError: it cannot be read.
-        UnicodeDecodeError: it is no text in this encoding.
+        UnicodeDecodeError: it is not text in this encoding.
     """
     return read_bytes(file, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def csv_rows(file: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:
-    """Read the rows of a CSV file of limited size, one after another.
+    """Read the rows of a CSV file of limited size one by one.
 
     Args:
-        file: in UTF-8.
-        delimiter: between cells; None: a tab where the first line has one, else a comma.
+        file: the file, in UTF-8.
+        delimiter: separator of cells; None: a tab if the first line has one, else a comma.
 
     Yields:
-        The number of the row's last line, and its cells; a blank line has none.
+        The number of the row's last line, and its cells; a blank line has no cells.
 
     Raises:
         InputError: it is not a regular file, is too large, or cannot be read as CSV in UTF-8.
@@ -232,18 +232,18 @@ def _lines(file: Path, text: TextIO) -> Iterator[str]:
 
 
 def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
-    """Read the rows of a CSV file, by the names in its first line.
+    """Read the rows of a CSV file as dictionaries, with the names in its first line as keys.
 
     Args:
-        file: in UTF-8.
-        header: that it should have, for the message; it is not checked.
+        file: the file, in UTF-8.
+        header: the expected header, for the message; it is not checked.
 
     Returns:
-        The number of its line and the row, one after another; blank lines are passed over. A cell that is missing is
-        None; cells beyond the header's stand under None.
+        Pairs of a line number and a row; blank lines are skipped. Missing cells are None; cells beyond the header are
+        a list under the key None.
 
     Raises:
-        InputError: as `csv_rows`.
+        InputError: as in `csv_rows`.
         OSError: it cannot be read.
     """
     try:

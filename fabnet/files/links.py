@@ -1,6 +1,6 @@
-"""Links inside folders that fabnet writes to.
+"""Refuses links inside folders that fabnet writes to.
 
-It makes none there, and one that it followed would have it write to, read or delete files of another place."""
+fabnet makes none there, and by following one it would write, read or delete files of another place."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["check_links"]
 def check_links(
     folder: Path, what: str, *, only: Collection[str] | None = None, error: type[InputError] = InputError
 ) -> None:
-    """Refuse a local folder that holds a symlink, a Windows junction, or anything else that is neither file nor folder.
+    """Refuse a local folder that contains a symlink, a Windows junction, or anything else but files and folders.
 
-    The folder itself may be a symlink: its name is what the user gave. Hard links are files like others: they are
-    replaced or deleted, never written into.
+    The folder itself may be a symlink, because the user named it. Hard links pass: they are replaced or deleted, never
+    written through.
 
     Args:
-        folder: need not be there.
-        what: it is, for the message: "a store".
-        only: names in the folder to look at; None: all.
-        error: to raise.
+        folder: the folder, which need not exist.
+        what: kind of the folder for the message: "a store".
+        only: names in the folder to check; None: all.
+        error: class of the error to raise.
 
     Raises:
-        InputError: it does, with the name.
+        InputError: it contains one; the message gives its name.
     """
     waiting = [Path(folder)]
     while waiting:
         place = waiting.pop()
         try:
             entries = list(os.scandir(place))
-        except (FileNotFoundError, NotADirectoryError):  # nothing yet, or deleted meanwhile
+        except (FileNotFoundError, NotADirectoryError):  # not made yet, or deleted meanwhile
             continue
         except PermissionError as refused:
             raise error(f"{place} cannot be listed ({refused.strerror}): check its permissions") from None
@@ -49,7 +49,7 @@ def check_links(
             if _is_link(entry):
                 raise error(
                     f"{folder} holds a link, {name} -> {_target(path)}; {what} has none, and fabnet follows none "
-                    "there: put what it links to in its place, or make it again"
+                    "there: replace the link with its target, or make it again"
                 )
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
@@ -63,7 +63,7 @@ def _is_link(entry: os.DirEntry[str]) -> bool:
         return True
     if os.name != "nt":
         return False
-    # A junction; `DirEntry.is_junction` is new in Python 3.12.
+    # Junctions, without `DirEntry.is_junction`, which is new in Python 3.12.
     tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
     return bool(tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None))
 

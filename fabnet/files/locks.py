@@ -1,4 +1,4 @@
-"""Locks: one command at a time writes to a place. The system frees a lock when its process ends, however it ends."""
+"""Locks, so that one command at a time writes to a place. The system frees a lock when its process ends in any way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fabnet.errors import OutputError
 __all__ = ["BusyError", "locked_file"]
 
 NO_LOCKS = {getattr(errno, name, None) for name in ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "ENOTSUP", "EINVAL")}
-"""What file systems without locks answer, as some of clusters are."""
+"""Error numbers of file systems without locks, as on some clusters."""
 
 
 class BusyError(OutputError):
@@ -22,13 +22,13 @@ class BusyError(OutputError):
 
 @contextmanager
 def locked_file(file: Path, place: Path, *, is_required: bool = True, is_kept: bool = True) -> Iterator[bool]:
-    """Hold the lock in a file, which is made if it is not there, while the block runs.
+    """Hold a lock on a file, which is created if necessary, while the block runs.
 
     Args:
         file: the lock file; a symlink is not followed.
-        place: what is written to, for messages.
-        is_required: refuse a file system without locks; otherwise the block runs without one.
-        is_kept: leave the lock file where it is.
+        place: the place that the lock protects, for messages.
+        is_required: whether to refuse a file system without locks; otherwise the block runs without a lock.
+        is_kept: whether to keep the lock file afterwards.
 
     Yields:
         Whether the lock is held.
@@ -42,7 +42,7 @@ def locked_file(file: Path, place: Path, *, is_required: bool = True, is_kept: b
 
     try:
         lock = FileLock(file, thread_local=False, fallback_to_soft=False)
-    except TypeError:  # before filelock 4 nothing falls back
+    except TypeError:  # filelock before version 4 has no such fallback
         lock = FileLock(file, thread_local=False)
     try:
         lock.acquire(timeout=0)
@@ -63,5 +63,5 @@ def locked_file(file: Path, place: Path, *, is_required: bool = True, is_kept: b
     finally:
         if not is_kept and os.name == "posix":  # filelock removes it on Windows
             with suppress(OSError):
-                file.unlink()  # still held: a process that waits for this very file sees that it is gone
+                file.unlink()  # before the release: a process that waits for this file then sees that it is gone
         lock.release()

@@ -1,7 +1,8 @@
-"""MATLAB 5 files, looked through before scipy reads them, which takes a tag's number for a place in memory.
+"""MATLAB 5 files, which are checked before scipy reads them, because it uses a tag's type as an unchecked index.
 
-What a file is made of: "MAT-File Format", The MathWorks. A tag is a type and a number of bytes; an array (type 14) is
-its class and flags, its sides, its name, and then its numbers, or further arrays. Compressed (type 15) is one array.
+Format ("MAT-File Format", The MathWorks): a tag is a type and a number of bytes. An array (type 14) consists of its
+class and flags, its dimensions, its name, and its numbers or further arrays. A compressed element (type 15) holds one
+array.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from fabnet.files.limits import MAX_WEIGHTS_BYTES, open_input, unpacked_limit
 __all__ = ["read_arrays"]
 
 NUMBERS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-"""Type of element to bytes a number."""
+"""Bytes per number, by type of element."""
 TEXTS = {1: 1, 2: 1, 4: 2, 16: 1, 17: 1, 18: 1}
-"""Likewise of characters; the UTF ones (16 to 18) in bytes."""
+"""Bytes per character, by type of element; the UTF types (16 to 18) are counted in bytes."""
 ARRAY, COMPRESSED = {14: 1}, 15
 CELL, STRUCT, CHAR = 1, 2, 4
 NUMERIC = range(6, 16)
@@ -35,14 +36,14 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
     """Read arrays of a MATLAB 5 file, compressed or not: numbers, text, cells and structs.
 
     Args:
-        file: of any size; the caller says how large it may be. What is compressed in it may unpack to 20 times that.
-        names: of the variables wanted.
+        file: the file; the caller limits its size. Compressed data in it may unpack to 20 times that size.
+        names: names of the variables to read.
 
     Returns:
-        Those that it has, by name, as `scipy.io.loadmat` gives them.
+        The variables that exist, by name, as `scipy.io.loadmat` gives them.
 
     Raises:
-        InputError: it is no such file, damaged, or has something else under one of these names.
+        InputError: it is not such a file, is damaged, or has something else under one of these names.
     """
     from scipy.io import loadmat
 
@@ -50,13 +51,13 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
         with open_input(file, None) as stream:
             _check_file(stream, set(names))
         content = loadmat(file, variable_names=list(names))
-    except Exception as error:  # scipy names no common class for damaged files
-        raise InputError(f"{file} is no Matlab file: {first_line(error)}") from error
+    except Exception as error:  # scipy's errors for damaged files have no common base class
+        raise InputError(f"{file} is not a MATLAB 5 file: {first_line(error)}") from error
     return {name: value for name, value in content.items() if name in names}
 
 
 class _Elements:
-    """The elements of a file, or of what is compressed in it, in order."""
+    """Reads the elements of a file, or of a compressed element in it, in order."""
 
     def __init__(self, stream: BinaryIO, order: str, compressed: int | None = None, allowed: int = 0) -> None:
         self.stream, self.order, self.allowed = stream, order, allowed
@@ -89,33 +90,33 @@ class _Elements:
             size -= len(part)
             self.allowed -= len(part)
         if self.allowed < 0:
-            raise InputError("it unpacks to far more bytes than it has, which is the limit for such a file")
+            raise InputError("it unpacks to more bytes than the limit for a file of its size")
         return parts
 
     def tag(self) -> tuple[int, int, bytes | None]:
-        """Type, number of bytes, and those bytes themselves where they are few enough to stand in the tag."""
+        """Type, number of bytes, and the bytes themselves if there are at most 4, which are inside the tag."""
         tag = self.read(8)
         kind, size = struct.unpack(f"{self.order}II", tag)
         if kind >> 16:
             kind, size = kind & 0xFFFF, kind >> 16
             if size > 4:
-                raise InputError(f"{size} bytes stand where 4 have room")
+                raise InputError(f"a tag has {size} bytes of data; expected 4 at most")
             return kind, size, tag[4 : 4 + size]
         return kind, size, None
 
     def values(self, allowed: dict[int, int], limit: int) -> tuple[int, bytes]:
-        """The type and content of a small element."""
+        """Type and content of an element of at most `limit` bytes."""
         kind, size, content = self.tag()
         _check_kind(kind, size, allowed)
         if size > limit:
-            raise InputError(f"{size:,} bytes describe an array; expected {limit:,} at the most")
+            raise InputError(f"{size:,} bytes describe an array; expected {limit:,} at most")
         if content is None:
             content = self.read(size)
             self.skip(-size % 8)
         return kind, content
 
     def pass_over(self, allowed: dict[int, int]) -> int:
-        """Skip an element's content; how many bytes it had."""
+        """Skip an element's content; return its number of bytes."""
         kind, size, content = self.tag()
         _check_kind(kind, size, allowed)
         if content is None:
@@ -125,16 +126,16 @@ class _Elements:
 
 def _check_kind(kind: int, size: int, allowed: dict[int, int]) -> None:
     if kind not in allowed:
-        raise InputError(f"type {kind} stands where one of {', '.join(map(str, allowed))} may")
+        raise InputError(f"found an element of type {kind}; expected one of {', '.join(map(str, allowed))}")
     if size % allowed[kind]:
-        raise InputError(f"{size} bytes hold no whole number of elements of type {kind}")
+        raise InputError(f"{size} bytes are not a whole number of elements of type {kind}")
 
 
 def _check_file(stream: BinaryIO, names: set[str]) -> None:
     header = stream.read(128)
     orders = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
     if len(header) < 128 or header[124:] not in orders:
-        raise InputError("expected one of MATLAB 5 (save -v6 or -v7)")
+        raise InputError("expected the header of MATLAB 5 (save -v6 or -v7)")
     order = orders[header[124:]]
     end = os.fstat(stream.fileno()).st_size
     allowed = unpacked_limit(end, MAX_WEIGHTS_BYTES)
@@ -142,7 +143,7 @@ def _check_file(stream: BinaryIO, names: set[str]) -> None:
         outer = _Elements(stream, order)
         kind, size, _ = outer.tag()
         if size > end - start - 8:
-            raise InputError(f"an array of {size:,} bytes at byte {start:,}, of {end:,} in all")
+            raise InputError(f"an array at byte {start:,} has {size:,} bytes, but the file ends at {end:,}")
         inner = outer
         if kind == COMPRESSED:
             inner = _Elements(stream, order, compressed=size, allowed=allowed)
@@ -154,9 +155,9 @@ def _check_file(stream: BinaryIO, names: set[str]) -> None:
 
 
 def _check_matrix(elements: _Elements, names: set[str] | None, depth: int = 0) -> None:
-    """Look through an array behind its tag; what is not among `names` only as far as its name."""
+    """Check an array after its tag; arrays not among `names` only up to their name."""
     if depth > MAX_DEPTH:
-        raise InputError(f"arrays within arrays, {MAX_DEPTH} deep")
+        raise InputError(f"its arrays are nested more than {MAX_DEPTH} deep")
     flags = struct.unpack(f"{elements.order}IIII", elements.read(16))[2]
     _, sides = elements.values({5: 4}, 4 * MAX_SIDES)
     count = math.prod(max(side, 0) for side in struct.unpack(f"{elements.order}{len(sides) // 4}i", sides))
@@ -174,11 +175,11 @@ def _check_matrix(elements: _Elements, names: set[str] | None, depth: int = 0) -
         if kind == STRUCT:
             _, length = elements.values({5: 4}, 4)
             if len(length) < 4:
-                raise InputError("a struct says nothing of its fields' names")
+                raise InputError("a struct lacks the length of its field names")
             (longest,) = struct.unpack(f"{elements.order}i", length)
             _, text = elements.values({1: 1}, 2**20)
             if longest < 1 or len(text) % longest:
-                raise InputError(f"names of fields, each of {longest} bytes, in {len(text)}")
+                raise InputError(f"a struct has {len(text)} bytes of field names of {longest} bytes each")
             fields = len(text) // longest
         for _ in range(count * fields):
             kind, size, _ = elements.tag()
@@ -186,4 +187,4 @@ def _check_matrix(elements: _Elements, names: set[str] | None, depth: int = 0) -
             if size:
                 _check_matrix(elements, None, depth + 1)
     else:
-        raise InputError(f"an array of class {kind}; numbers, text, cells and structs are read")
+        raise InputError(f"found an array of class {kind}; expected numbers, text, cells or structs")

@@ -21,50 +21,50 @@ class VideoFile:
     """A video to track."""
 
     path: Path
-    """The file."""
+    """Path of the file."""
     name: str
-    """Its name in the store: the path below the folder given, with forward slashes; the file name of a lone file."""
+    """Name in the store: the path below the folder given, with forward slashes; for a single file, its file name."""
     folder: str
-    """Name of the folder it lies in."""
+    """Name of its parent folder."""
     size_bytes: int
-    """Of the file."""
+    """Size of the file."""
     mtime: float
-    """When it was last changed, seconds since 1970."""
+    """Time of its last change, in seconds since 1970."""
     inode: tuple[int, int]
-    """Device and number of the file, whatever it is called."""
+    """Device and inode, which identify the file under all of its names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Videos:
-    """The videos of a command, and what is not among them."""
+    """The videos of a command, and everything that was left out."""
 
     found: tuple[VideoFile, ...]
-    """To track."""
+    """Videos to track."""
     failed: tuple[tuple[str, str], ...]
-    """Videos by their names that cannot be read: (name, reason)."""
+    """Files with a video's suffix that cannot be read: (name, reason)."""
     left_out: tuple[LeftOut, ...]
-    """All else in the folders given."""
+    """Everything else in the folders given."""
 
 
 def check_name(path: Path) -> None:
     """Refuse a file whose name cannot be stored.
 
     Raises:
-        InputError: it is not.
+        InputError: the name is not valid UTF-8.
     """
     if (reason := wrong_name(path)) is not None:
         raise InputError(f"{shown_name(path)} has a {reason}")
 
 
 def find_videos(paths: Path | str | Iterable[Path | str]) -> Videos:
-    """Expand files and folders to videos: files as given, whatever they are called; folders by content, all levels.
+    """Expand files and folders to videos: files with any name; folders by content, on all levels.
 
-    A file that is given twice counts once, under its first name. What cannot be read is listed; it does not stop the
-    rest.
+    A file that is given twice counts once, under its first name. Files that cannot be read are listed and do not stop
+    the rest.
 
     Raises:
         InputError: a path does not exist, a folder has no video, or two files given have the same name.
-        VideoError: there are videos by their names, and none can be read.
+        VideoError: none of the files with a video's suffix can be read.
     """
     given = [local(path, "videos") for path in several(paths)]
     if not given:
@@ -93,9 +93,9 @@ def find_videos(paths: Path | str | Iterable[Path | str]) -> Videos:
             other = found.setdefault(first.name, first)
             if other is first:
                 continue
-            advice = "give the folder that both lie in, so that their names tell them apart"
+            advice = "give a folder that contains both, so that their names differ"
             if not path.is_dir():
-                raise InputError(f"two videos are called {video.name}: {other.path} and {video.path}; {advice}")
+                raise InputError(f"two videos are named {video.name}: {other.path} and {video.path}; {advice}")
             failed.append((video.name, f"another video has the same name: {other.path} and {video.path}; {advice}"))
     if not found:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -124,7 +124,7 @@ def _no_video(where: str, left_out: Sequence[LeftOut]) -> str:
 
 
 def _place(video: VideoFile) -> Path:
-    """Where a file or link lies, however its folder was reached."""
+    """Path of a file or link, with its folder's symlinks resolved."""
     return video.path.parent.resolve() / video.path.name
 
 
@@ -134,5 +134,5 @@ def _named(path: Path) -> VideoFile:
 
 
 def _video(path: Path, name: str, status: os.stat_result) -> VideoFile:
-    folder = Path(os.path.abspath(path)).parent.name  # also of `..`
+    folder = Path(os.path.abspath(path)).parent.name  # resolves `..`
     return VideoFile(path, name, folder, status.st_size, status.st_mtime, (status.st_dev, status.st_ino))

@@ -1,4 +1,4 @@
-"""NumPy's files, looked through before NumPy reserves the memory that their headers ask for."""
+"""NumPy files, which are checked before NumPy allocates the memory that their headers ask for."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def read_npy(file: Path, limit: int) -> np.ndarray:
     """Read an array of numbers or text.
 
     Args:
-        file: that `numpy.save` wrote.
-        limit: bytes.
+        file: a file that `numpy.save` wrote.
+        limit: upper bound of its size in bytes.
 
     Raises:
-        InputError: it is not such a file, is damaged or too large, or holds objects.
+        InputError: it is not such a file, is damaged or too large, or contains objects.
         OSError: it cannot be read.
     """
     with open_input(file, limit) as stream:
@@ -36,7 +36,7 @@ def read_npy(file: Path, limit: int) -> np.ndarray:
             _check_array(stream, size)
             stream.seek(0)
             return np.asarray(np.load(stream, allow_pickle=False))
-        except Exception as error:  # what numpy's parser of headers raises has no common base
+        except Exception as error:  # the errors of NumPy's header parser have no common base class
             raise InputError(f"{file} is not an array of numbers or text: {first_line(error)}") from error
 
 
@@ -44,11 +44,11 @@ def read_npz(file: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     """Read arrays of numbers or text that `numpy.savez` or `numpy.savez_compressed` wrote.
 
     Args:
-        file: of `MAX_TABLE_BYTES` or less.
-        names: of the arrays.
+        file: the file, of `MAX_TABLE_BYTES` at most.
+        names: names of the arrays to read.
 
     Raises:
-        InputError: it is not such a file, is damaged, too large once unpacked, holds objects, or lacks one.
+        InputError: it is not such a file, is damaged, unpacks to too much, contains objects, or lacks an array.
         OSError: it cannot be read.
     """
     with open_input(file, MAX_TABLE_BYTES) as stream:
@@ -57,7 +57,7 @@ def read_npz(file: Path, names: Collection[str]) -> dict[str, np.ndarray]:
             return {
                 name: _member(archive.open(f"{name}.npy"), archive.getinfo(f"{name}.npy").file_size) for name in names
             }
-        except Exception as error:  # what numpy, zipfile and zlib raise has no common base
+        except Exception as error:  # the errors of NumPy, zipfile and zlib have no common base class
             raise InputError(f"{file} cannot be read: {first_line(error)}") from None
 
 
@@ -68,10 +68,10 @@ def _member(stream: IO[bytes], size: int) -> np.ndarray:
 
 
 def _check_array(stream: IO[bytes], size: int) -> None:
-    """Hold the size that a header gives against the bytes that there are."""
+    """Check that the array that the header describes fits into the bytes that there are."""
     version = np.lib.format.read_magic(stream)
     if version not in HEADERS:
-        raise InputError(f"version {version} of the format; expected 1.0 or 2.0")
+        raise InputError(f"it has version {version} of the format; expected 1.0 or 2.0")
     shape, _, dtype = HEADERS[version](stream)
     needed = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or not 0 <= needed <= size:

@@ -1,6 +1,6 @@
-"""Outputs appear whole or not at all: they are written beside their place, synced, then renamed into it.
+"""Atomic outputs: they are written beside their destination, synced, then renamed into place.
 
-An object store's objects appear whole: they are written on this machine, then sent.
+Outputs to an object store are written on this machine, then uploaded; each object appears whole.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["output_errors", "unlink", "written_whole"]
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write `path` into one clear line.
+    """Turn a system error about writing `path` into one clear line.
 
     Raises:
-        OutputError: in place of the OSError (or of a library's error that carries its text).
+        OutputError: instead of the OSError, or of a library's error that contains its text.
     """
     try:
         yield
     except Exception as error:
-        # Lance and safetensors give no errno, only its text.
+        # Lance and safetensors put the error number only into the text.
         is_full = "No space left on device" in str(error) or "os error 28" in str(error)
         refused, told = refusal(error), re.search(r"\(os error (\d+)\)", str(error))
         is_told = told is not None and not isinstance(error, FabnetError)
@@ -40,13 +40,13 @@ def output_errors(path: Path) -> Iterator[None]:
             raise
         number = errno.ENOSPC if is_full else getattr(error, "errno", None) or 0
         text = refused or getattr(error, "strerror", None) or first_line(error)
-        # What goes to an object store is made on this machine first, where it may have failed.
+        # Outputs to an object store are first written on this machine, which may be what failed.
         here = getattr(error, "filename", None) if is_remote(path) else None
         raise cannot_write(here or path, number, text) from error
 
 
 def unlink(path: Path) -> None:
-    """Remove a file, if it is there, so that no power cut brings it back."""
+    """Remove a file if it exists, and sync its folder so that no power cut restores it."""
     path.unlink(missing_ok=True)
     if not is_remote(path):
         sync_folder(path.parent)
@@ -56,23 +56,23 @@ def unlink(path: Path) -> None:
 def written_whole(
     path: Path, *, last: str | None = None, check: Callable[[Path], object] | None = None
 ) -> Iterator[Path]:
-    """Give a temporary place beside `path` to write a file or folder to, and rename it into place at the end.
+    """Yield a temporary path beside `path` for a file or folder, and rename it into place at the end.
 
-    What was there before goes only when the disk holds the new one.
+    A former output is removed only after the new one is synced. A kill leaves a half-written output under a hidden
+    name, until the same output is written again.
 
     Args:
-        path: where the output belongs; what lies there is replaced.
-        last: name of the file without which nobody takes a folder for one: in an object store, which has no folders
-            to appear whole, it appears last.
-        check: called with what was written, before it takes its place; raises where that is not whole.
+        path: destination of the output; what is there is replaced.
+        last: name of the file that makes a folder valid. In an object store, where a folder is not atomic, it is
+            uploaded last.
+        check: called with the written path before the rename; raises if the output is not whole.
 
     Yields:
         A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
 
     Raises:
         BusyError: another command is writing the same output.
-        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left. (After a kill it
-            is, under a hidden name, until the same output is written again.)
+        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left.
     """
     if is_remote(path):
         with output_errors(path), TemporaryDirectory(prefix="fabnet-") as folder:
@@ -82,7 +82,7 @@ def written_whole(
             send(Path(folder) / path.name, path, last=last)
         return
     if path.is_dir() and (path.is_symlink() or not path.name):
-        path = path.resolve()  # a link to a folder stays one; `.` has no name
+        path = path.resolve()  # symlinks to folders are kept; `.` has no name
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with ExitStack() as stack, output_errors(path):
         _refuse_special(path)
@@ -90,7 +90,7 @@ def written_whole(
         lock = locked_file(path.with_name(f".{path.name}.lock"), path, is_required=False, is_kept=False)
         if stack.enter_context(lock):
             _sweep(path)
-        remove(partial)  # somebody else's link of this name would be followed
+        remove(partial)  # an existing link of this name would be followed
         try:
             yield partial
             sync(partial)
@@ -99,12 +99,12 @@ def written_whole(
             if path.is_dir():
                 if not partial.is_dir():
                     raise IsADirectoryError(errno.EISDIR, "it is a folder: choose another name")
-                os.rename(path, replaced)  # at once out of sight: nobody sees it half removed
+                os.rename(path, replaced)  # atomic, so that no reader sees the folder half removed
             os.replace(partial, path)
             try:
                 sync_folder(path.parent)
             except OSError:
-                if replaced.exists():  # the former stays until the new one is safe
+                if replaced.exists():  # the new folder is not safe: restore the former one
                     os.rename(path, partial)
                 raise
         finally:
@@ -115,19 +115,19 @@ def written_whole(
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse what a rename would destroy: the superuser's `/dev/null` would be a regular file from then on."""
+    """Refuse special files, which a rename would replace: run as root, it would make `/dev/null` a regular file."""
     kind = what_is(path.stat().st_mode) if path.exists() and not path.is_dir() else None
     if path.is_symlink() and os.readlink(path).startswith("/proc/"):
         kind = "an open stream"  # /dev/stdout
     if kind is not None:
-        raise OutputError(f"{path} is {kind}, which is never replaced by a file: choose another place")
+        raise OutputError(f"{path} is {kind}, which fabnet never replaces: choose another place")
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of `path` that were killed have left beside it; nobody else is writing it now."""
+    """Remove what killed writers of `path` left beside it. The caller holds the lock of `path`."""
     for entry in path.parent.iterdir():
         found = re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.(partial|replaced)", entry.name)
         if found and found[1] == "replaced" and not path.exists():
-            os.rename(entry, path)  # killed before the new one was in its place
+            os.rename(entry, path)  # the writer was killed before the new output was in place
         elif found:
             remove(entry)

@@ -1,8 +1,8 @@
-"""Where stores, datasets and runs lie: in a local folder, or as objects under `s3://`, `gs://` or `az://`.
+"""Places of stores, datasets and runs: a local folder, or objects under `s3://`, `gs://` or `az://`.
 
-A place is a `Path`, or what answers the same calls of objects (`upath.UPath`); the code that works on it need not ask
-which. Lance is given a place's text. Who asks, and whom, is said to both by the variables of the environment that the
-services' own tools read (docs/object-stores.md); none of them is ever written down.
+A place is a `Path`, or a `upath.UPath` with the same methods for objects, so most code need not distinguish them. Lance
+takes a place as text. Both find credentials and endpoints in the environment variables of the services' own tools
+(docs/object-stores.md); fabnet never writes them down.
 """
 
 from __future__ import annotations
@@ -40,47 +40,48 @@ __all__ = [
 ]
 
 SCHEMES = ("s3", "gs", "az")
-"""Each the name of the extra that it needs, too."""
+"""URI schemes; each needs the extra of the same name."""
 CLIENTS = {"aiobotocore", "botocore", "aiohttp", "gcsfs", "google", "azure", "adlfs"}
-"""Packages whose errors are no OSErrors."""
+"""Packages whose errors are not OSErrors."""
 
 
 def is_remote(path: str | Path) -> bool:
-    """Whether something is, or is meant to be, in an object store."""
+    """Whether a path is a URI, hence in an object store."""
     return "://" in str(path)
 
 
 def as_place(given: str | Path) -> Path:
-    """The place that a path or URI stands for; a URI's bucket is asked once whether it answers.
+    """The place of a path or URI. The first use of a URI checks that its bucket can be reached.
 
     Args:
         given: a local path, a URI, or a place.
 
     Raises:
-        InputError: the URI is of another kind, holds credentials, or its bucket is missing, closed or out of reach.
-        MissingDependencyError: what its scheme needs is not installed.
+        InputError: the URI has an unknown scheme or contains credentials, or its bucket is missing, forbidden or
+            unreachable.
+        MissingDependencyError: the extra that its scheme needs is not installed.
     """
     if not is_remote(given):
         return Path(given)
     if not isinstance(given, str):
-        _agree()  # it may have come from another process
+        _agree()  # the place may come from another process
         return given
     scheme, _, rest = given.partition("://")
     if scheme not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)
-        raise InputError(f"{scheme}:// leads to no place that is known; expected a local path or one of {known}")
-    if "@" in rest.partition("/")[0] or set("?#") & set(rest):  # not repeated: it may be a secret
+        raise InputError(f"{scheme}:// is not supported; expected a local path or one of {known}")
+    if "@" in rest.partition("/")[0] or set("?#") & set(rest):  # the URI is not shown: it may contain a secret
         raise InputError(
             f"a {scheme}:// address is {scheme}://BUCKET/NAME and nothing else; credentials go into the environment"
         )
     parts = rest.rstrip("/").split("/")
     if len(parts) < 2 or {"", ".", ".."} & set(parts):
-        raise InputError(f"{given} names no place in a bucket; expected {scheme}://BUCKET/NAME")
+        raise InputError(f"{given} is not a place in a bucket; expected {scheme}://BUCKET/NAME")
     try:
         import upath
 
         _agree()
-        # Lance writes past the client, whose memory of what is there would be wrong.
+        # Lance writes without this client, so cached listings would be stale.
         found: Any = upath.UPath(given.rstrip("/"), use_listings_cache=False)
         _ = found.fs
     except ImportError:
@@ -102,27 +103,27 @@ def as_places(given: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def local(given: str | Path, what: str) -> Path:
-    """A path that has to be on this machine.
+    """A path that must be on this machine.
 
     Args:
         given: a local path.
-        what: goes there, in the plural, for the message.
+        what: what is there, in the plural, for the message.
 
     Raises:
         InputError: it is the URI of an object store.
     """
     if is_remote(given):
-        raise InputError(f"{what} lie on this machine, not in an object store: copy them here first")
+        raise InputError(f"{what} must be on this machine, not in an object store: copy them here first")
     return Path(given)
 
 
 def _agree() -> None:
-    """Have Lance read what the other clients do: it asks for two variables more."""
+    """Set two more environment variables that Lance needs to use the same settings as the other clients."""
     if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
         os.environ.setdefault("AWS_ALLOW_HTTP", "true")
     if "AWS_REGION" in os.environ:
         os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])
-    for name in ("gcsfs", "azure"):  # they log, with tracebacks, what is raised as well
+    for name in ("gcsfs", "azure"):  # they log tracebacks of errors that they also raise
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
@@ -135,11 +136,11 @@ def _check(name: str, found: Any) -> None:
     bucket = found.parents[-1] if found.parents else found
     try:
         if not found.exists():
-            with suppress(PermissionError):  # to see all of the bucket; of a part of it one may be allowed more
+            with suppress(PermissionError):  # the user may have access to a part of the bucket only
                 if not bucket.exists():
                     raise InputError(f"{name}: there is no bucket {bucket}: make it first, or check the name")
     except PermissionError as error:
-        raise InputError(f"{name} may not be looked at ({first_line(error)}): check the credentials") from None
+        raise InputError(f"no permission to read {name} ({first_line(error)}): check the credentials") from None
     except InputError:
         raise
     except Exception as error:
@@ -148,22 +149,22 @@ def _check(name: str, found: Any) -> None:
 
 
 def refusal(error: BaseException) -> str | None:
-    """What an object store's client says of a request that failed, in one line; None: the error is no client's."""
+    """The error of an object store's client in one line; None: the error is from elsewhere."""
     if type(error).__module__.partition(".")[0] not in CLIENTS:
         return None
     name = type(error).__name__
     if "Credential" in name or "Authentication" in name or "RefreshError" in name:
-        return f"no credentials that are accepted ({first_line(error)}): set them in the environment"
+        return f"the credentials are missing or not accepted ({first_line(error)}): set them in the environment"
     return f"{first_line(error)}: check the network, and the endpoint in the environment"
 
 
 def lance_name(path: Path) -> str:
-    """A place as Lance takes it: of a relative path like a:b it takes the a for an object store."""
+    """A place as text for Lance, which would take the `a` of a relative path like `a:b` for an object store."""
     return str(path if is_remote(path) else path.absolute())
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder with those above it, so that no power cut takes them; an object store has none."""
+    """Make a folder and its parents, and sync them; does nothing in an object store, which has no folders."""
     if is_remote(path):
         return
     made = [each for each in (path, *path.parents) if not each.exists()]
@@ -173,7 +174,7 @@ def make_folder(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if it is there."""
+    """Remove a file, or a folder with its contents, if it exists."""
     if is_remote(path):
         client: Any = path
         with suppress(FileNotFoundError):
@@ -185,14 +186,14 @@ def remove(path: Path) -> None:
 
 
 def send(local: Path, path: Path, *, last: str | None = None) -> None:
-    """Put a local file or folder into its place in an object store, in place of what is there.
+    """Upload a local file or folder to a place in an object store, replacing what is there.
 
-    An object appears whole or not at all. A folder does not: what makes it valid goes last.
+    Objects appear whole or not at all, but folders do not, so the file that makes a folder valid is uploaded last.
 
     Args:
         local: the file or folder.
-        path: its place.
-        last: name of the file without which nobody takes the folder for one.
+        path: its place in the object store.
+        last: name of the file that makes the folder valid.
     """
     client: Any = path
     if local.is_file():
@@ -206,26 +207,26 @@ def send(local: Path, path: Path, *, last: str | None = None) -> None:
 
 @cache
 def _copies() -> TemporaryDirectory:
-    """Removed when the process ends."""
+    """The folder for local copies, which is removed when the process ends."""
     return TemporaryDirectory(prefix="fabnet-")
 
 
 def fetched(path: Path, *, only: Collection[str] | None = None) -> Path:
-    """A local copy of a file or folder, of the same name, that stays while this process lives; a local one is itself.
+    """A local copy of a file or folder, of the same name, until this process ends; a local place is returned as it is.
 
     Args:
         path: the place.
         only: names of the files of a folder to copy; None: all.
 
     Raises:
-        InputError: there is nothing there, a file is too large, or its name leads elsewhere.
+        InputError: nothing is there, a file is too large, or an object's name leads out of the folder.
     """
     if not is_remote(path):
         return path
     client: Any = path
     infos: dict[str, dict[str, Any]] = {
         key: info for key, info in client.fs.find(client.path, detail=True).items() if not key.endswith("/")
-    }  # consoles mark folders by empty objects
+    }  # without the empty objects with which consoles mark folders
     if not infos:
         raise InputError(f"there is nothing at {path}")
     asked = hashlib.sha256(repr((str(path), infos, only and sorted(only))).encode()).hexdigest()
@@ -236,7 +237,7 @@ def fetched(path: Path, *, only: Collection[str] | None = None) -> Path:
     wanted = {key: name for key, name in names.items() if only is None or name in only}
     for key, name in wanted.items():
         if (name and {"", ".", ".."} & set(name.split("/"))) or "\\" in name:
-            raise InputError(f"{path} holds an object of the name {name!r}, which leads elsewhere")
+            raise InputError(f"{path} holds an object named {name!r}, which leads out of it")
         if infos[key]["size"] > MAX_WEIGHTS_BYTES:
             raise InputError(f"{path}/{name} has {infos[key]['size']:,} bytes; the limit is {MAX_WEIGHTS_BYTES:,}")
     partial = Path(mkdtemp(dir=_copies().name)) / path.name
@@ -251,12 +252,12 @@ def fetched(path: Path, *, only: Collection[str] | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be computed again: `fabnet` in the user's cache folder."""
+    """The folder for data that can be computed again: `fabnet` in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fabnet"
 
 
 def workplace(path: Path) -> Path:
-    """Where what has to be local lies while `path` is written: locks, spools, logs. A local folder is its own."""
+    """The local folder for locks, spools and logs while `path` is written; for a local path, `path` itself."""
     if not is_remote(path):
         return path
     return cache_folder() / "remote" / hashlib.sha256(str(path).encode()).hexdigest()[:32]

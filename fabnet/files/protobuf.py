@@ -1,4 +1,4 @@
-"""Reads Protocol Buffers, as far as Lance's files and ONNX files need it: numbers of fields and their contents."""
+"""Reads Protocol Buffers as far as Lance and ONNX files need it: field numbers and contents."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeVar
 __all__ = ["Message", "fields", "found", "numbers"]
 
 Message = TypeVar("Message", bytes, memoryview)
-"""A view is never copied: what its fields contain are views, too."""
+"""A serialized message. A memoryview is never copied: the contents of its fields are views, too."""
 
 VARINT, FIXED64, BYTES, GROUP, GROUP_END, FIXED32 = range(6)
-"""How a field is held."""
+"""Wire types of fields."""
 MAX_VARINT_BYTES = 10
 
 
 def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
-    """The numbers and contents of a message's fields; fields of fixed width, and groups, are passed over.
+    """Yield the number and content of each field of a message; fixed-width fields and groups are skipped.
 
     Raises:
         ValueError: it is not a message.
@@ -29,7 +29,7 @@ def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
         if kind == BYTES:
             length, at = _varint(message, at)
             if at + length > len(message):
-                raise ValueError("holds a field that is cut short")
+                raise ValueError("holds a truncated field")
             value = message[at : at + length]
             at += length
         elif kind == VARINT:
@@ -39,13 +39,13 @@ def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
         elif kind in (GROUP, GROUP_END):
             depth += 1 if kind == GROUP else -1
         if kind > FIXED32 or depth < 0:
-            raise ValueError(f"holds a field of the unknown kind {kind}")
+            raise ValueError(f"holds a field of unknown type {kind}")
         if value is not None and not depth:
             yield key >> 3, value
 
 
 def found(message: bytes, way: tuple[int, ...]) -> Iterator[bytes]:
-    """What stands in a message, by the numbers of the fields that lead there.
+    """Yield all contents at a path of nested field numbers in a message.
 
     Raises:
         ValueError: it is not a message.
@@ -59,10 +59,10 @@ def found(message: bytes, way: tuple[int, ...]) -> Iterator[bytes]:
 
 
 def numbers(packed: bytes) -> Iterator[int]:
-    """A field of numbers, one behind the other.
+    """Yield the numbers of a packed field.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is not a packed field of numbers.
     """
     at = 0
     while at < len(packed):
@@ -71,13 +71,13 @@ def numbers(packed: bytes) -> Iterator[int]:
 
 
 def _varint(message: Message, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, and where it ends."""
+    """A varint (seven bits per byte), and the position after it."""
     value = 0
-    for place in range(MAX_VARINT_BYTES):
-        if at + place >= len(message):
-            raise ValueError("holds a number that is cut short")
-        byte = message[at + place]
-        value |= (byte & 127) << 7 * place
+    for index in range(MAX_VARINT_BYTES):
+        if at + index >= len(message):
+            raise ValueError("holds a truncated number")
+        byte = message[at + index]
+        value |= (byte & 127) << 7 * index
         if byte < 128:
-            return value, at + place + 1
+            return value, at + index + 1
     raise ValueError("holds a number of too many bytes")

@@ -1,4 +1,4 @@
-"""Files and folders that the disk holds: what was synced, a power cut leaves whole."""
+"""Syncs files and folders to disk, so that a power cut leaves them whole."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["sync", "sync_folder"]
 
 
 def sync(path: Path) -> None:
-    """Return only when the disk holds a file, or a folder with all that is in it: a power cut leaves them whole.
+    """Sync a file, or a folder with its contents, to disk. Symlinks are skipped.
 
     Raises:
-        OSError: the disk could not take it.
+        OSError: the disk could not write it.
     """
     if path.is_symlink():
         return
@@ -24,13 +24,13 @@ def sync(path: Path) -> None:
             sync(entry)
         sync_folder(path)
         return
-    # Windows flushes only what may be written.
+    # Windows flushes only files that are open for writing.
     opened = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         if sys.platform == "darwin":
             import fcntl
 
-            with suppress(OSError):  # a file system that does not know it
+            with suppress(OSError):  # not every file system supports it
                 fcntl.fcntl(opened, fcntl.F_FULLFSYNC)
                 return
         os.fsync(opened)
@@ -39,23 +39,21 @@ def sync(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Return only when the disk holds a folder's names: of what was made, renamed and removed in it.
-
-    Windows keeps them by itself.
+    """Sync a folder's entries to disk: creations, renames and removals. Windows does this by itself.
 
     Raises:
-        OSError: the disk could not take them.
+        OSError: the disk could not write them.
     """
     if sys.platform == "win32":
         return
     try:
         opened = os.open(path, os.O_RDONLY)
-    except PermissionError:  # a folder above that may be passed through only
+    except PermissionError:  # a parent folder that may be traversed but not read
         return
     try:
         os.fsync(opened)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that syncs no folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot sync folders
             raise
     finally:
         os.close(opened)

@@ -1,1 +1,1 @@
-"""The page: an embeddings dataset to look at in a browser, by `fabnet serve`."""
+"""The page of `fabnet serve`, which shows an embeddings dataset in a browser."""

@@ -1,6 +1,6 @@
-"""The web application: the page's files, and what it asks for as JSON.
+"""The web application: the page's files, and its JSON API.
 
-`/openapi.json` describes it. Errors are `{"detail": "one line"}`.
+`/openapi.json` describes the API. Errors are `{"detail": "one line"}`.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from fabnet.version import VERSION
 __all__ = ["build_app"]
 
 AT_ONCE = {"nearest": 4, "photo": 1, "map": 1, "compare": 1}
-"""Costly requests of each kind that are worked on at once; the others wait, and cheap ones pass them by."""
+"""Costly requests of each kind that run at once; the others wait, without delaying cheap requests."""
 SENT_BYTES = 2**18
 MOST_LETTERS = 600
-"""Of a refusal, which may repeat what was asked."""
+"""Maximum length of an error message, which may repeat parts of the request."""
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 NUMBERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "little-endian numbers, row after row"}
+    200: {"content": {"application/octet-stream": {}}, "description": "little-endian numbers, row by row"}
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The server answers."""
+    """Status of the server."""
 
     status: str
     rows: int
@@ -50,7 +50,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The dataset, and what can be done with it: `photos` and `compare` are empty, or say why that is not possible."""
+    """The dataset and its features: `photos` and `compare` are empty, or give the reason why a feature is missing."""
 
     name: str
     version: str
@@ -67,7 +67,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The nearest faces; of a photo its face, as a data URI."""
+    """The nearest faces; for a search by photo also the crop of its face, as a data URI."""
 
     faces: list[Face]
     crop: str | None = None
@@ -75,12 +75,12 @@ class Found:
 
 def _site(
     request: Request,
-    v: Annotated[str, Query(description="version of the dataset that rows were asked of; another one is refused")] = "",
+    v: Annotated[str, Query(description="version of the dataset to which row numbers refer; others are refused")] = "",
 ) -> Site:
     shown: Shown = request.app.state.shown
     site = shown.now()
     if v not in ("", site.catalogue.version):
-        raise HTTPException(410, "the dataset was rewritten since the page was loaded, and rows have other numbers")
+        raise HTTPException(410, "the dataset was rewritten since the page was loaded, so its row numbers changed")
     return site
 
 
@@ -93,7 +93,7 @@ def _condition(
         list[str],
         Query(
             default_factory=list,
-            description="COLUMN:LOW:HIGH (a bound may be left out) or COLUMN:CLASS; all must hold",
+            description="COLUMN:LOW:HIGH (a bound may be empty) or COLUMN:CLASS; all must hold",
         ),
     ],
 ) -> Condition:
@@ -106,7 +106,7 @@ Count = Annotated[int, Query(ge=1, le=200)]
 
 def _known(site: Site, row: int) -> int:
     if not 0 <= row < site.catalogue.num_rows:
-        raise HTTPException(404, f"there is no row {str(row)[:20]}; there are {site.catalogue.num_rows}")
+        raise HTTPException(404, f"there is no row {str(row)[:20]}; the dataset has {site.catalogue.num_rows} rows")
     return row
 
 
@@ -121,13 +121,13 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     """Build the application.
 
     Args:
-        site: what it shows.
-        hosts: see `Guard`; none: only loopback's.
+        site: the site that it shows.
+        hosts: see `Guard`; empty: only loopback.
     """
     app = FastAPI(
         title="fabnet serve", version=VERSION, docs_url=None, redoc_url=None,
         description="The faces of an embeddings dataset. A face is named by the number of its row.",
-        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # whatever OTEL_ says
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # overrides OTEL_...
     )  # fmt: skip
     app.state.shown = Shown(site)
     app.state.uploads = Uploads()
@@ -156,7 +156,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
 
 
 def _add_file(app: FastAPI, name: str, content: bytes) -> None:
-    """Serve a file of the page: nothing that a request says is ever a path."""
+    """Serve a file of the page under its fixed name, so that no part of a request is ever used as a path."""
     kind = TYPES[name.rpartition(".")[2]]
 
     async def send() -> Response:
@@ -181,12 +181,12 @@ async def _explained(_: Request, error: Exception) -> Response:
 
 
 async def health(site: Here) -> Health:
-    """Say that the server answers."""
+    """Health check."""
     return Health("ok", site.catalogue.num_rows)
 
 
 def dataset(site: Here) -> Dataset:
-    """What there is to see."""
+    """The dataset and its features."""
     catalogue = site.catalogue
     return Dataset(
         name=catalogue.gallery.full_path.name,
@@ -204,12 +204,12 @@ def dataset(site: Here) -> Dataset:
 
 
 def faces(site: Here, where: Where, start: Annotated[int, Query(ge=0)] = 0, count: Count = 100) -> FacePage:
-    """Some of the faces that meet a condition, in the order of the dataset."""
+    """A range of the faces that meet a condition, in the order of the dataset."""
     return site.catalogue.page(where, start, count)
 
 
 def mask(site: Here, where: Where) -> Response:
-    """Which rows meet a condition: a byte a row, 1 or 0."""
+    """Which rows meet a condition: one byte per row, 1 or 0."""
     meets = np.zeros(site.catalogue.num_rows, dtype=np.uint8)
     meets[site.catalogue.select(where)] = 1
     return Response(meets.tobytes(), media_type="application/octet-stream")
@@ -226,7 +226,7 @@ def thumbnail(site: Here, row: Row) -> Response:
 
 
 def crop(site: Here, row: Row) -> Response:
-    """A face as the track store has it, or else its thumbnail."""
+    """The crop of a face in the track store, or else its thumbnail."""
     return _jpeg(site.crops.jpeg(row))
 
 
@@ -239,7 +239,7 @@ def _jpeg(data: bytes | None) -> Response:
 async def nearest(
     request: Request, site: Here, row: Row, where: Where, k: Count = 24, other_people: bool = True
 ) -> Found:
-    """The faces most similar to a face, by the cosine; of other people only, where asked for."""
+    """The faces most similar to a face by cosine similarity, by default of other people only."""
 
     def search() -> Found:
         vector = site.catalogue.embedding(row)
@@ -251,7 +251,7 @@ async def nearest(
 
 
 async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24) -> Found:
-    """The faces most similar to the largest face of a photo: the body is a picture file of 10 MiB at most."""
+    """The faces most similar to the largest face of a photo; the body is a picture file of at most 10 MiB."""
     if isinstance(site.photos, FabnetError):
         raise site.photos
     photos = site.photos
@@ -272,17 +272,17 @@ def _turns(request: Request, kind: str) -> Turns:
 
 
 def column(site: Here, column: str) -> Response:
-    """A predicted attribute of all rows, NaN where there is none."""
+    """A predicted attribute of all rows; NaN if missing."""
     return _sent(site.catalogue.numbers(column))
 
 
 async def face_map(request: Request, site: Here, method: str) -> Response:
-    """Where each row lies on the map, x and y of each after another, most of them in -1 to 1; NaN without a face."""
+    """The positions of all rows on the map: x and y of each row, mostly in -1 to 1; NaN without a face."""
     return _sent(await _turns(request, "map").take(request, lambda: site.face_map.places(method)))
 
 
 def _sent(numbers: np.ndarray) -> Response:
-    """Numbers, a part after another as they are taken: a slow reader holds no copy of them."""
+    """Numbers as a streamed response, so that no copy of them is kept for a slow reader."""
     data = np.ascontiguousarray(numbers, dtype="<f4").reshape(-1).view(np.uint8)
 
     async def parts() -> AsyncIterator[bytes]:
@@ -294,12 +294,12 @@ def _sent(numbers: np.ndarray) -> Response:
 
 
 def videos(site: Here, contains: str = "", limit: Count = 200) -> list[Video]:
-    """Videos of two rows or more, in the order of their names."""
+    """Videos of two or more rows, sorted by name."""
     return site.catalogue.videos(contains, limit)
 
 
 def timeline(site: Here, video: str) -> Timeline:
-    """A video over time: what probes predict of its faces."""
+    """The predicted attributes of a video's faces over time."""
     found = site.catalogue.timeline(video)
     if found is None:
         raise HTTPException(404, "there is no such video in the dataset")
@@ -309,7 +309,7 @@ def timeline(site: Here, video: str) -> Timeline:
 async def compare(
     request: Request, site: Here, target: int, source: Annotated[list[int], Query(min_length=1, max_length=3)]
 ) -> Comparison:
-    """Bend one to three sources into a target by the model's decoders: pictures as data URIs."""
+    """Warp one to three sources to a target with the model's decoders; pictures are data URIs."""
     if isinstance(site.comparer, FabnetError):
         raise site.comparer
     comparer = site.comparer

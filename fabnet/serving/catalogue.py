@@ -1,6 +1,6 @@
-"""What the page shows of an embeddings dataset: faces by the page, the attributes there are, videos over time.
+"""The catalogue of an embeddings dataset for the page: its faces, attributes, and videos over time.
 
-In memory lie, for each row, its video and its predicted attributes as numbers; all else is read when it is asked for.
+The video and the predicted attributes of each row are kept in memory; everything else is read on request.
 """
 
 from __future__ import annotations
@@ -37,30 +37,36 @@ OWN = frozenset(schema(0, thumbnails=True).names)
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A number that a probe predicts of each face: its column, the smallest and the largest there is; of a class's
-    probability the column of its classes, and the class."""
+    """A number that a probe predicts for each face."""
 
     column: str
+    """Name of the column."""
     low: float
+    """Smallest value in the dataset."""
     high: float
+    """Largest value in the dataset."""
     classes: str | None
+    """Column of the classes if the number is the probability of a class; else None."""
     value: str | None
+    """That class, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """A class that a probe predicts of each face: its column, and the classes that there are."""
+    """A class that a probe predicts for each face."""
 
     column: str
+    """Name of the column."""
     values: list[str]
+    """Classes that occur in the dataset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face: the number of its row, what names it ("" or None where the dataset does not say), and what probes
-    predict; of a neighbour the cosine, -1 to 1."""
+    """A face; names that the dataset lacks are "" or None."""
 
     row: int
+    """Number of its row."""
     id: str
     identity: str
     video: str
@@ -68,21 +74,26 @@ class Face:
     frame: int | None
     time_s: float | None
     attributes: dict[str, float | str | None]
+    """Predicted attributes by column."""
     similarity: float | None = None
+    """Cosine similarity of a neighbour, -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class FacePage:
-    """Some of the faces that meet a condition, and how many do."""
+    """A range of the faces that meet a condition."""
 
     total: int
+    """Number of all faces that meet the condition."""
     start: int
+    """Index of the first face of the range."""
     faces: list[Face]
+    """Faces of the range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A video: its name, and how many rows it has with and without a face."""
+    """A video: its name, and its number of rows with and without a face."""
 
     name: str
     faces: int
@@ -91,38 +102,42 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A video's rows in the order of time: their numbers (None: no face in the frame), when (seconds, or frames where
-    `is_frames`; where the dataset does not say either, the place in the video), their tracks, and the attributes, a
-    list a column."""
+    """A video's rows in the order of time."""
 
     video: str
+    """Name of the video."""
     is_frames: bool
+    """Whether `times` are not in seconds."""
     rows: list[int | None]
+    """Row numbers; None: no face in the frame."""
     times: list[float]
+    """Times in seconds; frame numbers if some time is unknown; indices in the video if frames are unknown, too."""
     tracks: list[str]
+    """Name of each row's track."""
     attributes: dict[str, list[float | None]]
+    """Predicted attributes by column, one value per row."""
 
 
 class Catalogue:
-    """An embeddings dataset as the page asks for it.
+    """Answers the page's queries about an embeddings dataset.
 
     Args:
         gallery: the dataset.
 
     Raises:
         InputError: it has no thumbnails, or no face.
-        StoreError: a column holds something else than `embed` writes there, and nothing can be shown without it.
+        StoreError: a required column has another type than `embed` writes.
     """
 
     def __init__(self, gallery: Gallery) -> None:
         gallery.check()
         if not gallery.has_thumbnails:
-            raise InputError(f"{gallery.path} holds no thumbnails to show: embed again, with thumbnails")
+            raise InputError(f"{gallery.path} has no thumbnails to show: embed again, with thumbnails")
         self.gallery = gallery
         self.version = _version(gallery)
         self.num_rows = gallery.num_rows
         if not self.num_rows:
-            raise InputError(f"{gallery.path} holds no rows to show: embed pictures or videos into it")
+            raise InputError(f"{gallery.path} has no rows to show: embed pictures or videos into it")
         fields = [field for field in gallery.fields if field.name not in OWN]
         numbers = [field.name for field in fields if pa.types.is_floating(field.type)]
         texts = [field.name for field in fields if is_text(field.type)]
@@ -131,7 +146,7 @@ class Catalogue:
         has_face = pc.equal(_text(table["reason"]), "").to_numpy(zero_copy_only=False)
         self.faces: np.ndarray = np.flatnonzero(has_face)
         if not len(self.faces):
-            raise InputError(f"{gallery.path} holds no face: {self.num_rows} rows, all without one")
+            raise InputError(f"{gallery.path} has no face to show: all of its {self.num_rows} rows are without one")
         self.num_identities = len(table["identity"].drop_null().unique())
         self._videos, self._video_codes = _coded(table["video"])
         self._has_face = has_face
@@ -148,7 +163,7 @@ class Catalogue:
 
     @property
     def attributes(self) -> list[Attribute]:
-        """The columns of numbers that hold any."""
+        """The columns of numbers with at least one finite value."""
         found = []
         for name, values in self._numbers.items():
             finite = values[np.isfinite(values)]
@@ -163,13 +178,14 @@ class Catalogue:
         return read_condition(texts, list(self._numbers), {each.column: each.values for each in self.classes})
 
     def numbers(self, column: str) -> np.ndarray:
-        """A column of numbers: (rows,) float32, NaN where there is none.
+        """A column of numbers: (rows,) float32, NaN if missing.
 
         Raises:
             InputError: there is no such column.
         """
         if column not in self._numbers:
-            raise InputError(f"there is no column {column!r} of numbers; there is {', '.join(self._numbers) or 'none'}")
+            known = ", ".join(self._numbers) or "none"
+            raise InputError(f"there is no column {column!r} of numbers; the dataset has {known}")
         return self._numbers[column]
 
     def select(self, condition: Condition) -> np.ndarray:
@@ -180,7 +196,7 @@ class Catalogue:
         mask = self._has_face.copy()
         for each in condition.ranges:
             values = self._numbers[each.column]
-            with np.errstate(over="ignore"):  # of a bound that is beyond every float32
+            with np.errstate(over="ignore"):  # a bound may be beyond float32
                 mask &= (values >= np.float32(each.low)) & (values <= np.float32(each.high))
         for chosen in condition.choices:
             values, codes = self._classes[chosen.column]
@@ -188,12 +204,12 @@ class Catalogue:
         return np.flatnonzero(mask)
 
     def page(self, condition: Condition, start: int, count: int) -> FacePage:
-        """Some of the faces that meet a condition."""
+        """A range of the faces that meet a condition."""
         rows = self.select(condition)
         return FacePage(len(rows), start, self.read(rows[start : start + count].tolist()))
 
     def read(self, rows: Sequence[int]) -> list[Face]:
-        """Faces by the numbers of their rows."""
+        """Read faces by row number."""
         found = self.gallery.take(rows, [*SHOWN, *self._numbers, *self._classes])
         return [self._face(row, number) for number, row in zip(rows, found, strict=True)]
 
@@ -207,7 +223,7 @@ class Catalogue:
         )  # fmt: skip
 
     def thumbnail(self, row: int) -> bytes | None:
-        """The JPEG of a row's face; None where it has none."""
+        """The thumbnail of a row as JPEG; None if it has no face."""
         data = self.gallery.take([row], ["thumbnail"])[0]["thumbnail"]
         return None if data is None else bytes(data)
 
@@ -224,10 +240,10 @@ class Catalogue:
 
         Args:
             vector: (D,) float.
-            k: how many at most.
-            condition: that they meet.
-            not_row: a row that is left out.
-            other_people: leave out the person of that row, too.
+            k: maximum number of faces.
+            condition: the condition that they meet.
+            not_row: a row to leave out.
+            other_people: also leave out the person of that row.
         """
         people = [self.gallery.take([not_row], ["identity"])[0]["identity"]] if not_row is not None else []
         where = all_of(condition.to_sql(), not_of(people) if other_people else None)
@@ -237,11 +253,11 @@ class Catalogue:
         return faces[:k]
 
     def embedding(self, row: int) -> np.ndarray | None:
-        """(D,) float32; None of a row without a face, or whose embedding holds NaN, infinity or nulls."""
+        """(D,) float32; None if the row has no face, or its embedding contains NaN, infinity or nulls."""
         return as_vector(self.gallery.take([row], ["embedding"])[0]["embedding"])
 
     def videos(self, contains: str, limit: int) -> list[Video]:
-        """Videos of two rows or more whose name holds a text, in the order of their names."""
+        """Videos of two or more rows whose name contains a text, sorted by name."""
         total = np.bincount(self._video_codes, minlength=len(self._videos))
         faces = np.bincount(self._video_codes[self.faces], minlength=len(self._videos))
         wanted = contains.casefold()
@@ -253,7 +269,7 @@ class Catalogue:
         return [Video(name, int(faces[code]), int(total[code] - faces[code])) for name, code in named[:limit]]
 
     def timeline(self, video: str) -> Timeline | None:
-        """A video over time, its rows thinned out evenly to two thousand; None: there is no such video."""
+        """A video over time, with at most `MAX_TIMELINE_ROWS` rows, evenly chosen; None: there is no such video."""
         code = np.flatnonzero(self._videos == video)
         if not len(code):
             return None
@@ -262,54 +278,54 @@ class Catalogue:
         rows = self.gallery.take(numbers.tolist(), ["track", "frame", "time_s"])
         seconds, frames = ([_finite(row[name]) for row in rows] for name in ("time_s", "frame"))
         is_frames = None in seconds
-        when = [float(place) for place in range(len(rows))]
-        for told in (frames, seconds):  # the last that every row has
-            when = when if None in told else [float(each or 0) for each in told]
+        when = [float(index) for index in range(len(rows))]
+        for known in (frames, seconds):  # seconds if every row has them, else frames
+            when = when if None in known else [float(each or 0) for each in known]
         order = np.argsort(when, kind="stable")
         chosen = numbers[order]
         return Timeline(
             video=video,
             is_frames=is_frames,
             rows=[int(number) if self._has_face[number] else None for number in chosen],
-            times=[when[place] for place in order],
-            tracks=[rows[place]["track"] or "" for place in order],
+            times=[when[index] for index in order],
+            tracks=[rows[index]["track"] or "" for index in order],
             attributes={name: [_finite(value) for value in each[chosen]] for name, each in self._numbers.items()},
         )
 
 
 def _thinned(count: int, most: int) -> np.ndarray:
-    """Places, `most` at the most, one in each of equal parts of a sequence: its first, then the second and so on, so
-    that where two kinds take turns, as the faces of two people in a video, neither is left out."""
+    """At most `most` indices, one from each of equal parts of a sequence: the first of the first part, the second of
+    the second part and so on, so that neither of two alternating kinds (e.g. two people in a video) is left out."""
     every = max(1, -(-count // most))
     starts = np.arange(0, count, every)
     return np.asarray(np.minimum(starts + np.arange(len(starts)) % every, count - 1))
 
 
 def _version(gallery: Gallery) -> str:
-    """A name for a dataset as it was when it was opened: once it is changed or replaced it has another."""
+    """A name for the state of a dataset when it was opened; any change or replacement gives another name."""
     state = gallery.state or ("",)
     try:
         content = read_bytes(gallery.path / "_versions" / state[0])
-    except FileNotFoundError:  # changed since then
+    except FileNotFoundError:  # the dataset has changed since then
         content = repr(state).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """The values of a column of strings, "" for none, and each row's place among them, int32."""
+    """The distinct values of a text column ("" for null), and the index of each row's value, int32."""
     encoded = _text(column).dictionary_encode()
     return np.array(encoded.dictionary.to_pylist(), dtype=object), encoded.indices.to_numpy()
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
-    """A column of text of any kind as one array of strings, "" for none."""
+    """A text column of any Arrow type as one array of strings, "" for null."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return column.cast(pa.large_string()).fill_null("").combine_chunks()
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of numbers as float32: NaN for none, infinity for what is too large."""
+    """A column of numbers as float32: NaN for null, infinity for values out of range."""
     with np.errstate(over="ignore"):
         return np.asarray(column.to_numpy().astype(np.float32))
 
@@ -320,7 +336,7 @@ def _are_classes(values: np.ndarray) -> bool:
 
 def _without(columns: Iterable[str]) -> list[str]:
     named = ", ".join(map(repr, columns))
-    return [f"text columns of over {MAX_CLASSES} values, or long ones, are not shown: {named}"] if named else []
+    return [f"text columns with over {MAX_CLASSES} or very long values are not shown: {named}"] if named else []
 
 
 def _finite(value: Any) -> float | None:

@@ -1,6 +1,6 @@
-"""The compare view: sources bent into a target by the decoders that the model was trained with.
+"""The compare view: sources warped to a target by the decoders that the model was trained with.
 
-Needs torch, and a model folder that holds them; letters: S sources, H, W the network's input.
+It needs torch, and a model folder with the decoders. Shapes: S sources; H, W the size of the network's input.
 """
 
 from __future__ import annotations
@@ -23,44 +23,56 @@ __all__ = ["ComparedSource", "Comparer", "Comparison"]
 
 SIDE_PX = 192
 FULL_COLOUR_PX = 1.0
-"""The flow's colours are never stretched further than to this, so that noise does not look like movement."""
+"""Least flow with full colour, so that noise does not look like movement."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedSource:
-    """A source: what the network saw of it, that warped, the flow as colours and as arrows, and, where there are
-    confidences, its share in each pixel; pictures as data URIs. `loss_unwarped` is the mean absolute difference from
-    the target of what the network saw, `loss` of what it was warped to, both in 0 to 1."""
+    """A source and its reconstruction of the target; pictures are data URIs."""
 
     picture: str
+    """Network's input window of the source."""
     warped: str
+    """Warped window."""
     flow: str
+    """Flow as colours."""
     movement: str
+    """Flow as arrows."""
     confidence: str | None
+    """Share of the source in each pixel; None if the network has no confidences."""
     share: float | None
+    """Mean of that share."""
     loss: float
+    """Mean absolute difference of the warped window from the target, 0 to 1."""
     loss_unwarped: float
+    """Mean absolute difference of the window from the target, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A target, its sources, and, of a network with confidences, the reconstruction that blends them, with its loss;
-    `note` says what to bear in mind."""
+    """A target and its reconstruction from sources; pictures are data URIs."""
 
     target: str
+    """Network's input window of the target."""
     sources: list[ComparedSource]
+    """Sources, each with its own reconstruction."""
     reconstruction: str | None
+    """Blend of the warped sources; None for a single source or a network without confidences."""
     loss: float | None
+    """Mean absolute difference of the blend from the target, 0 to 1."""
     flow_px: float
+    """Flow in pixels that has full colour."""
     legend: str
+    """Legend of the flow's colours."""
     note: str | None
+    """Remark on how to read the comparison."""
 
 
 class Comparer:
-    """Reconstructs targets.
+    """Reconstructs a target from sources.
 
     Args:
-        model: as `fabnet.load` takes it.
+        model: as in `fabnet.load`.
 
     Raises:
         MissingDependencyError: torch is not installed.
@@ -73,19 +85,17 @@ class Comparer:
         folder = find_model(model)
         card = read_card(folder)
         if card.objective != "fabnet" or not (folder.is_file() or (folder / WEIGHTS_FILE).is_file()):
-            raise ModelError(
-                f"comparing needs the flow decoder; {model} holds only an encoder, or was trained otherwise"
-            )
+            raise ModelError(f"comparing needs the flow decoder; {model} has only an encoder, or another objective")
         self._folder, self._window, self._size = folder, Window(*card.window), card.size
         self._network: Any = None
         self._lock = Lock()
 
     def compare(self, target: np.ndarray, sources: Sequence[np.ndarray]) -> Comparison:
-        """Reconstruct a target from one source or several.
+        """Reconstruct a target from one or more sources.
 
         Args:
-            target: (H, W, 3) uint8 RGB face crop, of any size.
-            sources: likewise, one or more.
+            target: (H, W, 3) uint8 RGB face crop of any size.
+            sources: one or more such crops.
         """
         import torch
 
@@ -97,13 +107,13 @@ class Comparer:
             if self._network is None:
                 self._network = load_objective(self._folder)[0]
             is_apart = len(sources) > 1 and self._network.confidence_decoder is None
-            # (B, S + 1, H, W, 3): all sources together, or one by one where the network cannot weigh them
-            given = np.stack([frames[[0, place]] for place in range(1, len(frames))]) if is_apart else frames[None]
+            # (B, S + 1, H, W, 3): all sources together, or one by one if the network cannot weight them
+            given = np.stack([frames[[0, index]] for index in range(1, len(frames))]) if is_apart else frames[None]
             made = self._network.reconstruct(Batch.from_frames(given, torch.device("cpu")))
         warped, flow, weights = (each.flatten(0, 1).numpy() for each in (made.warped, made.flow, made.weights))
         note = None
         if self._network.confidence_decoder is None:
-            note = "this network was trained with one source a target, so it has no confidences" + (
+            note = "this network was trained with one source per target, so it has no confidences" + (
                 "; each source is warped on its own" if is_apart else ""
             )
         blended = None if is_apart or len(sources) == 1 else _image(made.images[0].numpy())
@@ -127,15 +137,15 @@ def _shown(
     flow_px = max(float(np.percentile(np.linalg.norm(flow, axis=1), 98)) * half_px, FULL_COLOUR_PX)
     target = frames[0]
     sources = []
-    for place, image in enumerate(frames[1:]):
-        made = _image(warped[place])
-        share = None if weights is None else weights[place]
+    for index, image in enumerate(frames[1:]):
+        made = _image(warped[index])
+        share = None if weights is None else weights[index]
         sources.append(
             ComparedSource(
                 picture=shown(image),
                 warped=shown(made),
-                flow=shown(flow_colours(flow[place], largest=flow_px / half_px)),
-                movement=data_uri(flow_arrows(image, flow[place], side=SIDE_PX)),
+                flow=shown(flow_colours(flow[index], largest=flow_px / half_px)),
+                movement=data_uri(flow_arrows(image, flow[index], side=SIDE_PX)),
                 confidence=None if share is None else shown(share_map(share)),
                 share=None if share is None else float(share.mean()),
                 loss=_difference(made, target),

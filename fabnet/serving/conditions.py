@@ -1,6 +1,6 @@
-"""What the faces shown must meet: ranges of numbers and choices of classes that probes predicted.
+"""Conditions on the faces shown: ranges of predicted numbers and choices of predicted classes.
 
-Conditions name columns of the dataset and nothing else, so that what comes with a request never becomes SQL.
+A condition only names columns and classes of the dataset, so no text of a request becomes SQL.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["Choice", "Condition", "Range", "read_condition"]
 
 
 MAX_CONDITIONS = 100
-"""In one request: each nests the SQL a level deeper."""
+"""Maximum number of conditions in a request, since each nests the SQL one level deeper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A column of numbers between two bounds, both included; an infinite one is none."""
+    """A column of numbers between two bounds, both inclusive; an infinite bound means no bound."""
 
     column: str
     low: float
     high: float
 
     def to_sql(self) -> str:
-        """As Lance takes it."""
+        """The condition as SQL for Lance."""
         bounds = ((">=", self.low), ("<=", self.high))
         parts = [f"`{self.column}` {sign} {bound!r}" for sign, bound in bounds if math.isfinite(bound)]
         return " AND ".join(parts) or f"`{self.column}` IS NOT NULL"
@@ -36,38 +36,38 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A column of classes that holds this one."""
+    """A column of classes with this value."""
 
     column: str
     value: str
 
     def to_sql(self) -> str:
-        """As Lance takes it."""
+        """The condition as SQL for Lance."""
         return f"`{self.column}` = {quoted(self.value)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Ranges and choices that all must hold."""
+    """Ranges and choices, all of which must hold."""
 
     ranges: tuple[Range, ...] = ()
     choices: tuple[Choice, ...] = ()
 
     def to_sql(self) -> str | None:
-        """As Lance takes it; None: every row."""
+        """The condition as SQL for Lance; None: every row."""
         return all_of(*[each.to_sql() for each in self.ranges], *[each.to_sql() for each in self.choices])
 
 
 def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]]) -> Condition:
-    """Read conditions as a request gives them.
+    """Parse the conditions of a request.
 
     Args:
         texts: `COLUMN:LOW:HIGH`, where a bound may be empty, and `COLUMN:CLASS`.
-        numbers: columns of numbers there are.
-        classes: columns of classes there are, with their classes.
+        numbers: columns of numbers of the dataset.
+        classes: columns of classes of the dataset, with their classes.
 
     Raises:
-        InputError: one is neither.
+        InputError: a text is not a condition.
     """
     if len(texts) > MAX_CONDITIONS:
         raise InputError(f"{len(texts)} conditions are too many; the limit is {MAX_CONDITIONS}")
@@ -83,7 +83,7 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
         elif column in numbers:
             ranges.append(Range(column, _bound(low, -math.inf), _bound(high, math.inf)))
         else:
-            raise InputError(f"{text!r} is no condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS of a probe's column")
+            raise InputError(f"{text!r} is not a condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS, of a probe")
     return Condition(tuple(ranges), tuple(choices))
 
 
@@ -93,5 +93,5 @@ def _bound(text: str, otherwise: float) -> float:
     except ValueError:
         value = math.nan
     if text and not math.isfinite(value):
-        raise InputError(f"{text!r} is no bound; expected a finite number or nothing")
+        raise InputError(f"{text!r} is not a bound; expected a finite number or nothing")
     return value

@@ -1,8 +1,8 @@
-"""Connections to the page: each has so long for its headers, its body and for taking its answer, and one that waits for
-its peer makes room for a new one where there are too many.
+"""Connections to the page, with time limits for headers, bodies and reading answers, and a limit of their number.
 
-uvicorn itself has a limit for none of these: a peer that sends half a request would be waited for without end, and with
-the last file descriptor gone nobody else would be answered.
+uvicorn has none of these limits: it would wait forever for a peer that sends half a request, and once the file
+descriptors are used up, nobody else would be answered. If there are too many connections, the one that has waited
+longest for its peer is closed.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ __all__ = ["Connection", "Server", "most_connections"]
 HEADERS_S = 10.0
 BODY_S = 30.0
 STALLED_S = 5.0
-"""A body that brings less than `STALLED_BYTES` in this time is waited for no longer."""
+"""Time in which a body must bring at least `STALLED_BYTES`."""
 STALLED_BYTES = 2**14
 READER_S = 20.0
-"""For a reader to take the next part of an answer, some 50 KiB."""
+"""Time for a client to read the next part of an answer, some 50 KiB."""
 CLOSING_S = 3.0
 MOST_CONNECTIONS = 512
 FEWEST_CONNECTIONS = 8
 WANTED_FILES = 4096
 SPARE_FILES = 64
-"""Descriptors that are left to the dataset's files and to connections that are just being accepted or closed."""
+"""File descriptors reserved for the dataset's files and for connections that are being accepted or closed."""
 ACCEPTED_AT_ONCE = 4
 WAITING_TO_BE_ACCEPTED = 512
 THREADS = 16
-"""Requests that are worked on at once; each may open files."""
+"""Requests that run at once; each may open files."""
 MAX_HEADER_BYTES = 2**16
 
 
 class Connection(H11Protocol):
-    """A connection, with limits."""
+    """A connection with limits."""
 
     most = MOST_CONNECTIONS
 
@@ -62,7 +62,7 @@ class Connection(H11Protocol):
 
     @property
     def _awaited(self) -> str | None:
-        """What its peer is waited for; None: the server itself is at work."""
+        """What the connection is waiting for its peer to do; None: the server is working."""
         if self.transport is None or self.transport.is_closing():
             return "closing"
         if self.flow.write_paused:
@@ -70,7 +70,7 @@ class Connection(H11Protocol):
         return {h11.IDLE: "headers", h11.SEND_BODY: "body"}.get(self.conn.their_state)
 
     def waits_s(self, now: float) -> float | None:
-        """For how long it has waited for the same thing of its peer; None where it does not wait."""
+        """How long the connection has waited for the same action of its peer; None if it is not waiting."""
         seen = (self._awaited, self.cycle)
         if seen[0] != self._seen[0] or seen[1] is not self._seen[1]:
             self._seen, self._since, self._marked_s = seen, now, now
@@ -79,22 +79,22 @@ class Connection(H11Protocol):
         return None if seen[0] is None else now - self._since
 
     def look(self, now: float) -> None:
-        """End the connection if its peer was waited for too long."""
+        """Close the connection if its peer takes too long."""
         waited, awaited = self.waits_s(now), self._seen[0]
         if waited is None:
             return
         if awaited == "headers" and waited > HEADERS_S and not self._bytes:
-            self.transport.abort()  # a browser's, opened in advance: it takes an answer to nothing for one to its next
+            self.transport.abort()  # no answer: a browser that connected in advance would take it for that to its next
         elif awaited == "headers" and waited > HEADERS_S:
-            self.refuse(408, f"the request's headers were not there after {HEADERS_S:.0f} s")
+            self.refuse(408, f"the request's headers did not arrive within {HEADERS_S:.0f} s")
         elif awaited == "body" and (waited > BODY_S or now - self._marked_s > STALLED_S):
             least = f"{STALLED_BYTES // 2**10} KiB in {STALLED_S:.0f} s"
-            self.refuse(408, f"the body came too slowly; expected {least} at the least, and all in {BODY_S:.0f} s")
+            self.refuse(408, f"the body arrived too slowly; expected at least {least}, and all within {BODY_S:.0f} s")
         elif (awaited == "reader" and waited > READER_S) or (awaited == "closing" and waited > CLOSING_S):
             self.transport.abort()
 
     def refuse(self, status: int, reason: str) -> None:
-        """Answer in a line, unless an answer has begun, and close."""
+        """Answer with an error of one line, unless an answer has begun, and close the connection."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -116,11 +116,14 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP."""
-        self.refuse(400, f"this is not a request in HTTP/1.1 that can be answered ({msg.rstrip('.').lower()})")
+        """Refuse a request that is not HTTP."""
+        self.refuse(400, f"this is not a valid HTTP/1.1 request ({msg.rstrip('.').lower()})")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin; where there are too many connections, the one that has waited longest for its peer makes room."""
+        """Accept the connection; if there are too many, close one that waits for its peer.
+
+        That is the one that has waited longest among those of the address with the most waiting connections.
+        """
         super().connection_made(transport)  # type: ignore[arg-type]
         others = [each for each in self.connections if isinstance(each, Connection) and each is not self]
         if len(others) < self.most:
@@ -136,26 +139,26 @@ class Connection(H11Protocol):
 
     @property
     def peer(self) -> str:
-        """The address at the other end."""
+        """Address of the peer."""
         return self.client[0] if self.client else ""
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Count and process received data."""
         self._bytes += len(data)
         super().data_received(data)
 
     def resume_writing(self) -> None:
-        """A part of the answer was taken: the next one has its own time."""
+        """Restart the time limit, because the peer has read a part of the answer."""
         super().resume_writing()
         self._seen = (None, None)
 
 
 class Server(uvicorn.Server):
-    """A server that looks at its connections' limits ten times a second.
+    """A server that checks the limits of its connections ten times per second.
 
     Args:
         app: the application.
-        listener: a socket that listens; kept by the caller.
+        listener: a listening socket, which the caller closes.
     """
 
     def __init__(self, app: Any, listener: socket.socket) -> None:
@@ -170,7 +173,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """End in the same way at a closed terminal as at Ctrl-C; uvicorn itself does not know SIGHUP."""
+        """Make a closed terminal end the server as Ctrl-C does; uvicorn does not handle SIGHUP."""
         is_main = threading.current_thread() is threading.main_thread()
         others = [number for number in stops() if is_main and number not in (signal.SIGINT, signal.SIGTERM)]
         before = {number: signal.signal(number, self.handle_exit) for number in others}
@@ -182,13 +185,13 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Start the server."""
         await super().startup(sockets)
-        self._listener.listen(WAITING_TO_BE_ACCEPTED)  # uvicorn takes one number for this and for `ACCEPTED_AT_ONCE`
+        self._listener.listen(WAITING_TO_BE_ACCEPTED)  # uvicorn uses `ACCEPTED_AT_ONCE` for this, too
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
 
     async def on_tick(self, counter: int) -> bool:
-        """Look at each connection."""
+        """Check the limits of each connection."""
         now = asyncio.get_running_loop().time()
         for each in list(self.server_state.connections):
             if isinstance(each, Connection):
@@ -196,7 +199,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End; whoever has not sent a whole request is not waited for."""
+        """Stop the server, without waiting for peers that have not sent a whole request."""
         now = asyncio.get_running_loop().time()
         for each in list(self.server_state.connections):
             if isinstance(each, Connection) and each.waits_s(now) is not None:
@@ -205,7 +208,7 @@ class Server(uvicorn.Server):
 
 
 def most_connections() -> int:
-    """How many connections this process may hold; its limit of open files is raised for them as far as it may be."""
+    """Raise the limit of open files as far as allowed, and return the number of connections that it permits."""
     try:
         import resource
     except ImportError:  # Windows
@@ -216,7 +219,7 @@ def most_connections() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-        except (OSError, ValueError):  # the system allows less than it says
+        except (OSError, ValueError):  # some systems allow less than they report
             pass
     if soft == resource.RLIM_INFINITY:
         return MOST_CONNECTIONS

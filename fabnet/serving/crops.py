@@ -1,4 +1,4 @@
-"""The crops of an embeddings dataset's faces, from the track store that they were embedded from."""
+"""The crops of an embeddings dataset's faces, read from the track store that was embedded."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ KEY = ("video", "track", "frame")
 
 
 class Crops:
-    """Pictures of faces, as large as they are to be had: a store's crop, else the dataset's own thumbnail.
+    """The largest available pictures of faces: the crop in a store, else the thumbnail in the dataset.
 
-    A face is found in the store by its video, track and frame; nothing else is ever read. Sixteen bytes a crop of the
-    store are kept in memory.
+    A face is found in the store by its video, track and frame. Sixteen bytes per crop of the store are kept in memory.
 
     Args:
         catalogue: the faces.
         store: the track store; None: only thumbnails.
 
     Raises:
-        StoreError: there is no such store, or none of the faces is in it.
+        StoreError: the store does not exist, or contains none of the faces.
     """
 
     def __init__(self, catalogue: Catalogue, store: Path | None) -> None:
@@ -43,11 +42,11 @@ class Crops:
         self._keys = keys[self._order]
         some = catalogue.faces[np.linspace(0, len(catalogue.faces) - 1, min(64, len(catalogue.faces))).astype(int)]
         if all(self._of_store(row) is None for row in some.tolist()):
-            raise StoreError(f"{store} holds none of the faces of {catalogue.gallery.path}: give the store they are of")
+            raise StoreError(f"{store} has none of the faces of {catalogue.gallery.path}: give the embedded store")
 
     @classmethod
     def reopened(cls, catalogue: Catalogue, store: Path | None) -> Crops:
-        """The crops of a store that may have lost the faces, or be gone: then thumbnails are shown."""
+        """The crops of a store that may have lost the faces or been deleted; thumbnails are shown in that case."""
         state = None if store is None else state_of(store)
         try:
             return cls(catalogue, store)
@@ -57,7 +56,7 @@ class Crops:
             return found
 
     def is_current(self) -> bool:
-        """Whether the store's rows still have the numbers that they had when it was opened."""
+        """Whether the store's row numbers are the same as when it was opened."""
         state = None if self._path is None else state_of(self._path)
         if state != self._state:
             if self._store is None:
@@ -70,7 +69,7 @@ class Crops:
         return True
 
     def jpeg(self, row: int) -> bytes | None:
-        """A row's face as a JPEG; None where it has none."""
+        """A row's face as JPEG; None if it has no face."""
         thumbnail = self._catalogue.thumbnail(row)
         return (self._of_store(row) or thumbnail) if thumbnail is not None else None
 
@@ -79,10 +78,10 @@ class Crops:
             return None
         face = self._catalogue.gallery.take([row], KEY)[0]
         key = np.uint64(_key(**face))
-        place = int(np.searchsorted(self._keys, key))
-        if place == len(self._keys) or self._keys[place] != key:
+        index = int(np.searchsorted(self._keys, key))
+        if index == len(self._keys) or self._keys[index] != key:
             return None
-        found = self._store.read_rows([int(self._order[place])], [*KEY, "image"]).to_pylist()[0]
+        found = self._store.read_rows([int(self._order[index])], [*KEY, "image"]).to_pylist()[0]
         return bytes(found["image"]) if all(found[name] == face[name] for name in KEY) else None
 
 

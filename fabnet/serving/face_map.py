@@ -1,6 +1,6 @@
 """A map of all faces: their embeddings in two dimensions, computed once and kept beside the dataset.
 
-Letters: N rows, D features.
+Shapes: N rows, D features.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ __all__ = ["FaceMap", "pca"]
 
 MAX_UMAP_FACES = 200_000
 FURTHEST = 1e6
-"""A place on a map is nearer to its middle than this."""
+"""Upper bound of the coordinates on a map."""
 
 
 class FaceMap:
-    """Where each face lies on a map.
+    """The positions of faces on maps.
 
     Args:
         catalogue: the faces.
@@ -40,18 +40,18 @@ class FaceMap:
 
     @property
     def methods(self) -> list[str]:
-        """ "pca", and "umap" where it is installed and the faces are not too many for it."""
+        """ "pca", and "umap" if it is installed and there are at most `MAX_UMAP_FACES` faces."""
         has_umap = find_spec("umap") is not None and len(self._catalogue.faces) <= MAX_UMAP_FACES
         return ["pca", *(["umap"] if has_umap else [])]
 
     def places(self, method: str) -> np.ndarray:
-        """(N, 2) float32 x, y of each row in -1 to 1, NaN without a face.
+        """(N, 2) float32 x, y of each row, mostly in -1 to 1; NaN without a face.
 
         Raises:
-            InputError: there is no such method here.
+            InputError: the method is unknown or not available.
         """
         if method not in self.methods:
-            raise InputError(f"there is no map by {method!r}; there is {', '.join(self.methods)}")
+            raise InputError(f"there is no map by {method!r}; expected {' or '.join(self.methods)}")
         with self._lock:
             if method not in self._known:
                 self._known[method] = self._read(method)
@@ -62,11 +62,11 @@ class FaceMap:
         file = gallery.full_path.with_name(f"{gallery.full_path.name}.{method}-{self._catalogue.version}.npy")
         places = _kept(file, self._catalogue.num_rows)
         if places is None:
-            with np.errstate(all="ignore"):  # numbers near the limits of float64
+            with np.errstate(all="ignore"):  # numbers may be near the limits of float64
                 places = pca(gallery) if method == "pca" else _umap(gallery)
             with suppress(OutputError), written_whole(file) as partial:
                 partial.write_bytes(_header(len(places)) + places.tobytes())
-            if not _is_current(gallery):  # people were removed meanwhile, who have places on it
+            if not _is_current(gallery):  # people on this map were removed meanwhile
                 file.unlink(missing_ok=True)
         return places
 
@@ -79,13 +79,13 @@ def _is_current(gallery: Gallery) -> bool:
 
 
 def pca(gallery: Gallery) -> np.ndarray:
-    """The embeddings, each at length 1, along the two directions in which they differ most.
+    """Project the embeddings, scaled to length 1, on their first two principal components.
 
     Args:
-        gallery: with embeddings; they are read twice, and never all in memory.
+        gallery: the dataset; its embeddings are read twice, in batches.
 
     Returns:
-        (N, 2) float32, most in -1 to 1; NaN for rows without a sound embedding.
+        (N, 2) float32, mostly in -1 to 1; NaN for rows without a finite embedding.
     """
     dim = gallery.embedding_dim
     count, total, products = 0, np.zeros(dim), np.zeros((dim, dim))
@@ -94,8 +94,8 @@ def pca(gallery: Gallery) -> np.ndarray:
         count, total, products = count + len(block), total + block.sum(axis=0), products + block.T @ block
     mean = total / max(count, 1)
     _, axes = np.linalg.eigh(products / max(count, 1) - np.outer(mean, mean))
-    axes = np.pad(axes[:, ::-1][:, :2], ((0, 0), (0, max(0, 2 - dim))))  # one number has no second direction
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # the same way up each time
+    axes = np.pad(axes[:, ::-1][:, :2], ((0, 0), (0, max(0, 2 - dim))))  # D = 1 has no second direction
+    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # fixes the arbitrary signs
     return _framed(np.concatenate([np.empty((0, 2)), *((block - mean) @ axes for block in _directions(gallery))]))
 
 
@@ -109,14 +109,14 @@ def _umap(gallery: Gallery) -> np.ndarray:
     reducer = umap.UMAP(n_neighbors=num_neighbours, metric="cosine", random_state=0, n_jobs=1)
     try:
         places[is_sound] = reducer.fit_transform(embeddings[is_sound])
-    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:  # too few, or all the same
-        raise InputError(f"umap can draw no map of these {int(is_sound.sum())} faces: {first_line(error)}") from None
+    except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:  # too few or identical faces
+        raise InputError(f"umap cannot draw a map of these {int(is_sound.sum())} faces: {first_line(error)}") from None
     return _framed(places)
 
 
 def _directions(gallery: Gallery) -> Iterator[np.ndarray]:
-    """The embeddings of all rows at length 1, (n, D) float64, a batch at a time; NaN where one is missing or holds NaN,
-    infinity or nulls."""
+    """Yield the embeddings of all rows in batches, scaled to length 1, (n, D) float64; NaN if an embedding is missing
+    or contains NaN, infinity or nulls."""
     for batch in gallery.scan(["embedding"]):
         column = batch["embedding"]
         block = np.full((len(column), gallery.embedding_dim), np.nan)
@@ -127,7 +127,7 @@ def _directions(gallery: Gallery) -> Iterator[np.ndarray]:
 
 
 def _framed(places: np.ndarray) -> np.ndarray:
-    """Places moved and scaled so that all but the outermost fill -1 to 1, both axes alike."""
+    """Shift and scale positions, both axes alike, so that all but the outermost fill -1 to 1."""
     known = places[np.isfinite(places[:, 0])]
     if not len(known):
         return places.astype(np.float32)
@@ -136,17 +136,17 @@ def _framed(places: np.ndarray) -> np.ndarray:
 
 
 def _header(rows: int) -> bytes:
-    """How an .npy file of (rows, 2) float32 begins."""
+    """The header of an .npy file of (rows, 2) float32."""
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (rows, 2)})
     return header.getvalue()
 
 
 def _kept(file: Path, rows: int) -> np.ndarray | None:
-    """The map in a file; None where there is none, or it is not exactly as it was written: it is computed again.
+    """The map in a file; None if the file is missing or not a valid map, which is then computed again.
 
-    The file lies where others may write. It is opened only if it is a regular file of the right size, and no symlink is
-    followed; nothing of it but numbers is read.
+    Others may be able to write to the folder. So the file is opened only if it is a regular file of the right size and
+    not a symlink, and only numbers are read from it.
     """
     header = _header(rows)
     size = len(header) + 8 * rows

@@ -1,4 +1,4 @@
-"""What every answer says to the browser, and who is not answered at all."""
+"""Security headers of every answer, and the refusal of requests from other sites."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ HEADERS = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
 NOT_KEPT = (b"cache-control", b"no-store")
-"""Of all but the page's own files: faces, names and numbers of people who were removed must not lie in browsers."""
+"""Header of all answers but the page's own files, because browsers must not keep data of people who are removed."""
 AUTHORITY = r"(?P<host>\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
-"""What a Host header may be, whole: a name or an address, and a port. User names and the like make none."""
+"""Allowed Host headers: a name or an address and an optional port, without user names and the like."""
 OF_A_PAGE = re.compile(rf"https?://(?P<authority>{AUTHORITY})(?:[/?#].*)?", re.DOTALL)
 
 
 class Guard:
-    """Middleware: refuses what another site sends, and adds the headers that keep the page to itself.
+    """Middleware that refuses requests from other sites and adds security headers.
 
-    A site can have its name point here ("DNS rebinding"), and would read the faces as if they were its own; so only
-    requests that call this machine by one of its own names are answered, at any port: a tunnel or a container has
-    another one outside. The pages of other sites, and of servers at other ports of this machine, can only link to the
-    page: nothing else answers them.
+    Another site could let its name point to this machine ("DNS rebinding") and read the faces as its own. So only
+    requests to one of this machine's own names are answered, at any port, because a tunnel or a container may use
+    another port outside. Pages of other sites, and of servers at other ports of this machine, can only link to the
+    page; all other requests from them are refused.
 
     Args:
-        app: what is guarded.
-        hosts: the names and addresses that the server was started for. Loopback's are answered too; where one stands
-            for all addresses of this machine (`0.0.0.0`), any address and the machine's own names.
+        app: the application to guard.
+        hosts: the names and addresses that the server was started for. Loopback is always answered. If one means all
+            addresses of this machine (`0.0.0.0`), any address and the machine's own names are answered, too.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
@@ -80,25 +80,23 @@ class Guard:
             return
         try:
             await self._app(scope, receive, guarded)
-        except Exception as error:  # a fault of ours: one line here, one there
+        except Exception as error:  # a bug in fabnet: one line in the terminal, and one in the answer
             place = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{type(error).__name__}: {first_line(error)!r}"
             print(f"fabnet serve: {scope['method']} failed: {told} ({place.filename}:{place.lineno})", file=sys.stderr)
             if not has_begun:
-                await _refuse(
-                    guarded, 500, f"the server failed at this ({type(error).__name__}); its terminal says more"
-                )
+                await _refuse(guarded, 500, f"the server failed ({type(error).__name__}); its terminal shows more")
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """The status and the reason why a request is not answered; None: it is."""
+        """Status and reason of a refusal; None if the request is answered."""
         host = _only(scope, b"host")
         if host is None or not self._is_meant(host):
-            return 421, "this server answers only to localhost and to the names it was started for"
+            return 421, "this server answers only to localhost and to the names that it was started for"
         names = {name for name, _ in scope["headers"]}
         if {b"content-length", b"transfer-encoding"} <= names:
             return 400, "a request may have a content-length or a transfer-encoding, not both"
         if scope["path"] != "/" and not _is_own(scope, host):
-            return 403, "this server answers only to its own page"
+            return 403, "this server answers only its own page"
         return None
 
     def _is_meant(self, host: str) -> bool:
@@ -128,18 +126,18 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _plain(host: str) -> str:
-    """A name or an address in the one form in which it is compared."""
+    """The canonical form of a name or an address, for comparison."""
     return str(_address(host) or host.lower().removesuffix("."))
 
 
 def _only(scope: Scope, name: bytes) -> str | None:
-    """The value of a header that is there once; None otherwise."""
+    """The value of a header that occurs exactly once; else None."""
     values = [value for each, value in scope["headers"] if each == name]
     return str(values[0].decode("latin-1")) if len(values) == 1 else None
 
 
 def _is_own(scope: Scope, host: str) -> bool:
-    """Whether a request comes from the page itself, or from no page at all, by all that a browser says of it."""
+    """Whether a request comes from the page itself or from no page, according to the browser's headers."""
     names = {name for name, _ in scope["headers"]}
     if b"sec-fetch-site" in names and _only(scope, b"sec-fetch-site") not in ("same-origin", "none"):
         return False

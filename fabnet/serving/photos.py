@@ -1,4 +1,4 @@
-"""Photos that are dropped on the page: looked over before they are decoded, then searched for the largest face."""
+"""Photos that are dropped on the page: checked before they are decoded, then searched for the largest face."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 50_000_000
 LARGEST_PX = 3200
-"""A photo's longer side while faces are looked for: the smallest that are, 1/64 of it, then have 50 px."""
+"""Maximum longer side of a photo for the search for faces; the smallest faces, 1/64 of it, then have 50 px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """The largest face of a photo: its crop as a JPEG, and its (D,) float32 embedding."""
+    """The largest face of a photo: its crop as JPEG, and its (D,) float32 embedding."""
 
     crop: bytes
     embedding: np.ndarray
 
 
 class PhotoReader:
-    """Embeds the largest face of a photo; one photo at a time, so that memory stays flat.
+    """Embeds the largest face of a photo; one photo at a time, so that memory is bounded.
 
     Args:
-        encoder: that made the dataset's embeddings.
+        encoder: the encoder that made the dataset's embeddings.
     """
 
     def __init__(self, encoder: Embedder) -> None:
@@ -43,7 +43,7 @@ class PhotoReader:
         self._detector = load_photo_detector(only_largest=True)
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
-        self._detector(grey)  # the first run of either is slow
+        self._detector(grey)  # the first run of the detector and of the encoder is slow
         self._encoder.embed([grey])
 
     def read(self, data: bytes) -> Photo:
@@ -53,7 +53,7 @@ class PhotoReader:
             data: a picture in one of `fabnet.faces.picture.FORMATS`.
 
         Raises:
-            InputError: it is none of these, is damaged, or has too many pixels.
+            InputError: it has another format, is damaged, or has too many pixels.
             NoFaceError: no face was found.
         """
         width, height = picture_size(data)
@@ -65,8 +65,8 @@ class PhotoReader:
             if not faces:
                 smallest = self._detector.smallest_px(*image.shape[:2]) * max(width, height) / max(image.shape[:2])
                 raise NoFaceError(
-                    f"no face was found in the photo of {width} x {height} px: is one {smallest:.0f} px high or more, "
-                    "upright and in plain sight?"
+                    f"no face was found in the photo of {width} x {height} px: a face must be at least "
+                    f"{smallest:.0f} px high, upright and unobstructed"
                 )
             done, crop = cv2.imencode(".jpg", cv2.cvtColor(faces[0].image, cv2.COLOR_RGB2BGR))
             assert done
@@ -74,9 +74,9 @@ class PhotoReader:
 
 
 def _decoded(data: bytes, longer_px: int) -> np.ndarray:
-    """The photo as (H, W, 3) uint8 RGB, its longer side no longer than is of use."""
+    """The photo as (H, W, 3) uint8 RGB, with a longer side of at most `LARGEST_PX`."""
     flag = cv2.IMREAD_COLOR
-    if longer_px >= 2 * LARGEST_PX:  # a JPEG is then never in memory as a whole
+    if longer_px >= 2 * LARGEST_PX:  # a JPEG is then never decoded at full size
         flag = cv2.IMREAD_REDUCED_COLOR_4 if longer_px >= 4 * LARGEST_PX else cv2.IMREAD_REDUCED_COLOR_2
     try:
         image = decode_bgr(data, flag)

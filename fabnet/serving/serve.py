@@ -1,4 +1,4 @@
-"""`fabnet serve`: an embeddings dataset as a page in the browser."""
+"""`fabnet serve`: shows an embeddings dataset as a page in the browser."""
 
 from __future__ import annotations
 
@@ -20,18 +20,15 @@ __all__ = ["ServeResult", "serve"]
 
 @dataclass(frozen=True, slots=True)
 class ServeResult:
-    """What was served until it was stopped.
-
-    Attributes:
-        data: the dataset.
-        url: where it was.
-    """
+    """What was served until it was stopped."""
 
     data: Path
+    """Path of the dataset."""
     url: str
+    """Address of the page."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """All fields, for JSON."""
         return {"data": str(self.data), "url": self.url}
 
 
@@ -87,13 +84,13 @@ def serve(
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A listening socket.
 
     Raises:
-        InputError: the port is taken or is none, or the address is none of this machine.
+        InputError: the port is taken or invalid, or the address is not one of this machine.
     """
     if not 0 <= port <= 65535:
-        raise InputError(f"no port is called {port}: give one of 1 to 65535, or 0 for any free one")
+        raise InputError(f"there is no port {port}; expected 1 to 65535, or 0 for any free port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -104,7 +101,7 @@ def _listening(host: str, port: int) -> socket.socket:
         except OSError:
             listener.close()
             raise
-    except (OSError, UnicodeError) as error:  # of a name that can be none, as 127.0.0..1
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid name, e.g. 127.0.0..1
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot listen on {host}:{port} ({reason}): give another --port or --host") from None
     return listener

@@ -1,4 +1,4 @@
-"""What the page stands on: the dataset, and what can be done with it here."""
+"""The site behind the page: the dataset, and the models and pictures that are available for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a site was asked to show: see `open_site`."""
+    """The arguments of `open_site`."""
 
     data: str | Path
     store: Path | None
@@ -33,38 +33,35 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An embeddings dataset, ready to be shown.
-
-    Attributes:
-        catalogue: its faces.
-        crops: their pictures.
-        face_map: where they lie on a map.
-        photos: what embeds photos; or the reason why photos cannot be searched for.
-        comparer: what reconstructs; or the reason why nothing can be compared.
-        given: what it was asked to show.
-    """
+    """An embeddings dataset, ready to be shown."""
 
     catalogue: Catalogue
+    """Faces of the dataset."""
     crops: Crops
+    """Pictures of the faces."""
     face_map: FaceMap
+    """Maps of the faces."""
     photos: PhotoReader | FabnetError
+    """Reader of photos, or the reason why searching by photo is not possible."""
     comparer: Comparer | FabnetError
+    """Comparer of faces, or the reason why comparing is not possible."""
     given: Given
+    """Arguments with which the site was opened."""
 
     def is_current(self) -> bool:
-        """Whether rows still have the numbers that they had when this was opened.
+        """Whether row numbers are the same as when the site was opened.
 
         Raises:
-            StoreError: the dataset is not there any more, or cannot be opened.
+            StoreError: the dataset was deleted, or cannot be opened.
         """
         return self.catalogue.gallery.is_current() and self.crops.is_current()
 
     def reopened(self) -> Site:
-        """What is there now. A model that stayed the same stays loaded.
+        """Open the site again. The models stay loaded if the dataset still has the same model.
 
         Raises:
-            StoreError: the dataset is not there any more, or cannot be opened.
-            InputError: there is nothing to show any more.
+            StoreError: the dataset was deleted, or cannot be opened.
+            InputError: there is nothing left to show.
         """
         former = self.catalogue.gallery
         if former.is_current():
@@ -83,21 +80,21 @@ class Site:
 
 
 class Shown:
-    """The site that requests are answered from: it is opened again when what it shows was rewritten.
+    """The site that answers requests; it is opened again if its dataset or store was rewritten.
 
     Args:
-        site: the first.
+        site: the initial site.
     """
 
     def __init__(self, site: Site) -> None:
         self._site, self._lock = site, Lock()
 
     def now(self) -> Site:
-        """The site as it is now.
+        """The current site.
 
         Raises:
-            StoreError: the dataset is not there any more, or cannot be opened; the next call tries again.
-            InputError: there is nothing to show any more.
+            StoreError: the dataset was deleted, or cannot be opened; the next call tries again.
+            InputError: there is nothing left to show.
         """
         with self._lock:
             for attempt in range(ATTEMPTS):
@@ -105,7 +102,7 @@ class Shown:
                     if not self._site.is_current():
                         self._site = self._site.reopened()
                     break
-                except RewrittenError:  # while it was opened
+                except RewrittenError:  # it was rewritten while it was opened
                     if attempt == ATTEMPTS - 1:
                         raise
             return self._site
@@ -119,13 +116,13 @@ def open_site(
     Args:
         data: the embeddings dataset.
         store: the track store that was embedded; None: only thumbnails are shown.
-        model: that made the embeddings; None: as the dataset says, and where it cannot be found the page does without.
-        device: for models that run on torch.
+        model: the model that made the embeddings; None: the one that the dataset names, or none if it is not found.
+        device: device for models that run on torch.
 
     Raises:
-        StoreError: there is no such dataset or store, or they do not belong together.
+        StoreError: the dataset or store does not exist, or they do not belong together.
         InputError: there is nothing to show.
-        ModelError: the model that was named is not there, or is another one.
+        ModelError: the model given does not exist, or did not make the dataset.
     """
     given = Given(data, None if store is None else as_place(store), model, device)
     catalogue = Catalogue(Gallery(data))

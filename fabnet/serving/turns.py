@@ -1,4 +1,4 @@
-"""What many requests share: turns at costly work, and the memory for uploads."""
+"""Resources that requests share: turns at costly work, and memory for uploads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["Turns", "Uploads"]
 
 MOST_WAITING = 64
 MAX_HELD_BYTES = 64 * 2**20
-"""Of all uploads together."""
+"""Maximum size of all uploads together."""
 MAX_DRAINED_BYTES = 256 * 2**20
-"""What is read and thrown away of an upload that is too large: a browser shows no answer before it has sent all."""
+"""Bytes to read and discard of an upload that is too large, since browsers show no answer before they have sent all."""
 PROGRESS_BYTES = 2**16
 Made = TypeVar("Made")
 
 
 class Turns:
-    """Lets so many requests work at once, and so many more wait.
+    """Lets a limited number of requests work at once, and up to `MOST_WAITING` more wait.
 
     Args:
-        at_once: how many work.
+        at_once: number of requests that work at once.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -38,10 +38,10 @@ class Turns:
         self._waiting = 0
 
     async def take(self, request: Request, work: Callable[[], Made]) -> Made:
-        """Work in a thread when it is this request's turn.
+        """Wait for this request's turn, then do its work in a thread.
 
         Raises:
-            HTTPException: too many wait already, or the client has disconnected meanwhile.
+            HTTPException: too many requests are waiting, or the client has disconnected meanwhile.
         """
         if self._waiting >= MOST_WAITING:
             raise _busy()
@@ -62,14 +62,16 @@ class Turns:
 class _Upload:
     data: bytearray = field(default_factory=bytearray)
     marked_s: float = field(default_factory=time.monotonic)
-    """When it last had brought another `PROGRESS_BYTES`."""
+    """Time at which another `PROGRESS_BYTES` had last arrived."""
     is_whole: bool = False
     is_ousted: bool = False
 
 
 class Uploads:
-    """The uploads that are coming or being worked on. Together they are held to a limit: where there is no more room
-    the slowest goes, so that a stalled one delays no other."""
+    """The uploads that are arriving or being processed, with a limit of their total size.
+
+    If the limit is exceeded, the slowest upload is refused, so that a stalled one does not delay the others.
+    """
 
     def __init__(self) -> None:
         self._all: set[_Upload] = set()
@@ -79,7 +81,7 @@ class Uploads:
         """Read the body of a request; it counts until the block ends.
 
         Raises:
-            HTTPException: it is too large, did not come whole, or there is no room for it.
+            HTTPException: the body is too large or incomplete, or there is no room for it.
         """
         upload = _Upload()
         self._all.add(upload)
@@ -101,7 +103,7 @@ class Uploads:
                     upload.marked_s = time.monotonic()
                 size += len(part)
                 is_too_large |= size > MAX_BYTES
-                if is_too_large:  # thrown away as it comes, and refused in the end
+                if is_too_large:  # discarded as it arrives, and refused at the end
                     upload.data.clear()
                 else:
                     upload.data += part
@@ -109,7 +111,7 @@ class Uploads:
                 if size > MAX_DRAINED_BYTES:
                     break
         except ClientDisconnect:
-            raise HTTPException(400, "the photo did not come whole") from None
+            raise HTTPException(400, "the photo did not arrive completely") from None
         if is_too_large:
             raise HTTPException(413, f"the photo is too large; the limit is {MAX_BYTES // 2**20} MiB")
         if upload.is_ousted:
@@ -124,4 +126,4 @@ class Uploads:
 
 
 def _busy() -> HTTPException:
-    return HTTPException(503, "too many requests wait already: try again in a moment", {"retry-after": "1"})
+    return HTTPException(503, "too many requests are waiting: try again in a moment", {"retry-after": "1"})

@@ -1,4 +1,4 @@
-"""Where each track of a store lies: one entry a track, as numpy arrays."""
+"""The index of a store's tracks: one entry per track, as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = [
 
 COLUMNS = ("identity", "video", "track", "split")
 TRACK_SCHEMA = pa.schema([*((name, pa.string()) for name in COLUMNS), ("start", pa.int64()), ("length", pa.int64())])
-"""A track in a table: its names, its first row, and how many rows it has."""
+"""Table of tracks: names, first row and number of rows of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackIndex:
-    """The tracks of a store, sorted by identity, video and track: the order does not depend on which came first."""
+    """The tracks of a store, sorted by identity, video and track, so that the order of rows does not matter."""
 
     starts: np.ndarray
-    """(N,) int64: the first row of each track; its rows are contiguous and in time order."""
+    """(N,) int64: first row of each track; its rows are contiguous and in time order."""
     lengths: np.ndarray
-    """(N,) int64: how many rows it has."""
+    """(N,) int64: number of rows of each track."""
     split: np.ndarray
     """(N,) str: train, val or test."""
     identity: np.ndarray
@@ -53,7 +53,7 @@ class TrackIndex:
 
     @property
     def num_rows(self) -> int:
-        """How many rows these tracks have in all."""
+        """Total number of rows of these tracks."""
         return int(self.lengths.sum())
 
     def select(self, split: str | None = None, min_frames: int = 1) -> TrackIndex:
@@ -68,20 +68,20 @@ class TrackIndex:
             chosen &= self.split == split
         return self.at(np.flatnonzero(chosen))
 
-    def at(self, places: np.ndarray) -> TrackIndex:
-        """Keep the tracks at these places, in this order."""
+    def at(self, indices: np.ndarray) -> TrackIndex:
+        """Keep the tracks at these indices, in this order."""
         return TrackIndex(
-            self.starts[places], self.lengths[places], self.split[places],
-            self.identity[places], self.video[places], self.track[places],
+            self.starts[indices], self.lengths[indices], self.split[indices],
+            self.identity[indices], self.video[indices], self.track[indices],
         )  # fmt: skip
 
 
 def find_tracks(batches: Iterable[pa.RecordBatch], first_row: int = 0) -> pa.Table:
-    """Find the tracks in rows of a store.
+    """Find the tracks in consecutive rows of a store.
 
     Args:
         batches: the columns identity, video, track and split of these rows, in order.
-        first_row: number of the first of them; a track begins there.
+        first_row: number of the first row, where a track begins.
 
     Returns:
         A table of `TRACK_SCHEMA`, in the order of the rows.
@@ -108,11 +108,11 @@ def index_of(path: Path, tracks: pa.Table) -> TrackIndex:
     """Sort tracks into an index.
 
     Args:
-        path: of the store, for messages.
-        tracks: of `TRACK_SCHEMA`.
+        path: path of the store, for messages.
+        tracks: table of `TRACK_SCHEMA`.
 
     Raises:
-        StoreError: rows of a track are not contiguous.
+        StoreError: the rows of a track are not contiguous.
     """
     tracks = tracks.take(sorted_places(tracks))
     starts, lengths = spans_of(tracks)
@@ -123,12 +123,12 @@ def index_of(path: Path, tracks: pa.Table) -> TrackIndex:
 
 
 def sorted_places(tracks: pa.Table) -> pa.Array:
-    """Places of the tracks of a table by identity, video and track: what a run draws hangs on this order."""
+    """Indices that sort a table of tracks by identity, video and track; what a run draws depends on this order."""
     return pc.sort_indices(tracks, sort_keys=[(name, "ascending") for name in ("identity", "video", "track")])
 
 
 def spans_of(tracks: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """The first row of each track of a table and how many rows it has, (N,) int64 each."""
+    """The first row and the number of rows of each track of a table, (N,) int64 each."""
     starts, lengths = (np.asarray(tracks.column(name).to_numpy(), np.int64) for name in ("start", "length"))
     return starts, lengths
 
@@ -142,10 +142,10 @@ def people_of(tracks: pa.Table) -> np.ndarray:
 
 
 def digest_of(tracks: pa.Table) -> str:
-    """A short digest of the tracks of a table that are trained on or validate: their names, lengths and order."""
+    """A short digest of a table's train and val tracks: their names, lengths and order."""
     tracks = tracks.filter(pc.not_equal(tracks.column("split"), "test"))
     digest = hashlib.sha256()
-    for name in COLUMNS:  # in bulk, and the same however the table lies in pieces
+    for name in COLUMNS:  # in bulk, and independent of the table's chunks
         chunks = [chunk for chunk in tracks.column(name).chunks if len(chunk)]
         for chunk in chunks:
             digest.update(np.asarray(pc.binary_length(chunk).fill_null(0), np.int32).tobytes())
@@ -156,14 +156,14 @@ def digest_of(tracks: pa.Table) -> str:
 
 
 def _text_of(array: pa.StringArray) -> bytes:
-    """All texts of an array, one after another."""
+    """All texts of an array, concatenated."""
     _, offsets, text = array.buffers()
     first, last = np.frombuffer(offsets, np.int32)[[array.offset, array.offset + len(array)]]
     return b"" if text is None else bytes(memoryview(text)[first:last])
 
 
 def _changes(batch: pa.RecordBatch, last: pa.RecordBatch | None) -> np.ndarray:
-    """Places in a batch where another track begins than in the row before (`last`: the row before the batch)."""
+    """Indices in a batch at which a new track begins; `last` is the row before the batch."""
     changed = np.zeros(batch.num_rows, bool)
     changed[0] = last is None
     for name in COLUMNS:

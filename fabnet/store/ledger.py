@@ -1,4 +1,4 @@
-"""The ledger of a store: what became of every input, so that the same command again goes on where it stopped."""
+"""The ledger of a store: the outcome of every input, so that a repeated command continues where it stopped."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What became of one input."""
+    """The outcome of one input."""
 
     video: str
     """Name of the video, as in the store's rows."""
     source: str
     """Path of the file or folder."""
     status: str
-    """ok, no-face, failed (nothing kept), partial (kept up to the damage, or some frames dropped), or removed (on
-    request; it is not read again)."""
+    """ok, no-face, failed (nothing kept), partial (kept up to the damage, or without some frames), or removed (on
+    request; not read again)."""
     reason: str = ""
-    """Why it failed, or what is missing."""
+    """Reason of the failure, or what is missing."""
     size_bytes: int = 0
     """Size of the input."""
     mtime: float = 0.0
-    """When the input was last changed, seconds since 1970."""
+    """Time of the input's last change, in seconds since 1970."""
     frames_kept: int | None = None
-    """Frames looked at; None where a kill came before it was written down."""
+    """Number of frames searched for faces; None if a kill prevented its entry."""
     frames_with_face: int | None = None
-    """Of these, the ones with a face."""
+    """Number of these frames with a face."""
     tracks: int = 0
     """Tracks in the store."""
     rows: int = 0
@@ -78,22 +78,22 @@ class LedgerEntry:
 
     @property
     def is_finished(self) -> bool:
-        """Whether a repeated command has nothing to do here; what failed is tried again."""
+        """Whether a repeated command skips this input; failed inputs are tried again."""
         return self.status != "failed"
 
     def is_same_file(self, size_bytes: int, mtime: float) -> bool:
-        """Whether the input still has the size (and the time, where rows are at stake only the size) it had."""
+        """Whether the input still has its former size and, if it has no rows in the store, its time of last change."""
         return self.size_bytes == size_bytes and (self.rows > 0 or abs(self.mtime - mtime) < 1e-3)
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything, ready for JSON."""
+        """All fields, for JSON."""
         values = asdict(self)
         values["dropped"] = [{"source": source, "reason": reason} for source, reason in self.dropped]
         return values
 
 
 def read_ledger(store: Path) -> dict[str, LedgerEntry]:
-    """Read the last entry of every input of a store, by video name; empty where there is no ledger yet.
+    """Read the last entry of every input of a store, by video name; empty if there is no ledger yet.
 
     Raises:
         StoreError: the ledger is damaged.
@@ -106,7 +106,7 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     try:
         return {row["video"]: _entry(row) for row in rows}
     except (KeyError, TypeError) as error:
-        raise StoreError(f"the ledger of {store} is damaged: its entries are no entries ({error})") from None
+        raise StoreError(f"the ledger of {store} is corrupt: its rows are not ledger entries ({error})") from None
 
 
 def _entry(values: Mapping[str, Any]) -> LedgerEntry:
@@ -116,7 +116,7 @@ def _entry(values: Mapping[str, Any]) -> LedgerEntry:
 
 
 def note_pending(store: Path, entries: Sequence[LedgerEntry]) -> None:
-    """Write entries down beside the ledger before their rows are committed, so that no kill can lose what they say.
+    """Write entries to a file beside the ledger before their rows are committed, so that a kill cannot lose them.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
@@ -126,19 +126,19 @@ def note_pending(store: Path, entries: Sequence[LedgerEntry]) -> None:
 
 
 def read_pending(store: Path) -> dict[str, LedgerEntry]:
-    """Read the entries of the last commit that did not reach its end, by video name; its rows may be there or not."""
+    """Read the entries of an interrupted commit, by video name; its rows may or may not be in the store."""
     path = store / PENDING
     if not path.is_file():
         return {}
     try:
         return {values["video"]: _entry(values) for values in json.loads(read_text(path))}
     except (ValueError, KeyError, TypeError, RecursionError):
-        # A machine that lost its power can leave an empty file; the rows tell the rest.
+        # A power cut can leave an empty file; `recover` then makes the entries from the rows.
         return {}
 
 
 def clear_pending(store: Path) -> None:
-    """Forget the pending entries: they are in the ledger, which counts before them."""
+    """Delete the pending entries: the ledger has them now, and it takes precedence."""
     with suppress(OSError):
         (store / PENDING).unlink(missing_ok=True)
 
@@ -155,7 +155,7 @@ def write_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
 
 
 def replace_ledger(store: Path, entries: Sequence[LedgerEntry]) -> None:
-    """Write a store's ledger anew, in one commit, and remove what it said before.
+    """Replace a store's ledger in one commit, and remove its history.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.

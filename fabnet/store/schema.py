@@ -1,4 +1,4 @@
-"""What a row of a track store is, and what the store says about itself."""
+"""The rows of a track store, and the store's metadata."""
 
 from __future__ import annotations
 
@@ -44,42 +44,42 @@ ROW_SCHEMA = pa.schema(
         pa.field("image", pa.binary(), nullable=False),
     ]
 )
-"""One row a face crop. Boxes and points are in pixels of the source frame; null where nobody measured them (ready
-crops have no detection, folders of frames no time). `image` is a JPEG, RGB, of the size in the crop specification."""
+"""One row per face crop. Boxes and points are in pixels of the source frame; unknown values are null (ready crops have
+no detection, folders of frames no time). `image` is an RGB JPEG of the size in the crop specification."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One face crop on its way into a store."""
+    """A face crop to add to a store."""
 
     identity: str
-    """Who it is."""
+    """Identity of the person."""
     video: str
     """Name of the video, unique in the store."""
     track: str
     """Name of the track, unique in its video."""
     frame: int
-    """Number of the frame in decode order, or its place in the track where the input is a folder of frames."""
+    """Number of the frame in decode order, or its index in the track if the input is a folder of frames."""
     time_s: float | None
     """Seconds from the start of the video; None: unknown."""
     source: str
-    """The file it comes from, relative to the folder given, with forward slashes."""
+    """Source file, relative to the folder given, with forward slashes."""
     split: str
     """train, val or test."""
     image: bytes
-    """JPEG, RGB."""
+    """RGB JPEG."""
     crop_box_px: np.ndarray | None = None
-    """(4,) float32 x0, y0, x1, y1: what of the source frame the crop shows."""
+    """(4,) float32 x0, y0, x1, y1: the part of the source frame that the crop shows."""
     box_px: np.ndarray | None = None
     """(4,) float32 x0, y0, x1, y1: the detector's box."""
     landmarks5_px: np.ndarray | None = None
-    """(5, 2) float32."""
+    """(5, 2) float32: the detector's five points."""
     score: float | None = None
-    """The detector's confidence."""
+    """Confidence of the detector."""
 
 
 def rows_to_batch(rows: Sequence[Row]) -> pa.RecordBatch:
-    """Put rows into one Arrow batch of `ROW_SCHEMA`."""
+    """Convert rows to an Arrow batch of `ROW_SCHEMA`."""
     columns = []
     for field in ROW_SCHEMA:
         values = [getattr(row, field.name) for row in rows]
@@ -90,11 +90,11 @@ def rows_to_batch(rows: Sequence[Row]) -> pa.RecordBatch:
 
 
 def metadata_of(crop: dict[str, Any], settings: dict[str, Any]) -> dict[str, str]:
-    """Make the schema metadata of a new store.
+    """The schema metadata of a new store.
 
     Args:
-        crop: the crop specification, ready for JSON.
-        settings: what the command was told, ready for JSON.
+        crop: crop specification, as plain JSON values.
+        settings: settings of the command, as plain JSON values.
     """
     return {
         "fabnet.store_version": STORE_VERSION,
@@ -105,7 +105,7 @@ def metadata_of(crop: dict[str, Any], settings: dict[str, Any]) -> dict[str, str
 
 
 def check_split(split: str | None) -> None:
-    """Refuse what is no split; None stands for all of them.
+    """Refuse a name that is not a split; None stands for all splits.
 
     Raises:
         InputError: there is no such split.
@@ -118,13 +118,13 @@ def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str
     """Read a store's metadata, refusing stores that this version cannot read.
 
     Raises:
-        StoreError: the dataset is no track store, or one of another store version.
+        StoreError: the dataset is not a track store, or has another store version.
     """
     found = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}
     version = found.get("fabnet.store_version")
     if version is None:
         raise StoreError(
-            f"{path} is a Lance dataset but no track store (it has no fabnet.store_version): "
+            f"{path} is a Lance dataset but not a track store (it has no fabnet.store_version): "
             "give a store that `fabnet track` or `fabnet import` made"
         )
     if version != STORE_VERSION:
@@ -139,19 +139,19 @@ def check_version(path: object, metadata: dict[bytes, bytes] | None) -> dict[str
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
-            raise StoreError(f"{path} is damaged: {name} is {found[name][:40]!r}; make it again")
+            raise StoreError(f"{path} is corrupt: {name} is {found[name][:40]!r}; make it again")
     return found
 
 
 def check_columns(path: object, found: pa.Schema) -> None:
-    """Refuse a dataset whose columns are not those of a track store: reading them would fail later, or mislead.
+    """Refuse a dataset without the columns of a track store, which would fail later or give wrong results.
 
     Args:
-        path: of the dataset, for the message.
+        path: path of the dataset, for the message.
         found: its schema, which may have further columns.
 
     Raises:
-        StoreError: a column is missing, has another type, or may lack values that every row needs.
+        StoreError: a column is missing, has another type, or may be null where a value is required.
     """
     missing = set(ROW_SCHEMA.names) - set(found.names)
     if missing:

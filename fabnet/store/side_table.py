@@ -1,7 +1,7 @@
-"""The tracks of a store in a table beside its rows: nobody has to read 10^8 rows to learn where each track begins.
+"""A table of a store's tracks beside its rows, so that finding the tracks does not mean reading 10^8 rows.
 
-The table only ever says what the rows say, and says up to which row: what it lacks is read from the rows, and where it
-is missing or damaged, all is.
+The table repeats what the rows say, up to some row. Later tracks are read from the rows; if the table is missing or
+damaged, all are.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ __all__ = ["OF_ROWS", "add_tracks", "forget_tracks", "known_rows", "read_tracks"
 
 FOLDER = "_tracks.lance"
 OF_ROWS = "fabnet.of_generation"
-"""In the table's metadata: the generation of the rows that it describes."""
+"""Metadata key of the table for the generation of the rows that it describes."""
 
 
 def read_tracks(store: Path, *, generation: str | None = None, columns: list[str] | None = None) -> pa.Table:
-    """Read the tracks that are noted, in the order of their rows; none where the table is missing or damaged.
+    """Read the table of tracks, in the order of their rows; empty if it is missing or damaged.
 
     Args:
         store: folder of the store.
-        generation: of the store's rows; what was noted of another one counts as missing. None: any.
-        columns: of `TRACK_SCHEMA`; None: all.
+        generation: generation of the store's rows; a table of another one counts as missing. None: any.
+        columns: columns of `TRACK_SCHEMA` to read; None: all.
     """
     empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
     if has_dataset(store / FOLDER):
         with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
             found = open_dataset(store / FOLDER).to_table(columns=empty.column_names)
-            found.validate(full=True)  # names that are no text, and the like
+            found.validate(full=True)  # e.g. names that are not UTF-8
             if generation not in (None, generation_of_rows(found)):
                 return empty
             if found.schema.equals(empty.schema) and not any(column.null_count for column in found.columns):
@@ -48,11 +48,11 @@ def read_tracks(store: Path, *, generation: str | None = None, columns: list[str
 
 
 def known_rows(tracks: pa.Table, num_rows: int) -> tuple[int, int]:
-    """How many of the tracks describe the first rows of a store without a gap, and how many rows these are.
+    """The number of leading tracks that cover the first rows of a store without a gap, and the number of these rows.
 
     Args:
         tracks: from `read_tracks`.
-        num_rows: of the store; tracks that reach beyond are of rows that were added since it was opened.
+        num_rows: rows of the store; tracks beyond it belong to rows that were added since the store was opened.
     """
     starts, lengths = spans_of(tracks)
     ends = starts + lengths
@@ -67,11 +67,11 @@ def generation_of_rows(tracks: pa.Table) -> str:
 
 
 def add_tracks(store: Path, tracks: pa.Table) -> None:
-    """Note further tracks, in one commit.
+    """Add tracks to the table in one commit.
 
     Args:
         store: folder of the store.
-        tracks: of `TRACK_SCHEMA`, with `OF_ROWS` in their metadata; they lie behind those that are noted.
+        tracks: table of `TRACK_SCHEMA` with `OF_ROWS` in its metadata; its rows follow those of earlier tracks.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
@@ -80,10 +80,10 @@ def add_tracks(store: Path, tracks: pa.Table) -> None:
 
 
 def forget_tracks(store: Path) -> None:
-    """Remove the table.
+    """Remove the table of tracks.
 
     Raises:
-        OutputError: that is not allowed; rows must not be changed then, as the table would describe others.
+        OutputError: that is not allowed. The rows must not be changed then, because the table would be wrong.
     """
     with output_errors(store):
         remove(store / FOLDER)

@@ -1,4 +1,4 @@
-"""Which people are trained on, which validate and which test: by a stable hash, a file, or moments of one person."""
+"""Splits people into train, val and test: by a stable hash, by a file, or by moments of one person."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["MOMENTS", "absent_notes", "check_unmoved", "moments_cut", "read_spli
 SHARES = (("train", 0.75), ("val", 0.15), ("test", 0.10))
 MOMENTS = "moments"
 MOMENTS_TRAIN = 0.75
-"""Share of each track's time that is trained on where a single person is split by moments."""
+"""Share of each track's time that is in train if a single person is split by moments."""
 
 
 def split_of(key: str) -> str:
-    """Put an identity into a split, the same one whatever else there is: 75 % train, 15 % val, 10 % test.
+    """Assign an identity to a split, independently of all others: 75 % train, 15 % val, 10 % test.
 
     Args:
-        key: name of the identity (of the video, where every track is an identity of its own).
+        key: name of the identity (of the video, if every track is an identity of its own).
 
     Returns:
         train, val or test.
 
     Source:
-        The shares are the paper's (section 4); its draw is random, this one a SHA-256 hash, so that adding videos
+        The paper gives the shares (section 4). It draws at random; here a SHA-256 hash decides, so that adding videos
         never moves a person.
     """
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
@@ -48,7 +48,7 @@ def read_splits(path: Path) -> dict[str, str]:
     """Read a split file: a CSV with the header `identity,split` or `person,split`.
 
     Raises:
-        InputError: no such file, another header, an unknown split, or an identity in two splits.
+        InputError: the file is missing or has another header, an unknown split, or an identity in two splits.
     """
     if not path.exists():
         raise InputError(f"no such split file: {path}")
@@ -73,10 +73,10 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
 
     Args:
         keys: names of the identities.
-        splits: "hash", "moments" (one person: other moments validate, not other people), or a CSV file.
+        splits: "hash", "moments" (for one person: validation is on other moments, not other people), or a CSV file.
 
     Returns:
-        The split of each key; with "moments" the word itself, as each track is in two splits.
+        The split of each key; "moments" for all keys if that is asked for, because each track is then in two splits.
 
     Raises:
         InputError: the file is wrong, or lacks identities.
@@ -94,47 +94,47 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
 
 
 def absent_notes(splits: str | Path, found: Mapping[str, str]) -> list[str]:
-    """Say which identities a split file has that are not there, in a line; none where it is not a file.
+    """List the identities of a split file that do not occur, in at most one line; empty if `splits` is not a file.
 
     Args:
-        splits: as `splits_for` takes it.
-        found: what it gave.
+        splits: as in `splits_for`.
+        found: the result of `splits_for`.
     """
     if str(splits) in ("hash", MOMENTS):
         return []
     absent = [identity for identity in read_splits(fetched(as_place(splits))) if identity not in found]
     names = ", ".join(absent[:3]) + (" ..." if len(absent) > 3 else "")
-    return [f"{splits} has splits for {len(absent):,} identities that are not there: {names}"] if absent else []
+    return [f"{splits} has splits for {len(absent):,} identities that do not occur: {names}"] if absent else []
 
 
 def check_unmoved(store: Path, index: TrackIndex, splits: Mapping[str, str]) -> None:
-    """Refuse to put somebody who is in a store already into another split: that person would be on both sides.
+    """Refuse to move a person of a store to another split, because that person would then be in both.
 
     Args:
-        store: its path, for the message.
+        store: path of the store, for the message.
         index: all tracks of the store.
-        splits: the split asked for by identity, or "moments".
+        splits: requested split of each identity, or "moments".
 
     Raises:
-        InputError: naming the first identity that would move.
+        InputError: an identity would move; the message gives its name.
     """
     for identity, split in zip(index.identity.tolist(), index.split.tolist(), strict=True):
         asked = splits.get(identity, split)
         if asked not in (split, MOMENTS):
             raise InputError(
-                f"{identity} is in {split} in {store}; the splits given now say {asked}: keep the split, or use "
+                f"{identity} is in {split} in {store}, but the splits given say {asked}: keep the split, or use "
                 "another --out"
             )
 
 
 def moments_cut(times: np.ndarray) -> int:
-    """Say where a track is cut in two: its first 75 % of time is trained on, the rest validates.
+    """Cut a track in two: the first 75 % of its time is for training, the rest for validation.
 
     Args:
-        times: (N,) times of its rows in seconds, ascending; frame numbers do as well.
+        times: (N,) ascending times of its rows in seconds, or frame numbers.
 
     Returns:
-        How many of the rows come before the cut, at least one.
+        The number of rows before the cut, at least one.
     """
     limit = times[0] + MOMENTS_TRAIN * (times[-1] - times[0])
     return max(1, int(np.searchsorted(times, limit, side="right" if times[-1] == times[0] else "left")))

@@ -1,8 +1,7 @@
-"""Rows on their way into a store: workers write them to a file as they come, the store reads them track by track.
+"""Spools: files to which workers write rows as they come, and from which a store reads them track by track.
 
-A video's faces come in the order of time, those of its tracks interleaved; a store wants a track's rows together. The
-spool keeps the rows on disk and only their places in memory, so that a long video takes no more memory than a short
-one.
+The faces of a video come in the order of time, with tracks interleaved, but a store needs the rows of a track together.
+A spool keeps the rows on disk and only their positions in memory, so memory hardly grows with the length of the video.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ OUT_ROWS = 256
 
 
 def spool_folder(store: Path) -> Path:
-    """Say where the spools of a store lie while a command adds to it: always on this machine."""
+    """The folder of a store's spools while a command adds to it; always on this machine."""
     return workplace(store) / "_spool"
 
 
 def spool_path(store: Path, number: int) -> Path:
-    """Say where the rows of a task go.
+    """The spool of a task.
 
-    The name holds the process's number: after a kill, a worker of the run before may still be removing its own.
+    Its name contains the process id, because after a kill a worker of the former run may still be removing its own.
     """
     return spool_folder(store) / f"{os.getpid()}-{number}.arrow"
 
 
 @contextmanager
 def spools(store: Path) -> Iterator[None]:
-    """Clear away the rows of tasks: those that a killed run left behind, and at the end those of this one."""
+    """Remove the spools that a killed run left behind, and at the end of the block those of this run."""
     folder = spool_folder(store)
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -54,7 +53,7 @@ def spools(store: Path) -> Iterator[None]:
 
 
 class SpoolWriter:
-    """Writes the rows of one video to an Arrow file, in any order of tracks. Use it as a context.
+    """Writes the rows of one video to an Arrow file, in any order of tracks. Use it as a context manager.
 
     Args:
         path: the file to write.
@@ -64,7 +63,7 @@ class SpoolWriter:
         self.path = path
         self.num_rows = 0
         self.tracks: dict[str, int] = {}
-        """Rows by track."""
+        """Number of rows by track."""
         self._rows: list[Row] = []
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ class SpoolWriter:
             self._sink.close()
 
     def add(self, row: Row) -> None:
-        """Add a row; the rows of one track come in the order of time.
+        """Add a row; the rows of one track must come in the order of time.
 
         Raises:
             OutputError: the disk is full.
@@ -106,7 +105,7 @@ class SpoolWriter:
 
 
 def drop_spool(path: Path) -> None:
-    """Remove a spool whose rows are in their place; if that fails, the next command clears it away."""
+    """Remove a spool whose rows are in the store; if that fails, the next command removes it."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
@@ -114,14 +113,14 @@ def drop_spool(path: Path) -> None:
 def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
     """Read a spool track by track, in the order of the tracks' first rows.
 
-    Rows whose split is "moments" are split here: the first 75 % of a track's time becomes train, the rest the track
-    NAME-val in val (with more of "-val" where that is another track's name).
+    Rows whose split is "moments" are split here: the first 75 % of a track's time goes to train, the rest becomes the
+    track NAME-val in val (with further "-val" if another track has that name).
 
     Args:
-        path: what a `SpoolWriter` wrote.
+        path: file that a `SpoolWriter` wrote.
 
     Yields:
-        Batches of `ROW_SCHEMA`; a track's rows follow each other.
+        Batches of `ROW_SCHEMA`; the rows of a track are contiguous.
     """
     check_file(path, None)
     with pa.memory_map(str(path)) as source:
@@ -142,7 +141,7 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _places(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[int, int]]], dict, set[str]]:
-    """Where the rows of each track are (batch, row), their times, and the tracks to be split by moments."""
+    """The positions (batch, row) of each track's rows, their times, and the tracks to split by moments."""
     places: dict[str, list[tuple[int, int]]] = {}
     times: dict[str, list[float]] = {}
     by_moments = set()
@@ -158,7 +157,7 @@ def _places(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[
 
 
 def _val_name(name: str, taken: set[str]) -> str:
-    """A name for the part of a track that validates; it is taken from then on."""
+    """A new name for the validation part of a track; it is added to `taken`."""
     name += "-val"
     while name in taken:
         name += "-val"

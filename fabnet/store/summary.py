@@ -1,4 +1,4 @@
-"""What a store holds, counted."""
+"""Counts of what a store contains."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ class StoreSummary:
     path: str
     """Folder of the store."""
     store_version: str
-    """Version of its form."""
+    """Version of the store's format."""
     created_by: str
-    """What made it."""
+    """Program that made the store."""
     rows: int
-    """Face crops."""
+    """Number of face crops."""
     tracks: int
-    """Tracks; with `moments` the two parts of a track count as two."""
+    """Number of tracks; with `moments` the two parts of a track count as two."""
     videos: int
-    """Videos with a face."""
+    """Number of videos with a face."""
     identities: int
-    """Identities; where every track is its own, as many as tracks."""
+    """Number of identities; as many as tracks if each track is its own identity."""
     short_tracks: int
-    """Tracks of one row: nothing to train on."""
+    """Number of tracks of one row, which cannot be trained on."""
     splits: dict[str, dict[str, int]]
     """Rows, tracks and identities of train, val and test."""
     inputs: dict[str, int]
-    """Inputs in the ledger by status: ok, no-face, failed, partial."""
+    """Number of inputs in the ledger by status: ok, no-face, failed, partial, removed."""
     num_dropped: int
-    """Frames of folders that were left out, each with its reason in the ledger."""
+    """Number of frames of folders that were left out; the ledger has the reasons."""
     crop: dict[str, Any]
-    """The crop specification."""
+    """Crop specification."""
     settings: dict[str, Any]
-    """What the command that made it was told."""
+    """Settings of the command that made the store."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything, ready for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
 
 def store_summary(store: TrackStore | Path | str) -> StoreSummary:
-    """Count what a store holds.
+    """Count what a store contains.
 
     Raises:
-        StoreError: it is missing, damaged or of another version.
+        StoreError: the store is missing, damaged or of another version.
     """
     store = store if isinstance(store, TrackStore) else open_store(store)
     index = store.index(min_frames=1)
@@ -87,20 +87,18 @@ def store_summary(store: TrackStore | Path | str) -> StoreSummary:
 
 
 def split_notes(summary: StoreSummary) -> list[str]:
-    """Say what one should know of a store's splits and short tracks, a line each."""
+    """Notes for the user about a store's splits and short tracks, one line each."""
     notes = []
     if summary.settings.get("splits") == MOMENTS:
         notes.append("validation is on other moments of the same tracks, not on other people (--splits moments)")
     elif summary.settings.get("identities") == "video" and summary.videos > 1:
         notes.append(
-            "each track counts as a person of its own, split by video: somebody who is in two videos may be trained on "
-            "and tested on; say who is who with --identities folder or FILE.csv"
+            "each track counts as a person of its own, split by video: a person in two videos may be in both train and "
+            "test; name the people with --identities folder or FILE.csv"
         )
     if summary.short_tracks:
-        notes.append(f"{summary.short_tracks:,} tracks have one frame only: kept, but nothing to train on")
+        notes.append(f"{summary.short_tracks:,} tracks have only one frame: they are kept, but cannot be trained on")
     empty = [name for name in ("train", "val") if not summary.splits[name]["rows"]]
     if empty:
-        notes.append(
-            f"nobody fell into {' and '.join(empty)}: add videos, give --splits FILE.csv, or use --splits moments"
-        )
+        notes.append(f"nobody is in {' and '.join(empty)}: add videos, give --splits FILE.csv, or use --splits moments")
     return notes

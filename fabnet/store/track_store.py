@@ -1,8 +1,7 @@
-"""The track store: a Lance dataset, one row a face crop, the rows of a track contiguous.
+"""The track store: a Lance dataset with one row per face crop; the rows of a track are contiguous.
 
-Rows are added, each input in one atomic commit, and compaction keeps their order, so a row number that was once right
-stays right until people are removed: see `fabnet.files.lance_reading`. Lance is not safe to fork: start worker
-processes with `spawn`.
+Each input is added in one atomic commit, and compaction keeps the order of rows, so row numbers stay valid until people
+are removed: see `fabnet.files.lance_reading`. Lance is not safe to fork: start worker processes with `spawn`.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ __all__ = ["TrackStore", "create_store", "is_store", "open_store"]
 
 MAX_FRAGMENTS = 32
 MAX_FRAGMENTS_WHILE_WRITING = 256
-"""More are merged before the run ends: every commit lists all fragments, so that the history would grow with the
-square of the number of videos."""
+"""Number of fragments above which they are merged during a run. Each commit lists all fragments, so the history would
+otherwise grow with the square of the number of videos."""
 BATCH_ROWS = 256
 STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
-"""How rows are scanned: by default up to 2 GiB of them would wait in memory."""
+"""Options of scans; by default Lance would buffer up to 2 GiB."""
 
 
 class TrackStore:
-    """An existing store, from `open_store`. It can be pickled: the other process opens it when it first reads.
+    """An existing store, from `open_store`. It can be pickled: the other process opens it at its first read.
 
-    Whatever reads from it raises a `RewrittenError` where the store was rewritten since, so that row numbers of one
-    store are never used on another.
+    Every read raises a `RewrittenError` if the store was rewritten since it was opened, so that old row numbers are
+    never used on new rows.
 
     Args:
-        reader: of its rows.
-        metadata: what it says about itself.
+        reader: reader of its rows.
+        metadata: metadata of the store.
     """
 
     def __init__(self, reader: Reader, metadata: dict[str, str]) -> None:
@@ -60,29 +59,29 @@ class TrackStore:
 
     @property
     def crop(self) -> dict[str, Any]:
-        """The crop specification, as JSON gives it."""
+        """The crop specification, as plain JSON values."""
         return dict(json.loads(self.metadata.get("fabnet.crop", "{}")))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the command that made the store was told."""
+        """The settings of the command that made the store."""
         return dict(json.loads(self.metadata.get("fabnet.settings", "{}")))
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return int(self._reader.read(lambda dataset: dataset.count_rows()))
 
     @property
     def generation(self) -> str:
-        """The name of the numbering of its rows: a store that was opened elsewhere must have the same."""
+        """The name of its rows' numbering, to compare with the same store opened elsewhere."""
         return self._reader.generation
 
     def refresh(self) -> None:
-        """See rows that were added since it was opened.
+        """Make rows visible that were added since the store was opened.
 
         Raises:
-            StoreError: it is not there any more, or was rewritten.
+            StoreError: the store was deleted or rewritten.
         """
         self._reader.reopen()
 
@@ -94,7 +93,7 @@ class TrackStore:
             min_frames: shorter tracks are left out.
 
         Returns:
-            One entry a track, sorted by identity, video and track.
+            One entry per track, sorted by identity, video and track.
 
         Raises:
             InputError: there is no such split.
@@ -105,14 +104,14 @@ class TrackStore:
         return index.select(split, min_frames)
 
     def spans(self, split: str | None = None, min_frames: int = 2) -> tuple[np.ndarray, np.ndarray]:
-        """Find where the tracks of a split lie, in the order of `index`, and keep no more than that in memory.
+        """Find the rows of the tracks of a split, in the order of `index`, without keeping names in memory.
 
         Args:
             split: train, val or test; None: all.
             min_frames: shorter tracks are left out.
 
         Returns:
-            (N,) int64 first row of each track, and (N,) int64 rows of each.
+            (N,) int64 first row of each track, and (N,) int64 number of its rows.
 
         Raises:
             InputError: there is no such split.
@@ -143,7 +142,7 @@ class TrackStore:
             return tracks.select(columns).take(sorted_places(tracks))
 
     def digest(self) -> str:
-        """A short digest of whom a run trains on and validates with, the same wherever the store lies.
+        """A short digest of the tracks that a run trains on and validates with, independent of the store's path.
 
         Raises:
             StoreError: the store is damaged.
@@ -161,12 +160,12 @@ class TrackStore:
         return pa.concat_tables([noted.slice(0, count), self._tracks_from(known)])
 
     def _tracks_from(self, row: int) -> pa.Table:
-        """The tracks of this row and those behind it, read from the rows."""
+        """The tracks from a row on, read from the rows."""
         with self._reading():
             return find_tracks(self._scan(COLUMNS, first=row), row)
 
     def note_tracks(self) -> None:
-        """Note where the tracks lie that were added since this was last done. Only for the one process that writes.
+        """Add the tracks of new rows to the table of tracks. Only the one writing process may call this.
 
         Raises:
             OutputError: the disk is full, or writing there is not allowed.
@@ -175,7 +174,7 @@ class TrackStore:
         if self._noted_rows is None:
             noted = read_tracks(self.path, generation=self.generation, columns=["start", "length"])
             count, self._noted_rows = known_rows(noted, num_rows)
-            if count < max(len(noted), 1):  # missing, damaged, or of other rows
+            if count < max(len(noted), 1):  # the table is missing, damaged, or describes other rows
                 forget_tracks(self.path)
                 self._noted_rows = 0
         if self._noted_rows < num_rows:
@@ -184,26 +183,26 @@ class TrackStore:
             self._noted_rows = num_rows
 
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
-        """Read the JPEG bytes of rows, in the order given; a row may be asked for twice."""
+        """Read the JPEG bytes of rows, in the order given; a row may occur twice."""
         return list(self.read_rows(rows, ["image"]).column("image").to_pylist())
 
     def read_rows(self, rows: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
         """Read rows, in the order given.
 
         Args:
-            rows: row numbers, 0 .. num_rows - 1; a row may be asked for twice.
-            columns: names; None: all.
+            rows: row numbers, 0 .. num_rows - 1; a row may occur twice.
+            columns: names of the columns to read; None: all.
 
         Raises:
-            StoreError: a row or a column that does not exist, or a damaged store.
+            StoreError: a row or a column does not exist, or the store is damaged.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        unique, places = np.unique(wanted, return_inverse=True)
+        unique, indices = np.unique(wanted, return_inverse=True)
         if len(unique) and (unique[0] < 0 or unique[-1] >= self.num_rows):
             raise StoreError(f"{self.path} has rows 0 to {self.num_rows - 1}; asked for {unique[0]} to {unique[-1]}")
         names = list(ROW_SCHEMA.names if columns is None else columns)
         table = self._reader.read(lambda dataset: dataset.take(unique.tolist(), columns=names))
-        return table.take(pa.array(places.reshape(-1)))
+        return table.take(pa.array(indices.reshape(-1)))
 
     def batches(
         self,
@@ -215,9 +214,9 @@ class TrackStore:
         """Read all rows in order, `batch_rows` at a time; memory does not grow with the store.
 
         Args:
-            columns: names; None: all.
-            batch_rows: most rows in a batch.
-            split: only rows of train, val or test; None: all.
+            columns: names of the columns to read; None: all.
+            batch_rows: maximum number of rows per batch.
+            split: train, val or test, to read only its rows; None: all.
         """
         filter_of: dict[str, Any] = {"filter": f"split = '{split}'"} if split is not None else {}
         yield from self._scan(columns, batch_size=batch_rows, **filter_of)
@@ -225,29 +224,29 @@ class TrackStore:
     def _scan(self, columns: Sequence[str] | None, *, first: int = 0, **options: Any) -> Iterator[pa.RecordBatch]:
         names = None if columns is None else list(columns)
 
-        def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
+        def start(dataset: Any, **offset: int) -> Iterator[pa.RecordBatch]:
             batches: Iterator[pa.RecordBatch] = dataset.to_batches(
-                columns=names, scan_in_order=True, **(STREAMED | options | place)
+                columns=names, scan_in_order=True, **(STREAMED | options | offset)
             )
             return batches
 
         yield from self._reader.scan(start, offset=first)
 
     def ledger(self) -> dict[str, LedgerEntry]:
-        """Read what became of every input, by video name."""
+        """Read the outcome of every input, by video name."""
         return read_ledger(self.path)
 
     def append(self, batches: Iterable[pa.RecordBatch], entries: Sequence[LedgerEntry]) -> None:
-        """Add the rows of whole inputs in one commit, then note the inputs in the ledger.
+        """Add the rows of whole inputs in one commit, then enter the inputs in the ledger.
 
-        Killed between the two, the rows are there and `recover` notes the inputs later.
+        After a kill between the two, `recover` enters them later.
 
         Args:
-            batches: rows of `ROW_SCHEMA`; rows of a track follow each other. Nothing is added if there are none.
-            entries: what became of the inputs.
+            batches: rows of `ROW_SCHEMA`; the rows of a track are contiguous. Without rows, no commit is made.
+            entries: outcomes of the inputs.
 
         Raises:
-            OutputError: the disk is full, or writing there is not allowed; the store is as it was.
+            OutputError: the disk is full, or writing there is not allowed; the store is unchanged.
         """
         rest = iter(batches)
         first = next(rest, None)
@@ -275,13 +274,13 @@ class TrackStore:
             self.compact()
 
     def recover(self) -> list[LedgerEntry]:
-        """Have the ledger and the table of tracks say what the rows say.
+        """Make the ledger and the table of tracks agree with the rows.
 
-        Inputs whose rows are there while a kill kept them out of the ledger are noted; inputs whose rows were lost with
-        a damaged version count as failed, so that they are read again.
+        Inputs whose rows were committed but that a kill kept out of the ledger are entered. Inputs whose rows were lost
+        with a damaged version are marked as failed, so that they are read again.
 
         Returns:
-            The entries that were added.
+            The entries that were added to the ledger.
         """
         self.note_tracks()
         known = self.ledger()
@@ -303,16 +302,16 @@ class TrackStore:
         return added
 
     def _found_entry(self, video: str, tracks: TrackIndex) -> LedgerEntry:
-        """What can be said of rows that nobody noted."""
+        """The entry of an input of which only the rows are known."""
         source = self.read_rows(tracks.starts[:1], ["source"]).column("source")[0].as_py()
-        reason = "its rows are whole; its entry here was lost"
+        reason = "its rows are complete; its ledger entry was lost"
         return LedgerEntry(video, source, "ok", reason, tracks=len(tracks), rows=tracks.num_rows)
 
     def compact(self) -> bool:
-        """Merge small fragments where there are many; the order of the rows stays.
+        """Merge small fragments if there are many; the rows keep their order.
 
         Returns:
-            Whether anything was done. A disk too full for it is no error: the store stays as it was.
+            Whether fragments were merged. A full disk is not an error: the store stays unchanged.
         """
         if len(self._reader.reopen().get_fragments()) <= MAX_FRAGMENTS:
             return False
@@ -326,11 +325,11 @@ class TrackStore:
         return True
 
     def _sweep(self) -> None:
-        """Remove files that no current row needs. Only for the one process that writes.
+        """Remove files that no current row needs. Only the one writing process may call this.
 
-        Other machines may be writing to an object store: what they have not committed yet stays.
+        In an object store, other machines may be writing, so files that no version names are kept.
         """
-        with suppress(OSError):  # a disk so full that nothing can even be tidied; the rows are not touched
+        with suppress(OSError):  # the disk may be too full even for this, which does not touch the rows
             sweep(self.path, leftovers=not is_remote(self.path))
         self._reader.keep(None)
 
@@ -342,12 +341,12 @@ def _dataset(path: Path) -> Any:
     if not path.exists():
         raise StoreError(f"there is no store at {path}: make one with `fabnet track` or `fabnet import`")
     if not has_dataset(path):
-        raise StoreError(f"{path} is no track store (expected a Lance dataset): make one with `fabnet track`")
+        raise StoreError(f"{path} is not a track store (expected a Lance dataset): make one with `fabnet track`")
     return open_dataset(path)
 
 
 def is_store(path: Path) -> bool:
-    """Say whether there is a Lance dataset at `path` that calls itself a track store, of whatever version."""
+    """Whether there is a Lance dataset at `path` that is marked as a track store, of any version."""
     if not has_dataset(path):
         return False
     with lance_reads(f"the store {path}"):
@@ -359,7 +358,7 @@ def open_store(path: Path | str) -> TrackStore:
     """Open a track store to read.
 
     Raises:
-        StoreError: nothing there, no track store, damaged, or of another store version.
+        StoreError: the store is missing, damaged, not a track store, or of another store version.
     """
     path = as_place(path)
     reader = Reader(path, f"the store {path}", _dataset)
@@ -371,20 +370,20 @@ def open_store(path: Path | str) -> TrackStore:
 
 
 def create_store(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any] | None = None) -> TrackStore:
-    """Make an empty store.
+    """Create an empty store.
 
     Args:
-        path: folder that holds no store yet.
-        crop: the crop specification, ready for JSON.
-        settings: what the command was told, ready for JSON; a repeated command must be told the same.
+        path: folder without a store.
+        crop: crop specification, as plain JSON values.
+        settings: settings of the command, as plain JSON values; a repeated command must have the same.
 
     Raises:
-        StoreError: there is something at `path` already.
+        StoreError: `path` is a file or a store already.
         OutputError: writing there is not possible.
     """
     path = as_place(path)
     if path.is_file() or has_dataset(path):
-        raise StoreError(f"{path} exists already: open it, or choose another place")
+        raise StoreError(f"{path} already exists: open it, or choose another place")
     schema = ROW_SCHEMA.with_metadata(metadata_of(crop, settings or {}) | new_generation())
     with lance_writes(path):
         make_folder(path)

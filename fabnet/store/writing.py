@@ -1,4 +1,4 @@
-"""Who may write to a store: one command at a time, told the same as the one before it."""
+"""Write access to a store: one command at a time, with the same settings as the one before it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["REMOVING", "locked", "writing"]
 
 OWN = LANCE_FOLDERS | {"_lock", "_spool", "_ledger.lance", "_tracks.lance"}
 REMOVING = "_removing.json"
-"""In a store from which people are being removed: whom."""
+"""File in a store that lists the people who are being removed from it."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other writers out of a store or dataset, whose folder is made if it is not there.
+    """Keep other writers out of a store or dataset, whose folder is created if it does not exist.
 
-    Of an object store: those of this user on this machine. What several machines write at a time, Lance commits
-    one after the other or not at all.
+    For an object store, this locks out only this user's commands on this machine. If several machines write at once,
+    Lance makes their commits one after the other or refuses them.
 
     Raises:
-        StoreError: another command is writing to it, or it holds a link, tags or branches.
+        StoreError: another command is writing to it, or it contains a link, tags or branches.
         OutputError: writing there is not possible.
     """
     check_links(workplace(path), "a store or dataset", error=StoreError)
@@ -47,26 +47,26 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any]) -> Iterator[TrackStore]:
-    """Open a store to add to, or make it, and keep other writers out meanwhile.
+    """Open or create a store to add rows to, and keep other writers out meanwhile.
 
     Args:
         path: folder of the store.
-        crop: the crop specification, ready for JSON; that of an existing store must be the same.
-        settings: what the command was told; an existing store of the same verb must have been told the same.
+        crop: crop specification, as plain JSON values; an existing store must have the same.
+        settings: settings of the command; an existing store that the same verb made must have the same.
 
     Raises:
-        StoreError: another command is writing to it, it was made otherwise, or there is something else.
+        StoreError: another command is writing to it, it has another crop or settings, or `path` has other files.
         OutputError: writing there is not possible.
     """
     path = as_place(path)
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     if not has_dataset(path) and (others := foreign(path, OWN)):
-        raise StoreError(f"{path} holds other files ({others[0]} ...) and no store: choose another --out")
+        raise StoreError(f"{path} contains other files ({others[0]} ...) and no store: choose another --out")
     with locked(path):
         if (path / REMOVING).is_file():
-            raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
-        is_new = not has_dataset(path)  # asked again: another command may have made it meanwhile
+            raise StoreError(f"{path}: a removal was interrupted; finish it first with `fabnet remove {path}`")
+        is_new = not has_dataset(path)  # checked again, because another command may have made it meanwhile
         store = create_store(path, crop=crop, settings=settings) if is_new else open_store(path)
         if not is_new:
             _check_same(store, crop, settings)
@@ -83,5 +83,5 @@ def _check_same(store: TrackStore, crop: dict[str, Any], settings: dict[str, Any
             if found.get(name) != asked.get(name):
                 raise StoreError(
                     f"{store.path} was made with {what} {name} = {found.get(name)!r}; now it is {asked.get(name)!r}: "
-                    "give the same, or another --out"
+                    "use the same, or another --out"
                 )

@@ -1,1 +1,1 @@
-"""Upkeep of stores, datasets and runs: what they hold, whether they are sound, compacting, removing people."""
+"""Upkeep of stores, datasets and runs: shows their contents, verifies and compacts them, removes people."""

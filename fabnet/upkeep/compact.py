@@ -1,4 +1,4 @@
-"""`fabnet compact`: a store or an embeddings dataset in fewer files, without its history."""
+"""`fabnet compact`: merges the files of a store or an embeddings dataset and removes its history."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from fabnet.upkeep.datasets import disk_use, kind_of, removing
 __all__ = ["CompactReport", "compact"]
 
 MAX_INDEX_PARTS = 100
-"""Of an index, that become one: more than were ever added."""
+"""Parts of an index that are merged into one; more than are ever added."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactReport:
-    """What compacting came to."""
+    """The result of compacting."""
 
     path: str
-    """The folder."""
+    """Folder of the store or dataset."""
     kind: str
     """store or embeddings."""
     rows: int
-    """Rows; none is lost or moved."""
+    """Number of rows, which does not change."""
     files_before: int
-    """Files under the folder before."""
+    """Number of files below the folder before."""
     files_after: int
-    """And after."""
+    """Number of files below the folder after."""
     bytes_before: int
-    """Their bytes before."""
+    """Size of these files before."""
     bytes_after: int
-    """And after."""
+    """Size of these files after."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything, ready for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
 
@@ -66,7 +66,7 @@ def compact(path: str | Path) -> CompactReport:
     kind = kind_of(path)
     with locked(path):
         if removing(path):
-            raise StoreError(f"{path}: a removal broke off; `fabnet remove {path}` goes on with it first")
+            raise StoreError(f"{path}: a removal was interrupted; finish it first with `fabnet remove {path}`")
         files_before, bytes_before = disk_use(path)
         with progress("compacting", unit="steps"), lance_writes(path):
             if kind == "store":
@@ -75,9 +75,8 @@ def compact(path: str | Path) -> CompactReport:
                 store.recover()
                 replace_ledger(path, list(store.ledger().values()))
             with lance_reads(str(path)):
-                if open_dataset(
-                    path
-                ).describe_indices():  # first: files are merged only if they are in the same parts of an index
+                # The index is first, because Lance only merges files that are in the same parts of an index.
+                if open_dataset(path).describe_indices():
                     with changing(path) as change:
                         change.dataset.optimize.optimize_indices(num_indices_to_merge=MAX_INDEX_PARTS)
                 merge_files(path)

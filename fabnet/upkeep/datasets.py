@@ -1,4 +1,4 @@
-"""What stores and embeddings datasets have in common: their kind, their files, and removals that broke off."""
+"""Functions for both stores and embeddings datasets: their kind, their files, and interrupted removals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["counts_by_video", "disk_use", "kind_of", "note_removing", "removing"
 
 
 def kind_of(path: Path) -> Literal["store", "embeddings"]:
-    """Say what lies at a path.
+    """The kind of the dataset at a path.
 
     Raises:
-        StoreError: neither a track store nor an embeddings dataset, damaged, or of another version.
+        StoreError: it is neither a track store nor an embeddings dataset, is damaged, or has another version.
     """
     if is_store(path):
         open_store(path)
@@ -34,9 +34,9 @@ def kind_of(path: Path) -> Literal["store", "embeddings"]:
 
 
 def disk_use(path: Path) -> tuple[int, int]:
-    """Count the files under a folder, and their bytes."""
+    """The number of files below a folder, and their total size in bytes."""
     if is_remote(path):
-        client: Any = path  # one listing; `is_file` and `stat` would be two requests an object
+        client: Any = path  # one listing, because `is_file` and `stat` would take two requests per object
         sizes = [info["size"] for info in client.fs.find(client.path, detail=True).values()]
         return len(sizes), sum(sizes)
     sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
@@ -44,19 +44,19 @@ def disk_use(path: Path) -> tuple[int, int]:
 
 
 def counts_by_video(index: TrackIndex) -> dict[str, tuple[int, int]]:
-    """Rows and tracks of each video of an index."""
-    videos, places = np.unique(index.video, return_inverse=True)
-    places = places.reshape(-1)
-    rows = np.bincount(places, weights=index.lengths, minlength=len(videos)).astype(int).tolist()
-    tracks = np.bincount(places, minlength=len(videos)).tolist()
+    """Number of rows and of tracks of each video of an index."""
+    videos, indices = np.unique(index.video, return_inverse=True)
+    indices = indices.reshape(-1)
+    rows = np.bincount(indices, weights=index.lengths, minlength=len(videos)).astype(int).tolist()
+    tracks = np.bincount(indices, minlength=len(videos)).tolist()
     return dict(zip(videos.tolist(), zip(rows, tracks, strict=True), strict=True))
 
 
 def removing(path: Path) -> list[str]:
-    """The identities of a removal that was begun and did not reach its end.
+    """The identities of an interrupted removal; empty if there is none.
 
     Raises:
-        StoreError: what says so is damaged.
+        StoreError: the file that lists them is corrupt.
     """
     file = path / REMOVING
     if not file.is_file():
@@ -65,12 +65,12 @@ def removing(path: Path) -> list[str]:
         return [str(name) for name in json.loads(read_text(file))["identities"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise StoreError(
-            f"{file} is damaged: a removal broke off; delete the file and remove the people again"
+            f"{file} is corrupt: a removal was interrupted; delete the file and remove the people again"
         ) from None
 
 
 def note_removing(path: Path, identities: list[str]) -> None:
-    """Note whose rows are about to go, or, with none, that all are gone.
+    """Write down whose rows are being removed; an empty list says that the removal is finished.
 
     Raises:
         OutputError: the disk is full, or writing there is not allowed.

@@ -1,4 +1,4 @@
-"""`fabnet info`: what a store, a run or a model holds."""
+"""`fabnet info`: the contents of a store, a run or a model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def info(path: str | Path) -> dict[str, Any]:
         return _run_info(found)
     if (found / CONFIG_FILE).is_file():
         return _model_info(found)
-    raise InputError(f"{path} is neither a track store nor a run nor a model folder")
+    raise InputError(f"{path} is not a track store, a run or a model folder")
 
 
 def _run_info(run: Path) -> dict[str, Any]:

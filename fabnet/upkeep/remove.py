@@ -1,4 +1,4 @@
-"""`fabnet remove`: a person's rows out of a store or an embeddings dataset, and off the disk."""
+"""`fabnet remove`: removes a person's rows from a store or an embeddings dataset, and from the disk."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ NOT_REACHED = (
     "checkpoints and encoders trained on these faces, probes fitted on them, and what these compute",
     "other stores and embeddings datasets, and exports of them: CSV, Parquet, npy",
     "pictures and pages that show them: reports, reconstructions, contact sheets, overlays, figures",
-    "programs that are open: pages of `serve` until they are loaded anew, trainings and notebooks that have read them",
+    "programs that are running: pages of `serve` until they are reloaded, trainings and notebooks that have read them",
     "browsers' caches of pages that fabnet 0.1 and earlier served, which keep pictures for up to 7 days",
     "features that `probe` keeps in the user's cache folder",
     "names in logs, terminals and results that were printed or saved",
-    "what killed commands left under hidden names beside their outputs, until the same command runs again",
+    "hidden files that killed commands left beside their outputs, until the same command runs again",
     "copies: backups, snapshots, clones, object-store versions, and blocks that a disk has freed but not overwritten",
 )
 
@@ -56,30 +56,30 @@ class RemoveReport:
     """What was removed, and what could not be."""
 
     path: str
-    """The folder."""
+    """Folder of the store or dataset."""
     kind: str
     """store or embeddings."""
     removed: dict[str, int]
-    """Rows by identity."""
+    """Number of removed rows by identity."""
     already_removed: tuple[str, ...]
-    """Identities asked for that an earlier call has removed."""
+    """Requested identities that an earlier call has removed."""
     rows: int
-    """Rows removed in all."""
+    """Number of rows removed in all."""
     tracks: int
-    """Tracks of these."""
+    """Number of tracks of these rows."""
     videos: int
-    """Videos with any of these rows."""
+    """Number of videos with any of these rows."""
     bytes_before: int
-    """Bytes under the folder before."""
+    """Size of the files below the folder before."""
     bytes_after: int
-    """And after."""
+    """Size of the files below the folder after."""
     sources: tuple[str, ...]
-    """Source files of the removed rows, which are still where they were."""
+    """Source files of the removed rows, which are not deleted."""
     not_reached: tuple[str, ...]
-    """What may still hold or show these people, in words."""
+    """Descriptions of what may still contain or show these people."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything, ready for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
 
@@ -160,7 +160,7 @@ def _near(name: str, known: set[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
-    return f"; it has {len(known)}, as {min(known)!r}" if known else "; it is empty"
+    return f"; it has {len(known)}, e.g. {min(known)!r}" if known else "; it is empty"
 
 
 def _sources(path: Path, kind: str, gone: TrackIndex) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def _sources(path: Path, kind: str, gone: TrackIndex) -> tuple[str, ...]:
 
 
 def _delete(path: Path, identities: list[str]) -> None:
-    forget_tracks(path)  # first: it must never describe other rows than there are
+    forget_tracks(path)  # first, because the table of tracks must never describe other rows than there are
     theirs = f"identity IN ({', '.join(map(quoted, identities))})"
     with lance_reads(str(path)):
         with changing(path) as change:
@@ -204,12 +204,12 @@ def _mended(entry: LedgerEntry, rows: int, tracks: int, identities: list[str]) -
 def _mend_embeddings(path: Path) -> None:
     gallery = Gallery(path)
     beside = gallery.full_path
-    for method in MAPS:  # the maps of `serve` beside the dataset have a point a row
+    for method in MAPS:  # the maps that `serve` keeps beside the dataset have one point per row
         for file in beside.parent.glob(f"{glob.escape(beside.name)}.{method}-*.npy"):
             file.unlink()
     if gallery.has_index:
         if gallery.is_large_enough:
-            gallery.build_index()  # in place of the old one, whose codes are of the removed rows too
+            gallery.build_index()  # replaces the old one, which contains codes of the removed rows
         else:
             gallery.drop_index()
         with lance_reads(str(path)):
@@ -217,7 +217,7 @@ def _mend_embeddings(path: Path) -> None:
 
 
 class _Digests:
-    """Names that were removed, as salted hashes: enough to know one again, too little to read it."""
+    """The names that were removed, as salted hashes: a name can be recognised but not read."""
 
     def __init__(self, path: Path) -> None:
         self._file = path / REMOVED
@@ -228,7 +228,7 @@ class _Digests:
                 check_fields(content, {"salt": str, "sha256": list[str]})
             except (ValueError, TypeError, RecursionError) as error:
                 raise StoreError(
-                    f"{self._file} is damaged ({error}): delete it, and who was removed is forgotten"
+                    f"{self._file} is corrupt ({error}): delete it; earlier removals are then no longer recognised"
                 ) from None
             self._salt, self._known = content["salt"], content["sha256"]
 

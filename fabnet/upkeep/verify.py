@@ -1,4 +1,4 @@
-"""`fabnet info --verify`: whether a store or an embeddings dataset is what it says."""
+"""`fabnet info --verify`: checks that a store or an embeddings dataset is whole and consistent."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked."""
+    """The result of one check."""
 
     name: str
     """What was checked."""
     checked: int
-    """How many of it."""
+    """Number of items checked."""
     wrong: int
-    """How many of these are wrong."""
+    """Number of these items that are wrong."""
     examples: tuple[str, ...] = ()
-    """The first few that are."""
+    """The first few wrong items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,15 @@ class VerifyReport:
     """What was checked, and what is wrong."""
 
     path: str
-    """The folder."""
+    """Folder of the store or dataset."""
     kind: str
     """store or embeddings."""
     checks: tuple[Check, ...]
-    """In the order in which they were made."""
+    """Checks, in the order in which they were made."""
 
     @property
     def problem(self) -> str | None:
-        """The first thing that is wrong, in one line; None where all is well."""
+        """The first problem, in one line; None if there is none."""
         bad = [check for check in self.checks if check.wrong]
         if not bad:
             return None
@@ -71,11 +71,11 @@ class VerifyReport:
 
     @property
     def exit_code(self) -> int:
-        """0, or that of a damaged store."""
+        """0, or the exit code of a StoreError if there is a problem."""
         return StoreError.exit_code if self.problem else 0
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything, ready for JSON."""
+        """All fields and `problem`, for JSON."""
         return {**asdict(self), "problem": self.problem}
 
 
@@ -98,8 +98,8 @@ def verify(path: str | Path, *, every_image: bool = False) -> VerifyReport:
     kind = kind_of(path)
     checks = _of_store(open_store(path), every_image) if kind == "store" else _of_embeddings(path, every_image)
     broken_off = removing(path)
-    problems = [f"that of {name} broke off: `fabnet remove {path}` goes on with it" for name in broken_off]
-    ended = _check("removals that came to their end", len(broken_off), problems)
+    problems = [f"that of {name} was interrupted: finish it with `fabnet remove {path}`" for name in broken_off]
+    ended = _check("removals are finished", len(broken_off), problems)
     report = VerifyReport(str(path), kind, (ended, *checks))
     if report.problem:
         _check_unchanged(path, state, is_removing=bool(broken_off))
@@ -107,12 +107,12 @@ def verify(path: str | Path, *, every_image: bool = False) -> VerifyReport:
 
 
 def _check_unchanged(path: Path, state: object, *, is_removing: bool) -> None:
-    """See that what is wrong was not merely half done by a command that writes."""
+    """Check that the problem is not merely the unfinished work of a command that is writing."""
     if is_removing:
-        with suppress(OutputError), locked(path):  # which a removal that is running holds
+        with suppress(OutputError), locked(path):  # raises if a removal is still running
             pass
     if state_of(path) != state:
-        raise StoreError(f"another command wrote to {path} while it was checked: wait for it, and check again")
+        raise StoreError(f"another command wrote to {path} while it was checked: wait for it, then check again")
 
 
 def _check(name: str, checked: int, problems: list[str]) -> Check:
@@ -123,10 +123,8 @@ def _of_store(store: TrackStore, every_image: bool) -> Iterator[Check]:
     with lance_reads(f"the store {store.path}"):
         from_rows = find_tracks(store.batches(COLUMNS))
     noted = read_tracks(store.path, generation=store.generation)
-    differs = not noted.equals(from_rows.slice(0, len(noted)))  # of what it lacks yet, the rows tell
-    yield _check(
-        "table of tracks against the rows", len(from_rows), ["it says otherwise: compact the store"] * bool(differs)
-    )
+    differs = not noted.equals(from_rows.slice(0, len(noted)))  # the table may lack the last tracks
+    yield _check("table of tracks against the rows", len(from_rows), ["they differ: compact the store"] * bool(differs))
     try:
         index = index_of(store.path, from_rows)
     except StoreError as error:
@@ -158,24 +156,24 @@ def _out_of_order(store: TrackStore) -> Iterator[str]:
 
 
 def _ledger(store: TrackStore, found: dict[str, tuple[int, int]]) -> Check:
-    """The ledger against the rows; what a kill kept out of it is noted by the next command that writes."""
+    """Compare the ledger with the rows. The next command that writes enters what a kill kept out of the ledger."""
     ledger = store.ledger()
-    pending = read_pending(store.path)  # of rows that are there, or never came
+    pending = read_pending(store.path)  # entries whose rows may or may not be there
     ledger |= {
         video: entry for video, entry in pending.items()
         if video in found and (video not in ledger or not ledger[video].rows)
     }  # fmt: skip
-    is_halved = store.settings.get("splits") == MOMENTS  # the ledger counts the tracks before
+    is_halved = store.settings.get("splits") == MOMENTS  # the ledger counts tracks before they are split
     problems = []
     for video in sorted(found.keys() | ledger.keys()):
         rows, tracks = found.get(video, (0, 0))
         entry = ledger.get(video)
         if entry is None:
-            problems.append(f"{video} has {rows} rows and no entry: the next `track` or `import` notes it")
+            problems.append(f"{video} has {rows} rows and no entry: the next `track` or `import` adds it")
         elif entry.rows != rows:
-            problems.append(f"{video}: {entry.rows} rows by the ledger, {rows} there")
+            problems.append(f"{video}: {entry.rows} rows in the ledger, {rows} in the store")
         elif entry.tracks != tracks and not is_halved:
-            problems.append(f"{video}: {entry.tracks} tracks by the ledger, {tracks} there")
+            problems.append(f"{video}: {entry.tracks} tracks in the ledger, {tracks} in the store")
     return _check("ledger against the rows", len(found.keys() | ledger.keys()), problems)
 
 
@@ -215,7 +213,7 @@ def _of_embeddings(path: Path, every_image: bool) -> Iterator[Check]:
     problems: list[str] = []
     for batch in gallery.scan(["id", "reason", "embedding"]):
         problems += _unsound(batch, gallery.embedding_dim)
-    yield _check("embeddings are finite and not zero, or a reason is given", gallery.num_rows, problems)
+    yield _check("embeddings are finite and not zero, or have a reason", gallery.num_rows, problems)
     if gallery.has_thumbnails:
         yield _pictures("thumbnails decode", path, "thumbnail", None, every_image)
 

@@ -203,7 +203,7 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (pth_of_one_number, PTH, "takes more than the file has"),
     (pth_of_views, PTH, "takes more than the file has"),
     (pth_that_asks, PTH, "builtins.bytearray"),
-    (mat_bomb, "from fabnet.files.mat_file import read_arrays; read_arrays(file, ['angle'])", "unpacks to far more"),
+    (mat_bomb, "from fabnet.files.mat_file import read_arrays; read_arrays(file, ['angle'])", "unpacks to more bytes"),
     (sparse_weights, "import fabnet.objectives.model_io as io; io.load_objective(file)", "the limit for such a file"),
     (safetensors_of_many, "from fabnet.encoders.saved_probe import load_probes; load_probes(file)", "a header of"),
     (table_of_rows, CSV, "more than 4,000,000 rows"),

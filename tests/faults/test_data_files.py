@@ -48,7 +48,7 @@ def test_a_footer_that_counts_too_many_buffers(store: Path, tmp_path: Path) -> N
     damage(own / "_ledger.lance")
     line = refused_where_lance_aborts(f"lance.dataset({str(own / '_ledger.lance')!r}).to_table()", "info", own)
     assert line.startswith(f"fabnet info: the ledger of {own} cannot be read (")
-    assert "1,979,711,489 buffers by its footer" in line
+    assert "1,979,711,489 buffers" in line
 
 
 def test_an_encoding_with_a_null_byte_in_its_name(store: Path, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_an_encoding_with_a_null_byte_in_its_name(store: Path, tmp_path: Path) -
         assert b"/lance.encodings21.PageLayout" in data
         file.write_bytes(data.replace(b"/lance.encodings21.PageLayout", b"/lance.encodings21.Page\0ayout"))
     line = refused_where_lance_aborts(f"lance.dataset({str(own)!r}).to_table()", "info", own)
-    assert "names an encoding with a null byte in it" in line
+    assert "has an encoding whose name contains a null byte" in line
 
 
 def test_a_picture_that_ends_before_it_begins(store: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_ledger_of_something_else(store: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(store, tmp_path / "own.lance"))
     shutil.rmtree(own / "_ledger.lance")
     lance.write_dataset(pa.table({"video": ["a"], "dropped": [None]}), str(own / "_ledger.lance"))
-    with pytest.raises(StoreError, match=r"the ledger of .* is damaged: its entries are no entries"):
+    with pytest.raises(StoreError, match=r"the ledger of .* is corrupt: its rows are not ledger entries"):
         open_store(own).ledger()
 
 
@@ -95,7 +95,7 @@ def test_rows_embeddings_and_tracks(store: Path, tiny_run: Path, tmp_path: Path)
     fabnet.embed([own], tmp_path / "faces.lance", model=tiny_run)
     for folder, call in ((own, open_store), (tmp_path / "faces.lance", fabnet.verify)):
         damage(folder)
-        with pytest.raises(StoreError, match="by its footer, and no room"):
+        with pytest.raises(StoreError, match="buffers of its footer"):
             call(folder)
 
 

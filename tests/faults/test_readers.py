@@ -333,7 +333,7 @@ def test_a_store_that_is_written_to_while_it_is_checked_is_not_called_damaged(
             verify(own)
     assert verify(own).problem is None
     (own / "_removing.json").write_text('{"identities": ["person3"]}')
-    assert "person3 broke off" in (verify(own).problem or "")
+    assert "person3 was interrupted" in (verify(own).problem or "")
     with locked(own), pytest.raises(StoreError, match="another command is writing to"):
         verify(own)
 

@@ -115,7 +115,7 @@ def test_killed_upkeep_goes_on(store: Path, tmp_path: Path, verb: str, kind: str
             rows = all_rows(own)
             assert rows in (before, expected)
             problem = fabnet.verify(own).problem or ""
-            assert not problem or (verb == "remove" and "person1 broke off" in problem), problem
+            assert not problem or (verb == "remove" and "person1 was interrupted" in problem), problem
         if verb == "compact":
             assert fabnet.compact(own).rows == len(before)
         else:

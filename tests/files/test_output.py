@@ -66,6 +66,6 @@ def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
     before = {entry: entry.lstat() for entry in tmp_path.iterdir()}
     for entry in before:
-        with pytest.raises(OutputError, match="never replaced"), written_whole(entry) as partial:
+        with pytest.raises(OutputError, match="never replaces"), written_whole(entry) as partial:
             partial.write_text("new")
     assert {entry: entry.lstat() for entry in tmp_path.iterdir()} == before

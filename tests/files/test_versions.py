@@ -44,7 +44,7 @@ def test_a_truncated_version_is_passed_over(
         assert open_store(store.path).num_rows == 3
     (warning,) = caplog.messages
     assert warning.startswith(f"warning: version 3 of {store.path} is damaged (")
-    assert warning.endswith("as by a power cut; version 2 is used, 3 rows")
+    assert warning.endswith("as by a power cut; using version 2 with 3 rows")
     with writing(store.path, crop={}, settings={}) as again:
         assert read_ledger(store.path)["b"].status == "failed"  # it is read again
         add(again, "c")

@@ -234,7 +234,7 @@ def test_rows_of_label_files_for_what_is_not_there_are_named(second: Path, tmp_p
     )  # fmt: skip
     notes = " ".join(report.notes)
     assert "names 1 videos that are not among those given: gone.mp4" in notes
-    assert "has splits for 1 identities that are not there: Bob" in notes
+    assert "has splits for 1 identities that do not occur: Bob" in notes
 
 
 def test_nothing_to_read_says_what_is_there(tmp_path: Path) -> None:
@@ -272,7 +272,9 @@ def test_a_dataset_in_a_folder_is_one_thing(second: Path, tmp_path: Path) -> Non
     shutil.copy(second, tmp_path / "a.mp4")
     for _ in range(2):
         report = track(tmp_path, tmp_path / "s.lance", num_workers=0, size=32)
-    assert [(each.file, each.reason) for each in report.left_out] == [("s.lance", "Lance dataset: name it itself")]
+    assert [(each.file, each.reason) for each in report.left_out] == [
+        ("s.lance", "Lance dataset: give its own path to read it")
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tiff", "ppm", "pgm"])

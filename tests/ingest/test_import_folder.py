@@ -194,7 +194,7 @@ def test_splits_come_from_the_file_or_from_moments(crops: Path, tmp_path: Path) 
     people.write_text("person,split\nAnn,test\nBob,val\nZoe,train\n")
     report = imported(crops, tmp_path / "s.lance", splits=people)
     assert {name: split["rows"] for name, split in report.store.splits.items()} == {"train": 0, "val": 44, "test": 44}
-    assert any("nobody fell into train" in note for note in report.notes)
+    assert any("nobody is in train" in note for note in report.notes)
     moments = imported(crops, tmp_path / "m.lance", splits="moments")
     assert moments.store.tracks == 16
     assert {name: split["rows"] for name, split in moments.store.splits.items()} == {"train": 64, "val": 24, "test": 0}
@@ -211,7 +211,7 @@ def test_nobody_moves_to_another_split(crops: Path, tmp_path: Path) -> None:
     imported(crops, tmp_path / "s.lance", splits=people)
     write_image(crops / "Ann" / "v3" / "00001" / "f.jpg", noise(1))
     people.write_text("person,split\nAnn,test\nBob,val\n")
-    with pytest.raises(InputError, match=r"Ann is in train in .*s\.lance; the splits given now say test"):
+    with pytest.raises(InputError, match=r"Ann is in train in .*s\.lance, but the splits given say test"):
         imported(crops, tmp_path / "s.lance", splits=people)
     people.write_text("person,split\nAnn,train\nBob,val\nCid,test\n")
     assert imported(crops, tmp_path / "s.lance", splits=people).store.rows == 89

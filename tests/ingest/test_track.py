@@ -75,7 +75,7 @@ def test_a_video_becomes_a_track(carphone: Path, tmp_path: Path) -> None:
 def test_identities_and_splits(clips: Path, tmp_path: Path) -> None:
     by_video = tracked(clips, tmp_path / "video.lance", identities="video")
     assert by_video.store.identities == by_video.store.tracks == by_video.store.videos == 6
-    assert any("somebody who is in two videos may be trained on and tested on" in note for note in by_video.notes)
+    assert any("a person in two videos may be in both train and test" in note for note in by_video.notes)
     people = tmp_path / "people.csv"
     people.write_text("identity,split\nAnn,train\nBob,val\nCid,test\n")
     by_folder = tracked(clips, tmp_path / "folder.lance", identities="folder", splits=people)
@@ -196,7 +196,7 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
         (tmp_path / "nowhere.mp4", {}, "no such video or folder: .*nowhere.mp4"),
         (tmp_path / "none", {}, "no video in .*expected files ending in .mp4"),
         ([], {}, "no video given"),
-        ([clips / "Ann/1.mp4", clips / "Bob/1.mp4"], {}, "two videos are called 1.mp4"),
+        ([clips / "Ann/1.mp4", clips / "Bob/1.mp4"], {}, "two videos are named 1.mp4"),
         (clips, {"fps": 0.0}, "fps is 0.0"),
         (clips, {"size": 1}, "size"),
         (clips, {"detector": "nobody"}, "unknown detector"),
@@ -208,7 +208,7 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
             tracked(videos, tmp_path / "s.lance", **changes)
     assert not (tmp_path / "s.lance").exists()
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
-    with pytest.raises(StoreError, match=r"fps = 5.0; now it is 1.0: give the same, or another --out"):
+    with pytest.raises(StoreError, match=r"fps = 5.0; now it is 1.0: use the same, or another --out"):
         tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", fps=1.0)
 
 
@@ -236,7 +236,7 @@ def test_nobody_moves_to_another_split(clips: Path, tmp_path: Path) -> None:
     people.write_text("identity,split\nAnn,train\nBob,val\nCid,test\n")
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", identities="folder", splits=people)
     people.write_text("identity,split\nAnn,val\nBob,val\nCid,test\n")
-    with pytest.raises(InputError, match=r"Ann is in train in .*; the splits given now say val"):
+    with pytest.raises(InputError, match=r"Ann is in train in .*, but the splits given say val"):
         tracked(clips / "Ann/2.mp4", tmp_path / "s.lance", identities="folder", splits=people)
 
 

@@ -125,7 +125,7 @@ def searched(path: Path) -> None:
         ("embedding", [[0.5, 0.1]] * ROWS, "column embedding holds list"),
         ("embedding", pa.array(range(ROWS)), "column embedding holds int64"),
         ("embedding", vectors(np.ones((ROWS, DIM), int), pa.int8()), "column embedding holds fixed_size_list"),
-        ("reason", ["no face was found"] * ROWS, "holds no face"),
+        ("reason", ["no face was found"] * ROWS, "has no face to show"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_refused_at_the_start(column: str, values: Any, what: str, tmp_path: Path) -> None:

@@ -221,8 +221,8 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
     assert not is_store(tmp_path / "nowhere")
     for name, message in {
         "nowhere": "there is no store at",
-        "file": "is no track store",
-        "folder": "is no track store",
+        "file": "is not a track store",
+        "folder": "is not a track store",
         "other.lance": "no fabnet.store_version",
     }.items():
         with pytest.raises(StoreError, match=message):
@@ -270,7 +270,7 @@ def test_one_writer_at_a_time_told_the_same_as_before(tmp_path: Path) -> None:
     with writing(path, crop=CROP, settings={"verb": "import"}) as store:
         assert store.crop == CROP
         assert store.settings == {"verb": "track", "fps": 1.0}
-    with pytest.raises(StoreError, match="exists already"):
+    with pytest.raises(StoreError, match="already exists"):
         create_store(path, crop=CROP)
 
 

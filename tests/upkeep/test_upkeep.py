@@ -105,7 +105,7 @@ def wrong_tracks(path: Path) -> None:
         (bad_picture, "pictures decode: 1 wrong, the first: row 60"),
         (torn_track, "contiguous: 1 wrong"),
         (back_in_time, "x track 0: frame 1 after frame 2"),
-        (lost_rows, "person1/0: 10 rows by the ledger, 0 there"),
+        (lost_rows, "person1/0: 10 rows in the ledger, 0 in the store"),
         (wrong_tracks, "table of tracks against the rows: 1 wrong"),
     ],
 )
@@ -222,8 +222,8 @@ def test_a_killed_removal_goes_on(own: Path, killed_at: str, monkeypatch: pytest
         patch.setattr(import_module("fabnet.upkeep.remove"), killed_at, killed)
         with pytest.raises(SystemExit):
             fabnet.remove(own, ["person1"])
-    assert "person1 broke off" in (fabnet.verify(own).problem or "")
-    with pytest.raises(StoreError, match="a removal broke off"):
+    assert "person1 was interrupted" in (fabnet.verify(own).problem or "")
+    with pytest.raises(StoreError, match="a removal was interrupted"):
         fabnet.compact(own)
     fabnet.remove(own)
     assert not any(holders(own, image) for image in images)

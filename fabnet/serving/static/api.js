@@ -1,4 +1,4 @@
-// What the page asks of the server.
+// Requests to the server.
 
 let version = "";
 export const keepVersion = (text) => { version = text; };
@@ -12,7 +12,7 @@ function address(path, query = {}) {
   return text ? `${path}?${text}` : path;
 }
 
-/** Loads the page anew where the dataset was rewritten: rows have other numbers now. */
+/** Reloads the page if the dataset was rewritten, because its row numbers changed. */
 export function renew(response) {
   if (response.status === 410) location.reload();
 }

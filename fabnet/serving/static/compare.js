@@ -1,4 +1,4 @@
-// Two or three chosen faces: what the model's decoders make of the others in the place of the first.
+// The compare view: the first chosen face, reconstructed by the model's decoders from one or two others.
 
 import { json, thumbnail } from "./api.js";
 import { face, find, make } from "./dom.js";
@@ -13,7 +13,7 @@ export class Compare {
     this.box = find("#compare");
   }
 
-  /** Chooses a face; of more than three the oldest source goes. */
+  /** Chooses a face; beyond three, the oldest source is dropped. */
   add(row) {
     if (this.rows.includes(row)) return;
     if (this.rows.length === MOST) this.rows.splice(1, 1);
@@ -41,7 +41,7 @@ export class Compare {
         make("button", { type: "button", class: "quiet", "aria-label": `Remove this ${place ? "source" : "target"}`, onclick: () => this.remove(row) }, "Remove")))));
     const result = make("div", { id: "compared", "aria-live": "polite" });
     this.box.replaceChildren(
-      make("p", { class: "say" }, "Choose two or three faces with Compare, or with the key C. The network sees a source and a target only as their embeddings, and bends the source into the target's pose and expression."),
+      make("p", { class: "say" }, "Choose two or three faces with Compare, or with the key C. The network warps a source to the pose and expression of the target; all it knows of both are their embeddings."),
       chosen, result);
     if (this.reason) { result.append(make("p", { class: "note" }, this.reason)); return; }
     if (this.rows.length < 2) return;
@@ -71,7 +71,7 @@ export class Compare {
       made.reconstruction ? make("div", { class: "strip" }, figure(made.reconstruction, "reconstruction", `blended, error ${made.loss.toFixed(3)}`)) : null,
       made.note ? make("p", { class: "note" }, made.note[0].toUpperCase() + made.note.slice(1) + ".") : null,
       make("div", { class: "legend" }, make("img", { src: made.legend, alt: "" }),
-        make("p", { class: "say" }, `Flow: the hue is the direction in which the network looks in the source, full colour ${made.flow_px.toFixed(1)} of its pixels. The error is the mean difference from the target, 0 to 1.`)),
+        make("p", { class: "say" }, `Flow: the hue is the direction from each pixel to its origin in the source; full colour is a distance of ${made.flow_px.toFixed(1)} px of the network's input. The error is the mean difference from the target, 0 to 1.`)),
     ].filter(Boolean);
   }
 }

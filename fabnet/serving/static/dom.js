@@ -1,4 +1,4 @@
-// Small tools for the page's elements.
+// Functions that make and find elements of the page, and format values.
 
 import { show } from "./pictures.js";
 
@@ -24,7 +24,7 @@ export function face(address, attributes = {}) {
   return image;
 }
 
-/** Calls a function once it has not been asked for during some milliseconds. */
+/** Delays calls of a function until none has come for some milliseconds (debounce). */
 export function settled(call, wait_ms) {
   let timer = 0;
   return (...given) => {
@@ -34,14 +34,14 @@ export function settled(call, wait_ms) {
 }
 
 let noticed = 0;
-/** One line at the foot of the page, for some seconds. */
+/** Shows one line at the foot of the page for some seconds. */
 export function notice(text) {
   find("#notice").textContent = text;
   clearTimeout(noticed);
   noticed = setTimeout(() => { find("#notice").textContent = ""; }, 7000);
 }
 
-/** Lets the arrow keys go about a grid of buttons as it lies on the screen. */
+/** Lets the arrow keys move through a grid of buttons. */
 export function arrows(grid) {
   grid.addEventListener("keydown", (event) => {
     const tiles = [...grid.querySelectorAll("button.tile")];
@@ -57,7 +57,7 @@ export function arrows(grid) {
 
 export const grouped = (number) => number.toLocaleString("en");
 
-/** What a column is called on the page, and its unit. */
+/** The label of a column on the page, and its unit. */
 export function named(column) {
   const unit = column.endsWith("_deg") ? "°" : "";
   const text = column.replace(/_deg$/, "").replace(/^pose_/, "").replace("mouth_opening", "mouth open").replaceAll("_", " ");
@@ -72,11 +72,11 @@ export function shown(column, value) {
 }
 
 const FIRST = ["yaw", "pitch", "roll", "mouth"];
-/** Attributes as they are shown: what people look for first, then the rest as they came. */
+/** Attributes in the order in which they are shown: the most wanted first, then the rest as in the dataset. */
 export function ordered(attributes) {
   const rank = ({ column }) => { const at = FIRST.findIndex((word) => column.includes(word)); return at < 0 ? FIRST.length : at; };
   return [...attributes].sort((one, other) => rank(one) - rank(other));
 }
 
-/** When a face was seen, in words. */
+/** The time of a face in its video, as text. */
 export const moment = (face) => face.time_s !== null ? `${face.time_s.toFixed(1)} s` : face.frame !== null ? `frame ${face.frame}` : "";

@@ -1,4 +1,4 @@
-// Sliders for what probes predicted; together they make the conditions of everything that is shown.
+// Sliders for predicted attributes; together they are the conditions for all views.
 
 import { find, make, named, settled, shown } from "./dom.js";
 
@@ -16,7 +16,7 @@ export class Filters {
     if (rows.length > OPEN) box.append(make("details", { class: "more" }, make("summary", {}, "More"), ...rows.slice(OPEN)));
     if (!this.controls.length) {
       box.append(make("p", { class: "say" }, "No probe was run on these faces. With ", make("code", {}, "fabnet embed --probe FILE"),
-        " there are sliders for pose, mouth and expression."));
+        " you get sliders for pose, mouth and expression."));
     }
     find("#clear").addEventListener("click", () => { for (const each of this.controls) each.reset(); this.changed(); });
   }
@@ -27,7 +27,7 @@ export class Filters {
     return found;
   }
 
-  /** Two thumbs on one track. */
+  /** A slider with two thumbs on one track. */
   between({ column, low, high }) {
     const { text } = named(column);
     const step = Math.max((high - low) / 200, 1e-6);
@@ -51,7 +51,7 @@ export class Filters {
       draw();
       this.changed();
     };
-    const keyed = (event) => { // "any" has no step of its own
+    const keyed = (event) => { // because the step "any" makes arrow keys useless
       const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 20, PageDown: -20 }[event.key];
       if (steps === undefined) return;
       event.preventDefault();
@@ -71,13 +71,13 @@ export class Filters {
     return make("div", { class: "filter", role: "group", "aria-label": text }, make("div", { class: "head" }, make("span", {}, text), output), track);
   }
 
-  /** One of several classes, and how likely it must be at the least. */
+  /** A choice of one class, and a slider for its least probability. */
   among({ column, values }, attributes) {
     const { text } = named(column);
     const select = make("select", { "aria-label": text, "data-column": column },
       make("option", { value: "" }, "any"), ...values.map((value) => make("option", { value }, value.replaceAll("_", " "))));
     const output = make("output", {});
-    const slider = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${text}, probability at the least`, "data-column": column });
+    const slider = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${text}, minimum probability`, "data-column": column });
     const line = make("div", { class: "track one", hidden: true }, make("i"), slider);
     const chosen = () => attributes.find((each) => each.value === select.value);
     const draw = () => {

@@ -1,4 +1,4 @@
-// The gallery: as many tiles as fit the screen, whatever the number of faces; their rows come a page at a time.
+// The gallery: only as many tiles as fit the screen, for any number of faces; rows are fetched in pages.
 
 import { json, thumbnail } from "./api.js";
 import { find, make, notice } from "./dom.js";
@@ -26,7 +26,7 @@ export class Gallery {
     new ResizeObserver(() => this.layout()).observe(scroller);
   }
 
-  /** Shows the faces that meet conditions, from the first. */
+  /** Shows the faces that meet the conditions, from the first one. */
   async show(where) {
     this.where = where;
     this.pages.clear();
@@ -109,7 +109,7 @@ export class Gallery {
     return Array.isArray(page) ? page[index % PAGE] : undefined;
   }
 
-  /** Pages are asked for once the scrolling rests a little: those that fly past never are. */
+  /** Fetches pages once scrolling pauses, so that pages that are scrolled past are never fetched. */
   fetchSoon() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
@@ -145,7 +145,7 @@ export class Gallery {
     this.open(face.row);
   }
 
-  /** Marks the tile of a row that is looked at. */
+  /** Marks the tile of the open row. */
   mark(row) {
     this.selected = row;
     for (const tile of this.tiles.values()) tile.setAttribute("aria-selected", String(tile.dataset.row === String(row)));

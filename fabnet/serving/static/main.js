@@ -1,4 +1,4 @@
-// The page: which view is shown, which face is chosen, and what is dropped on it.
+// The page: switches views, opens faces, and takes dropped photos.
 
 import { json, keepVersion } from "./api.js";
 import { Compare } from "./compare.js";
@@ -19,7 +19,7 @@ let from = null;
 const dataset = await json("/api/dataset").catch((error) => { find("#about").textContent = error.message; throw error; });
 dataset.attributes = ordered(dataset.attributes);
 keepVersion(dataset.version);
-// A row in the address is of the dataset as this tab saw it last.
+// A row number in the address refers to the version of the dataset that this tab saw last.
 if (![null, dataset.version].includes(sessionStorage.getItem("version"))) history.replaceState(null, "", location.hash.split("/")[0] || "#");
 sessionStorage.setItem("version", dataset.version);
 document.title = `fabnet: ${dataset.name}`;
@@ -60,7 +60,7 @@ function go(to, row = null) {
   else location.hash = hash;
 }
 
-/** Shows what the address says: `#map/12` is the map, with row 12 chosen. */
+/** Shows the view in the address: `#map/12` is the map, with row 12 open. */
 function follow() {
   const [name, row] = location.hash.slice(1).split("/");
   view = VIEWS.includes(name) ? name : "gallery";
@@ -89,7 +89,7 @@ function follow() {
   }
 }
 
-/** On a small screen the panel covers the rest, which then is out of the keyboard's reach. */
+/** On a small screen the panel covers the rest of the page, which is then removed from the keyboard order. */
 function cover() {
   for (const each of ["header", "#filters", "#views"]) find(each).inert = covers.matches && !find("#panel").hidden;
 }

@@ -1,4 +1,4 @@
-// The map: every face a point, and as many of them as pictures as there is room for.
+// The map: one point per face, and as many pictures as there is room for.
 
 import { bytes, floats, thumbnail } from "./api.js";
 import { find, grouped, make, named, notice, shown } from "./dom.js";
@@ -54,13 +54,13 @@ export class FaceMap {
   async load() {
     const method = find("#map-method").value;
     const say = find("#map-say");
-    say.textContent = "computing the map, once …";
-    const isLate = () => method !== find("#map-method").value;  // another was chosen meanwhile
+    say.textContent = "computing the map (only once) …";
+    const isLate = () => method !== find("#map-method").value;  // another method was chosen meanwhile
     try {
       const places = await floats(`/api/map/${method}`);
       if (isLate()) return;
       this.places = places;
-      say.textContent = "Faces with like embeddings lie near each other.";
+      say.textContent = "Faces with similar embeddings are near each other.";
     } catch (error) { if (!isLate()) say.textContent = error.message; }
     this.keep();
     this.soon();
@@ -92,7 +92,7 @@ export class FaceMap {
 
   unit() { return Math.min(this.canvas.clientWidth, this.canvas.clientHeight) * 0.46 * this.scale; }
 
-  /** Where a row lies on the canvas. */
+  /** The position of a row on the canvas. */
   at(row) {
     const unit = this.unit();
     return [
@@ -138,10 +138,10 @@ export class FaceMap {
     return `rgb(${from.map((each, place) => Math.round(each + (to[place] - each) * part)).join(" ")})`;
   }
 
-  /** The faces that have room, the first ones first: none covers another, and they stay as one pans. */
+  /** Draws pictures where there is room, in order of rows: none covers another, and they stay the same while panning. */
   drawPictures(pen, visible, accent) {
     const unit = this.unit(), near = [-1, 0, 1];
-    const taken = new Map(); // places in cells as large as a picture
+    const taken = new Map(); // cell (as large as a picture) -> position of the picture in it
     this.drawn = [];
     for (const [row, x, y] of visible) {
       const i = Math.floor(this.places[2 * row] * unit / PICTURE), j = Math.floor(this.places[2 * row + 1] * unit / PICTURE);
@@ -186,7 +186,7 @@ export class FaceMap {
     pen.strokeRect(x - half, y - half, 2 * half, 2 * half);
   }
 
-  /** Zooms about a point of the canvas; without one, about the face at the cursor, or the middle. */
+  /** Zooms around a point of the canvas; by default around the face at the cursor, or the middle. */
   zoom(times, point) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const [px, py] = point || (this.cursor >= 0 ? this.at(this.cursor) : [width / 2, height / 2]);
@@ -205,7 +205,7 @@ export class FaceMap {
     this.soon();
   }
 
-  /** Pans as far as it takes to see the face at the cursor. */
+  /** Pans until the face at the cursor is visible. */
   keep() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!this.places || this.cursor < 0 || width === 0) return;
@@ -214,14 +214,14 @@ export class FaceMap {
     this.pan(Math.min(0, width - PICTURE - x) + Math.max(0, PICTURE - x), Math.min(0, height - PICTURE - y) + Math.max(0, PICTURE - y));
   }
 
-  /** Puts the cursor on a row that was chosen elsewhere. */
+  /** Puts the cursor on a row that was opened elsewhere. */
   mark(row) {
     if (row === null || row === this.cursor) return;
     this.cursor = row;
     this.keep();
   }
 
-  /** The row nearest to a point: a picture that covers it first. */
+  /** The row of the picture at a point, else the row nearest to it. */
   hit(x, y) {
     const half = PICTURE / 2;
     for (const [row, px, py] of [...(this.drawn || [])].reverse()) {
@@ -240,7 +240,7 @@ export class FaceMap {
     return best;
   }
 
-  /** The cursor goes to the next face in a direction; what lies askew counts as further. */
+  /** Moves the cursor to the next face in a direction; faces off that direction count as further away. */
   go(right, down) {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const [x, y] = this.cursor >= 0 ? this.at(this.cursor) : [width / 2, height / 2];

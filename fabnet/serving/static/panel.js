@@ -1,11 +1,11 @@
-// The chosen face, or a photo, and the faces nearest to it.
+// The panel with the open face, or a photo, and the faces nearest to it.
 
 import { crop, json, thumbnail } from "./api.js";
 import { arrows, face as picture, find, make, moment, named, shown } from "./dom.js";
 
 const NEAREST = 30;
 
-/** The video and the moment of a face; a name's direction of writing does not reach beyond it. */
+/** The video and the time of a face; `bdi` keeps the writing direction of a name from affecting the rest. */
 function whereabouts(face) {
   const video = face.video && face.video !== face.identity ? [make("bdi", {}, face.video)] : [];
   const when = moment(face);
@@ -30,7 +30,7 @@ export class Panel {
   /** Shows a row and its neighbours. */
   async face(row, where) {
     const asked = ++this.asked;
-    this.shown = { row }; // at once: of two events that ask for the same row, one draws it
+    this.shown = { row }; // set before the request, so that two events for the same row draw it once
     const face = await json(`/api/faces/${row}`).catch((error) => {
       if (asked === this.asked) this.shown = null;
       throw error;
@@ -60,20 +60,20 @@ export class Panel {
     this.frame(
       make("img", { class: "large", alt: "the face found in the photo" }),
       make("div", { class: "who" }, make("h2", {}, "Your photo"), make("p", { class: "say" }, file.name || ""),
-        make("p", { class: "say" }, "It is read on the machine that serves this page, and not kept.")),
+        make("p", { class: "say" }, "It is processed on the machine that serves this page, and not kept.")),
     );
     await this.neighbours(asked, () => json("/api/nearest", { k: NEAREST, where }, {
       method: "POST", body: file, headers: { "content-type": file.type || "application/octet-stream" },
     }));
   }
 
-  /** The same again, under other conditions. */
+  /** Repeats the search with other conditions. */
   async refresh(where) {
     if (this.shown?.file) await this.photo(this.shown.file, where);
     else if (this.shown) await this.face(this.shown.row, where);
   }
 
-  /** What is predicted of a face, as names and values; of classes the likeliest. */
+  /** The predicted attributes of a face, as names and values; for classes, the likeliest. */
   facts(attributes) {
     const { attributes: numbers, classes } = this.dataset;
     const plain = numbers.filter((each) => each.classes === null && attributes[each.column] !== null);

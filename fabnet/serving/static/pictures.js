@@ -1,16 +1,15 @@
-// Pictures of faces. The server forbids the browser to keep them on disk, so those that were fetched stay in this page's
-// memory and are gone with it.
+// Pictures of faces. The server forbids the browser to keep them on disk, so this page caches them in its own memory.
 
 import { renew } from "./api.js";
 
 const KEPT_LETTERS = 64 * 2 ** 20;
 const AT_ONCE = 6;
-const kept = new Map(); // address -> data URL, the longest unused first
-const wanted = new Map(); // address -> the images that wait for it, the last one wanted last
-const coming = new Map(); // address -> what ends its request
+const kept = new Map(); // address -> data URL, least recently used first
+const wanted = new Map(); // address -> images that wait for it, most recently requested last
+const coming = new Map(); // address -> AbortController of its request
 let letters = 0;
 
-/** Gives an image a picture: at once where it was fetched before. */
+/** Sets the picture of an image; a cached picture appears at once. */
 export function show(image, address) {
   release(image);
   image.dataset.picture = address;
@@ -26,7 +25,7 @@ export function show(image, address) {
   next();
 }
 
-/** Ends an image's wish: a picture that nobody waits for is no longer asked for. */
+/** Cancels an image's request for a picture; the fetch is aborted if no other image waits for it. */
 export function release(image) {
   const address = image.dataset.picture;
   delete image.dataset.picture;
@@ -62,7 +61,7 @@ async function get(address) {
       letters -= text.length;
     }
   }
-  if (data || !ending.signal.aborted) { // of an aborted one somebody may wait anew
+  if (data || !ending.signal.aborted) { // after an abort, an image may be waiting for the same picture again
     for (const image of wanted.get(address) ?? []) {
       if (data) image.src = data;
       else image.removeAttribute("src");

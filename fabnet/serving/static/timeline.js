@@ -1,4 +1,4 @@
-// A video over time: what probes predict of its faces, with the face beside it.
+// A video over time: charts of the predicted attributes, with the face beside them.
 
 import { crop, json } from "./api.js";
 import { find, make, named, notice, settled, shown } from "./dom.js";
@@ -18,12 +18,12 @@ export class TimelineView {
     this.input.addEventListener("change", () => this.load(this.input.value));
   }
 
-  /** The video that is named, or the first one there is. */
+  /** Shows the first video, unless one is shown already. */
   async show() {
     if (this.data) return;
     const videos = await this.list();
     if (videos.length) await this.load(videos[0].name);
-    else this.box.replaceChildren(make("p", { class: "say" }, "No video of this dataset has two frames or more."));
+    else this.box.replaceChildren(make("p", { class: "say" }, "No video of this dataset has two or more frames."));
   }
 
   async list() {
@@ -32,7 +32,7 @@ export class TimelineView {
     return videos;
   }
 
-  /** Shows a video, at a row of it where one is given. */
+  /** Shows a video, at a row if one is given. */
   async load(video, row) {
     let data;
     try {
@@ -54,7 +54,7 @@ export class TimelineView {
       if (likely.length) parts.push(this.chart(`${named(column).text}, probability`, likely.slice(0, MOST_CLASSES)));
     }
     for (const each of plain.filter((one) => !angles.includes(one)).slice(0, COLOURS)) parts.push(this.chart(named(each.column).text, [each]));
-    if (!parts.length) parts.push(make("p", { class: "say" }, "No probe was run on these faces: there is only the face over time."));
+    if (!parts.length) parts.push(make("p", { class: "say" }, "No probe was run on these faces, so there are no charts."));
     this.slider = make("input", {
       type: "range", min: 0, max: data.rows.length - 1, step: 1, value: 0, class: "time", "aria-label": "Moment of the video",
       oninput: () => this.go(Number(this.slider.value)),
@@ -107,7 +107,7 @@ export class TimelineView {
       make("div", { class: "plot" }, make("span", { class: "high" }, number(high)), make("span", { class: "low" }, number(low)), svg));
   }
 
-  /** A line, broken where there is no face and where another track begins. */
+  /** The path of a line, interrupted at frames without a face and between tracks. */
   path(column, y) {
     const values = this.data.attributes[column];
     let text = "", before = null;
@@ -115,7 +115,7 @@ export class TimelineView {
       if (value === null) { before = null; return; }
       const track = this.data.tracks[place];
       text += `${before === track ? "L" : "M"}${this.x(place).toFixed(1)} ${y(value).toFixed(1)}`;
-      if (before !== track) text += "h0.01"; // a moment alone is a dot
+      if (before !== track) text += "h0.01"; // shows a single frame as a dot
       before = track;
     });
     return text;

@@ -83,7 +83,7 @@ def test_missing_and_wrong_files(aflw2000: Path) -> None:
     with pytest.raises(InputError, match=r"image00002.mat: expected Pose_Para with pitch, yaw and roll in radians"):
         read_benchmark("aflw2000", aflw2000)
     label.write_bytes(b"no Matlab file" * 20)
-    with pytest.raises(InputError, match=r"image00002.mat is no Matlab file"):
+    with pytest.raises(InputError, match=r"image00002.mat is not a MATLAB 5 file"):
         read_benchmark("aflw2000", aflw2000)
     label.unlink()
     (aflw2000 / "AFLW2000/image00004.jpg").unlink()

@@ -62,7 +62,7 @@ def digest_of(model: str) -> str:
 
 def score(model: str, protocol: str, split: str, data: Path, file: Path, cache: Path | None) -> None:
     """Score a model on a protocol and save its predictions."""
-    report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
+    report = fabnet.probe(model, protocol, data / FOLDERS[protocol], split=split, seeds=1, cache=cache)
     arrays = {f"{each.task}/{each.probe}": each.predicted.astype(np.float32) for each in report.scored}
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, places=report.scored[0].places, digest=digest_of(model), **arrays)  # type: ignore[arg-type]

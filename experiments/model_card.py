@@ -63,7 +63,7 @@ def measure(
     for protocol in protocols:
         folder = data / FOLDERS[protocol]
         trained, untrained = (
-            fabnet.probe(each, protocol, folder, split=split, probes=("ridge",), seeds=1, cache=cache)
+            fabnet.probe(each, protocol, folder, split=split, probe="ridge", seeds=1, cache=cache)
             for each in (model, UNTRAINED)
         )
         scores += headlines(protocol, trained, untrained)

@@ -32,7 +32,7 @@ def figures(model: str, split: str, data: Path, cache: Path | None) -> list[dict
     found = []
     for protocol in ("retrieval",) if model == "dlib-identity" else ("retrieval", "retrieval:ferplus"):
         folder = data / FOLDERS[protocol.partition(":")[2] or "youtube-faces"]
-        report = fabnet.probe(model, protocol, folder, split=split, seeds=1, cache=cache)  # type: ignore[arg-type]
+        report = fabnet.probe(model, protocol, folder, split=split, seeds=1, cache=cache)
         found += [row | {"protocol": protocol} for row in report.rows]
     return found
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from fabnet.probes.probe import ProbeReport
-from fabnet.probes.probe import probe as probe_model
-from fabnet.probes.retrieval.variants import Variant
+from fabnet.cli.flags import Flags
+from fabnet.probes.options import ProbeOptions
+from fabnet.probes.probe import ProbeReport, probe
 from fabnet.runtime.terminal import console
 
 if TYPE_CHECKING:
@@ -16,21 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["run", "show"]
 
 
-def run(
-    model: str,
-    protocol: str,
-    data: Path,
-    split: Literal["val", "test"] = "val",
-    probe: Literal["both", "paper", "ridge"] = "both",
-    variant: tuple[Variant, ...] = ("raw",),
-    seeds: int = 3,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    cache: Path | None = None,
-    save: Path | None = None,
-    num_workers: int | None = None,
-    device: str = "auto",
-) -> ProbeReport:
+def run(model: str, protocol: str, data: Path, options: Flags[ProbeOptions]) -> ProbeReport:
     """Score what an embedding knows, by linear probes on frozen features.
 
     Protocols of the paper: mafl, 300w, aflw, affectnet, emotionet. Beyond it: aflw2000, biwi, wflw, rafdb. On data that
@@ -52,26 +38,12 @@ def run(
       fabnet probe --model small --protocol retrieval --data youtube_faces --variant raw whitened
 
     Args:
-        model: see above.
-        protocol: see above.
-        data: the protocol's folder, laid out as its release unpacks.
-        split: whom to score on.
-        probe: paper: batch-norm and a linear layer by Adam; ridge: closed form (logistic for classes and units).
-        variant: of the embedding, for retrieval: as it is, after the ReLU, whitened on other people, or both.
-        seeds: of the paper's probe; figures are means over them.
-        detector: what finds the faces: mtcnn, uniface, or yunet:FILE.
-        min_face: side of the smallest face looked for, in pixels; by default 1/16 of an image's longer side, at least
-            20.
-        cache: folder for boxes and features; by default the user's cache folder.
-        save: write the fitted probes here, for embed --probe.
-        num_workers: processes that detect faces; by default one a core.
-        device: auto, cpu, cuda or cuda:N.
+        model: See above.
+        protocol: See above.
+        data: The protocol's folder, laid out as its release unpacks.
+        options: How.
     """
-    return probe_model(
-        model, protocol, data, split=split, probes=("paper", "ridge") if probe == "both" else (probe,),
-        variants=variant, seeds=seeds, detector=detector, min_face=min_face, cache=cache, save=save,
-        num_workers=num_workers, device=device,
-    )  # fmt: skip
+    return probe(model, protocol, data, options)
 
 
 def show(result: ProbeReport) -> None:

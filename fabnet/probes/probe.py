@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
@@ -14,17 +14,18 @@ from fabnet.encoders.saved_probe import save_probes
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
-from fabnet.files.places import as_place, cache_folder, local
+from fabnet.files.places import cache_folder, local
+from fabnet.options import takes
 from fabnet.probes.cache import Cache
 from fabnet.probes.direct import Direct, load_direct
-from fabnet.probes.evaluate import ProbeName, Scored, score_features
+from fabnet.probes.evaluate import Scored, score_features
 from fabnet.probes.faces import find_faces
 from fabnet.probes.features import embed_faces
 from fabnet.probes.intervals import figure_rows
 from fabnet.probes.keep import last_probe
+from fabnet.probes.options import ProbeOptions
 from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
-from fabnet.probes.retrieval.variants import Variant
 from fabnet.reading.rows import check_attributes
 from fabnet.version import VERSION, code_commit
 
@@ -84,21 +85,13 @@ class ProbeReport:
         }
 
 
+@takes(ProbeOptions)
 def probe(
     model: str | Path | Embedder,
-    protocol: str,
+    protocol: str | Path,
     data: str | Path,
-    *,
-    split: Literal["val", "test"] = "val",
-    probes: tuple[ProbeName, ...] = ("paper", "ridge"),
-    variants: tuple[Variant, ...] = ("raw",),
-    seeds: int = 3,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    cache: str | Path | None = None,
-    save: str | Path | None = None,
-    num_workers: int | None = None,
-    device: str = "auto",
+    options: ProbeOptions | None = None,
+    **changes: Any,
 ) -> ProbeReport:
     """Score what an encoder's embedding encodes.
 
@@ -111,17 +104,7 @@ def probe(
         protocol: a name in `fabnet.probes.protocols.PROTOCOLS`, or a CSV file of labels; the prefix "retrieval:" ranks
             its faces for each other instead of fitting probes, and "retrieval" alone ranks those of youtube-faces.
         data: the protocol's folder.
-        split: "val" to choose by, "test" to report once.
-        probes: "paper" (batch-norm and a linear layer, Adam), "ridge" (closed form; logistic for classes and units).
-        variants: variants of the embedding, for retrieval: "raw", "relu" (after the decoder's first ReLU), "whitened",
-            "relu-whitened" (fitted on the people that are not scored).
-        seeds: number of seeds of the paper's probe; figures are means over them.
-        detector: name of the face detector.
-        min_face: side of the smallest face to find, in pixels; None: 1/16 of an image's longer side, at least 20.
-        cache: folder for boxes and features; None: the user's cache folder.
-        save: file for the fitted probes of the last kind in `probes`, for `embed`; None: none.
-        num_workers: worker processes that detect faces; None: one per core.
-        device: device for models that run on torch.
+        options: all options as one object; or give them by name.
 
     Returns:
         The figures, with 95 % intervals by bootstrap over people (faces, if people are unnamed).
@@ -130,22 +113,24 @@ def probe(
         InputError: a file is missing or invalid, or a part of the split is empty.
         ModelError: the model is missing or damaged.
     """
-    if seeds < 1:
-        raise InputError(f"seeds must be 1 or more; got {seeds}")
+    options = ProbeOptions.of(options, changes)
+    save, split, seeds = options.save, options.split, options.seeds
     ranked = ranked_protocol(str(protocol))
     benchmark = read_benchmark(ranked or str(protocol), Path(data))
     if ranked is not None:
         benchmark = with_identity(benchmark)
-    kept = Cache(local(cache, "caches") if cache is not None else cache_folder())
-    direct = None if isinstance(model, Embedder) else load_direct(str(model), device=device)
-    encoder = direct or (model if isinstance(model, Embedder) else load(model, device=device))
+    kept = Cache(local(options.cache or cache_folder(), "caches"))
+    direct = None if isinstance(model, Embedder) else load_direct(str(model), device=options.device)
+    encoder = direct or (model if isinstance(model, Embedder) else load(model, device=options.device))
     if ranked is not None and (save is not None or direct is not None):
         lacks = f"{model} has no embedding to rank faces by" if direct is not None else "it fits no probe to save"
         raise InputError(f"protocol {protocol}: {lacks}")
     if save is not None:
         _check_saveable(model, encoder)
         check_attributes([field for task in benchmark.tasks for field in task.fields()])
-    crops = find_faces(benchmark, detector=detector, min_face=min_face, cache=kept, num_workers=num_workers)
+    crops = find_faces(
+        benchmark, detector=options.detector, min_face=options.min_face, cache=kept, num_workers=options.num_workers
+    )
     if direct is not None:
         scored = direct.score(benchmark, crops, split=split, seeds=seeds)
     else:
@@ -154,21 +139,21 @@ def probe(
         features = embed_faces(encoder, benchmark, crops, digest=digest, cache=kept)
         seen_px = crops.seen_px(Window(*encoder.card.window))
         if ranked is not None:
-            scored = score_retrieval(features, benchmark, split=split, variants=variants, pca=encoder.pca)
+            scored = score_retrieval(features, benchmark, split=split, variants=options.variant, pca=encoder.pca)
         else:
             scored = [
                 each
-                for name in probes
+                for name in options.kinds
                 for each in score_features(
                     features, benchmark, seen_px, split=split, probe=name, seeds=seeds, pca=encoder.pca
                 )
             ]
         if save is not None:
             fitted = [
-                last_probe(probes[-1], task, features, benchmark, seen_px, digest or "given")
+                last_probe(options.kinds[-1], task, features, benchmark, seen_px, digest or "given")
                 for task in benchmark.tasks
             ]
-            save_probes(fitted, as_place(save))
+            save_probes(fitted, save)
     return ProbeReport(
         protocol=benchmark.name if ranked is None else f"retrieval:{benchmark.name}",
         split=split,

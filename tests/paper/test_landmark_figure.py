@@ -27,7 +27,7 @@ def test_drawn_points_are_the_labels_and_the_predictions(labelled_photos: Path, 
     result = landmarks_figure(
         "small", labelled_photos, protocol=str(table), probe="ridge", out=tmp_path, cache=cache, num_workers=0
     )
-    report = fabnet.probe("small", str(table), labelled_photos, probes=("ridge",), cache=cache, num_workers=0)
+    report = fabnet.probe("small", str(table), labelled_photos, probe="ridge", cache=cache, num_workers=0)
     scored = next(each for each in report.scored if each.task == "landmarks")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     labels = {row["path"]: np.array([[float(row[f"{a}{i}"]) for a in "xy"] for i in range(5)]) for row in rows}

@@ -54,7 +54,7 @@ def test_every_task_is_scored_by_both_probes(scored: Callable[..., ProbeReport])
 
 
 def test_informative_features_beat_uninformative_ones(scored: Callable[..., ProbeReport]) -> None:
-    nothing, pixels = (scored(model, split="test", seeds=1, probes=("ridge",)) for model in ("mean", "pixels"))
+    nothing, pixels = (scored(model, split="test", seeds=1, probe="ridge") for model in ("mean", "pixels"))
     assert headline(pixels, "landmarks", "ridge") < 0.9 * headline(nothing, "landmarks", "ridge")
     assert headline(nothing, "high", "logistic") == 50
 
@@ -113,7 +113,7 @@ def test_a_probe_of_another_encoder_is_refused(
     scored: Callable[..., ProbeReport], labelled_photos: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "probes.safetensors"
-    scored(tiny_run, split="test", seeds=1, probes=("ridge",), save=file)
+    scored(tiny_run, split="test", seeds=1, probe="ridge", save=file)
     with pytest.raises(InputError, match="was fitted on another encoder than --model"):
         fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
     with pytest.raises(InputError, match="two probes predict"):
@@ -140,7 +140,7 @@ def test_a_probe_is_saved_without_test_people(labelled_photos: Path, tiny_run: P
         tiny_run,
         str(tmp_path / "own.csv"),
         labelled_photos,
-        probes=("ridge",),
+        probe="ridge",
         cache=tmp_path,
         save=file,
         num_workers=0,

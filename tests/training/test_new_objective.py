@@ -87,7 +87,7 @@ def test_it_is_trained_resumed_embedded_with_and_probed(store: Path, frames_fold
         for number, file in enumerate(pictures)
     ]
     labels.write_text("\n".join(["path,subject,value", *lines]) + "\n")
-    report = fabnet.probe(str(tmp_path / "whole"), str(labels), frames_folder, probes=("ridge",), num_workers=0)
+    report = fabnet.probe(str(tmp_path / "whole"), str(labels), frames_folder, probe="ridge", num_workers=0)
     assert {row["task"] for row in report.to_json()["results"]} == {"value"}
 
 

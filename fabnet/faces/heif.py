@@ -1,6 +1,6 @@
-"""HEIC and AVIF, the pictures of phones: their size by their headers, and decoded.
+"""Reads HEIC and AVIF pictures, as phones write them: the size from the header, and the pixels.
 
-AVIF is read by Pillow, whose wheels carry libavif; HEIC by pi-heif, whose wheels carry a decoder only.
+Pillow, whose wheels contain libavif, reads AVIF; pi-heif, whose wheels contain only a decoder, reads HEIC.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TURNED = {
     7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
     8: lambda image: np.rot90(image),
 }
-"""EXIF's orientations, and how each is set upright."""
+"""Functions that turn a picture upright, per EXIF orientation."""
 ORIENTATION = 0x0112
 
 
@@ -33,18 +33,18 @@ class OpenPicture(Protocol):
     """A picture whose header has been read."""
 
     width: int
-    """In pixels, as it is shown."""
+    """Width as shown, in pixels."""
     height: int
-    """In pixels, as it is shown."""
+    """Height as shown, in pixels."""
     icc_profile: bytes | None
-    """Its colour profile, if it has one."""
+    """ICC profile; None if the picture has none."""
 
     def rgb(self) -> np.ndarray:
-        """Decode it to (H, W, 3) uint8 RGB, upright."""
+        """Decode the picture to (H, W, 3) uint8 RGB, upright."""
 
 
 def heif_kind(data: bytes) -> Literal["avif", "heic"] | None:
-    """Which of the two a file is, by its first bytes; None: neither."""
+    """Format of a file by its first bytes; None if it is neither."""
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4], "big"), len(data), 256)
@@ -55,10 +55,10 @@ def heif_kind(data: bytes) -> Literal["avif", "heic"] | None:
 
 
 def heif_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a HEIC or AVIF as it is shown, in pixels; nothing is decoded.
+    """Width and height of a HEIC or AVIF as shown, in pixels, without decoding it.
 
     Raises:
-        InputError: as `open_heif`.
+        InputError: see `open_heif`.
     """
     opened = open_heif(data)
     return opened.width, opened.height
@@ -71,14 +71,14 @@ def open_heif(data: bytes) -> OpenPicture:
         data: the whole file.
 
     Raises:
-        InputError: it is damaged, or what it takes is not installed.
+        InputError: the file is truncated or corrupt, or the package that reads it is not installed.
     """
     try:
         return _Avif(data) if heif_kind(data) == "avif" else _Heic(data)
     except InputError:
         raise
-    except Exception as error:  # of many kinds: ValueError, SyntaxError, RuntimeError, EOFError
-        raise InputError(f"the {heif_kind(data) or 'file'} is cut short or damaged ({first_line(error)})") from None
+    except Exception as error:  # many types: ValueError, SyntaxError, RuntimeError, EOFError
+        raise InputError(f"the {heif_kind(data) or 'file'} is truncated or corrupt ({first_line(error)})") from None
 
 
 class _Avif:
@@ -87,8 +87,8 @@ class _Avif:
             from PIL.AvifImagePlugin import AvifImageFile
         except ImportError:
             raise InputError("AVIF needs pip install 'pillow>=11.3'") from None
-        self._image: Any = AvifImageFile(io.BytesIO(data))  # not Image.open, which warns of pictures within the limit
-        self._orientation = self._image.getexif().get(ORIENTATION, 1)  # made from `irot` and `imir`, if there are any
+        self._image: Any = AvifImageFile(io.BytesIO(data))  # Image.open warns about large pictures within our limit
+        self._orientation = self._image.getexif().get(ORIENTATION, 1)  # Pillow derives it from `irot` and `imir`
         self.width, self.height = self._image.size[::-1] if self._orientation in (5, 6, 7, 8) else self._image.size
         self.icc_profile: bytes | None = self._image.info.get("icc_profile")
 
@@ -104,7 +104,7 @@ class _Heic:
         except ImportError:
             raise InputError("HEIC needs pip install 'fabnet[heic]'") from None
         self._image: Any = pi_heif.open_heif(data, convert_hdr_to_8bit=True)
-        self.width, self.height = self._image.size  # libheif turns by `irot`; EXIF's orientation only repeats that
+        self.width, self.height = self._image.size  # libheif applies `irot`; EXIF's orientation only repeats it
         self.icc_profile: bytes | None = self._image.info.get("icc_profile")
 
     def rgb(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Pictures: how large they are by their headers, and decoded, within limits."""
+"""Reads the size of pictures from their headers and decodes them, within limits."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
-"""A marker; within a scan, 0xFF stands before 0x00 and 0xD0 to 0xD7 only."""
+"""A marker outside scan data, where 0xFF only stands before 0x00 and 0xD0 to 0xD7."""
 JPEG_SCAN, JPEG_END = 0xDA, 0xD9
 MAX_SCANS = 64
-"""Upper bound of the scans of a JPEG, each of which takes as long as a picture: progressive ones have about ten."""
+"""Upper bound on a JPEG's scans, each as slow as a whole picture; progressive JPEGs have about ten."""
 
 
 def sound_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture in pixels, from its header, if it may be decoded.
+    """Width and height in pixels, from the header, of a picture that is small enough to decode.
 
     Raises:
-        InputError: it is no picture of a known format, or has more than `MAX_PIXELS`.
+        InputError: the data is not a picture of a known format, or has more than `MAX_PIXELS`.
     """
     width, height = picture_size(data)
     if width * height > MAX_PIXELS:
@@ -43,17 +43,18 @@ def sound_size(data: bytes) -> tuple[int, int]:
 
 
 def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
-    """Decode a picture whose header says that it is not too large.
+    """Decode a picture, unless it has too many pixels.
 
     Args:
         data: a picture in one of `FORMATS`.
-        flag: how, as OpenCV takes it.
+        flag: OpenCV's `imread` flag.
 
     Returns:
         (H, W, 3) uint8 BGR in sRGB.
 
     Raises:
-        InputError: it is none of these, is damaged, or has more than `MAX_PIXELS`.
+        InputError: the format is not one of `FORMATS`, the data is truncated or corrupt, or the picture has more than
+            `MAX_PIXELS`.
     """
     sound_size(data)
     if data.startswith(PNG):
@@ -67,8 +68,8 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"{len(data)} bytes are no image that OpenCV can decode; expected {FORMATS}")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+        raise InputError(f"OpenCV cannot decode these {len(data)} bytes as an image; expected {FORMATS}")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # the header was wrong
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
     return in_srgb(data, np.asarray(image))
 
@@ -79,26 +80,26 @@ def _decode_heif(data: bytes) -> np.ndarray:
         image = opened.rgb()
     except InputError:
         raise
-    except Exception as error:  # of many kinds, as in `open_heif`
-        raise InputError(f"the {heif_kind(data)} is cut short or damaged ({first_line(error)})") from None
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # a header that lied
+    except Exception as error:  # many types, as in `open_heif`
+        raise InputError(f"the {heif_kind(data)} is truncated or corrupt ({first_line(error)})") from None
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:  # the header was wrong
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
     return in_srgb(data, np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)), opened.icc_profile)
 
 
 def _check_chunks(data: bytes) -> None:
-    """See that a PNG's chunks lie within it: OpenCV takes as much memory as one says it has, before it reads it."""
+    """Check that a PNG's chunks lie within the file: OpenCV allocates a chunk's stated length before reading it."""
     place, kind = len(PNG), b""
     while kind != b"IEND" and place + 8 <= len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         place += 12 + length
     if place > len(data):
-        raise InputError(f"the PNG is cut short or damaged: {len(data):,} bytes, and its parts would take {place:,}")
+        raise InputError(f"the PNG is truncated or corrupt: it has {len(data):,} bytes, its chunks need {place:,}")
 
 
 def _check_scans(data: bytes) -> None:
-    """Refuse a JPEG that goes over its picture again and again: a small file would take minutes to decode."""
-    if data.count(bytes([0xFF, JPEG_SCAN])) <= MAX_SCANS:  # far faster than the walk below
+    """Refuse a JPEG with too many scans: even a small file would take minutes to decode."""
+    if data.count(bytes([0xFF, JPEG_SCAN])) <= MAX_SCANS:  # far faster than the loop below
         return
     place = count = 0
     while (found := JPEG_MARKER.search(data, place)) is not None and (marker := found[1][0]) != JPEG_END:
@@ -107,22 +108,22 @@ def _check_scans(data: bytes) -> None:
             place += int.from_bytes(data[place : place + 2], "big")
         count += marker == JPEG_SCAN
         if count > MAX_SCANS:
-            raise InputError(f"the JPEG has more than {MAX_SCANS} scans, which is the limit: save it anew")
+            raise InputError(f"the JPEG has more than {MAX_SCANS} scans, which is the limit: save it again")
 
 
 def decode_picture(data: bytes) -> np.ndarray:
-    """Decode a picture, as `decode_bgr`, to (H, W, 3) uint8 RGB."""
+    """Decode a picture to (H, W, 3) uint8 RGB, as `decode_bgr` does to BGR."""
     return np.asarray(cv2.cvtColor(decode_bgr(data), cv2.COLOR_BGR2RGB))
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture in pixels, from its header; nothing is decoded.
+    """Width and height of a picture in pixels, from its header, without decoding it.
 
     Args:
-        data: a picture in one of `FORMATS`; a part is enough, except of TIFF, HEIC and AVIF.
+        data: a picture in one of `FORMATS`; its first bytes are enough, except for TIFF, HEIC and AVIF.
 
     Raises:
-        InputError: it is none of these, or is damaged.
+        InputError: the format is not one of `FORMATS`, or the data is truncated or corrupt.
     """
     size = None
     if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
@@ -141,7 +142,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
     elif found := NETPBM.match(data[:1024]):
         size = int(found[1]), int(found[2])
     if size is None or min(size) <= 0:
-        kind = "is empty" if not data else "is no picture that can be read"
+        kind = "is empty" if not data else "is not a picture that can be read"
         raise InputError(f"the file {kind}; expected {FORMATS}")
     return size
 
@@ -158,7 +159,7 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
-    """Of the first picture in a TIFF: the only one that is decoded."""
+    """Width and height of a TIFF's first picture, the only one that is decoded."""
     try:
         (place,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, place)
@@ -167,14 +168,14 @@ def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
             tag, kind = struct.unpack_from(f"{order}HH", data, place + 2 + 12 * entry)
             if tag in (256, 257) and kind in TIFF_TYPES:
                 (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
-                found.setdefault(tag, side)  # of two, decoders take the first
+                found.setdefault(tag, side)  # decoders take the first of two
         return found[256], found[257]
     except (struct.error, KeyError):
         return None
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG in pixels, from its header alone; None if there is none.
+    """Width and height of a JPEG in pixels, from its header alone; None if it gives none.
 
     Args:
         data: the file's bytes, or the first of them.
@@ -184,7 +185,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     place = 2
     while place + 9 <= len(data):
         marker = data[place + 1]
-        if data[place] != 0xFF:  # what lies between segments is skipped, as decoders do
+        if data[place] != 0xFF:  # decoders skip bytes between segments too
             place += 1
         elif marker in JPEG_FRAMES:
             return int.from_bytes(data[place + 7 : place + 9], "big"), int.from_bytes(

@@ -1,4 +1,4 @@
-"""Head pose: one convention, and conversions from the conventions of the datasets.
+"""Head pose: one convention, and conversions from those of the datasets.
 
 Convention: docs/conventions.md. Angles are radians here, in the order roll, pitch, yaw:
 
@@ -85,7 +85,7 @@ def roll_pitch_yaw(matrices: np.ndarray) -> np.ndarray:
 
 
 def geodesic_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The angle of the rotation from one pose to another, about any axis.
+    """Angle of the rotation from one pose to another, about any axis.
 
     Args:
         first: (..., 3, 3) rotations.
@@ -127,13 +127,13 @@ def from_biwi(matrices: np.ndarray) -> np.ndarray:
 
 
 def yaw_from_mtfl(pose5: np.ndarray) -> np.ndarray:
-    """The nominal yaw of MTFL's five pose classes.
+    """Nominal yaw of MTFL's five pose classes.
 
     Args:
         pose5: integers, 1 (left profile: the nose to the image's left) to 5 (right profile).
 
     Returns:
-        Radians of 60, 30, 0, -30 and -60 degrees, of the same shape.
+        60, 30, 0, -30 or -60 degrees in radians, same shape.
 
     Source:
         Zhang et al., ECCV 2014, for the angles.

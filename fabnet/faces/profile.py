@@ -1,7 +1,7 @@
-"""What colours a picture's numbers mean, by its ICC profile or its header, and how they become sRGB.
+"""Converts a picture to sRGB by its ICC profile or the colours in its header.
 
-A profile that is damaged, or of another kind than the picture, is passed over: the picture counts as sRGB, as it does
-without one.
+A profile that is corrupt, or does not fit the picture's colour space, is ignored: the picture is treated as sRGB, as it
+is without a profile.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from fabnet.faces.colour import Colours, to_srgb
 __all__ = ["in_srgb"]
 
 JPEG_HEAD, HEIF_HEAD = 1 << 20, 1 << 16
-"""Bytes in which a profile of a JPEG, and the colours of a HEIC or AVIF, are looked for."""
+"""First bytes that are searched for a JPEG's profile, and for the colours of a HEIC or AVIF."""
 MAX_PROFILE_BYTES = 1 << 23
 SAME = 2
-"""A profile that changes no number by more than this is that of sRGB: those of many makers differ in rounding."""
+"""Largest change of any number by a profile that counts as sRGB, because makers' sRGB profiles differ in rounding."""
 NO_CACHE = 0x40
-"""LittleCMS: a transform that may be used by several threads."""
+"""LittleCMS flag for a transform that several threads may use."""
 ROWS_AT_ONCE = 256
 
 
 def in_srgb(data: bytes, image: np.ndarray, profile: bytes | None = None) -> np.ndarray:
-    """Convert a decoded picture to sRGB; one that is sRGB comes back as it is.
+    """Convert a decoded picture to sRGB; a picture that is in sRGB is returned unchanged.
 
     Args:
         data: the picture's file.
-        image: (H, W, 3) uint8 BGR, decoded without regard to its profile, perhaps smaller.
-        profile: its ICC profile, of a HEIC or AVIF.
+        image: (H, W, 3) uint8 BGR, decoded without its profile, possibly at a smaller size.
+        profile: ICC profile of a HEIC or AVIF.
 
     Returns:
         (H, W, 3) uint8 BGR.
@@ -67,7 +67,7 @@ def _by_profile(data: bytes, image: np.ndarray, profile: bytes) -> np.ndarray:
 
 
 def _converted(numbers: np.ndarray, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """(H, W, 3) BGR, in strips: the library copies what it converts."""
+    """(H, W, 3) BGR, converted in strips because the library copies its input."""
     found = np.empty((*numbers.shape[:2], 3), np.uint8)
     for top in range(0, len(numbers), ROWS_AT_ONCE):
         found[top : top + ROWS_AT_ONCE] = convert(numbers[top : top + ROWS_AT_ONCE])[:, :, ::-1]
@@ -76,8 +76,7 @@ def _converted(numbers: np.ndarray, convert: Callable[[np.ndarray], np.ndarray])
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes) -> tuple[str, Callable[[np.ndarray], np.ndarray] | None]:
-    """The kind of picture that a profile is of, and what converts its numbers; None if that would change nothing, or
-    the profile cannot be used."""
+    """Colour space of a profile, and its conversion to sRGB; None if it is unusable or would change nothing."""
     from PIL import Image, ImageCms
 
     modes = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -105,7 +104,7 @@ def _transform(profile: bytes) -> tuple[str, Callable[[np.ndarray], np.ndarray] 
 
 
 def _may_have_profile(data: bytes) -> bool:
-    """Whether it is worth reading the header anew; it is cheap to say no."""
+    """Quick check whether the file may contain a profile, before Pillow reads its header."""
     if data.startswith(b"\xff\xd8"):
         return data.find(b"ICC_PROFILE\0", 0, JPEG_HEAD) >= 0
     if data.startswith(b"\x89PNG"):
@@ -116,7 +115,7 @@ def _may_have_profile(data: bytes) -> bool:
 
 
 def _opened(data: bytes) -> Any:
-    """The picture as Pillow sees it; not by `Image.open`, which warns of pictures within the limit."""
+    """Open with Pillow's format classes, because `Image.open` warns about large pictures within our limit."""
     from PIL import JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
     file = io.BytesIO(data)
@@ -130,13 +129,13 @@ def _opened(data: bytes) -> Any:
 def _profile_of(data: bytes) -> bytes | None:
     try:
         found = _opened(data).info.get("icc_profile")
-    except Exception:  # of many kinds: what OpenCV has decoded is shown without its profile
+    except Exception:  # many types; OpenCV's pixels are then used without a profile
         return None
     return found if isinstance(found, bytes) and found else None
 
 
 def _cmyk(data: bytes) -> np.ndarray | None:
-    """(H, W, 4): the inks of a CMYK picture, upright; None if it is not one."""
+    """(H, W, 4) inks of a CMYK picture, upright; None if it is not CMYK."""
     from PIL import ImageOps
 
     try:
@@ -149,7 +148,7 @@ def _cmyk(data: bytes) -> np.ndarray | None:
 
 
 def _png_chunk(data: bytes, name: bytes, size: int) -> bytes | None:
-    """The content of a PNG's chunk before its pixels, of this many bytes."""
+    """Content of a PNG chunk before the pixels; None if it is absent or does not have `size` bytes."""
     place = 8
     while place + 8 <= len(data) and data[place + 4 : place + 8] not in (b"IDAT", b"IEND"):
         length = int.from_bytes(data[place : place + 4], "big")
@@ -160,13 +159,13 @@ def _png_chunk(data: bytes, name: bytes, size: int) -> bytes | None:
 
 
 def _png_colours(data: bytes) -> Colours | None:
-    """By the chunk cICP, which comes before any other."""
+    """Colours from the chunk cICP, which takes precedence over all others."""
     named = _png_chunk(data, b"cICP", 4)
     return None if named is None else Colours.by_number(named[1], named[0])
 
 
 def _png_gamma(data: bytes) -> Colours | None:
-    """By the chunks gAMA and cHRM, where no other says more."""
+    """Colours from the chunks gAMA and cHRM, unless sRGB or cICP overrides them."""
     if _png_chunk(data, b"sRGB", 1) is not None or _png_chunk(data, b"cICP", 4) is not None:
         return None
     gamma, corners = _png_chunk(data, b"gAMA", 4), _png_chunk(data, b"cHRM", 32)
@@ -183,7 +182,7 @@ def _png_gamma(data: bytes) -> Colours | None:
 
 
 def _heif_colours(data: bytes) -> Colours | None:
-    """By the numbers in a HEIC's or AVIF's box of colours."""
+    """Colours from the `colr` box of a HEIC or AVIF."""
     if data[4:8] != b"ftyp":
         return None
     place = data.find(b"colrnclx", 0, HEIF_HEAD) + 8

@@ -1,7 +1,7 @@
 """The inner window: from a loose stored crop to the network's input.
 
-A stored crop is loose, as VoxCeleb's are; the network sees a window of it, which moves in training and stays fixed in
-testing. Convention: positions are in shares of the crop's side, from (0, 0) at its upper left corner to (1, 1) at its
+A stored crop is loose, like VoxCeleb's; the network sees a window of it, which moves in training and is fixed in
+testing. Convention: positions are fractions of the crop's side, from (0, 0) at its upper left corner to (1, 1) at its
 lower right corner.
 """
 
@@ -18,20 +18,17 @@ __all__ = ["Window", "decode_jpeg", "view"]
 
 
 class Window(NamedTuple):
-    """The square part of a stored crop that the network sees, in shares of the crop's side.
-
-    Attributes:
-        centre_x: centre of the window; 0.5 is the crop's middle.
-        centre_y: centre of the window; 0.5 is the crop's middle.
-        side: side of the window; 190 / 256 in the authors' code.
-    """
+    """The square part of a stored crop that the network sees, in fractions of the crop's side."""
 
     centre_x: float = 0.5
+    """Horizontal centre of the window; 0.5 is the crop's centre."""
     centre_y: float = 0.5
+    """Vertical centre of the window; 0.5 is the crop's centre."""
     side: float = 190 / 256
+    """Side of the window; 190 / 256 in the authors' code."""
 
     def inside(self, boxes_px: np.ndarray) -> np.ndarray:
-        """The boxes of the windows in the images that the crops were cut from.
+        """Boxes of the windows in the images that the crops were cut from.
 
         Args:
             boxes_px: (N, 4) x0, y0, x1, y1 of the crops.
@@ -44,12 +41,12 @@ class Window(NamedTuple):
         return np.concatenate([first, first + sides * self.side], axis=1)
 
     def moved(self, shift_x: float, shift_y: float, scale: float) -> Window:
-        """The window shifted by shares of its side, and scaled about its centre."""
+        """The window shifted by fractions of its side, then scaled about its centre."""
         return Window(self.centre_x + shift_x * self.side, self.centre_y + shift_y * self.side, self.side * scale)
 
 
 def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
-    """Decode an image at the smallest of JPEG's sizes 1, 1/2, 1/4, 1/8 that is large enough.
+    """Decode an image at the smallest JPEG scale (1, 1/2, 1/4 or 1/8) that is large enough.
 
     Args:
         data: a JPEG (or any other format that `decode_picture` reads).
@@ -57,10 +54,10 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
             size.
 
     Returns:
-        (H, W, 3) uint8 BGR: converting a small view of it to RGB is cheaper than converting all of it.
+        (H, W, 3) uint8 BGR, because converting only the view that is used to RGB is cheaper.
 
     Raises:
-        InputError: the bytes are not an image, or the image has more than `MAX_PIXELS`.
+        InputError: the data is not an image, or the image has more than `MAX_PIXELS`.
     """
     flag = cv2.IMREAD_COLOR
     side = min(jpeg_size(data) or (0, 0)) if min_side else 0
@@ -75,13 +72,13 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
 def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:
     """Cut a window out of a crop and resize it to the network's input.
 
-    Shrinking by more than two averages whole pixels first, against aliasing; outside the crop its border is repeated.
+    Shrinking by more than two averages whole pixels, to avoid aliasing; outside the crop its border is repeated.
 
     Args:
         image: (H, W, 3) uint8 square crop, RGB or BGR.
         window: the window to cut.
         size: side of the result in pixels.
-        flip: whether to mirror it.
+        flip: whether to mirror the result.
 
     Returns:
         (size, size, 3) uint8, colours in the same order.

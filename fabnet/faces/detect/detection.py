@@ -1,4 +1,4 @@
-"""What a face detector gives, and what it is."""
+"""The interface of face detectors, and their result."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ __all__ = [
 
 MIN_FACE_PX = 20.0
 MIN_FACE_SHARE = 1 / 16
-"""Of the longer side of a frame of video."""
+"""Side of the smallest face in a frame of video, over the frame's longer side."""
 LONG = 16 / 9
-"""Longer side over shorter side up to which the smallest face depends on the longer side alone."""
+"""Aspect ratio up to which the smallest face depends on the longer side alone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
     """One face in one image.
 
-    Convention: pixels of the image given to the detector, pixel centres at integers + 0.5, so that a box over the whole
+    Convention: pixels of the detector's input image, pixel centres at integers + 0.5, so that a box over the whole
     image is (0, 0, W, H).
     """
 
     box_px: np.ndarray
     """(4,) float32: x0, y0, x1, y1."""
     landmarks5_px: np.ndarray
-    """(5, 2) float32, x and y: the eye on the image's left, the other eye, nose, left and right mouth corner."""
+    """(5, 2) float32, x and y: left eye, right eye, nose, left and right mouth corner, as seen in the image."""
     score: float
     """Confidence, 0 to 1."""
 
     def moved(self, x: float, y: float) -> Detection:
-        """The face in an image that has `x` more pixels on the left and `y` more at the top."""
+        """The face in an image with `x` more pixels on the left and `y` more at the top."""
         by = np.array([x, y], np.float32)
         return Detection(self.box_px + np.tile(by, 2), self.landmarks5_px + by, self.score)
 
     def scaled(self, by: np.ndarray) -> Detection:
-        """The face in an image that is scaled by (2,) x and y."""
+        """The face in an image scaled by `by`, (2,) x and y."""
         return Detection(self.box_px * np.tile(by, 2), self.landmarks5_px * by, self.score)
 
 
@@ -62,30 +62,30 @@ class Detector(Protocol):
 
 
 class NamedDetector(Detector, Protocol):
-    """A detector that `load_detector` makes, which says how small the faces are that it looks for."""
+    """A detector made by `load_detector`, which knows the size of the smallest face that it looks for."""
 
     def smallest_px(self, height: int, width: int) -> float:
-        """Side of the smallest face that is looked for in an image of this size, in its pixels."""
+        """Side of the smallest face looked for in an image of this size, in its pixels."""
 
 
 @runtime_checkable
 class Follower(Detector, Protocol):
-    """A detector that has a cheaper way to find a face again than to search the image."""
+    """A detector that can find a face again more cheaply than by searching the whole image."""
 
     def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
-        """Find a face again that has moved by less than half of its side, and grown or shrunk as little.
+        """Find a face again whose position and size have changed by less than half of its side.
 
         Args:
-            image: (H, W, 3) uint8 RGB, of the size of the one that the face was found in.
-            face: the face as it was.
+            image: (H, W, 3) uint8 RGB, of the same size as the image that the face was found in.
+            face: the face in that earlier image.
 
         Returns:
-            The face as it is; None if there is none.
+            The face in this image; None if it is not found.
         """
 
 
 def follow(detector: Detector, image: np.ndarray, face: Detection) -> Detection | None:
-    """As `Follower.follow`; a detector that is none searches twice the face's box."""
+    """Find a face again, see `Follower.follow`; other detectors search a window of twice the face's box."""
     if isinstance(detector, Follower):
         return detector.follow(image, face)
     middle, reach = (face.box_px[:2] + face.box_px[2:]) / 2, (face.box_px[2:] - face.box_px[:2]).max()
@@ -95,12 +95,12 @@ def follow(detector: Detector, image: np.ndarray, face: Detection) -> Detection 
 
 @dataclass(frozen=True, slots=True)
 class SmallestFace:
-    """How small the faces are that a detector looks for."""
+    """Size of the smallest face that a detector looks for."""
 
     px: float | None = None
-    """Side in pixels of the image; None: by `share`."""
+    """Side in pixels of the image; None: `share` decides."""
     share: float = MIN_FACE_SHARE
-    """Side over the image's longer side, at least `MIN_FACE_PX`."""
+    """Side over the image's longer side; the result is at least `MIN_FACE_PX`."""
 
     def of(self, height: int, width: int) -> float:
         """Side of the smallest face looked for in an image of this size, in its pixels."""
@@ -110,8 +110,8 @@ class SmallestFace:
 def smallest_face_px(height: int, width: int, min_face_px: float | None, share: float = MIN_FACE_SHARE) -> float:
     """Side of the smallest face looked for in an image: `min_face_px`, or by default a share of its longer side.
 
-    In an image longer than 16:9 it is the share of the longer side of a 16:9 image of the same area, and never more
-    than a quarter of the shorter side: a long image is as much work as any other of its area, and has faces too.
+    An image longer than 16:9 uses the longer side of a 16:9 image of the same area, and at most a quarter of the
+    shorter side, so that a very long image costs no more than others of its area and its faces are still found.
     """
     if min_face_px is not None:
         return float(min_face_px)

@@ -11,7 +11,7 @@ from fabnet.faces.detect.detection import MIN_FACE_SHARE, NamedDetector, Smalles
 __all__ = ["DETECTORS", "load_detector"]
 
 LEAST_FACE_PX = 8
-"""Smaller faces show nothing, and pictures would be enlarged without end to look for them."""
+"""Lower bound on `min_face_px`: smaller faces show nothing, and finding them needs ever larger enlargements."""
 DETECTORS = ("mtcnn", "yunet:FILE.onnx", "uniface")
 
 
@@ -21,19 +21,19 @@ def load_detector(
     """Make a face detector.
 
     Args:
-        name: "mtcnn" (default; works from the install alone), "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with a
-            model file of yours), or "uniface" (the optional package; it fetches its weights on first use).
-        min_face_px: side of the smallest face looked for, in pixels of the images given, whatever their size; larger
-            is faster. None: `min_face_share` of an image's longer side (less of a very long one), at least 20: a
-            smaller face makes a crop too blurred to learn from.
+        name: "mtcnn" (default; needs no further files), "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with your own model
+            file), or "uniface" (an optional package, which downloads its weights on first use).
+        min_face_px: side of the smallest face looked for, in pixels of each image; larger is faster. None:
+            `min_face_share` of an image's longer side (less in a very long one), at least 20, because the crop of a
+            smaller face is too blurred to learn from.
         min_face_share: see `min_face_px`.
 
     Returns:
-        A detector: `detector(image)` with an (H, W, 3) uint8 RGB image gives `Detection`s, best first. Use one object
-        per thread.
+        A detector: `detector(image)` takes (H, W, 3) uint8 RGB and returns `Detection`s, best first. Use one object per
+        thread.
 
     Raises:
-        InputError: an unknown name, a `min_face_px` below 8, or a model file that is missing or unusable.
+        InputError: the name is unknown, `min_face_px` is below 8, or the model file is missing or unusable.
         MissingDependencyError: the backend's package is not installed.
     """
     if min_face_px is not None and not LEAST_FACE_PX <= min_face_px < math.inf:

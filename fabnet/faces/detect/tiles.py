@@ -1,4 +1,4 @@
-"""Large images for networks that take small ones: in tiles, and halved for faces larger than a tile."""
+"""Splits large images into tiles for networks that take small ones, and halves them for faces larger than a tile."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from fabnet.faces.detect.detection import Detection
 __all__ = ["in_tiles", "suppress"]
 
 MAX_SHARED = 0.5
-"""Of two faces that share more of the smaller one's box, the better one stays: the other was found twice."""
+"""Intersection over the smaller box beyond which two detections are the same face; the better one is kept."""
 EDGE_PX = 2.0
 
 
 def in_tiles(
     find: Callable[[np.ndarray], list[Detection]], image: np.ndarray, *, tile_px: int, overlap_px: int
 ) -> list[Detection]:
-    """Find the faces of an image, however large: memory is that of a tile.
+    """Find the faces of an image of any size with the memory of one tile.
 
-    Faces up to `overlap_px` lie whole in some tile. Larger ones are found in the image at half its size, and so on.
+    A face up to `overlap_px` lies completely in some tile. Larger ones are found in the image at half size, and so on.
 
     Args:
         find: finds the faces of an image no larger than `tile_px`.
         image: (H, W, 3) uint8 RGB.
         tile_px: longer side of a tile.
-        overlap_px: by which tiles overlap.
+        overlap_px: overlap of neighbouring tiles.
 
     Returns:
-        The faces, best score first, each once.
+        The faces without duplicates, best score first.
     """
     height, width = image.shape[:2]
     if max(height, width) <= tile_px:
@@ -49,7 +49,7 @@ def in_tiles(
 
 
 def _is_cut(face: Detection, tile: np.ndarray, left: int, top: int, width: int, height: int) -> bool:
-    """Whether a face touches an edge of its tile that is not one of the image."""
+    """Whether a face touches an edge of its tile that is not an edge of the image."""
     high, wide = tile.shape[:2]
     x0, y0, x1, y1 = face.box_px.tolist()
     return (
@@ -61,7 +61,7 @@ def _is_cut(face: Detection, tile: np.ndarray, left: int, top: int, width: int, 
 
 
 def suppress(faces: list[Detection]) -> list[Detection]:
-    """Keep each face once, best score first."""
+    """Drop duplicate faces; best score first."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda each: -each.score):
         if all(_shared(face.box_px, other.box_px) <= MAX_SHARED for other in kept):

@@ -18,14 +18,14 @@ __all__ = ["Uniface"]
 
 SEARCHED_FACE_PX = 40.0
 TILE_PX, OVERLAP_PX = 640, 160
-"""The network scales whatever it is given to 640 px: larger images are given in tiles."""
+"""Side of a tile and overlap: the network scales every input to 640 px, so larger images are split into tiles."""
 
 
 class Uniface:
-    """uniface's RetinaFace detector; the package fetches its weights on first use.
+    """uniface's RetinaFace detector; the package downloads its weights on first use.
 
     Args:
-        smallest: how small the faces are that are looked for; smaller ones are dropped.
+        smallest: size of the smallest face looked for; smaller ones are dropped.
 
     Raises:
         MissingDependencyError: the package is not installed.
@@ -59,7 +59,7 @@ class Uniface:
         return sorted(large, key=lambda face: -face.score)
 
     def smallest_px(self, height: int, width: int) -> float:
-        """As `Detector.smallest_px`."""
+        """See `NamedDetector.smallest_px`."""
         return self._smallest.of(height, width)
 
     def _find(self, image: np.ndarray) -> list[Detection]:
@@ -67,7 +67,7 @@ class Uniface:
 
 
 def _detection(face: Any) -> Detection:
-    """uniface's face: a mapping in its early versions, an object with the same names later."""
+    """Convert uniface's face, which is a mapping in early versions and an object with the same names in later ones."""
     values = face if isinstance(face, dict) else vars(face)
     box = np.asarray(values["bbox"], np.float32)[:4]
     points = np.asarray(values["landmarks"], np.float32).reshape(5, 2)

@@ -1,4 +1,4 @@
-"""YuNet, through OpenCV's FaceDetectorYN and a model file of the user's."""
+"""YuNet, through OpenCV's FaceDetectorYN and the user's model file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Yunet"]
 
 SEARCHED_FACE_PX = 24.0
 TILE_PX, OVERLAP_PX = 1280, 320
-"""The network finds faces of 24 to 300 px; larger ones are found in the image at half its size."""
+"""Side of a tile and overlap: the network finds faces of 24 to 300 px; larger ones are found in the halved image."""
 MIN_SCORE = 0.7
 
 
@@ -27,7 +27,7 @@ class Yunet:
 
     Args:
         model: the network's file, e.g. OpenCV Zoo's face_detection_yunet_2023mar.onnx.
-        smallest: how small the faces are that are looked for.
+        smallest: size of the smallest face looked for.
 
     Raises:
         InputError: the file is missing or OpenCV cannot read it.
@@ -59,7 +59,7 @@ class Yunet:
         return sorted(faces, key=lambda face: -face.score)
 
     def smallest_px(self, height: int, width: int) -> float:
-        """As `Detector.smallest_px`."""
+        """See `NamedDetector.smallest_px`."""
         return self._smallest.of(height, width)
 
     def _find(self, image: np.ndarray) -> list[Detection]:
@@ -69,7 +69,7 @@ class Yunet:
 
 
 def _detection(row: np.ndarray) -> Detection:
-    """A row x, y, w, h, 5 x (x, y), score; its points start with the person's right eye, on the image's left."""
+    """Convert a row x, y, w, h, 5 x (x, y), score; its first point is the person's right eye, on the image's left."""
     corners = np.concatenate([row[:2], row[:2] + row[2:4]]).astype(np.float32)
     points = row[4:14].reshape(5, 2).astype(np.float32)
     return Detection(corners, points, float(row[14]))

@@ -1,6 +1,6 @@
-"""How a face looks, for telling whether two detections moments apart are the same person.
+"""Describes a face's appearance, to tell whether two detections moments apart show the same person.
 
-Not an identity feature: it compares a face with itself a moment ago, in the same light.
+This is not an identity feature: it compares faces a moment apart, in the same light.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ __all__ = ["describe", "similarity"]
 
 WIDTH, HEIGHT = 40, 48
 EYES_PX = 12.0
-"""Between the eyes in the aligned patch: the head fills its width, with its hair and little of what is behind it."""
+"""Distance between the eyes in the aligned patch: the head with its hair fills the width, with little background."""
 _ROOM = np.array([[-0.5, 0], [0.5, 0], [0, 0.6], [-0.42, 1.1], [0.42, 1.1]])
 TEMPLATE = (_ROOM * EYES_PX + [WIDTH / 2, 0.42 * HEIGHT]).astype(np.float64)
 
 
 def describe(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
-    """A face's looks: an aligned patch, free of brightness and contrast.
+    """Describe a face by an aligned patch, normalised for brightness and contrast.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         landmarks5_px: (5, 2) the face's points in it.
 
     Returns:
-        (7680,) float32 of length 1: half of it fine structure (brightness with local mean and contrast taken out), half
+        (7680,) float32 of norm 1: half from fine structure (brightness without local mean and contrast), half from
         coarse colour.
     """
     patch = _aligned(image, landmarks5_px)
@@ -40,14 +40,15 @@ def describe(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
     """Correlation of two descriptions, -1 to 1.
 
-    One person a moment apart: 0.84 to 0.98 for half of the pairs, 0.55 or more for 99 %. Two people: 0.05 to 0.36 for
-    half of the pairs, at most 0.63 for 99 % (12 clips, one frame against the best of the five before it).
+    For one person moments apart, the middle half of pairs lies in 0.84 to 0.98, and 99 % at 0.55 or more. For two
+    people, the middle half lies in 0.05 to 0.36, and 99 % at 0.63 or less (12 clips, a frame against the best of the
+    five before it).
     """
     return float(first @ second)
 
 
 def _aligned(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
-    """(HEIGHT, WIDTH, 3) uint8: the face turned and scaled so that its points fit the template best."""
+    """(HEIGHT, WIDTH, 3) uint8 face, rotated and scaled so that its points fit the template best."""
     points = landmarks5_px.astype(np.float64)
     middle, aim = points.mean(0), TEMPLATE.mean(0)
     source, target = points - middle, TEMPLATE - aim

@@ -1,4 +1,4 @@
-"""What decoding a video may take: memory for the frames that it refers back to, and frames for the time it says."""
+"""Limits on decoding a video: memory for reference frames, and the number of frames for its stated duration."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from fabnet.video.container import stated_frames
 __all__ = ["Bounds"]
 
 MAX_DECODER_BYTES = 2**31
-"""What a process may grow by while it decodes one video: 8K with five frames referred to takes half a GB."""
+"""Upper bound on a process's growth while it decodes one video; 8K with five reference frames takes half a GB."""
 WATCHED_PIXELS = 16_000_000
-"""Smaller frames cannot take as much: decoders keep some thirty at the most."""
+"""Pixels per frame from which memory is checked; smaller frames need less, as decoders keep about thirty at most."""
 MAX_FPS = 300.0
-"""Frames a second that a video may have."""
+"""Default upper bound on a video's frames per second."""
 VARIABLE = "FABNET_MAX_FPS"
 
 
 class Bounds:
-    """Watches over the decoding of a video.
+    """Checks the limits while a video is decoded.
 
     Args:
         path: the file.
-        container: opened.
-        stream: the video in it.
+        container: the open file.
+        stream: its video stream.
 
     Raises:
-        VideoError: it says that it has too many frames for its time.
+        VideoError: the file states too many frames for its duration.
         InputError: FABNET_MAX_FPS is not a positive number.
     """
 
@@ -49,10 +49,11 @@ class Bounds:
 
         Args:
             picture: the frame.
-            time_s: since the first one.
+            time_s: its time since the first frame.
 
         Raises:
-            VideoError: they are too many for the time that the file says and that has passed, or take too much memory.
+            VideoError: there are too many frames for the larger of stated and decoded duration, or they take too much
+                memory.
         """
         self._count += 1
         self._check_count(self._count, time_s)

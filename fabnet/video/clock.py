@@ -1,4 +1,4 @@
-"""The time of each decoded frame: time stamps that start again, jump, repeat or are missing become one time axis."""
+"""Computes the time of each decoded frame from time stamps that may start again, jump, repeat or be missing."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import av
 __all__ = ["AHEAD_S", "USUAL_FPS", "Clock"]
 
 BACK_S = 0.1
-"""A time stamp this much before the time reached means that the recording's clock started again."""
+"""Step back in time beyond which the recording's clock has started again."""
 AHEAD_S = 10.0
-"""In formats whose clocks may jump, a gap longer than this is a jump and not a pause."""
+"""Gap beyond which, in formats whose clocks may jump, the clock has jumped rather than paused."""
 TS_DISCONT = 0x200
 """FFmpeg's AVFMT_TS_DISCONT: the format allows time stamps that jump (MPEG-TS, MPEG-PS, Ogg)."""
 USUAL_FPS = 25
 
 
 class Clock:
-    """Turns time stamps to seconds since the first frame that never go back, by the rule of the program `ffmpeg`.
+    """Converts time stamps to non-decreasing seconds since the first frame, by the rules of the program `ffmpeg`.
 
-    - A time stamp more than `BACK_S` before the time reached: two recordings were joined, or the camera restarted.
-      Time goes on one frame after the last one, and later frames count from there.
+    - If a time stamp is more than `BACK_S` before the time reached, two recordings were joined or the camera restarted.
+      Time continues one frame after the last one, and later frames count from there.
     - A gap of more than `AHEAD_S` is bridged in the same way in MPEG-TS, MPEG-PS and Ogg, where recorders leave stale
-      packets in front and clocks wrap around. In other formats (MP4, Matroska, AVI, FLV...) it is a pause, and is kept.
-    - A time stamp that is missing, or the same as the one before: one frame after the last one.
+      packets in front and clocks wrap around. In other formats (MP4, Matroska, AVI, FLV...) it is a pause and is kept.
+    - A frame whose time stamp is missing or repeated comes one frame after the last one.
 
     Args:
-        container: that is decoded.
-        stream: of it.
-        start_s: the time of its first frame.
+        container: the open file.
+        stream: its decoded stream.
+        start_s: time of the first frame.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, start_s: float = 0.0) -> None:
@@ -40,20 +40,20 @@ class Clock:
         self._offset_s: float | None = None
         self._stamp_before: int | None = None
         self.start_s = self._last_s = start_s
-        """The time of the first frame."""
+        """Time of the first frame."""
         self.reached_s = start_s
-        """The end of the last frame."""
+        """End of the last frame."""
         self.frame_s = self._usual_s
-        """How long the last frame is shown."""
+        """Duration of the last frame."""
         self._num_jumps, self._paused_s = 0, 0.0
         self.num_missing = 0
-        """How many frames would fit into the gaps between frames; they are lost only if the file is damaged."""
+        """Number of frames that would fit into the gaps between frames; they are lost only if the file is damaged."""
 
     def time_of(self, picture: av.VideoFrame) -> float:
         """Seconds since the first frame.
 
         Args:
-            picture: the next frame in the order of display.
+            picture: the next frame in display order.
         """
         stamp = self._guess.stamp(picture.pts, picture.dts)
         if stamp is None or stamp == self._stamp_before:
@@ -78,10 +78,10 @@ class Clock:
         return self._last_s
 
     def notes(self) -> list[str]:
-        """What one should know about the times: where they are not the file's own, and pauses."""
+        """Notes for the user: where times differ from the file's own, and pauses."""
         found = []
         if self._num_jumps:
-            found.append(f"its clock jumps (times: {self._num_jumps}); time goes on there from the last frame")
+            found.append(f"its clock jumps ({self._num_jumps} x); time continues there from the last frame")
         if self._paused_s:
             found.append(f"it shows no new picture for {self._paused_s:.1f} s in all")
         return found
@@ -91,8 +91,10 @@ class Clock:
 
 
 class _BestStamp:
-    """Chooses between a frame's own time stamp and its packet's decoding time, as FFmpeg does: the one that went
-    backwards less often so far."""
+    """Chooses between a frame's own time stamp and its packet's decoding time, as FFmpeg does.
+
+    It takes the one that has gone backwards less often so far.
+    """
 
     def __init__(self) -> None:
         self._last_pts: int | None = None

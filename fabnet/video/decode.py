@@ -1,4 +1,4 @@
-"""Decoding: a video file to its frames, as they are shown, with their times, as a stream."""
+"""Streams the frames of a video file as a player shows them, with their times."""
 
 from __future__ import annotations
 
@@ -26,53 +26,47 @@ from fabnet.video.packets import Pictures
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
 
 CLOCK_S = 5e-4
-"""Time stamps are rounded to the container's clock: a tick is met from this long before it on."""
+"""Tolerance by which a frame may precede its tick, because time stamps are rounded to the container's clock."""
 PLANAR = ("yuv420p", "yuvj420p")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A frame.
-
-    Attributes:
-        index: its number in the video, from 0, in the order of display.
-        time_s: its time stamp in seconds, 0 at the first frame.
-        image: (H, W, 3) uint8 RGB, as displayed: with square pixels, mirrored and turned as the file says.
-    """
+    """A frame."""
 
     index: int
+    """Index in the video, from 0, in display order."""
     time_s: float
+    """Time stamp in seconds, 0 at the first frame."""
     image: np.ndarray
+    """(H, W, 3) uint8 RGB, as displayed: with square pixels, mirrored and turned as the file says."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a file says of its video.
-
-    Attributes:
-        width: in pixels as displayed.
-        height: likewise.
-        fps: mean frames a second, 0 if the file does not say.
-        duration_s: in seconds, 0 if the file does not say.
-    """
+    """Size, frame rate and duration of a video as its file states them."""
 
     width: int
+    """Width in pixels, as displayed."""
     height: int
+    """Height in pixels, as displayed."""
     fps: float
+    """Mean frames per second; 0 if the file does not say."""
     duration_s: float
+    """Duration in seconds; 0 if the file does not say."""
 
 
 def video_info(path: Path) -> VideoInfo:
-    """Read what a file says of its video, decoding one frame.
+    """Read what a file states about its video, decoding one frame.
 
     Raises:
-        VideoError: no such file, or no video in it.
+        VideoError: the file does not exist or has no video.
     """
     path = Path(path)
     with open_video(path) as video:
         container, stream = video.container, video.stream
         duration = float(container.duration or 0) / av.time_base
-        # A file without a clock is timed by its stream's own rate; FFmpeg's mean rate is then a guess of 25.
+        # In a file without time stamps FFmpeg's mean rate is only a guess of 25, so the stream's own rate is used.
         has_clock = stream.start_time is not None
         fps = float((stream.average_rate if has_clock else stream.guessed_rate) or 0)
         pictures = Pictures(video)
@@ -84,11 +78,11 @@ def video_info(path: Path) -> VideoInfo:
 
 
 class DecodedFrame:
-    """A decoded frame whose colours are converted only when asked for; good until the next one is decoded.
+    """A decoded frame whose colours are converted on demand; valid until the next frame is decoded.
 
     Attributes:
-        index: its number in the video, from 0, in the order of display.
-        time_s: its time stamp in seconds, 0 at the first frame.
+        index: index in the video, from 0, in display order.
+        time_s: time stamp in seconds, 0 at the first frame.
     """
 
     def __init__(self, index: int, time_s: float, picture: av.VideoFrame, aspect: Fraction) -> None:
@@ -99,10 +93,10 @@ class DecodedFrame:
         return as_shown(self._picture, self._aspect)
 
     def thumbnail(self, size: int = 32) -> np.ndarray:
-        """The frame at a glance, as stored (neither stretched nor turned).
+        """A thumbnail of the frame as stored (neither stretched nor turned).
 
         Args:
-            size: pixels a side of the brightness; even.
+            size: side of the brightness in pixels; even.
 
         Returns:
             (size * size * 3 / 2,) float32 in 0..255: brightness row by row, then the two colour differences at half the
@@ -141,10 +135,10 @@ class Ticks:
     """Chooses frames by their time stamps: the first at or after each tick of 1 / fps.
 
     Args:
-        fps: ticks a second; None: every frame is chosen.
+        fps: ticks per second; None: every frame is chosen.
 
     Raises:
-        InputError: `fps` is no positive number.
+        InputError: `fps` is not a positive number.
     """
 
     def __init__(self, fps: float | None) -> None:
@@ -152,7 +146,7 @@ class Ticks:
         self._fps, self._next = fps, 0
 
     def meets(self, time_s: float) -> bool:
-        """Whether the frame at this time is chosen; call it once a frame, in order."""
+        """Whether the frame at this time is chosen; call it once per frame, in order."""
         if self._fps is None:
             return True
         ticks = (time_s + CLOCK_S) * self._fps
@@ -166,30 +160,29 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
     """Decode every frame of a video as a stream, on one thread; memory does not grow with its length.
 
     Args:
-        path: the file. Of several videos that were joined into one file, each is decoded after the other.
-        notes: gets what one should know about a sound file: which of several streams was read, and that its clock
-            jumps.
+        path: the file. Several videos joined into one file are decoded one after another.
+        notes: list that receives notes on an intact file: which of several streams was read, and that its clock jumps.
 
     Yields:
-        Frames in the order of display. A packet that cannot be decoded is left out.
+        Frames in display order, without those of packets that cannot be decoded.
 
     Raises:
-        VideoError: no such file, no video in it, nothing decodable; or, after the last good frame, that the file is
-            damaged or cut short, and how many frames were lost.
+        VideoError: the file does not exist, has no video, or no frame can be decoded; or, after the last good frame,
+            the file is truncated or corrupt, with the number of frames lost.
     """
     path, complaints = Path(path), list[str]()
     index, reached_s, start = 0, 0.0, 0
     while True:
         try:
             with open_video(path, start) as video:
-                # One thread costs a quarter to a half less processor time than two, and videos run side by side anyway.
+                # One thread takes a quarter to a half less CPU time than two, and videos run in parallel anyway.
                 video.stream.codec_context.thread_count = 1
                 aspect, clock = pixel_aspect(video.stream), Clock(video.container, video.stream, reached_s)
                 pictures, bounds, began_s = Pictures(video), Bounds(path, video.container, video.stream), reached_s
                 for picture in pictures:
                     if index == MAX_FRAMES:
                         limit = f"{MAX_FRAMES:,} frames, which is the limit"
-                        raise VideoError(f"{path} has more than {limit}: cut it in parts")
+                        raise VideoError(f"{path} has more than {limit}: split it into parts")
                     time_s = clock.time_of(picture)
                     bounds.count(picture, time_s - began_s)
                     yield DecodedFrame(index, time_s, picture, aspect)
@@ -204,7 +197,7 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
         except VideoError as error:
             if not start:
                 raise
-            complaints.append(f"{path}: a second video begins at byte {start:,}, and cannot be read: {error}")
+            complaints.append(f"{path}: a second video begins at byte {start:,} but cannot be read: {error}")
             break
         if following is None:
             break
@@ -220,15 +213,15 @@ def read_frames(
 
     Args:
         path: the file.
-        fps: frames kept a second of the video's time: the first at or after each tick of 1 / fps, so a variable frame
-            rate is honoured; None: all.
+        fps: frames kept per second of video: the first at or after each tick of 1 / fps, which respects variable frame
+            rates; None: all.
         on_decoded: called with the time of each decoded frame, kept or not.
 
     Yields:
-        Frames in the order of display.
+        Frames in display order.
 
     Raises:
-        VideoError: as `decode_frames`; what was good before the damage has been yielded by then.
+        VideoError: see `decode_frames`; the good frames have been yielded by then.
     """
     ticks = Ticks(fps)
     for decoded in decode_frames(path):

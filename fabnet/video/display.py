@@ -1,4 +1,4 @@
-"""How a video's pictures are meant to be shown: with oblong pixels, mirrored or turned, in HDR or wide colours."""
+"""Converts a video's pictures to what a player shows: square pixels, upright, HDR and wide colours as sRGB."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from fabnet.faces.colour import Colours, to_srgb
 __all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
 
 UNSPECIFIED, BT2020, BT2020_CONSTANT = 2, 9, 10
-"""Numbers of colour matrices and primaries in H.273; those of 10 differ from those of 9 in strong colours only."""
+"""Numbers of colour matrices and primaries in H.273; 10 differs from 9 only in saturated colours."""
 MAX_ASPECT = 4
-"""Of a pixel's sides. Discs and tapes go up to 2.9; more is taken for a mistake, and the pixels for squares."""
+"""Upper bound on a pixel's aspect ratio. Discs and tapes reach 2.9; a larger one is a mistake and is ignored."""
 
 
 def pixel_aspect(stream: av.VideoStream) -> Fraction:
-    """How wide a stream's pixels are for their height: 1 for squares, and where the file does not say."""
+    """Width over height of a stream's pixels; 1 if the file does not say."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
     return aspect if Fraction(1, MAX_ASPECT) <= aspect <= MAX_ASPECT else Fraction(1)
 
 
 def shown_width(width: int, aspect: Fraction) -> int:
-    """The width of a picture once its pixels are squares of their height, before it is turned; even where it changes,
-    as encoders want it."""
+    """Width of a picture after stretching to square pixels, before it is turned.
+
+    A width that changes becomes even, as encoders require.
+    """
     return width if aspect == 1 else 2 * max(1, round(width * aspect / 2))
 
 
@@ -44,11 +46,11 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
     """Convert a decoded picture to what a player shows.
 
     Args:
-        picture: decoded.
-        aspect: of its pixels, from `pixel_aspect`.
+        picture: the decoded picture.
+        aspect: aspect ratio of its pixels, from `pixel_aspect`.
 
     Returns:
-        (H, W, 3) uint8 sRGB: stretched to square pixels, then mirrored and turned as the file's display matrix says.
+        (H, W, 3) uint8 sRGB, stretched to square pixels, then mirrored and turned by the file's display matrix.
 
     Raises:
         VideoError: FFmpeg cannot convert its colours.
@@ -62,7 +64,7 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
         image = picture.to_ndarray(format=pixels, width=width, threads=1, src_colorspace=matrix)
     except av.FFmpegError:
         kind = f"{picture.format.name}, matrix {int(picture.colorspace)} of H.273"
-        raise VideoError(f"its colours ({kind}) cannot be converted: encode it anew in a usual format") from None
+        raise VideoError(f"its colours ({kind}) cannot be converted: re-encode it in a common format") from None
     if colours is not None:
         image = to_srgb(image, colours)
     is_mirrored, quarter_turns = _display_matrix(picture)
@@ -72,9 +74,9 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
 
 
 def _display_matrix(picture: av.VideoFrame) -> tuple[bool, int]:
-    """Whether a picture is mirrored left to right first, and by how many quarters it is then turned counter-clockwise.
+    """Whether a picture is first mirrored left to right, and the counter-clockwise quarter turns after that.
 
-    Rows of the matrix say where a step to the right and one down lead: (a, b) and (c, d).
+    A step to the right maps to the matrix's row (a, b), a step down to (c, d).
     """
     matrix: Any = picture.side_data.get("DISPLAYMATRIX")
     if matrix is None:

@@ -1,4 +1,4 @@
-"""Encoding: frames to a video file, one after another."""
+"""Writes frames to a video file, one after another."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from fabnet.video.decode import Frame
 __all__ = ["VideoWriter"]
 
 ENCODERS = ("libx264", "libopenh264", "mpeg4")
-"""H.264 where the installed FFmpeg has it, else MPEG-4 part 2; the first that is there."""
+"""Encoders in order of preference: H.264 if the installed FFmpeg has it, otherwise MPEG-4 part 2."""
 CLOCK = Fraction(1, 60_000)
-"""Whole ticks at 24, 25, 30, 50 and 60 frames a second, and at those over 1.001."""
+"""Time base: a whole number of ticks per frame at 24, 25, 30, 50 and 60 frames per second, and at these over 1.001."""
 
 
 class VideoWriter:
-    """Writes an MP4 file of frames, without sound; a context manager. Memory does not grow with the video's length.
+    """Writes an MP4 file without sound; a context manager. Memory does not grow with the video's length.
 
     Args:
-        file: to write.
-        fps: about how many frames a second come.
+        file: the file to write.
+        fps: approximate frames per second.
 
     Raises:
         MissingDependencyError: the installed FFmpeg has none of `ENCODERS`.
@@ -36,7 +36,7 @@ class VideoWriter:
         encoders = [name for name in ENCODERS if _can_encode(name)]
         if not encoders:
             raise MissingDependencyError(f"PyAV has no encoder of {', '.join(ENCODERS)}: pip install --upgrade av")
-        # Absolute: of a:b, a would be taken for a protocol.
+        # The path is absolute because FFmpeg takes the a of a relative path a:b for a protocol.
         self._container = av.open(str(file.absolute()), "w", format="mp4")
         stream = self._container.add_stream(encoders[0], rate=Fraction(fps).limit_denominator(1001))
         assert isinstance(stream, av.VideoStream)
@@ -47,8 +47,8 @@ class VideoWriter:
         """Add a frame.
 
         Args:
-            frame: all of one size, in the order of time. An odd width or height keeps its colours at full resolution,
-                which fewer players show.
+            frame: the next frame in order of time, of the same size as all others. With an odd width or height, colours
+                are stored at full resolution, which fewer players support.
         """
         height, width = frame.image.shape[:2]
         if self._ticks < 0:
@@ -71,7 +71,7 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what waits, and close the file."""
+        """Flush the encoder and close the file."""
         try:
             if kind is None and self._ticks >= 0:
                 self._container.mux(self._stream.encode())

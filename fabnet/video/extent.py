@@ -1,4 +1,4 @@
-"""Where a video ends within its file: before the end that it states, or before another one that was joined to it."""
+"""Finds where a video ends in its file: before its stated end, or before another video that was appended to it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fabnet.files.limits import open_input
 __all__ = ["is_cut", "next_file", "next_flv"]
 
 FLV_HEADER = b"\0\0\0\x09\0\0\0\0"
-"""What follows b"FLV", the version 1 and a byte of flags."""
+"""Bytes of an FLV header after b"FLV", the version 1 and a byte of flags."""
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-"""What a Matroska file begins with, and the element that holds its recording."""
+"""First bytes of a Matroska file, and the id of the element that contains its recording."""
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-"""What an ASF or WMV file begins with."""
+"""First bytes of an ASF or WMV file."""
 CHUNK = 1 << 20
 MAX_BOXES = 1_000_000
-"""Boxes of an MP4 that are looked at: a day of fragments has a fifth of it."""
+"""Upper bound on the MP4 boxes that are examined: a day of fragments has a fifth of that."""
 
 
 def is_cut(path: Path, format_name: str, start: int = 0) -> bool:
-    """Whether a Matroska, AVI or IVF file is shorter than it states; FFmpeg ends there as if it were whole.
+    """Whether a Matroska, AVI or IVF file is truncated, which FFmpeg does not report.
 
     Args:
         path: the file.
         format_name: FFmpeg's name of its format.
-        start: where the recording begins.
+        start: byte offset at which the recording begins.
     """
     with open_input(path, None) as file:
         size = file.seek(0, 2)
@@ -41,7 +41,7 @@ def is_cut(path: Path, format_name: str, start: int = 0) -> bool:
 
 
 def _segment_end(file: BinaryIO, start: int) -> int | None:
-    """Where a Matroska recording ends; None if it was written without an end, as live streams are."""
+    """Byte offset at which a Matroska recording ends; None if it states no end, as a live stream."""
     file.seek(start)
     head = file.read(4096)
     place = head.find(SEGMENT) + len(SEGMENT)
@@ -54,17 +54,17 @@ def _segment_end(file: BinaryIO, start: int) -> int | None:
 
 
 def next_file(path: Path, format_name: str, start: int) -> int | None:
-    """Find the byte where another file begins that was joined to an MP4, QuickTime, Matroska or ASF file (`cat a b`).
+    """Find another file that was appended to an MP4, QuickTime, Matroska or ASF file (`cat a b`).
 
-    FFmpeg stops after the first file there, or after the second, or reads parts of it twice.
+    FFmpeg would stop after the first or second such file, or read parts twice.
 
     Args:
         path: the file.
         format_name: FFmpeg's name of its format.
-        start: where the file that is read begins.
+        start: byte offset at which the file being read begins.
 
     Returns:
-        The place; None if there is none.
+        Byte offset of the next file; None if there is none.
     """
     with open_input(path, None) as file:
         if format_name.startswith("mov"):
@@ -80,14 +80,14 @@ def next_file(path: Path, format_name: str, start: int) -> int | None:
 
 
 def next_flv(path: Path, end: int) -> int | None:
-    """Find the byte where another FLV file begins that was joined to one.
+    """Find another FLV file that was appended to one.
 
     Args:
         path: the file.
-        end: the end of the last packet that was read.
+        end: byte offset of the end of the last packet that was read.
 
     Returns:
-        The place; None if there is none.
+        Byte offset of the next file; None if there is none.
     """
     with open_input(path, None) as file:
         return _flv_header(file, end)
@@ -114,7 +114,7 @@ def _flv_header(file: BinaryIO, place: int) -> int | None:
 
 
 def _riff_chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, int]]:
-    """Where each chunk of the top level of an AVI file begins and ends."""
+    """Start and end of each top-level chunk of an AVI file."""
     while True:
         file.seek(place)
         head = file.read(8)
@@ -126,7 +126,7 @@ def _riff_chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, int]]:
 
 
 def _ivf_frames(file: BinaryIO) -> Iterator[int]:
-    """Where each frame of an IVF file ends."""
+    """End of each frame of an IVF file."""
     end = 32
     while True:
         file.seek(end)
@@ -138,7 +138,7 @@ def _ivf_frames(file: BinaryIO) -> Iterator[int]:
 
 
 def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
-    """Each box of the top level of an MP4 or QuickTime file: where it begins, and its kind."""
+    """Start and type of each top-level box of an MP4 or QuickTime file."""
     for _ in range(MAX_BOXES):
         file.seek(place)
         head = file.read(16)
@@ -148,13 +148,13 @@ def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
         if size == 1:
             size = int.from_bytes(head[8:], "big")
         yield place, kind
-        if size < 8:  # up to the end, or damaged
+        if size < 8:  # extends to the end of the file, or is corrupt
             return
         place += size
 
 
 def _asf_objects(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
-    """Each object of the top level of an ASF file: where it begins, and its GUID."""
+    """Start and GUID of each top-level object of an ASF file."""
     for _ in range(MAX_BOXES):
         file.seek(place)
         head = file.read(24)
@@ -162,6 +162,6 @@ def _asf_objects(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
             return
         yield place, head[:16]
         size = int.from_bytes(head[16:], "little")
-        if not 24 <= size < 1 << 62:  # a live stream without an end, or damaged
+        if not 24 <= size < 1 << 62:  # a live stream without an end, or corrupt
             return
         place += size

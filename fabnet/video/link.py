@@ -1,13 +1,13 @@
-"""Detections over time -> tracks: who is who from frame to frame.
+"""Links detections over time into tracks.
 
-A false split costs a track its length, a wrong join poisons training, so whatever is in doubt ends tracks:
+A false split only shortens a track, but a wrong join corrupts training, so tracks end when in doubt:
 
-- A track never goes on into another shot.
-- A detection goes on with a track only if it lies near where the face was, has about its size, and looks like it did in
-  the last second and a half. A face that moved little may change more in looks than one that jumped.
-- Where another face is near, looks must fit better, and better than any other pairing of the faces near.
-- If two pairings fit about equally, the tracks concerned end and new ones begin.
-- A face missed for up to a second is taken up again only where it was, and only if it looks much the same.
+- A track never continues into another shot.
+- A detection continues a track only if it is near the face's last position, has about its size, and looks as it did in
+  the last 1.5 seconds. A face that moved little may change more in appearance than one that jumped.
+- If another face is near, the appearance must fit better, and better than any other pairing of the nearby faces.
+- If two pairings fit about equally well, the tracks concerned end and new ones begin.
+- A face missed for up to a second continues its track only near its last position and only if it looks much the same.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Track:
 
 
 class Linker:
-    """Gives detections their track numbers, frame by frame, without looking ahead."""
+    """Assigns track numbers to detections, frame by frame, without look-ahead."""
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
@@ -85,14 +85,14 @@ class Linker:
         """Link the detections of the next frame.
 
         Args:
-            time_s: the frame's time; never falling.
-            shot: the frame's shot; None: amid a fade or dissolve, where every track ends and none begins.
+            time_s: the frame's time; non-decreasing.
+            shot: the frame's shot; None: within a fade or dissolve, where every track ends and none begins.
             detections: its faces.
-            looks: what `describe` says of each.
+            looks: each face's result of `describe`.
 
         Returns:
-            The track number of each detection; None for one that belongs to no track. Every frame has at most one
-            detection of a track.
+            The track number of each detection; None for one that belongs to no track. A frame has at most one detection
+            per track.
         """
         self._tracks = [track for track in self._tracks if track.shot == shot and time_s - track.time_s <= MAX_GAP_S]
         if shot is None:
@@ -123,7 +123,7 @@ class Linker:
     def _pairs(
         self, time_s: float, centres: list[np.ndarray], sides: list[float], looks: Sequence[np.ndarray]
     ) -> tuple[dict[int, _Track], set[int]]:
-        """Which track each detection goes on with, and the numbers of the tracks that end in doubt."""
+        """The track that each detection continues, by index, and the numbers of the tracks that end in doubt."""
         shape = (len(self._tracks), len(centres))
         fit, distance, needed = np.full(shape, -1.0), np.full(shape, np.inf), np.full(shape, np.inf)
         for row, track in enumerate(self._tracks):
@@ -151,7 +151,7 @@ class Linker:
     def _is_contested(
         self, time_s: float, row: int, column: int, centres: list[np.ndarray], sides: list[float]
     ) -> bool:
-        """Whether another face, seen now or within the last gap, is near this detection."""
+        """Whether another face, seen now or up to `MAX_GAP_S` ago, is near this detection."""
         here, reach = centres[column], CONTESTED_DISTANCE * sides[column]
         near = [other for place, other in enumerate(centres) if place != column]
         near += [track.expected(time_s) for place, track in enumerate(self._tracks) if place != row]
@@ -159,7 +159,7 @@ class Linker:
 
 
 def _rivals(fit: np.ndarray, distance: np.ndarray, row: int, column: int) -> np.ndarray:
-    """How well the other pairings of this track and this detection fit; those plainly farther away do not count."""
+    """Fits of the other pairings of this track and of this detection; clearly more distant ones do not count."""
     others = np.concatenate([np.delete(fit[:, column], row), np.delete(fit[row], column)])
     away = np.concatenate([np.delete(distance[:, column], row), np.delete(distance[row], column)])
     is_plain = (distance[row, column] < CALM_DISTANCE) & (away > distance[row, column] + 0.5)
@@ -167,7 +167,7 @@ def _rivals(fit: np.ndarray, distance: np.ndarray, row: int, column: int) -> np.
 
 
 def _needed(gap_s: float, distance: float, ratio: float, is_contested: bool) -> float:
-    """The similarity that a pairing needs; infinite where position or size rule it out."""
+    """Similarity that a pairing needs; infinite if position or size rule it out."""
     if gap_s > ADJACENT_S:
         if distance > MAX_GAP_DISTANCE or ratio > MAX_RATIO:
             return float("inf")
@@ -182,7 +182,7 @@ def _needed(gap_s: float, distance: float, ratio: float, is_contested: bool) -> 
 
 
 def _distance(track: _Track, time_s: float, centre: np.ndarray, side: float) -> float:
-    """From where the face was, or from where its speed would have taken it, in face sides."""
+    """Distance in face sides from the face's last or its extrapolated position, whichever is nearer."""
     nearest = min(float(np.linalg.norm(centre - place)) for place in (track.centre, track.expected(time_s)))
     return nearest / math.sqrt(track.side * side)
 

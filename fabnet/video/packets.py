@@ -1,4 +1,4 @@
-"""Packets to pictures, with an account of what of the video was lost."""
+"""Decodes a video's packets to pictures, and reports what was lost."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from fabnet.video.extent import is_cut
 __all__ = ["Pictures"]
 
 THEORA_HEADER = 0x80
-"""The bit of the first byte that tells a header from a frame."""
+"""Bit of the first byte that is set in a header and not in a frame."""
 MOST_DELAYED = 4
-"""Packets after which a jump in the numbers of MPEG-TS packets shows in the time: FFmpeg's parsers hold some back."""
+"""Packets within which a gap in MPEG-TS's numbering shows in the time stamps: FFmpeg's parsers hold some back."""
 MOST_LOST = 0.02
-"""Share of the frames that a file states and that may be missing: some counts are estimates."""
+"""Share of the stated frames that may be missing without a complaint, because some counts are estimates."""
 
 
 class Pictures:
-    """The decoded pictures of a video, in the order of display.
+    """The decoded pictures of a video, in display order.
 
-    Not counted as damage, because files are sound that have them:
+    Three things do not count as damage, because intact files have them:
 
-    - packets without content: AVI writes them for frames that the camera dropped, whose time the last picture fills;
-    - packets before the first key frame, as in a recording that was cut from a running stream;
-    - headers among the packets, as where Ogg files were joined.
+    - empty packets, which AVI writes for frames that the camera dropped; the previous picture stays on screen;
+    - packets before the first key frame, as in a recording cut from a running stream;
+    - headers among the packets, as in joined Ogg files.
 
     Args:
-        video: that is decoded.
+        video: the video to decode.
     """
 
     def __init__(self, video: OpenVideo) -> None:
         self._container, self._stream, self._start = video.container, video.stream, video.start
         self.num_pictures = 0
-        """Pictures decoded."""
+        """Number of pictures decoded."""
         self.damage = ""
-        """The first thing that went wrong; empty if nothing did."""
+        """First error; empty if there was none."""
         self.end = 0
-        """The byte after the last packet."""
+        """Offset of the byte after the last packet."""
         self._num_packets = self._num_empty = self._num_leading = self._num_failed = self._num_spoilt = 0
         self._has_begun = self._has_clean = False
         self._first_error = ""
@@ -61,12 +61,12 @@ class Pictures:
             except (av.FFmpegError, OSError, ValueError) as error:
                 self.damage = self.damage or first_words(error)
                 break
-            except IndexError:  # PyAV looks a packet's stream up in a list made before that stream appeared
+            except IndexError:  # PyAV looks up a packet's stream in a list made before that stream appeared
                 self.damage = self.damage or "a packet of a stream that is not listed"
                 continue
             if codec.name == "theora" and packet.size and bytes(packet)[0] & THEORA_HEADER:
                 continue
-            if packet.size == 0:  # to a decoder it would mean the end of the stream
+            if packet.size == 0:  # a decoder would take it for the end of the stream
                 self._num_empty += packet.dts is not None or packet.pts is not None
                 continue
             self._look_for_gap(packet)
@@ -79,8 +79,10 @@ class Pictures:
         yield from self._decoded(codec, None)
 
     def _look_for_gap(self, packet: av.Packet) -> None:
-        """In MPEG-TS, packets are numbered: where the numbers jump and soon after the time does, too, something was
-        lost. In files that were joined the numbers jump alone, or the time starts again."""
+        """Detect lost MPEG-TS packets: their numbers jump, and soon afterwards the time does too.
+
+        In joined files only the numbers jump, or the time starts again.
+        """
         self._suspect = MOST_DELAYED if packet.is_corrupt else self._suspect - 1
         if packet.dts is None:
             return
@@ -112,36 +114,36 @@ class Pictures:
             self._num_leading += 1
 
     def complaints(self, path: Path, clock: Clock) -> list[str]:
-        """Say what was lost.
+        """Describe what was lost.
 
         Args:
             path: the file.
-            clock: that timed the pictures.
+            clock: the clock that timed the pictures.
 
         Returns:
-            A sentence; nothing if the file is sound.
+            One sentence; empty if the file is intact.
 
         Raises:
-            VideoError: no picture came.
+            VideoError: no picture could be decoded.
         """
         if not self.num_pictures:
             raise self.none_came(path)
         is_about, num_lost = self._num_lost(path, clock)
         if not (num_lost or self.damage or self._num_spoilt):
             return []
-        what = f"is damaged ({self.damage})" if self.damage else "is cut short or damaged"
+        what = f"is corrupt ({self.damage})" if self.damage else "is truncated or corrupt"
         decoded = f"{self.num_pictures} frames could be decoded"
-        spoilt = f", {self._num_spoilt} of them with faults" if self._num_spoilt else ""
+        spoilt = f", {self._num_spoilt} of them with errors" if self._num_spoilt else ""
         lost = f"; {'about ' if is_about else ''}{num_lost} were lost" if num_lost else ""
         return [f"{path} {what}: {decoded}{spoilt}, up to {clock.reached_s:.1f} s{lost}"]
 
     def none_came(self, path: Path) -> VideoError:
-        """The error of a file in which no picture can be decoded."""
+        """The error for a file in which no picture can be decoded."""
         why = self.damage or self._first_error or "no data"
-        return VideoError(f"{path} holds no frame that can be decoded ({why}); is it whole?")
+        return VideoError(f"{path} has no frame that can be decoded ({why}); is the file complete?")
 
     def _num_lost(self, path: Path, clock: Clock) -> tuple[bool, int]:
-        """How many frames are missing, and whether that is an estimate by time."""
+        """Whether the number of missing frames is estimated from the time, and that number."""
         is_damaged = bool(self.damage or self._num_spoilt)
         name = self._container.format.name
         stated = self._num_stated()
@@ -160,16 +162,18 @@ class Pictures:
         return True, num_lost
 
     def _ends_early(self, clock: Clock) -> bool:
-        """Whether a Matroska recording without other streams ends before its time; FFmpeg skips what it cannot read."""
+        """Whether a Matroska file with one stream ends before its stated duration; FFmpeg skips what it cannot read."""
         if not self._container.format.name.startswith("matroska") or len(self._container.streams) > 1:
             return False
         stated_s = float(self._container.duration or 0) / av.time_base
         return stated_s - self._end_s > MOST_LOST * stated_s + 2 * clock.frame_s
 
     def _num_stated(self) -> int:
-        """How many frames should come, 0 if the file does not say. An MP4's edit list hides those that were trimmed
-        away without encoding anew: they are still counted by `frames`, but marked in the index or not in it. An AVI
-        counts those that the camera dropped, too."""
+        """Number of frames that should be decoded; 0 if the file does not say.
+
+        In an MP4, `frames` also counts those that an edit list hides, which the index marks or leaves out. An AVI also
+        counts frames that the camera dropped.
+        """
         name = self._container.format.name
         stated = stated_frames(self._container, self._stream)
         if stated and "mp4" in name:

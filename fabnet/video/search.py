@@ -1,4 +1,4 @@
-"""Finding a video's faces: everywhere on the frames that matter, and where they were on those in between."""
+"""Finds a video's faces: searches whole frames when needed, and around the former faces on frames in between."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from fabnet.video.link import MAX_GAP_S
 __all__ = ["FaceSearch"]
 
 SEARCH_EVERY_S = 1.0
-"""Between two searches of a whole frame."""
+"""Time between two searches of a whole frame."""
 PLAIN_SCORE = 0.9
-"""A face with a lower score is in doubt."""
+"""Score below which a face is in doubt."""
 MAX_OVERLAP = 0.3
-"""Two faces that share more of the smaller one's box may have become one."""
+"""Intersection over the smaller box beyond which two followed faces may be the same one."""
 
 
 class FaceSearch:
-    """Finds the faces of a video's frames, one after the other, and searches no more of a frame than it needs to.
+    """Finds the faces of successive frames of a video, searching as little of each frame as possible.
 
-    In between the frames that have to be searched, faces are looked for where they were on the frame before. Whatever
-    is in doubt has the whole frame searched: a face that is not found again, or with a low score, or that another one
-    has come close to; and, for as long as a track can wait for it, a face that is missing. A face that comes into the
-    picture is met by the next search, `SEARCH_EVERY_S` after the last one at the latest.
+    Faces are normally looked for around their boxes in the previous frame. The whole frame is searched if a face is not
+    found again, has a low score or overlaps another, while a missing face can still continue its track, and at least
+    every `SEARCH_EVERY_S`, which finds new faces.
 
     Args:
-        detector: what finds faces.
+        detector: the face detector.
 
     Attributes:
-        num_searched: frames searched as a whole so far.
+        num_searched: number of frames searched whole so far.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -45,8 +44,8 @@ class FaceSearch:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            time_s: its time in seconds; never falling.
-            is_whole: search the whole frame whatever was found before, as after a cut.
+            time_s: its time in seconds; non-decreasing.
+            is_whole: search the whole frame in any case, as after a cut.
 
         Returns:
             Its faces.
@@ -62,7 +61,7 @@ class FaceSearch:
         return found
 
     def _followed(self, image: np.ndarray) -> list[Detection] | None:
-        """The faces of the frame before, found again; None where anything is in doubt."""
+        """The previous frame's faces, found again; None if anything is in doubt."""
         found = []
         for face in self._faces:
             again = follow(self._detector, image, face)
@@ -74,7 +73,7 @@ class FaceSearch:
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """What two boxes share, over the smaller one's area."""
+    """Intersection of two boxes over the smaller one's area."""
     sides = np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0)
     areas = [float(np.prod(box[2:] - box[:2])) for box in (first, second)]
     return float(np.prod(sides)) / max(min(areas), 1.0)

@@ -1,17 +1,16 @@
-"""Where one shot ends and the next begins: hard cuts, fades through one colour, dissolves.
+"""Detects where one shot ends and the next begins: hard cuts, fades through one colour, dissolves.
 
-It looks at thumbnails of every decoded frame (`DecodedFrame.thumbnail`): a list of 1.5 x 32 x 32 numbers in 0..255.
+It compares thumbnails of every decoded frame (`DecodedFrame.thumbnail`), vectors of 1.5 x 32 x 32 numbers in 0..255.
 
-- A hard cut is one step between two frames that is far larger than the steps just before and after it.
-- A fade leaves a frame without contrast between frames that have some.
-- In a dissolve from A to B a frame is a weighted mean of an earlier and a later one. So take the frames before and
-  after, and see how much of the frame between is left over by the best weighted mean: nearly nothing in a dissolve,
-  much where something moved. A slow pan leaves little over too, so the frames before and after must also be unlike
-  whichever way one is shifted.
+- A hard cut is a step between two frames that is far larger than the steps just before and after it.
+- A fade has a frame without contrast between frames with contrast.
+- In a dissolve from A to B, a frame is a weighted mean of an earlier and a later one. The residual of the best weighted
+  mean is therefore nearly zero in a dissolve, and large if something moved. A slow pan has a small residual too, so the
+  earlier and the later frame must also differ under every small shift.
 
-The thresholds were set on 12 clips of talking people, all pairs of them joined at dissolves of 0.4 to 2.5 s. Where less
-than 0.28 was left over in undisturbed video, the frames' best correlation was 0.94 and more (where it was below 0.8,
-0.33 and more was left over); across dissolves it was below 0.88 in 99 of 100.
+The thresholds were set on 12 clips of talking people, joined in all pairs by dissolves of 0.4 to 2.5 s. In undisturbed
+video, a residual below 0.28 came with a best correlation of 0.94 or more, and a correlation below 0.8 with a residual
+of 0.33 or more; across dissolves the correlation was below 0.88 in 99 of 100 cases.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ FADE_SHARE = 0.25
 FADE_RAMP_SHARE = 0.5
 FADE_S = 0.7
 DISSOLVE_SPANS_S = ((0.5, 0.6), (1.0, 0.25))
-"""Half the span looked at, and how far to each side of its middle frames are taken out."""
+"""Pairs of half the span that is compared, and how far to each side of its middle frames are excluded."""
 DISSOLVE_CHANGE = 12.0
 DISSOLVE_CORRELATION = 0.91
 DISSOLVE_LEFT_OVER = 0.24
 UNLIKE_CORRELATION = 0.8
 UNLIKE_LEFT_OVER = 0.3
-"""Where the frames before and after are this unlike, more may be left over: their people move while they dissolve."""
+"""Larger residual that is allowed below `UNLIKE_CORRELATION`, because people move during a dissolve."""
 DISSOLVE_SHIFT_PX = 3
-"""Pixels of a thumbnail by which a pan may move the picture without looking like a dissolve."""
+"""Shift in thumbnail pixels by which a pan may move the picture without counting as a dissolve."""
 DISSOLVE_EVERY_S = 0.06
 DISSOLVE_EDGE_S = 0.12
-"""Frames this near to a dissolve are taken out too: they still show a trace of the other picture."""
+"""Time before and after a dissolve whose frames are excluded too, because they show a trace of the other picture."""
 LOOK_AHEAD_S = 1.25
 
 
@@ -63,7 +62,7 @@ class _Seen:
 
 
 class ShotDetector:
-    """Numbers the shots of a video, as a stream, `LOOK_AHEAD_S` behind the newest frame."""
+    """Numbers the shots of a video in a stream, `LOOK_AHEAD_S` behind the newest frame."""
 
     def __init__(self) -> None:
         self._seen: deque[_Seen] = deque()
@@ -74,20 +73,20 @@ class ShotDetector:
 
     @property
     def has_jumped(self) -> bool:
-        """Whether the newest frame differs from the one before by as much as across a cut."""
+        """Whether the newest frame differs from the previous one by as much as across a cut."""
         return bool(self._seen) and self._seen[-1].step >= CUT_STEP
 
     def push(self, index: int, time_s: float, thumbnail: np.ndarray) -> list[tuple[int, int | None]]:
         """Look at the next frame.
 
         Args:
-            index: the frame's number.
-            time_s: its time; never falling.
+            index: the frame's index.
+            time_s: its time; non-decreasing.
             thumbnail: (1536,) float32 in 0..255, from `DecodedFrame.thumbnail`.
 
         Returns:
-            What is decided by now, in order: each frame's number with its shot's, or None for a frame amid a fade or a
-            dissolve, which belongs to no shot.
+            Newly decided frames in order: each frame's index with its shot's number, or None for a frame within a fade
+            or dissolve, which belongs to no shot.
         """
         step = float(np.abs(thumbnail - self._seen[-1].thumbnail).mean()) if self._seen else 0.0
         self._seen.append(_Seen(index, time_s, thumbnail, float(thumbnail[:LUMA].std()), step))
@@ -104,7 +103,7 @@ class ShotDetector:
         return decided
 
     def finish(self) -> list[tuple[int, int | None]]:
-        """Decide what is left once the video has ended."""
+        """Decide the remaining frames once the video has ended."""
         for place in range(max(len(self._seen) - NEIGHBOURS, 0), len(self._seen)):
             self._mark_cut(place)
         return self._decide(np.inf)
@@ -125,7 +124,7 @@ class ShotDetector:
         return decided
 
     def _mark_cut(self, place: int) -> None:
-        """Whether a cut lies just before the frame at this place of the buffer."""
+        """Mark the frame at this index of the buffer if a cut lies just before it."""
         if place < 1:
             return
         before, frame = self._seen[place - 1], self._seen[place]
@@ -137,7 +136,7 @@ class ShotDetector:
             frame.is_cut = _correlation(before.thumbnail, frame.thumbnail) < CUT_CORRELATION
 
     def _mark_fade(self, now_s: float) -> None:
-        """If the frames `FADE_S` ago are the bottom of a fade; its ramps go with it."""
+        """Mark the frames `FADE_S` ago if they are the low point of a fade, together with its ramps."""
         frames = [frame for frame in self._seen if frame.time_s >= now_s - 2 * FADE_S]
         contrast = np.array([frame.contrast for frame in frames])
         before, after = np.maximum.accumulate(contrast), np.maximum.accumulate(contrast[::-1])[::-1]
@@ -192,7 +191,7 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _shifted_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """The best correlation of two thumbnails' brightness after moving one by up to `DISSOLVE_SHIFT_PX`, -1 to 1."""
+    """Best correlation of two thumbnails' brightness over shifts of up to `DISSOLVE_SHIFT_PX`, -1 to 1."""
     edge = DISSOLVE_SHIFT_PX
     first, second = (cv2.GaussianBlur(each[:LUMA].reshape(SIDE, SIDE), (0, 0), 0.7) for each in (first, second))
     middle = np.ascontiguousarray(first[edge:-edge, edge:-edge])

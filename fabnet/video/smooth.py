@@ -1,4 +1,4 @@
-"""Smoothing of crop boxes over a track, as a stream, so that crops do not jitter."""
+"""Smooths a track's crop boxes in a stream, so that crops do not jitter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from fabnet.faces.crop import CropSpec, crop_box
 __all__ = ["MAX_DRIFT", "MAX_GROWTH", "BoxSmoother", "allowed_box"]
 
 MAX_DRIFT = 0.12
-"""How far smoothing may move a crop, in sides of the unsmoothed one."""
+"""Upper bound on a crop's shift by smoothing, in sides of the unsmoothed crop."""
 MAX_GROWTH = 1.2
-"""How much smoothing may change a crop's side, as a factor up or down."""
+"""Upper bound on the factor by which smoothing enlarges or reduces a crop's side."""
 REACH = 3.0
-"""How many sigmas of the Gaussian are used to each side."""
+"""Sigmas of the Gaussian that are used to each side."""
 
 Item = TypeVar("Item")
 
@@ -30,10 +30,10 @@ class _Box:
 
 
 class BoxSmoother(Generic[Item]):
-    """The crop boxes of one track, smoothed by a Gaussian over time of their centre and of the logarithm of their side.
+    """Smooths the crop boxes of one track by a Gaussian over time, applied to their centre and the log of their side.
 
-    A smoothed crop stays within `MAX_DRIFT` and `MAX_GROWTH` of the unsmoothed one, so that a face that moves fast
-    stays in it.
+    A smoothed crop stays within `MAX_DRIFT` and `MAX_GROWTH` of the unsmoothed one, so that it still contains a face
+    that moves fast.
 
     Args:
         spec: the crop; its `smoothing_s` is the Gaussian's sigma.
@@ -45,16 +45,16 @@ class BoxSmoother(Generic[Item]):
         self._waiting: deque[tuple[_Box, Item]] = deque()
 
     def __len__(self) -> int:
-        """How many items wait for their box."""
+        """Number of items that wait for their box."""
         return len(self._waiting)
 
     def push(self, time_s: float, box_px: np.ndarray, item: Item | None) -> None:
         """Add the track's next detection.
 
         Args:
-            time_s: its time; never falling.
+            time_s: its time; non-decreasing.
             box_px: (4,) the detector's box.
-            item: what wants the smoothed box; None if nothing does.
+            item: an object to return with the smoothed box; None: the box is not needed.
         """
         x0, y0, x1, y1 = crop_box(box_px, self._spec).astype(np.float64)
         box = _Box(time_s, np.array([(x0 + x1) / 2, (y0 + y1) / 2]), x1 - x0)
@@ -67,7 +67,7 @@ class BoxSmoother(Generic[Item]):
 
         Args:
             now_s: all detections of the track before this time have been pushed.
-            is_over: the track has ended, or its items can wait no longer.
+            is_over: whether the track has ended or its items must not wait any longer.
 
         Returns:
             Each item with its crop box, (4,) float32, in order.
@@ -97,7 +97,7 @@ class BoxSmoother(Generic[Item]):
 
 
 def allowed_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
-    """The part of the frame, (4,) float64, that every crop which smoothing may give a detection lies in."""
+    """(4,) float64 box that contains every crop that smoothing may give a detection."""
     x0, y0, x1, y1 = crop_box(box_px, spec).astype(np.float64)
     half = (MAX_GROWTH / 2 + MAX_DRIFT) * (x1 - x0)
     centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2

@@ -1,7 +1,7 @@
-"""A video -> its face-tracks, as a stream of crops.
+"""Streams the face-tracks of a video as crops.
 
-What waits for what: a frame waits `LOOK_AHEAD_S` for its shot to be known, then a face waits for the smoothing's
-look-ahead. Only faces on kept frames wait with pixels, and only with the part of the frame that their crop can need.
+A frame waits `LOOK_AHEAD_S` until its shot is known, then its faces wait for the smoothing's look-ahead. Pixels are
+kept only for faces on kept frames, and only for the part of the frame that the crop may need.
 """
 
 from __future__ import annotations
@@ -28,61 +28,55 @@ from fabnet.video.smooth import BoxSmoother, allowed_box
 __all__ = ["TrackedFace", "VideoStats", "track_video"]
 
 MIN_LONE_SCORE = 0.95
-"""A track of a single detection is dropped below this score: the detector saw a face where none was."""
+"""Score below which a track of a single detection is dropped as a false detection."""
 MAX_WAITING_BYTES = 192 * 2**20
-"""Faces beyond this much memory stop waiting for the smoothing's look-ahead, oldest first."""
+"""Memory beyond which faces stop waiting for the smoothing's look-ahead, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFace:
-    """One face of a track on one kept frame.
-
-    Attributes:
-        track: number of the track in its video, from 0, in order of first appearance among the faces yielded.
-        frame: number of the frame in the video, from 0.
-        time_s: its time in seconds.
-        box_px: (4,) float32 the detector's box in pixels of the upright frame.
-        landmarks5_px: (5, 2) float32 x, y likewise.
-        score: the detector's, 0 to 1.
-        crop_box_px: (4,) float32 the square that was cut out, smoothed over the track.
-        image: (size, size, 3) uint8 RGB, the crop: `cut(frame, crop_box_px, size)`, bit for bit.
-    """
+    """One face of a track on one kept frame."""
 
     track: int
+    """Index of the track in its video, from 0, in the order in which tracks are first yielded."""
     frame: int
+    """Index of the frame in the video, from 0."""
     time_s: float
+    """Time of the frame in seconds."""
     box_px: np.ndarray
+    """(4,) float32, the detector's box in pixels of the upright frame."""
     landmarks5_px: np.ndarray
+    """(5, 2) float32, x and y in pixels of the upright frame."""
     score: float
+    """The detector's confidence, 0 to 1."""
     crop_box_px: np.ndarray
+    """(4,) float32, the square that was cut out, smoothed along the track."""
     image: np.ndarray
+    """(size, size, 3) uint8 RGB, the crop: `cut(frame, crop_box_px, size)`, bit for bit."""
 
 
 @dataclass(slots=True, kw_only=True)
 class VideoStats:
-    """What `track_video` counts while it runs.
-
-    Attributes:
-        frames_decoded: frames decoded.
-        frames_detected_on: frames on which faces were looked for.
-        frames_searched: of these, the ones that were searched as a whole, not only where the faces were before.
-        frames_kept: frames kept, by `fps`.
-        frames_with_face: kept frames of which at least one face was yielded.
-        duration_s: time of the last frame decoded.
-        seconds: processor wall time spent in "decode", "detect", "link" and "crop".
-        warning: what went wrong in the middle; None if nothing did.
-        notes: what one should know about a sound file.
-    """
+    """Counts of `track_video`, updated while it runs."""
 
     frames_decoded: int = 0
+    """Number of frames decoded."""
     frames_detected_on: int = 0
+    """Number of frames on which faces were looked for."""
     frames_searched: int = 0
+    """Number of those frames that were searched whole, not only around the former faces."""
     frames_kept: int = 0
+    """Number of frames kept, by `fps`."""
     frames_with_face: int = 0
+    """Number of kept frames with at least one yielded face."""
     duration_s: float = 0.0
+    """Time of the last decoded frame."""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("decode", "detect", "link", "crop"), 0.0))
+    """Wall time spent in "decode", "detect", "link" and "crop"."""
     warning: str | None = None
+    """Error that ended decoding after at least one frame; None if there was none."""
     notes: list[str] = field(default_factory=list)
+    """Notes for the user on an intact file, such as which stream was read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +92,7 @@ class _Looked:
 
 @dataclass(slots=True, eq=False)
 class _Part:
-    """What of a kept frame a face's crop can need."""
+    """The part of a kept frame that a face's crop may need."""
 
     pixels: np.ndarray
     left: int
@@ -133,26 +127,27 @@ def track_video(
 ) -> Iterator[TrackedFace]:
     """Find the faces of a video, follow each over time, and cut out their crops.
 
-    Memory does not grow with the video's length. A file that is damaged or cut short gives the tracks up to there, with
-    `stats.warning` set.
+    Memory does not grow with the video's length. A truncated or corrupt file gives the tracks up to the error, and
+    `stats.warning` is set.
 
     Args:
         path: the video.
         detector: from `load_detector`.
-        spec: the crop; None: the default one.
-        fps: frames kept a second of the video's time; None: all.
-        link_fps: frames a second on which faces are looked for to follow them; more where `fps` keeps more.
-        stats: filled while running.
-        on_progress: called with the time in seconds reached in the video, at every frame decoded.
-        on_kept: called with the number and time of every kept frame, face or none, before its faces are yielded.
+        spec: the crop; None: the default crop.
+        fps: frames kept per second of video; None: all.
+        link_fps: frames per second on which faces are looked for to link them; more if `fps` keeps more.
+        stats: counts, updated while running.
+        on_progress: called at every decoded frame with the time reached in the video, in seconds.
+        on_kept: called with the index and time of every kept frame, with or without a face, before its faces are
+            yielded.
 
     Yields:
-        Faces of the kept frames, each track's in order of time. Those of several tracks interleave: a face comes at
-        most 3 `spec.smoothing_s` and a step of linking after a later one of another track.
+        Faces of the kept frames, in order of time within each track. Tracks interleave: a face comes at most
+        3 `spec.smoothing_s` and one linking step after a later face of another track.
 
     Raises:
         InputError: `fps` or `link_fps` is not positive.
-        VideoError: no such file, no video in it, or nothing that can be decoded.
+        VideoError: the file does not exist, has no video, or no frame can be decoded.
     """
     check_fps(fps)
     check_fps(link_fps, "link_fps")
@@ -219,7 +214,7 @@ def _part(image: np.ndarray, box_px: np.ndarray) -> _Part:
 
 
 class _Tracks:
-    """From looked-at frames whose shot is known to finished faces."""
+    """Turns searched frames whose shot is known into finished faces."""
 
     def __init__(self, spec: CropSpec, stats: VideoStats) -> None:
         self._spec, self._stats = spec, stats
@@ -289,7 +284,7 @@ class _Tracks:
             )
 
     def _count(self, index: int) -> None:
-        """Count a kept frame once, whichever of its faces comes first; all come within a bounded number of frames."""
+        """Count a kept frame at its first yielded face; the others follow within a bounded number of frames."""
         if index not in self._frames_counted:
             self._frames_counted[index] = None
             self._stats.frames_with_face += 1

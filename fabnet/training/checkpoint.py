@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a resumed run needs, whole or not at all.
+"""Checkpoints: everything that a resumed run needs, written completely or not at all.
 
 RUN/checkpoints/step-NNNNNNNN/ is a model folder (`config.json`, `model.safetensors`) with the optimiser's state
 (`optimizer.safetensors`) and the loop's (`state.json`) beside it. Nothing is pickled.
@@ -33,53 +33,50 @@ MOMENTS: dict[type, tuple[str, ...]] = {
     torch.optim.Adam: ("step", "exp_avg", "exp_avg_sq"),
     torch.optim.SGD: ("momentum_buffer",),
 }
-"""What an optimiser keeps of each parameter."""
+"""State tensors that an optimiser keeps per parameter."""
 
 
 @dataclass
 class LoopState:
-    """Where a run stands.
-
-    Attributes:
-        step: steps done.
-        pairs_seen: source-target pairs trained on.
-        total_steps: where the run ends; None while a time budget has not become a number of steps.
-        max_minutes: the time budget that it was made from; None without one.
-        elapsed_s: seconds of training so far, over all starts.
-        plateau: state of the plateau schedule.
-        curriculum: state of the curriculum; empty without one.
-        val_loss: of the last validation, None before the first.
-        val_loss_unwarped: of the unwarped sources on the same pairs; None where the objective warps nothing.
-        best_val_loss: the lowest so far.
-        losses: of the steps since the last row of the metrics.
-        near: share of pairs near in time, of the same steps; empty without pair_gap.
-    """
+    """The state of the training loop."""
 
     step: int = 0
+    """Number of steps taken."""
     pairs_seen: int = 0
+    """Number of source-target pairs trained on."""
     total_steps: int | None = None
+    """Step at which the run ends; None while a time budget has not become a number of steps."""
     max_minutes: float | None = None
+    """Time budget that `total_steps` was computed from; None without a budget."""
     elapsed_s: float = 0.0
+    """Seconds of training so far, over all starts."""
     plateau: dict[str, Any] = field(default_factory=dict)
+    """State of the plateau schedule."""
     curriculum: dict[str, Any] = field(default_factory=dict)
+    """State of the curriculum; empty without one."""
     val_loss: float | None = None
+    """Loss of the last validation; None before the first."""
     val_loss_unwarped: float | None = None
+    """Loss of the unwarped sources on the same pairs; None if the objective does not warp."""
     best_val_loss: float | None = None
+    """Lowest validation loss so far; None before the first."""
     losses: list[float] = field(default_factory=list)
+    """Losses of the steps since the last row of the metrics."""
     near: list[float] = field(default_factory=list)
+    """Shares of pairs near in time in these steps; empty without `pair_gap`."""
 
 
 def read_state(checkpoint: Path) -> LoopState:
-    """The loop's state in a checkpoint.
+    """Read the loop's state in a checkpoint.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: the file is missing or corrupt.
     """
     try:
         return LoopState(**read_fields(LoopState, json.loads(read_text(checkpoint / STATE_FILE, MAX_CONFIG_BYTES))))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
-            f"{checkpoint / STATE_FILE} cannot be read ({error}); delete it to use the one before"
+            f"{checkpoint / STATE_FILE} cannot be read ({error}); delete it to use the previous checkpoint"
         ) from None
 
 
@@ -93,23 +90,23 @@ def save_checkpoint(
     keep: int,
     validate_every: int,
 ) -> Path:
-    """Write a checkpoint and drop older ones.
+    """Write a checkpoint and delete older ones.
 
     Args:
         run: the run folder.
-        objective: its parameters and buffers are saved.
-        optimizer: over the objective's parameters.
-        state: where the loop stands.
-        card: what the model folder says of itself.
-        keep: how many of the latest checkpoints stay; the best one stays besides.
+        objective: the objective, whose parameters and buffers are saved.
+        optimizer: optimiser of the objective's parameters.
+        state: state of the loop.
+        card: card of the model folder.
+        keep: number of latest checkpoints to keep, beside the best one.
         validate_every: steps between validation rounds. An older checkpoint between two rounds, where the run was
-            stopped, is dropped: a run that was never stopped has none.
+            stopped, is deleted, because a run that was never stopped has none.
 
     Returns:
         The checkpoint's folder.
 
     Raises:
-        OutputError: it cannot be written; older checkpoints are untouched.
+        OutputError: the checkpoint cannot be written; older checkpoints are untouched.
     """
     names: dict[torch.Tensor, str] = {parameter: name for name, parameter in objective.named_parameters()}
     moments = {
@@ -132,15 +129,15 @@ def save_checkpoint(
         _drop(old)
     kept = {*whole[-keep:], best_checkpoint(run)}
     for old in (run / "checkpoints").glob("step-*"):
-        if old not in kept and old.name.removeprefix("step-").isdigit():  # those that a kill left in part, too
+        if old not in kept and old.name.removeprefix("step-").isdigit():  # including those that a kill left incomplete
             _drop(old)
     return path
 
 
 def _drop(old: Path) -> None:
-    with suppress(OSError):  # the new one is safe: the next one drops what this one could not
+    with suppress(OSError):  # the new checkpoint is complete, and the next one tries this deletion again
         if not is_remote(old):
-            (old / STATE_FILE).unlink(missing_ok=True)  # killed from here on, it is not taken for a checkpoint
+            (old / STATE_FILE).unlink(missing_ok=True)  # first, so that a partly deleted folder is not a checkpoint
         remove(old)
 
 
@@ -150,20 +147,20 @@ def _check_whole(checkpoint: Path) -> None:
             with safe_open(checkpoint / name, "pt"):
                 pass
         except SafetensorError as error:
-            raise OSError(f"the disk did not take all of {name} ({first_line(error)})") from None
+            raise OSError(f"{name} was not written completely ({first_line(error)})") from None
     read_state(checkpoint)
 
 
 def load_checkpoint(
     checkpoint: Path, objective: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> LoopState:
-    """Put a checkpoint's weights and moments into an objective and its optimiser.
+    """Load a checkpoint's weights and moments into an objective and its optimiser.
 
     Returns:
-        Where the loop stood.
+        The state of the loop.
 
     Raises:
-        ModelError: a file is missing or damaged, or does not fit the network.
+        ModelError: a file is missing or corrupt, or does not fit the network.
     """
     state = read_state(checkpoint)
     checkpoint = fetched(checkpoint)
@@ -176,17 +173,21 @@ def load_checkpoint(
         objective.load_state_dict(weights)
     except (InputError, OSError, SafetensorError, RuntimeError) as error:
         reason = first_line(error)
-        raise ModelError(f"{checkpoint} cannot be loaded ({reason}); delete it to use the one before") from None
+        raise ModelError(f"{checkpoint} cannot be loaded ({reason}); delete it to use the previous one") from None
     for name, parameter in objective.named_parameters():
         of_parameter = {key: moments.pop(f"{key}/{name}", None) for key in MOMENTS[type(optimizer)]}
         if all(value is None for value in of_parameter.values()):
             continue
         for key, value in of_parameter.items():
             if value is None or value.shape != (() if key == "step" else parameter.shape):
-                raise ModelError(f"{checkpoint} is damaged: {key} of {name} is wrong; delete it to use the one before")
-            # Moments are laid out in memory as their parameters are.
+                raise ModelError(
+                    f"{checkpoint} is corrupt: {key} of {name} is wrong; delete it to use the previous one"
+                )
+            # Moments need the memory layout of their parameters.
             kept = torch.empty_like(parameter).copy_(value) if value.ndim == 4 else value
             optimizer.state[parameter][key] = kept
     if moments:
-        raise ModelError(f"{checkpoint} is damaged: {min(moments)} is of no parameter; delete it to use the one before")
+        raise ModelError(
+            f"{checkpoint} is corrupt: {min(moments)} belongs to no parameter; delete it to use the previous one"
+        )
     return state

@@ -1,4 +1,4 @@
-"""What a training run is made of, typed, and the presets."""
+"""The typed configuration of a training run, and the presets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMITS = {
     "width": 512, "embedding_dim": 8192, "sources": 64, "batch_size": 65_536, "num_val_pairs": 1_048_576,
     "num_workers": 256, "jitter_scale_max": 10,
 }  # fmt: skip
-"""Beyond these a number is a slip, and would fill the memory."""
+"""Maximum values; a larger one is a typing error and would exhaust the memory."""
 LEAST = {
     0: (
         "warmup_steps", "seed", "num_workers", "curriculum_patience", "plateau_patience", "plateau_drops",
@@ -33,7 +33,7 @@ LEAST = {
         "keep_checkpoints",
     ),
 }  # fmt: skip
-"""What a number is at the least, where it is given."""
+"""Minimum values of the fields that are not None."""
 
 MAX_PAIR_GAP_S = 86_400
 DEFAULT_NEAR_SHARE = 0.5
@@ -41,42 +41,42 @@ DEFAULT_NEAR_SHARE = 0.5
 
 @dataclass(kw_only=True, slots=True, frozen=True)
 class TrainConfig:
-    """Every choice of a training run. The resolved one is in the run's `config.json`."""
+    """Every choice of a training run, as stored in the run's `config.json`."""
 
     objective: str = "fabnet"
-    """What is learned: fabnet, or with the same encoder a baseline of the paper: autoencoder, rotnet or splitbrain."""
+    """Objective: fabnet, or a baseline of the paper with the same encoder: autoencoder, rotnet or splitbrain."""
     options: ObjectiveOptions = field(default_factory=FabNet.Options)
-    """The objective's own options."""
+    """Options of the objective."""
     size: int = 64
-    """The network's input, height and width in pixels, a power of two."""
+    """Side of the network's input in pixels, a power of two."""
     width: int = 32
     """Channels after the encoder's first convolution."""
     embedding_dim: int = 256
     """Length of the embedding."""
 
     sources: int = 1
-    """Source frames a target; from 2 on a confidence decoder weighs them, pixel by pixel."""
+    """Source frames per target; from 2 on a confidence decoder weighs them, pixel by pixel."""
     init: str | None = None
-    """A run (its best checkpoint), checkpoint or model whose weights to start from, as far as it has them."""
+    """Run (its best checkpoint), checkpoint or model to take initial weights from, as far as it has them."""
     freeze: tuple[str, ...] | None = None
-    """Parts of the network that stay as --init gave them, batch-norm statistics too. By default the flow decoder where
-    several sources go on from a single-source run (the paper's fine-tuning), else nothing."""
+    """Parts of the network that stay as --init gave them, including batch-norm statistics. Default: the flow decoder if
+    a run with several sources starts from a single-source run (the paper's fine-tuning), otherwise nothing."""
 
     curriculum: bool = False
-    """Learn from a window of each batch's losses that moves from the easier half to the harder."""
+    """Whether to learn from a window of each batch's losses that moves from the easier half to the harder."""
     curriculum_patience: int = 5
     """Validation rounds without improvement before the window moves."""
     curriculum_forward: Literal["once", "twice"] = "once"
-    """once: batch-norm sees the whole batch; twice: the chosen samples pass the network again, alone."""
+    """once: batch-norm sees the whole batch; twice: the selected samples are forwarded again without the others."""
 
     batch_size: int = 64
-    """Pairs a step, over all processes."""
+    """Samples (a target with its sources) per step, over all processes."""
     optimizer: Literal["sgd", "adam"] = "adam"
-    """SGD has a momentum of 0.9, Adam betas of 0.9 and 0.999."""
+    """Optimiser: SGD with momentum 0.9, or Adam with betas 0.9 and 0.999."""
     learning_rate: float = 1e-3
-    """The peak."""
+    """Peak learning rate."""
     schedule: Literal["cosine", "plateau"] = "cosine"
-    """cosine: down to zero over the run; plateau: a tenth whenever validation stops improving."""
+    """Learning rate over time. cosine: falls to zero; plateau: divided by ten whenever validation stops improving."""
     warmup_steps: int = 0
     """Steps over which the learning rate rises from zero."""
     plateau_patience: int = 5
@@ -84,29 +84,30 @@ class TrainConfig:
     plateau_drops: int = 2
     """Drops of the learning rate before the run ends (schedule plateau)."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """auto: bf16 where the processor computes in it, float32 elsewhere."""
+    """Precision of convolutions. auto: bf16 if the processor supports it, otherwise float32."""
 
     window_centre_x: float = 0.5
-    """Centre of the inner window that the network sees, in shares of the stored crop's side."""
+    """Horizontal centre of the inner window that the network sees, in fractions of the stored crop's side."""
     window_centre_y: float = 0.5
-    """Likewise; 0.402 for VoxCeleb's own crops, whose faces lie high."""
+    """Vertical centre of the inner window, in fractions of the crop's side; 0.402 for VoxCeleb's own crops, whose faces
+    lie high."""
     window_side: float = 190 / 256
-    """Side of the inner window, likewise."""
+    """Side of the inner window, in fractions of the crop's side."""
     jitter_scale_min: float = 1.0
     """Smallest scale of the window in training."""
     jitter_scale_max: float = 1.0
     """Largest scale of the window in training."""
     jitter_shift: float | None = 0.0
-    """Largest shift of the window, in shares of its side; None: as far as it stays inside the unmoved window."""
+    """Largest shift of the window, in fractions of its side; None: as far as it stays inside the unmoved window."""
     flip: bool = False
-    """Mirror half of the pairs, source and target together."""
+    """Whether to mirror half of the pairs, source and target together."""
     recolour: float = 0.0
-    """How far, 0 to 0.99, the colours that the encoder sees are changed at random, and how often taken away; the loss
-    sees them unchanged. Not in the paper."""
+    """Strength, 0 to 0.99, of random colour changes in the encoder's input, and probability that colour is removed; the
+    loss uses the original colours. Not in the paper."""
 
     occlude: float = 0.0
-    """How often, 0 to 1, the encoder sees a face framed tightly, and independently how often with a box erased; the
-    loss sees all of it. Not in the paper."""
+    """Probability, 0 to 1, that the encoder's input is framed tightly, and independently that a box of it is erased;
+    the loss uses the whole face. Not in the paper."""
 
     draw: Literal["track", "person"] = "track"
     """track: each track is as likely as any other; person: each person is as likely as any other, then each of their
@@ -119,22 +120,22 @@ class TrainConfig:
     pair_gap, have sources from anywhere in the track. The run's metrics.csv has the share that came out."""
 
     max_steps: int | None = None
-    """Steps in all."""
+    """Total number of steps."""
     max_minutes: float | None = None
     """Time budget; it becomes a number of steps once, after the first minute (or a fifth of a shorter budget)."""
     validate_every: int = 500
     """Steps between validations; each is followed by a checkpoint."""
     num_val_pairs: int = 1024
-    """Pairs a validation, always the same."""
+    """Pairs per validation, always the same."""
     keep_checkpoints: int = 2
-    """How many of the latest checkpoints stay, beside the best one."""
+    """Number of latest checkpoints that are kept, beside the best one."""
     num_workers: int = 1
-    """Processes that decode and crop frames; 0: the trainer's own."""
+    """Worker processes that decode and crop frames; 0: the trainer's process does it."""
     seed: int = 0
-    """Of the weights and of the sampler."""
+    """Seed of the weights and of the sampler."""
 
     def __post_init__(self) -> None:
-        """Check what the types cannot."""
+        """Check the ranges of the fields."""
         for name, value in self.to_json().items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise InputError(f"{name} must be a finite number; got {value}")
@@ -165,7 +166,7 @@ class TrainConfig:
         self._check_objective()
         self._check_pairs()
         if self.curriculum_forward == "twice" and not self.curriculum:
-            raise InputError("curriculum_forward twice is for a curriculum: give curriculum, or leave it out")
+            raise InputError("curriculum_forward twice needs a curriculum: give curriculum, or leave it out")
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
@@ -184,7 +185,7 @@ class TrainConfig:
         """Check the choices that depend on the objective."""
         cls = objective_named(self.objective)
         if type(self.options) is not cls.Options:
-            raise InputError(f"the options are those of another objective than {self.objective}")
+            raise InputError(f"the options belong to another objective than {self.objective}")
         if self.sources > 1 and not cls.takes_sources:
             raise InputError(f"{self.objective} takes one source per target; got {self.sources}: leave sources out")
         if self.curriculum and not cls.is_per_sample:
@@ -201,12 +202,12 @@ class TrainConfig:
             raise InputError(str(error)) from None
 
     def with_changes(self, changes: dict[str, Any]) -> TrainConfig:
-        """Change some fields, or options of the objective by their names.
+        """Return a copy with some fields, or options of the objective, changed by name.
 
-        Another objective starts from its own defaults.
+        A new objective starts from its own defaults.
 
         Raises:
-            InputError: a field is unknown (the nearest known name is said) or its value impossible.
+            InputError: a field is unknown (the message suggests the nearest name), or a value is out of range.
         """
         objective = changes.get("objective", self.objective)
         cls = objective_named(objective)
@@ -229,7 +230,7 @@ class TrainConfig:
 
     @property
     def pairs_a_step(self) -> int:
-        """Pairs of a source and a target, over all processes; one that is warped both ways counts once."""
+        """Source-target pairs per step, over all processes; a pair that is warped both ways counts once."""
         return self.batch_size * self.sources
 
     def to_json(self) -> dict[str, Any]:
@@ -239,11 +240,11 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, content: Any) -> TrainConfig:
-        """Read what `to_json` gave; what it lacks keeps its default.
+        """Read the result of `to_json`; missing fields get their defaults.
 
         Raises:
-            ValueError: it is not such an object, or a value is of another type.
-            InputError: a value is impossible.
+            ValueError: it is not an object, a field is unknown, or a value has the wrong type.
+            InputError: a value is out of range.
         """
         if not isinstance(content, dict):
             raise ValueError(f"expected an object, found {str(content)[:40]!r}")
@@ -259,11 +260,11 @@ class TrainConfig:
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(TrainConfig) if field.name != "options")
 _FORMER = ("near_zero_start", "confidence_bound", "both_ways", "ssim")
-"""Options of FAb-Net, which every run's file named before they were FAb-Net's own: other objectives ignore them."""
+"""Options of FAb-Net that every run's `config.json` used to contain; other objectives ignore them."""
 
 
 def paper(*, curriculum: bool = False) -> TrainConfig:
-    """The paper's training: 256 px, SGD at 1e-3, batch 8 (32 with curriculum), a tenth of the rate on each plateau.
+    """The paper's training: 256 px, SGD at 1e-3, batch 8 (32 with curriculum), rate divided by ten on each plateau.
 
     The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels.
     """
@@ -280,7 +281,7 @@ def paper(*, curriculum: bool = False) -> TrainConfig:
 
 
 def small(*, curriculum: bool = False) -> TrainConfig:
-    """A run for two cores and half an hour: 64 px, Adam with warm-up and cosine, batch 64, 270,000 pairs."""
+    """Training for half an hour on two cores: 64 px, Adam with warm-up and cosine, batch 64, 270,000 pairs."""
     return TrainConfig(
         curriculum=curriculum,
         options=FabNet.Options(near_zero_start=True),
@@ -298,11 +299,11 @@ PRESETS: dict[str, Callable[..., TrainConfig]] = {"paper": paper, "small": small
 
 
 def preset(name: str, *, curriculum: bool = False) -> TrainConfig:
-    """A preset by name, with the curriculum or without.
+    """Return a preset by name, with or without the curriculum.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: the name is unknown.
     """
     if name not in PRESETS:
-        raise InputError(f"no preset is called {name!r}; there is {' and '.join(PRESETS)}")
+        raise InputError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name](curriculum=curriculum)

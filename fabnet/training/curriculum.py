@@ -1,8 +1,8 @@
-"""The curriculum: which of a batch's samples are learned from.
+"""The curriculum: selects the samples of a batch to learn from.
 
-The samples of a batch are ranked by their loss. At first the easier half is learned from; whenever validation stops
-improving the window moves a tenth up, four times: [0, .5], [.1, .6] ... [.4, .9]. The hardest tenth is never learned
-from. Source: paper, section 4.
+The samples of a batch are ranked by loss. Training starts with the easier half; each time validation stops improving,
+the window moves up by a tenth, four times: [0, .5], [.1, .6] ... [.4, .9]. The hardest tenth is never used. Source:
+paper, section 4.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SHIFTS = 4
 
 
 class LossPercentileCurriculum:
-    """Where the window stands, and when it moves.
+    """The position of the window, and when it moves.
 
     Args:
-        patience: validation rounds without a new best loss that are borne; the next such round moves the window.
+        patience: validation rounds without a new best loss that are tolerated; the next such round moves the window.
 
     Attributes:
-        shifts: how often the window has moved, 0 to 4.
+        shifts: number of moves so far, 0 to 4.
         best: lowest validation loss so far, infinite before the first.
-        bad_rounds: validation rounds since then, or since the window last moved.
+        bad_rounds: validation rounds since the best loss, or since the window last moved.
         history: (step, shifts) of each move.
     """
 
@@ -39,36 +39,36 @@ class LossPercentileCurriculum:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Lower and upper percentile of the losses that are learned from, as shares."""
+        """Lower and upper percentile of the losses that are learned from, as fractions."""
         return self.shifts / 10, (self.shifts + 5) / 10
 
     @property
     def is_last(self) -> bool:
-        """Whether the window has reached its last place; only then may the learning rate drop."""
+        """Whether the window has reached its last position; only then may the learning rate drop."""
         return self.shifts == SHIFTS
 
     def select(self, losses: torch.Tensor) -> torch.Tensor:
-        """The samples to learn from. Of equal losses the earlier sample counts as the easier.
+        """Select the samples to learn from. Of equal losses, the earlier sample counts as easier.
 
         Args:
-            losses: (B,) float, finite, of the whole batch (over all processes).
+            losses: (B,) float, finite, of the global batch.
 
         Returns:
-            (K,) int64 places in the batch, in order of place: the ranks from floor(lower B) to below floor(upper B),
-            never less than one.
+            (K,) int64 ascending indices in the batch, of ranks floor(lower * B) to floor(upper * B), excluding the
+            latter; at least one.
         """
         count = len(losses)
-        # In whole tenths: 0.6 * 5 must be 3.
+        # Integers, because 0.6 * 5 must be exactly 3.
         first = self.shifts * count // 10
         last = max((self.shifts + 5) * count // 10, first + 1)
         return losses.argsort(stable=True)[first:last].sort().values
 
     def update(self, val_loss: float, step: int) -> bool:
-        """Take in a validation round.
+        """Record a validation round.
 
         Args:
-            val_loss: over all validation samples, the hard ones too.
-            step: at which it was measured.
+            val_loss: mean loss over all validation samples, including the hard ones.
+            step: step at which it was measured.
 
         Returns:
             Whether the window moved.
@@ -86,15 +86,15 @@ class LossPercentileCurriculum:
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs; plain numbers."""
+        """State for resuming, as plain numbers."""
         best = self.best if math.isfinite(self.best) else None
         return {"shifts": self.shifts, "best": best, "bad_rounds": self.bad_rounds, "history": self.history}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state.
+        """Restore a saved state.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the state is invalid.
         """
         check_fields(state, {"shifts": int, "best": float | None, "bad_rounds": int, "history": list[list[int]]})
         if state["shifts"] > SHIFTS:

@@ -1,4 +1,4 @@
-"""Where training runs, and in which precision."""
+"""Device and precision of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["autocast", "choose_device", "choose_precision"]
 
 
 def choose_device(name: str) -> torch.device:
-    """A device by name; "auto" is CUDA where there is one, and "cuda" the one of this process's number under torchrun.
+    """Choose a device by name: "auto" is CUDA if available; "cuda" is the device of this process's local rank.
 
     Raises:
         InputError: the name is unknown, or the machine has no such device.
@@ -26,15 +26,15 @@ def choose_device(name: str) -> torch.device:
     with suppress(RuntimeError):
         device = torch.device(name)
     if device is None or device.type not in ("cpu", "cuda"):
-        raise InputError(f"no device is called {name!r}; expected auto, cpu, cuda or cuda:N")
+        raise InputError(f"unknown device {name!r}: choose auto, cpu, cuda or cuda:N")
     there = torch.cuda.device_count()
     if device.type == "cuda" and device.index >= there:
-        raise InputError(f"device {name} was asked for, but torch sees {there} CUDA devices; use --device cpu")
+        raise InputError(f"device {name} was requested, but torch finds {there} CUDA devices; use --device cpu")
     return device
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype that convolutions compute in: bfloat16 where "auto" finds that the processor has it."""
+    """Choose the dtype of convolutions: "auto" is bf16 if the processor supports it, otherwise float32."""
     if precision != "auto":
         return torch.bfloat16 if precision == "bf16" else torch.float32
     if device.type == "cuda":
@@ -46,5 +46,5 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
-    """A context in which convolutions compute in `dtype`; weights and losses stay float32."""
+    """Return a context in which convolutions compute in `dtype`; weights and losses stay float32."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -1,6 +1,6 @@
 """Batch-norm over the global batch of several processes.
 
-torch's own SyncBatchNorm refuses CPU tensors; a differentiable sum over the processes serves both CPU and CUDA.
+torch's own SyncBatchNorm does not support CPU tensors; a differentiable sum over the processes works on CPU and CUDA.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["GlobalBatchNorm2d", "with_global_batch_norm"]
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """Sums a tensor over all processes; so does the way back, as each process's loss hangs on the sum."""
+    """Sums a tensor over all processes, and its gradients too, because each process's loss depends on the sum."""
 
     @staticmethod
     def forward(context: Any, values: torch.Tensor) -> torch.Tensor:
@@ -31,10 +31,10 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm2d whose mean and variance in training are those of all processes' samples together.
+    """BatchNorm2d whose mean and variance in training are taken over the samples of all processes.
 
-    Every process must hold as many samples, and all must come here in the same order. In eval mode, and where there
-    are no other processes, it is `BatchNorm2d`; weights and names are the same.
+    Every process must have the same number of samples, and all must call the layers in the same order. In eval mode, or
+    in a single process, it is the same as `BatchNorm2d`; weights and their names are the same.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
@@ -44,11 +44,11 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
             input: (B, C, H, W) float, this process's samples.
 
         Returns:
-            (B, C, H, W) of the same dtype.
+            (B, C, H, W), same dtype.
         """
         if not self.training or not dist.is_initialized():
             return super().forward(input)
-        # Two passes: squares of uncentred values would lose digits.
+        # Two passes, because squares of uncentred values would lose digits.
         values = input.to(torch.promote_types(input.dtype, torch.float32))
         count = values.numel() // values.shape[1] * dist.get_world_size()
         mean = _SumOverProcesses.apply(values.sum(dim=(0, 2, 3))) / count
@@ -71,7 +71,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
 
 def with_global_batch_norm(network: nn.Module) -> nn.Module:
-    """Turn every BatchNorm2d of a network into a `GlobalBatchNorm2d`, in place; its weights stay where they are."""
+    """Turn every BatchNorm2d of a network into a `GlobalBatchNorm2d`, in place; the weights are the same tensors."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = GlobalBatchNorm2d

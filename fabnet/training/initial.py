@@ -1,4 +1,4 @@
-"""What a run starts with: its network, weights and optimiser, and batch-norm statistics that stay as they are."""
+"""Builds a run's network, initial weights and optimiser; freezes parts and batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def architecture_of(config: TrainConfig) -> dict[str, Any]:
-    """What a run's network is built from, and can be built from again."""
+    """The arguments that a run's network is built from, now and when it is loaded."""
     shape: dict[str, Any] = {"size": config.size, "width": config.width, "embedding_dim": config.embedding_dim}
     if config.sources > 1:
         shape["num_sources"] = config.sources
@@ -39,34 +39,34 @@ def architecture_of(config: TrainConfig) -> dict[str, Any]:
 
 
 def fresh_objective(config: TrainConfig) -> nn.Module:
-    """A run's network with fresh weights, drawn from its seed."""
+    """Build a run's network with random weights from its seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_objective(config.objective, **architecture_of(config) | dataclasses.asdict(config.options))
 
 
 def build_optimizer(objective: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimiser of the parts that are not frozen: SGD with a momentum of 0.9, or Adam with betas 0.9 and 0.999.
+    """Build the optimiser of the parts that are not frozen: SGD with momentum 0.9, or Adam with betas 0.9 and 0.999.
 
     Raises:
         InputError: all parts are frozen.
     """
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     if not parameters:
-        raise InputError("all parts are frozen: leave one out of freeze, to learn")
+        raise InputError("all parts are frozen: leave at least one out of freeze")
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, config.learning_rate, momentum=0.9, fused=True)
     return torch.optim.Adam(parameters, config.learning_rate, fused=True)
 
 
 def has_single_source(model: str | Path) -> bool:
-    """Whether a model is a FAb-Net that was trained with one source a target.
+    """Whether a model is a FAb-Net that was trained with one source per target.
 
     Raises:
         ModelError: there is no such model.
     """
     folder = find_model(model)
-    if folder.is_file():  # of the authors' release
+    if folder.is_file():  # from the authors' release
         parts = {name.split(".")[0] for name in authors_weights(folder)}
         return parts == {"encoder", "flow_decoder"}
     card = read_card(folder)
@@ -74,16 +74,16 @@ def has_single_source(model: str | Path) -> bool:
 
 
 def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str] = ()) -> None:
-    """Put a model's weights into an objective, as far as it has them: a single-source run has no confidence decoder.
+    """Load those of a model's weights that an objective has; a single-source run has no confidence decoder.
 
     Args:
-        model: as `fabnet.load` takes it.
-        objective: keeps its own weights where the model has none.
-        kept: parts that are to stay as the model gives them.
+        model: see `fabnet.load`.
+        objective: the objective; parts that the model lacks keep their weights.
+        kept: parts that must come from the model, because they stay as they are.
 
     Raises:
-        ModelError: the model is missing or damaged.
-        InputError: the model is of another shape, or lacks a part that is to be kept.
+        ModelError: the model is missing or corrupt.
+        InputError: the model has another shape, or lacks a part in `kept`.
     """
     folder = find_model(model)
     weights = authors_weights(folder) if folder.is_file() else load_objective(folder)[0].state_dict()
@@ -91,21 +91,21 @@ def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str]
     for name, value in weights.items():
         if name in own and own[name].shape != value.shape:
             raise InputError(
-                f"--init {model} does not fit: its {name} is {tuple(value.shape)}, here it would be "
+                f"--init {model} does not fit: the shape of its {name} is {tuple(value.shape)}, this run needs "
                 f"{tuple(own[name].shape)}; give the same size, width and embedding dimension"
             )
     common = {name: value for name, value in weights.items() if name in own}
     if not common:
-        raise InputError(f"--init {model} shares nothing with this objective")
+        raise InputError(f"--init {model} has no weights of this objective")
     for part in kept:
         is_known = any(name.startswith(f"{part}.") for name in own)
         if is_known and not any(name.startswith(f"{part}.") for name in common):
-            raise InputError(f"--init {model} has no {part}, which --freeze would keep as it is: leave it out")
+            raise InputError(f"--init {model} has no {part}, so --freeze cannot keep it: leave it out of --freeze")
     objective.load_state_dict(common, strict=False)
 
 
 def frozen_parts(objective: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    """Take parts of an objective out of training; the caller keeps them in eval mode, for their batch-norm's sake.
+    """Freeze parts of an objective; the caller keeps them in eval mode, so that their batch-norm is frozen too.
 
     Raises:
         InputError: there is no such part.
@@ -119,7 +119,7 @@ def frozen_parts(objective: nn.Module, names: Sequence[str]) -> list[nn.Module]:
 
 @contextmanager
 def still_statistics(network: nn.Module) -> Iterator[None]:
-    """While the block runs, batch-norm normalises by the batch as in training, but its running statistics stay."""
+    """Keep batch-norm's running statistics unchanged in the block, though it normalises by the batch as in training."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

@@ -1,6 +1,6 @@
-"""Several processes that train one model: who is who, and what they tell each other.
+"""Several processes that train one model: their ranks, and communication between them.
 
-Started by torchrun, which names the processes in their environment. Each draws its part of the same global batch.
+torchrun starts them and sets their ranks in the environment. Each draws its part of the same global batch.
 """
 
 from __future__ import annotations
@@ -24,40 +24,37 @@ __all__ = ["Processes", "gather", "processes", "wait_for_all"]
 
 TIMEOUT = timedelta(minutes=10)
 LOST = (
-    "another process of this run ended, so this one cannot go on; look at its message, then start the same command "
-    "with --resume"
+    "another process of this run ended, so this one cannot continue; see its message, then run the same command with "
+    "--resume"
 )
 
 
 class Processes(NamedTuple):
-    """Where this process stands among those of a run.
-
-    Attributes:
-        rank: of this process, from 0; only the first one writes.
-        world_size: how many there are.
-        local_rank: of this process on its machine; its CUDA device.
-    """
+    """This process among those of a run."""
 
     rank: int = 0
+    """Rank of this process, from 0; only the first process writes."""
     world_size: int = 1
+    """Number of processes."""
     local_rank: int = 0
+    """Rank of this process on its machine, the index of its CUDA device."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this is the first process, which writes."""
         return self.rank == 0
 
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
-    """Join the other processes of the run while the block runs; alone where torchrun started none.
+    """Join the other processes of the run for the block; without torchrun there is one process.
 
     Args:
-        device: where this process computes: NCCL on CUDA, gloo elsewhere.
+        device: the device of this process: CUDA uses NCCL, others gloo.
 
     Raises:
-        InputError: torchrun's environment is incomplete.
-        TrainingError: another process ended, and what this one waited for never came.
+        InputError: torchrun's environment variables are incomplete.
+        TrainingError: another process ended, so that this one waited in vain.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     if "WORLD_SIZE" not in os.environ:
@@ -66,7 +63,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
     try:
         me = Processes(*(int(os.environ[name]) for name in names))
     except (KeyError, ValueError):
-        raise InputError(f"start several processes with torchrun: it sets {', '.join(names)}") from None
+        raise InputError(f"start several processes with torchrun, which sets {', '.join(names)}") from None
     if me.world_size == 1:
         yield me
         return
@@ -80,18 +77,18 @@ def processes(device: torch.device) -> Iterator[Processes]:
         raise TrainingError(LOST) from error
     finally:
         if dist.is_initialized():
-            # What still refers to the group, in a cycle say, would keep its threads running into the interpreter's end,
-            # where they abort the process.
+            # A reference cycle to the group would keep its threads running until the interpreter exits, where they
+            # abort the process.
             gc.collect()
             dist.destroy_process_group()
 
 
 @contextmanager
 def _last_words() -> Iterator[None]:
-    """See that this process can say why it ends: where one has ended, torchrun sends the others SIGTERM at once.
+    """Let this process report why it ends, because torchrun sends SIGTERM to all processes as soon as one ends.
 
     Raises:
-        TrainingError: at SIGTERM, where nothing else handles it. Once the block has failed, it is ignored.
+        TrainingError: on SIGTERM. Once the block has failed, SIGTERM is ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -118,13 +115,13 @@ def _is_lost(error: BaseException) -> bool:
 
 
 def gather(values: torch.Tensor) -> torch.Tensor:
-    """Bring together what all processes hold.
+    """Gather a tensor from all processes.
 
     Args:
-        values: (N, ...) the same shape in each.
+        values: (N, ...), the same shape in every process.
 
     Returns:
-        (world size x N, ...) in order of rank, the same in each; without gradient.
+        (world size x N, ...) in order of rank, the same in every process; without gradient.
     """
     if not dist.is_initialized():
         return values.detach()
@@ -134,6 +131,6 @@ def gather(values: torch.Tensor) -> torch.Tensor:
 
 
 def wait_for_all() -> None:
-    """Wait until every process of the run has come here."""
+    """Wait until every process of the run has called this."""
     if dist.is_initialized():
         dist.barrier()

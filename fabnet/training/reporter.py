@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: rows of its log and the progress bar; only the first process speaks."""
+"""Reports the progress of a run: rows of its log and the progress bar, from the first process only."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["Reporter"]
 
 
 class Reporter:
-    """Tells of a run; a context manager. In every process but the first it is silent.
+    """Reports the progress of a run; a context manager.
 
     Args:
         run: the run folder.
-        state: where the run stands; its losses are those since the last row.
-        schedule: of the run.
-        clock: that steps are counted by.
-        pairs_a_step: pairs that a step draws.
-        is_silent: say nothing.
-        is_between_rounds: the run goes on from an end between two validations, and off the rows of its log: what was
-            measured at that end is dropped, as an unbroken run would not have it.
+        state: state of the loop; its losses are those since the last row.
+        schedule: the run's schedule.
+        clock: the clock that counts steps.
+        pairs_a_step: pairs per step.
+        is_silent: report nothing, as in all processes but the first.
+        is_between_rounds: the run resumes from an end between two validation rounds; the validation losses of that end
+            are dropped from the log, because an uninterrupted run would not have them.
         drops_row: drop the whole row of that end.
     """
 
@@ -71,7 +71,7 @@ class Reporter:
         self._open.__exit__(kind, error, trace)
 
     def row(self, validation: Validation | None = None) -> None:
-        """Write a row: the losses since the last one, and what validation measured."""
+        """Write a row with the mean loss since the last row, and the validation losses if given."""
         if self._log is None:
             return
         state, window = self._state, self._schedule.window
@@ -92,7 +92,7 @@ class Reporter:
         self._log.write(state.step, **values)
 
     def show(self) -> None:
-        """Bring the progress bar up to date."""
+        """Update the progress bar."""
         if self._bar is None:
             return
         state, window, note = self._state, self._schedule.window, ""
@@ -105,6 +105,6 @@ class Reporter:
         self._bar.update(completed=state.step, total=state.total_steps, note=note.strip())
 
     def send(self) -> None:
-        """Put the log so far beside a run that lies in an object store."""
+        """Sync the log to disk, or upload it to a run in an object store."""
         if self._log is not None:
             self._log.send()

@@ -1,7 +1,7 @@
-"""What a run leaves to look at: `metrics.csv` and TensorBoard's events.
+"""A run's log: `metrics.csv` and TensorBoard's events.
 
-Both grow line by line, which objects of a store cannot: for a run there they grow on this machine, and are sent with
-each checkpoint.
+Both are appended to, which an object store does not support: a run in an object store keeps them on this machine and
+uploads them with each checkpoint.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ COLUMNS = (
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.csv`, without what was not measured at a row; no rows where there is no file.
+    """Read a run's `metrics.csv`: one dict per row with the values that it has; no rows if there is no file.
 
-    A last row that a full disk cut short is left out.
+    A last row that a full disk truncated is left out.
     """
     return [{key: float(value) for key, value in row.items() if value} for row in _rows(run)]
 
@@ -57,10 +57,10 @@ class RunLog:
 
     Args:
         run: the run folder.
-        first_step: where this start of the run begins; rows of later steps, from a start that was cut off
-            after its last checkpoint, are dropped.
-        drop_last: drop the row of `first_step`, too.
-        drop_val: drop what validation measured at `first_step`.
+        first_step: step that this start begins at; rows of later steps, from a start that was killed after its last
+            checkpoint, are dropped.
+        drop_last: drop the row of `first_step` too.
+        drop_val: drop the validation losses at `first_step`.
     """
 
     def __init__(self, run: Path, *, first_step: int, drop_last: bool = False, drop_val: bool = False) -> None:
@@ -71,7 +71,7 @@ class RunLog:
         self._path = folder / METRICS
         with output_errors(self._path):
             if is_remote(run):
-                remove(folder)  # of a start that was killed
+                remove(folder)  # left by a start that was killed
                 make_folder(folder)
             kept = [row for row in _rows(run) if float(row["step"]) <= first_step - drop_last]
             last: dict[str, str] = {}
@@ -90,7 +90,7 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # After an error another one would only hide it.
+        # Errors here are suppressed after another one, which they would hide.
         with suppress(OSError) if error is not None else output_errors(self._path.parent / EVENTS):
             self._events.close()
         with suppress(OutputError) if error is not None else nullcontext():
@@ -99,7 +99,7 @@ class RunLog:
             remove(self._path.parent)
 
     def send(self) -> None:
-        """Make safe what was written so far: synced, or in an object store put into the run."""
+        """Sync the log to disk, or upload it to a run in an object store."""
         if not is_remote(self._run):
             with output_errors(self._path):
                 sync(self._path)
@@ -111,7 +111,7 @@ class RunLog:
                 send(file, self._run / EVENTS / file.name)
 
     def write(self, step: int, **values: float) -> None:
-        """Write one row; the names are those of `COLUMNS`."""
+        """Write one row; the keywords are names in `COLUMNS`."""
         with output_errors(self._path), self._path.open("a", newline="") as lines:
             csv.DictWriter(lines, COLUMNS).writerow({"step": step} | values)
         self._add_scalars(step, values)

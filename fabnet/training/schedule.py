@@ -1,4 +1,4 @@
-"""How a run changes over its steps: the learning rate, and what the curriculum learns from."""
+"""The learning rate and the curriculum over the steps of a run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def cosine_factor(step: int, total_steps: int | None) -> float:
 
 
 class Plateau:
-    """A factor that falls to a tenth when validation has stopped improving, and an end when that no longer helps.
+    """Divides the learning rate by ten when validation stops improving, and ends the run when drops no longer help.
 
     Args:
-        patience: validation rounds without a new best loss before a drop.
-        drops: how many drops there may be; where one more is due, `is_done` turns true.
+        patience: validation rounds without a new best loss that are tolerated; the next such round causes a drop.
+        drops: upper bound on the drops; when one more is due, `is_done` becomes true.
 
     Source: paper, section 5, Training.
     """
@@ -42,11 +42,11 @@ class Plateau:
 
     @property
     def factor(self) -> float:
-        """Of the peak learning rate: 1, 0.1, 0.01, ..."""
+        """Factor on the peak learning rate: 1, 0.1, 0.01, ..."""
         return 10.0**-self.dropped
 
     def update(self, val_loss: float) -> None:
-        """Take in a validation round."""
+        """Record a validation round."""
         if val_loss < self.best:
             self.best, self.bad_rounds = val_loss, 0
             return
@@ -57,15 +57,15 @@ class Plateau:
             self.bad_rounds = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs; plain numbers."""
+        """State for resuming, as plain numbers."""
         best = self.best if math.isfinite(self.best) else None
         return {"best": best, "bad_rounds": self.bad_rounds, "dropped": self.dropped, "is_done": self.is_done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state.
+        """Restore a saved state.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the state is invalid.
         """
         check_fields(state, {"best": float | None, "bad_rounds": int, "dropped": int, "is_done": bool})
         self.best = math.inf if state["best"] is None else state["best"]
@@ -75,14 +75,14 @@ class Plateau:
 class Schedule:
     """The learning rate and the curriculum of a run.
 
-    With a curriculum, validation moves its window first; the rate drops only once the window is at its last place.
+    With a curriculum, validation first moves its window; the rate drops only once the window is at its last position.
 
     Args:
-        config: of the run.
+        config: the run's configuration.
 
     Attributes:
-        plateau: drops of the rate; idle with the schedule "cosine".
-        curriculum: the window of losses; None without one.
+        plateau: drops of the rate; unused with the schedule "cosine".
+        curriculum: the window of losses; None without a curriculum.
 
     Source: paper, section 5, Training; section 4.
     """
@@ -93,11 +93,11 @@ class Schedule:
         self.curriculum = LossPercentileCurriculum(config.curriculum_patience) if config.curriculum else None
 
     def learning_rate(self, step: int, total_steps: int | None) -> float:
-        """The learning rate of a step.
+        """Learning rate of a step.
 
         Args:
-            step: counted from 0.
-            total_steps: steps of the run; None: not known yet.
+            step: index of the step, from 0.
+            total_steps: number of steps of the run; None: not known yet.
         """
         factor = warmup_factor(step, self._config.warmup_steps)
         if self._config.schedule == "cosine":
@@ -107,13 +107,13 @@ class Schedule:
         return self._config.learning_rate * factor
 
     def select(self, losses: torch.Tensor) -> torch.Tensor:
-        """The samples to learn from: (B,) losses of the global batch to (K,) int64 indices, in ascending order."""
+        """Select the samples to learn from: (B,) losses of the global batch to (K,) int64 indices, ascending."""
         if self.curriculum is None:
             return torch.arange(len(losses), device=losses.device)
         return self.curriculum.select(losses)
 
     def update(self, val_loss: float, step: int) -> None:
-        """Take in a validation round."""
+        """Record a validation round."""
         if self.curriculum is not None and not self.curriculum.is_last:
             self.curriculum.update(val_loss, step)
         elif self._config.schedule == "plateau":
@@ -126,18 +126,18 @@ class Schedule:
 
     @property
     def window(self) -> tuple[float, float] | None:
-        """Lower and upper percentile of the losses that are learned from, as shares; None without a curriculum."""
+        """Lower and upper percentile of the losses that are learned from, as fractions; None without a curriculum."""
         return None if self.curriculum is None else self.curriculum.window
 
     def state_dicts(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What a resumed run needs of the plateau and of the curriculum; plain numbers."""
+        """States of the plateau and of the curriculum for resuming, as plain numbers."""
         return self.plateau.state_dict(), {} if self.curriculum is None else self.curriculum.state_dict()
 
     def load_state_dicts(self, plateau: dict[str, Any], curriculum: dict[str, Any]) -> None:
-        """Go on from saved states.
+        """Restore saved states.
 
         Raises:
-            ValueError: a state is damaged.
+            ValueError: a state is invalid.
         """
         self.plateau.load_state_dict(plateau)
         if self.curriculum is not None:

@@ -1,4 +1,4 @@
-"""When a run ends: a wish to stop, and a time budget that becomes a number of steps."""
+"""Ends a run early: requests to stop, and a time budget that becomes a number of steps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FIRST_STEPS_LEFT_OUT = 5
 
 
 class InterruptedRunError(TrainingError):
-    """A run was asked to stop; it saved a checkpoint and can go on with `--resume`."""
+    """A run was asked to stop; it saved a checkpoint and can continue with `--resume`."""
 
     exit_code = 130
 
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Catch requests to stop while the block runs: the event tells that the run is to end after its step."""
+    """Turn stop signals in the block into an event, after which the run ends at the next step."""
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -44,17 +44,14 @@ def stop_requests() -> Iterator[threading.Event]:
 
 @dataclass
 class Clock:
-    """Seconds and steps of steady training, the first five steps after a start left out.
-
-    Attributes:
-        steps: counted.
-        seconds: they took.
-        seen: steps since the start, the first five too.
-    """
+    """Seconds and steps of steady training, without the first five steps after a start."""
 
     steps: int = 0
+    """Number of steps counted."""
     seconds: float = 0.0
+    """Time that the counted steps took."""
     seen: int = 0
+    """Number of steps since the start, including the first five."""
 
     def tick(self, seconds: float) -> None:
         """Count a step."""
@@ -65,7 +62,7 @@ class Clock:
 
     @property
     def steps_per_s(self) -> float:
-        """Steady speed; 0 before anything was counted."""
+        """Steady speed; 0 before the first counted step."""
         return self.steps / self.seconds if self.seconds else 0.0
 
     def plan(self, minutes: float, *, step: int, elapsed_s: float) -> int | None:
@@ -73,14 +70,14 @@ class Clock:
 
         Args:
             minutes: the budget.
-            step: steps done.
+            step: steps taken.
             elapsed_s: seconds of training so far, over all starts.
 
         Returns:
-            Steps in all; None while it is too early to tell.
+            Total number of steps; None if it is too early to estimate it.
         """
         if self.steps == 0 or elapsed_s < min(60.0, 12.0 * minutes):
             return None
-        # Validation and checkpoints take their share; a tenth is more than either has needed.
+        # A tenth is reserved for validation and checkpoints, more than they have needed.
         left_s = max(0.0, 60.0 * minutes - elapsed_s)
         return step + max(1, int(0.9 * left_s * self.steps_per_s))

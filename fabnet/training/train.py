@@ -1,4 +1,4 @@
-"""`fabnet train`: a track store to a run folder."""
+"""`fabnet train`: trains on a track store and writes a run folder."""
 
 from __future__ import annotations
 
@@ -30,49 +30,46 @@ from fabnet.version import VERSION
 __all__ = ["RUN_FILE", "TrainResult", "read_run", "store_of", "train"]
 
 RUN_FILE = "config.json"
-_HOLDS_A_RUN = "{} holds a run already; give --resume to go on with it, or another --out"
+_HOLDS_A_RUN = "{} already contains a run; give --resume to continue it, or another --out"
 WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock")
-"""What a run writes to in its folder."""
+"""Files and folders that a run writes in its folder."""
 RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints"}
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run came to.
-
-    Attributes:
-        run: its folder.
-        model: its best checkpoint by validation loss, a model folder.
-        steps: taken in all.
-        pairs_seen: source-target pairs trained on.
-        frames_encoded: images that passed the encoder in training; a second pass (curriculum_forward) not counted.
-        pairs_per_s: steady speed of this start, the first five steps left out.
-        val_loss: the objective's on the validation pairs, at the end (FAb-Net's: mean absolute difference in [0, 1]).
-        val_loss_unwarped: the unwarped sources' on the same pairs; None where the objective warps nothing.
-    """
+    """The result of a run."""
 
     run: Path
+    """Run folder."""
     model: Path
+    """Best checkpoint by validation loss, a model folder."""
     steps: int
+    """Number of steps taken."""
     pairs_seen: int
+    """Number of source-target pairs trained on."""
     frames_encoded: int
+    """Number of images encoded in training, without the second pass of `curriculum_forward`."""
     pairs_per_s: float
+    """Steady speed of this start, without the first five steps."""
     val_loss: float | None
+    """Final loss on the validation pairs (FAb-Net's: mean absolute difference in [0, 1])."""
     val_loss_unwarped: float | None
+    """Loss of the unwarped sources on the same pairs; None if the objective does not warp."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the result as a JSON object."""
         return dataclasses.asdict(self) | {"run": str(self.run), "model": str(self.model)}
 
 
 def read_run(run: Path) -> tuple[TrainConfig, str]:
-    """Read what a run was started with.
+    """Read the configuration and the store of a run.
 
     Returns:
-        Its configuration, and the place of its store as the run names it, see `store_of`.
+        The configuration, and the store's place as the run names it, see `store_of`.
 
     Raises:
-        ModelError: the folder is no run, or its `config.json` is damaged.
+        ModelError: the folder is not a run, or its `config.json` is corrupt.
     """
     try:
         content = json.loads(read_text(run / RUN_FILE, MAX_CONFIG_BYTES))
@@ -80,16 +77,16 @@ def read_run(run: Path) -> tuple[TrainConfig, str]:
             raise TypeError("the store's name")
         return TrainConfig.from_json(content["config"]), content["store"]
     except FileNotFoundError:
-        raise ModelError(f"{run} is no run: it has no {RUN_FILE}; expected a folder that train wrote") from None
+        raise ModelError(f"{run} is not a run: it has no {RUN_FILE}; expected a folder written by train") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{run / RUN_FILE} cannot be read ({error}); was it written by another fabnet?") from None
 
 
 def store_of(run: Path, named: str) -> Path:
-    """The store that a run names: on this machine, or in the bucket that the run lies in.
+    """Return the store that a run names, on this machine or in the run's own bucket.
 
     Raises:
-        InputError: it lies in another bucket, where nothing is asked for because a file says so.
+        InputError: the store is in another bucket, which is not accessed merely because a file names it.
     """
     if is_remote(named) and str(run).split("/")[:3] != named.split("/")[:3]:
         raise InputError(
@@ -141,7 +138,7 @@ def train(
     where = choose_device(device)
     with processes(where) as me, _alone(run, me):
         if resume:
-            config = _resumed(run, changes)  # asked again: another command may have gone on meanwhile
+            config = _resumed(run, changes)  # again, because another command may have continued the run meanwhile
         elif me.is_first and list_checkpoints(run):
             raise InputError(_HOLDS_A_RUN.format(run))
         trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
@@ -163,7 +160,7 @@ def train(
 
 @contextmanager
 def _alone(run: Path, me: Processes) -> Iterator[None]:
-    """Keep other trainers out of a run; the first process does it for all. A folder that stays empty is removed."""
+    """Lock a run against other commands, in the first process. If the run wrote nothing, a new folder is removed."""
     if not me.is_first:
         yield
         return
@@ -204,7 +201,7 @@ def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
 
 
 def _check_place(run: Path) -> None:
-    """Refuse a folder with files of the names that a run writes to, unless they are of a run that was cut off."""
+    """Refuse a folder with files that a run would overwrite, unless they are from an interrupted run."""
     found = [name for name in (RUN_FILE, METRICS) if (run / name).is_file()]
     if not found:
         return
@@ -212,7 +209,7 @@ def _check_place(run: Path) -> None:
         read_run(run)
     except FabnetError:
         raise InputError(
-            f"{run} holds a {found[0]} that is of no run, and would be written over: choose another --out"
+            f"{run} contains a {found[0]} that no run wrote and that would be overwritten: choose another --out"
         ) from None
 
 
@@ -223,13 +220,13 @@ def _resumed(run: Path, changes: dict[str, Any]) -> TrainConfig:
     fixed = sorted(set(differing) - RESUMABLE)
     if fixed:
         raise InputError(
-            f"a resumed run keeps its own {', '.join(fixed)}; leave it out, or start another run in another --out"
+            f"a resumed run cannot change {', '.join(fixed)}; leave it out, or start another run in another --out"
         )
     return config.with_changes(differing)
 
 
 def _check_store(run: Path, store: TrackStore, digest: str) -> None:
-    """Refuse to go on with other people; a run that an earlier fabnet wrote does not say what it was started on."""
+    """Refuse to resume on another store; runs of early fabnet versions have no digest of theirs."""
     content = json.loads(read_text(run / RUN_FILE, MAX_CONFIG_BYTES))
     if content.get("store_digest", digest) != digest:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The loop: step, log, validate, save."""
+"""The training loop: step, log, validate, save."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ NEAR_TRIAL = 4096
 
 
 class Trainer:
-    """Trains one run, in this process or in this and others.
+    """Trains one run, in one or several processes.
 
     Args:
         store: the track store.
         run: the run folder, which exists.
-        config: every choice.
-        device: where.
-        resume: go on from the run's latest checkpoint.
-        me: where this process stands among those of the run.
+        config: the run's configuration.
+        device: the device to train on.
+        resume: continue from the run's latest checkpoint.
+        me: this process among those of the run.
 
     Raises:
         TrainingError: the store has no track to train or to validate on.
-        ModelError: `resume` or `config.init`, and the checkpoint is missing or damaged.
-        InputError: the processes cannot share the batch.
+        ModelError: the checkpoint for `resume` or `config.init` is missing or corrupt.
+        InputError: the processes cannot share the batch evenly.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Trainer:
         val = self._tracks("val")
         self.val_pairs = draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources)
         if self.me.world_size > 1 and config.curriculum_forward == "twice":
-            raise InputError("several processes need curriculum_forward once: the chosen samples lie unevenly on them")
+            raise InputError("several processes need curriculum_forward once: they get unequal numbers of samples")
         self.network = self._shared() if self.me.world_size > 1 else self.objective
         self._to_train_mode()
 
@@ -108,10 +108,10 @@ class Trainer:
         try:
             self.schedule.load_state_dicts(self.state.plateau, self.state.curriculum)
         except ValueError as error:
-            raise ModelError(f"{checkpoint} is damaged ({error}); delete it to use the one before") from None
+            raise ModelError(f"{checkpoint} is corrupt ({error}); delete it to use the previous one") from None
         if self.config.max_steps is not None:
             self.state.total_steps = self.config.max_steps
-        elif self.config.max_minutes != self.state.max_minutes:  # another budget than before
+        elif self.config.max_minutes != self.state.max_minutes:  # the budget has changed
             self.state.total_steps = None
 
     def _shared(self) -> nn.Module:
@@ -123,7 +123,7 @@ class Trainer:
     def leave(self) -> None:
         """Wait for all processes, then drop DDP before exit, or its threads survive.
 
-        The first process has then written what the others look for.
+        By then the first process has written the files that the others read.
         """
         wait_for_all()
         self.network = self.objective
@@ -137,7 +137,7 @@ class Trainer:
         starts, lengths = self.store.spans(split, min_frames=self.num_sources + 1)
         if len(starts) == 0:
             raise TrainingError(
-                f"{self.store.path} has no {split} track of {self.num_sources + 1} frames or more; add videos of more "
+                f"{self.store.path} has no {split} track of at least {self.num_sources + 1} frames; add videos of more "
                 "people, or make the store with --splits moments to validate on other moments of the same people"
             )
         return starts, lengths
@@ -181,15 +181,15 @@ class Trainer:
         return (total is not None and self.state.step >= total) or self.schedule.is_done
 
     def train(self) -> LoopState:
-        """Run to the end.
+        """Train to the end of the run.
 
         Returns:
-            Where the run stands then.
+            The final state of the loop.
 
         Raises:
-            TrainingError: a loss or gradient is not finite, or a process that reads frames died; the run's checkpoints
-                stay as they were.
-            InterruptedRunError: it was asked to stop; a checkpoint was written first.
+            TrainingError: a loss or gradient is not finite, or a worker process died; the run's checkpoints are
+                unchanged.
+            InterruptedRunError: the run was asked to stop; a checkpoint was written first.
             OutputError: the disk is full.
         """
         state = self.state
@@ -209,7 +209,7 @@ class Trainer:
                 validation = self.validate(is_round=is_round) if is_round or self.is_done else None
                 if validation is not None or state.step % LOG_EVERY == 0:
                     reporter.row(validation)
-                    # The end of a run between two rows is not a row of the run that goes on from there.
+                    # A resumed run drops the row of an end between two rows, so it needs these losses again.
                     if is_round or state.step % LOG_EVERY == 0:
                         state.losses, state.near = [], []
                 if validation is not None:
@@ -218,7 +218,7 @@ class Trainer:
                 if is_stopped and not self.is_done:
                     self.save(reporter)
                     raise InterruptedRunError(
-                        f"stopped at step {state.step}; the same command with --resume goes on from there"
+                        f"stopped at step {state.step}; the same command with --resume continues from there"
                     )
         return state
 
@@ -229,7 +229,7 @@ class Trainer:
             frames: (B, S + 1, H, W, 3) uint8, this process's share of the batch.
 
         Returns:
-            The mean loss of the samples learned from, of all processes.
+            Mean loss of the selected samples over all processes.
 
         Raises:
             TrainingError: a loss or gradient is not finite; the weights are untouched.
@@ -243,7 +243,7 @@ class Trainer:
         chosen = self._chosen(everyone)
         mine = chosen - self.me.rank * len(losses)
         mine = mine[(mine >= 0) & (mine < len(losses))]
-        # DDP averages over processes; rescale to a mean over the chosen samples of all.
+        # DDP averages over processes; rescale to a mean over the selected samples of all processes.
         loss = losses[mine].sum() * (self.me.world_size / len(chosen))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -267,8 +267,8 @@ class Trainer:
         return batch, indices
 
     def _chosen(self, losses: torch.Tensor) -> torch.Tensor:
-        """Indices, among (B,) losses of all processes, of the samples to learn from."""
-        if self.config.curriculum_forward == "twice":  # chosen before they were forwarded
+        """Indices of the samples to learn from, in (B,) losses of all processes."""
+        if self.config.curriculum_forward == "twice":  # selected before they were forwarded
             return torch.arange(len(losses), device=self.device)
         return self.schedule.select(losses)
 
@@ -278,7 +278,7 @@ class Trainer:
         return losses
 
     def _check(self, values: torch.Tensor, places: torch.Tensor, what: str) -> None:
-        """Stop where a sample's value is not finite, and name it by its place in the global batch."""
+        """Raise an error if a sample's value is not finite, and name the sample by its index in the global batch."""
         bad = ~values.isfinite()
         if not bad.any():
             return
@@ -286,12 +286,12 @@ class Trainer:
         table = self.store.read_rows(rows[:, 0], ("video", "track", "frame")).to_pylist()
         names = "; ".join(f"{row['video']} track {row['track']} frame {row['frame']}" for row in table)
         raise TrainingError(
-            f"{what} at step {self.state.step} (targets: {names}); the last checkpoint is sound: start a run from "
+            f"{what} at step {self.state.step} (targets: {names}); the last checkpoint is good: start a new run from "
             "it with --init and a lower --learning-rate"
         )
 
     def _agree(self, is_stopped: bool) -> bool:
-        """Whether any process was asked to stop. The first one's time budget becomes everyone's number of steps."""
+        """Whether any process was asked to stop; also shares the number of steps that the first one's budget gives."""
         minutes, state = self.config.max_minutes, self.state
         plan = None
         if minutes is not None and state.total_steps is None:
@@ -310,11 +310,11 @@ class Trainer:
         )  # fmt: skip
 
     def validate(self, *, is_round: bool = True) -> Validation:
-        """Measure on the fixed validation samples.
+        """Measure the loss on the fixed validation samples.
 
         Args:
-            is_round: let the curriculum or the schedule know. The end of a run that is not at a round measures for
-                its result alone: the run may go on, and then equals one that never ended there.
+            is_round: whether the curriculum or the schedule takes it into account. At the end of a run between two
+                rounds it must not, so that a run resumed from there equals one that never stopped.
         """
         began = time.monotonic()
         validation = validate(
@@ -333,7 +333,7 @@ class Trainer:
         return validation
 
     def save(self, reporter: Reporter | None = None) -> None:
-        """Write a checkpoint of this moment, from the first process, and send what was logged before it."""
+        """Upload or sync the log, then write a checkpoint; only the first process does."""
         if not self.me.is_first:
             return
         if reporter is not None:

@@ -1,4 +1,4 @@
-"""Validation: the model's L1 on fixed pairs of unseen people, beside the unwarped source's."""
+"""Validation: the model's loss on fixed pairs of unseen people, and the unwarped source's for comparison."""
 
 from __future__ import annotations
 
@@ -20,16 +20,12 @@ __all__ = ["Validation", "validate"]
 
 
 class Validation(NamedTuple):
-    """Means over the validation samples.
-
-    Attributes:
-        loss: the objective's; FAb-Net's is the mean absolute difference of its reconstructions, in [0, 1].
-        loss_unwarped: that of the first sources as they are: what a model that does nothing would have. None where
-            the objective warps nothing.
-    """
+    """Means over the validation samples."""
 
     loss: float
+    """The objective's loss; FAb-Net's is the mean absolute difference of its reconstructions, in [0, 1]."""
     loss_unwarped: float | None
+    """Loss of the unchanged first sources, as of a model that does nothing; None if the objective does not warp."""
 
 
 def validate(
@@ -45,26 +41,26 @@ def validate(
     rank: int = 0,
     world_size: int = 1,
 ) -> Validation:
-    """Measure an objective on fixed samples, and leave it in eval mode. Each process takes its share of them.
+    """Measure an objective on fixed samples, and leave it in eval mode. The processes share the samples.
 
     Args:
-        objective: gives per-sample losses.
+        objective: the objective, which returns per-sample losses.
         drawn: the samples.
-        images: the store that they lie in.
+        images: the store that contains them.
         window: the unmoved inner window.
-        size: of the network's input in pixels.
-        device: where the objective lies.
-        dtype: that convolutions compute in.
-        batch_size: samples at once; the result does not hang on it beyond rounding.
-        rank: of this process.
+        size: side of the network's input in pixels.
+        device: device of the objective.
+        dtype: dtype of convolutions.
+        batch_size: samples per forward pass; it changes the result only by rounding.
+        rank: rank of this process.
         world_size: number of processes.
 
     Returns:
-        The same in every process.
+        The same losses in every process.
     """
     objective.eval()
     count = -(-len(drawn.rows) // world_size)
-    # The last process's share is filled up with the last sample: all must hand in as many.
+    # The last process's share is padded with the last sample, because all must gather equally many.
     mine = np.minimum(np.arange(rank * count, (rank + 1) * count), len(drawn.rows) - 1)
     losses = []
     for first in range(0, count, batch_size):

@@ -71,7 +71,7 @@ def test_limits_come_before_decoding(frame: np.ndarray, monkeypatch: pytest.Monk
     pytest.importorskip("pi_heif")
     monkeypatch.setattr("fabnet.faces.picture.MAX_PIXELS", 144 * 192 - 1)
     for data in (heic(frame), avif(frame), heic(frame, says=(16, 16))):
-        with pytest.raises(InputError, match=r"192 x 144 pixels; the limit is|is cut short or damaged"):
+        with pytest.raises(InputError, match=r"192 x 144 pixels; the limit is|is truncated or corrupt"):
             decode_picture(data)
 
 
@@ -80,7 +80,7 @@ def test_damaged_ones_are_one_line(frame: np.ndarray, kind: str) -> None:
     pytest.importorskip("pi_heif")
     data = heic(frame) if kind == "heic" else avif(frame)
     for size in (20, 200, len(data) // 2):
-        with pytest.raises(InputError, match=f"the {kind} is cut short or damaged"):
+        with pytest.raises(InputError, match=f"the {kind} is truncated or corrupt"):
             decode_picture(data[:size])
     seed = np.random.default_rng(0)
     for _ in range(50):

@@ -56,5 +56,5 @@ def test_jpegs_are_decoded_no_larger_than_needed(min_side: float, expected: int)
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"no image at all"])
 def test_bytes_that_are_not_an_image_are_refused(data: bytes) -> None:
-    with pytest.raises(InputError, match=r"the file is empty|no picture that can be read"):
+    with pytest.raises(InputError, match=r"the file is empty|picture that can be read"):
         decode_jpeg(data)

@@ -117,7 +117,7 @@ def test_what_cannot_be_used_is_listed(crops: Path, tmp_path: Path) -> None:
     reasons = dict(report.dropped)
     assert len(reasons) == 14
     assert reasons["Ann/v1/00001/frame0.jpg"] == "empty (0 bytes)"
-    assert "is no picture that can be read" in reasons["Ann/v1/00001/frame1.jpg"]
+    assert "is not a picture that can be read" in reasons["Ann/v1/00001/frame1.jpg"]
     assert reasons["Ann/v1/00001/frame2.jpg"] == "cut short"
     assert imported(crops, tmp_path / "s.lance").dropped == report.dropped
 
@@ -154,7 +154,7 @@ def test_nothing_kept_is_an_error_whatever_the_store_holds(tmp_path: Path) -> No
     imported(tmp_path / "in", tmp_path / "s.lance", layout="identity/video")
     (tmp_path / "other" / "q" / "w").mkdir(parents=True)
     (tmp_path / "other" / "q" / "w" / "0.jpg").write_bytes(b"no picture")
-    with pytest.raises(NoFaceError, match=r"nothing was kept .* q/w/0.jpg: the file is no picture"):
+    with pytest.raises(NoFaceError, match=r"nothing was kept .* q/w/0.jpg: the file is not a picture"):
         imported(tmp_path / "other", tmp_path / "s.lance", layout="identity/video")
     assert imported(tmp_path / "in", tmp_path / "s.lance", layout="identity/video").num_skipped == 1
 

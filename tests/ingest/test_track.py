@@ -135,7 +135,7 @@ def test_rows_of_each_of_two_faces_lie_together(carphone: Path, tmp_path: Path) 
 
 def spoil(folder: Path, carphone: Path) -> None:
     (folder / "zero.mp4").write_bytes(b"")
-    (folder / "text.mp4").write_text("this is no video\n" * 100)
+    (folder / "text.mp4").write_text("this is not a video\n" * 100)
     data = carphone.read_bytes()
     (folder / "short.mp4").write_bytes(data[: len(data) // 2])
     write_video(folder / "black.mp4", [np.zeros((96, 96, 3), np.uint8)] * 10)
@@ -156,7 +156,7 @@ def test_bad_videos_among_good_ones_are_listed(clips: Path, carphone: Path, tmp_
     assert set(reasons) == {"zero.mp4", "text.mp4", "short.mp4", "sound.mp4"}
     assert "is empty (0 bytes)" in reasons["zero.mp4"]
     assert "has no picture" in reasons["sound.mp4"]
-    assert "is no video" in reasons["text.mp4"]
+    assert "is not a video" in reasons["text.mp4"]
     assert report.store.inputs == {"failed": 4, "no-face": 1, "ok": 6}
     again = tracked(clips, tmp_path / "s.lance")
     assert again.num_skipped == 7

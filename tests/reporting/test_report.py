@@ -187,19 +187,19 @@ def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path:
     assert times == sorted(times, key=lambda alt: float((alt or "").split()[2]))
 
 
-def test_a_page_reports_the_damaged_part_of_a_video(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+def test_a_page_reports_the_corrupt_part_of_a_video(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
     whole = carphone.read_bytes()
     middle = len(whole) // 2
     (tmp_path / "hole.mp4").write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])
     text = report(tiny_run, out=tmp_path / "out", video=tmp_path / "hole.mp4").page.read_text()
     words = " ".join(Page(text).words.split())
-    assert re.search(r" hole\.mp4 is damaged \(.*\): \d+ frames could be decoded.*: the rest is not", words)
+    assert re.search(r" hole\.mp4 is corrupt \(.*\): \d+ frames could be decoded.*: the rest is not", words)
     assert "track 0: " in words
     assert str(tmp_path) not in text
 
 
 def test_a_folder_that_is_not_a_run_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is no run"):
+    with pytest.raises(ModelError, match="is not a run"):
         report(tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"window_centre_y": 1.5}, "window_centre_y must lie in 0 to 1; got 1.5"),
         ({"window_centre_x": math.nan}, "window_centre_x must be a finite number; got nan"),
         ({"confidence_bound": "tanh"}, "confidence_bound needs several sources"),
-        ({"curriculum_forward": "twice"}, "curriculum_forward twice is for a curriculum"),
+        ({"curriculum_forward": "twice"}, "curriculum_forward twice needs a curriculum"),
     ],
 )
 def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:
@@ -91,12 +91,12 @@ def test_one_budget_replaces_the_other() -> None:
 
 @pytest.mark.parametrize("name", ["mps", "xla", "meta", "gpu"])
 def test_other_devices_than_cpu_and_cuda_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match=f"no device is called '{name}'; expected auto, cpu"):
+    with pytest.raises(InputError, match=f"unknown device '{name}': choose auto, cpu"):
         choose_device(name)
 
 
 def test_cuda_is_the_device_of_the_processs_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "99")
     for name in ("cuda", "cuda:99"):  # of so many no machine has one
-        with pytest.raises(InputError, match=r"device cuda:99 was asked for, but torch sees \d+ CUDA devices"):
+        with pytest.raises(InputError, match=r"device cuda:99 was requested, but torch finds \d+ CUDA devices"):
             choose_device(name)

@@ -126,7 +126,7 @@ def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path, number: s
     os.killpg(process.pid, number)  # its worker too, as a terminal's Ctrl-C and torchrun do
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
-    assert "--resume goes on from there" in stderr.decode().splitlines()[-1]
+    assert "--resume continues from there" in stderr.decode().splitlines()[-1]
     assert 0 < int(latest_checkpoint(run).name[5:]) < 400
     train(store, run, resume=True)
     train(store, tmp_path / "whole", **TINY, max_steps=400, validate_every=20)
@@ -181,7 +181,7 @@ def test_fine_tuning_leaves_the_flow_decoder_as_it_was(store: Path, tmp_path: Pa
     assert json.loads((tmp_path / "tuned" / "config.json").read_text())["config"]["freeze"] == ["flow_decoder"]
     assert (tuned.pairs_seen, tuned.frames_encoded) == (6 * 8 * 2, 6 * 8 * 3)
     train(store, tmp_path / "tuned", resume=True, max_steps=8)
-    with pytest.raises(InputError, match=r"its encoder.layers.0.weight is \(4, 3, 4, 4\), here it would be \(8,"):
+    with pytest.raises(InputError, match=r"its encoder.layers.0.weight is \(4, 3, 4, 4\), this run needs \(8,"):
         train(store, tmp_path / "wider", **TINY | {"width": 8}, max_steps=1, init=str(tmp_path / "single"))
     with pytest.raises(InputError, match="no part 'flow'"):
         train(store, tmp_path / "f", **TINY, max_steps=1, init=str(tmp_path / "single"), freeze=("flow",))
@@ -281,7 +281,7 @@ def test_options_that_are_the_presets_are_given_too(
     train(store, tmp_path / "run", **TINY, max_steps=1)
     resume = ["train", str(store), "--out", str(tmp_path / "run"), "--resume"]
     assert main([*resume, "--batch-size", "64"]) == 2
-    assert "keeps its own batch_size" in capsys.readouterr().err
+    assert "cannot change batch_size" in capsys.readouterr().err
     assert main([*resume, "--no-flip"]) == 2
     assert main([*resume, "--max-steps=2"]) == 0
 
@@ -300,22 +300,22 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(store: Path, tmp_path: 
 def test_wrong_input_is_said(store: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
         train(tmp_path / "none", tmp_path / "run", **TINY)
-    with pytest.raises(ModelError, match="is no run"):
+    with pytest.raises(ModelError, match="is not a run"):
         train(store, tmp_path / "run", resume=True)
     train(store, tmp_path / "run", **TINY, max_steps=1)
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already contains a run"):
         train(store, tmp_path / "run", **TINY)
-    with pytest.raises(InputError, match="keeps its own size"):
+    with pytest.raises(InputError, match="cannot change size"):
         train(store, tmp_path / "run", resume=True, size=32)
     (latest_checkpoint(tmp_path / "run") / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ModelError, match=r"cannot be loaded .*; delete it to use the one before"):
+    with pytest.raises(ModelError, match=r"cannot be loaded .*; delete it to use the previous one"):
         train(store, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize(("name", "text"), [("config.json", '{"format": "fabnet-model"}'), ("metrics.csv", "a,b\n")])
 def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=f"holds a {name} that is of no run"):
+    with pytest.raises(InputError, match=f"contains a {name} that no run wrote"):
         train(store, tmp_path, **TINY, max_steps=1)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == text
@@ -352,7 +352,7 @@ def test_a_damaged_picture_is_named(store: Path, tmp_path: Path, num_workers: in
     shutil.copytree(store, tmp_path / "store")
     for file in (tmp_path / "store" / "data").iterdir():
         file.write_bytes(file.read_bytes().replace(b"\xff\xd8\xff", b"bad"))
-    said = r"^row \d+ of the store is damaged: the file is no picture .*; `fabnet info --verify --every-image`"
+    said = r"^row \d+ of the store is damaged: the file is not a picture .*; `fabnet info --verify --every-image`"
     with pytest.raises(StoreError, match=said):
         train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)
 

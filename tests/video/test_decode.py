@@ -140,10 +140,10 @@ def bad_file(kind: str, folder: Path) -> Path:
     if kind == "empty":
         path.touch()
     elif kind == "text":
-        path.write_text("This is no video.\n" * 200)
+        path.write_text("This is not a video.\n" * 200)
     elif kind == "folder":
         path.mkdir()
-    elif kind == "cut short, index at its end":
+    elif kind == "truncated, index at its end":
         whole = write_video(folder / "whole.mp4", grey_frames(50)).read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     elif kind == "sound":
@@ -161,10 +161,10 @@ def bad_file(kind: str, folder: Path) -> Path:
     [
         ("missing", "no such file"),
         ("empty", "is empty"),
-        ("text", "is no video"),
+        ("text", "is not a video"),
         ("folder", "is a folder"),
-        ("cut short, index at its end", "is cut short"),
-        ("sound", "has no picture: it holds audio"),
+        ("truncated, index at its end", "is truncated"),
+        ("sound", "has no picture: it contains audio"),
     ],
 )
 def test_what_is_no_video_is_said_in_one_line(
@@ -190,7 +190,7 @@ def test_damage_in_the_middle_gives_what_is_good_and_then_says_so(
     kept = content[:middle] if damage == "cut" else content[:middle] + bytes(4000) + content[middle + 4000 :]
     whole.write_bytes(kept)
     good: list[int] = []
-    with pytest.raises(VideoError, match=r"cut short|damaged"):
+    with pytest.raises(VideoError, match=r"truncated|corrupt"):
         good.extend(frame.index for frame in read_frames(whole))
     assert 50 <= len(good) < 120
     assert good == list(range(len(good)))

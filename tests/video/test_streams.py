@@ -66,7 +66,7 @@ def test_the_main_stream_is_read(tmp_path: Path, ending: str, streams: Sequence[
     assert abs(float(frame.image.mean()) - level) < 4
     assert video_info(path).height == height
     assert len(notes) == 1
-    assert f"it holds {len(streams)} video streams; number {chosen + 1} ({2 * height} x {height}" in notes[0]
+    assert f"it contains {len(streams)} video streams; number {chosen + 1} ({2 * height} x {height}" in notes[0]
 
 
 def test_the_default_one_comes_before_a_larger_one(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_ledger_says_which_stream(carphone: Path, tmp_path: Path) -> None:
     entry = open_store(tmp_path / "store").ledger()["two.mkv"]
     assert entry.status == "ok"
     assert "2 video streams; number 2 (192 x 144, the default one) was read" in entry.reason
-    assert any(note.startswith("two.mkv: it holds 2 video streams") for note in report.notes)
+    assert any(note.startswith("two.mkv: it contains 2 video streams") for note in report.notes)
 
 
 def test_a_file_of_covers_alone_is_no_video(tmp_path: Path) -> None:

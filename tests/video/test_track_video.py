@@ -119,7 +119,7 @@ def test_a_video_without_a_face_gives_none(tmp_path: Path) -> None:
     assert (stats.frames_kept, stats.frames_with_face) == (2, 0)
 
 
-def test_a_damaged_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone: Path) -> None:
+def test_a_corrupt_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone: Path) -> None:
     frames = [frame.image for frame in read_frames(carphone)]
     content = write_video(tmp_path / "whole.mp4", frames, faststart=True).read_bytes()
     path = tmp_path / "cut.mp4"
@@ -129,7 +129,7 @@ def test_a_damaged_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone:
     assert len(faces) >= 2
     assert {face.track for face in faces} == {0}
     assert stats.warning is not None
-    assert "cut short" in stats.warning or "damaged" in stats.warning
+    assert "truncated" in stats.warning or "corrupt" in stats.warning
 
 
 def test_a_turned_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carphone: Path) -> None:
@@ -146,8 +146,8 @@ def test_a_turned_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carph
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_text("no video")
-    with pytest.raises(VideoError, match="is no video"):
+    (tmp_path / "a.mp4").write_text("not a video")
+    with pytest.raises(VideoError, match="is not a video"):
         list(track_video(tmp_path / "a.mp4", load_detector()))
 
 

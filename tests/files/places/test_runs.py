@@ -83,7 +83,7 @@ def test_a_run_there_is_a_run_here(bucket: str, same_store: str, local_run: Path
     assert json.loads(config)["store"] == same_store
     assert "a-secret" not in config
     assert "a-key-id" not in config
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already contains a run"):
         train(same_store, uri, **SMALL, max_steps=6)
 
 

@@ -1,1 +1,1 @@
-"""What turns face crops into an embedding: loading, torch or ONNX Runtime, export."""
+"""Encoders, which turn face crops into embeddings: loading, torch or ONNX Runtime, export."""

@@ -1,4 +1,4 @@
-"""What tells an encoder from others: a probe fits one encoder only, and features are kept by it."""
+"""Digests that identify encoders, because probes and cached features belong to one encoder only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["file_digest", "model_digest"]
 
 NUM_TRIED = 4
 TOLERANCE = 1e-3
-"""Largest difference of a number of the embeddings, as an export is checked by."""
+"""Largest absolute difference in the embeddings, the same bound as for an export."""
 
 
 def file_digest(file: Path) -> str:
@@ -33,16 +33,16 @@ def file_digest(file: Path) -> str:
 
 
 def model_digest(model: str | Path) -> str:
-    """A hash of a model's weights, network and window; of a baseline its name, with the hash of the file in it.
+    """Hash of a model's weights, network and window; for a baseline, its name with the hash of its file.
 
-    An encoder that was exported to ONNX has the digest of the model that it was exported from. Its `config.json` says
-    which that is; of a model that ships it is not believed, but tried.
+    An exported ONNX encoder has the digest of its original model, which its `config.json` names. If that is a shipped
+    model, the embeddings are compared instead of trusting the file.
 
     Args:
-        model: as `fabnet.load` takes it.
+        model: see `fabnet.load`.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
+        ModelError: there is no such model, or it is corrupt.
     """
     if isinstance(model, str) and model not in shipped_models() and is_baseline(model):
         _, _, file = model.partition(":")
@@ -64,16 +64,16 @@ def model_digest(model: str | Path) -> str:
 
 @cache
 def _shipped_weights() -> dict[str, Path]:
-    """The folders of the models that ship, by the hash of their weights."""
+    """Folders of the shipped models by the hash of their weights."""
     return {file_digest(folder / WEIGHTS_FILE): folder for folder in shipped_models().values()}
 
 
 def _embeds_as(onnx: Path, card: ModelCard, folder: Path) -> bool:
-    """Whether an ONNX file embeds random pictures as a model that ships does; False where that cannot be tried."""
+    """Whether an ONNX file embeds random pictures as a shipped model does; False if they cannot be compared."""
     size = int(card.size)
     if size != read_card(folder).size:
         return False
-    seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare for these pictures
+    seed = int.from_bytes(os.urandom(8), "little")  # so that nobody can make a file for known pictures
     images = np.random.default_rng(seed).random((NUM_TRIED, 3, size, size), dtype=np.float32)
     try:
         own = folder / ONNX_FILE

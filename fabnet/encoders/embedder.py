@@ -1,4 +1,4 @@
-"""An encoder ready for use, whatever it runs on."""
+"""An encoder ready for use, on any backend."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from fabnet.runtime.threads import batched, in_threads
 __all__ = ["Embedder"]
 
 AT_ONCE_PX = 8 * 256 * 256
-"""Pixels in one call of an encoder on a core: what lies between two layers then stays in the core's cache."""
+"""Pixels per call of an encoder on one core, so that activations fit into the core's cache."""
 
 
 class Embedder:
     """Turns face crops into embeddings.
 
     Args:
-        card: of the model.
-        encode: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
-        backend: what `encode` runs on: "onnx" or "torch"; a baseline's own otherwise.
-        precision: what it calculates in: "float32", "bfloat16" or "int8".
-        is_single_threaded: `encode` keeps to the thread that calls it, and may be called from several at once: batches
-            are then spread over the cores. Otherwise one call runs at a time.
-        pca: how many principal components, fitted on their training faces, probes take in place of all D numbers;
-            None: all.
-        read_probes: reads the probes that the model carries; None: it carries none.
+        card: the model's card.
+        encode: function from (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+        backend: backend of `encode`: "onnx", "torch", or a baseline's own.
+        precision: precision that it computes in: "float32", "bfloat16" or "int8".
+        is_single_threaded: `encode` runs only in the thread that calls it, and several threads may call it at once, so
+            that batches are spread over the cores. Otherwise one call runs at a time.
+        pca: number of principal components, fitted on their training faces, that probes take instead of all D numbers;
+            None: all numbers.
+        read_probes: function that reads the model's probes; None: it has none.
 
     Attributes:
-        origin: a function at the top of a module that loads the encoder again, and its arguments: what a pickle or a
-            copy of it is made from. None: it cannot be pickled or deep-copied.
+        origin: module-level function that loads the encoder again, and its arguments, for pickling and copying. None:
+            the encoder cannot be pickled or deep-copied.
     """
 
     def __init__(
@@ -71,56 +71,56 @@ class Embedder:
 
     @property
     def sharp_side(self) -> float:
-        """A crop with a shorter side, in pixels, has less detail than the network's input."""
+        """Side in pixels below which a crop has less detail than the network's input."""
         return self.card.size / self._window.side
 
     @cached_property
     def probes(self) -> list[SavedProbe]:
-        """The probes that the model carries, as the shipped ones do; none where it carries none.
+        """The probes that come with the model, as with the shipped ones; empty if there are none.
 
         Raises:
-            InputError: their file is damaged, or was fitted on another encoder.
+            InputError: their file is corrupt, or was fitted on another encoder.
         """
         return [] if self._read_probes is None else self._read_probes()
 
     def required_probes(self) -> list[SavedProbe]:
-        """The same, where there must be some.
+        """The probes that come with the model, at least one.
 
         Raises:
-            ModelError: the model carries none.
-            InputError: as `probes`.
+            ModelError: the model has no probes.
+            InputError: see `probes`.
         """
         if not self.probes:
             raise ModelError(
-                "the model carries no probes to read attributes by: fit some on labelled faces with fabnet probe "
-                "--save mine.safetensors, and give embed --probe mine.safetensors in place of --attributes"
+                "the model has no probes to read attributes with: fit some on labelled faces with fabnet probe "
+                "--save mine.safetensors, and use embed --probe mine.safetensors instead of --attributes"
             )
         return self.probes
 
     def attributes(self, embeddings: np.ndarray, crop_boxes_px: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Read pose, landmarks, expression and what else the model carries probes for off embeddings.
+        """Predict pose, landmarks, expression and other attributes from embeddings, with the model's probes.
 
         Args:
-            embeddings: (N, D) that `embed` gave.
+            embeddings: (N, D) from `embed`.
             crop_boxes_px: (N, 4) x0, y0, x1, y1 of the crops in their pictures, as `Face.crop_box_px`.
 
         Returns:
-            By the names of docs/attributes.md, (N,) float32: `pose_yaw_deg`, `expression_happy`, `smile` ...; points
-            (N, P, 2) in pixels of the picture; `expression` (N,) strings, the likeliest.
+            Attributes by the names in docs/attributes.md: (N,) float32, such as `pose_yaw_deg`, `expression_happy` and
+            `smile`; points (N, P, 2) in pixels of the picture; `expression`, the most likely one, (N,) strings.
 
         Raises:
-            ModelError: the model carries no probes.
-            InputError: the embeddings are of another length, or as `probes`.
+            ModelError: the model has no probes.
+            InputError: the embeddings have another length, or see `probes`.
         """
         seen_px = self._window.inside(np.array(crop_boxes_px, dtype=np.float64).reshape(-1, 4))
         read = [probe.attributes(embeddings, seen_px) for probe in self.required_probes()]
         return {name: values for columns in read for name, values in columns.items()}
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Cut the network's window out of crops and bring it to the network's size.
+        """Cut the network's window out of crops and resize it to the network's input.
 
         Args:
-            images: N square face crops as `crop_faces` and a track store give them, (H, W, 3) uint8 RGB, of any size.
+            images: N square face crops from `crop_faces` or a track store, (H, W, 3) uint8 RGB, of any size.
 
         Returns:
             (N, 3, size, size) float32 RGB in [0, 1].
@@ -140,7 +140,7 @@ class Embedder:
 
         Args:
             images: N square face crops, (H, W, 3) uint8 RGB, of any size.
-            batch_size: crops at once, at the most: a core takes fewer where they are large.
+            batch_size: upper bound on the crops per call; large ones are embedded in smaller batches.
 
         Returns:
             (N, D) float32 embeddings, before any activation.
@@ -148,18 +148,18 @@ class Embedder:
         Raises:
             InputError: an image is not (H, W, 3) uint8, or is empty.
         """
-        _check(images)  # here too, where their numbers are the caller's
+        _check(images)  # also here, so that the message has the caller's index
         share = -(-len(images) // num_cores()) if self._is_single_threaded else len(images)
         batches = batched(images, max(1, min(self.at_once(batch_size), share)))
         parts = list(in_threads(self.embed_batch, batches))
         return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), dtype=np.float32)
 
     def at_once(self, batch_size: int) -> int:
-        """How many crops `embed_batch` best takes, `batch_size` at the most."""
+        """Best number of crops per call of `embed_batch`, at most `batch_size`."""
         return min(batch_size, max(1, AT_ONCE_PX // self.card.size**2)) if self._is_single_threaded else batch_size
 
     def embed_batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Embed face crops in one call of the encoder; for callers with threads of their own.
+        """Embed face crops in one call of the encoder, for callers that use their own threads.
 
         Args:
             images: N square face crops, (H, W, 3) uint8 RGB, of any size.

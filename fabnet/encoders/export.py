@@ -1,4 +1,4 @@
-"""Encoders for elsewhere: an ONNX file to run without torch, a model folder to publish, one to ship."""
+"""Exports models: an ONNX file to run without torch, a model folder to publish, one to ship with the package."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
     folder, out = find_model(model), as_place(out)
     if out.suffix != ".onnx":
         if int8 is not None:
-            raise InputError(f"--int8 makes an encoder alone; expected --out FILE.onnx, got {out}")
+            raise InputError(f"--int8 exports only an ONNX file; expected --out FILE.onnx, got {out}")
         return _export_folder(folder, out)
     if not is_remote(out):
         check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, PROBES_FILE))
     for name in (CONFIG_FILE, PROBES_FILE):
         if (out.parent / name).exists():
-            raise InputError(f"{out.parent} holds a {name} already; export into a folder of its own")
+            raise InputError(f"{out.parent} already contains a {name}; export into a folder of its own")
     if int8 is not None:
         return _export_int8(folder, out, as_place(int8))
     facts = export_onnx(folder, out)
@@ -93,7 +93,7 @@ def _export_int8(folder: Path, out: Path, source: Path) -> dict[str, Any]:
         with written_whole(out) as partial:
             quantize(exported, partial, exact.prepare(calibrating))
     facts = {"precision": "int8", "calibrated_on": len(calibrating)}
-    # No hash of the weights in float32: other features, so other probes.
+    # The hash of the float32 weights is dropped, because int8 gives other features and needs other probes.
     training = {name: value for name, value in exact.card.training.items() if name != "weights_sha256"}
     write_card(out.parent, replace(exact.card, training=training | facts))
     made = load(out, backend="onnx")
@@ -107,7 +107,7 @@ def _export_int8(folder: Path, out: Path, source: Path) -> dict[str, Any]:
 
 def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds something already; export into a new folder")
+        raise InputError(f"{out} is not empty; export into a new folder")
     card = read_card(folder)
 
     def write_weights(file: Path) -> None:
@@ -121,7 +121,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
     with written_whole(out, last=CONFIG_FILE) as partial:
         facts = _write_model(partial, card, write_weights)
         _copy(PROBES_FILE, folder, partial)
-        # Those that ship share one notice, which lies beside their folders.
+        # Shipped models share one notice, in their parent folder.
         notices = folder.parent if folder in shipped_models().values() else folder
         said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None
         if not _copy(README_FILE, folder, partial):
@@ -130,7 +130,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
 
 def _copy(name: str, source: Path, target: Path) -> bool:
-    """Copy a file from folder to folder, where the first has it."""
+    """Copy a file from one folder to another; False if the first does not have it."""
     if not (source / name).is_file():
         return False
     content = read_bytes(source / name, MAX_WEIGHTS_BYTES)
@@ -140,7 +140,7 @@ def _copy(name: str, source: Path, target: Path) -> bool:
 
 
 def _write_model(folder: Path, card: ModelCard, write_weights: Callable[[Path], None]) -> dict[str, Any]:
-    """Make a model folder: the weights, what they are, and the ONNX encoder of exactly these; its parity."""
+    """Write a model folder: the weights, their card, and the ONNX encoder of these weights; return its parity."""
     folder.mkdir()
     write_weights(folder / WEIGHTS_FILE)
     write_card(folder, card)
@@ -148,12 +148,12 @@ def _write_model(folder: Path, card: ModelCard, write_weights: Callable[[Path], 
 
 
 def ship(model: str | Path, out: Path, **facts: object) -> float:
-    """Make a model folder to ship from a run: weights in half precision, and the ONNX encoder of exactly these.
+    """Write a model folder to ship: a run's weights in half precision, and the ONNX encoder of these weights.
 
     Args:
         model: a run or checkpoint.
         out: the model folder to write.
-        facts: added to what the card says of the training.
+        facts: entries to add to the training section of the card.
 
     Returns:
         The largest difference between the torch and ONNX embeddings of random images.

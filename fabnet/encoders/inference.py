@@ -1,4 +1,4 @@
-"""Networks made ready for inference: batch-norms folded away, weights packed, bfloat16 where asked for."""
+"""Prepares networks for inference: folds batch-norms, packs weights, converts to bf16 on request."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:
-    """What an encoder calculates in.
+    """Choose the dtype that an encoder computes in.
 
     Args:
-        precision: "auto" is bfloat16 on a CPU with instructions for it (AVX-512 BF16), else float32.
+        precision: "auto" is bf16 on a CPU with instructions for it (AVX-512 BF16), otherwise float32.
         place: the device.
     """
     if precision == "auto":
@@ -30,12 +30,12 @@ def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:
 
 
 def for_inference(network: nn.Module, place: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Make a network fast to use, and no longer trainable; it is changed in place.
+    """Make a network faster but no longer trainable, in place.
 
     Args:
-        network: holds an `Encoder`, or several, or is one; in eval mode. What else it holds stays float32.
-        place: where it is to run.
-        dtype: what the encoders calculate in; they take and give float32 all the same.
+        network: an `Encoder`, or a network that contains some, in eval mode; other parts stay float32.
+        place: the device to run on.
+        dtype: dtype that the encoders compute in; their inputs and outputs stay float32.
 
     Returns:
         The network.
@@ -48,7 +48,7 @@ def for_inference(network: nn.Module, place: torch.device, dtype: torch.dtype) -
 
 
 class _Folded(nn.Module):
-    """An encoder's layers as convolutions with a leaky ReLU each but the last; (B, C, size, size) to (B, D, 1, 1)."""
+    """An encoder's layers, (B, C, size, size) to (B, D, 1, 1): convolutions, each but the last with a leaky ReLU."""
 
     def __init__(self, layers: nn.Sequential, size: int, dtype: torch.dtype) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class _Folded(nn.Module):
         self.weights = [each.weight.detach().to(dtype, memory_format=torch.channels_last) for each in convolutions]
         self.biases = [each.bias.detach().to(dtype) for each in convolutions if each.bias is not None]
         self.slope = next(layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU))
-        # What torch's own compiler calls on a CPU: the convolution applies the activation before it writes.
+        # The operator of torch's own compiler on a CPU, which applies the activation before it writes.
         self.is_packed = self.weights[0].device.type == "cpu" and torch.backends.mkldnn.is_available()
         if self.is_packed:
             pack = torch.ops.mkldnn._reorder_convolution_weight

@@ -1,4 +1,4 @@
-"""Encoders in eight bits: static quantisation of an exported encoder, calibrated on real crops."""
+"""Static int8 quantisation of an exported encoder, calibrated on real crops."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BATCH = 32
 
 
 def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
-    """Face crops to calibrate on and to compare with: 512 at the most, evenly spread.
+    """Read face crops for calibration and comparison: at most 512, evenly spaced.
 
     Args:
-        source: a folder of crops, or a track store (its training rows, where it has splits).
-        encoder: that they are for.
+        source: a folder of crops, or a track store (its training rows, if it has splits).
+        encoder: the encoder that they are for.
 
     Returns:
         Crops, (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: there are fewer than 8 that can be read.
+        InputError: fewer than 8 can be read.
     """
     crops = []
     for data in _files(source):
@@ -44,8 +44,8 @@ def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
             continue
     if len(crops) < FEWEST_CROPS:
         raise InputError(
-            f"{source} holds {len(crops)} face crops that can be read; int8 is calibrated on {FEWEST_CROPS} or more, "
-            "best hundreds of many people"
+            f"{source} has {len(crops)} face crops that can be read; int8 needs {FEWEST_CROPS} or more for calibration: "
+            "ideally hundreds of many people"
         )
     return crops
 
@@ -55,7 +55,7 @@ def _files(source: Path) -> list[bytes]:
         if not source.exists():
             raise InputError(f"no such file or folder: {source}")
         if not source.is_dir():
-            raise InputError(f"{source} is neither a folder of face crops nor a track store; give one of the two")
+            raise InputError(f"{source} is neither a folder of face crops nor a track store; give one of these")
         look = Look(source)
         pictures = [entry for entry in look.walk() if look.kind(entry) == "image"]
         files = [entry.path for entry in sorted(pictures, key=lambda entry: natural(entry.name))]
@@ -76,17 +76,17 @@ def _spread(count: int) -> np.ndarray:
 
 
 def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
-    """Quantise an exported encoder: activations a tensor and weights a channel in eight bits.
+    """Quantise an exported encoder to int8: activations per tensor, weights per channel.
 
     Args:
-        exported: an ONNX file that `export_onnx` wrote.
-        out: the ONNX file to write. Its last convolution, which gives the embedding, stays float32: that is as fast,
+        exported: an ONNX file of `export_onnx`.
+        out: the ONNX file to write. Its last convolution, which gives the embedding, stays float32, which is as fast
             and halves the error.
-        images: (N, 3, size, size) float32 RGB in [0, 1], from which the ranges are taken.
+        images: (N, 3, size, size) float32 RGB in [0, 1], which determine the ranges.
     """
     import onnx
 
-    importlib.import_module("fabnet.runtime.onnx_runtime")  # first, as it turns telemetry off
+    importlib.import_module("fabnet.runtime.onnx_runtime")  # first, because it turns telemetry off
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Batches(CalibrationDataReader):  # type: ignore[misc]
@@ -100,7 +100,7 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
     nodes = onnx.load(exported).graph.node
     last = max(i for i, node in enumerate(nodes) if node.op_type == "Conv")
     level = logging.getLogger().level
-    logging.getLogger().setLevel(logging.ERROR)  # it advises a preparation that does nothing for these networks
+    logging.getLogger().setLevel(logging.ERROR)  # it advises a preprocessing that has no effect on these networks
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -114,15 +114,16 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
 
 
 def parity(exact: np.ndarray, rounded: np.ndarray) -> dict[str, float]:
-    """How near embeddings of one precision are to those of another.
+    """Compare embeddings of two precisions.
 
     Args:
         exact: (N, D) float.
         rounded: (N, D) float, of the same faces.
 
     Returns:
-        `cosine`, the mean over faces, and `lowest_cosine`; `centred_cosine`, the mean after the faces' mean has been
-        taken from both, so that only what tells faces apart counts; `max_difference` of a number.
+        `cosine`, the mean over faces, and `lowest_cosine`; `centred_cosine`, the mean cosine after subtracting the
+        mean of the exact embeddings from both, so that only differences between faces count; `max_difference`, the
+        largest absolute difference of a number.
     """
     cosines, centred = _cosines(exact, rounded), _cosines(exact - exact.mean(axis=0), rounded - exact.mean(axis=0))
     return {

@@ -1,4 +1,4 @@
-"""From the name or path of a model to an encoder, on ONNX Runtime or torch."""
+"""Loads an encoder by the name or path of its model, on ONNX Runtime or torch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def load(
     wants_onnx = backend == "onnx" or (backend == "auto" and precision != "bfloat16" and device in ("auto", "cpu"))
     if wants_onnx and has_onnx:
         if precision == "bfloat16":
-            raise ModelError(f"{file} holds float32 or int8 and is not run in bfloat16; use backend torch for that")
+            raise ModelError(f"{file} is float32 or int8 and cannot run in bfloat16; use backend torch for that")
         encoder = Embedder(
             card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_probes=partial(carried_probes, model),
@@ -85,10 +85,10 @@ def load(
 def _load_again(
     model: str | Path, backend: Backend, device: str, precision: Precision, card: ModelCard | None
 ) -> Embedder:
-    """Load the encoder that was pickled.
+    """Load an encoder again from its pickle.
 
     Raises:
-        ModelError: its model is not where it was, or another one is there by now.
+        ModelError: its model has been moved or replaced.
     """
     encoder = load(model, backend=backend, device=device, precision=precision)
     if card is not None and encoder.card != card:
@@ -97,13 +97,13 @@ def _load_again(
 
 
 def carried_probes(model: str | Path) -> list[SavedProbe]:
-    """The probes in a model's folder; none where it carries none.
+    """Read the probes in a model's folder; empty if there are none.
 
     Args:
-        model: as `fabnet.load` takes it; no baseline.
+        model: see `fabnet.load`; not a baseline.
 
     Raises:
-        InputError: its file is damaged, or is of another encoder.
+        InputError: the probe file is corrupt, or was fitted on another encoder.
         ModelError: there is no such model.
     """
     file = find_model(model) / PROBES_FILE

@@ -1,7 +1,7 @@
 """The model card: a model folder's `README.md`, in the form of the Hugging Face Hub.
 
-After Mitchell et al., Model cards for model reporting, FAccT 2019. What it says of the network and its training comes
-from `config.json`, and scores from what `experiments/model_card.py` measured; without them it says that there are none.
+After Mitchell et al., Model cards for model reporting, FAccT 2019. Facts on the network and its training come from
+`config.json`, and scores from `experiments/model_card.py`; without scores the card says that there are none.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def model_card(
     """Write a model's card.
 
     Args:
-        name: of the model.
+        name: name of the model.
         card: its `config.json`.
-        notice: the terms of its weights, Markdown, which lie beside it as `NOTICE.md`; None: they are left open.
-        measured: what `measure` of `experiments/model_card.py` gives; None: nothing.
-        has_onnx: whether the encoder lies beside it as ONNX.
+        notice: terms of its weights in Markdown, stored beside it as `NOTICE.md`; None: the card states no terms.
+        measured: result of `measure` in `experiments/model_card.py`; None: no scores.
+        has_onnx: whether the folder contains the encoder as ONNX.
 
     Returns:
-        Markdown, with the hub's YAML in front.
+        Markdown that starts with the hub's YAML.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -53,6 +53,6 @@ def _without_title(text: str) -> str:
 
 
 def _with_interval(figure: Mapping[str, Any]) -> str:
-    """`7.41 [6.70, 8.05]`."""
+    """Format a score as `7.41 [6.70, 8.05]`."""
     value, low, high = ("-" if figure[key] is None else f"{figure[key]:.2f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"

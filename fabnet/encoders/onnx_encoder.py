@@ -1,4 +1,4 @@
-"""An encoder's ONNX file on ONNX Runtime."""
+"""Runs an encoder's ONNX file on ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from fabnet.models.model_folder import CONFIG_FILE, ModelCard
 __all__ = ["onnx_encoder"]
 
 FIRST_CALL_S = 60.0
-"""Time that an encoder may take for one picture when it is loaded."""
+"""Time limit for the first picture, when an encoder is loaded."""
 
 
 def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:
-    """An encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
+    """Load an encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
 
     Args:
         file: the ONNX file.
-        card: of its model, whose size and D it must have.
+        card: the model's card, with the size and D that the file must have.
 
     Raises:
-        ModelError: it cannot be loaded, or is of another size or D; of the function: it cannot be run.
+        ModelError: the file cannot be loaded, or has another size or D; the function raises it if it cannot be run.
     """
     from fabnet.runtime.onnx_runtime import is_beyond_memory, limited_options, onnxruntime
 
@@ -37,7 +37,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     try:
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"],
-            disabled_optimizers=["ConstantFolding"],  # it would calculate before any limit of time holds
+            disabled_optimizers=["ConstantFolding"],  # it would compute before the time limit applies
         )  # fmt: skip
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
         raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
@@ -64,7 +64,7 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
 
 
 def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> None:
-    """See that a network embeds a grey picture in good time, and that the numbers are finite."""
+    """Check that a network embeds a grey picture within the time limit, and that the numbers are finite."""
     timer = Timer(FIRST_CALL_S, setattr, (how, "terminate", True))
     timer.daemon = True
     timer.start()
@@ -80,5 +80,5 @@ def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> 
         timer.cancel()
     if not np.isfinite(made).all():
         raise ModelError(
-            f"{file} gives numbers that are not finite (NaN or infinity) for a grey picture: it is damaged"
+            f"{file} gives numbers that are not finite (NaN or infinity) for a grey picture: it is corrupt"
         )

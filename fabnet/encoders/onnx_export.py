@@ -1,4 +1,4 @@
-"""From a model folder's network to an ONNX file of its encoder, checked against torch before it is there."""
+"""Exports the encoder of a model folder to an ONNX file, which is compared with torch before it is put in place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["export_onnx"]
 OPSET = 18
 TRACED_BATCH = 2
 BATCH_SIZES = (1, 2, 7, 32)
-"""What the file is checked at: beside the batch that it was traced with, others that it was not."""
+"""Batch sizes at which the file is compared: the traced one and others."""
 TOLERANCE = 1e-3
 
 
@@ -33,14 +33,15 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
 
     Args:
         folder: the model folder.
-        file: to write.
+        file: the file to write.
 
     Returns:
-        `opset`; `batch_sizes`, the B that the file was run with beside torch; `max_difference`, the largest absolute
-        difference of a number of the embeddings, on random images.
+        `opset`; `batch_sizes`, the B at which the file was compared with torch; `max_difference`, the largest absolute
+        difference in the embeddings of random images.
 
     Raises:
-        ModelError: the model cannot be loaded, B is not free in the file, or it differs by more than 1e-3 from torch.
+        ModelError: the model cannot be loaded, the file does not accept any B, or it differs from torch by more than
+            1e-3.
         MissingDependencyError: onnx or onnxscript is not installed.
     """
     try:
@@ -59,7 +60,7 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
         facts = _without_traces(partial) | _parity(encoder, card, partial)
         if not facts.pop("is_batch_free"):
             raise ModelError(
-                f"the ONNX encoder of {folder} takes only {TRACED_BATCH} images at once; expected any number"
+                f"the ONNX encoder of {folder} only accepts {TRACED_BATCH} images at once; expected any number"
             )
         if not facts["max_difference"] <= TOLERANCE:
             raise ModelError(
@@ -71,7 +72,7 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of itself: torchvision, which no encoder needs, is missing; pytrees change."""
+    """Silence the exporter's warnings about itself: missing torchvision, which no encoder needs, and pytrees."""
 
     def is_of_the_network(record: logging.LogRecord) -> bool:
         return not record.getMessage().startswith("torchvision is not installed")
@@ -87,7 +88,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _without_traces(file: Path) -> dict[str, Any]:
-    """Take the exporter's stack traces, which hold paths of this machine, out of an ONNX file; say what it is."""
+    """Remove the exporter's stack traces, which contain paths of this machine, from an ONNX file; return its facts."""
     import onnx
 
     model = onnx.load(file)
@@ -103,7 +104,7 @@ def _without_traces(file: Path) -> dict[str, Any]:
 
 
 def _parity(encoder: nn.Module, card: ModelCard, file: Path) -> dict[str, Any]:
-    """How far the file's embeddings of random images are from torch's."""
+    """Compare the file's embeddings of random images with torch's."""
     with_onnx, random = onnx_encoder(file, card), np.random.default_rng(0)
     differences = []
     for count in BATCH_SIZES:

@@ -1,4 +1,4 @@
-"""An ONNX file looked through before ONNX Runtime loads it: a network of layers, without loops.
+"""Checks an ONNX file before ONNX Runtime loads it: it must be a network of layers, without loops.
 
 The file is a protocol buffer, so the package `onnx` is not needed.
 """
@@ -27,21 +27,21 @@ LAYERS = (
     "ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Selu Shape Sigmoid Slice Softmax Softplus Split Sqrt "
     "Squeeze Sub Sum Tanh Transpose Unsqueeze "
 )
-"""Operators that an encoder is made of. Others loop, branch, or make as much as a number in the file says."""
+"""Operators of encoders. Others may loop, branch, or create tensors of any size that the file states."""
 
 
 def check_graph(file: Path) -> None:
-    """Refuse an ONNX file that could run without end: one with loops, branches, functions or generated tensors.
+    """Refuse an ONNX file that might never finish: one with loops, branches, functions or generated tensors.
 
     Raises:
         InputError: it is not a regular file, or is too large.
-        ModelError: it is not an ONNX file, or its network is not of layers alone.
+        ModelError: it is not an ONNX file, or its network has more than layers.
     """
     try:
         count = 0
         for number, value in fields(memoryview(read_bytes(file, MAX_WEIGHTS_BYTES))):
             if number == MODEL_FUNCTIONS:
-                raise ModelError(f"{file} defines functions of its own; expected layers alone, as fabnet export writes")
+                raise ModelError(f"{file} defines its own functions; expected only layers, as fabnet export writes")
             for part, node in fields(_message(value)) if number == MODEL_GRAPH else ():
                 count += part == GRAPH_NODE
                 if part == GRAPH_NODE:
@@ -49,7 +49,7 @@ def check_graph(file: Path) -> None:
         if count > MAX_NODES:
             raise ModelError(f"{file} has {count:,} nodes; the limit is {MAX_NODES:,}")
     except (IndexError, ValueError) as error:
-        raise ModelError(f"{file} cannot be loaded: it is not an ONNX file, or is cut short ({error})") from None
+        raise ModelError(f"{file} cannot be loaded: it is not an ONNX file, or is truncated ({error})") from None
 
 
 def _message(value: memoryview | int) -> memoryview:
@@ -64,8 +64,6 @@ def _check_node(file: Path, node: memoryview) -> None:
         if number == NODE_OPERATOR:
             operator = bytes(_message(value)).decode()
         elif number == NODE_ATTRIBUTE and any(part in ATTRIBUTE_GRAPHS for part, _ in fields(_message(value))):
-            raise ModelError(f"{file} has a graph within its graph, to loop or branch; expected layers alone")
+            raise ModelError(f"{file} has a graph within its graph, to loop or branch; expected only layers")
     if operator not in LAYERS.split():
-        raise ModelError(
-            f"{file} has a node {operator[:40]!r}, which no encoder of fabnet export has; expected layers alone"
-        )
+        raise ModelError(f"{file} has a node {operator[:40]!r}, which fabnet export never writes; expected only layers")

@@ -1,4 +1,4 @@
-"""How the outputs of a linear map become attributes: one reading per kind of task.
+"""Converts the outputs of linear probes to attributes: one reading per kind of task.
 
 Letters: N faces, K outputs, P points.
 """
@@ -15,19 +15,19 @@ __all__ = ["READINGS", "Reading"]
 
 
 class Reading(ABC):
-    """What the outputs of a probe mean, and the columns of a table that they go to."""
+    """The meaning of a probe's outputs, and the table columns that they are written to."""
 
     @abstractmethod
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
     ) -> np.ndarray:
-        """Bring outputs into the units of their columns.
+        """Convert outputs to the units of their columns.
 
         Args:
-            outputs: (N, K) float64, as a probe learned them.
-            scale: (K,) or (1,) standard deviations that plain values were learned in.
+            outputs: (N, K) float64, in the units that the probe was fitted in.
+            scale: (K,) or (1,) standard deviations of plain values.
             centre: (K,) or (1,) means of plain values.
-            seen_px: (N, 4) the part of each image that the network saw; None: points stay in [-1, 1] of it.
+            seen_px: (N, 4) box that the network saw of each image; None: points stay in [-1, 1] of that box.
 
         Returns:
             (N, K) float64.
@@ -35,33 +35,33 @@ class Reading(ABC):
 
     @abstractmethod
     def fields(self, task: str, columns: Sequence[str]) -> list[pa.Field]:
-        """The columns of an embeddings dataset that a task's predictions go to.
+        """Columns of an embeddings dataset for a task's predictions.
 
         Args:
-            task: its name.
-            columns: names of what is predicted.
+            task: name of the task.
+            columns: names of the predictions.
         """
 
     def columns(self, task: str, columns: Sequence[str], made: np.ndarray) -> dict[str, np.ndarray]:
-        """Put predictions under the names of `fields`.
+        """Return predictions by the names of `fields`.
 
         Args:
-            task: its name.
-            columns: names of what is predicted.
+            task: name of the task.
+            columns: names of the predictions.
             made: (N, K) from `in_units`.
 
         Returns:
-            (N,) each; points (N, P, 2); the likeliest class as strings.
+            (N,) each; points (N, P, 2); the most likely class as strings.
         """
         return dict(zip([field.name for field in self.fields(task, columns)], made.T, strict=True))
 
     def takes(self, num_columns: int) -> bool:
-        """Whether there can be a probe with so many columns."""
+        """Whether a probe can have this number of columns."""
         return num_columns > 0
 
 
 class _Points(Reading):
-    """Points of the face: one column `TASK_px`, a list x0, y0, x1, y1 ... in pixels of the image."""
+    """Points of the face in one column, `TASK_px`: a list x0, y0, x1, y1 ... in pixels of the image."""
 
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
@@ -82,7 +82,7 @@ class _Points(Reading):
 
 
 class _Angles(Reading):
-    """Angles, learned in radians: `TASK_ANGLE_deg`."""
+    """Angles, fitted in radians, in columns `TASK_ANGLE_deg`."""
 
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
@@ -94,7 +94,7 @@ class _Angles(Reading):
 
 
 class _Classes(Reading):
-    """One of several classes: `TASK`, the likeliest, and the probability of each, `TASK_CLASS`."""
+    """One of several classes: the most likely one in `TASK`, and the probability of each in `TASK_CLASS`."""
 
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
@@ -111,7 +111,7 @@ class _Classes(Reading):
 
 
 class _Units(Reading):
-    """Units that are each there or not: the probability of each, `TASK_NAME`."""
+    """Units that are each present or absent: the probability of each in `TASK_NAME`."""
 
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
@@ -123,7 +123,7 @@ class _Units(Reading):
 
 
 class _Values(Reading):
-    """Plain values, learned in standard deviations: `TASK_NAME`."""
+    """Plain values, fitted in standard deviations, in columns `TASK_NAME`."""
 
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
@@ -135,12 +135,12 @@ class _Values(Reading):
 
 
 def _plain(task: str, columns: Sequence[str]) -> list[pa.Field]:
-    """A number per column: `TASK_NAME`, or only the name where the two are the same."""
+    """One float column per name: `TASK_NAME`, or only the name if it equals the task's."""
     return [pa.field(name if name == task else f"{task}_{name}", pa.float32()) for name in columns]
 
 
 def _paired(numbers: np.ndarray) -> np.ndarray:
-    """(N, 2 P) to (N, P, 2), for no face too."""
+    """(N, 2 P) to (N, P, 2), also for N = 0."""
     return numbers.reshape(len(numbers), numbers.shape[1] // 2, 2)
 
 
@@ -151,4 +151,4 @@ READINGS: dict[str, Reading] = {
     "units": _Units(),
     "values": _Values(),
 }
-"""The readings by the kind of task that a saved probe names."""
+"""Readings by the kind of task in a saved probe."""

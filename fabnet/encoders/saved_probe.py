@@ -1,8 +1,8 @@
-"""Attributes: fitted probes as files, by which `fabnet embed` reads pose, points and the like off embeddings.
+"""Probe files: fitted probes with which `fabnet embed` predicts pose, points and other attributes from embeddings.
 
-A safetensors file with `coef` (D, K) and `intercept` (K,) of each probe, and a JSON list in its metadata that says of
-which encoder each is, what it predicts, and how well. Those in a model folder go with its encoder (`--attributes`);
-others are named (`--probe`). Using one needs no torch.
+A safetensors file contains `coef` (D, K) and `intercept` (K,) of each probe, and in its metadata a JSON list of each
+probe's encoder, predictions and scores. Probes in a model folder belong to its encoder (`--attributes`); others are
+given by `--probe`. Using a probe does not need torch.
 """
 
 from __future__ import annotations
@@ -31,46 +31,42 @@ SAID = ("task", "kind", "columns", "model", "source", "scores")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SavedProbe:
-    """A probe of one task.
-
-    Attributes:
-        task: its name.
-        kind: of the task, a key of `READINGS`.
-        columns: names of what it predicts: x0, y0 ... of points.
-        scale: of values: what a standard deviation stands for, (K,) or, the same for all, (1,); ones else.
-        centre: likewise their mean; zeros else.
-        coef: (D, K) float32.
-        intercept: (K,) float32.
-        model: digest of the encoder it was fitted on.
-        source: what it was fitted on, in words.
-        scores: its figures on validation people, a row each as `fabnet probe --json` gives them; none where it was
-            fitted on them too.
-    """
+    """A probe of one task."""
 
     task: str
+    """Name of the task."""
     kind: str
+    """Kind of the task, a key of `READINGS`."""
     columns: tuple[str, ...]
+    """Names of the K predictions; of points x0, y0 ..."""
     scale: np.ndarray
+    """(K,), or (1,) for all, standard deviation of plain values; ones for other kinds."""
     centre: np.ndarray
+    """(K,), or (1,) for all, mean of plain values; zeros for other kinds."""
     coef: np.ndarray
+    """(D, K) float32."""
     intercept: np.ndarray
+    """(K,) float32."""
     model: str
+    """Digest of the encoder that the probe was fitted on."""
     source: str
+    """Description of the data that it was fitted on."""
     scores: tuple[dict[str, Any], ...] = ()
+    """Scores on validation people, as rows of `fabnet probe --json`; empty if it was fitted on them too."""
 
     def predict(self, embeddings: np.ndarray, seen_px: np.ndarray | None = None) -> np.ndarray:
         """Predict attributes.
 
         Args:
             embeddings: (N, D) float.
-            seen_px: (N, 4) what the network saw of each image, where points are wanted in its pixels; None: points stay
-                in [-1, 1] of what it saw.
+            seen_px: (N, 4) box that the network saw of each image, to get points in the image's pixels; None: points
+                stay in [-1, 1] of that box.
 
         Returns:
             (N, K) float64: points, degrees, probabilities of classes and units, values.
 
         Raises:
-            InputError: the embeddings are of another length.
+            InputError: the embeddings have another length.
         """
         if embeddings.shape[1] != len(self.coef):
             raise InputError(
@@ -82,30 +78,30 @@ class SavedProbe:
 
     @property
     def reading(self) -> Reading:
-        """What its outputs mean."""
+        """The meaning of its outputs."""
         return READINGS[self.kind]
 
     def fields(self) -> list[pa.Field]:
-        """The columns of an embeddings dataset that its predictions go to."""
+        """Columns of an embeddings dataset for its predictions."""
         return self.reading.fields(self.task, self.columns)
 
     def attributes(self, embeddings: np.ndarray, seen_px: np.ndarray) -> dict[str, np.ndarray]:
-        """Predictions under the names of those columns.
+        """Predict attributes by the names of these columns.
 
         Args:
             embeddings: (N, D) float.
-            seen_px: (N, 4) what the network saw of each image.
+            seen_px: (N, 4) box that the network saw of each image.
 
         Returns:
-            (N,) float32 each; of points (N, P, 2), of the likeliest class (N,) strings.
+            (N,) float32 each; points (N, P, 2); the most likely class as (N,) strings.
 
         Raises:
-            InputError: the embeddings are of another length.
+            InputError: the embeddings have another length.
         """
         return self.reading.columns(self.task, self.columns, self.predict(embeddings, seen_px).astype(np.float32))
 
     def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
-        """Predictions as values of those columns, a dictionary a face; points flat."""
+        """Predict values of these columns, one dictionary per face; points are flat."""
         columns = {
             name: list(values.reshape(len(values), -1)) if values.ndim > 1 else values.tolist()
             for name, values in self.attributes(embeddings, seen_px).items()
@@ -117,7 +113,7 @@ def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
     """Write probes of one encoder to a file.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     from safetensors.numpy import save_file
 
@@ -131,10 +127,10 @@ def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:
 
 
 def load_probes(file: Path) -> list[SavedProbe]:
-    """Read what `save_probes` wrote.
+    """Read a file of `save_probes`.
 
     Raises:
-        InputError: no such file, or it holds no probes.
+        InputError: the file does not exist, is corrupt or contains no probes.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -149,7 +145,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
         with safe_open(here, framework="numpy") as content:
             metadata = content.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise InputError(f"{file} holds no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")
+                raise InputError(f"{file} contains no probes (format {metadata.get('format')!r}); expected {FORMAT!r}")
             probes = []
             for number, said in enumerate(json.loads(metadata["probes"])):
                 arrays = {name: content.get_tensor(f"{number}/{name}") for name in ARRAYS}
@@ -157,7 +153,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
                 if said["kind"] not in READINGS or not _fit(said["kind"], len(columns), arrays):
                     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
                     raise InputError(
-                        f"{file} is damaged: probe {number} is of kind {said['kind']!r}, with {len(columns)} columns "
+                        f"{file} is corrupt: probe {number} is of kind {said['kind']!r}, with {len(columns)} columns "
                         f"and {shapes}; fabnet probe --save FILE writes one"
                     )
                 probes.append(SavedProbe(said["task"], said["kind"], columns, model=said["model"],
@@ -169,7 +165,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
 
 
 def _fit(kind: str, count: int, arrays: dict[str, np.ndarray]) -> bool:
-    """Whether a probe's arrays are those of so many columns."""
+    """Whether a probe's arrays have the shapes for `count` columns."""
     are_many = arrays["coef"].shape[1:] == arrays["intercept"].shape == (count,)
     return (
         READINGS[kind].takes(count)
@@ -179,14 +175,14 @@ def _fit(kind: str, count: int, arrays: dict[str, np.ndarray]) -> bool:
 
 
 def probes_for(files: Sequence[Path], digest: str | None) -> list[SavedProbe]:
-    """Read probes, and check that they were fitted on one encoder.
+    """Read probes, and check that they were fitted on the given encoder.
 
     Args:
-        files: that `save_probes` wrote.
-        digest: of the encoder, from `model_digest`; None: not known, nothing is checked.
+        files: files of `save_probes`.
+        digest: digest of the encoder, from `model_digest`; None: unknown, nothing is checked.
 
     Raises:
-        InputError: a file is no such file, or is of another encoder.
+        InputError: a file is not a probe file, or was fitted on another encoder.
     """
     found = []
     for file in files:

@@ -1,4 +1,4 @@
-"""A model folder's encoder on torch, which is imported when one is asked for."""
+"""Runs a model folder's encoder on torch, which is imported on first use."""
 
 from __future__ import annotations
 
@@ -18,30 +18,27 @@ __all__ = ["TorchEncoder", "torch_encoder"]
 
 
 class TorchEncoder(NamedTuple):
-    """An encoder that runs on torch.
-
-    Attributes:
-        encode: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
-        precision: "float32" or "bfloat16", what it computes in.
-        is_single_threaded: whether `encode` keeps to the thread that calls it.
-    """
+    """An encoder that runs on torch."""
 
     encode: Callable[[np.ndarray], np.ndarray]
+    """Function from (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32."""
     precision: str
+    """Precision that it computes in, "float32" or "bfloat16"."""
     is_single_threaded: bool
+    """Whether `encode` runs only in the thread that calls it."""
 
 
 def torch_encoder(folder: Path, device: str, precision: Precision) -> TorchEncoder:
     """Load the encoder of a model folder.
 
     Args:
-        folder: of the model, or a file of the authors' release.
+        folder: the model folder, or a file of the authors' release.
         device: "auto", "cpu", "cuda" or "cuda:N".
         precision: see `fabnet.load`.
 
     Raises:
         MissingDependencyError: torch is not installed.
-        ModelError: the model is damaged.
+        ModelError: the model is corrupt.
     """
     if find_spec("torch") is None:
         raise MissingDependencyError(f"loading {folder} needs torch: pip install 'fabnet[train]'")
@@ -59,7 +56,7 @@ def torch_encoder(folder: Path, device: str, precision: Precision) -> TorchEncod
 
     def encode(images: np.ndarray) -> np.ndarray:
         if on_cpu:
-            torch.set_num_threads(1)  # of this thread: the other cores have batches of their own
+            torch.set_num_threads(1)  # for this thread only, because the other cores run other batches
         try:
             with torch.inference_mode():
                 return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())

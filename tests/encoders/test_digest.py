@@ -53,7 +53,7 @@ def test_probes_go_with_the_model_that_is_exported(out: str, tmp_path: Path) -> 
 
 def test_probes_that_lie_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "probes.safetensors").write_bytes(b"somebody's own")
-    with pytest.raises(InputError, match=r"holds a probes\.safetensors already; export into a folder of its own"):
+    with pytest.raises(InputError, match=r"already contains a probes\.safetensors; export into a folder of its own"):
         export("small", tmp_path / "encoder.onnx")
     assert (tmp_path / "probes.safetensors").read_bytes() == b"somebody's own"
 

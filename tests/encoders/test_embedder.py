@@ -42,7 +42,7 @@ def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> 
     np.testing.assert_allclose(
         onnx.embed(crops()), fabnet.load(tiny_run, precision="float32").embed(crops()), atol=1e-4
     )
-    with pytest.raises(InputError, match=r"holds a config\.json already"):
+    with pytest.raises(InputError, match=r"already contains a config\.json"):
         export(tiny_run, tmp_path / "exported" / "other.onnx")
 
 

@@ -80,7 +80,7 @@ def test_an_exported_folder_is_a_model_of_its_own(tiny_run: Path, tmp_path: Path
     text = (tmp_path / "faces" / "README.md").read_text()
     assert text.startswith("---\nlicense: unknown\n")
     assert "Not measured." in text
-    with pytest.raises(InputError, match="holds something already; export into a new folder"):
+    with pytest.raises(InputError, match="is not empty; export into a new folder"):
         export(tiny_run, tmp_path / "faces")
     with pytest.raises(InputError, match=r"expected --out FILE\.onnx"):
         export(tiny_run, tmp_path / "other", int8=tmp_path)

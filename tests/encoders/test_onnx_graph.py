@@ -98,7 +98,7 @@ def cut_short(path: Path) -> Path:
     [
         (looping, "a graph within its graph|a node 'Loop'"),
         (generating, "a node 'ConstantOfShape'"),
-        (with_functions, "a node 'Same'|functions of its own"),
+        (with_functions, "a node 'Same'|its own functions"),
         (cut_short, "cannot be loaded"),
     ],
 )

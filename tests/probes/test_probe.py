@@ -128,7 +128,7 @@ def test_files_without_probes_are_reported(tmp_path: Path, tiny_run: Path) -> No
     with pytest.raises(InputError, match="junk"):
         load_probes(tmp_path / "junk")
     weights = next(tiny_run.rglob("model.safetensors"))
-    with pytest.raises(InputError, match="holds no probes"):
+    with pytest.raises(InputError, match="contains no probes"):
         load_probes(weights)
 
 

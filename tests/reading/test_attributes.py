@@ -124,7 +124,7 @@ def test_a_model_without_probes_says_how_to_make_them(
     assert said.count("\n") == 0
     assert "fabnet probe --save mine.safetensors" in said
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ModelError, match="carries no probes"):
+    with pytest.raises(ModelError, match="has no probes"):
         fabnet.load("pixels").attributes(np.zeros((1, 3)), [np.array([0, 0, 1, 1])])
 
 
@@ -156,7 +156,7 @@ def test_a_probe_whose_arrays_do_not_fit_its_columns_is_said(
     scale, centre, intercept = (np.zeros(shapes.get(name, count)) for name in ("scale", "centre", "intercept"))
     probe = SavedProbe("odd", kind, columns, scale, centre, np.zeros((256, count)), intercept, "given", "")
     save_probes([probe], tmp_path / "odd.safetensors")
-    with pytest.raises(InputError, match=f"is damaged: probe 0 is of kind '{kind}', with {len(columns)} columns"):
+    with pytest.raises(InputError, match=f"is corrupt: probe 0 is of kind '{kind}', with {len(columns)} columns"):
         load_probes(tmp_path / "odd.safetensors")
 
 

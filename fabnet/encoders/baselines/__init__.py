@@ -1,11 +1,11 @@
-"""Encoders to compare with, by name: what raw pixels, chance and networks trained with labels know.
+"""Encoders to compare with, by name: raw pixels, random weights, and networks trained with labels.
 
-    mean              nothing: one zero
+    mean              a constant: one zero
     pixels            raw pixels of the network's window
     random[:SEED]     the encoder of the preset small, untrained
     dlib-identity     dlib's face recognition network
     vgg-face:FILE     the VGG-Face descriptor, from a weights file
     timm:NAME         a pretrained backbone of timm
 
-All take the same face crops as a trained encoder and have its surface: they are `Embedder`s.
+All are `Embedder`s and take the same face crops as a trained encoder.
 """

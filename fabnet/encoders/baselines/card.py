@@ -1,4 +1,4 @@
-"""What the baselines share: the window of the shipped encoder, and a package's place on disk."""
+"""Shared by the baselines: the preset small's window, model cards, and the folder of a package."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from fabnet.models.model_folder import ModelCard
 __all__ = ["SMALL_SIZE", "SMALL_WINDOW", "baseline_card", "package_folder"]
 
 SMALL_WINDOW = (0.5, 0.5, 176 / 256)
-"""Centre x, centre y and side of the preset small's window, in shares of a stored crop's side."""
+"""Centre x, centre y and side of the preset small's window, in fractions of a stored crop's side."""
 SMALL_SIZE = 64
-"""Of the preset small's input in pixels."""
+"""Side of the preset small's input in pixels."""
 
 
 def baseline_card(name: str, size: int, embedding_dim: int, **facts: object) -> ModelCard:
-    """A baseline's model card; all see the preset small's window.
+    """Make a baseline's model card; all baselines see the preset small's window.
 
     Args:
-        name: of the baseline.
-        size: of its input in pixels.
+        name: name of the baseline.
+        size: side of its input in pixels.
         embedding_dim: D.
-        facts: what else is known of it.
+        facts: further entries of the card's training section.
     """
     return ModelCard(
         objective=name,
@@ -34,15 +34,15 @@ def baseline_card(name: str, size: int, embedding_dim: int, **facts: object) -> 
 
 
 def package_folder(package: str, *, needed_by: str, install: str) -> Path:
-    """The folder of an installed package, found without importing it.
+    """Find the folder of an installed package without importing it.
 
     Args:
-        package: the name it is imported by.
-        needed_by: what needs it, for the message.
+        package: import name of the package.
+        needed_by: the feature that needs it, for the message.
         install: the command that installs it, for the message.
 
     Raises:
-        MissingDependencyError: it is not installed.
+        MissingDependencyError: the package is not installed.
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:

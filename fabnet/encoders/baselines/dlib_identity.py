@@ -1,4 +1,4 @@
-"""dlib's face recognition network: 128 numbers trained to tell people apart, with labels."""
+"""dlib's face recognition network: 128 numbers, trained with identity labels."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ __all__ = ["FACE_CENTRE", "FACE_SIDE", "face_rectangle", "load_dlib_identity", "
 
 INSTALL = "pip install 'fabnet[dlib]'"
 SIZE = 176
-"""The window's own pixels in a stored crop of 256."""
+"""Pixels of the window in a stored crop of 256, at their original size."""
 CHIP_SIZE, CHIP_PADDING = 150, 0.25
 FACE_CENTRE = (0.5, 0.465)
-"""Where dlib's own face detector puts its box in this package's default crop, in shares of the crop's side: the mean
-over 145 frames of YouTube Faces, to 0.01. (The box that the crop was made from is centred at 0.42 and reaches higher
-up the forehead.)"""
+"""Centre of dlib's own face detection in this package's default crop, in fractions of the crop's side: the mean over
+145 frames of YouTube Faces, to 0.01. (The box that the crop was made from is centred at 0.42 and includes more of the
+forehead.)"""
 FACE_SIDE = 0.53
 
 
 def face_rectangle(size: int, window: Window | None = None) -> Any:
-    """The square of a default crop in which the face lies, as dlib's detector would give it.
+    """Square of the face in a default crop, as dlib's detector would find it.
 
     Args:
-        size: of the picture in pixels.
+        size: side of the picture in pixels.
         window: the part of the crop that the picture shows; None: all of it.
 
     Returns:
@@ -46,16 +46,16 @@ def face_rectangle(size: int, window: Window | None = None) -> Any:
 
 
 def load_dlib_model(kind: str, file: str, *, needed_by: str) -> Any:
-    """One of dlib's models from the package face_recognition_models, whose files are found without importing it.
+    """Load one of dlib's models from the package face_recognition_models, without importing that package.
 
     Args:
         kind: the dlib class that reads it.
         file: its name in the package's folder `models`.
-        needed_by: what needs it, for the message.
+        needed_by: the feature that needs it, for the message.
 
     Raises:
         MissingDependencyError: dlib or the weights are not installed.
-        ModelError: the weights are missing from the package, or damaged.
+        ModelError: the weights are missing from the package, or corrupt.
     """
     package_folder("dlib", needed_by=needed_by, install=INSTALL)
     folder = package_folder("face_recognition_models", needed_by=needed_by, install=INSTALL)
@@ -64,15 +64,15 @@ def load_dlib_model(kind: str, file: str, *, needed_by: str) -> Any:
     try:
         return getattr(dlib, kind)(str(folder / "models" / file))
     except RuntimeError as error:
-        raise ModelError(f"{folder / 'models' / file} cannot be loaded: {error}; install it anew: {INSTALL}") from None
+        raise ModelError(f"{folder / 'models' / file} cannot be loaded: {error}; reinstall it: {INSTALL}") from None
 
 
 def load_dlib_identity() -> Embedder:
-    """dlib's ResNet of 29 layers, trained on three million labelled faces (`dlib_face_recognition_resnet_model_v1`).
+    """Load dlib's 29-layer ResNet, trained on three million labelled faces (`dlib_face_recognition_resnet_model_v1`).
 
-    It sees the preset small's window, as the others do, finds five points in it (from a fixed rectangle; nothing is
-    detected), and turns, scales and cuts the face by them to 150 px. This is its published use, and it throws the
-    face's place, size and roll in the crop away: a probe of landmarks or roll has little to go by.
+    It sees the preset small's window like the others, finds five points in it (in a fixed rectangle, without a
+    detector), and aligns and crops the face by them to 150 px. This is its published use, but it discards the face's
+    position, size and roll in the crop, so probes of landmarks or roll have little information.
 
     Raises:
         MissingDependencyError: dlib or its weights are not installed.

@@ -1,4 +1,4 @@
-"""Nothing at all: a probe on it predicts the mean of its training faces, the floor of every score."""
+"""A constant embedding: a probe on it predicts the mean of its training faces, the lower bound of every score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["load_mean"]
 
 
 def load_mean() -> Embedder:
-    """An encoder whose embedding is one zero."""
+    """Make an encoder whose embedding is one zero."""
     return Embedder(
         baseline_card("mean", SMALL_SIZE, 1), lambda images: np.zeros((len(images), 1), np.float32), "numpy"
     )

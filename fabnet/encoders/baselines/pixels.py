@@ -1,4 +1,4 @@
-"""Raw pixels: what a probe reaches without any network."""
+"""Raw pixels, as a baseline without any network."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["PCA_COMPONENTS", "load_pixels"]
 
 GRID = 32
 PCA_COMPONENTS = 256
-"""As many numbers as FAb-Net's embedding has, so that probes of the two are alike."""
+"""Principal components that probes take, as many as FAb-Net's embedding has, so that the two are comparable."""
 
 
 def load_pixels() -> Embedder:
-    """The pixels of the preset small's window on a grid of 32 x 32: 3,072 numbers in [0, 1], row by row, RGB.
+    """Make an encoder of the preset small's window at 32 x 32: 3,072 numbers in [0, 1], row by row, RGB.
 
     Probes take their first 256 principal components (`Embedder.pca`), fitted on their training faces.
     """

@@ -16,18 +16,18 @@ from fabnet.errors import ModelError
 __all__ = ["BASELINES", "is_baseline", "load_baseline"]
 
 BASELINES = {
-    "mean": "nothing: probes predict the mean of their training faces",
+    "mean": "a constant: probes predict the mean of their training faces",
     "pixels": "raw pixels of the network's window",
     "random[:SEED]": "the encoder of the preset small, untrained",
     "dlib-identity": "dlib's face recognition network",
     "vgg-face:FILE": "the VGG-Face descriptor, from vgg-face.mat or vgg_face_dag.pth",
     "timm:NAME": "a pretrained backbone of timm",
 }
-"""What a baseline's name looks like, and what it is."""
+"""Forms of the baselines' names, and what each baseline is."""
 
 
 def is_baseline(name: str) -> bool:
-    """Whether a name is a baseline's, by its form."""
+    """Whether a name has the form of a baseline's name."""
     kind, colon, _ = name.partition(":")
     return kind in {known.partition(":")[0].partition("[")[0] for known in BASELINES} and (
         not colon or kind in ("random", "vgg-face", "timm")
@@ -38,14 +38,14 @@ def load_baseline(name: str, *, device: str = "auto") -> Embedder | None:
     """Load a baseline.
 
     Args:
-        name: of the baseline, one of `BASELINES`.
-        device: for those that run on torch: "auto", "cpu", "cuda" or "cuda:N".
+        name: name of the baseline, one of `BASELINES`.
+        device: device of those that run on torch: "auto", "cpu", "cuda" or "cuda:N".
 
     Returns:
-        The encoder, or None where the name is no baseline's.
+        The encoder; None if the name is not a baseline's.
 
     Raises:
-        ModelError: what stands after the colon is missing or wrong, or the model cannot be loaded.
+        ModelError: the part after the colon is missing or wrong, or the model cannot be loaded.
         MissingDependencyError: a package that it needs is not installed.
     """
     kind, _, rest = name.partition(":")
@@ -59,7 +59,7 @@ def load_baseline(name: str, *, device: str = "auto") -> Embedder | None:
         return load_untrained(device=device)
     if kind == "random":
         if not (rest.isascii() and rest.isdigit()):
-            raise ModelError(f"random takes a seed, a whole number from 0 up; got {name!r}; expected random:7, say")
+            raise ModelError(f"random takes a seed, an integer of 0 or more; got {name!r}; expected e.g. random:7")
         return load_untrained(int(rest), device=device)
     if kind in ("vgg-face", "timm"):
         if not rest:

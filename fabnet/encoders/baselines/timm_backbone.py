@@ -1,4 +1,4 @@
-"""Any pretrained backbone of timm, frozen."""
+"""Any frozen, pretrained backbone of timm."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["load_timm"]
 
 
 def load_timm(name: str, *, device: str = "auto") -> Embedder:
-    """A backbone of timm with its published weights: its pooled features, before any classifier.
+    """Load a backbone of timm with its published weights; the embedding is its pooled features before the classifier.
 
-    The preset small's window is brought to the backbone's size and normalised with its own mean and standard deviation.
+    The preset small's window is resized to the backbone's input and normalised with its mean and standard deviation.
     timm takes the weights from its cache or downloads them.
 
     Args:
-        name: in timm: "resnet18.a1_in1k".
+        name: timm's name of the backbone, e.g. "resnet18.a1_in1k".
         device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
         MissingDependencyError: timm is not installed.
-        ModelError: timm knows no such backbone, or cannot get its weights.
+        ModelError: timm has no such backbone, or cannot get its weights.
     """
     package_folder("timm", needed_by=f"timm:{name}", install="pip install 'fabnet[timm]'")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # timm asks the hub
@@ -39,7 +39,7 @@ def load_timm(name: str, *, device: str = "auto") -> Embedder:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # timm's, the hub's and the network's own exceptions share no narrower base
         raise ModelError(
-            f"timm:{name} cannot be loaded ({first_line(error)}); timm.list_models(pretrained=True) names the "
+            f"timm:{name} cannot be loaded ({first_line(error)}); timm.list_models(pretrained=True) lists the "
             "backbones, and weights that are not in its cache need a connection"
         ) from None
     network = network.to(place).eval()

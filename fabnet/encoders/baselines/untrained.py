@@ -1,4 +1,4 @@
-"""FAb-Net's encoder as it is before training: what the architecture and the crop alone give a probe."""
+"""FAb-Net's encoder before training, to show what the architecture and the crop alone contribute."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WIDTH, EMBEDDING_DIM = 32, 256
 
 
 def load_untrained(seed: int = 0, *, device: str = "auto") -> Embedder:
-    """The encoder of the preset small (64 px, width 32) with fresh weights.
+    """Make the encoder of the preset small (64 px, width 32) with random weights.
 
-    Its batch-norms are in eval mode with the statistics they start with (mean 0, variance 1), so that a face's
-    embedding hangs on no other face. torch's own initialisation, drawn on the CPU.
+    Its batch-norms are in eval mode with their initial statistics (mean 0, variance 1), so that a face's embedding
+    depends on no other face. The weights are torch's default initialisation, drawn on the CPU.
 
     Args:
-        seed: of the weights.
+        seed: seed of the weights.
         device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:

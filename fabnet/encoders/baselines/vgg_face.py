@@ -1,6 +1,6 @@
-"""The VGG-Face descriptor, the paper's baseline that was trained with labels: 4,096 numbers of a VGG-16.
+"""The VGG-Face descriptor, the paper's baseline trained with labels: 4,096 numbers of a VGG-16.
 
-Its weights are the user's file, in either of the two public formats. Nothing in a file is run.
+The user provides the weights, in either of the two public formats. No code in a file is run.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ __all__ = ["LAYERS", "MEAN_RGB", "load_vgg_face", "read_mat", "read_pth"]
 
 SIZE = 224
 MEAN_RGB = (129.1863, 104.7624, 93.5940)
-"""Of the training faces, per channel, values from 0 to 255."""
+"""Mean of the training faces per channel, 0 to 255."""
 BLOCKS = (2, 2, 3, 3, 3)
 LAYERS = (*(f"conv{block}_{i + 1}" for block, n in enumerate(BLOCKS, 1) for i in range(n)), "fc6", "fc7")
-"""By the names that both formats use. fc8, the 2,622 people, is not needed."""
+"""Names of the layers in both formats, without fc8, which classifies the 2,622 people."""
 LAST_MAP = SIZE // 2 ** len(BLOCKS)
 EXPECTED = "expected vgg-face.mat (MatConvNet) or vgg_face_dag.pth (a state dict of torch)"
 
 Weights = dict[str, tuple[np.ndarray, np.ndarray]]
-"""A layer's name to its filters (out, in, height, width) and biases (out,), float32."""
+"""Filters (out, in, height, width) and biases (out,) by layer, float32."""
 
 
 def load_vgg_face(file: Path, *, device: str = "auto") -> Embedder:
-    """The VGG-Face descriptor: the output of fc7 after its ReLU, not normalised.
+    """Load the VGG-Face descriptor: the output of fc7 after its ReLU, not normalised.
 
-    Publications that take "fc7" off this network with MatConvNet mean the rectified output, which the network itself
-    passes on; the paper leaves it open. Input as published: 224 px, RGB from 0 to 255 less the mean of the training
-    faces. The part of the crop seen is that of every other baseline, the preset small's window.
+    Publications that use "fc7" of this network with MatConvNet mean the output after the ReLU; the paper does not say.
+    The input is as published: 224 px, RGB from 0 to 255 minus the mean of the training faces. Like every other
+    baseline, it sees the preset small's window.
 
     Args:
         file: `vgg-face.mat` or `vgg_face_dag.pth`. Layers may be narrower than the published ones.
         device: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
-        ModelError: the file is missing, no such file, or lacks a layer.
+        ModelError: the file is missing, has another format, or lacks a layer.
         MissingDependencyError: torch (or, for .mat, SciPy) is not installed.
 
     Source: paper, section 5.1.1; Parkhi, Vedaldi, Zisserman: Deep Face Recognition, BMVC 2015.
@@ -88,16 +88,16 @@ def _network(weights: Weights) -> Any:
 
 
 def _check(weights: Weights, file: Path) -> None:
-    """Every layer is there, of the right kind, and takes what the one before it gives."""
+    """Check that every layer is present, has the right shape, and fits the one before it."""
     channels = 3
     for name in LAYERS:
         if name not in weights:
-            raise ModelError(f"{file} is no VGG-Face network: it has no layer {name}; {EXPECTED}")
+            raise ModelError(f"{file} is not a VGG-Face network: it has no layer {name}; {EXPECTED}")
         filters, biases = weights[name]
         side = {"fc6": LAST_MAP, "fc7": 1}.get(name, 3)
         if filters.ndim != 4 or filters.shape[1:] != (channels, side, side) or biases.shape != filters.shape[:1]:
             raise ModelError(
-                f"{file} is no VGG-Face network: {name} has filters {filters.shape} and biases {biases.shape}; "
+                f"{file} is not a VGG-Face network: {name} has filters {filters.shape} and biases {biases.shape}; "
                 f"expected filters (out, {channels}, {side}, {side}) and biases (out,)"
             )
         channels = len(biases)
@@ -106,10 +106,10 @@ def _check(weights: Weights, file: Path) -> None:
 def read_mat(file: Path) -> Weights:
     """Read `vgg-face.mat`: MatConvNet's list of layers, filters (height, width, in, out).
 
-    Both its layouts are read: a layer's `weights` = {filters, biases}, and the older fields `filters` and `biases`.
+    Both layouts are read: a layer's `weights` = {filters, biases}, and the older fields `filters` and `biases`.
 
     Raises:
-        ModelError: it is no such file.
+        ModelError: the file has another format.
         MissingDependencyError: SciPy is not installed.
     """
     package_folder("scipy", needed_by="a .mat file", install="pip install 'fabnet[train]'")
@@ -117,7 +117,7 @@ def read_mat(file: Path) -> Weights:
     try:
         layers = read_arrays(file, ["layers"])["layers"]
         return dict(_layers_of(layers))
-    except Exception as error:  # the layers may be laid out in any way
+    except Exception as error:  # many types, because the layers may have any layout
         raise unreadable(file, error, EXPECTED) from None
 
 
@@ -140,16 +140,16 @@ def _layers_of(layers: np.ndarray) -> list[tuple[str, tuple[np.ndarray, np.ndarr
 
 
 def read_pth(file: Path) -> Weights:
-    """Read `vgg_face_dag.pth`: `NAME.weight` and `NAME.bias`, the fully connected layers' as matrices.
+    """Read `vgg_face_dag.pth`: `NAME.weight` and `NAME.bias`, as matrices for fully connected layers.
 
     Raises:
-        ModelError: it holds anything but weights, or is no such file.
+        ModelError: the file has another format, or contains anything but weights.
     """
     import torch
 
     content = read_torch_file(file, EXPECTED)
     if not isinstance(content, Mapping):
-        raise ModelError(f"{file} holds a {type(content).__name__}; {EXPECTED}")
+        raise ModelError(f"{file} contains a {type(content).__name__}; {EXPECTED}")
     weights: Weights = {}
     for name in LAYERS:
         filters, biases = (content.get(f"{name}.{part}") for part in ("weight", "bias"))

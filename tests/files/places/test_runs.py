@@ -190,7 +190,7 @@ def test_a_report_and_exports_lie_there(bucket: str, run: str, second: Path, tmp
     assert main(["export", run, "--out", f"{bucket}/published"]) == 0
     assert fabnet.info(f"{bucket}/published")["has_onnx"]
     assert np.array_equal(fabnet.load(f"{bucket}/published").embed(crops).shape, (1, 16))
-    with pytest.raises(InputError, match="holds something already"):
+    with pytest.raises(InputError, match="is not empty"):
         export(run, f"{bucket}/published")
 
 

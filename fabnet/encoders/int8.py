@@ -44,7 +44,7 @@ def read_crops(source: Path, encoder: Embedder) -> list[np.ndarray]:
             continue
     if len(crops) < FEWEST_CROPS:
         raise InputError(
-            f"{source} has {len(crops)} face crops that can be read; int8 needs {FEWEST_CROPS} or more for calibration: "
+            f"{source} has {len(crops)} readable face crops; int8 needs {FEWEST_CROPS} or more for calibration, "
             "ideally hundreds of many people"
         )
     return crops

@@ -69,7 +69,7 @@ def test_too_few_crops_are_said_and_nothing_is_left(tmp_path: Path, frames_folde
     folder.mkdir()
     (folder / "broken.jpg").write_bytes(b"no picture")
     (folder / "face.jpg").write_bytes((frames_folder / "person0" / "0" / "0.jpg").read_bytes())
-    with pytest.raises(InputError, match="has 1 face crops that can be read; int8 needs 8 or more"):
+    with pytest.raises(InputError, match="has 1 readable face crops; int8 needs 8 or more"):
         export("small", tmp_path / "out" / "encoder.onnx", int8=folder)
     with pytest.raises(InputError, match="no such file or folder"):
         export("small", tmp_path / "out" / "encoder.onnx", int8=tmp_path / "none")

@@ -1,1 +1,1 @@
-"""Retrieval: the nearest faces of an embeddings dataset, exact or by an index, with filters in the query."""
+"""Retrieval: the nearest faces in an embeddings dataset, by exact search or an index, with filters in the query."""

@@ -1,4 +1,4 @@
-"""The columns of an embeddings dataset, whoever made it: which can be used, and why the others cannot."""
+"""The columns of an embeddings dataset, from fabnet or elsewhere: which can be used, and why others cannot."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["KNOWN", "NEEDED", "Columns", "is_text"]
 
 NEEDED = ("id", "identity", "video", "embedding")
 RESERVED = frozenset({"rank", "row", "similarity", "_distance", "_score", "_rowaddr", "_rowid"})
-"""What searching adds to a row."""
+"""Columns that a search adds to a row."""
 NAMED = 8
-"""Hidden columns that a note names."""
+"""Maximum number of hidden columns that a note names."""
 TYPE_LETTERS = 60
-"""A type's name is cut to this length in messages: that of a structure holds all its fields."""
+"""Maximum length of a type's name in messages, because a struct's name contains all its fields."""
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -40,7 +40,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Whether a neighbour can show it, as JSON too."""
+    """Whether a neighbour can show a column of this type, including as JSON."""
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return _is_plain(kind.value_type)
     return is_text(kind) or _is_number(kind) or bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
@@ -57,31 +57,31 @@ KNOWN: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
     "thumbnail": ("bytes", _is_bytes),
     "embedding": ("lists of floats, all of one length of 1 or more", _is_embedding),
 }
-"""What is expected of the columns that searching and the page read by name."""
+"""Expected content of the columns that search and the page read by name."""
 
 
 class Columns:
     """The columns of a dataset.
 
     Args:
-        path: of the dataset, for messages.
-        schema: of the dataset.
+        path: path of the dataset, for messages.
+        schema: schema of the dataset.
 
     Raises:
-        StoreError: a column is missing without which nothing can be told of a row.
+        StoreError: one of the columns in `NEEDED` is missing.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         missing = [name for name in NEEDED if name not in schema.names]
         if "embedding" in missing:
-            raise StoreError(f"{path} holds no embeddings: fabnet embed {path} --out EMB makes a dataset to search in")
+            raise StoreError(f"{path} has no embeddings: fabnet embed {path} --out EMB makes a dataset to search")
         if missing:
-            raise StoreError(f"{path} has no column {' and no '.join(missing)}: expected what fabnet embed writes")
+            raise StoreError(f"{path} has no column {' and no '.join(missing)}: expected a dataset of fabnet embed")
         self._path, self._names = path, schema.names
         self.unusable: dict[str, str] = {}
-        """The columns of `KNOWN` that are missing or hold something else, each with what was found."""
+        """Columns of `KNOWN` that are missing or have another type, each with what was found."""
         self.hidden: list[str] = []
-        """Other columns that cannot be shown."""
+        """Other columns, which cannot be shown."""
         for name, (_, fits) in KNOWN.items():
             if name not in schema.names:
                 self.unusable[name] = "is missing"
@@ -92,17 +92,17 @@ class Columns:
                 self.hidden.append(field.name)
 
     def usable(self) -> list[str]:
-        """The names of all columns that can be read and shown."""
+        """Names of all columns that can be read and shown."""
         return [name for name in self._names if name not in self.unusable and name not in self.hidden]
 
     def check(self, names: tuple[str, ...] = NEEDED) -> None:
-        """Refuse the dataset where a column holds something else.
+        """Check that columns have the expected types.
 
         Args:
-            names: of columns of `KNOWN`.
+            names: names of columns in `KNOWN`.
 
         Raises:
-            StoreError: a column is missing or cannot be used.
+            StoreError: a column is missing or has another type.
         """
         for name in names:
             if name in self.unusable:
@@ -112,7 +112,7 @@ class Columns:
                 )
 
     def notes(self) -> list[str]:
-        """What is left out, in a line or two."""
+        """Notes on columns that are left out, at most two lines."""
         found = []
         without = {name: why for name, why in self.unusable.items() if (name, why) != ("thumbnail", "is missing")}
         if without:
@@ -126,5 +126,5 @@ class Columns:
 
 
 def _can_be_asked(name: str) -> bool:
-    """Whether SQL can name a column, and no column that searching adds is called so."""
+    """Whether SQL can name a column, and no column that a search adds has that name."""
     return bool(name) and "`" not in name and name not in RESERVED

@@ -1,4 +1,4 @@
-"""Conditions on the rows of an embeddings dataset, in the SQL that Lance takes."""
+"""Builds conditions on the rows of an embeddings dataset, in Lance's SQL."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ __all__ = ["all_of", "in_time", "in_video", "not_of", "quoted"]
 
 
 def quoted(text: str) -> str:
-    """A string as SQL writes it."""
+    """Quote a string for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def in_video(video: str) -> str:
-    """Rows of a video, by its name."""
+    """Condition for the rows of a video, by its name."""
     return f"video = {quoted(video)}"
 
 
 def in_time(begin_s: float | None, end_s: float | None) -> str | None:
-    """Rows from one time of their video up to another, the end left out, in seconds; None: from the start, to the end.
+    """Condition for rows in the half-open interval [begin_s, end_s) of their video; None: from its start, to its end.
 
-    Rows that have no time, as those of photos, do not pass. Without either there is no condition.
+    Rows without a time, such as those of photos, do not meet it. Without both bounds there is no condition.
     """
     bounds = [] if begin_s is None else [f"time_s >= {float(begin_s)!r}"]
     bounds += [] if end_s is None else [f"time_s < {float(end_s)!r}"]
@@ -28,7 +28,7 @@ def in_time(begin_s: float | None, end_s: float | None) -> str | None:
 
 
 def not_of(identities: Iterable[str | None]) -> str | None:
-    """Rows of other people than these; nobody, or None for people who are not known: no condition."""
+    """Condition for rows of other people than these, ignoring None; without names there is no condition."""
     named = sorted({name for name in identities if name is not None})
     if len(named) == 1:
         return f"identity != {quoted(named[0])}"
@@ -36,6 +36,6 @@ def not_of(identities: Iterable[str | None]) -> str | None:
 
 
 def all_of(*conditions: str | None) -> str | None:
-    """Conditions that all must hold; None of none."""
+    """Join conditions that must all hold; None if there are none."""
     given = [f"({condition})" for condition in conditions if condition]
     return " AND ".join(given) or None

@@ -1,4 +1,4 @@
-"""An embeddings dataset to search in: what it says of itself, rows by id, the nearest faces of a vector.
+"""An embeddings dataset for searching: its metadata, rows by id, and the nearest faces to a vector.
 
 Letters: D features.
 """
@@ -27,22 +27,22 @@ from fabnet.runtime.progress import progress
 __all__ = ["LARGE_ROWS", "Gallery", "Neighbour"]
 
 Neighbour = dict[str, Any]
-"""Columns of a row but its embedding and thumbnail, and `similarity`, the cosine, -1 to 1."""
+"""Columns of a row without embedding and thumbnail, and `similarity`, the cosine, -1 to 1."""
 LARGE_ROWS = 1_000_000
-"""From here on the index is used unless exact search is asked for."""
+"""Number of rows beyond which the index is used by default."""
 SUB_VECTOR = 4
-"""Numbers that one byte of a compressed vector stands for."""
+"""Numbers that one byte of a compressed vector encodes."""
 ROWS_A_PARTITION = 1024
 CENTRES = 256
-"""What a byte of a compressed vector can stand for; fewer rows cannot train them."""
+"""Centres that a byte of a compressed vector can name, and the minimum number of rows to train them."""
 SAMPLE_RATE = 64
-"""Rows a centre that the centres are trained on: the library's 256 takes four times as long."""
+"""Training rows per centre: Lance's default, 256, takes four times as long."""
 PROBED = 20
-"""Partitions that are looked into at the least: more where a filter leaves too few rows in them."""
+"""Minimum number of partitions searched; more if a filter leaves too few rows in them."""
 REFINED = 5
-"""Times k candidates whose cosine is computed exactly in the end."""
+"""Candidates per neighbour whose cosine is computed exactly."""
 STREAMED = {"batch_size": 4096, "batch_readahead": 2, "fragment_readahead": 1, "io_buffer_size": 2**25}
-"""How rows are read: by default up to 2 GiB of them would wait in memory."""
+"""Settings for reading rows, because Lance's defaults buffer up to 2 GiB of them."""
 UNSHOWN = ("embedding", "thumbnail")
 
 
@@ -50,16 +50,16 @@ class Gallery:
     """An embeddings dataset, open for searching. Memory does not grow with its size.
 
     Args:
-        path: folder of a Lance dataset that `fabnet embed` wrote.
+        path: folder of a Lance dataset of `fabnet embed`.
 
     Raises:
-        StoreError: there is none, or it is something else.
+        StoreError: the dataset does not exist, or is not an embeddings dataset.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = as_place(path)
         self.state = state_of(self.path)
-        """Changes whenever the dataset does; of before it was opened."""
+        """State of the dataset before it was opened, which changes whenever the dataset does."""
         self._reader = Reader(self.path, f"the embeddings dataset {self.path}", _opened)
         schema = self._dataset.schema
         self._columns = Columns(self.path, schema)
@@ -74,17 +74,17 @@ class Gallery:
 
     @property
     def full_path(self) -> Path:
-        """The folder, with its name even where `path` is `.`: what belongs to the dataset lies beside it, so called."""
+        """Folder with its real name even if `path` is `.`, because files beside the dataset are named after it."""
         return self.path if is_remote(self.path) else self.path.resolve()
 
     @property
     def model(self) -> str | None:
-        """The model that made the embeddings, by name or path; None where it was not said."""
+        """Name or path of the model that made the embeddings; None if the dataset does not say."""
         return self._metadata.get("fabnet.model")
 
     @property
     def model_digest(self) -> str | None:
-        """Its digest (`fabnet.encoders.digest`), likewise."""
+        """Digest (`fabnet.encoders.digest`) of the model; None if the dataset does not say."""
         return self._metadata.get("fabnet.model_digest")
 
     @property
@@ -94,12 +94,12 @@ class Gallery:
 
     @property
     def num_rows(self) -> int:
-        """Rows, those without a face included."""
+        """Number of rows, including those without a face."""
         return int(self._reader.read(lambda dataset: dataset.count_rows()))
 
     @property
     def columns(self) -> list[str]:
-        """What a filter can ask of a row, and a neighbour shows."""
+        """Names of the columns that filters can use and neighbours show."""
         return [name for name in self._columns.usable() if name not in UNSHOWN]
 
     @property
@@ -109,48 +109,48 @@ class Gallery:
 
     @property
     def has_thumbnails(self) -> bool:
-        """Whether its rows carry small pictures."""
+        """Whether the dataset has small pictures of the faces."""
         return "thumbnail" in self._columns.usable()
 
     @property
     def notes(self) -> list[str]:
-        """What of the dataset cannot be used or shown, in a line or two."""
+        """Notes on columns that cannot be used or shown, at most two lines."""
         return self._columns.notes()
 
     def check(self, *names: str) -> None:
-        """Refuse a dataset whose rows cannot be searched, or in which further columns cannot be used.
+        """Check that the columns for searching, and those in `names`, can be used.
 
         Raises:
-            StoreError: one of its columns is missing or holds something else.
+            StoreError: a column is missing or has another type.
         """
         self._columns.check((*NEEDED, *names))
 
     @property
     def has_index(self) -> bool:
-        """Whether `build_index` was called."""
+        """Whether the dataset has an index of the embeddings."""
         indices = self._reader.read(lambda dataset: dataset.describe_indices())
         return any("embedding" in each.field_names for each in indices)
 
     @property
     def is_large_enough(self) -> bool:
-        """Whether there are embeddings enough for an index."""
+        """Whether there are enough embeddings for an index."""
         return self._num_embeddings() >= CENTRES
 
     def _num_embeddings(self) -> int:
         return int(self._reader.read(lambda dataset: dataset.count_rows(filter="embedding IS NOT NULL")))
 
     def drop_index(self) -> None:
-        """Remove the indices, of the embeddings and of other columns. Only for the one process that writes."""
+        """Remove all indices. Only the process that holds the write lock may call this."""
         with self._reading(), changing(self.path) as change:
             for each in change.dataset.describe_indices():
                 change.dataset.drop_index(each.name)
         self._reader.keep(None)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Read rows by their ids, in the order asked for.
+        """Read rows by their ids, in the given order.
 
         Raises:
-            InputError: an id is not there, or names several rows.
+            InputError: an id does not exist, or several rows have it.
         """
         wanted = ", ".join(quoted(each) for each in dict.fromkeys(ids))
         found: dict[str, list[dict[str, Any]]] = {}
@@ -163,14 +163,14 @@ class Gallery:
         for each in ids:
             if each not in found:
                 raise InputError(
-                    f"{self.path} has no row {each!r}, and no photo is called so; ids are {self._example()}"
+                    f"{self.path} has no row {each!r}, and there is no photo of that name; ids are {self._example()}"
                 )
             if len(found[each]) > 1:
                 raise InputError(f"{len(found[each])} rows of {self.path} have the id {each!r}; give the photo itself")
         return [found[each][0] for each in ids]
 
     def scan(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Read columns of all rows, in order, a batch at a time; those that cannot be used are null."""
+        """Read columns of all rows, in order, in batches; columns that cannot be used are null."""
         there = [name for name in columns if name not in self._columns.unusable]
 
         def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
@@ -182,7 +182,7 @@ class Gallery:
             yield self._with_all(batch, columns)
 
     def take(self, numbers: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
-        """Read rows by their numbers, 0 to `num_rows` - 1, in the order asked for; columns as `scan` gives them."""
+        """Read rows by their numbers, 0 to `num_rows` - 1, in the given order; columns as in `scan`."""
         there = [name for name in columns if name not in self._columns.unusable]
         if not len(numbers) or not there:
             return [dict.fromkeys(columns) for _ in numbers]
@@ -197,16 +197,16 @@ class Gallery:
 
     def _example(self) -> str:
         first = self._reader.read(lambda dataset: dataset.to_table(columns=["id"], limit=1)).to_pylist()
-        return f"VIDEO/TRACK/FRAME, as {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
+        return f"VIDEO/TRACK/FRAME, e.g. {first[0]['id']!r}" if first else "VIDEO/TRACK/FRAME"
 
     def _reading(self) -> AbstractContextManager[None]:
         return lance_reads(self._reader.what)
 
     def is_current(self) -> bool:
-        """Whether the rows still have the numbers that they had when it was opened, and there are no others.
+        """Whether the dataset still has the same rows, under the same numbers, as when it was opened.
 
         Raises:
-            StoreError: the dataset is not there any more, or cannot be opened.
+            StoreError: the dataset no longer exists, or cannot be opened.
         """
         state = state_of(self.path)
         if state == self.state:
@@ -217,11 +217,11 @@ class Gallery:
                 return False
         except RewrittenError:
             return False
-        self.state = state  # files were merged, or an index was built
+        self.state = state  # only files were merged, or an index was built
         return True
 
     def check_filter(self, where: str) -> None:
-        """Raise an InputError where a condition cannot be asked of this dataset."""
+        """Raise an InputError if a condition does not fit this dataset."""
         try:
             self._dataset.scanner(columns=["id"], filter=all_of(where), limit=1).explain_plan()
         except (ValueError, OSError) as error:
@@ -234,7 +234,7 @@ class Gallery:
 
     @contextmanager
     def _filtering(self, where: str | None) -> Iterator[None]:
-        """Tell a condition that fails at a row from a dataset that is damaged."""
+        """Report a condition that fails on a row as an InputError, not as a corrupt dataset."""
         try:
             yield
         except StoreError as error:
@@ -242,8 +242,8 @@ class Gallery:
             if "applying filter expression" not in said:
                 raise
             raise InputError(
-                f"the filter {where!r} failed: {said.rpartition('Arrow error: ')[2]}; change it so that every row can "
-                "answer it"
+                f"the filter {where!r} failed: {said.rpartition('Arrow error: ')[2]}; change it so that it "
+                "works on every row"
             ) from None
 
     def nearest(
@@ -256,19 +256,19 @@ class Gallery:
         thumbnails: bool = False,
         numbers: bool = False,
     ) -> list[Neighbour]:
-        """The rows most similar to a vector, the most similar first.
+        """Find the rows most similar to a vector, the most similar first.
 
         Args:
-            vector: (D,) float, of any length.
-            k: how many, 1 or more; fewer come where fewer rows pass the filter.
-            where: a condition on the columns, in SQL, as `check_filter` takes it.
-            use_index: look into the partitions of the index that are nearest, and compute the cosine exactly of the
-                best candidates; else stream through all rows.
-            thumbnails: give the rows' `thumbnail`, JPEG bytes, too.
-            numbers: give the rows' `row`, their number as `take` takes it, too.
+            vector: (D,) float, of any norm.
+            k: number of rows, 1 or more; the result is shorter if fewer rows pass the filter.
+            where: a condition on the columns, in SQL, see `check_filter`.
+            use_index: search the nearest partitions of the index, and compute the exact cosine of the best candidates;
+                otherwise stream all rows.
+            thumbnails: also return each row's `thumbnail`, JPEG bytes.
+            numbers: also return each row's `row`, its number for `take`.
 
         Raises:
-            InputError: the condition cannot be asked of every row, as where it divides by a column that is 0.
+            InputError: the condition fails on a row, such as a division by a column that is 0.
         """
         query = {
             "column": "embedding", "q": np.asarray(vector, np.float32), "k": min(k, max(1, self.num_rows)),
@@ -292,20 +292,21 @@ class Gallery:
         for row in found:
             row |= dict.fromkeys(name for name in KNOWN if name not in row and name not in UNSHOWN)
             row["similarity"] = 1 - row.pop("_distance")
-        directed = [row for row in found if math.isfinite(row["similarity"])]  # embeddings of zeros or NaN have none
+        directed = [row for row in found if math.isfinite(row["similarity"])]  # not for embeddings of zeros or NaN
         return sorted(directed, key=lambda row: -float(row["similarity"]))
 
     def build_index(self) -> float:
-        """Build the IVF-PQ index by the cosine, and one on the identities that makes their filter quick.
+        """Build the IVF-PQ index for the cosine, and an index of the identities, which speeds up their filter.
 
-        It stays in the dataset; rows that are added later are searched exactly. Only for the one process that writes.
+        Both are stored in the dataset; rows added later are searched exactly. Only the process that holds the write
+        lock may call this.
 
         Returns:
-            The seconds that it took.
+            Time taken in seconds.
 
         Raises:
             InputError: the dataset is too small for an index.
-            OutputError: writing there is not possible.
+            OutputError: the index cannot be written.
         """
         count = self._num_embeddings()
         if count < CENTRES:
@@ -338,10 +339,10 @@ def _opened(path: Path) -> Any:
     if not path.exists():
         raise StoreError(f"there is no embeddings dataset at {path}: make one with fabnet embed ... --out {path}")
     if not has_dataset(path):
-        raise StoreError(f"{path} is no Lance dataset: fabnet embed ... --out NAME.lance makes one to search in")
+        raise StoreError(f"{path} is not a Lance dataset: fabnet embed ... --out NAME.lance makes one to search")
     return open_dataset(path)
 
 
 def _said(error: BaseException) -> str:
-    """What a Lance error says, without where in its source."""
+    """The message of a Lance error, without its source location."""
     return first_line(error).split(", /")[0].removeprefix("Invalid user input: ").rstrip(".")

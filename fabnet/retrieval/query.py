@@ -1,4 +1,4 @@
-"""What is searched for: photos, rows of the dataset, or several of them averaged.
+"""Reads the query of a search: photos, rows of the dataset, or the mean of several.
 
 Letters: D features.
 """
@@ -35,37 +35,34 @@ __all__ = ["Query", "as_vector", "encoder_of", "model_of", "read_query"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """What is searched for.
-
-    Attributes:
-        vector: (D,) float32 of length 1: the mean of what was given, each at length 1.
-        ids: of the rows that were given, which are no neighbours of themselves.
-        identities: of these rows, None where it is not known; who is on a photo is not known either.
-        pictures: a face for each thing given: (H, W, 3) uint8 RGB, or None where the dataset has no thumbnails.
-    """
+    """A query."""
 
     vector: np.ndarray
+    """(D,) float32 of norm 1: mean direction of the given embeddings."""
     ids: tuple[str, ...]
+    """Ids of the given rows, which are left out of the neighbours."""
     identities: tuple[str | None, ...]
+    """Identities of the given rows; None if unknown. Those of photos are always unknown."""
     pictures: tuple[np.ndarray | None, ...]
+    """Face of each given photo or row, (H, W, 3) uint8 RGB; None if the dataset has no thumbnail of it."""
 
 
 WITHOUT_FILES = re.compile(r"mean|pixels|dlib-identity|random(:\d{1,9})?", re.ASCII)
-"""Baselines that come with installed packages."""
+"""Names of baselines that need no files of the user."""
 
 
 def model_of(gallery: Gallery) -> str | Path:
-    """The model that a dataset names, if its name alone may be followed.
+    """Find the model that a dataset names, if that is safe.
 
-    That is a shipped model, a baseline without a file, or a model that lies in the dataset's folder or below it and has
-    the digest that the dataset says. A dataset of somebody else's opens no other file, and fetches nothing.
+    It is safe for a shipped model, a baseline without a file, and a model in the dataset's folder or below with the
+    digest that the dataset states. A foreign dataset can therefore not open other files or download anything.
 
     Raises:
-        ModelError: the dataset names none, or another.
+        ModelError: the dataset names no model, or one that is not safe to load.
     """
     name, folder = gallery.model, gallery.full_path.parent
     if name is None or name == "given":
-        raise ModelError(f"{gallery.path} does not say which model made it: name it with --model")
+        raise ModelError(f"{gallery.path} does not say which model made it: give it with --model")
     if name in shipped_models() or WITHOUT_FILES.fullmatch(name):
         return name
     if not is_hub_name(name) and not is_baseline(name):
@@ -74,13 +71,13 @@ def model_of(gallery: Gallery) -> str | Path:
                 if gallery.model_digest == model_digest(place):
                     return place
     raise ModelError(
-        f"the model of {gallery.path} cannot be found ({name} neither ships nor lies beside the dataset); name "
-        "it with --model, if you trust it"
+        f"the model of {gallery.path} cannot be found ({name} is neither shipped with fabnet nor beside the dataset); "
+        "give it with --model, if you trust it"
     )
 
 
 def _beside(folder: Path, name: str) -> list[Path]:
-    """Where a model of this name can lie beside a dataset, or below: where it was, or after both were moved."""
+    """Possible paths of a model in the dataset's folder or below: its old path, or its path after both were moved."""
     if is_remote(folder):
         parts = name.removeprefix(f"{folder}/").split("/")
         is_inside = name.startswith(f"{folder}/") and not {"", ".", ".."} & set(parts)
@@ -93,15 +90,15 @@ def _beside(folder: Path, name: str) -> list[Path]:
 
 
 def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device: str = "auto") -> Embedder:
-    """The encoder that made a dataset's embeddings.
+    """Load the encoder that made a dataset's embeddings.
 
     Args:
         gallery: the dataset.
-        model: as `fabnet.load` takes it, or an encoder that it gave; None: as `model_of` the dataset.
-        device: for models that run on torch.
+        model: a model as for `fabnet.load`, or a loaded encoder; None: the dataset's, from `model_of`.
+        device: device of models that run on torch.
 
     Raises:
-        ModelError: the dataset names none that can be found, or it is another one than made the embeddings.
+        ModelError: the model cannot be found, or another one made the embeddings.
     """
     if isinstance(model, Embedder):
         encoder = model
@@ -112,16 +109,16 @@ def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device:
         except ModelError as error:
             if model is not None:
                 raise
-            raise ModelError(f"the model of {gallery.path} cannot be found ({error}); name it with --model") from None
+            raise ModelError(f"the model of {gallery.path} cannot be found ({error}); give it with --model") from None
         encoder = load(name, device=device)
         if gallery.model_digest not in (None, digest):
             raise ModelError(
-                f"{gallery.path} was embedded with another model than {name} is now ({gallery.model}): give that one "
+                f"{gallery.path} was not embedded with {name} as it is now, but with {gallery.model}: give that model "
                 "with --model, or embed again"
             )
     if encoder.embedding_dim != gallery.embedding_dim:
         raise ModelError(
-            f"the model makes {encoder.embedding_dim} numbers a face; {gallery.path} holds {gallery.embedding_dim}"
+            f"the model gives {encoder.embedding_dim} numbers per face; {gallery.path} has {gallery.embedding_dim}"
         )
     return encoder
 
@@ -135,23 +132,23 @@ def read_query(
     min_face: float | None = None,
     device: str = "auto",
 ) -> Query:
-    """Read what is searched for.
+    """Read a query.
 
     Args:
-        gallery: the dataset to search in.
+        gallery: the dataset to search.
         given: photos (files, or (H, W, 3) uint8 RGB arrays) and ids of rows, one or more.
         model: see `encoder_of`; only photos need it.
-        crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
+        crop: "detect" takes the largest face of a photo; "none" takes the photo as a face crop.
         min_face: side of the smallest face looked for, in pixels; None: 1/64 of the photo's longer side, at least 20.
-        device: for models that run on torch.
+        device: device of models that run on torch.
 
     Raises:
-        InputError: nothing was given, or it is neither a photo nor a row with an embedding.
+        InputError: `given` is empty, or an item is neither a photo nor a row with an embedding.
         NoFaceError: a photo has no face.
         ModelError: see `encoder_of`.
     """
     if not len(given):
-        raise InputError("nothing to search for: give a photo or the id of a row")
+        raise InputError("the query is empty: give a photo or the id of a row")
     ids = [str(each) for each in given if not _is_photo(each)]
     columns = ["identity", "reason", "embedding", *(["thumbnail"] if gallery.has_thumbnails else [])]
     rows = {row["id"]: row for row in gallery.rows(ids, columns)} if ids else {}
@@ -179,20 +176,20 @@ def read_query(
 
 
 def _is_photo(given: str | Path | np.ndarray) -> bool:
-    """Whether something is a photo, or a file that was meant as one, rather than the id of a row."""
+    """Whether a query is a photo or an existing file, rather than the id of a row."""
     if isinstance(given, np.ndarray):
         return True
     try:
         return Path(given).exists() and not Path(given).is_dir()
-    except OSError:  # the id of a row that is too long for a file's name
+    except OSError:  # the id of a row, too long for a file name
         return False
 
 
 def as_vector(embedding: Sequence[float | None] | None) -> np.ndarray | None:
-    """A stored embedding as (D,) float32; None where there is none, or it holds NaN, infinity or nulls."""
+    """Convert a stored embedding to (D,) float32; None if it is missing or contains NaN, infinity or nulls."""
     if embedding is None or any(value is None for value in embedding):
         return None
-    with np.errstate(over="ignore"):  # of float64
+    with np.errstate(over="ignore"):  # float64 values may overflow
         vector = np.array(embedding, dtype=np.float32)
     return vector if np.isfinite(vector).all() else None
 
@@ -201,17 +198,17 @@ def _mean_direction(vectors: Sequence[np.ndarray]) -> np.ndarray:
     mean = np.mean([vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors], axis=0)
     length = float(np.linalg.norm(mean))
     if not length >= 1e-6:  # NaN too
-        raise InputError("the embeddings searched for have no direction (all zero, or opposite): the cosine needs one")
+        raise InputError("the query's embeddings have no mean direction (all zero, or opposite): the cosine needs one")
     return np.asarray(mean / length, dtype=np.float32)
 
 
 def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str, min_face: float | None) -> np.ndarray:
-    """The face crop that is embedded of a photo."""
+    """The face crop of a photo."""
     name = "the photo" if isinstance(given, np.ndarray) else str(given)
     try:
         image = given if isinstance(given, np.ndarray) else decode_picture(read_bytes(Path(given)))
     except InputError as error:
-        raise InputError(f"{name} is no picture that can be used ({error}), and no id of a row") from None
+        raise InputError(f"{name} is neither a usable picture ({error}) nor the id of a row") from None
     if crop == "none":
         return image
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
@@ -221,7 +218,7 @@ def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str, min_face
         height, width = image.shape[:2]
         smallest = find.smallest_px(height, width)
         raise NoFaceError(
-            f"no face was found in {name} ({width} x {height} px): faces from {smallest:.0f} px on were looked for; "
-            "--min-face PX looks for smaller ones. Of a face crop, give --crop none"
+            f"no face was found in {name} ({width} x {height} px): faces of {smallest:.0f} px or more were looked for; "
+            "--min-face PX looks for smaller ones. For a face crop, give --crop none"
         )
     return faces[0].image

@@ -1,6 +1,6 @@
-"""`fabnet search`: the nearest faces of an embeddings dataset by the cosine.
+"""`fabnet search`: finds the nearest faces in an embeddings dataset by cosine similarity.
 
-Source: section 5.3 of the paper: images are ranked by the cosine similarity of their embeddings.
+Source: paper, section 5.3: images are ranked by the cosine similarity of their embeddings.
 """
 
 from __future__ import annotations
@@ -27,30 +27,27 @@ __all__ = ["SearchResult", "search"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchResult:
-    """The nearest faces.
-
-    Attributes:
-        data: the dataset.
-        query: what was searched for, in words.
-        rows: of the dataset.
-        method: "exact" or "index".
-        where: the condition that neighbours had to meet, in SQL; None: none.
-        notes: what to bear in mind.
-        neighbours: columns of their rows, `rank` from 1 and `similarity`, the cosine; the most similar first.
-        sheet: the contact sheet, where one was asked for.
-    """
+    """The nearest faces."""
 
     data: Path
+    """Path of the dataset."""
     query: tuple[str, ...]
+    """Names of the photos and ids of the rows in the query."""
     rows: int
+    """Number of rows in the dataset."""
     method: Literal["exact", "index"]
+    """Search method."""
     where: str | None
+    """Condition on the neighbours, in SQL; None: no condition."""
     notes: tuple[str, ...]
+    """Limitations of this result, for the user."""
     neighbours: tuple[Neighbour, ...]
+    """Neighbours, the most similar first: columns of their rows, `rank` from 1, and `similarity`, the cosine."""
     sheet: Path | None
+    """Path of the contact sheet; None if none was requested."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the result as a JSON object."""
         return {
             "data": str(self.data),
             "query": list(self.query),
@@ -120,9 +117,9 @@ def search(
     if where is not None:
         gallery.check_filter(where)
     if sheet is not None and as_place(sheet).suffix.lower() != ".png":
-        raise InputError(f"a contact sheet is a PNG, in a file that ends in .png; got {sheet}")
+        raise InputError(f"a contact sheet needs a file name that ends in .png; got {sheet}")
     if sheet is not None and not gallery.has_thumbnails:
-        raise InputError(f"{gallery.path} holds no thumbnails for a sheet: embed again, with thumbnails")
+        raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
     asked = read_query(gallery, given, model=model, crop=crop, min_face=min_face, device=device)
     condition = all_of(
         where,
@@ -165,12 +162,12 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if other_identities and None in identities:
-        notes.append("a row that was searched for has no identity, so nobody is left out for it")
+        notes.append("a row in the query has no identity, so nobody is left out for it")
     if other_identities and num_photos:
         notes.append(
-            "who is on a photo is not known, so nobody is left out for it: give the id of a row, or "
+            "the person in a photo is not known, so nobody is left out for it: give the id of a row, or "
             "--where \"identity != 'NAME'\""
         )
     if found < k:
-        notes.append(f"only {found} faces meet the conditions; {k} were asked for")
+        notes.append(f"only {found} faces meet the conditions; {k} were requested")
     return tuple(notes)

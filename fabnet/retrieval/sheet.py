@@ -1,4 +1,4 @@
-"""A contact sheet: what was searched for on the left, its neighbours in rows beside it, each with a label."""
+"""Draws a contact sheet: the queries on the left, their neighbours in rows beside them, each with a label."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TILE_PX = 144
 LABEL_PX = 40
 GAP_PX = 10
 MAX_LETTERS = 200
-"""Of a label, before it is fitted: longer ones are cut, and fitting takes time by the letter."""
+"""Length to which a label is cut before it is fitted, because fitting takes time per letter."""
 COLUMNS = 5
 INK, FAINT, PAPER, ACCENT = (30, 30, 30), (120, 120, 120), (255, 255, 255), (46, 110, 190)
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 
 
 def _fitted(text: str, width_px: int) -> str:
-    """A text, shortened in its middle until it is no wider than this; letters that the font lacks become "?"."""
+    """Shorten a text in its middle to a maximum width; letters that the font lacks become "?"."""
     text = text[:MAX_LETTERS].encode("ascii", "replace").decode()
     shown, keep = text, len(text)
     while cv2.getTextSize(shown, FONT, FONT_SCALE, 1)[0][0] > width_px and keep > 4:
@@ -66,11 +66,11 @@ def draw_sheet(
     """Draw a contact sheet.
 
     Args:
-        queries: a face, (H, W, 3) uint8 RGB, and its name, for each thing searched for; None is drawn grey.
-        neighbours: faces, likewise, with their rows.
+        queries: each query's face, (H, W, 3) uint8 RGB or None, which is drawn grey, and its name.
+        neighbours: each neighbour's face, (H, W, 3) uint8 RGB or None, and its row.
 
     Returns:
-        (H, W, 3) uint8 RGB: the queries in a column on the left, framed; the neighbours five in a row, by their rank.
+        (H, W, 3) uint8 RGB: the queries framed in a column on the left, the neighbours in rows of five, by rank.
     """
     left = [
         _tile(picture, [(f"query {number}" if len(queries) > 1 else "query", ACCENT), (name, FAINT)], True)
@@ -90,7 +90,7 @@ def draw_sheet(
 
 
 def decode_stored(data: bytes | None) -> np.ndarray | None:
-    """A dataset's thumbnail, (H, W, 3) uint8 RGB; None where there is none that can be decoded."""
+    """Decode a dataset's thumbnail to (H, W, 3) uint8 RGB; None if it is missing or cannot be decoded."""
     try:
         return None if data is None else decode_picture(data)
     except InputError:
@@ -103,10 +103,10 @@ def write_sheet(
     """Write the contact sheet of a search as a PNG.
 
     Args:
-        file: to write.
+        file: the file to write.
         queries: see `draw_sheet`.
-        neighbours: JPEG bytes of faces, with their rows, which have `rank` and `similarity`; without bytes, or with
-            such as cannot be decoded, a face is drawn grey.
+        neighbours: JPEG bytes of each face, and its row, which has `rank` and `similarity`; a face without bytes, or
+            whose bytes cannot be decoded, is drawn grey.
 
     Raises:
         OutputError: the file cannot be written.

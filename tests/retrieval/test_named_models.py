@@ -47,30 +47,30 @@ def test_a_model_elsewhere_is_not_opened(name: str, faces: Path, photo: Path, ti
     place.parent.mkdir()
     shutil.copytree(tiny_run, tmp_path / "elsewhere")
     gallery = naming(faces, place, **{"fabnet.model": name.format(elsewhere=tmp_path / "elsewhere")})
-    with pytest.raises(ModelError, match="name it with --model, if you trust it"):
+    with pytest.raises(ModelError, match="give it with --model, if you trust it"):
         model_of(gallery)
-    with pytest.raises(ModelError, match="name it with --model, if you trust it"):
+    with pytest.raises(ModelError, match="give it with --model, if you trust it"):
         fabnet.search(place, photo, k=1)
 
 
 def test_a_model_beside_is_used_where_its_digest_fits(faces: Path, photo: Path, tiny_run: Path, tmp_path: Path) -> None:
     place = tmp_path / "moved" / "faces.lance"
     shutil.copytree(faces, place)
-    with pytest.raises(ModelError, match="name it with --model, if you trust it"):
+    with pytest.raises(ModelError, match="give it with --model, if you trust it"):
         fabnet.search(place, photo, k=1, crop="none")
     assert fabnet.search(place, photo, k=1, crop="none", model=tiny_run).neighbours
     shutil.copytree(tiny_run, tmp_path / "moved" / "run")
     assert fabnet.search(place, photo, k=1, crop="none").neighbours
     shutil.rmtree(tmp_path / "moved" / "run")
     (tmp_path / "moved" / "run").symlink_to(tiny_run)
-    with pytest.raises(ModelError, match="name it with --model, if you trust it"):
+    with pytest.raises(ModelError, match="give it with --model, if you trust it"):
         fabnet.search(place, photo, k=1, crop="none")
 
 
 def test_a_model_beside_with_another_digest_is_not_used(faces: Path, tiny_run: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     gallery = naming(faces, tmp_path / "faces.lance", **{"fabnet.model_digest": "0" * 64})
-    with pytest.raises(ModelError, match="name it with --model, if you trust it"):
+    with pytest.raises(ModelError, match="give it with --model, if you trust it"):
         model_of(gallery)
 
 

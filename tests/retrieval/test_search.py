@@ -81,12 +81,12 @@ def test_other_identities(faces: Path) -> None:
     left_out = {table["identity"][0], table["identity"][15]}
     assert {row["identity"] for row in result.neighbours} == {f"person{place}" for place in range(6)} - left_out
     assert len(result.neighbours) == 40
-    assert result.notes == ("only 40 faces meet the conditions; 60 were asked for",)
+    assert result.notes == ("only 40 faces meet the conditions; 60 were requested",)
 
 
 def test_nobody_is_left_out_for_a_photo_and_that_is_said(clip: Path, photo: Path) -> None:
     result = fabnet.search(clip, photo, k=1, other_identities=True)
-    assert "who is on a photo is not known" in result.notes[0]
+    assert "the person in a photo is not known" in result.notes[0]
 
 
 def test_video_time_and_columns(clip: Path, faces: Path) -> None:
@@ -196,15 +196,15 @@ def test_what_is_wrong_is_one_line(faces: Path, clip: Path, store: Path, photo: 
     (tmp_path / "text.jpg").write_text("no picture")
     wrong: list[tuple[type[FabnetError], str, dict[str, Any]]] = [
         (StoreError, "there is no embeddings dataset", {"data": tmp_path / "none"}),
-        (StoreError, "is no Lance dataset", {"data": tmp_path}),
-        (StoreError, "holds no embeddings: fabnet embed", {"data": store}),
-        (InputError, "has no row 'nobody', and no photo is called so; ids are VIDEO/TRACK", {"query": "nobody"}),
-        (InputError, "nothing to search for", {"query": []}),
-        (InputError, "text.jpg is no picture", {"query": tmp_path / "text.jpg"}),
+        (StoreError, "is not a Lance dataset", {"data": tmp_path}),
+        (StoreError, "has no embeddings: fabnet embed", {"data": store}),
+        (InputError, "has no row 'nobody', .*; ids are VIDEO/TRACK", {"query": "nobody"}),
+        (InputError, "the query is empty", {"query": []}),
+        (InputError, "text.jpg is neither a usable picture", {"query": tmp_path / "text.jpg"}),
         (NoFaceError, "no face was found in .*grey.png", {"query": grey}),
-        (ModelError, "was embedded with another model than small is now", {"query": photo, "model": "small"}),
+        (ModelError, "was not embedded with small as it is now", {"query": photo, "model": "small"}),
         (ModelError, "no model 'nope'", {"query": photo, "model": "nope"}),
-        (ModelError, "makes 256 numbers a face; .* holds 16", {"query": photo, "model": fabnet.load("small")}),
+        (ModelError, "gives 256 numbers per face; .* has 16", {"query": photo, "model": fabnet.load("small")}),
         (InputError, "no column yaw; columns: id, identity, video", {"where": "yaw > 3"}),
         (InputError, "cannot be used: Error parsing statement", {"where": "identity >"}),
         (InputError, "cannot be used: Error parsing statement", {"where": "identity = 'x' -- a remark"}),
@@ -224,10 +224,10 @@ def test_a_model_that_moved_or_was_never_said(clip: Path, photo: Path, tiny_run:
     table = lance.dataset(str(clip)).to_table()
     said = {b"fabnet.model": str(tmp_path / "gone").encode(), b"fabnet.model_digest": b"0"}
     lance.write_dataset(table.replace_schema_metadata(said), str(tmp_path / "moved"))
-    with pytest.raises(ModelError, match=r"the model of .* cannot be found .*name it with --model"):
+    with pytest.raises(ModelError, match=r"the model of .* cannot be found .*give it with --model"):
         fabnet.search(tmp_path / "moved", photo)
     lance.write_dataset(table.replace_schema_metadata({}), str(tmp_path / "unsaid"))
-    with pytest.raises(ModelError, match="does not say which model made it: name it with --model"):
+    with pytest.raises(ModelError, match="does not say which model made it: give it with --model"):
         fabnet.search(tmp_path / "unsaid", photo)
     assert ids(fabnet.search(tmp_path / "unsaid", photo, model=tiny_run, k=1))
     assert ids(fabnet.search(tmp_path / "unsaid", table["id"][0].as_py(), k=1))
@@ -262,7 +262,7 @@ def test_a_contact_sheet(faces: Path, tmp_path: Path) -> None:
 def test_without_thumbnails_a_sheet_is_refused(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     fabnet.embed([store], tmp_path / "plain", model=tiny_run, thumbnails=False)
     name = table_of(tmp_path / "plain")["id"][0]
-    with pytest.raises(InputError, match="holds no thumbnails for a sheet"):
+    with pytest.raises(InputError, match="has no thumbnails for a sheet"):
         fabnet.search(tmp_path / "plain", name, sheet=tmp_path / "sheet.png")
     assert len(fabnet.search(tmp_path / "plain", name, k=3).neighbours) == 3
 

@@ -115,7 +115,7 @@ def searched(path: Path) -> None:
         ("id", MISSING, "no column id"),
         ("identity", MISSING, "no column identity"),
         ("video", MISSING, "no column video"),
-        ("embedding", MISSING, "holds no embeddings"),
+        ("embedding", MISSING, "has no embeddings"),
         ("thumbnail", MISSING, "no thumbnails"),
         ("id", list(range(ROWS)), "column id holds int64"),
         ("identity", [1.5] * ROWS, "column identity holds double"),

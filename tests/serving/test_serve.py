@@ -96,7 +96,7 @@ def test_what_cannot_be_served_is_said_in_a_line(
 ) -> None:
     with pytest.raises(StoreError, match="there is no embeddings dataset"):
         serve(tmp_path / "none.lance", port=0)
-    with pytest.raises(StoreError, match="holds no embeddings"):
+    with pytest.raises(StoreError, match="has no embeddings"):
         serve(store, port=0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,1 +1,1 @@
-"""An encoder applied: photos, videos and stores to rows of embeddings and attributes."""
+"""Applies an encoder: turns photos, videos and stores into rows of embeddings and attributes."""

@@ -1,4 +1,4 @@
-"""`fabnet embed`: pictures, videos and stores to embeddings, streaming."""
+"""`fabnet embed`: streams pictures, videos and stores to embeddings."""
 
 from __future__ import annotations
 
@@ -37,36 +37,33 @@ __all__ = ["EmbedResult", "embed"]
 
 @dataclass
 class EmbedResult:
-    """What was embedded.
-
-    Attributes:
-        out: where the rows are.
-        model: the model's name or path.
-        backend: what the encoder ran on.
-        precision: what it calculated in: "float32", "bfloat16" or "int8".
-        rows: in all.
-        embedded: rows with an embedding.
-        without_face: rows of pictures and frames in which no face was found.
-        failed: files that could not be read, with the reason.
-        left_out: all else that lies in the folders given: file, reason, count.
-        faces_per_s: embedded, reading and detection included.
-        overlay: the video with its faces drawn on; None: none.
-    """
+    """The result of embedding."""
 
     out: Path
+    """Path of the output."""
     model: str
+    """Name or path of the model."""
     backend: str
+    """Backend of the encoder."""
     precision: str
+    """Precision of the encoder: "float32", "bfloat16" or "int8"."""
     rows: int = 0
+    """Number of rows written."""
     embedded: int = 0
+    """Number of rows with an embedding."""
     without_face: int = 0
+    """Number of pictures and frames in which no face was found; each has a row."""
     failed: list[tuple[str, str]] = field(default_factory=list)
+    """Files that could not be read, with the reason."""
     left_out: list[LeftOut] = field(default_factory=list)
+    """Other files in the given folders: file, reason, count."""
     faces_per_s: float = 0.0
+    """Faces embedded per second, including reading and detection."""
     overlay: Path | None = None
+    """Video with its faces drawn on; None if none was requested."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Return the result as a JSON object."""
         overlay = None if self.overlay is None else str(self.overlay)
         values = dataclasses.asdict(self) | {"out": str(self.out), "overlay": overlay}
         return values | left_out_json(self.left_out)
@@ -138,7 +135,7 @@ def embed(
     on_ray, file_format = engine == "ray", file_format or _format_of(out)
     check_place(out, file_format)
     tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
-    place = "auto" if on_ray else device  # who hands tasks to GPUs elsewhere need not have one
+    place = "auto" if on_ray else device  # with Ray, only the workers need the device
     encoder = model if isinstance(model, Embedder) else load(model, device=place, precision=precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
     files = tuple(as_place(file) for file in probes)
@@ -190,9 +187,9 @@ def embed(
 
 
 def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) -> None:
-    """Refuse to replace a file that is embedded, or the overlay."""
+    """Refuse an output that would replace an input or the overlay."""
     if overlay is not None and as_place(overlay).absolute() == out.absolute():
-        raise InputError(f"{out} is the overlay too: choose another --out")
+        raise InputError(f"{out} is also the overlay: choose another --out")
     if is_remote(out) or not out.is_file():
         return
     if any(each.kind != "store" and is_same_file(each.path, out) for each in found):
@@ -202,7 +199,7 @@ def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) 
 def _drawing(
     found: Sequence[Input], overlay: Path | None, probes: Sequence[SavedProbe]
 ) -> AbstractContextManager[Callable[[Row], None]]:
-    """What takes each row: it is drawn on the overlay, where there is one."""
+    """Return a function that draws each row on the overlay, if there is one."""
     if overlay is None:
         return nullcontext(lambda row: None)
     if len(found) != 1 or found[0].kind != "video":
@@ -231,12 +228,12 @@ def _check_something(result: EmbedResult, min_face: float | None) -> None:
         source, reason = result.failed[0]
         more = f" (and {len(result.failed) - 1} more)" if len(result.failed) > 1 else ""
         raise InputError(f"nothing could be embedded: {source}: {reason}{more}")
-    smallest = "1/64 of a photo's longer side on, 1/16 of a video's (at least 20 px); --min-face PX finds smaller ones"
+    smallest = "1/64 of a photo's longer side, or 1/16 of a video's (at least 20 px); --min-face PX finds smaller ones"
     if min_face is not None:
-        smallest = f"{min_face:g} px on, as --min-face says"
+        smallest = f"{min_face:g} px, by --min-face"
     raise NoFaceError(
-        f"no face was found in {result.rows} pictures or frames; faces were looked for from {smallest}. With crops of "
-        "faces, give --crop none"
+        f"no face was found in {result.rows} pictures or frames; the smallest that is looked for has {smallest}. For "
+        "face crops, give --crop none"
     )
 
 
@@ -246,6 +243,6 @@ def _format_of(out: Path) -> Format:
 
 
 def _name_of(model: str | Path | Embedder) -> str:
-    """A model's name as it can be found from any folder: paths are made whole, names stay."""
+    """A model's name, or its absolute path, which can be found from any folder."""
     is_name = str(model) in shipped_models() or (isinstance(model, str) and is_baseline(model))
     return str(model) if is_name or not Path(str(model)).exists() else str(Path(str(model)).resolve())

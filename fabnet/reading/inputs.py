@@ -1,4 +1,4 @@
-"""What is embedded: faces of photos, videos, folders and track stores, as a stream of items."""
+"""Streams the faces of photos, videos, folders and track stores as items to embed."""
 
 from __future__ import annotations
 
@@ -35,18 +35,14 @@ ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """A row to come.
-
-    Attributes:
-        row: its columns but the embedding and what is read from it.
-        image: (H, W, 3) uint8 RGB, the crop to embed, or a file's bytes for `decoded`; None without a face.
-        crop_box_px: (4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face, and of a file whose
-            whole picture is the crop.
-    """
+    """A row to embed."""
 
     row: dict[str, Any]
+    """Columns of the row without the embedding and the columns predicted from it."""
     image: np.ndarray | bytes | None
+    """Crop to embed, (H, W, 3) uint8 RGB, or a file's bytes for `decoded`; None without a face."""
     crop_box_px: np.ndarray | None
+    """(4,) x0, y0, x1, y1 of the crop in the picture or frame; None without a face, or if the crop is a whole file."""
 
 
 class Failure(NamedTuple):
@@ -58,34 +54,34 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file or store to embed, under the name that its rows give as `video` and `source`."""
+    """A file or store to embed, with the name for the columns `video` and `source` of its rows."""
 
     path: Path
     name: str
     kind: Literal["image", "video", "store"]
     rows: tuple[int, int] | None = None
-    """Of a store: the first row and the one after the last; None: all."""
+    """First row of a store and the row after the last; None: all rows."""
     generation: str | None = None
-    """Of a store: the numbering of these rows."""
+    """Generation of the store, which numbers these rows."""
 
 
 class Inputs(NamedTuple):
-    """The inputs of a command, and what is not among them."""
+    """The inputs of a command, and the files that are left out."""
 
     found: tuple[Input, ...]
-    """To embed."""
+    """Inputs to embed."""
     failed: tuple[Failure, ...]
-    """Photos and videos by their names that cannot be read."""
+    """Files named like photos or videos that cannot be read."""
     left_out: tuple[LeftOut, ...]
-    """All else in the folders given."""
+    """All other files in the given folders."""
 
 
 def list_inputs(paths: Sequence[Path]) -> Inputs:
-    """Find photos, videos and stores; what is given twice counts once. What cannot be read is listed.
+    """Find photos, videos and stores, without duplicates, and list the files that cannot be read.
 
     Raises:
-        InputError: none is given, a path does not exist, is of no known kind, or is a folder with nothing in it; or two
-            files given have one name.
+        InputError: no path is given, a path does not exist, has an unknown format or is a folder without inputs; or two
+            given files have the same name.
     """
     if not paths:
         raise InputError("nothing to embed: give photos, videos, folders of them, or a track store")
@@ -96,24 +92,24 @@ def list_inputs(paths: Sequence[Path]) -> Inputs:
         inside = _inputs(path)
         failed += inside.failed
         left_out += inside.left_out
-        for each in inside.found:  # the rows of a store have names of their own
+        for each in inside.found:  # a store's name is not compared, because its rows have their own names
             other = found.setdefault(("store", str(each.path)) if each.kind == "store" else ("file", each.name), each)
             if other is each or each.kind == "store" or is_same_file(other.path, each.path):
                 continue
-            advice = "give the folder that both lie in, so that their names tell them apart"
+            advice = "give the folder that contains both, so that their names differ"
             if each.path == path:
-                raise InputError(f"two inputs are called {each.name}: {other.path} and {each.path}; {advice}")
+                raise InputError(f"two inputs have the name {each.name}: {other.path} and {each.path}; {advice}")
             reason = f"another input has the same name: {other.path} and {each.path}; {advice}"
             failed.append(Failure(each.name, reason))
     return Inputs(tuple(found.values()), tuple(failed), tuple(left_out))
 
 
 def _inputs(path: Path) -> Inputs:
-    """What a path that was given holds."""
+    """The inputs at a given path."""
     if is_store(path):
         return Inputs((Input(path, path.name, "store"),), (), ())
     if is_remote(path):
-        raise InputError(f"{path} is no store of face-tracks; photos and videos must lie on this machine")
+        raise InputError(f"{path} is not a track store; photos and videos must be on this machine")
     if path.is_dir():
         return _below(path)
     if not path.exists():
@@ -125,7 +121,7 @@ def _inputs(path: Path) -> Inputs:
     kind = _kind(path)
     if kind is None:
         known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-        raise InputError(f"{path} is neither photo nor video by its name and content; expected one of {known}")
+        raise InputError(f"{path} is neither a photo nor a video by its name and content; expected one of {known}")
     return Inputs((Input(path, path.name, kind),), (), ())
 
 
@@ -138,21 +134,21 @@ def _below(folder: Path) -> Inputs:
     left_out, failed = look.left_out("image", "video"), look.failed("image", "video")
     if not found and not failed:
         there = f": {'; '.join(left_out_lines(left_out))}" if left_out else ""
-        raise InputError(f"{folder} holds no photo, video or store{there}")
+        raise InputError(f"{folder} contains no photo, video or store{there}")
     found.sort(key=lambda each: natural(each.name))
     return Inputs(tuple(found), tuple(Failure(each.file, each.reason) for each in failed), tuple(left_out))
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file; of a file that has vanished, whether they are alike."""
+    """Whether two paths lead to the same file; if one was deleted, whether the paths are equal."""
     try:
         return one.samefile(other)
-    except OSError:  # whoever reads it says that it has vanished
+    except OSError:  # a deleted file is reported when it is read
         return one.absolute() == other.absolute()
 
 
 def _kind(path: Path) -> Kind | None:
-    """The kind of a file that was named, by its content, else by its suffix."""
+    """The kind of a given file, by its content or otherwise by its suffix."""
     try:
         return kind_by_content(path, read_head(path)) or kind_by_suffix(path)
     except OSError:
@@ -171,16 +167,16 @@ def read_items(
 ) -> Iterator[Item | Failure]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
 
-    Pictures that are crops already come as they lie in their files, for `decoded`.
+    Pictures that are already crops are yielded as bytes, for `decoded`.
 
     Args:
         inputs: from `list_inputs`.
         crop: "detect" finds faces; "none" takes each picture as a crop.
-        faces: of each picture or frame, the "largest" or "all".
-        fps: frames a second taken of a video; None: all.
+        faces: "largest" or "all" faces of each picture or frame.
+        fps: frames read per second of video; None: all.
         detector: name of the face detector.
-        min_face: side of the smallest face looked for, in pixels; None: the default of photos, or of videos.
-        spec: how the model's training crops were made; None: the default crop.
+        min_face: side of the smallest face looked for, in pixels; None: the default for photos, or for videos.
+        spec: crop specification of the model's training; None: the default crop.
     """
     crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
     kinds = {each.kind for each in inputs} if crop == "detect" else set()
@@ -216,19 +212,19 @@ def _of_store(each: Input) -> Iterator[Item]:
     if each.generation not in (None, store.generation):
         raise RewrittenError(f"the store {each.path} was rewritten meanwhile: run the command again")
     start, stop = each.rows or (0, store.num_rows)
-    for first in range(start, stop, ROWS_AT_ONCE):  # a scan would read far ahead: its memory grows with the store
+    for first in range(start, stop, ROWS_AT_ONCE):  # not a scan, whose memory grows with the store
         for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():
             data, box = row.pop("image"), row.pop("crop_box_px")
             yield Item(_row(each, **row), data, None if box is None else np.array(box, np.float32))
 
 
 def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
-    """An item with its picture decoded, if it came as a file's bytes; may be called from several threads.
+    """Decode an item's picture, if it is bytes; may be called from several threads.
 
     Args:
         item: from `read_items`.
-        min_side: a store's crop may be decoded at a half, a quarter or an eighth of its size (which JPEG gives at less
-            cost), as training does, if its shorter side does not fall below this many pixels.
+        min_side: lower bound on the shorter side, in pixels, for decoding a store's crop at 1/2, 1/4 or 1/8 of its
+            size, which is cheaper for a JPEG, as in training.
     """
     if not isinstance(item.image, bytes):
         return item
@@ -243,11 +239,11 @@ def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
 
 
 def _picture(data: bytes, name: str) -> np.ndarray:
-    """A file as (H, W, 3) uint8 RGB."""
+    """Decode a file to (H, W, 3) uint8 RGB."""
     try:
         return decode_picture(data)
     except InputError as error:
-        raise InputError(f"{name} is no picture that can be used: {error}") from None
+        raise InputError(f"{name} is not a usable picture: {error}") from None
 
 
 def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) -> Iterator[Item]:
@@ -273,8 +269,10 @@ def _whole(image: np.ndarray) -> np.ndarray:
 
 
 def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item | Failure]:
-    """A row a kept frame at the least: its faces, or the reason why there is none, in the order of time; in the end
-    what of the video could not be decoded."""
+    """Yield at least one item per kept frame, in order of time: its faces, or the reason why there is none.
+
+    The last item is a failure if a part of the video cannot be decoded.
+    """
     kept: dict[int, tuple[float, list[TrackedFace]]] = {}
     stats = VideoStats()
 
@@ -293,7 +291,7 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
 
     for face in track_video(each.path, find, spec=spec, fps=fps, stats=stats, on_kept=keep):
         kept[face.frame][1].append(face)
-        # Faces of one frame come within the smoothing's look-ahead and the longest gap that is bridged.
+        # All faces of a frame arrive within the smoothing's look-ahead plus the longest gap that is bridged.
         yield from rows_until(face.time_s - LARGEST_AFTER_S)
     yield from rows_until(float("inf"))
     if stats.warning is not None:

@@ -1,4 +1,4 @@
-"""What probes predict, drawn over the faces of a video: points, the head's axes, the likeliest class."""
+"""Draws the predictions of probes over the faces of a video: points, the head's axes, the most likely class."""
 
 from __future__ import annotations
 
@@ -22,44 +22,43 @@ from fabnet.video.encode import VideoWriter
 __all__ = ["draw_axes", "draw_face", "overlay_writer"]
 
 AXES = ((228, 87, 46), (27, 158, 119), (61, 120, 216))
-"""Colours of the head's x, y and z, RGB: those of docs/figures/pose.png, lighter."""
+"""RGB colours of the head's x, y and z axes: lighter versions of those in docs/figures/pose.png."""
 POINTS, WORDS, SHADE = (255, 235, 120), (255, 255, 255), (0, 0, 0)
 SHIFT = 4
-"""Binary digits of a pixel's parts that OpenCV draws by."""
+"""Fractional bits of the coordinates that OpenCV draws at."""
 
 
 def _place(point: np.ndarray) -> tuple[int, int]:
-    """A point in pixels, centres at integers + 0.5, as OpenCV draws it: centres at integers, in parts of a pixel."""
+    """Convert a point in pixels, centres at integers + 0.5, to OpenCV's fixed-point pixels, centres at integers."""
     x, y = np.rint((np.clip(point, -1e4, 1e4) - 0.5) * 2**SHIFT).astype(int).tolist()
     return x, y
 
 
 def draw_axes(image: np.ndarray, origin_px: np.ndarray, length_px: float, angles: np.ndarray) -> None:
-    """Draw a head's axes, as docs/conventions.md has them: x to the image's right, y up and z towards the camera where
-    it looks straight into it.
+    """Draw a head's axes by docs/conventions.md: for a frontal face, x to the image's right, y up, z to the camera.
 
     Args:
-        image: (H, W, 3) uint8 RGB, drawn on.
-        origin_px: (2,) where they begin, in its pixels.
-        length_px: of an axis that lies in the image's plane.
+        image: (H, W, 3) uint8 RGB, drawn on in place.
+        origin_px: (2,) origin of the axes, in its pixels.
+        length_px: length of an axis in the image plane.
         angles: (3,) roll, pitch, yaw in radians.
     """
     ends = length_px * rotation_matrix(angles).T * (1, -1, 1)  # rows: where x, y and z point, y down
     width = max(1, round(length_px / 25))
-    for axis in np.argsort(ends[:, 2]).tolist():  # what points away is drawn first
+    for axis in np.argsort(ends[:, 2]).tolist():  # axes that point away are drawn first
         start, end = _place(origin_px), _place(origin_px + ends[axis, :2])
         cv2.line(image, start, end, SHADE, width + 2, cv2.LINE_AA, SHIFT)
         cv2.line(image, start, end, AXES[axis], width, cv2.LINE_AA, SHIFT)
 
 
 def draw_face(image: np.ndarray, row: Row, probes: Sequence[SavedProbe]) -> None:
-    """Draw what probes predict of a face.
+    """Draw the predictions of probes for a face.
 
     Args:
-        image: (H, W, 3) uint8 RGB, drawn on.
-        row: of the embeddings dataset; nothing is drawn where it has no face. Without a box, the face is the image.
-        probes: whose predictions the row has. Drawn are the points of the one with the most, the angles of a head pose
-            at their middle, and the likeliest class above the face.
+        image: (H, W, 3) uint8 RGB, drawn on in place.
+        row: row of the embeddings dataset; nothing is drawn if it has no face. Without a box, the face is the image.
+        probes: probes of the row's predictions. The points of the probe with the most points are drawn, the axes of a
+            head pose at their centre, and the most likely class above the face.
     """
     if row["embedding"] is None:
         return
@@ -101,21 +100,20 @@ def _write(image: np.ndarray, box: np.ndarray, side: float, text: str) -> None:
 
 @contextmanager
 def overlay_writer(video: Path, out: Path, probes: Sequence[SavedProbe]) -> Iterator[Callable[[Row], None]]:
-    """Write a video again with its faces drawn on; it appears whole or not at all.
+    """Write a copy of a video with its faces drawn on; it appears completely or not at all.
 
-    Every frame is written, at its size as shown and its time, without sound. Frames between those that have rows show
-    the last ones.
+    Every frame is written at its displayed size and time, without sound. Frames without rows show the latest ones.
 
     Args:
         video: the file.
         out: the file to write, an MP4.
-        probes: whose predictions the rows have.
+        probes: probes of the rows' predictions.
 
     Yields:
-        What takes the rows of the video, one after another, in the order of frames.
+        A function that takes the rows of the video, one by one, in the order of frames.
 
     Raises:
-        InputError: `out` is the video itself, or no .mp4 by its name, or there is nothing to draw.
+        InputError: `out` is the video itself, does not end in .mp4, or there is nothing to draw.
         OutputError: the disk is full, or writing there is not allowed.
     """
     if out.suffix.lower() != ".mp4" or out.resolve() == video.resolve():
@@ -148,7 +146,7 @@ def overlay_writer(video: Path, out: Path, probes: Sequence[SavedProbe]) -> Iter
 
 
 def _readable(video: Path) -> Iterator[Frame]:
-    """The frames of a video, up to where it is damaged: who reads its faces says so."""
+    """Read a video's frames up to the first error, which is reported where its faces are read."""
     try:
         yield from read_frames(video)
     except VideoError:

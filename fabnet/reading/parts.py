@@ -1,8 +1,8 @@
-"""Embedding in parts, on an engine: each part's rows lie in the dataset as it ends, and a restart leaves them out.
+"""Embeds in parts on an engine: finished parts are kept, so that a restart skips them.
 
-A part is a video, some photos, or a range of a store's rows. Its rows become files of the Lance dataset, and a note
-beside them says which; one commit at the end makes them the dataset, in the order of the inputs, so that the dataset
-appears whole or not at all and no part can be in it twice.
+A part is a video, some photos, or a range of a store's rows. Its rows are written as data files of the Lance dataset,
+and a note beside them lists these files. One commit at the end makes them the dataset, in the order of the inputs, so
+that the dataset appears completely or not at all and no part is in it twice.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
 PHOTOS_A_PART = 128
 ROWS_A_PART = 4096
 PARTS_A_STORE = 1000
-"""At the most, or as many as there are in parts of `ROWS_A_PART`: more rows make larger parts."""
+"""Maximum number of parts per store; a store with more than this times `ROWS_A_PART` rows gets larger parts."""
 _NOTES_SCHEMA = pa.schema([("key", pa.string()), ("note", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a worker needs to know to embed."""
+    """Settings that a worker needs to embed."""
 
     model: str | Path
     device: str
@@ -78,7 +78,7 @@ class Recipe:
     probes: tuple[Path, ...]
     reading: Reading
     digest: str
-    """Of the model."""
+    """Digest of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ class Part:
     inputs: tuple[Input, ...]
     recipe: Recipe
     key: str
-    """The same for the same rows: what was embedded, by what and how."""
+    """Digest of inputs, model and settings, the same for the same rows."""
     spool: Path
-    """Where its rows go."""
+    """File that its rows are written to."""
 
     @property
     def name(self) -> str:
-        """The inputs, for people."""
+        """Description of the inputs for messages."""
         first, rows = self.inputs[0], self.inputs[0].rows
         if rows is not None:
             return f"{first.name}, rows {rows[0]} to {rows[1] - 1}"
@@ -103,22 +103,22 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What came of a part."""
+    """The result of a part."""
 
     rows: int
     embedded: int
     failed: tuple[Failure, ...]
     fragments: tuple[str, ...] = ()
-    """The dataset's files that hold its rows, as Lance describes them."""
+    """Lance's metadata of the dataset's fragments that contain its rows."""
 
 
 def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
-    """Divide inputs, the same way each time.
+    """Divide inputs into parts, deterministically.
 
     Args:
         inputs: from `list_inputs`.
-        recipe: how they are embedded.
-        out: the dataset to come.
+        recipe: settings for the workers.
+        out: the dataset to write.
     """
     own = [find_model(recipe.model) / PROBES_FILE] if recipe.attributes else []
     probes = [file_digest(file) for file in (*own, *recipe.probes)]
@@ -145,12 +145,12 @@ def _divided(inputs: Sequence[Input]) -> Iterator[tuple[Input, ...]]:
 
 
 def _signature(each: Input) -> list[Any]:
-    """What changes when an input does."""
+    """Values that change when an input does."""
     where = [str(each.path.absolute()), each.name]
     if each.kind != "store":
         try:
             status = each.path.stat()
-        except OSError:  # it has vanished since it was listed; whoever reads it says so
+        except OSError:  # deleted since it was listed, which reading it will report
             return where
         return [*where, status.st_size, status.st_mtime]
     store = open_store(each.path)
@@ -166,13 +166,13 @@ def _digest(values: Any) -> str:
 def _loaded(recipe: Recipe) -> tuple[Embedder, list[SavedProbe]]:
     give_back_freed_blocks()
     if model_digest(recipe.model) != recipe.digest:
-        raise ModelError(f"{recipe.model} is another model there than here: give each machine the same")
+        raise ModelError(f"{recipe.model} is another model on this worker than where the command was given: copy it")
     encoder = load(recipe.model, device=recipe.device, precision=recipe.precision)
     return encoder, probes_of(encoder, recipe.digest, recipe.probes, attributes=recipe.attributes)
 
 
 def embed_part(part: Part, report: Callable[[float], None]) -> Note:
-    """Write the rows of a part to its spool; what a worker does.
+    """Write the rows of a part to its spool, in a worker.
 
     Args:
         part: the task.
@@ -211,18 +211,18 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
 
     Args:
         parts: from `parts_of`.
-        out: the dataset, a place that `check_place` takes; what lies there is replaced at the end.
-        columns: of the dataset.
-        engine: where the parts are done.
+        out: the dataset, a place checked by `check_place`; an existing dataset is replaced at the end.
+        columns: columns of the dataset.
+        engine: engine that runs the parts.
 
     Returns:
-        What came of each part, in order; a part that could not be done is tried again by the same command.
+        The result of each part, in order; running the same command again retries failed parts.
 
     Raises:
         StoreError: another command is writing to it, or a removal from it broke off.
         OutputError: the disk is full; what was finished is kept.
         FabnetError: the engine was lost; what was finished is kept.
-        KeyboardInterrupt: likewise.
+        KeyboardInterrupt: the command was interrupted; what was finished is kept.
     """
     is_new = not has_dataset(out)
     columns = columns.with_metadata({**(columns.metadata or {}), **new_generation()})
@@ -245,12 +245,12 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         if any(note.embedded for note in notes):
             _commit(out, notes, columns, is_whole=not lost)
         if is_new and not has_dataset(out):
-            remove(out)  # with its lock: who waits for that finds none
+            remove(out)  # while locked, so that a waiting command finds no dataset
     return notes
 
 
 def _read_notes(out: Path) -> dict[str, Note]:
-    """What was noted of parts whose files are all there; damaged notes are removed."""
+    """Read the notes of parts whose files all exist; corrupt notes are removed."""
     if not has_dataset(out / NOTES):
         return {}
     try:
@@ -258,7 +258,7 @@ def _read_notes(out: Path) -> dict[str, Note]:
             rows = open_dataset(out / NOTES).to_table().to_pylist()
         return {row["key"]: note for row in rows if (note := _note(out, row["note"])) is not None}
     except (StoreError, TypeError, ValueError, KeyError):
-        if not is_remote(out):  # there it may be out of reach
+        if not is_remote(out):  # remote notes may only be unreachable
             remove(out / NOTES)
         return {}
 
@@ -277,7 +277,7 @@ def _note(out: Path, text: str) -> Note | None:
 
 
 def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
-    """Put a part's rows into the dataset's folder, then note that they are there."""
+    """Write a part's rows into the dataset's folder, then write its note."""
     fragments: list[FragmentMetadata] = []
     if result.rows:
         check_file(part.spool, None)
@@ -294,7 +294,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
 
 
 def _commit(out: Path, notes: Sequence[Note], columns: pa.Schema, *, is_whole: bool) -> None:
-    """Make the rows that are there the dataset. The notes stay where a part is missing."""
+    """Commit the rows of all notes as the dataset. The notes are kept if a part is missing."""
     fragments = [FragmentMetadata.from_json(each) for note in notes for each in note.fragments]
     with lance_writes(out):
         write_rows(out, fragments, columns, overwrite=True)

@@ -1,4 +1,4 @@
-"""From inputs to rows with their embeddings, in the order of the inputs."""
+"""Turns inputs into rows with embeddings, in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fabnet.runtime.threads import batched, in_threads
 __all__ = ["NOT_FINITE", "Reading", "embedded", "probes_of"]
 
 NOT_FINITE = "the encoder gave numbers that are not finite (NaN or infinity)"
-"""Why a face has no embedding."""
+"""Reason why a face has no embedding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How inputs become rows; see `fabnet.embed`."""
+    """Settings for turning inputs into rows; see `fabnet.embed`."""
 
     crop: Literal["detect", "none"]
     faces: Literal["largest", "all"]
@@ -49,10 +49,10 @@ def embedded(
 
     Args:
         inputs: from `list_inputs`.
-        encoder: what embeds.
-        probes: what predicts further columns.
-        reading: how inputs are read.
-        num_threads: None: one a core.
+        encoder: the encoder.
+        probes: probes that predict further columns.
+        reading: settings for reading inputs.
+        num_threads: number of threads; None: one per core.
     """
     items = read_items(
         inputs, crop=reading.crop, faces=reading.faces, fps=reading.fps, detector=reading.detector,
@@ -65,17 +65,17 @@ def embedded(
 
 
 def probes_of(encoder: Embedder, digest: str | None, files: Sequence[Path], *, attributes: bool) -> list[SavedProbe]:
-    """The probes that read further columns off embeddings.
+    """Read the probes that predict further columns from embeddings.
 
     Args:
-        encoder: what embeds.
-        digest: of it, from `model_digest`; None: not known.
-        files: that `probe(..., save=FILE)` wrote.
-        attributes: read by the probes that the encoder carries, too.
+        encoder: the encoder.
+        digest: its digest, from `model_digest`; None: unknown.
+        files: files of `probe(..., save=FILE)`.
+        attributes: also use the probes that come with the encoder.
 
     Raises:
-        ModelError: it carries none.
-        InputError: a file is no such file or of another encoder, or as `check_attributes`.
+        ModelError: `attributes` is set and the encoder has no probes.
+        InputError: a file is not a probe file or was fitted on another encoder, or see `check_attributes`.
     """
     found = [*(encoder.required_probes() if attributes else ()), *probes_for(files, digest)]
     check_attributes([field for probe in found for field in probe.fields()])
@@ -85,7 +85,7 @@ def probes_of(encoder: Embedder, digest: str | None, files: Sequence[Path], *, a
 def _rows(
     items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe], thumbnails: bool
 ) -> list[Row | Failure]:
-    """The rows of a batch, in the order of its items; called in a thread of its own."""
+    """The rows of a batch, in the order of its items; runs in a worker thread."""
     read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
     embeddings = encoder.embed_batch(
         [each.image for each in read if isinstance(each, Item) and isinstance(each.image, np.ndarray)]

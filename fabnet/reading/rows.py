@@ -1,4 +1,4 @@
-"""Embedding rows: one a face and frame, written to Lance, Parquet, CSV or npy as they come."""
+"""Writes embedding rows, one per face and frame, to Lance, Parquet, CSV or npy as they arrive."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
 Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
 TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
-"""By which the CSV beside an npy is known."""
+"""First bytes by which the CSV beside an npy is recognised."""
 VERSION_KEY = b"fabnet.embeddings_version"
 NOTES = "_parts.lance"
 ADDED = r"e\d+|rank|row|similarity|_distance|_rowaddr|_rowid"
-"""Columns that CSV has in place of `embedding`, and those that searching adds."""
+"""Columns that CSV has instead of `embedding`, and those that a search adds."""
 OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
-"""What a first attempt may have left, that of a cluster included."""
+"""Entries that an interrupted first attempt may have left, including one on a cluster."""
 
 
 def schema(
@@ -45,7 +45,7 @@ def schema(
     thumbnails: bool = False,
     about: Mapping[str, str] | None = None,
 ) -> pa.Schema:
-    """The columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
+    """Columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
     return pa.schema(
         [
             ("id", pa.string()),
@@ -67,24 +67,24 @@ def schema(
 
 
 def check_attributes(attributes: Sequence[pa.Field]) -> None:
-    """Check that what probes predict can stand beside the other columns, in every format.
+    """Check that the columns of probes can be added to the other columns in every format.
 
     Args:
         attributes: the probes' columns.
 
     Raises:
-        InputError: a column's name is taken, is another's too, or can be none.
+        InputError: a column's name is reserved, duplicate or invalid.
     """
     own = {name for field in schema(0, thumbnails=True) for name in (field.name, *_flat_names(field))}
     names = [name for field in attributes for name in (field.name, *_flat_names(field))]
     for name in names:
         if not name or set(name) & set(".`"):
             raise InputError(
-                f"a probe predicts {name!r}, and no column can be called so: rename this label, or the class in it, to "
-                "something without dots and backticks"
+                f"a probe predicts {name!r}, which cannot be the name of a column: rename this label, or the class in "
+                "it, to something without dots and backticks"
             )
         if name in own or re.fullmatch(ADDED, name):
-            raise InputError(f"a probe predicts {name}, which embeddings have a column of: rename it in the labels")
+            raise InputError(f"a probe predicts {name}, which is a column of embeddings: rename it in the labels")
         if names.count(name) > 1:
             raise InputError(
                 f"two probes predict {name}, or two classes of one; give one of them only, or rename it in the labels"
@@ -92,7 +92,7 @@ def check_attributes(attributes: Sequence[pa.Field]) -> None:
 
 
 def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Put rows into Arrow batches as they come."""
+    """Collect rows into Arrow batches as they arrive."""
     waiting: list[Row] = []
     for row in rows:
         waiting.append(row)
@@ -104,7 +104,7 @@ def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBat
 
 
 def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Lists as columns of their own, for CSV: box_x0 ... box_y1, e0 ... e255; of points TASK_x0, TASK_y0 ..."""
+    """Split lists into columns for CSV: box_x0 ... box_y1, e0 ... e255; points become TASK_x0, TASK_y0 ..."""
     columns: dict[str, pa.Array] = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if not pa.types.is_fixed_size_list(column.type):
@@ -118,7 +118,7 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _flat_names(field: pa.Field) -> list[str]:
-    """The columns that a list becomes in CSV."""
+    """Names of the columns that a list becomes in CSV."""
     if not pa.types.is_fixed_size_list(field.type):
         return []
     if field.name == "embedding":
@@ -127,12 +127,12 @@ def _flat_names(field: pa.Field) -> list[str]:
 
 
 def check_place(out: Path, file_format: Format) -> None:
-    """Refuse to replace what `embed` has not made.
+    """Refuse to replace what `embed` did not write.
 
     Raises:
-        InputError: a folder lies where a file is to come, or at a dataset's place a file, another dataset, other files,
-            or beside an npy a table of somebody else's.
-        StoreError: the dataset there is damaged.
+        InputError: `out` is a folder where a file is expected; or a file, another dataset or other files where a
+            dataset is expected; or there is a CSV beside an npy that `embed` did not write.
+        StoreError: the dataset at `out` is corrupt.
     """
     found = None
     if file_format == "npy":
@@ -153,16 +153,18 @@ def check_place(out: Path, file_format: Format) -> None:
 
 
 def _check_table_place(out: Path) -> None:
-    """Refuse to replace the table beside an npy where `embed` has not made it."""
+    """Refuse to replace the CSV beside an npy if `embed` did not write it."""
     table = _table_beside(out)
     if table == out:
-        raise InputError(f"{out} is also where the rows of an npy go, as CSV: choose another --out, as NAME.npy")
+        raise InputError(f"{out} is also the CSV for the rows of an npy: choose another --out, such as NAME.npy")
     if table.is_file():
         with open_input(table, None) as file:
             if file.read(len(TABLE_BEGINS)) == TABLE_BEGINS:
                 return
     if table.exists():
-        raise InputError(f"{table} is none of embed's, which would put the rows of {out} there: choose another --out")
+        raise InputError(
+            f"{table} was not written by embed, which would put the rows of {out} there: choose another --out"
+        )
 
 
 def _table_beside(out: Path) -> Path:
@@ -176,18 +178,18 @@ def write_rows(
     file_format: Format,
     columns: pa.Schema,
 ) -> None:
-    """Write rows as they come; the output appears whole or not at all.
+    """Write rows as they arrive; the output appears completely or not at all.
 
     Args:
         rows: dictionaries with the columns of an embeddings dataset.
-        out: a Lance dataset's folder, or a file. For "npy" the embeddings go to `out`, (N, D) float32 with NaN where
-            there is none, and the other columns to a CSV of the same name beside it.
-        file_format: of the output.
-        columns: of the dataset, from `schema`; D is the length of `embedding`.
+        out: a Lance dataset's folder, or a file. For "npy" the embeddings are written to `out`, (N, D) float32 with NaN
+            for rows without one, and the other columns to a CSV of the same name beside it.
+        file_format: format of the output.
+        columns: columns of the dataset, from `schema`; D is the length of `embedding`.
 
     Raises:
         StoreError: another command is writing to the dataset that this one would replace.
-        OutputError: the disk is full, or writing there is not allowed, or another command is writing the same output.
+        OutputError: the disk is full, writing there is not allowed, or another command is writing the same output.
     """
     if file_format == "lance":
         columns = columns.with_metadata({**(columns.metadata or {}), **new_generation()})
@@ -207,11 +209,11 @@ def write_rows(
         elif file_format == "npy":
             _write_npy(batches, partial, out, columns)
         else:
-            raise InputError(f"no format is called {file_format!r}; there is {', '.join(FORMATS)}")
+            raise InputError(f"unknown format {file_format!r}: choose one of {', '.join(FORMATS)}")
 
 
 def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
-    """Write a dataset, or have the rows replace those of one that is there, in one commit."""
+    """Write a dataset, or replace the rows of an existing one in one commit."""
     is_new = not has_dataset(out)
     if is_new and not is_remote(out):
         with written_whole(out) as partial:
@@ -223,13 +225,13 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
         try:
             _replace(batches, out, columns)
         except BaseException:
-            with suppress(OSError):  # files of rows that no version has; the next command removes them, too
+            with suppress(OSError):  # uncommitted files, which the next command would remove too
                 if is_new:
                     remove(out)
                 else:
                     sweep(out, leftovers=not is_remote(out))
             raise
-        remove(out / NOTES)  # of parts that a cluster did not finish
+        remove(out / NOTES)  # left by an unfinished run on a cluster
         sweep(out, leftovers=not is_remote(out))
 
 
@@ -246,7 +248,7 @@ def _replace(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema
     try:
         replace_rows(folder, pa.RecordBatchReader.from_batches(columns, watched()), columns, overwrite=True)
     except OSError:
-        # Lance turns whatever the rows' source raises into an OSError with its traceback in the text.
+        # Lance turns any error of the rows' source into an OSError with a traceback in its text.
         if raised:
             raise raised[0] from None
         raise

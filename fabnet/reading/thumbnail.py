@@ -12,7 +12,7 @@ QUALITY = 80
 
 
 def thumbnail(image: np.ndarray) -> bytes:
-    """A face crop, (H, W, 3) uint8 RGB, as a JPEG of 96 x 96 pixels, some 3 kB."""
+    """Encode a face crop, (H, W, 3) uint8 RGB, as a JPEG of 96 x 96 pixels and about 3 kB."""
     small = cv2.resize(image, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert done

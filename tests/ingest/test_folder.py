@@ -246,7 +246,7 @@ def test_nothing_to_read_says_what_is_there(tmp_path: Path) -> None:
     awkward(tmp_path / "txt", ".txt")
     with pytest.raises(InputError, match=r"no video in .*1 left out, dangling symlink: dangling.txt"):
         track(tmp_path / "txt", tmp_path / "s.lance", num_workers=0)
-    with pytest.raises(InputError, match=r"holds no photo, video or store: .*1 left out, a socket: socket.txt"):
+    with pytest.raises(InputError, match=r"contains no photo, video or store: .*1 left out, a socket: socket.txt"):
         fabnet.embed([tmp_path / "txt"], tmp_path / "o.lance", model="pixels")
     with pytest.raises(InputError, match=r"nothing to import in .*: found notes.txt, 0 folders deep"):
         import_folder(tmp_path / "txt", tmp_path / "s.lance", num_workers=0)

@@ -151,15 +151,15 @@ def test_a_probe_is_saved_without_test_people(labelled_photos: Path, tiny_run: P
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        ("score", "predicts score, which embeddings have a column of"),
-        ("thumbnail", "predicts thumbnail, which embeddings have a column of"),
-        ("rank", "predicts rank, which embeddings have a column of"),
-        ("e0", "predicts e0, which embeddings have a column of"),
-        ("box_x0", "predicts box_x0, which embeddings have a column of"),
+        ("score", "predicts score, which is a column of embeddings"),
+        ("thumbnail", "predicts thumbnail, which is a column of embeddings"),
+        ("rank", "predicts rank, which is a column of embeddings"),
+        ("e0", "predicts e0, which is a column of embeddings"),
+        ("box_x0", "predicts box_x0, which is a column of embeddings"),
         ("landmarks_x0", "two probes predict landmarks_x0"),
-        ("au.12", "predicts 'au.12', and no column can be called so"),
-        ("a`b", "predicts 'a`b', and no column can be called so"),
-        ("", "predicts '', and no column can be called so"),
+        ("au.12", "predicts 'au.12', which cannot be the name of a column"),
+        ("a`b", "predicts 'a`b', which cannot be the name of a column"),
+        ("", "predicts '', which cannot be the name of a column"),
     ],
 )
 def test_a_label_that_is_not_a_valid_column_is_refused_by_embed(

@@ -198,7 +198,7 @@ def test_overlays_that_cannot_be_drawn_are_said(carphone: Path, man: np.ndarray,
     ):
         with pytest.raises(InputError, match=said):
             fabnet.embed(inputs, tmp_path / "out.csv", overlay=tmp_path / over, **options)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"out\.mp4 is the overlay too"):
+    with pytest.raises(InputError, match=r"out\.mp4 is also the overlay"):
         fabnet.embed([clip], tmp_path / "out.mp4", attributes=True, overlay=tmp_path / "out.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "man.png"]
     assert clip.read_bytes() == content

@@ -108,7 +108,7 @@ def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: P
     with pytest.raises(InputError, match="no such file or folder"):
         fabnet.embed([tmp_path / "none.jpg"], tmp_path / "out.lance", model=tiny_run)
     (tmp_path / "grey.txt").write_text("")
-    with pytest.raises(InputError, match="neither photo nor video"):
+    with pytest.raises(InputError, match="neither a photo nor a video"):
         fabnet.embed([tmp_path / "grey.txt"], tmp_path / "out.lance", model=tiny_run)
     with pytest.raises(InputError, match="nothing to embed: give photos"):
         fabnet.embed([], tmp_path / "out.lance", model=tiny_run)
@@ -125,7 +125,9 @@ def test_two_files_of_one_name_are_refused_and_one_given_twice_counts_once(photo
         (tmp_path / folder).mkdir()
         shutil.copy(photo, tmp_path / folder / "1.png")
     files = [tmp_path / "a" / "1.png", tmp_path / "b" / "1.png"]
-    with pytest.raises(InputError, match=r"two inputs are called 1\.png: .*a/1\.png and .*b/1\.png; give the folder"):
+    with pytest.raises(
+        InputError, match=r"two inputs have the name 1\.png: .*a/1\.png and .*b/1\.png; give the folder"
+    ):
         fabnet.embed(files, tmp_path / "out.lance", model="pixels", crop="none")
     result = fabnet.embed([tmp_path / "a", tmp_path / "b"], tmp_path / "out.lance", model="pixels", crop="none")
     assert (result.rows, [name for name, _ in result.failed]) == (1, ["1.png"])
@@ -194,8 +196,8 @@ def test_a_store_is_not_replaced(store: Path, tiny_run: Path) -> None:
         ("table.lance", "is a dataset of something else"),
         ("file", "is a file"),
         ("own.csv", "is a folder"),
-        ("labels.npy", "labels.csv is none of embed's"),
-        ("own.npy", "own.csv is none of embed's"),
+        ("labels.npy", "labels.csv was not written by embed"),
+        ("own.npy", "own.csv was not written by embed"),
     ],
 )
 @pytest.mark.parametrize("engine", ["local", "ray"])
@@ -228,7 +230,7 @@ def test_no_input_is_replaced(photo: Path, tmp_path: Path) -> None:
 def test_the_table_beside_an_npy_is_replaced_where_embed_made_it(photo: Path, tmp_path: Path) -> None:
     for _ in range(2):
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
-    with pytest.raises(InputError, match="also where the rows of an npy go"):
+    with pytest.raises(InputError, match="also the CSV for the rows of an npy"):
         fabnet.embed([photo], tmp_path / "new.csv", file_format="npy", model="pixels", crop="none")
 
 

@@ -16,7 +16,7 @@ def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None
     assert demo_clip() == carphone
 
 
-def test_a_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[demo\]'"):
         demo_clip()

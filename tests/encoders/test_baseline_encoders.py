@@ -1,4 +1,4 @@
-"""Baselines: what each sees and gives, against a second computation; wrong names and files are said."""
+"""Baselines: inputs and outputs, compared with a second computation; wrong names and files are refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_pixels_are_the_means_of_the_windows_tiles() -> None:
     assert np.abs(difference[4:-4, 4:-4]).mean() < 4
 
 
-def test_the_untrained_encoder_hangs_on_its_seed_alone() -> None:
+def test_the_untrained_encoder_depends_only_on_its_seed() -> None:
     state = torch.get_rng_state()
     images = crops()
     first, again, other = (fabnet.load(name).embed(images) for name in ("random", "random:0", "random:7"))
@@ -67,7 +67,7 @@ def test_the_untrained_encoder_hangs_on_its_seed_alone() -> None:
 
 
 def narrow_weights(seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """VGG-Face's layers, 2 to 10 channels wide in place of 64 to 4,096."""
+    """VGG-Face's layers, 2 to 10 channels wide instead of 64 to 4,096."""
     random = np.random.default_rng(seed)
     widths = dict(zip(LAYERS, (2, 3, 4, 5, 4, 5, 6, 5, 6, 7, 6, 7, 8, 9, 10), strict=True))
     weights, channels = {}, 3
@@ -169,7 +169,7 @@ def test_code_in_a_vgg_face_file_is_not_run(tmp_path: Path, monkeypatch: pytest.
     assert not Path("sprung").exists()
 
 
-def test_wrong_baseline_names_are_said(tmp_path: Path) -> None:
+def test_wrong_baseline_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"random takes a seed.*got 'random:x'"):
         fabnet.load("random:x")
     with pytest.raises(ModelError, match="expected vgg-face:FILE"):
@@ -195,7 +195,7 @@ def test_the_light_baseline_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)
 
 
-def test_dlib_knows_people_apart(shared_data: Path) -> None:
+def test_dlib_tells_people_apart(shared_data: Path) -> None:
     pytest.importorskip("dlib")
     folder = shared_data / "youtube_faces"
     with (folder / "landmarks68.csv").open(newline="") as lines:
@@ -216,7 +216,7 @@ def test_dlib_knows_people_apart(shared_data: Path) -> None:
     assert np.median(same) < 0.6 < np.percentile(others, 5)
 
 
-def test_dlib_aligns_the_place_away(carphone: Path) -> None:
+def test_dlib_ignores_the_position_in_the_crop(carphone: Path) -> None:
     pytest.importorskip("dlib")
     frame = next(iter(read_frames(carphone))).image
     crop = fabnet.crop_faces(frame)[0].image
@@ -248,22 +248,20 @@ def test_dlib_sees_colours_and_pixels_unchanged(carphone: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
-def test_a_missing_timm_is_said() -> None:
+def test_a_missing_timm_is_reported() -> None:
     with pytest.raises(
         MissingDependencyError, match=r"timm:resnet18 needs the package timm: pip install 'fabnet\[timm"
     ):
         fabnet.load("timm:resnet18")
 
 
-def test_an_unknown_backbone_is_said() -> None:
+def test_an_unknown_backbone_is_reported() -> None:
     pytest.importorskip("timm")
     with pytest.raises(ModelError, match="timm:no-such-net cannot be loaded"):
         fabnet.load("timm:no-such-net")
 
 
-def test_a_folder_that_is_called_as_a_baseline_is_not_taken_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_with_the_name_of_a_baseline_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pixels").mkdir()
     cv2.imwrite(str(tmp_path / "crop.png"), np.full((64, 64, 3), 90, np.uint8))

@@ -1,4 +1,4 @@
-"""What tells encoders apart, and what does not."""
+"""Digests of encoders: what changes them and what does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fabnet.models.find_model import find_model
 from fabnet.weights import shipped_models
 
 
-def test_an_exported_encoder_is_the_one_it_was_exported_from(tiny_run: Path, tmp_path: Path) -> None:
+def test_an_exported_encoder_has_the_digest_of_its_original(tiny_run: Path, tmp_path: Path) -> None:
     export(tiny_run, tmp_path / "out" / "encoder.onnx")
     digest = model_digest(tiny_run)
     assert model_digest(str(tmp_path / "out" / "encoder.onnx")) == digest
@@ -32,7 +32,7 @@ def test_the_window_is_part_of_an_encoder(tiny_run: Path, tmp_path: Path) -> Non
     assert model_digest(tmp_path / "out") != model_digest(tiny_run)
 
 
-def test_baselines_go_by_name_and_file(tmp_path: Path) -> None:
+def test_the_digest_of_a_baseline_is_its_name_and_file(tmp_path: Path) -> None:
     assert model_digest("random:3") == "random:3"
     file = tmp_path / "weights.pth"
     file.write_bytes(b"one")
@@ -45,13 +45,13 @@ def test_baselines_go_by_name_and_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("out", ["folder", "file/encoder.onnx"])
-def test_probes_go_with_the_model_that_is_exported(out: str, tmp_path: Path) -> None:
+def test_probes_are_exported_with_their_model(out: str, tmp_path: Path) -> None:
     export("small", tmp_path / out)
     carried, exported = load("small").required_probes(), load(tmp_path / out).required_probes()
     assert [probe.task for probe in exported] == [probe.task for probe in carried]
 
 
-def test_probes_that_lie_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
+def test_probes_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "probes.safetensors").write_bytes(b"somebody's own")
     with pytest.raises(InputError, match=r"already contains a probes\.safetensors; export into a folder of its own"):
         export("small", tmp_path / "encoder.onnx")

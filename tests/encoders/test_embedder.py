@@ -1,4 +1,4 @@
-"""Encoders ready for use: both backends, one answer."""
+"""Encoders ready for use: both backends give the same result."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_exported_file_names_no_path_of_the_machine(tiny_run: Path, tmp_path:
         assert b"site-packages" not in content
 
 
-def test_a_shipped_folder_is_whole_and_small(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_shipped_folder_is_complete_and_small(tiny_run: Path, tmp_path: Path) -> None:
     assert ship(tiny_run, tmp_path / "tiny", note="a try") < 1e-3
     onnx, torched = fabnet.load(tmp_path / "tiny"), fabnet.load(tmp_path / "tiny", backend="torch", precision="float32")
     assert (onnx.backend, torched.backend) == ("onnx", "torch")
@@ -63,18 +63,18 @@ def test_a_shipped_folder_is_whole_and_small(tiny_run: Path, tmp_path: Path) -> 
     assert onnx.card.training["pairs_seen"] == 80
 
 
-def test_nothing_to_embed_gives_nothing(tiny_run: Path) -> None:
+def test_no_crops_give_no_embeddings(tiny_run: Path) -> None:
     assert fabnet.load(tiny_run).embed([]).shape == (0, 16)
 
 
-def test_a_wrong_image_is_said(tiny_run: Path) -> None:
+def test_a_wrong_image_is_refused(tiny_run: Path) -> None:
     with pytest.raises(InputError, match=r"expected crops \(H, W, 3\) uint8 RGB; number 0 is \(8, 8\) uint8"):
         fabnet.load(tiny_run).embed([np.zeros((8, 8), np.uint8)])
     with pytest.raises(InputError, match=r"number 5 is \(0, 64, 3\) uint8"):
         fabnet.load(tiny_run).embed([*crops(), crops()[0][:0]])
 
 
-def test_a_wrong_model_is_said(tmp_path: Path) -> None:
+def test_a_wrong_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no model 'smal'; expected a shipped name"):
         fabnet.load("smal")
     with pytest.raises(ModelError, match=r"it has no config.json"):

@@ -1,4 +1,4 @@
-"""Networks made ready for inference: the same numbers, up to their precision."""
+"""Networks prepared for inference: the same outputs, up to precision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def used(network: nn.Module) -> nn.Module:
-    """With batch-norm statistics and scales that are not those of the start."""
+    """Make a network with random batch-norm statistics and scales."""
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -50,7 +50,7 @@ def test_it_is_the_same_network_without_onednn(monkeypatch: pytest.MonkeyPatch) 
         torch.testing.assert_close(for_inference(copy.deepcopy(network), CPU, torch.float32)(images), network(images))
 
 
-def test_bfloat16_is_chosen_only_where_the_processor_has_it() -> None:
+def test_bfloat16_is_chosen_only_if_the_processor_supports_it() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     has_it = cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text()
     assert choose_precision("auto", CPU) == (torch.bfloat16 if has_it else torch.float32)
@@ -74,7 +74,7 @@ def test_the_shipped_encoder_is_nearly_as_exact_in_bfloat16(store: Path) -> None
         fabnet.load("small", backend="onnx", precision="bfloat16")
 
 
-def test_embedding_leaves_torchs_threads_as_they_were(tiny_run: Path) -> None:
+def test_embedding_restores_the_number_of_torch_threads(tiny_run: Path) -> None:
     before = torch.get_num_threads()
     fabnet.load(tiny_run).embed([np.zeros((64, 64, 3), np.uint8)] * 9, batch_size=2)
     assert torch.get_num_threads() == before

@@ -1,4 +1,4 @@
-"""Encoders in eight bits."""
+"""Encoders in int8."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def int8(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_it_embeds_nearly_as_the_original(int8: Path, store: Path) -> None:
+def test_embeddings_are_close_to_the_originals(int8: Path, store: Path) -> None:
     encoder = fabnet.load(int8)
     assert (encoder.backend, encoder.precision) == ("onnx", "int8")
     images = [decode_jpeg(data)[:, :, ::-1] for data in open_store(store).read_images(range(60))]
@@ -41,11 +41,11 @@ def test_it_embeds_nearly_as_the_original(int8: Path, store: Path) -> None:
     assert int8.stat().st_size < 0.6 * (Path(fabnet.__file__).parent / "weights/small/encoder.onnx").stat().st_size
 
 
-def test_its_features_are_not_taken_for_the_originals(int8: Path) -> None:
+def test_the_digest_differs_from_the_originals(int8: Path) -> None:
     assert model_digest(int8) != model_digest("small")
 
 
-def test_it_is_used_as_any_other_model(int8: Path, store: Path, tmp_path: Path) -> None:
+def test_it_is_used_like_any_other_model(int8: Path, store: Path, tmp_path: Path) -> None:
     result = fabnet.embed([store], tmp_path / "out.npy", model=int8)
     assert (result.embedded, result.precision) == (60, "int8")
     assert np.load(tmp_path / "out.npy").shape == (60, 256)
@@ -64,7 +64,7 @@ def test_the_verb_calibrates_on_a_folder_and_reports(
     assert "on 30 crops; int8, calibrated on 30 others" in capsys.readouterr().out
 
 
-def test_too_few_crops_are_said_and_nothing_is_left(tmp_path: Path, frames_folder: Path) -> None:
+def test_too_few_crops_are_refused_and_nothing_is_written(tmp_path: Path, frames_folder: Path) -> None:
     folder = tmp_path / "few"
     folder.mkdir()
     (folder / "broken.jpg").write_bytes(b"no picture")
@@ -76,7 +76,7 @@ def test_too_few_crops_are_said_and_nothing_is_left(tmp_path: Path, frames_folde
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_package_is_said(frames_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_package_is_reported(frames_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "onnx.py").write_text("raise ImportError('not installed')")
     code = "import sys; from fabnet.cli import main; sys.exit(main(sys.argv[1:]))"
     args = ["export", "small", "--out", str(tmp_path / "out.onnx"), "--int8", str(frames_folder)]
@@ -90,7 +90,7 @@ def test_a_missing_package_is_said(frames_folder: Path, tmp_path: Path) -> None:
     )
 
 
-def test_parity_counts_what_tells_faces_apart() -> None:
+def test_centred_parity_counts_only_differences_between_faces() -> None:
     exact = np.array([[10.0, 1.0], [10.0, -1.0]])
     assert parity(exact, exact) == {
         "cosine": 1.0, "lowest_cosine": 1.0, "centred_cosine": 1.0, "max_difference": 0.0,

@@ -45,7 +45,7 @@ def headings(text: str) -> list[str]:
     return [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
 
 
-def test_a_card_says_what_was_measured_and_on_whom() -> None:
+def test_a_card_states_the_scores_and_their_people() -> None:
     card = read_card(shipped_models()["small"])
     text = model_card("small", card, notice="# The weights\n\nFor research use.\n", measured=MEASURED)
     assert tuple(headings(text)) == SECTIONS
@@ -68,7 +68,7 @@ def test_the_hub_reads_the_cards_metadata() -> None:
     assert hub.ModelCard(model_card("mine", card)).data.license == "unknown"
 
 
-def test_an_exported_folder_is_a_model_of_its_own(tiny_run: Path, tmp_path: Path) -> None:
+def test_an_exported_folder_is_a_complete_model(tiny_run: Path, tmp_path: Path) -> None:
     result = export(tiny_run, tmp_path / "faces")
     assert sorted(file.name for file in (tmp_path / "faces").iterdir()) == [
         "README.md", "config.json", "encoder.onnx", "model.safetensors",

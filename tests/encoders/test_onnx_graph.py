@@ -1,4 +1,4 @@
-"""ONNX files that would never end, and encoders whose numbers are not numbers."""
+"""ONNX files that would never finish, and encoders that return NaN."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CARD = ModelCard(objective="fabnet", architecture={"size": 8, "embedding_dim": 2
 
 
 def saved(path: Path, nodes: list, initializers: list | None = None, functions: list | None = None) -> Path:
-    """An ONNX file that takes and gives what an encoder does."""
+    """Write an ONNX file with the inputs and outputs of an encoder."""
     make, kind = onnx.helper, onnx.TensorProto.FLOAT
     images = make.make_tensor_value_info("images", kind, ["batch", 3, 8, 8])
     embeddings = make.make_tensor_value_info("embeddings", kind, ["batch", 2])
@@ -102,7 +102,7 @@ def cut_short(path: Path) -> Path:
         (cut_short, "cannot be loaded"),
     ],
 )
-def test_what_could_run_without_end_is_refused_unrun(make: Callable[[Path], Path], said: str, tmp_path: Path) -> None:
+def test_a_graph_that_might_never_finish_is_refused(make: Callable[[Path], Path], said: str, tmp_path: Path) -> None:
     file, began = make(tmp_path), time.monotonic()
     with pytest.raises(ModelError, match=said):
         onnx_encoder(file, CARD)
@@ -116,7 +116,7 @@ def test_layers_that_fill_the_memory_are_refused(tmp_path: Path) -> None:
         onnx_encoder(saved(tmp_path / "a.onnx", [wide, *reduced("wide")], [pads, *REDUCING]), CARD)
 
 
-def test_layers_alone_are_loaded(tmp_path: Path) -> None:
+def test_a_network_of_layers_is_loaded(tmp_path: Path) -> None:
     encode = onnx_encoder(saved(tmp_path / "a.onnx", reduced(), REDUCING), CARD)
     np.testing.assert_allclose(encode(np.ones((4, 3, 8, 8), np.float32)), 1)
 
@@ -156,7 +156,7 @@ def test_faces_whose_numbers_are_not_finite_are_failures(tmp_path: Path) -> None
     assert "not finite" in reason
 
 
-def test_the_shipped_encoder_is_of_layers(tmp_path: Path) -> None:
+def test_the_shipped_encoder_has_only_layers(tmp_path: Path) -> None:
     folder = shipped_models()["small"]
     shutil.copytree(folder, tmp_path / "copy")
     assert load(tmp_path / "copy").backend == "onnx"

@@ -1,4 +1,4 @@
-"""Encoders and results are pickled and copied: by worker processes of other libraries, in notebooks, by hand."""
+"""Encoders and results can be pickled and copied, as worker processes of other libraries do."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def test_an_encoder_is_pickled_and_copied(way: str, tiny_run: Path, tmp_path: Pa
         assert (other.backend, other.precision, other.card) == (encoder.backend, encoder.precision, encoder.card)
 
 
-def test_an_encoder_goes_to_the_processes_of_concurrent_futures() -> None:
+def test_an_encoder_can_be_sent_to_concurrent_futures() -> None:
     encoder = fabnet.load("small")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         assert np.array_equal(pool.submit(embedded, encoder).result(), embedded(encoder))
 
 
-def test_an_encoder_goes_to_the_processes_of_joblib() -> None:
+def test_an_encoder_can_be_sent_to_joblib() -> None:
     joblib = pytest.importorskip("joblib")
     encoder = fabnet.load("small")
     (found,) = joblib.Parallel(n_jobs=2)([joblib.delayed(encoder.embed)(CROPS)])
     assert np.array_equal(found, embedded(encoder))
 
 
-def test_a_pickle_of_a_model_that_was_replaced_says_so(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_pickle_of_a_replaced_model_is_refused(tiny_run: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     kept = pickle.dumps(fabnet.load(tmp_path / "run"))
     config = next((tmp_path / "run" / "checkpoints").iterdir()) / "config.json"
@@ -67,7 +67,7 @@ def test_a_pickle_of_a_model_that_was_replaced_says_so(tiny_run: Path, tmp_path:
         pickle.loads(kept)  # noqa: S301
 
 
-def test_an_encoder_of_ones_own_says_why_it_is_not_pickled() -> None:
+def test_an_encoder_not_made_by_load_cannot_be_pickled() -> None:
     own = Embedder(fabnet.load("pixels").card, lambda images: images.reshape(len(images), -1), "own")
     with pytest.raises(TypeError, match=r"was not made by fabnet\.load"):
         pickle.dumps(own)

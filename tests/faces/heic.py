@@ -1,4 +1,4 @@
-"""A HEIC made by hand, as phones make them: one HEVC frame in boxes. No wheel carries an encoder of HEIC."""
+"""Writes a HEIC like a phone's, one HEVC frame in boxes, because no wheel contains a HEIC encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def heic(
     says: tuple[int, int] = (0, 0),
     profile: bytes = b"",
 ) -> bytes:
-    """An (H, W, 3) uint8 RGB image as a HEIC.
+    """Encode an (H, W, 3) uint8 RGB image as a HEIC.
 
     Args:
         image: sides even.

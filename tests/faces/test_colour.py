@@ -1,4 +1,4 @@
-"""Colours of videos: HDR and wide gamuts become sRGB; what is sRGB stays as it is."""
+"""Colours of videos: HDR and wide gamuts become sRGB; sRGB is unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RGB_TO_XYZ = {
     BT2020: [[0.6369580, 0.1446169, 0.1688810], [0.2627002, 0.6779981, 0.0593017], [0.0, 0.0280727, 1.0609851]],
     P3: [[0.4865709, 0.2656677, 0.1982173], [0.2289746, 0.6917385, 0.0792869], [0.0, 0.0451134, 1.0439444]],
 }
-"""As published for these primaries, white at D65."""
+"""Published matrices of these primaries, white at D65."""
 OPTIONS = {
     "libx265": {"preset": "ultrafast", "crf": "4", "x265-params": "log-level=0"},
     "libsvtav1": {"preset": "8", "crf": "5"},
@@ -32,7 +32,7 @@ PATCHES = np.array(
     [[0, 0, 0], [64, 64, 64], [128, 128, 128], [160, 160, 160],
      [150, 80, 70], [60, 110, 60], [50, 70, 140], [170, 130, 110]]
 )  # fmt: skip
-"""sRGB, none brighter than the light that HDR leaves as it is."""
+"""sRGB colours, no brighter than the light that HDR leaves unchanged."""
 
 
 def linear(srgb: np.ndarray) -> np.ndarray:
@@ -41,13 +41,13 @@ def linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def pq(light: np.ndarray) -> np.ndarray:
-    """cd/m2 to PQ numbers, by SMPTE ST 2084."""
+    """Convert cd/m2 to PQ numbers, by SMPTE ST 2084."""
     power = (light / 10_000) ** (2610 / 16384)
     return np.asarray(((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32))
 
 
 def hlg(light: np.ndarray) -> np.ndarray:
-    """cd/m2 on a display of 1,000 to HLG numbers, by BT.2100."""
+    """Convert cd/m2 on a display of 1,000 to HLG numbers, by BT.2100."""
     shown = light / 1000
     luma = shown @ np.array(RGB_TO_XYZ[BT2020])[1]
     scene = shown * np.where(luma > 0, np.maximum(luma, 1e-12) ** (1 / 1.2 - 1), 0)[..., None]
@@ -56,7 +56,7 @@ def hlg(light: np.ndarray) -> np.ndarray:
 
 
 def in_primaries(patches: np.ndarray, primaries: int) -> np.ndarray:
-    """Linear sRGB in other primaries."""
+    """Convert linear sRGB to other primaries."""
     return np.asarray(linear(patches) @ (np.linalg.inv(RGB_TO_XYZ[primaries]) @ np.array(RGB_TO_XYZ[BT709])).T)
 
 
@@ -74,7 +74,7 @@ def written(
     path: Path, numbers: np.ndarray, codec: str, pix_fmt: str, *, transfer: int, primaries: int, matrix: int,
     color_range: int = 1, options: dict[str, str] | None = None,
 ) -> Path:  # fmt: skip
-    """A video of patches side by side, 32 px each."""
+    """Write a video of patches side by side, 32 px each."""
     image = np.rint(np.clip(numbers, 0, 1) * 65535).astype(np.uint16)
     image = np.ascontiguousarray(np.repeat(np.repeat(image[None], 64, 0), 32, 1))
     with av.open(str(path), "w") as container:
@@ -114,7 +114,7 @@ def shown(path: Path, count: int) -> np.ndarray:
         ("prores_ks", "yuv422p10le", ".mov"),
     ],
 )
-def test_hdr_shows_what_was_graded(tmp_path: Path, transfer: int, codec: str, pix_fmt: str, ending: str) -> None:
+def test_hdr_shows_the_graded_colours(tmp_path: Path, transfer: int, codec: str, pix_fmt: str, ending: str) -> None:
     path = written(
         tmp_path / f"a{ending}", encoded(PATCHES, transfer, BT2020), codec, pix_fmt,
         transfer=transfer, primaries=BT2020, matrix=9, options=OPTIONS.get(codec),
@@ -157,7 +157,7 @@ def test_wide_primaries_of_sdr(tmp_path: Path, primaries: int) -> None:
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuva420p", "bgr0", "gray"])
 @pytest.mark.parametrize("color_range", [1, 2])
 @pytest.mark.parametrize("matrix", [1, 2, 5])
-def test_what_is_sdr_stays_bit_for_bit(tmp_path: Path, pix_fmt: str, color_range: int, matrix: int) -> None:
+def test_sdr_is_unchanged_bit_for_bit(tmp_path: Path, pix_fmt: str, color_range: int, matrix: int) -> None:
     path = written(
         tmp_path / "a.mkv", PATCHES / 255, "ffv1", pix_fmt,
         transfer=1, primaries=1 if matrix == 1 else matrix, matrix=matrix, color_range=color_range,
@@ -167,7 +167,7 @@ def test_what_is_sdr_stays_bit_for_bit(tmp_path: Path, pix_fmt: str, color_range
     np.testing.assert_array_equal(next(read_frames(path)).image, plain)
 
 
-def test_as_zimg_shows_it(tmp_path: Path) -> None:
+def test_hdr_agrees_with_zimg(tmp_path: Path) -> None:
     program = shutil.which("ffmpeg")
     filters = subprocess.run([program, "-filters"], capture_output=True, text=True).stdout if program else ""
     if program is None or " zscale " not in filters:
@@ -183,7 +183,7 @@ def test_as_zimg_shows_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("matrix", [8, 10, 14])
-def test_a_matrix_that_cannot_be_converted_is_one_line(tmp_path: Path, matrix: int) -> None:
+def test_a_matrix_that_cannot_be_converted_is_refused(tmp_path: Path, matrix: int) -> None:
     numbers = encoded(PATCHES, BT709, BT709)
     path = written(tmp_path / "a.mp4", numbers, "libx264", "yuv420p", transfer=BT709, primaries=BT709, matrix=matrix)
     if matrix == 10:  # BT.2020 with constant luminance, taken for the usual one

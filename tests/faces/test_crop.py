@@ -1,4 +1,4 @@
-"""Crops: closed forms."""
+"""Crops, compared with closed forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def gradient(height: int, width: int) -> np.ndarray:
     return np.stack([x, y // 2, np.full_like(x, 77)], axis=-1).astype(np.uint8)
 
 
-def test_the_crop_is_square_about_the_box_with_its_margin() -> None:
+def test_the_crop_is_a_square_around_the_box_with_a_margin() -> None:
     box = crop_box(np.array([10, 20, 50, 110], np.float32), CropSpec(margin=2.0, shift_y=0.0))
     side = 2 * np.sqrt(40 * 90)
     np.testing.assert_allclose(box, [30 - side / 2, 65 - side / 2, 30 + side / 2, 65 + side / 2], rtol=1e-6)
@@ -31,7 +31,7 @@ def test_shift_is_in_sides_of_the_crop() -> None:
     np.testing.assert_allclose(moved - plain, [15, -30, 15, -30], atol=1e-4)
 
 
-def test_the_map_sends_the_boxs_corners_to_the_crops() -> None:
+def test_the_map_sends_corners_of_the_box_to_corners_of_the_crop() -> None:
     box = np.array([-12.25, 7.5, 87.75, 107.5], np.float32)
     matrix = to_crop(box, 64)
     corners = np.array([[box[0], box[1], 1], [box[2], box[1], 1], [box[2], box[3], 1], [box[0], box[3], 1]])
@@ -60,7 +60,7 @@ def test_a_gradient_is_cut_exactly(side: float) -> None:
     box = np.array([21.3, 17.8, 21.3 + side, 17.8 + side], np.float32)
     crop = cut(image, box, 32).astype(float)
     centres = (np.arange(32) + 0.5) * side / 32
-    # A pixel whose centre is at x + 0.5 holds x; within a rounding of the true value.
+    # A pixel with its centre at x + 0.5 has the value x, up to rounding.
     assert np.abs(crop[..., 0] - (21.3 + centres - 0.5)).max() <= 0.75
     assert np.abs(crop[..., 1] - (17.8 + centres[:, None] - 0.5) / 2).max() <= 1.0
     assert (crop[..., 2] == 77).all()
@@ -88,7 +88,7 @@ def test_a_fine_pattern_does_not_alias_when_it_shrinks() -> None:
 
 
 @pytest.mark.parametrize("size", [32, 256])
-def test_the_same_crop_comes_out_of_a_part_of_the_frame(size: int) -> None:
+def test_a_part_of_the_frame_gives_the_same_crop(size: int) -> None:
     image = np.random.default_rng(3).integers(0, 256, (300, 400, 3), dtype=np.uint8)
     box = np.array([101.37, 52.91, 260.83, 212.37], np.float32)
     moved = box.astype(np.float64) - np.array([90, 40, 90, 40])
@@ -125,7 +125,7 @@ def test_faces_come_largest_first_with_their_map() -> None:
         np.testing.assert_allclose(corner, [0, 64], atol=1e-4)
 
 
-def test_what_is_no_picture_is_refused() -> None:
+def test_arrays_that_are_not_images_are_refused() -> None:
     for shape in ((10, 10), (0, 10, 3), (10, 0, 3)):
         with pytest.raises(InputError, match=r"expected an image"):
             crop_faces(np.zeros(shape, np.uint8))

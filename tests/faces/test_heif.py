@@ -76,7 +76,7 @@ def test_limits_come_before_decoding(frame: np.ndarray, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("kind", ["heic", "avif"])
-def test_damaged_ones_are_one_line(frame: np.ndarray, kind: str) -> None:
+def test_a_truncated_file_is_refused(frame: np.ndarray, kind: str) -> None:
     pytest.importorskip("pi_heif")
     data = heic(frame) if kind == "heic" else avif(frame)
     for size in (20, 200, len(data) // 2):
@@ -91,7 +91,7 @@ def test_damaged_ones_are_one_line(frame: np.ndarray, kind: str) -> None:
             decode_picture(bytes(broken))
 
 
-def test_a_missing_extra_is_one_line(frame: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(frame: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photo.heic").write_bytes(heic(frame))
     cv2.imwrite(str(tmp_path / "photo.jpg"), frame)
     monkeypatch.setitem(sys.modules, "pi_heif", None)
@@ -110,7 +110,7 @@ def test_portable_pixmaps_are_read(frame: np.ndarray, suffix: str) -> None:
     assert picture_size(data.replace(b"\n", b"\n# a comment\n", 1)) == (192, 144)
 
 
-def test_phone_photos_go_through_every_verb(frame: np.ndarray, tmp_path: Path) -> None:
+def test_phone_photos_work_in_every_verb(frame: np.ndarray, tmp_path: Path) -> None:
     pytest.importorskip("pi_heif")
     inner = tmp_path / "in" / "Ann" / "v"
     inner.mkdir(parents=True)

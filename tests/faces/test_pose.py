@@ -38,7 +38,7 @@ def test_the_roll_is_applied_first_and_the_pitch_last() -> None:
     np.testing.assert_allclose(turned(roll=35, pitch=20, yaw=-50), expected, atol=1e-12)
 
 
-def test_angles_come_back_from_the_matrix() -> None:
+def test_angles_are_recovered_from_the_matrix() -> None:
     angles = np.random.default_rng(0).uniform([-3.1, -3.1, -1.5], [3.1, 3.1, 1.5], (200, 3))
     matrices = rotation_matrix(angles)
     np.testing.assert_allclose(matrices @ matrices.swapaxes(1, 2), np.tile(np.eye(3), (200, 1, 1)), atol=1e-12)
@@ -74,7 +74,7 @@ def test_geodesic_distance() -> None:
     np.testing.assert_allclose(pairs, [np.radians(40), by_trace])
 
 
-def test_biwi_gives_the_angles_of_hopenets_reader_with_the_rolls_sign_flipped() -> None:
+def test_biwi_angles_are_hopenets_with_the_roll_flipped() -> None:
     down = np.diag([1.0, -1.0, -1.0])
     angles = np.random.default_rng(1).uniform(-1.2, 1.2, (50, 3))
     matrices = down @ rotation_matrix(angles) @ down
@@ -126,7 +126,7 @@ def real_faces(shared_data: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         ("image03614", 0, 1, 8),  # a woman whose eye line rises to the right of the image: anticlockwise
     ],
 )
-def test_real_faces_turn_as_they_look(
+def test_angles_of_real_faces_match_their_look(
     real_faces: dict[str, tuple[np.ndarray, np.ndarray]], name: str, angle: int, low: float, high: float
 ) -> None:
     assert low < real_faces[name][0][angle] < high
@@ -142,7 +142,7 @@ def test_signs_agree_with_the_points_of_real_faces(real_faces: dict[str, tuple[n
             assert np.sign(eyes[1]) == np.sign(roll)
 
 
-def test_undoing_the_rotation_gives_all_real_faces_one_shape(
+def test_real_faces_have_one_shape_without_their_rotation(
     real_faces: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> None:
     def spread(matrices: list[np.ndarray]) -> float:

@@ -1,4 +1,4 @@
-"""Colours of photos: ICC profiles and a PNG's own chunks become sRGB; a broken profile is passed over."""
+"""Colours of photos: ICC profiles and a PNG's own chunks become sRGB; a corrupt profile is ignored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .heic import heic
 
 D50 = (0.9642, 1.0, 0.8249)
 SRGB_XYZ = [[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]]
-"""Linear sRGB to XYZ at D50, as the profile connection space has it."""
+"""Map from linear sRGB to XYZ at D50, the profile connection space."""
 SPACES = {
     "Display P3": ([[0.5151, 0.2919, 0.1572], [0.2412, 0.6922, 0.0666], [-0.0011, 0.0419, 0.7841]], 2.2),
     "Adobe RGB": ([[0.6097, 0.2053, 0.1492], [0.3111, 0.6257, 0.0632], [0.0195, 0.0609, 0.7446]], 2.19921875),
@@ -30,7 +30,7 @@ PATCHES = np.array([[0, 0, 0], [255, 255, 255], [128, 128, 128], [200, 120, 90],
 
 
 def icc(kind: bytes, space: bytes, pcs: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """A profile of version 2."""
+    """Make a profile of version 2."""
     table, body, place = b"", b"", 128 + 4 + 12 * len(tags)
     for name, value in tags.items():
         padded = value + bytes(-len(value) % 4)
@@ -84,7 +84,7 @@ def linear(srgb: np.ndarray) -> np.ndarray:
 
 
 def numbers_of(name: str) -> np.ndarray:
-    """What a picture in this space holds where it shows `PATCHES`."""
+    """Numbers of a picture in this space that shows `PATCHES`."""
     to_xyz, gamma = SPACES[name]
     light = linear(PATCHES) @ (np.linalg.inv(to_xyz) @ np.array(SRGB_XYZ)).T
     return np.asarray(np.rint(255 * np.clip(light, 0, 1) ** (1 / gamma))).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Windows against closed forms."""
+"""Windows, compared with closed forms."""
 
 from __future__ import annotations
 

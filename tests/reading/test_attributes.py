@@ -1,4 +1,4 @@
-"""Attributes at once: the shipped probes on a real face, as columns, in Python and drawn over a video."""
+"""The shipped probes on a real face: as columns, in Python, and drawn over a video."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def save(image: np.ndarray, file: Path) -> Path:
     return file
 
 
-def test_the_shipped_probes_are_of_the_shipped_encoder_and_say_how_well_they_do() -> None:
+def test_the_shipped_probes_belong_to_the_shipped_encoder_and_have_scores() -> None:
     folder = shipped_models()["small"]
     probes = carried_probes("small")
     assert {probe.task for probe in probes} == TASKS
@@ -49,7 +49,7 @@ def test_the_shipped_probes_are_of_the_shipped_encoder_and_say_how_well_they_do(
     assert sum(file.stat().st_size for file in folder.iterdir()) < 40e6
 
 
-def test_a_real_face_is_read_with_sense(man: np.ndarray) -> None:
+def test_the_attributes_of_a_real_face_are_plausible(man: np.ndarray) -> None:
     encoder = fabnet.load("small")
     (face,) = crop_faces(man)
     read = encoder.attributes(encoder.embed([face.image]), [face.crop_box_px])
@@ -101,7 +101,7 @@ def test_every_attribute_has_its_columns(man: np.ndarray, tmp_path: Path, file_f
 
 
 def test_landmarks_move_and_grow_with_the_photo(man: np.ndarray, tmp_path: Path) -> None:
-    """The detector gives not quite the same box in another picture, hence the tolerance, in distances of the eyes."""
+    """The tolerance, in eye distances, allows for slightly different boxes in other pictures."""
 
     def points(image: np.ndarray, name: str) -> np.ndarray:
         fabnet.embed([save(image, tmp_path / f"{name}.png")], tmp_path / f"{name}.parquet", attributes=True)
@@ -115,7 +115,7 @@ def test_landmarks_move_and_grow_with_the_photo(man: np.ndarray, tmp_path: Path)
     np.testing.assert_allclose(points(large, "large"), 2 * there, atol=0.3 * between)
 
 
-def test_a_model_without_probes_says_how_to_make_them(
+def test_a_model_without_probes_explains_how_to_fit_some(
     tiny_run: Path, carphone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     args = ["embed", str(carphone), "--model", str(tiny_run), "--attributes", "--out", str(tmp_path / "out.csv")]
@@ -149,7 +149,7 @@ def test_probes_of_another_encoder_are_not_used(tmp_path: Path) -> None:
         ("classes", (), {}),
     ],
 )
-def test_a_probe_whose_arrays_do_not_fit_its_columns_is_said(
+def test_a_probe_whose_arrays_do_not_fit_its_columns_is_refused(
     kind: str, columns: tuple[str, ...], shapes: dict[str, int], tmp_path: Path
 ) -> None:
     count = 2 if kind == "values" else len(columns)
@@ -186,7 +186,7 @@ def test_an_overlay_is_the_video_drawn_on(carphone: Path, tmp_path: Path, fps: f
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.csv", "over.mp4"]
 
 
-def test_overlays_that_cannot_be_drawn_are_said(carphone: Path, man: np.ndarray, tmp_path: Path) -> None:
+def test_overlays_that_cannot_be_drawn_are_refused(carphone: Path, man: np.ndarray, tmp_path: Path) -> None:
     photo = save(man, tmp_path / "man.png")
     clip = short_clip(carphone, tmp_path / "clip.mp4", 2)
     content = clip.read_bytes()
@@ -240,4 +240,4 @@ def test_the_axes_turn_as_the_convention_says() -> None:
     assert rest["y"][1] < -70
     assert ends(0, 0, 40)["z"][0] < -40
     assert ends(0, 30, 0)["z"][1] < -30
-    assert ends(20, 0, 0)["x"][1] < -20  # anticlockwise: the axis to the right rises
+    assert ends(20, 0, 0)["x"][1] < -20  # anticlockwise, so that the axis to the right rises

@@ -47,7 +47,7 @@ def test_a_photo(photo: Path, tiny_run: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(row["box_px"], face.box_px, atol=1e-3)
 
 
-def test_a_video_has_a_row_a_frame(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_video_has_one_row_per_frame(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
     result = fabnet.embed([carphone], tmp_path / "out.lance", model=tiny_run, fps=10)
     rows = rows_of(tmp_path / "out.lance")
     kept = list(read_frames(carphone, fps=10))
@@ -100,7 +100,7 @@ def _rgb(photo: Path) -> Any:
     yield image[:, :, ::-1].copy()
 
 
-def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: Path) -> None:
+def test_nothing_to_embed_is_refused_and_nothing_is_written(tiny_run: Path, tmp_path: Path) -> None:
     grey = tmp_path / "grey.png"
     cv2.imwrite(str(grey), np.full((64, 64, 3), 128, np.uint8))
     with pytest.raises(NoFaceError, match="no face was found in 1 pictures or frames"):
@@ -120,7 +120,7 @@ def test_nothing_to_embed_is_said_and_leaves_nothing(tiny_run: Path, tmp_path: P
     assert result.embedded == 1
 
 
-def test_two_files_of_one_name_are_refused_and_one_given_twice_counts_once(photo: Path, tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_refused_and_a_repeated_file_counts_once(photo: Path, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         shutil.copy(photo, tmp_path / folder / "1.png")
@@ -154,7 +154,7 @@ def test_a_store_without_boxes_is_embedded(store: Path, tiny_run: Path, tmp_path
     assert (result.rows, result.embedded) == (len(rows), len(rows))
 
 
-def test_a_damaged_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_corrupt_row_of_a_store_is_listed_and_the_rest_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     dataset = lance.dataset(str(store))
     images = dataset.to_table().column("image").to_pylist()
     images[3] = b"no picture"
@@ -201,7 +201,7 @@ def test_a_store_is_not_replaced(store: Path, tiny_run: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("engine", ["local", "ray"])
-def test_what_embed_has_not_made_is_never_replaced(
+def test_files_that_embed_did_not_write_are_never_replaced(
     photo: Path, tmp_path: Path, name: str, said: str, engine: str
 ) -> None:
     if engine == "ray":
@@ -227,14 +227,14 @@ def test_no_input_is_replaced(photo: Path, tmp_path: Path) -> None:
     assert (tmp_path / photo.name).read_bytes() == photo.read_bytes()
 
 
-def test_the_table_beside_an_npy_is_replaced_where_embed_made_it(photo: Path, tmp_path: Path) -> None:
+def test_the_table_beside_an_npy_is_replaced_if_embed_wrote_it(photo: Path, tmp_path: Path) -> None:
     for _ in range(2):
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
     with pytest.raises(InputError, match="also the CSV for the rows of an npy"):
         fabnet.embed([photo], tmp_path / "new.csv", file_format="npy", model="pixels", crop="none")
 
 
-def test_what_a_first_attempt_left_is_replaced_and_a_link_stays_one(photo: Path, tmp_path: Path) -> None:
+def test_leftovers_are_replaced_and_a_symlink_is_kept(photo: Path, tmp_path: Path) -> None:
     for folder in ("data", "_versions", "_transactions"):
         (tmp_path / "killed.lance" / folder).mkdir(parents=True)
     (tmp_path / "killed.lance" / "data" / "0f.lance").write_text("half a file")
@@ -259,7 +259,7 @@ def test_a_photo_that_cannot_be_read_is_listed(photo: Path, tmp_path: Path, monk
     assert result.embedded == 1
 
 
-def test_a_name_that_is_no_utf8_is_one_line(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_utf8_is_refused(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = b"\xff.png".decode(errors="surrogateescape")
     try:
         shutil.copy(photo, tmp_path / name)
@@ -269,7 +269,7 @@ def test_a_name_that_is_no_utf8_is_one_line(photo: Path, tmp_path: Path, capsys:
     assert "udcff.png: name that is not UTF-8: rename it" in capsys.readouterr().err
 
 
-def test_a_video_with_a_damage_in_it_is_listed_beside_its_rows(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_corrupt_video_is_listed_beside_its_rows(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
     whole = carphone.read_bytes()
     middle = len(whole) // 2
     video = tmp_path / "hole.mp4"

@@ -1,4 +1,4 @@
-"""Embedding in parts: what was finished is not done again, and the rows are those of one go."""
+"""Embedding in parts: finished parts are not embedded again, and the rows equal those of one run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fabnet.store.writing import REMOVING
 
 
 class Breaking:
-    """The local engine, lost after so many parts; it notes how many it was given."""
+    """The local engine, which fails after a number of parts and records how many it was given."""
 
     def __init__(self) -> None:
         self.given: list[int] = []
@@ -47,7 +47,7 @@ def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     return parts_of(list_inputs([store]).found, recipe, tmp_path / "out.lance")
 
 
-def test_what_was_finished_is_not_done_again(parts: list[Part], store: Path, tmp_path: Path) -> None:
+def test_finished_parts_are_not_embedded_again(parts: list[Part], store: Path, tmp_path: Path) -> None:
     engine, out, whole = Breaking(), tmp_path / "out.lance", tmp_path / "whole.lance"
     fabnet.embed([store], whole, attributes=True, precision="float32")
     expected = lance.dataset(str(whole)).to_table()
@@ -56,7 +56,7 @@ def test_what_was_finished_is_not_done_again(parts: list[Part], store: Path, tmp
     assert not has_dataset(out)
     done = sorted((out / "data").iterdir())
     assert len(done) == 2
-    done[0].unlink()  # what its note says of it is then not believed
+    done[0].unlink()  # so that its note is no longer valid
     engine.after = 99
     notes = embed_in_parts(parts, out, expected.schema, engine)
     assert engine.given == [6, 5]
@@ -70,7 +70,7 @@ def test_what_was_finished_is_not_done_again(parts: list[Part], store: Path, tmp
     assert {path.name for path in out.iterdir()} == {"_lock", "_versions", "_transactions", "data"}
 
 
-def test_damaged_notes_count_as_none(parts: list[Part], store: Path, tmp_path: Path) -> None:
+def test_corrupt_notes_are_ignored(parts: list[Part], store: Path, tmp_path: Path) -> None:
     engine, out = Breaking(), tmp_path / "out.lance"
     fabnet.embed([store], tmp_path / "whole.lance", attributes=True, precision="float32")
     columns = lance.dataset(str(tmp_path / "whole.lance")).schema
@@ -83,7 +83,7 @@ def test_damaged_notes_count_as_none(parts: list[Part], store: Path, tmp_path: P
     assert engine.given == [6, 6]
 
 
-def test_a_removal_that_broke_off_comes_first(parts: list[Part], tmp_path: Path) -> None:
+def test_an_interrupted_removal_must_be_finished_first(parts: list[Part], tmp_path: Path) -> None:
     (tmp_path / "out.lance").mkdir()
     (tmp_path / "out.lance" / "_lock").touch()
     lance.write_dataset({"a": [1]}, str(tmp_path / "out.lance"), mode="overwrite")

@@ -24,13 +24,15 @@ def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def faces(store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six "people", ten faces each."""
     out = tmp_path_factory.mktemp("faces") / "faces.lance"
-    fabnet.embed([store], out, model=shutil.copytree(tiny_run, out.parent / "run"))  # a dataset finds it there
+    fabnet.embed(
+        [store], out, model=shutil.copytree(tiny_run, out.parent / "run")
+    )  # beside the dataset, where it is found
     return out
 
 
 @pytest.fixture(scope="session")
 def clip(carphone: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clip at ten frames a second; its rows have times."""
+    """The clip at ten frames per second; its rows have times."""
     out = tmp_path_factory.mktemp("clip") / "clip.lance"
     fabnet.embed([carphone], out, model=shutil.copytree(tiny_run, out.parent / "run"), fps=10)
     return out

@@ -3,7 +3,7 @@ from __future__ import annotations
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 
 
-def test_conditions_are_the_sql_that_lance_takes() -> None:
+def test_conditions_are_written_as_sql() -> None:
     assert in_video("it's.mp4") == "video = 'it''s.mp4'"
     assert in_time(1, 2.5) == "time_s >= 1.0 AND time_s < 2.5"
     assert in_time(None, 3) == "time_s < 3.0"

@@ -1,4 +1,4 @@
-"""A dataset does not choose what is opened or fetched: the model that it names is used only where that is harmless."""
+"""A dataset cannot choose what is opened or downloaded: the model that it names is used only if that is safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fabnet.training.train import read_run, store_of
 
 
 def naming(dataset: Path, out: Path, **metadata: str) -> Gallery:
-    """A copy of a dataset that says something else of itself."""
+    """Copy a dataset with other metadata."""
     import lance
 
     table = lance.dataset(str(dataset)).to_table()
@@ -53,7 +53,9 @@ def test_a_model_elsewhere_is_not_opened(name: str, faces: Path, photo: Path, ti
         fabnet.search(place, photo, k=1)
 
 
-def test_a_model_beside_is_used_where_its_digest_fits(faces: Path, photo: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_model_beside_the_dataset_is_used_if_its_digest_fits(
+    faces: Path, photo: Path, tiny_run: Path, tmp_path: Path
+) -> None:
     place = tmp_path / "moved" / "faces.lance"
     shutil.copytree(faces, place)
     with pytest.raises(ModelError, match="give it with --model, if you trust it"):
@@ -67,7 +69,9 @@ def test_a_model_beside_is_used_where_its_digest_fits(faces: Path, photo: Path, 
         fabnet.search(place, photo, k=1, crop="none")
 
 
-def test_a_model_beside_with_another_digest_is_not_used(faces: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_model_beside_the_dataset_with_another_digest_is_not_used(
+    faces: Path, tiny_run: Path, tmp_path: Path
+) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     gallery = naming(faces, tmp_path / "faces.lance", **{"fabnet.model_digest": "0" * 64})
     with pytest.raises(ModelError, match="give it with --model, if you trust it"):
@@ -79,7 +83,9 @@ def test_shipped_models_and_light_baselines_are_used(faces: Path, tmp_path: Path
         assert model_of(naming(faces, tmp_path / f"{number}.lance", **{"fabnet.model": name})) == name
 
 
-def test_a_run_sends_nobody_to_a_bucket(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_cannot_make_fabnet_read_a_bucket(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
     config = tmp_path / "run" / "config.json"
     _, named = read_run(tiny_run)

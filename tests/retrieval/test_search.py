@@ -1,4 +1,4 @@
-"""Searching embeddings of real faces: against a plain ranking, with every filter, and every error in one line."""
+"""Searches embeddings of real faces: compared with a plain ranking, with every filter, and every error in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table_of(data: Path) -> dict[str, Any]:
 
 
 def ranked(table: dict[str, Any], vector: np.ndarray) -> list[str]:
-    """Ids by the cosine, by hand."""
+    """Ids ranked by a plain computation of the cosine."""
     made = table["embedding"] / np.linalg.norm(table["embedding"], axis=1, keepdims=True)
     order = np.argsort(-(made @ (vector / np.linalg.norm(vector))), kind="stable")
     return [table["id"][place] for place in order]
@@ -40,7 +40,7 @@ def ids(result: SearchResult) -> list[str]:
     return [row["id"] for row in result.neighbours]
 
 
-def test_a_row_finds_what_a_plain_ranking_finds_and_not_itself(faces: Path) -> None:
+def test_a_row_finds_the_rows_of_a_plain_ranking_without_itself(faces: Path) -> None:
     table = table_of(faces)
     result = fabnet.search(faces, table["id"][7], k=5)
     assert (result.method, result.rows, result.notes) == ("exact", 60, ())
@@ -51,12 +51,12 @@ def test_a_row_finds_what_a_plain_ranking_finds_and_not_itself(faces: Path) -> N
     assert result.neighbours[0]["similarity"] == pytest.approx(cosine, abs=1e-5)
 
 
-def test_more_than_there_are_may_be_asked_for(faces: Path) -> None:
+def test_k_may_exceed_the_number_of_rows(faces: Path) -> None:
     result = fabnet.search(faces, table_of(faces)["id"][0], k=10**20)
     assert len(result.neighbours) == 59
 
 
-def test_several_are_averaged_as_directions(faces: Path) -> None:
+def test_several_queries_are_averaged_as_directions(faces: Path) -> None:
     table = table_of(faces)
     chosen = [3, 30]
     vectors = [table["embedding"][place] / np.linalg.norm(table["embedding"][place]) for place in chosen]
@@ -84,7 +84,7 @@ def test_other_identities(faces: Path) -> None:
     assert result.notes == ("only 40 faces meet the conditions; 60 were requested",)
 
 
-def test_nobody_is_left_out_for_a_photo_and_that_is_said(clip: Path, photo: Path) -> None:
+def test_nobody_is_left_out_for_a_photo_and_a_note_says_so(clip: Path, photo: Path) -> None:
     result = fabnet.search(clip, photo, k=1, other_identities=True)
     assert "the person in a photo is not known" in result.notes[0]
 
@@ -137,7 +137,7 @@ def test_rows_without_a_face_are_never_found_and_cannot_be_searched_for(clip: Pa
 
 
 def test_the_index_is_built_once_and_finds_what_exact_search_finds(faces: Path, tmp_path: Path) -> None:
-    """Each face 20 times, a little changed: large enough for an index."""
+    """Each face 20 times, slightly changed, which is enough for an index."""
     table = lance.dataset(str(faces)).to_table()
     generator = np.random.default_rng(0)
     parts = []
@@ -169,8 +169,8 @@ def test_the_index_is_built_once_and_finds_what_exact_search_finds(faces: Path, 
     assert lance.dataset(str(out)).version == version
 
 
-def test_by_the_index_a_filter_that_few_rows_pass_leaves_out_none_of_them(faces: Path, tmp_path: Path) -> None:
-    """One person's faces are no nearer to each other than to the rest: they lie in all partitions."""
+def test_the_index_finds_all_rows_that_pass_a_strict_filter(faces: Path, tmp_path: Path) -> None:
+    """One person's faces are as far from each other as from the rest, so they are in all partitions."""
     (row,) = lance.dataset(str(faces)).to_table(limit=1).to_pylist()
     vectors = np.random.default_rng(0).normal(size=(26_000, 16)).astype(np.float32)
     rows = [
@@ -184,12 +184,12 @@ def test_by_the_index_a_filter_that_few_rows_pass_leaves_out_none_of_them(faces:
     assert found.notes == ()
 
 
-def test_a_small_dataset_bears_no_index(faces: Path) -> None:
+def test_a_small_dataset_is_refused_an_index(faces: Path) -> None:
     with pytest.raises(InputError, match="has 60 embeddings; an index needs 256 or more"):
         fabnet.search(faces, table_of(faces)["id"][0], index=True)
 
 
-def test_what_is_wrong_is_one_line(faces: Path, clip: Path, store: Path, photo: Path, tmp_path: Path) -> None:
+def test_every_error_is_one_line(faces: Path, clip: Path, store: Path, photo: Path, tmp_path: Path) -> None:
     row = table_of(faces)["id"][0]
     grey = tmp_path / "grey.png"
     cv2.imwrite(str(grey), np.full((64, 64, 3), 128, np.uint8))
@@ -220,7 +220,7 @@ def test_what_is_wrong_is_one_line(faces: Path, clip: Path, store: Path, photo: 
     assert len(fabnet.search(faces, grey, crop="none", k=2).neighbours) == 2
 
 
-def test_a_model_that_moved_or_was_never_said(clip: Path, photo: Path, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_model_that_moved_or_is_not_named(clip: Path, photo: Path, tiny_run: Path, tmp_path: Path) -> None:
     table = lance.dataset(str(clip)).to_table()
     said = {b"fabnet.model": str(tmp_path / "gone").encode(), b"fabnet.model_digest": b"0"}
     lance.write_dataset(table.replace_schema_metadata(said), str(tmp_path / "moved"))
@@ -233,7 +233,7 @@ def test_a_model_that_moved_or_was_never_said(clip: Path, photo: Path, tiny_run:
     assert ids(fabnet.search(tmp_path / "unsaid", table["id"][0].as_py(), k=1))
 
 
-def test_an_id_of_two_rows_is_said(faces: Path, tmp_path: Path) -> None:
+def test_an_id_of_two_rows_is_refused(faces: Path, tmp_path: Path) -> None:
     shutil.copytree(faces, tmp_path / "twice")
     table = lance.dataset(str(faces)).to_table()
     lance.write_dataset(table.slice(0, 1), str(tmp_path / "twice"), mode="append")
@@ -300,7 +300,7 @@ def random_rows(count: int) -> Iterator[pa.RecordBatch]:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_dataset(tmp_path: Path) -> None:
-    """Searching 600 MB exactly takes what searching 50 MB does, but for the buffers of the library."""
+    """Searching 600 MB exactly takes the memory of searching 50 MB, except for the library's buffers."""
     code = """
 import sys, numpy as np
 from pathlib import Path

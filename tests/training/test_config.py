@@ -1,4 +1,4 @@
-"""Training's choices: presets, checks, and that each is read somewhere."""
+"""The training configuration: presets, checks, and that every field is used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_preset_builds(name: str) -> None:
     assert TrainConfig.from_json(json.loads(json.dumps(preset(name).to_json()))) == preset(name)
 
 
-def test_the_paper_preset_is_the_papers() -> None:
+def test_the_paper_preset_has_the_papers_values() -> None:
     config = preset("paper")
     assert (config.size, config.batch_size, config.optimizer, config.learning_rate) == (256, 8, "sgd", 1e-3)
     assert (config.schedule, config.flip, config.options) == ("plateau", False, FabNet.Options())
@@ -37,7 +37,7 @@ def test_every_field_is_read_somewhere() -> None:
     assert [name for name in FabNet.Options.names() if f"options.{name}" not in code] == []
 
 
-def test_an_objectives_options_are_its_own() -> None:
+def test_options_belong_to_their_objective() -> None:
     config = preset("small").with_changes({"objective": "autoencoder"})
     assert config.options == Autoencoder.Options()
     with pytest.raises(InputError, match="the objective autoencoder has no option 'ssim'"):
@@ -95,8 +95,8 @@ def test_other_devices_than_cpu_and_cuda_are_refused(name: str) -> None:
         choose_device(name)
 
 
-def test_cuda_is_the_device_of_the_processs_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_the_device_of_the_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "99")
-    for name in ("cuda", "cuda:99"):  # of so many no machine has one
+    for name in ("cuda", "cuda:99"):  # no machine has this many devices
         with pytest.raises(InputError, match=r"device cuda:99 was requested, but torch finds \d+ CUDA devices"):
             choose_device(name)

@@ -1,4 +1,4 @@
-"""The curriculum: what it selects, when it moves, and that it can be taken up again."""
+"""The curriculum: selection, moves, and saved state."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_no_selection_is_empty(shifts: int, count: int) -> None:
         assert len(chosen) == count // 2
 
 
-def test_equal_losses_are_chosen_alike_every_time() -> None:
+def test_selection_among_equal_losses_is_deterministic() -> None:
     assert at(1).select(torch.zeros(10)).tolist() == [1, 2, 3, 4, 5]
 
 
-def test_it_moves_when_validation_stops_improving_and_four_times() -> None:
+def test_it_moves_four_times_as_validation_stops_improving() -> None:
     curriculum = LossPercentileCurriculum(patience=1)
     moves = []
     for step, loss in enumerate([0.5, 0.4, 0.4, 0.41, 0.39, 0.39, 0.39, *[0.5] * 10]):
@@ -49,7 +49,7 @@ def test_it_moves_when_validation_stops_improving_and_four_times() -> None:
     assert curriculum.history == [(3, 1), (6, 2), (8, 3), (10, 4)]
 
 
-def test_it_goes_on_from_what_it_saved() -> None:
+def test_it_continues_from_its_saved_state() -> None:
     losses = torch.rand(40, generator=torch.Generator().manual_seed(0)).tolist()
     whole, first = LossPercentileCurriculum(1), LossPercentileCurriculum(1)
     for step, loss in enumerate(losses):

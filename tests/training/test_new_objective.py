@@ -28,7 +28,7 @@ SMALL: dict[str, Any] = {
 
 
 class VicReg(nn.Module):
-    """Two frames of a track get embeddings near each other, whose numbers vary and do not repeat each other.
+    """Two frames of a track get similar embeddings, whose numbers vary and are decorrelated.
 
     Source: Bardes, Ponce, LeCun: VICReg, ICLR 2022, equations 1 to 6.
     """

@@ -1,4 +1,4 @@
-"""The baselines in the trainer: trained, stopped and resumed, embedded with and reported as FAb-Net is."""
+"""The baselines in the trainer: trained, stopped, resumed, used for embedding, and reported like FAb-Net."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("objective", ["autoencoder", "rotnet", "splitbrain"])
-def test_a_baseline_runs_as_fabnet_does(store: Path, tmp_path: Path, objective: str) -> None:
+def test_a_baseline_trains_resumes_and_embeds(store: Path, tmp_path: Path, objective: str) -> None:
     whole = fabnet.train(store, tmp_path / "whole", objective=objective, max_steps=8, schedule="plateau", **SMALL)
     assert whole.val_loss is not None
     assert whole.val_loss_unwarped is None
@@ -36,6 +36,6 @@ def test_a_baseline_runs_as_fabnet_does(store: Path, tmp_path: Path, objective: 
     assert "this objective does not warp" in page
 
 
-def test_several_sources_are_fabnets_alone(store: Path, tmp_path: Path) -> None:
+def test_only_fabnet_takes_several_sources(store: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="rotnet takes one source per target; got 3"):
         fabnet.train(store, tmp_path / "run", objective="rotnet", sources=3, max_steps=2)

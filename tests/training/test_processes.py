@@ -1,4 +1,4 @@
-"""Training in several real processes: the same as one, and a clear end when one of them dies."""
+"""Training in several real processes: the same result as with one, and a clear error when one dies."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def quiet() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
-def test_two_processes_train_as_one_does(store: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_result_of_one(store: Path, tmp_path: Path) -> None:
     script = tmp_path / "recording.py"
     script.write_text(RECORDING)
     made = {}
@@ -60,7 +60,7 @@ def test_two_processes_train_as_one_does(store: Path, tmp_path: Path) -> None:
         command = [*start, str(script), str(tmp_path / name), "train", str(store), *flags]
         done = subprocess.run(command, capture_output=True, text=True, env=quiet())
         assert done.returncode == 0, done.stderr
-        # Only the first process has anything to say.
+        # Only the first process prints.
         assert json.loads(done.stdout)["steps"] == 20
         made[name] = load_file(latest_checkpoint(tmp_path / name) / "model.safetensors")
     chosen = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one-0", "two-0", "two-1")]
@@ -86,7 +86,7 @@ sys.exit(main())
 """
 
 
-def test_who_is_done_first_waits_for_who_writes(store: Path, tmp_path: Path) -> None:
+def test_other_processes_wait_for_the_one_that_writes(store: Path, tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text(SLOW_TO_WRITE)
     flags = [*FLAGS, "--max-steps=2", "--validate-every=2", f"--out={tmp_path / 'run'}", "--json"]
@@ -102,9 +102,12 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("kills", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
-def test_a_process_that_dies_ends_the_run_and_it_goes_on(store: Path, tmp_path: Path, kills: int) -> None:
+def test_a_run_ends_when_a_process_dies_and_can_resume(store: Path, tmp_path: Path, kills: int) -> None:
     run = tmp_path / "run"
-    steady = ["--schedule=plateau", "--plateau-patience=1000"]  # no rate that hangs on the number of steps in all
+    steady = [
+        "--schedule=plateau",
+        "--plateau-patience=1000",
+    ]  # a rate independent of the number of steps
     start = [*torchrun(2), "-m", "fabnet", "train", str(store), *FLAGS, *steady, "--validate-every=20"]
     command = [*start, "--max-steps=3000", f"--out={run}"]
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Schedules against hand arithmetic."""
+"""Schedules, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_plateau_drops_after_its_patience_and_ends() -> None:
     assert plateau.factor == pytest.approx(0.01)
 
 
-def test_the_plateau_goes_on_from_its_saved_state() -> None:
+def test_the_plateau_continues_from_its_saved_state() -> None:
     losses = (1.0, 0.9, 0.95, 0.91, 0.92, 0.93, 0.94)
     whole, first = Plateau(1, 3), Plateau(1, 3)
     for loss in losses:

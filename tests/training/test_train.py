@@ -1,4 +1,4 @@
-"""Training on a real store: it learns, stops, resumes bit for bit, and fails in clear words."""
+"""Training on a real store: it learns, stops, resumes bit for bit, and fails with clear messages."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     assert steps == [row["step"] for row in read_metrics(tmp_path / "whole")] == [4, 8, 12]
 
 
-def test_a_run_that_ended_between_two_rounds_goes_on_as_if_it_had_not(
+def test_resuming_an_end_between_two_rounds_equals_one_run(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fabnet.training.trainer.LOG_EVERY", 5)
@@ -82,7 +82,7 @@ def test_a_run_that_ended_between_two_rounds_goes_on_as_if_it_had_not(
     for number, end in enumerate(ends):
         more = {"resume": True, "max_steps": end} if number else changes | {"max_steps": end}
         result = train(store, tmp_path / "parts", **more)
-        assert result.val_loss == read_metrics(tmp_path / "parts")[-1]["val_loss"]  # of its very end
+        assert result.val_loss == read_metrics(tmp_path / "parts")[-1]["val_loss"]  # measured at the last step
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert_same(whole, parts)
     assert [each.name for each in list_checkpoints(whole)] == [each.name for each in list_checkpoints(parts)]
@@ -95,11 +95,11 @@ def test_a_run_that_ended_between_two_rounds_goes_on_as_if_it_had_not(
     assert states[0] | {"elapsed_s": 0} == states[1] | {"elapsed_s": 0}
 
 
-def test_a_run_goes_on_with_its_own_store_alone(store: Path, frames_folder: Path, tmp_path: Path) -> None:
+def test_a_run_resumes_only_on_its_own_store(store: Path, frames_folder: Path, tmp_path: Path) -> None:
     train(store, tmp_path / "run", **TINY, max_steps=2)
     shutil.copytree(store, tmp_path / "moved")
     train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=3)
-    splits = tmp_path / "splits.csv"  # one who validated is trained on
+    splits = tmp_path / "splits.csv"  # moves a validation person to training
     parts = [f"person{n},{'val' if n in (3, 4) else 'train'}\n" for n in range(6)]
     splits.write_text("identity,split\n" + "".join(parts))
     import_folder(frames_folder, tmp_path / "other", layout="identity/video", splits=splits)
@@ -107,13 +107,13 @@ def test_a_run_goes_on_with_its_own_store_alone(store: Path, frames_folder: Path
         train(tmp_path / "other", tmp_path / "run", resume=True, max_steps=4)
     file = tmp_path / "run" / "config.json"
     content = json.loads(file.read_text())
-    del content["store_digest"]  # as written before there was one
+    del content["store_digest"]  # as in runs of early versions
     file.write_text(json.dumps(content))
     train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_killed_run_resumes_bit_for_bit(store: Path, tmp_path: Path, number: signal.Signals) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (TINY | {"num_workers": 1}).items()]
     command = [sys.executable, "-m", "fabnet", "train", str(store), "--max-steps=400", "--validate-every=20", *flags]
     run = tmp_path / "stopped"
@@ -123,7 +123,7 @@ def test_a_killed_run_goes_on_bit_for_bit(store: Path, tmp_path: Path, number: s
     deadline = time.monotonic() + 120
     while not list_checkpoints(run) and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, number)  # its worker too, as a terminal's Ctrl-C and torchrun do
+    os.killpg(process.pid, number)  # to its worker too, like Ctrl-C in a terminal and torchrun
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     assert "--resume continues from there" in stderr.decode().splitlines()[-1]
@@ -168,13 +168,13 @@ def test_kills_at_random_moments_change_nothing(store: Path, tmp_path: Path) -> 
     assert states[0]["curriculum"]["shifts"] > 0
 
 
-def test_fine_tuning_leaves_the_flow_decoder_as_it_was(store: Path, tmp_path: Path) -> None:
+def test_fine_tuning_keeps_the_flow_decoder_unchanged(store: Path, tmp_path: Path) -> None:
     train(store, tmp_path / "single", **TINY, max_steps=6)
     tuned = train(store, tmp_path / "tuned", **TINY, max_steps=6, init=str(tmp_path / "single"), sources=2)
     before, after = (
         load_file(latest_checkpoint(tmp_path / name) / "model.safetensors") for name in ("single", "tuned")
     )
-    # Weights and the statistics of batch-norm alike.
+    # Weights and batch-norm statistics.
     assert all(torch.equal(after[name], value) for name, value in before.items() if name.startswith("flow_decoder"))
     assert any(not torch.equal(after[name], value) for name, value in before.items() if name.startswith("encoder"))
     assert any(name.startswith("confidence_decoder") for name in after)
@@ -188,7 +188,7 @@ def test_fine_tuning_leaves_the_flow_decoder_as_it_was(store: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("forward", ["once", "twice"])
-def test_only_the_chosen_samples_are_learned_from(store: Path, tmp_path: Path, forward: str) -> None:
+def test_only_the_selected_samples_are_learned_from(store: Path, tmp_path: Path, forward: str) -> None:
     trainer = make_trainer(store, tmp_path, curriculum=True, curriculum_forward=forward, optimizer="sgd")
     frames = trainer.steps[0]
     copy = deepcopy(trainer.objective)
@@ -222,7 +222,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step(store: Path, tmp_pa
     assert trainer.state.step == 0
 
 
-def test_what_a_run_says(store: Path, tmp_path: Path) -> None:
+def test_the_output_of_a_run(store: Path, tmp_path: Path) -> None:
     result = train(store, tmp_path / "run", **TINY, max_steps=20, validate_every=10).to_json()
     assert (result["steps"], result["pairs_seen"], result["frames_encoded"]) == (20, 160, 320)
     assert result["pairs_per_s"] > 0
@@ -252,7 +252,7 @@ def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) ->
 def test_the_best_checkpoint_was_measured(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(store, run, **TINY, max_steps=3, validate_every=1, keep_checkpoints=3)
-    # The last one as an interrupt writes it between two validations: with the loss of the one before.
+    # The last checkpoint is as an interrupt between two validations writes it, with the previous loss.
     for checkpoint, loss in zip(list_checkpoints(run), (0.2, 0.1, 0.1), strict=True):
         file = checkpoint / "state.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"val_loss": loss}))
@@ -263,7 +263,7 @@ def test_the_best_checkpoint_was_measured(store: Path, tmp_path: Path) -> None:
     assert best_checkpoint(run).name == "step-00000003"
 
 
-def test_only_what_was_given_is_kept(store: Path, tmp_path: Path) -> None:
+def test_only_parts_of_the_initial_model_can_be_frozen(store: Path, tmp_path: Path) -> None:
     train(store, tmp_path / "autoencoder", **TINY, max_steps=1, objective="autoencoder")
     init = str(tmp_path / "autoencoder")
     train(store, tmp_path / "of_two", **TINY, max_steps=1, init=init, sources=2)
@@ -275,7 +275,7 @@ def test_only_what_was_given_is_kept(store: Path, tmp_path: Path) -> None:
         train(store, tmp_path / "all", **TINY, max_steps=1, init=init, freeze=("encoder", "flow_decoder"))
 
 
-def test_options_that_are_the_presets_are_given_too(
+def test_given_options_count_even_if_equal_to_the_preset(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(store, tmp_path / "run", **TINY, max_steps=1)
@@ -297,7 +297,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(store: Path, tmp_path: 
     assert latest_checkpoint(tmp_path / "run").name == "step-00000004"
 
 
-def test_wrong_input_is_said(store: Path, tmp_path: Path) -> None:
+def test_wrong_input_is_refused(store: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store"):
         train(tmp_path / "none", tmp_path / "run", **TINY)
     with pytest.raises(ModelError, match="is not a run"):
@@ -313,7 +313,7 @@ def test_wrong_input_is_said(store: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), [("config.json", '{"format": "fabnet-model"}'), ("metrics.csv", "a,b\n")])
-def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Path, name: str, text: str) -> None:
+def test_files_that_no_run_wrote_are_not_overwritten(store: Path, tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=f"contains a {name} that no run wrote"):
         train(store, tmp_path, **TINY, max_steps=1)
@@ -321,7 +321,7 @@ def test_files_that_are_of_no_run_are_not_written_over(store: Path, tmp_path: Pa
     assert (tmp_path / name).read_text() == text
 
 
-def test_a_full_disk_takes_nothing_of_a_run_that_goes_on(store: Path, tmp_path: Path) -> None:
+def test_a_full_disk_does_not_harm_a_resumed_run(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(store, run, **TINY, max_steps=2)
     before = [(run / name).read_text() for name in ("config.json", "metrics.csv")]
@@ -339,7 +339,7 @@ def test_a_full_disk_takes_nothing_of_a_run_that_goes_on(store: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("cut", ["3,24,0.07,,,9.9e-", "1"])
-def test_a_row_that_a_full_disk_cut_short_is_left_out(store: Path, tmp_path: Path, cut: str) -> None:
+def test_a_truncated_last_row_is_left_out(store: Path, tmp_path: Path, cut: str) -> None:
     train(store, tmp_path / "run", **TINY, max_steps=2, validate_every=2)
     with (tmp_path / "run" / "metrics.csv").open("a") as lines:
         lines.write(cut)
@@ -348,7 +348,7 @@ def test_a_row_that_a_full_disk_cut_short_is_left_out(store: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
-def test_a_damaged_picture_is_named(store: Path, tmp_path: Path, num_workers: int) -> None:
+def test_a_corrupt_picture_is_named(store: Path, tmp_path: Path, num_workers: int) -> None:
     shutil.copytree(store, tmp_path / "store")
     for file in (tmp_path / "store" / "data").iterdir():
         file.write_bytes(file.read_bytes().replace(b"\xff\xd8\xff", b"bad"))
@@ -357,7 +357,7 @@ def test_a_damaged_picture_is_named(store: Path, tmp_path: Path, num_workers: in
         train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)
 
 
-def test_the_death_of_a_process_that_reads_frames_is_said(store: Path, tmp_path: Path) -> None:
+def test_the_death_of_a_worker_process_is_reported(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
 
     def kill() -> None:

@@ -1,4 +1,4 @@
-"""Videos made of real clips, with who is where in every frame: what linking is tried on."""
+"""Composes videos of real clips with the position of every person in every frame, to test linking."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FPS = 25
 
 @dataclass
 class Composed:
-    """A video in the making.
+    """A video under construction.
 
     Attributes:
         frames: (H, W, 3) uint8 RGB, all of one size.
@@ -99,7 +99,7 @@ def turned(path: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def trimmed(path: Path, start_s: float, length_s: float) -> Path:
-    """The same file with an edit list that shows a part of it, as programs leave it that trim without encoding anew."""
+    """The same file with an edit list that shows a part of it, as programs write it that trim without re-encoding."""
     content = bytearray(path.read_bytes())
     (clock,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
     length = round(length_s * 1000)  # in the film's clock, FFmpeg's milliseconds
@@ -175,7 +175,7 @@ def passing(
     count: int,
     is_turning: bool = False,
 ) -> Composed:
-    """One person stands in the middle; the other crosses before them, or comes up, covers them and goes back.
+    """One person stands in the middle; the other crosses before them, or steps in front of them and back.
 
     The picture is three times as wide as the clips.
     """
@@ -218,10 +218,10 @@ def leaving(person: tuple[str, Sequence[np.ndarray]], *, seen: int, away: int) -
 
 @dataclass
 class Verdict:
-    """What tracks make of a composed video.
+    """Tracks of a composed video, compared with its people.
 
     Attributes:
-        people_of: of each track, the people it holds, blended frames apart.
+        people_of: people of each track, without blended frames.
         num_blended: faces kept on blended frames.
         tracks_of: of each person, how many tracks.
         share: of the frames on which a person is there alone or beside others, those with a face of theirs.
@@ -234,7 +234,7 @@ class Verdict:
 
     @property
     def num_mixed(self) -> int:
-        """Tracks that hold two people: wrong joins and swaps."""
+        """Tracks with two people: wrong joins and swaps."""
         return sum(len(people) > 1 for people in self.people_of.values())
 
 
@@ -248,7 +248,7 @@ def judge(video: Composed, faces: Sequence[TrackedFace], every: int = 5) -> Verd
         if there is None:
             num_blended += 1
             continue
-        # By most of the points: the box of a half-hidden face reaches over the face before it.
+        # By the majority of points, because the box of a half-hidden face overlaps the face in front.
         x, y = face.landmarks5_px.T
         for name, (x0, y0, x1, y1) in there:
             if ((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)).sum() > 2:

@@ -1,4 +1,4 @@
-"""Videos that are small and would take hours, or gigabytes."""
+"""Small videos that would take hours or gigabytes to decode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabnet.video.decode import read_frames
 
 
 def of_frames(path: Path, count: int, fps: int, size: tuple[int, int] = (64, 48), **options: str) -> Path:
-    """An MP4 of one picture, again and again."""
+    """An MP4 that repeats one picture."""
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264" if options else "mpeg4", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = (*size, "yuv420p")
@@ -29,7 +29,9 @@ def of_frames(path: Path, count: int, fps: int, size: tuple[int, int] = (64, 48)
     return path
 
 
-def test_frames_are_bounded_by_the_time_that_a_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_frames_is_bounded_by_the_stated_duration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = of_frames(tmp_path / "a.mp4", 2000, 2000)
     with pytest.raises(VideoError, match=r"more than 300 frames a second .* set FABNET_MAX_FPS"):
         next(read_frames(file, fps=1))

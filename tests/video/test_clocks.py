@@ -1,4 +1,4 @@
-"""Clocks: recordings that were joined, that start with a stale stretch, that pause, or that have no time stamps."""
+"""Clocks of recordings that were joined, start with stale packets, pause, or have no time stamps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CODECS = {
 
 
 def grey(count: int, first: int = 0) -> list[np.ndarray]:
-    """Frames whose brightness tells their number."""
+    """Frames whose brightness encodes their index."""
     return [np.full((64, 96, 3), 2 * (first + number), np.uint8) for number in range(count)]
 
 
@@ -52,7 +52,7 @@ def joined(folder: Path, ending: str, *starts_s: float) -> Path:
 
 
 @pytest.mark.parametrize("ending", [".ts", ".mkv", ".webm", ".mpg", ".flv", ".mp4", ".mov", ".h264", ".m2v"])
-def test_a_clock_that_starts_again_goes_on(tmp_path: Path, ending: str) -> None:
+def test_time_continues_after_a_clock_restarts(tmp_path: Path, ending: str) -> None:
     path = joined(tmp_path, ending, 0.0, 0.0)
     frames = list(read_frames(path))
     assert len(frames) == 50
@@ -85,7 +85,7 @@ def test_fragments_of_a_joined_recording_are_read_once(tmp_path: Path) -> None:
     assert [round(float(frame.image.mean()) / 2) for frame in frames] == pytest.approx(range(50), abs=2)
 
 
-def test_a_joined_recording_that_is_cut_says_so(tmp_path: Path) -> None:
+def test_a_truncated_joined_recording_is_reported(tmp_path: Path) -> None:
     parts = [written(tmp_path / f"{place}.mkv", grey(25, 25 * place)) for place in range(2)]
     (tmp_path / "joined.mkv").write_bytes(parts[0] + parts[1][: len(parts[1]) * 3 // 4])
     with pytest.raises(VideoError, match="truncated or corrupt"):
@@ -93,7 +93,7 @@ def test_a_joined_recording_that_is_cut_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg, which writes Theora")
-def test_joined_ogg_files_are_no_damage(tmp_path: Path) -> None:
+def test_joined_ogg_files_are_intact(tmp_path: Path) -> None:
     clip = ["-f", "lavfi", "-i", "testsrc=s=96x64:r=25:d=1", "-c:v", "libtheora"]
     subprocess.run(["ffmpeg", "-v", "error", *clip, str(tmp_path / "a.ogv")], check=True)
     (tmp_path / "joined.ogv").write_bytes(2 * (tmp_path / "a.ogv").read_bytes())
@@ -111,7 +111,7 @@ def test_three_files_and_frames_of_other_sizes(tmp_path: Path) -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(30) / FPS, atol=1e-3)
 
 
-def test_a_second_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_second_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     whole = written(tmp_path / "a.flv", grey(20))
     (tmp_path / "b.flv").write_bytes(whole + whole[:60])
     seen: list[Frame] = []
@@ -122,8 +122,8 @@ def test_a_second_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".ts", ".mpg"])
 @pytest.mark.parametrize("starts_s", [(1000.0, 404.0), (404.0, 1000.0), (95_443.0, 30.0), (95_443.0, 95_442.52)])
-def test_a_stale_stretch_in_front(tmp_path: Path, ending: str, starts_s: tuple[float, float]) -> None:
-    # Less than the time stamps' 33 bits (95,443.7 s) in one recording, around their end in another.
+def test_stale_packets_at_the_start_are_bridged(tmp_path: Path, ending: str, starts_s: tuple[float, float]) -> None:
+    # One recording stays below the time stamps' 33 bits (95,443.7 s), the other wraps around.
     frames = list(read_frames(joined(tmp_path, ending, *starts_s)))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(50) / FPS, atol=2e-3)
 
@@ -141,7 +141,7 @@ def test_a_pause_is_kept_where_clocks_do_not_jump(tmp_path: Path, ending: str, i
     notes: list[str] = []
     found = [frame.time_s for frame in decode_frames(path, notes=notes)]
     np.testing.assert_allclose(found, times_s if is_kept else np.arange(30) / FPS, atol=2e-3)
-    if ending != ".mp4":  # whose frames say how long they are shown
+    if ending != ".mp4":  # in which frames have durations
         assert len(notes) == 1
         assert ("no new picture for 60.0 s" if is_kept else "clock jumps") in notes[0]
 
@@ -170,8 +170,8 @@ def test_raw_hevc_is_timed_by_its_own_rate(tmp_path: Path) -> None:
     [
         ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]),
         ([-5, -4, -3, -2, -1, 0], [0, 1, 2, 3, 4, 5]),
-        ([7, 7, 7, 7, 7, 7], [0, 1, 2, 3, 4, 5]),  # a clock that stands
-        ([0, 7, 7, 7, 7, 8, 9], [0, 7, 8, 9, 10, 10, 10]),  # and goes on soon
+        ([7, 7, 7, 7, 7, 7], [0, 1, 2, 3, 4, 5]),  # a clock that stops
+        ([0, 7, 7, 7, 7, 8, 9], [0, 7, 8, 9, 10, 10, 10]),  # and continues soon
         ([0, 7, 7, 7, 7, 7, 7, 8, 9], [0, 7, 8, 9, 10, 11, 12, 13, 14]),  # or late
         ([None, None, None, None], [0, 1, 2, 3]),
         ([None, None, 40, 41, None, 43], [0, 1, 2, 3, 4, 5]),
@@ -203,7 +203,7 @@ def test_embed_keeps_a_row_for_every_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(times_s, np.arange(50) / FPS, atol=2e-3)
 
 
-def test_tracks_go_on_after_a_restart(carphone: Path, tmp_path: Path) -> None:
+def test_tracks_continue_after_a_restart(carphone: Path, tmp_path: Path) -> None:
     frames = [frame.image for frame in read_frames(carphone)][:40]
     content = write_video(tmp_path / "a.ts", frames).read_bytes()
     (tmp_path / "joined.ts").write_bytes(content * 2)

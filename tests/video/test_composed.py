@@ -1,4 +1,4 @@
-"""Tracks of videos whose people are known: no track may hold two of them."""
+"""Tracks of videos whose people are known: no track may contain two of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLIPS = ("d0", "d3", "d6", "d9", "d10", "d12", "d13", "d14", "d18", "d19", "d20"
 
 @pytest.fixture(scope="module")
 def two(carphone: Path) -> People:
-    """One man as two people: the other is his mirror image, larger, in colder light."""
+    """One man as two people, the second one mirrored, larger and in colder light."""
     frames = load_clip(carphone)
     others = []
     for frame in frames:
@@ -112,7 +112,7 @@ def test_every_two_people(clips: People, tmp_path: Path) -> None:
     assert not mixed
 
 
-def test_who_leaves_for_long_comes_back_as_another_track(two: People, tmp_path: Path) -> None:
+def test_a_person_who_returns_after_long_gets_a_new_track(two: People, tmp_path: Path) -> None:
     found = verdict(leaving(("he", two["he"]), seen=40, away=50), tmp_path)
     assert found.tracks_of == {"he": 2}
     assert found.share["he"] >= 0.95

@@ -1,4 +1,4 @@
-"""Every suffix that is taken for a video's opens, and its content alone says that it is one."""
+"""Every video suffix can be opened, and the content alone identifies a video."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MADE = {
     ".mjpg": ("mjpeg", "mjpeg"), ".dv": ("dv", "dvvideo"), ".ogv": ("ogv", "libvpx"),
 }  # fmt: skip
 WITHOUT_A_MARK = (".h264", ".hevc", ".dv")
-"""Raw streams: only their suffix says what they are."""
+"""Suffixes of raw streams, which their content does not identify."""
 
 
 @pytest.mark.parametrize("suffix", MADE)
@@ -62,7 +62,7 @@ def test_motion_jpeg_of_large_frames_is_a_video(suffix: str, tmp_path: Path) -> 
 def test_an_ivf_file_states_a_duration_and_no_frames(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.ivf", [np.full((64, 96, 3), 90, np.uint8)] * 10, codec="libvpx")
     data = bytearray(path.read_bytes())
-    data[24:28] = (400).to_bytes(4, "little")  # as FFmpeg 5 writes it: in ticks of the clock
+    data[24:28] = (400).to_bytes(4, "little")  # as FFmpeg 5 writes it, in clock ticks
     data[16:24] = (1000).to_bytes(4, "little") + (1).to_bytes(4, "little")
     place = 32
     for number in range(10):

@@ -1,4 +1,4 @@
-"""What is damage and what is not: dropped frames, cuts out of running streams, and frames that are lost."""
+"""Which files are intact and which are not: dropped frames, recordings cut from running streams, and lost frames."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .composed import FPS, write_video
 
 
 def noise(count: int) -> list[np.ndarray]:
-    """Frames that take some kilobytes each."""
+    """Frames of a few kilobytes each."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 255, (64, 96, 3), np.uint8) for _ in range(count)]
 
 
 def without_chunks(path: Path, is_dropped: Callable[[int], bool], *, has_index: bool = True) -> Path:
-    """An AVI with the pictures of some frames left out, as capture programs write it where frames are dropped."""
+    """An AVI without the pictures of some frames, as capture programs write it when they drop frames."""
     content = path.read_bytes()
     start, end = content.index(b"movi") + 4, content.index(b"idx1")
     chunks, index, number, place = bytearray(), bytearray(), 0, start
@@ -54,7 +54,7 @@ def without_chunks(path: Path, is_dropped: Callable[[int], bool], *, has_index: 
 @pytest.mark.parametrize(
     "dropped", [{3, 10, 17}, {0, 1, 2}, {35, 36, 37, 38, 39}, set(range(40)) - set(range(0, 40, 10))]
 )
-def test_frames_that_a_camera_dropped_are_no_damage(
+def test_dropped_frames_are_not_reported_as_lost(
     tmp_path: Path, codec: str, has_index: bool, dropped: set[int]
 ) -> None:
     path = write_video(tmp_path / "a.avi", noise(40), codec=codec, key_every=1)
@@ -65,7 +65,7 @@ def test_frames_that_a_camera_dropped_are_no_damage(
     assert video_info(path).width == 96
 
 
-def test_a_dropped_frame_is_no_damage_in_a_store(carphone: Path, tmp_path: Path) -> None:
+def test_a_video_with_a_dropped_frame_is_tracked_without_a_warning(carphone: Path, tmp_path: Path) -> None:
     frames = [frame.image for frame in read_frames(carphone)][:50]
     write_video(tmp_path / "a.avi", frames, codec="mjpeg")
     path = without_chunks(tmp_path / "a.avi", lambda number: number % 7 == 3)
@@ -86,7 +86,7 @@ def remuxed(path: Path, target: Path, keep: Callable[[int], bool]) -> Path:
 
 
 @pytest.mark.parametrize(("codec", "ending"), [("libvpx", ".webm"), ("libvpx-vp9", ".webm"), ("mpeg2video", ".ts")])
-def test_a_recording_that_starts_between_key_frames_is_sound(tmp_path: Path, codec: str, ending: str) -> None:
+def test_a_recording_may_start_between_key_frames(tmp_path: Path, codec: str, ending: str) -> None:
     whole = write_video(tmp_path / f"whole{ending}", noise(40), codec=codec, key_every=10)
     path = remuxed(whole, tmp_path / f"cut{ending}", lambda number: number >= 5)
     frames = list(read_frames(path))
@@ -95,7 +95,7 @@ def test_a_recording_that_starts_between_key_frames_is_sound(tmp_path: Path, cod
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6])
-def test_a_transport_stream_that_starts_anywhere_is_sound(tmp_path: Path, share: float) -> None:
+def test_a_transport_stream_may_start_anywhere(tmp_path: Path, share: float) -> None:
     content = write_video(tmp_path / "a.ts", noise(60), key_every=10).read_bytes()
     packets = len(content) // 188
     (tmp_path / "b.ts").write_bytes(content[: 3 * 188] + content[round(packets * share) * 188 :])
@@ -103,7 +103,7 @@ def test_a_transport_stream_that_starts_anywhere_is_sound(tmp_path: Path, share:
 
 
 @pytest.mark.parametrize("ending", [".ts", ".mkv", ".flv", ".mp4", ".avi", ".mpg"])
-def test_bytes_after_the_end_are_no_damage(tmp_path: Path, ending: str) -> None:
+def test_bytes_after_the_end_are_ignored(tmp_path: Path, ending: str) -> None:
     codec = {".avi": "mjpeg", ".mpg": "mpeg2video"}.get(ending, "libx264")
     path = write_video(tmp_path / f"a{ending}", noise(20), codec=codec)
     path.write_bytes(path.read_bytes() + bytes(range(256)) * 20)
@@ -125,7 +125,7 @@ def test_reordered_frames_come_out_of_the_decoder_at_the_end(tmp_path: Path) -> 
 
 
 def lost(path: Path) -> tuple[int, int]:
-    """How many frames came, and how many are said to be lost."""
+    """Number of frames decoded, and number reported as lost."""
     counted: list[int] = []
     with pytest.raises(VideoError, match="corrupt") as caught:
         counted.extend(frame.index for frame in decode_frames(path))
@@ -137,7 +137,7 @@ def lost(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("ending", "codec"), [(".mkv", "libx264"), (".webm", "libvpx"), (".avi", "mjpeg")])
-def test_a_file_that_is_cut_says_how_many_frames_are_lost(tmp_path: Path, ending: str, codec: str) -> None:
+def test_a_truncated_file_reports_the_number_of_lost_frames(tmp_path: Path, ending: str, codec: str) -> None:
     path = write_video(tmp_path / f"a{ending}", noise(50), codec=codec, key_every=10)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 2 // 3])
@@ -147,14 +147,14 @@ def test_a_file_that_is_cut_says_how_many_frames_are_lost(tmp_path: Path, ending
 
 
 @pytest.mark.parametrize("cut_bytes", [400, 5_000, 20_000])
-def test_a_cut_mp4_loses_no_frame_in_silence(tmp_path: Path, cut_bytes: int) -> None:
+def test_a_truncated_mp4_reports_every_lost_frame(tmp_path: Path, cut_bytes: int) -> None:
     content = write_video(tmp_path / "a.mp4", noise(200), faststart=True, crf=40).read_bytes()
     (tmp_path / "b.mp4").write_bytes(content[:-cut_bytes])
     count, num_lost = lost(tmp_path / "b.mp4")
     assert count + num_lost == 200
 
 
-def test_pictures_with_faults_are_counted(tmp_path: Path) -> None:
+def test_pictures_with_errors_are_counted(tmp_path: Path) -> None:
     content = bytearray(write_video(tmp_path / "a.mp4", noise(30), faststart=True).read_bytes())
     middle = len(content) * 6 // 10
     content[middle : middle + 1000] = bytes(1000)
@@ -177,7 +177,7 @@ def test_packets_that_a_transport_stream_lost_are_counted(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("ending", "codec"), [(".webm", "libvpx"), (".mkv", "libx264")])
-def test_a_download_that_broke_off_in_its_full_length_says_so(tmp_path: Path, ending: str, codec: str) -> None:
+def test_a_partial_download_of_full_length_is_reported(tmp_path: Path, ending: str, codec: str) -> None:
     path = write_video(tmp_path / f"a{ending}", noise(60), codec=codec)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
@@ -187,7 +187,7 @@ def test_a_download_that_broke_off_in_its_full_length_says_so(tmp_path: Path, en
     assert 20 < len(frames) < 40
 
 
-def test_a_cut_ivf_says_so(tmp_path: Path) -> None:
+def test_a_truncated_ivf_is_reported(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.ivf", noise(60), codec="libvpx")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(VideoError, match="truncated or corrupt"):

@@ -1,4 +1,4 @@
-"""Decoding: times, ticks, how frames are shown, and files that are not what they seem."""
+"""Decoding: times, ticks, display, and files that are not videos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .composed import trimmed, turned, write_video
 
 
 def grey_frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
-    """Frames whose brightness tells their number."""
+    """Frames whose brightness encodes their index."""
     return [np.full((height, width, 3), 2 * number, np.uint8) for number in range(count)]
 
 
@@ -44,7 +44,7 @@ def test_variable_frame_rate_goes_by_time_stamps(tmp_path: Path) -> None:
     times_s = [0, 0.1, 0.2, 0.3, 1.7, 1.8, 1.9, 2.0, 2.01, 2.02, 5.5]
     path = write_video(tmp_path / "vfr.mp4", grey_frames(len(times_s)), times_s=times_s)
     np.testing.assert_allclose([frame.time_s for frame in read_frames(path)], times_s, atol=1e-3)
-    # Ticks at 0, 1, 2, 3, 4, 5 s: the frame at 1.7 s serves the tick at 1 s, nothing is kept twice.
+    # Ticks at 0, 1, 2, 3, 4, 5 s: the frame at 1.7 s is kept for the tick at 1 s, and no frame twice.
     assert [frame.index for frame in read_frames(path, fps=1)] == [0, 4, 7, 10]
 
 
@@ -55,7 +55,7 @@ def test_ticks_do_not_drift_with_rounded_time_stamps() -> None:
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, math.inf, math.nan])
-def test_no_frames_are_taken_at_impossible_rates(tmp_path: Path, fps: float) -> None:
+def test_impossible_frame_rates_are_refused(tmp_path: Path, fps: float) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(3))
     with pytest.raises(InputError, match=f"fps is {fps}: give a positive number of frames a second"):
         list(read_frames(path, fps=fps))
@@ -63,7 +63,7 @@ def test_no_frames_are_taken_at_impossible_rates(tmp_path: Path, fps: float) -> 
         embed([path], tmp_path / "out.csv", model="small", crop="none", fps=fps)
 
 
-def test_decoded_calls_come_for_every_frame(tmp_path: Path) -> None:
+def test_on_decoded_is_called_for_every_frame(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(30))
     times: list[float] = []
     assert len(list(read_frames(path, fps=5, on_decoded=times.append))) == 6
@@ -97,7 +97,7 @@ def test_the_display_matrix_is_honoured(
 
 
 @pytest.mark.parametrize(("aspect", "width"), [((64, 45), 92), ((8, 9), 56), ((1, 1), 64), ((9, 1), 64)])
-def test_oblong_pixels_are_made_square(tmp_path: Path, aspect: tuple[int, int], width: int) -> None:
+def test_non_square_pixels_are_stretched(tmp_path: Path, aspect: tuple[int, int], width: int) -> None:
     image = np.zeros((48, 64, 3), np.uint8)
     image[:, 32:] = 255
     path = write_video(tmp_path / "a.mp4", [image] * 3, pixel_aspect=Fraction(*aspect))
@@ -113,7 +113,7 @@ def test_oblong_pixels_are_made_square(tmp_path: Path, aspect: tuple[int, int], 
 
 def test_info(carphone: Path) -> None:
     info = video_info(carphone)
-    assert (info.width, info.height) == (192, 144)  # of 176 x 144 oblong pixels
+    assert (info.width, info.height) == (192, 144)  # from 176 x 144 non-square pixels
     assert info.fps == pytest.approx(29.97, abs=0.01)
     assert info.duration_s == pytest.approx(4.0, abs=0.01)
 
@@ -128,7 +128,9 @@ def test_a_thumbnail_averages_the_planes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("start_s", "length_s", "key_every"), [(1.0, 1.4, 250), (1.1, 0.4, 10), (0.0, 0.5, 10)])
-def test_what_was_trimmed_away_is_not_missed(tmp_path: Path, start_s: float, length_s: float, key_every: int) -> None:
+def test_trimmed_frames_are_not_reported_as_lost(
+    tmp_path: Path, start_s: float, length_s: float, key_every: int
+) -> None:
     path = trimmed(write_video(tmp_path / "a.mp4", grey_frames(60), key_every=key_every), start_s, length_s)
     frames = list(read_frames(path))
     assert abs(len(frames) - length_s * 25) <= 1
@@ -167,7 +169,7 @@ def bad_file(kind: str, folder: Path) -> Path:
         ("sound", "has no picture: it contains audio"),
     ],
 )
-def test_what_is_no_video_is_said_in_one_line(
+def test_files_that_are_not_videos_are_refused(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, said: str
 ) -> None:
     path = bad_file(kind, tmp_path)
@@ -180,7 +182,7 @@ def test_what_is_no_video_is_said_in_one_line(
 
 
 @pytest.mark.parametrize("damage", ["cut", "overwritten"])
-def test_damage_in_the_middle_gives_what_is_good_and_then_says_so(
+def test_good_frames_come_before_the_error_of_a_corrupt_file(
     tmp_path: Path, carphone: Path, capfd: pytest.CaptureFixture[str], damage: str
 ) -> None:
     whole = tmp_path / "whole.mkv"

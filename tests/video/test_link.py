@@ -1,4 +1,4 @@
-"""Linking, on boxes and looks made by hand."""
+"""Linking, with synthetic boxes and descriptions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_two_faces_are_two_whatever_their_order() -> None:
     assert run([[a, b], [b, a], [a, b]]) == [[0, 1], [1, 0], [0, 1]]
 
 
-def test_two_who_look_alike_keep_apart_by_place() -> None:
+def test_two_people_who_look_alike_are_told_apart_by_position() -> None:
     a, b = (100.0, 100.0, 80.0, looks(0)), (300.0, 100.0, 80.0, looks(0))
     assert run([[a, b], [b, a], [a, b]]) == [[0, 1], [1, 0], [0, 1]]
 
@@ -55,12 +55,12 @@ def test_a_cut_ends_every_track() -> None:
     assert run([[face]] * 4, shots=[0, 0, 1, 1]) == [[0], [0], [1], [1]]
 
 
-def test_a_frame_amid_a_dissolve_belongs_to_no_track() -> None:
+def test_a_frame_within_a_dissolve_belongs_to_no_track() -> None:
     face = (100.0, 100.0, 80.0, looks(0))
     assert run([[face]] * 4, shots=[0, None, 1, 1]) == [[0], [None], [1], [1]]
 
 
-def test_another_face_in_the_same_place_is_another_track() -> None:
+def test_another_face_at_the_same_position_is_another_track() -> None:
     frames = [[(100.0, 100.0, 80.0, looks(0))]] * 3 + [[(100.0, 100.0, 80.0, looks(1))]] * 3
     assert run(frames) == [[0]] * 3 + [[1]] * 3
 
@@ -70,7 +70,7 @@ def test_a_short_gap_is_bridged_where_the_face_was() -> None:
     assert run([[face]] * 3 + [[]] * 4 + [[face]] * 2) == [[0]] * 3 + [[]] * 4 + [[0]] * 2
 
 
-def test_a_gap_is_not_bridged_for_long_nor_far_nor_to_other_looks() -> None:
+def test_long_distant_or_different_gaps_are_not_bridged() -> None:
     face = (100.0, 100.0, 80.0, looks(0))
     frames = round(MAX_GAP_S * 5) + 1
     assert run([[face], *[[]] * frames, [face]])[-1] == [1]
@@ -83,7 +83,7 @@ def test_a_jump_across_the_picture_is_another_track() -> None:
     assert run([[(100.0, 100.0, 80.0, looks(0))], [(100.0, 100.0, 160.0, looks(0))]]) == [[0], [1]]
 
 
-def test_two_who_cross_keep_their_numbers_by_their_looks() -> None:
+def test_two_people_who_cross_keep_their_tracks_by_appearance() -> None:
     frames: list[list[Face]] = [
         [(100 + 20 * n, 100, 80, looks(0, like=0.95, moment=n)), (300 - 20 * n, 110, 80, looks(1, like=0.95, moment=n))]
         for n in range(11)
@@ -101,7 +101,7 @@ def test_twins_who_cross_end_their_tracks() -> None:
     assert not lefts & rights
 
 
-def test_a_hidden_face_does_not_lend_its_number_to_the_one_before_it() -> None:
+def test_a_face_in_front_does_not_take_the_hidden_faces_track() -> None:
     a = [(100 + 25.0 * n, 100.0, 80.0, looks(0)) for n in range(9)]
     b = (200.0, 100.0, 80.0, looks(1))
     frames = [[face] if abs(face[0] - 200) < 60 else [face, b] for face in a]
@@ -117,7 +117,7 @@ def test_a_doubtful_detection_starts_no_track() -> None:
     assert linker.push(0.4, 0, [detection(100, 100, 80, score=0.75)], [looks(0)]) == [0]
 
 
-def test_looks_do_not_change_with_brightness_place_or_size() -> None:
+def test_descriptions_ignore_brightness_position_and_size() -> None:
     rng = np.random.default_rng(0)
     import cv2
 

@@ -18,7 +18,7 @@ from ..faces.detect.overlap import overlap
 
 @pytest.fixture(scope="module")
 def frames(carphone: Path) -> list[np.ndarray]:
-    """20 frames, 0.2 s apart, twice as large as they are."""
+    """20 frames, 0.2 s apart, enlarged twice."""
     return [cv2.resize(frame.image, None, fx=2, fy=2) for frame in read_frames(carphone, fps=5)]
 
 
@@ -29,7 +29,7 @@ def searched(frames: list[np.ndarray]) -> list[Detection]:
 
 
 def push_all(frames: list[np.ndarray], whole: set[int]) -> tuple[list[list[Detection]], list[int]]:
-    """The faces of every frame, and the frames that were searched as a whole."""
+    """Faces of every frame, and the frames that were searched whole."""
     search = FaceSearch(load_detector())
     found, searched = [], []
     for number, image in enumerate(frames):
@@ -52,7 +52,7 @@ def test_a_followed_face_is_where_a_search_finds_it(frames: list[np.ndarray], se
     assert np.mean(overlaps) > 0.88
     assert min(overlaps) > 0.7
     assert np.mean(distances) < 0.05
-    # Neither larger nor smaller, on the whole.
+    # On average neither larger nor smaller.
     sides = [np.log(np.ptp(a[0].box_px.reshape(2, 2), axis=0) / np.ptp(b.box_px.reshape(2, 2), axis=0)).mean()
              for a, b in zip(found, searched, strict=True)]  # fmt: skip
     assert abs(np.mean(sides)) < 0.03
@@ -73,7 +73,7 @@ def test_a_missing_face_is_searched_for_as_long_as_a_track_waits(frames: list[np
     assert on == [0, 3, 4, 5, 6, 7, 8, 11]  # from 0.6 s to 1.65 s
 
 
-def test_a_newcomer_is_met_by_the_next_search(frames: list[np.ndarray]) -> None:
+def test_a_new_face_is_found_by_the_next_search(frames: list[np.ndarray]) -> None:
     empty = np.full_like(frames[0], 110)
     pairs = [np.hstack([image, image if number >= 2 else empty]) for number, image in enumerate(frames[:7])]
     found, on = push_all(pairs, set())
@@ -83,7 +83,7 @@ def test_a_newcomer_is_met_by_the_next_search(frames: list[np.ndarray]) -> None:
 
 def test_one_face_is_not_followed_as_two(frames: list[np.ndarray], searched: list[Detection]) -> None:
     class Twice(type(load_detector())):  # type: ignore[misc]
-        """Says at the first search that the man is there twice, a little apart."""
+        """Returns the man twice, slightly apart, at the first search."""
 
         def __call__(self, image: np.ndarray) -> list[Detection]:
             return [searched[0], searched[0].moved(9, 0)] if image is frames[0] else super().__call__(image)
@@ -94,7 +94,7 @@ def test_one_face_is_not_followed_as_two(frames: list[np.ndarray], searched: lis
     assert search.num_searched == 2
 
 
-def test_where_no_face_is_none_is_followed(frames: list[np.ndarray], searched: list[Detection]) -> None:
+def test_nothing_is_followed_after_a_face_has_gone(frames: list[np.ndarray], searched: list[Detection]) -> None:
     detector, face = load_detector(), searched[0]
     flat = np.full_like(frames[0], 110)
     assert follow(detector, flat, face) is None
@@ -102,7 +102,7 @@ def test_where_no_face_is_none_is_followed(frames: list[np.ndarray], searched: l
     assert follow(detector, flat[:1, :1], face) is None
 
 
-def test_a_detector_without_a_way_of_its_own_follows_too(frames: list[np.ndarray], searched: list[Detection]) -> None:
+def test_a_detector_without_follow_searches_a_window(frames: list[np.ndarray], searched: list[Detection]) -> None:
     whole = load_detector()
 
     def detector(image: np.ndarray) -> list[Detection]:

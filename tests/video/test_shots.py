@@ -50,13 +50,13 @@ def test_cuts_in_a_row() -> None:
     assert found == [shot for shot in range(5) for _ in range(12)]
 
 
-def test_a_camera_flash_is_no_cut() -> None:
+def test_a_camera_flash_is_not_a_cut() -> None:
     thumbnails = scene(3, 100)
     thumbnails[50, :1024] = np.minimum(thumbnails[50, :1024] + 90, 255)
     assert set(shots(thumbnails)) == {0}
 
 
-def test_a_slow_change_of_light_is_no_dissolve() -> None:
+def test_a_slow_change_of_light_is_not_a_dissolve() -> None:
     thumbnails = scene(4, 150)
     gain = np.interp(np.arange(150), [50, 100], [1.0, 0.6])[:, None].astype(np.float32)
     thumbnails[:, :1024] *= gain
@@ -64,7 +64,7 @@ def test_a_slow_change_of_light_is_no_dissolve() -> None:
 
 
 @pytest.mark.parametrize("count", [6, 12, 25, 50])
-def test_a_dissolve_parts_two_shots(count: int) -> None:
+def test_a_dissolve_separates_two_shots(count: int) -> None:
     weight = np.linspace(0, 1, count + 2)[1:-1, None].astype(np.float32)
     old, new = scene(5, 60 + count), scene(6, 60 + count)
     found = shots(np.concatenate([old[:60], old[60:] * (1 - weight) + new[:count] * weight, new[count:]]))
@@ -78,7 +78,7 @@ def test_a_dissolve_parts_two_shots(count: int) -> None:
 
 @pytest.mark.parametrize("level", [0.0, 235.0])
 @pytest.mark.parametrize("count", [4, 10, 30])
-def test_a_fade_through_one_colour_parts_two_shots(level: float, count: int) -> None:
+def test_a_fade_through_one_colour_separates_two_shots(level: float, count: int) -> None:
     weight = np.linspace(0, 1, count + 1)[:, None].astype(np.float32)
     old, new = scene(7, 60), scene(8, 60)
     flat = np.full_like(old[:1], 128)

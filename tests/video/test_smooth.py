@@ -30,13 +30,13 @@ def test_a_still_face_keeps_its_crop() -> None:
     np.testing.assert_allclose(smoothed([box_at(80, 90)] * 12), [[-20, -10, 180, 190]] * 12, atol=1e-3)
 
 
-def test_steady_motion_and_growth_stay_as_they_are_inside() -> None:
+def test_steady_motion_and_growth_are_unchanged_away_from_the_ends() -> None:
     boxes = [box_at(100 + 2 * n, 100 - n, 100 * 1.01**n) for n in range(40)]
     plain = np.stack([crop_box(box, SPEC) for box in boxes])
     np.testing.assert_allclose(smoothed(boxes)[10:-10], plain[10:-10], atol=0.05)
 
 
-def test_jitter_goes_down() -> None:
+def test_smoothing_reduces_jitter() -> None:
     rng = np.random.default_rng(0)
     boxes = [
         box_at(100 + 3 * rng.normal(), 100 + 3 * rng.normal(), 100 * float(np.exp(0.03 * rng.normal())))
@@ -61,7 +61,7 @@ def test_no_smoothing_gives_the_crop_box_itself() -> None:
     np.testing.assert_allclose(smoothed(boxes, spec), [crop_box(box, spec) for box in boxes], atol=1e-3)
 
 
-def test_a_jump_moves_the_crop_along() -> None:
+def test_the_crop_follows_a_jump() -> None:
     boxes = [box_at(100, 100)] * 10 + [box_at(300, 100, 150)] * 10
     for box, crop in zip(boxes, smoothed(boxes), strict=True):
         plain, allowed = crop_box(box, SPEC), allowed_box(box, SPEC)

@@ -1,4 +1,4 @@
-"""Files of several video streams: the one that a player shows is read, and this is said."""
+"""Files with several video streams: the one that a player shows is read, and a note says which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NONE, DEFAULT = Disposition(0), Disposition.default
 
 
 def several(path: Path, streams: Sequence[Spec], images: Sequence[np.ndarray] | None = None, count: int = 10) -> Path:
-    """A file of several streams; `images` are the last one's frames."""
+    """Write a file with several streams; `images` are the last one's frames."""
     with av.open(str(path), "w") as container:
         made = []
         for height, _, disposition in streams:
@@ -69,7 +69,7 @@ def test_the_main_stream_is_read(tmp_path: Path, ending: str, streams: Sequence[
     assert f"it contains {len(streams)} video streams; number {chosen + 1} ({2 * height} x {height}" in notes[0]
 
 
-def test_the_default_one_comes_before_a_larger_one(tmp_path: Path) -> None:
+def test_the_default_stream_is_preferred_to_a_larger_one(tmp_path: Path) -> None:
     path = several(tmp_path / "a.mkv", [(96, 20, NONE), (64, 200, DEFAULT)])
     assert next(read_frames(path)).image.shape == (64, 128, 3)
     path = several(tmp_path / "b.mkv", [(64, 20, NONE), (64, 200, DEFAULT)])  # a black stream of the same size
@@ -77,7 +77,7 @@ def test_the_default_one_comes_before_a_larger_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mov"])
-def test_a_cover_that_is_not_marked_is_passed_over(tmp_path: Path, ending: str) -> None:
+def test_an_unmarked_cover_is_skipped(tmp_path: Path, ending: str) -> None:
     path = several(tmp_path / f"two{ending}", [(192, 20, DEFAULT), (96, 200, NONE)])
     with av.open(str(path)) as both, av.open(str(tmp_path / f"a{ending}"), "w") as out:
         made = [out.add_stream_from_template(stream) for stream in both.streams.video]
@@ -91,7 +91,7 @@ def test_a_cover_that_is_not_marked_is_passed_over(tmp_path: Path, ending: str) 
     assert "number 2 (192 x 96, the one with several frames) was read" in notes[0]
 
 
-def test_one_stream_is_not_remarked_on(tmp_path: Path) -> None:
+def test_a_single_stream_gives_no_note(tmp_path: Path) -> None:
     notes: list[str] = []
     assert len(list(decode_frames(several(tmp_path / "a.mkv", [(64, 90, NONE)]), notes=notes))) == 10
     assert notes == []
@@ -108,7 +108,7 @@ def test_the_ledger_says_which_stream(carphone: Path, tmp_path: Path) -> None:
     assert any(note.startswith("two.mkv: it contains 2 video streams") for note in report.notes)
 
 
-def test_a_file_of_covers_alone_is_no_video(tmp_path: Path) -> None:
+def test_a_file_with_only_covers_is_not_a_video(tmp_path: Path) -> None:
     path = tmp_path / "song.m4v"
     with av.open(str(path), "w", format="mp4") as container:
         cover = container.add_stream("mjpeg", rate=25)

@@ -1,4 +1,4 @@
-"""From a video to its tracks: what is yielded, counted and reproducible."""
+"""Tracking a video: yielded faces, counts, and reproducible crops."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_one_man_is_one_track_with_a_face_on_every_frame(tracked: tuple[list[Tra
     assert all(seconds > 0 for seconds in stats.seconds.values())
 
 
-def test_what_a_face_carries(tracked: tuple[list[TrackedFace], VideoStats]) -> None:
+def test_a_tracked_face_has_box_points_and_crop(tracked: tuple[list[TrackedFace], VideoStats]) -> None:
     for face in tracked[0]:
         assert face.image.shape == (256, 256, 3)
         assert face.image.dtype == np.uint8
@@ -51,7 +51,7 @@ def test_what_a_face_carries(tracked: tuple[list[TrackedFace], VideoStats]) -> N
         assert (face.crop_box_px[2:] > face.box_px[2:]).all()
 
 
-def test_crops_come_again_bit_for_bit_from_their_box(
+def test_the_crop_box_reproduces_the_crop_bit_for_bit(
     tracked: tuple[list[TrackedFace], VideoStats], carphone: Path
 ) -> None:
     frames = {frame.index: frame.image for frame in read_frames(carphone)}
@@ -59,7 +59,7 @@ def test_crops_come_again_bit_for_bit_from_their_box(
         np.testing.assert_array_equal(cut(frames[face.frame], face.crop_box_px, 256), face.image)
 
 
-def test_linking_looks_at_more_than_is_kept(carphone: Path) -> None:
+def test_linking_uses_more_frames_than_are_kept(carphone: Path) -> None:
     stats = VideoStats()
     kept: list[tuple[int, float]] = []
     times_s: list[float] = []
@@ -132,7 +132,7 @@ def test_a_corrupt_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone:
     assert "truncated" in stats.warning or "corrupt" in stats.warning
 
 
-def test_a_turned_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carphone: Path) -> None:
+def test_a_rotated_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carphone: Path) -> None:
     upright = [cv2.resize(frame.image, (352, 288)) for frame in read_frames(carphone) if frame.index < 60]
     lying = [np.ascontiguousarray(np.rot90(image)) for image in upright]
     straight = list(track_video(write_video(tmp_path / "a.mp4", upright, crf=10), load_detector(), fps=5.0))
@@ -145,7 +145,7 @@ def test_a_turned_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carph
         assert np.abs(face.image.astype(int) - other.image).mean() < 12
 
 
-def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("not a video")
     with pytest.raises(VideoError, match="is not a video"):
         list(track_video(tmp_path / "a.mp4", load_detector()))
@@ -171,7 +171,7 @@ print(count, re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
 
 
 def peak(path: Path, fps: float) -> tuple[int, float]:
-    """How many faces a fresh process tracks, and its peak memory in MiB."""
+    """Number of faces that a new process tracks, and its peak memory in MiB."""
     done = subprocess.run([sys.executable, "-c", PEAK, str(path), str(fps)], capture_output=True, text=True, check=True)
     count, kilobytes = done.stdout.split()
     return int(count), int(kilobytes) / 1024
@@ -198,6 +198,6 @@ def test_memory_is_flat_in_length(tmp_path: Path, shared_data: Path, fps: float)
 
 @pytest.mark.slow
 @needs_proc
-def test_memory_stays_low_where_frames_are_large_and_all_are_kept(tmp_path: Path, carphone: Path) -> None:
+def test_memory_stays_low_with_large_frames_that_are_all_kept(tmp_path: Path, carphone: Path) -> None:
     frames = [cv2.resize(frame.image, (1760, 1440)) for frame in read_frames(carphone)]
     assert peak(write_video(tmp_path / "large.mp4", frames), 30.0)[1] < 1000

@@ -1,4 +1,4 @@
-"""How well two boxes agree."""
+"""Overlap of boxes."""
 
 from __future__ import annotations
 

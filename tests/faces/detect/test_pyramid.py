@@ -21,5 +21,5 @@ def test_an_odd_row_or_column_is_left_out() -> None:
     assert halves(image, 2)[1].max() == 0
 
 
-def test_a_small_picture_stays_alone() -> None:
+def test_a_small_picture_is_not_halved() -> None:
     assert len(halves(np.zeros((7, 100), np.uint8), 4)) == 1

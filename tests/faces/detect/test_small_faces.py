@@ -22,7 +22,7 @@ from fabnet.video.decode import read_frames
 
 @pytest.fixture(scope="module")
 def face(carphone: Path) -> tuple[np.ndarray, float]:
-    """A real face with what is around it, and the side of its box."""
+    """A real face with its surroundings, and the side of its box."""
     image = next(read_frames(carphone)).image
     (found,) = load_detector()(image)
     side = float((found.box_px[2:] - found.box_px[:2]).max())
@@ -93,7 +93,7 @@ def test_the_default_follows_the_shape_of_the_picture() -> None:
     assert smallest_face_px(3000, 40, 24) == 24
 
 
-def test_only_one_says_how_small(face: tuple[np.ndarray, float]) -> None:
+def test_a_detector_and_a_limit_exclude_each_other(face: tuple[np.ndarray, float]) -> None:
     with pytest.raises(InputError, match="give one of detector and min_face"):
         crop_faces(face[0], detector=load_detector(), min_face=30)
     for wrong in (0, -1, 1e-9, 0.5, 7.9, float("nan"), float("inf")):
@@ -159,7 +159,7 @@ def test_tiles_find_each_face_once() -> None:
 
 
 def test_uniface_takes_the_limit_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for the optional package: its network scales whatever it is given to 640 px."""
+    """Stands in for the optional package: its network scales every input to 640 px."""
 
     class Network:
         def detect(self, image: np.ndarray) -> list[dict[str, Any]]:

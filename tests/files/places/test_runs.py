@@ -87,7 +87,7 @@ def test_a_run_there_is_a_run_here(bucket: str, same_store: str, local_run: Path
         train(same_store, uri, **SMALL, max_steps=6)
 
 
-def test_a_killed_run_goes_on_bit_for_bit(run: str, same_store: str, store: Path, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_bit_for_bit(run: str, same_store: str, store: Path, tmp_path: Path) -> None:
     place = as_place(run)
     end = int(list_checkpoints(place)[-1].name.removeprefix("step-")) + 4
     for step in (end - 2, end - 1):

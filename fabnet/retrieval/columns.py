@@ -21,7 +21,7 @@ TYPE_LETTERS = 60
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text."""
+    """Whether a column of this type contains text."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
@@ -116,8 +116,8 @@ class Columns:
         found = []
         without = {name: why for name, why in self.unusable.items() if (name, why) != ("thumbnail", "is missing")}
         if without:
-            told = ", ".join(f"{name} ({why}; expected {KNOWN[name][0]})" for name, why in without.items())
-            found.append(f"{self._path} is read without columns that fabnet embed writes: {told}")
+            described = ", ".join(f"{name} ({why}; expected {KNOWN[name][0]})" for name, why in without.items())
+            found.append(f"{self._path} is read without columns that fabnet embed writes: {described}")
         if self.hidden:
             more = f" and {len(self.hidden) - NAMED} more" if len(self.hidden) > NAMED else ""
             named = ", ".join(repr(name[:TYPE_LETTERS]) for name in self.hidden[:NAMED])

@@ -113,7 +113,7 @@ def frozen_parts(objective: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     parts = dict(objective.named_children())
     for name in names:
         if name not in parts:
-            raise InputError(f"there is no part {name!r} to freeze; there is {', '.join(parts)}")
+            raise InputError(f"there is no part {name!r} to freeze; choose among {', '.join(parts)}")
     return [parts[name].requires_grad_(False) for name in names]
 
 

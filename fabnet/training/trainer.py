@@ -157,7 +157,7 @@ class Trainer:
         )  # fmt: skip
 
     def _near(self, starts: np.ndarray, lengths: np.ndarray) -> Near | None:
-        """Which pairs are near in time; refuses a store where none can be."""
+        """Settings of pairs near in time; refuses a store that has none."""
         gap_s = self.config.pair_gap
         if gap_s is None:
             return None

@@ -69,7 +69,7 @@ class Bounds:
         seconds = max(self._stated_s, time_s, 1.0)
         if count > self._max_fps * seconds + 1:
             raise VideoError(
-                f"{self._path} has more than {self._max_fps:g} frames a second ({count:,} in {seconds:.1f} s), which "
+                f"{self._path} has more than {self._max_fps:g} frames per second ({count:,} in {seconds:.1f} s), which "
                 f"is the limit; if that is right, set {VARIABLE} to a larger number"
             )
 
@@ -83,5 +83,5 @@ def _max_fps() -> float:
     except ValueError:
         number = math.nan
     if not number > 0:
-        raise InputError(f"{VARIABLE} is {given!r}: give a positive number of frames a second, or inf")
+        raise InputError(f"{VARIABLE} is {given!r}: give a positive number of frames per second, or inf")
     return number

@@ -80,7 +80,7 @@ def open_video(path: Path, start: int = 0) -> Iterator[OpenVideo]:
         stretch = max(pixel_aspect(stream), Fraction(1))
         width, height = shown_width(stream.width, stretch), stream.height
         if not 0 < max(width, height) <= MAX_SIDE_PX:
-            raise VideoError(f"{path} has frames of {width} x {height} px; expected 1 to {MAX_SIDE_PX} a side")
+            raise VideoError(f"{path} has frames of {width} x {height} px; expected sides of 1 to {MAX_SIDE_PX} px")
         if width * height > MAX_PIXELS:
             raise VideoError(f"{path} has frames of {width} x {height} px; the limit is {MAX_PIXELS:,} pixels in all")
         stream.codec_context.options = {"max_pixels": str(int(MAX_PIXELS / stretch))}  # later frames may be larger

@@ -33,7 +33,7 @@ def test_the_number_of_frames_is_bounded_by_the_stated_duration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = of_frames(tmp_path / "a.mp4", 2000, 2000)
-    with pytest.raises(VideoError, match=r"more than 300 frames a second .* set FABNET_MAX_FPS"):
+    with pytest.raises(VideoError, match=r"more than 300 frames per second .* set FABNET_MAX_FPS"):
         next(read_frames(file, fps=1))
     monkeypatch.setenv("FABNET_MAX_FPS", "2000")
     assert 1 <= len(list(read_frames(file, fps=1))) <= 2
@@ -51,7 +51,7 @@ def test_a_file_without_a_count_is_counted(tmp_path: Path) -> None:
             if packet.dts is not None:
                 packet.stream = stream
                 made.mux(packet)
-    with pytest.raises(VideoError, match="more than 300 frames a second"):
+    with pytest.raises(VideoError, match="more than 300 frames per second"):
         list(read_frames(raw, fps=1))
 
 

@@ -106,7 +106,7 @@ def part_of(name: str, items: Sequence[Item], work: Path, options: argparse.Name
         frames = work / name
         for item in items:
             shutil.copytree(item.path, frames / item.person, dirs_exist_ok=True)
-    import_folder(frames, out, layout=FRAMES[name], crop="detect", **common)  # type: ignore[arg-type]
+    import_folder(frames, out, layout=FRAMES[name], crop="detect", **common)
     return Part(name, open_store(out), frames)
 
 

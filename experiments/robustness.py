@@ -120,10 +120,9 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
     probes = {}
     for task in tasks:
         targets = task.learned(seen_px, training).targets
-        probes[task.name] = fit_chosen(
-            "ridge", features[training], targets[training], task.loss, num_classes=task.num_outputs,
-            is_select=np.arange(len(training)) >= len(parts.fit), headline=task.headline_places,
-        ).probe  # fmt: skip
+        is_select = np.arange(len(training)) >= len(parts.fit)
+        fitted = fit_chosen("ridge", task, features[training], targets[training], is_select=is_select)
+        probes[task.name] = fitted.probe
     weights = bootstrap_weights(benchmark.owners[places])
     rows = []
 

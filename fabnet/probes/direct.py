@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,12 +16,12 @@ from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import FitPredict, Scored, score_task
 from fabnet.probes.faces import FaceCrops, crop_of, read_image
 from fabnet.probes.features import views
-from fabnet.probes.others import five_of_68, load_landmarker
-from fabnet.probes.parts import Parts, parts_of
+from fabnet.probes.others import POINTS_FROM_68, Landmarker, load_landmarker
+from fabnet.probes.parts import Parts, Split, parts_of
 from fabnet.probes.tasks.task import Task
 from fabnet.runtime.progress import progress
 
-__all__ = ["DIRECT", "Direct", "load_direct"]
+__all__ = ["DIRECT", "LandmarkScorer", "ScratchScorer", "is_direct", "load_direct"]
 
 DIRECT = {
     "scratch:vgg11": "VGG-11, trained from scratch with the protocol's labels",
@@ -36,89 +36,131 @@ VIEW_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Direct:
-    """A reference that is scored without an embedding.
+class ScratchScorer:
+    """Scores a network that is trained from scratch with the labels of each task."""
 
-    Attributes:
+    architecture: str
+    """Name in `fabnet.probes.scratch.Architecture`."""
+    seeds: int
+    """Number of seeds of the network."""
+    device: str
+    """Device to train on."""
+
+    encoder: ClassVar[None] = None
+    prefix: ClassVar[str] = ""
+
+    def score(self, benchmark: Benchmark, crops: FaceCrops, split: Split) -> list[Scored]:
+        """See `Scorer.score`."""
+        parts = parts_of(benchmark, split)
+        faces = views(benchmark, crops, VIEW, VIEW_SIZE)
+        seen_px = crops.seen_px(VIEW)
+        return [
+            score_task(task, seen_px, parts, self._fit_predict(faces, task), probe="none", seeds=self.seeds)
+            for task in benchmark.tasks
+        ]
+
+    def _fit_predict(self, faces: np.ndarray, task: Task) -> FitPredict:
+        from fabnet.probes.scratch import fit_scratch
+
+        def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
+            training = np.concatenate([part.fit, part.select])
+            net = fit_scratch(
+                self.architecture, faces[training], learned[training], loss=task.loss,  # type: ignore[arg-type]
+                val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.can_mirror, seed=seed,
+                device=self.device,
+            )  # fmt: skip
+            return net.predict(faces[part.score]), f"epoch {net.epoch}"
+
+        return fit_predict
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkScorer:
+    """Scores the points that another tool finds; nothing is fitted."""
+
+    tool: str
+    """Name in `fabnet.probes.others.LANDMARKERS`."""
+    find: Landmarker
+    """The loaded tool."""
+    seeds: int
+    """Number of seeds in reports; nothing depends on it."""
+
+    encoder: ClassVar[None] = None
+    prefix: ClassVar[str] = ""
+
+    def score(self, benchmark: Benchmark, crops: FaceCrops, split: Split) -> list[Scored]:
+        """See `Scorer.score`; tasks other than 5 or 68 points are left out.
+
+        Raises:
+            InputError: the benchmark has no task with 5 or 68 points.
+        """
+        parts = parts_of(benchmark, split)
+        tasks = [task for task in benchmark.tasks if task.num_points in POINTS_FROM_68]
+        if not tasks:
+            raise InputError(
+                f"{benchmark.name} has no task with 5 or 68 points, and landmarks:{self.tool} predicts nothing else"
+            )
+        seen_px = crops.seen_px(VIEW)
+        found = self._points(benchmark, crops, np.concatenate([part.score for part in parts]))
+        return [score_task(task, seen_px, parts, _as_found(found, task, seen_px), probe="none") for task in tasks]
+
+    def _points(self, benchmark: Benchmark, crops: FaceCrops, places: np.ndarray) -> np.ndarray:
+        """(N, 68, 2) pixels of the images, NaN except at `places`."""
+        size = CropSpec().size
+        boxes = crops.crop_px(VIEW)
+        made = np.full((len(boxes), 68, 2), np.nan)
+        with progress(self.tool, total=len(places), unit="faces") as bar:
+            for place in places.tolist():
+                box = boxes[place]
+                crop = crop_of(read_image(benchmark.images[place]), box, size)
+                made[place] = self.find([crop])[0] * (box[2:] - box[:2]) / size + box[:2]
+                bar.advance()
+        return made
+
+
+def _as_found(points: np.ndarray, task: Task, seen_px: np.ndarray) -> FitPredict:
+    """Predictions from (N, 68, 2) points in pixels of the images: nothing is fitted."""
+    chosen = POINTS_FROM_68[task.num_points](points).reshape(len(points), -1)
+    learned = replace(task, targets=chosen).learned(seen_px, np.arange(0)).targets
+    return lambda part, targets, seed: (learned[part.score], "as it is")
+
+
+def _scratch(architecture: str, seeds: int, device: str) -> ScratchScorer:
+    return ScratchScorer(architecture, seeds, device)
+
+
+def _landmarks(tool: str, seeds: int, device: str) -> LandmarkScorer:
+    return LandmarkScorer(tool, load_landmarker(tool), seeds)
+
+
+MAKERS: dict[str, Callable[[str, int, str], ScratchScorer | LandmarkScorer]] = {
+    "scratch": _scratch,
+    "landmarks": _landmarks,
+}
+"""What makes the scorer of a name, by the name's prefix, from what follows it, the number of seeds and the device."""
+
+
+def is_direct(name: str) -> bool:
+    """Whether a model's name has a prefix of this kind."""
+    return name.partition(":")[0] in MAKERS
+
+
+def load_direct(name: str, *, seeds: int, device: str = "auto") -> ScratchScorer | LandmarkScorer:
+    """The scorer of a reference.
+
+    Args:
         name: one of `DIRECT`.
-        score: function from a benchmark, its face crops, the split to score and the number of seeds to scores.
-    """
-
-    name: str
-    score: Callable[..., list[Scored]]
-
-
-def load_direct(name: str, *, device: str = "auto") -> Direct | None:
-    """The reference of this name; None if the name has no prefix of this kind.
+        seeds: number of seeds of a network.
+        device: device that networks are trained on.
 
     Raises:
-        ModelError: known prefix, unknown name.
+        ModelError: unknown name.
         MissingDependencyError: a package that it needs is not installed.
     """
-    kind, _, rest = name.partition(":")
-    if kind not in ("scratch", "landmarks"):
-        return None
     if name not in DIRECT:
         near = get_close_matches(name, DIRECT, n=1)
         raise ModelError(
             f"no model {name!r}; " + (f"did you mean {near[0]}?" if near else f"expected one of {', '.join(DIRECT)}")
         )
-    if kind == "landmarks":
-        load_landmarker(rest)
-
-    def score(benchmark: Benchmark, crops: FaceCrops, *, split: Literal["val", "test"], seeds: int) -> list[Scored]:
-        parts = parts_of(benchmark, split)
-        seen_px = crops.seen_px(VIEW)
-        if kind == "scratch":
-            faces = views(benchmark, crops, VIEW, VIEW_SIZE)
-            return [
-                score_task(task, seen_px, parts, _scratch(rest, faces, task, device), probe="none", seeds=seeds)
-                for task in benchmark.tasks
-            ]
-        points = {task.name: task for task in benchmark.tasks if task.num_points in (5, 68)}
-        if not points:
-            raise InputError(f"{benchmark.name} has no task with 5 or 68 points, and {name} predicts nothing else")
-        made = _landmarks(rest, benchmark, crops, np.concatenate([part.score for part in parts]))
-        return [
-            score_task(task, seen_px, parts, _as_found(made, task, seen_px), probe="none") for task in points.values()
-        ]
-
-    return Direct(name, score)
-
-
-def _scratch(architecture: str, faces: np.ndarray, task: Task, device: str) -> FitPredict:
-    from fabnet.probes.scratch import fit_scratch
-
-    def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
-        training = np.concatenate([part.fit, part.select])
-        net = fit_scratch(
-            architecture, faces[training], learned[training], loss=task.loss,  # type: ignore[arg-type]
-            val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.can_mirror,
-            num_classes=task.num_outputs, seed=seed, device=device,
-        )  # fmt: skip
-        return net.predict(faces[part.score]), f"epoch {net.epoch}"
-
-    return fit_predict
-
-
-def _landmarks(tool: str, benchmark: Benchmark, crops: FaceCrops, places: np.ndarray) -> np.ndarray:
-    """(N, 68, 2) pixels of the images, NaN except at `places`."""
-    find = load_landmarker(tool)
-    size = CropSpec().size
-    boxes = crops.crop_px(VIEW)
-    made = np.full((len(boxes), 68, 2), np.nan)
-    with progress(tool, total=len(places), unit="faces") as bar:
-        for place in places.tolist():
-            box = boxes[place]
-            crop = crop_of(read_image(benchmark.images[place]), box, size)
-            made[place] = find([crop])[0] * (box[2:] - box[:2]) / size + box[:2]
-            bar.advance()
-    return made
-
-
-def _as_found(points: np.ndarray, task: Task, seen_px: np.ndarray) -> FitPredict:
-    """Predictions from points in pixels of the images: nothing is fitted."""
-    chosen = points if task.num_points == 68 else five_of_68(points)
-    sides = (seen_px[:, 2:] - seen_px[:, :2])[:, None]
-    learned = (2 * (chosen - seen_px[:, None, :2]) / sides - 1).reshape(len(points), -1)
-    return lambda part, targets, seed: (learned[part.score], "as it is")
+    kind, _, rest = name.partition(":")
+    return MAKERS[kind](rest, seeds, device)

@@ -13,10 +13,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.linear import LinearProbe, LogisticProbe, Probe, RidgeProbe
-from fabnet.probes.losses import Loss, selection_loss
+from fabnet.probes.linear import LinearProbe, Probe
 from fabnet.probes.metrics import Figure, mean_of
-from fabnet.probes.parts import Parts, parts_of
+from fabnet.probes.parts import Parts, Split, parts_of
 from fabnet.probes.tasks.task import Task
 
 __all__ = [
@@ -32,8 +31,6 @@ __all__ = [
 ]
 
 ProbeName = Literal["paper", "ridge"]
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +43,7 @@ class Scored:
         figures: functions of these faces' weights; with several seeds, their means.
         by_seed: (seeds,) the headline figure of each seed.
         places: (M,) indices of the faces in the benchmark.
+        has_label: (M,) bool, the faces with a label of the task.
         predicted: (M, K) predictions of the first seed, in the units of the task's targets (logits for classes and
             units).
         chosen: the chosen hyper-parameter, in words.
@@ -56,6 +54,7 @@ class Scored:
     figures: tuple[Figure, ...]
     by_seed: tuple[float, ...]
     places: np.ndarray
+    has_label: np.ndarray
     predicted: np.ndarray
     chosen: str
 
@@ -68,38 +67,18 @@ class Fitted:
     chosen: str
 
 
-def _candidates(name: ProbeName, loss: Loss, num_classes: int) -> list[tuple[str, Callable[[], Probe]]]:
-    """The closed-form probes to choose from."""
-    if loss == "squared":
-        return [(f"penalty {each:g}", lambda each=each: RidgeProbe(each)) for each in PENALTIES]  # type: ignore[misc]
-    return [
-        (f"C {each:g}", lambda each=each: LogisticProbe(loss, num_classes=num_classes, strength=each))  # type: ignore[misc]
-        for each in STRENGTHS
-    ]
-
-
 def fit_chosen(
-    name: ProbeName,
-    features: np.ndarray,
-    targets: np.ndarray,
-    loss: Loss,
-    *,
-    is_select: np.ndarray,
-    num_classes: int = 0,
-    headline: Sequence[int] | None = None,
-    seed: int = 0,
+    name: ProbeName, task: Task, features: np.ndarray, targets: np.ndarray, *, is_select: np.ndarray, seed: int = 0
 ) -> Fitted:
     """Choose a probe's hyper-parameter on some faces, then fit it on all of them.
 
     Args:
         name: "paper": batch-norm and a linear layer trained with Adam, the number of epochs is chosen; "ridge": in
             closed form (logistic regression for classes and units), the penalty is chosen.
+        task: task whose loss the probe is trained and chosen by.
         features: (N, D) of the training faces.
         targets: (N, K) as learned, NaN without a label.
-        loss: training loss; the choice is by `selection_loss`.
         is_select: (N,) bool: the faces to choose on; the others are fitted on first.
-        num_classes: number of classes.
-        headline: indices of the classes or units to choose by; None: all.
         seed: seed of the paper's probe.
 
     Raises:
@@ -114,14 +93,15 @@ def fit_chosen(
             "and 1: check that the labels are in the right split"
         )
     if name == "paper":
-        tried = LinearProbe(loss, num_classes=num_classes, seed=seed).fit(*fit, select=select, headline=headline)
-        probe = LinearProbe(loss, num_classes=num_classes, seed=seed, epochs=tried.epochs_).fit(features, targets)
+        tried = LinearProbe(task.loss, seed=seed).fit(*fit, select=select)
+        probe = LinearProbe(task.loss, seed=seed, epochs=tried.epochs_).fit(features, targets)
         return Fitted(probe, f"{tried.epochs_} epochs")
-    losses = {}
-    for words, make in _candidates(name, loss, num_classes):
-        losses[words] = selection_loss(make().fit(*fit).predict(select[0]), select[1], loss, headline)
+    candidates = task.candidates()
+    losses = {
+        words: task.loss.selection(make().fit(*fit).predict(select[0]), select[1]) for words, make in candidates.items()
+    }
     best = min(losses, key=lambda words: losses[words])
-    return Fitted(dict(_candidates(name, loss, num_classes))[best]().fit(features, targets), best)
+    return Fitted(candidates[best]().fit(features, targets), best)
 
 
 FitPredict = Callable[[Parts, np.ndarray, int], tuple[np.ndarray, str]]
@@ -160,7 +140,8 @@ def score_task(
     )
     ones = np.ones((1, len(places)), dtype=np.float32)
     by_seed = tuple(float(each.of(ones)[0]) for figures in all_figures for each in figures if each.is_headline)
-    return Scored(task.name, probe, figures, by_seed, places, all_predicted[0], ", ".join(dict.fromkeys(chosen)))
+    words = ", ".join(dict.fromkeys(chosen))
+    return Scored(task.name, probe, figures, by_seed, places, task.has_label[places], all_predicted[0], words)
 
 
 def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pca: int | None = None) -> FitPredict:
@@ -176,11 +157,8 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
     def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
         training = np.concatenate([part.fit, part.select])
         inputs = _reduced(features, training, pca)
-        fitted = fit_chosen(
-            probe, inputs[training], learned[training], task.loss,
-            is_select=np.arange(len(training)) >= len(part.fit), num_classes=task.num_outputs,
-            headline=task.headline_places, seed=seed,
-        )  # fmt: skip
+        is_select = np.arange(len(training)) >= len(part.fit)
+        fitted = fit_chosen(probe, task, inputs[training], learned[training], is_select=is_select, seed=seed)
         return fitted.probe.predict(inputs[part.score]), fitted.chosen
 
     return fit_predict
@@ -188,7 +166,7 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
 
 def probe_name(probe: ProbeName, task: Task) -> str:
     """The name of a probe in results."""
-    return "paper" if probe == "paper" else "ridge" if task.loss == "squared" else "logistic"
+    return probe if probe == "paper" else task.closed_form
 
 
 def _reduced(features: np.ndarray, training: np.ndarray, pca: int | None) -> np.ndarray:
@@ -206,7 +184,7 @@ def score_features(
     benchmark: Benchmark,
     seen_px: np.ndarray,
     *,
-    split: Literal["val", "test"],
+    split: Split,
     probe: ProbeName = "paper",
     seeds: int = 3,
     pca: int | None = None,

@@ -18,11 +18,9 @@ def figure_rows(scored: Scored, benchmark: Benchmark) -> list[dict[str, Any]]:
     whose = benchmark.owners[scored.places]
     weights = bootstrap_weights(whose)
     ones = np.ones((1, len(whose)), dtype=np.float32)
-    targets = next(task.targets for task in benchmark.tasks if task.name == scored.task)
-    is_labelled = np.isfinite(targets[scored.places]).any(axis=1)
     rows = []
     for figure in scored.figures:
-        counted = whose[is_labelled if figure.counts is None else figure.counts]
+        counted = whose[scored.has_label if figure.counts is None else figure.counts]
         num_people = None if benchmark.people is None else len(np.unique(counted))
         low, high = interval(figure.of(weights))
         numbers = {"value": float(figure.of(ones)[0]), "low": low, "high": high}

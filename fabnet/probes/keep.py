@@ -82,10 +82,8 @@ def _fitted(
     name: ProbeName, task: Task, features: np.ndarray, learned: np.ndarray, fit: np.ndarray, select: np.ndarray
 ) -> Fitted:
     training = np.concatenate([fit, select])
-    fitted = fit_chosen(
-        name, features[training], learned[training], task.loss,
-        is_select=np.arange(len(training)) >= len(fit), num_classes=task.num_outputs, headline=task.headline_places,
-    )  # fmt: skip
+    is_select = np.arange(len(training)) >= len(fit)
+    fitted = fit_chosen(name, task, features[training], learned[training], is_select=is_select)
     fitted.probe.intercept_ = fitted.probe.intercept_ + task.commonness(training)
     return fitted
 

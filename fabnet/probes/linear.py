@@ -6,15 +6,14 @@ Letters: N samples, D features, K outputs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.probes.losses import Loss, class_weights, selection_loss, unit_weights
+from fabnet.probes.tasks.losses import Loss
 
-__all__ = ["LinearProbe", "LogisticProbe", "Probe", "RidgeProbe"]
+__all__ = ["LinearProbe", "LogisticProbe", "Probe", "RidgeProbe", "SoftmaxProbe"]
 
 EPSILON = 1e-5
 """Constant added to a feature's variance, as in torch's batch-norm."""
@@ -112,24 +111,59 @@ class RidgeProbe(_Affine):
         return self
 
 
-class LogisticProbe(_Affine):
-    """Logistic regression with a quadratic penalty, by L-BFGS, on standardised features; balanced weights.
+class SoftmaxProbe(_Affine):
+    """Logistic regression of classes with a quadratic penalty, by L-BFGS, on standardised features; balanced weights.
 
     Args:
-        loss: "classes": one of several (soft-max); "units": each independently present or absent.
         num_classes: C, the number of classes.
         strength: inverse of the penalty, as scikit-learn's C.
     """
 
-    def __init__(self, loss: Loss, *, num_classes: int = 0, strength: float = 1e-2) -> None:
-        self.loss, self.num_classes, self.strength = loss, num_classes, strength
+    def __init__(self, num_classes: int, strength: float = 1e-2) -> None:
+        self.num_classes, self.strength = num_classes, strength
+
+    def fit(self, features: np.ndarray, targets: np.ndarray) -> SoftmaxProbe:
+        """Fit.
+
+        Args:
+            features: (N, D) float.
+            targets: (N, 1) class numbers without NaN.
+
+        Raises:
+            InputError: fewer than two samples, or lengths that differ.
+        """
+        features = _checked(features, targets)
+        mean, scale = _moments(features)
+        classes = targets[:, 0].astype(int)
+        weights, intercept = np.zeros((features.shape[1], self.num_classes)), np.zeros(self.num_classes)
+        present = np.unique(classes)
+        if len(present) > 1:
+            model = _balanced(self.strength).fit((features - mean) / scale, classes)
+            intercept[:] = -30.0  # for classes without a sample
+            if len(present) == 2:  # scikit-learn returns one row, for the second class
+                weights[:, present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
+            else:
+                weights[:, present], intercept[present] = model.coef_.T, model.intercept_
+        self._unscaled(weights, intercept, mean, scale)
+        return self
+
+
+class LogisticProbe(_Affine):
+    """Logistic regression of each unit with a quadratic penalty, by L-BFGS, on standardised features; balanced weights.
+
+    Args:
+        strength: inverse of the penalty, as scikit-learn's C.
+    """
+
+    def __init__(self, strength: float = 1e-2) -> None:
+        self.strength = strength
 
     def fit(self, features: np.ndarray, targets: np.ndarray) -> LogisticProbe:
         """Fit.
 
         Args:
             features: (N, D) float.
-            targets: (N, K) float: 0 or 1, NaN without a label; or (N, 1) class numbers without NaN.
+            targets: (N, K) float: 0 or 1, NaN without a label.
 
         Raises:
             InputError: fewer than two samples, or lengths that differ.
@@ -137,35 +171,24 @@ class LogisticProbe(_Affine):
         features = _checked(features, targets)
         mean, scale = _moments(features)
         inputs = (features - mean) / scale
-        if self.loss == "classes":
-            weights, intercept = self._one(inputs, targets[:, 0].astype(int), self.num_classes)
-        else:
-            columns = [self._one(inputs[known], column[known].astype(int), 1)
-                       for column in targets.T for known in [np.isfinite(column)]]  # fmt: skip
-            weights = np.concatenate([each for each, _ in columns], axis=1)
-            intercept = np.concatenate([each for _, each in columns])
+        weights, intercept = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
+        for place, column in enumerate(targets.T):
+            known = np.isfinite(column)
+            labels = column[known].astype(int)
+            present = np.unique(labels)
+            if len(present) < 2:  # a constant map to the only label
+                intercept[place] = 10.0 if present.tolist() == [1] else -10.0
+            else:
+                model = _balanced(self.strength).fit(inputs[known], labels)
+                weights[:, place], intercept[place] = model.coef_[0], model.intercept_[0]
         self._unscaled(weights, intercept, mean, scale)
         return self
 
-    def _one(self, inputs: np.ndarray, classes: np.ndarray, num_outputs: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (D, outputs) and intercepts; if only one class is present, a constant map to it."""
-        from sklearn.linear_model import LogisticRegression
 
-        weights, intercept = np.zeros((inputs.shape[1], num_outputs)), np.zeros(num_outputs)
-        present = np.unique(classes)
-        if len(present) < 2:
-            if num_outputs == 1:
-                intercept[0] = 10.0 if present.tolist() == [1] else -10.0
-            return weights, intercept
-        model = LogisticRegression(C=self.strength, class_weight="balanced", max_iter=2000).fit(inputs, classes)
-        if num_outputs == 1:
-            return model.coef_.T, model.intercept_
-        intercept[:] = -30.0  # for classes without a sample
-        if len(present) == 2:  # scikit-learn returns one row, for the second class
-            weights[:, present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
-        else:
-            weights[:, present], intercept[present] = model.coef_.T, model.intercept_
-        return weights, intercept
+def _balanced(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
 
 
 class LinearProbe(_Affine):
@@ -175,9 +198,7 @@ class LinearProbe(_Affine):
     which would swamp features that are small overall, as an untrained encoder's are.
 
     Args:
-        loss: "squared" for regression, "classes" (cross-entropy) or "units" (binary cross-entropy of each); the last
-            two weight samples by inverse frequency.
-        num_classes: C, the number of classes.
+        loss: training and selection loss.
         learning_rate: Adam's, betas 0.9 and 0.999.
         batch_size: samples per step; not given in the paper.
         epochs: passes over the samples; with `select`, an upper bound.
@@ -195,15 +216,14 @@ class LinearProbe(_Affine):
         self,
         loss: Loss,
         *,
-        num_classes: int = 0,
         learning_rate: float = 1e-3,
         batch_size: int = 256,
         epochs: int = 600,
         patience: int = 30,
         seed: int = 0,
     ) -> None:
-        self.loss, self.num_classes, self.learning_rate = loss, num_classes, learning_rate
-        self.batch_size, self.epochs, self.patience, self.seed = batch_size, epochs, patience, seed
+        self.loss, self.learning_rate, self.batch_size = loss, learning_rate, batch_size
+        self.epochs, self.patience, self.seed = epochs, patience, seed
 
     def fit(
         self,
@@ -211,7 +231,6 @@ class LinearProbe(_Affine):
         targets: np.ndarray,
         *,
         select: tuple[np.ndarray, np.ndarray] | None = None,
-        headline: Sequence[int] | None = None,
     ) -> LinearProbe:
         """Fit.
 
@@ -219,7 +238,6 @@ class LinearProbe(_Affine):
             features: (N, D) float.
             targets: (N, K) float, NaN without a label; or (N, 1) class numbers without NaN.
             select: features and targets of other people, to choose the number of epochs; None: run all epochs.
-            headline: indices of the classes or units to choose by; None: all.
 
         Raises:
             InputError: fewer than two samples, or lengths that differ.
@@ -229,9 +247,8 @@ class LinearProbe(_Affine):
         features = _checked(features, targets)
         unit = max(float(features.std()), 1e-12)
         inputs = torch.from_numpy(features / unit).float()
-        weights = torch.from_numpy(self._sample_weights(targets)).float()
+        weights = torch.from_numpy(self.loss.weights(targets)).float()
         wanted = torch.from_numpy(np.nan_to_num(targets)).float()
-        num_outputs = self.num_classes if self.loss == "classes" else targets.shape[1]
         generator = torch.Generator().manual_seed(self.seed)
         # One thread: steps are so small that a second thread costs more than it saves.
         threads = torch.get_num_threads()
@@ -240,7 +257,7 @@ class LinearProbe(_Affine):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed)
                 norm = torch.nn.BatchNorm1d(inputs.shape[1])
-                linear = torch.nn.Linear(inputs.shape[1], num_outputs, bias=False)
+                linear = torch.nn.Linear(inputs.shape[1], self.loss.num_outputs(targets), bias=False)
             optimizer = torch.optim.Adam([*norm.parameters(), *linear.parameters()], self.learning_rate, fused=True)
             # The running statistics start at the data's own, so that they are not half way after few epochs.
             norm.running_mean, norm.running_var = inputs.mean(dim=0), inputs.var(dim=0)
@@ -251,14 +268,14 @@ class LinearProbe(_Affine):
                 for part in order.split(self.batch_size):
                     if len(part) < 2:
                         continue
-                    loss = self._loss(linear(norm(inputs[part])), wanted[part], weights[part])
+                    loss = self.loss.batch_mean(linear(norm(inputs[part])), wanted[part], weights[part])
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
                 if select is None:
                     continue
                 self._keep(norm, linear, unit)
-                self.history_.append(selection_loss(self.predict(select[0]), select[1], self.loss, headline))
+                self.history_.append(self.loss.selection(self.predict(select[0]), select[1]))
                 if self.history_[-1] < best:
                     best, self.epochs_, kept = self.history_[-1], epoch, (self.coef_, self.intercept_)
                 elif epoch - self.epochs_ >= self.patience:
@@ -271,25 +288,6 @@ class LinearProbe(_Affine):
         finally:
             torch.set_num_threads(threads)
         return self
-
-    def _sample_weights(self, targets: np.ndarray) -> np.ndarray:
-        if self.loss == "squared":
-            return np.asarray(np.isfinite(targets), dtype=np.float64)
-        if self.loss == "units":
-            return np.asarray(unit_weights(targets))
-        classes = targets[:, 0].astype(int)
-        return np.asarray(class_weights(classes, self.num_classes)[classes][:, None])
-
-    def _loss(self, made: Any, wanted: Any, weights: Any) -> Any:
-        from torch.nn import functional as F
-
-        if self.loss == "squared":
-            each = (made - wanted).square()
-        elif self.loss == "units":
-            each = F.binary_cross_entropy_with_logits(made, wanted, reduction="none")
-        else:
-            each = F.cross_entropy(made, wanted[:, 0].long(), reduction="none")[:, None]
-        return (each * weights).sum() / weights.sum().clamp_min(1e-12)
 
     def _keep(self, norm: Any, linear: Any, unit: float) -> None:
         """Fold the unit, batch-norm in eval mode and the linear layer into one map."""

@@ -9,6 +9,7 @@ from typing import Literal
 from fabnet.errors import InputError
 from fabnet.options import Options
 from fabnet.probes.evaluate import ProbeName
+from fabnet.probes.parts import Split
 from fabnet.probes.retrieval.variants import Variant
 
 __all__ = ["ProbeOptions"]
@@ -18,7 +19,7 @@ __all__ = ["ProbeOptions"]
 class ProbeOptions(Options):
     """The options of `probe`."""
 
-    split: Literal["val", "test"] = "val"
+    split: Split = "val"
     """The split to score: val to choose encoders by, test to report once."""
     probe: Literal["both", "paper", "ridge"] = "both"
     """The kind of probe. paper: batch-norm and a linear layer, by Adam; ridge: closed form (logistic for classes and

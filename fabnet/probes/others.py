@@ -26,7 +26,7 @@ from fabnet.encoders.baselines.card import package_folder
 from fabnet.encoders.baselines.dlib_identity import face_rectangle, load_dlib_model
 from fabnet.errors import InputError, ModelError, first_line
 
-__all__ = ["LANDMARKERS", "MESH_OF_68", "five_of_68", "load_landmarker"]
+__all__ = ["LANDMARKERS", "MESH_OF_68", "POINTS_FROM_68", "Landmarker", "five_of_68", "load_landmarker"]
 
 Landmarker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -78,6 +78,10 @@ def five_of_68(points: np.ndarray) -> np.ndarray:
     """
     eyes = [points[:, first : first + 6].mean(axis=1) for first in (36, 42)]
     return np.stack([*eyes, points[:, 30], points[:, 48], points[:, 54]], axis=1)
+
+
+POINTS_FROM_68: dict[int, Callable[[np.ndarray], np.ndarray]] = {5: five_of_68, 68: lambda points: points}
+"""The points of a task from (N, 68, 2) points, by the task's number of points."""
 
 
 def _dlib_landmarker() -> Landmarker:

@@ -10,8 +10,10 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
 
-__all__ = ["Parts", "parts_of", "training_parts"]
+__all__ = ["Parts", "Split", "parts_of", "training_parts"]
 
+Split = Literal["val", "test"]
+"""The splits that can be scored."""
 SELECT_SHARE = 0.2
 """Share of the training people (faces, if people are unnamed) on which a probe is chosen."""
 
@@ -30,7 +32,7 @@ class Parts(NamedTuple):
     score: np.ndarray
 
 
-def parts_of(benchmark: Benchmark, split: Literal["val", "test"]) -> list[Parts]:
+def parts_of(benchmark: Benchmark, split: Split) -> list[Parts]:
     """Divide a benchmark's faces.
 
     If the benchmark names no "val", it is a fifth of the training people, by a stable hash. To score on "val", a probe

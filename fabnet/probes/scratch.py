@@ -19,15 +19,14 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from fabnet.errors import InputError, TrainingError
 from fabnet.models.encoder import Encoder
-from fabnet.probes.losses import Loss, class_weights, mean_loss, unit_weights
+from fabnet.probes.tasks.losses import Loss
 from fabnet.runtime.progress import progress
 from fabnet.training.device import autocast, choose_device, choose_precision
 
-__all__ = ["Architecture", "ScratchNet", "build_network", "fit_scratch", "supervised_loss"]
+__all__ = ["Architecture", "ScratchNet", "build_network", "fit_scratch"]
 
 Architecture = Literal["vgg11", "alexnet", "fabnet"]
 
@@ -99,43 +98,6 @@ def _classifier(channels: int, grid: int, num_outputs: int) -> list[nn.Module]:
     ]  # fmt: skip
 
 
-def supervised_loss(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """A batch's weighted mean loss.
-
-    Args:
-        loss: "squared", "classes" (cross-entropy) or "units" (binary cross-entropy of each).
-        outputs: (B, K) float32; logits for classes and units.
-        targets: (B, K) float32, or (B, 1) class numbers; any number without a label.
-        weights: same shape as the targets; 0 without a label.
-
-    Returns:
-        The scalar loss; 0 if nothing has a label.
-
-    Source: paper, section 5.1.
-    """
-    if loss == "classes":
-        losses = F.cross_entropy(outputs, targets[:, 0].long(), reduction="none")[:, None]
-    elif loss == "units":
-        losses = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
-    else:
-        losses = (outputs - targets).square()
-    mean: torch.Tensor = (losses * weights).sum() / weights.sum().clamp_min(1e-12)
-    return mean
-
-
-def _label_weights(loss: Loss, targets: np.ndarray, num_classes: int) -> np.ndarray:
-    """The weight of each label, in the shape of the targets; 0 without a label."""
-    if loss == "squared":
-        return np.asarray(np.isfinite(targets), dtype=float)
-    if loss == "units":
-        return np.asarray(unit_weights(targets))
-    known = np.isfinite(targets[:, 0])
-    classes = targets[known, 0].astype(int)
-    weights = np.zeros(targets.shape)
-    weights[known, 0] = class_weights(classes, num_classes)[classes]
-    return weights
-
-
 class ScratchNet:
     """A network fitted by `fit_scratch`.
 
@@ -182,7 +144,6 @@ def fit_scratch(
     loss: Loss,
     val: np.ndarray,
     is_mirrorable: bool = False,
-    num_classes: int | None = None,
     epochs: int = 40,
     batch_size: int = 64,
     learning_rate: float = 3e-4,
@@ -202,7 +163,6 @@ def fit_scratch(
         loss: training loss.
         val: (N,) bool, the faces that the epoch is chosen on; the others train.
         is_mirrorable: whether a mirrored face has the same label: half of the faces are then mirrored in training.
-        num_classes: number of classes; None: the highest class number plus one.
         epochs: number of epochs.
         batch_size: faces per step.
         learning_rate: Adam's; at 1e-3 VGG-11 starts badly.
@@ -219,16 +179,13 @@ def fit_scratch(
     """
     targets = np.asarray(targets, dtype=np.float64)
     fit, held = _parts(views, targets, val)
-    num_outputs = targets.shape[1]
-    if loss == "classes":
-        num_outputs = num_classes or int(np.nanmax(targets)) + 1
     place = choose_device(device)
     all_weights = np.zeros(targets.shape)
-    all_weights[fit] = _label_weights(loss, targets[fit], num_outputs)
+    all_weights[fit] = loss.weights(targets[fit])
     wanted, weights = (torch.from_numpy(part).float().to(place) for part in (np.nan_to_num(targets), all_weights))
     with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = build_network(architecture, views.shape[1], num_outputs)
+        network = build_network(architecture, views.shape[1], loss.num_outputs(targets))
         network = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         net = ScratchNet(network, place, choose_precision(precision, place))
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
@@ -243,11 +200,11 @@ def fit_scratch(
                     if len(batch) < 2:  # batch-norm cannot normalise a single face
                         continue
                     flip = torch.rand(len(batch)) < 0.5 if is_mirrorable else None
-                    step_loss = supervised_loss(loss, net._forward(views[batch], flip), wanted[batch], weights[batch])
+                    step_loss = loss.batch_mean(net._forward(views[batch], flip), wanted[batch], weights[batch])
                     optimizer.zero_grad(set_to_none=True)
                     step_loss.backward()
                     optimizer.step()
-                val_loss = mean_loss(net.predict(views[held]), targets[held], loss)
+                val_loss = loss.mean(net.predict(views[held]), targets[held])
                 if not math.isfinite(val_loss):
                     raise TrainingError(
                         f"{architecture} from scratch: the validation loss is {val_loss} in epoch {epoch}"

@@ -9,8 +9,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as Reference
 
 from fabnet.errors import InputError
-from fabnet.probes.linear import LinearProbe, LogisticProbe, RidgeProbe
-from fabnet.probes.losses import class_weights, mean_loss, selection_loss, unit_weights
+from fabnet.probes.linear import LinearProbe, LogisticProbe, RidgeProbe, SoftmaxProbe
+from fabnet.probes.tasks.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    SquaredError,
+    class_weights,
+    unit_weights,
+)
 
 
 def made(count: int = 300, outputs: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +54,7 @@ def test_a_constant_feature_does_no_harm() -> None:
 def test_logistic_classes_rank_as_scikit_learns(classes: int) -> None:
     features, targets = made()
     labels = np.digitize(targets[:, 0], np.quantile(targets[:, 0], np.arange(1, classes) / classes))
-    probe = LogisticProbe("classes", num_classes=classes, strength=0.1).fit(features, labels[:, None])
+    probe = SoftmaxProbe(classes, 0.1).fit(features, labels[:, None])
     standardised = (features - features.mean(0)) / features.std(0)
     reference = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000).fit(standardised, labels)
     logits = probe.predict(features)
@@ -59,41 +66,40 @@ def test_logistic_units_ignore_missing_labels() -> None:
     features, targets = made()
     units = (targets > 1).astype(float)
     units[::3, 1] = np.nan
-    probe = LogisticProbe("units").fit(features, units)
+    probe = LogisticProbe().fit(features, units)
     known = np.isfinite(units[:, 1])
-    alone = LogisticProbe("units").fit(features[known], units[known][:, [1]])
+    alone = LogisticProbe().fit(features[known], units[known][:, [1]])
     # The other faces change the standardisation, and so slightly the penalty.
     assert np.corrcoef(probe.predict(features)[:, 1], alone.predict(features)[:, 0])[0, 1] > 0.999
 
 
 def test_identical_labels_give_a_constant() -> None:
     features, _ = made(20)
-    assert (LogisticProbe("units").fit(features, np.ones((20, 1))).predict(features) > 5).all()
-    probe = LogisticProbe("classes", num_classes=3).fit(features, np.full((20, 1), 2.0))
+    assert (LogisticProbe().fit(features, np.ones((20, 1))).predict(features) > 5).all()
+    probe = SoftmaxProbe(3).fit(features, np.full((20, 1), 2.0))
     assert probe.predict(features).shape == (20, 3)
 
 
 def test_the_papers_probe_approaches_least_squares() -> None:
     features, targets = made()
-    probe = LinearProbe("squared", epochs=600, seed=1).fit(features, targets)
+    probe = LinearProbe(SquaredError(), epochs=600, seed=1).fit(features, targets)
     closed = RidgeProbe(1e-8).fit(features, targets)
     spread = targets.var(axis=0).mean()
-    extra = mean_loss(probe.predict(features), targets, "squared") - mean_loss(
-        closed.predict(features), targets, "squared"
-    )
+    loss = SquaredError()
+    extra = loss.mean(probe.predict(features), targets) - loss.mean(closed.predict(features), targets)
     assert 0 <= extra < 0.02 * spread
 
 
-@pytest.mark.parametrize("loss", ["squared", "classes", "units"])
-def test_one_step_of_the_papers_probe_matches_torch(loss: str) -> None:
+@pytest.mark.parametrize("loss", [SquaredError(), CrossEntropy(3), BinaryCrossEntropy()])
+def test_one_step_of_the_papers_probe_matches_torch(loss: Loss) -> None:
     """Compare with an independent batch-norm and linear layer."""
     features, targets = made(64)
     features /= features.std()
-    if loss == "classes":
+    if isinstance(loss, CrossEntropy):
         targets = targets.argmax(axis=1)[:, None].astype(float)
-    elif loss == "units":
+    elif isinstance(loss, BinaryCrossEntropy):
         targets = (targets > 1.2).astype(float)
-    probe = LinearProbe(loss, num_classes=3, epochs=1, batch_size=64, seed=5).fit(features, targets)  # type: ignore[arg-type]
+    probe = LinearProbe(loss, epochs=1, batch_size=64, seed=5).fit(features, targets)
 
     torch.manual_seed(5)
     network = torch.nn.Sequential(torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 3, bias=False))
@@ -103,9 +109,9 @@ def test_one_step_of_the_papers_probe_matches_torch(loss: str) -> None:
     norm.running_mean, norm.running_var = inputs.mean(0), inputs.var(0)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     out = network(inputs)
-    if loss == "squared":
+    if isinstance(loss, SquaredError):
         value = torch.nn.functional.mse_loss(out, wanted)
-    elif loss == "classes":
+    elif isinstance(loss, CrossEntropy):
         weight = torch.from_numpy(class_weights(targets[:, 0].astype(int), 3)).float()
         value = torch.nn.functional.cross_entropy(out, wanted[:, 0].long(), weight)
     else:
@@ -119,21 +125,21 @@ def test_one_step_of_the_papers_probe_matches_torch(loss: str) -> None:
 
 def test_the_papers_probe_does_not_depend_on_the_features_unit() -> None:
     features, targets = made()
-    plain = LinearProbe("squared", epochs=3).fit(features, targets).predict(features)
-    small = LinearProbe("squared", epochs=3).fit(features * 1e-5, targets).predict(features * 1e-5)
+    plain = LinearProbe(SquaredError(), epochs=3).fit(features, targets).predict(features)
+    small = LinearProbe(SquaredError(), epochs=3).fit(features * 1e-5, targets).predict(features * 1e-5)
     np.testing.assert_allclose(small, plain, atol=1e-4)
 
 
 def test_the_epoch_is_chosen_on_other_samples_and_the_seed_matters() -> None:
     features, targets = made(60, outputs=1)
     noise = np.random.default_rng(1).normal(size=(60, 1))
-    probe = LinearProbe("squared", patience=5, seed=3).fit(
+    probe = LinearProbe(SquaredError(), patience=5, seed=3).fit(
         features[:40], (targets + noise)[:40], select=(features[40:], targets[40:])
     )
     assert probe.history_[probe.epochs_ - 1] == min(probe.history_)
-    again = LinearProbe("squared", epochs=probe.epochs_, seed=3).fit(features[:40], (targets + noise)[:40])
+    again = LinearProbe(SquaredError(), epochs=probe.epochs_, seed=3).fit(features[:40], (targets + noise)[:40])
     np.testing.assert_array_equal(again.coef_, probe.coef_)
-    other = LinearProbe("squared", epochs=probe.epochs_, seed=4).fit(features[:40], (targets + noise)[:40])
+    other = LinearProbe(SquaredError(), epochs=probe.epochs_, seed=4).fit(features[:40], (targets + noise)[:40])
     assert np.abs(other.coef_ - probe.coef_).max() > 1e-4
 
 
@@ -145,19 +151,21 @@ def test_weights_by_hand() -> None:
 
 
 def test_losses_by_hand() -> None:
-    assert mean_loss(np.array([[1.0, 2], [3, 4]]), np.array([[0.0, np.nan], [3, 2]]), "squared") == 5 / 3
-    assert mean_loss(np.zeros((4, 3)), np.array([[0.0], [0], [1], [2]]), "classes") == pytest.approx(np.log(3))
-    assert mean_loss(np.zeros((4, 1)), np.array([[0.0], [np.nan], [1], [1]]), "units") == pytest.approx(np.log(2))
-    assert selection_loss(np.array([[0.1], [0.2], [0.9]]), np.array([[0.0], [1], [1]]), "units") == 0
-    assert selection_loss(np.eye(3), np.array([[0.0], [1], [2]]), "classes") == 0
+    assert SquaredError().mean(np.array([[1.0, 2], [3, 4]]), np.array([[0.0, np.nan], [3, 2]])) == 5 / 3
+    assert CrossEntropy(3).mean(np.zeros((4, 3)), np.array([[0.0], [0], [1], [2]])) == pytest.approx(np.log(3))
+    assert BinaryCrossEntropy().mean(np.zeros((4, 1)), np.array([[0.0], [np.nan], [1], [1]])) == pytest.approx(
+        np.log(2)
+    )
+    assert BinaryCrossEntropy().selection(np.array([[0.1], [0.2], [0.9]]), np.array([[0.0], [1], [1]])) == 0
+    assert CrossEntropy(3).selection(np.eye(3), np.array([[0.0], [1], [2]])) == 0
 
 
 def test_a_probe_is_chosen_by_the_headline_columns_only() -> None:
     predicted = np.array([[0.1, 0.9], [0.2, 0.1], [0.9, 0.5]])
     targets = np.array([[0.0, 0], [1, 1], [1, 0]])
-    assert selection_loss(predicted, targets, "units", [0]) == 0
-    assert selection_loss(predicted, targets, "units", [1]) == 1
-    assert selection_loss(predicted, targets, "units") == 0.5
+    assert BinaryCrossEntropy([0]).selection(predicted, targets) == 0
+    assert BinaryCrossEntropy([1]).selection(predicted, targets) == 1
+    assert BinaryCrossEntropy().selection(predicted, targets) == 0.5
 
 
 def test_too_few_samples_are_reported() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from fabnet.errors import InputError
-from fabnet.probes.scratch import Architecture, ScratchNet, build_network, fit_scratch, supervised_loss
+from fabnet.probes.scratch import Architecture, ScratchNet, build_network, fit_scratch
+from fabnet.probes.tasks.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
 
 NAN = float("nan")
 
@@ -36,7 +37,7 @@ def squares(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def fit(architecture: Architecture = "fabnet", epochs: int = 12, seed: int = 0) -> tuple[ScratchNet, np.ndarray]:
     views, centres = squares(160)
     net = fit_scratch(
-        architecture, views, centres, loss="squared", val=np.arange(160) >= 128, epochs=epochs, batch_size=16,
+        architecture, views, centres, loss=SquaredError(), val=np.arange(160) >= 128, epochs=epochs, batch_size=16,
         learning_rate=1e-3, seed=seed, device="cpu", precision="fp32",
     )  # fmt: skip
     return net, net.predict(views)
@@ -60,7 +61,7 @@ def test_the_classic_networks_learn_a_small_set(architecture: Architecture) -> N
         view[:16] += np.uint8(150 * is_upper)
         view[16:] += np.uint8(150 * (not is_upper))
     net = fit_scratch(
-        architecture, views, upper, loss="classes", val=np.arange(40) >= 32, epochs=9, batch_size=8, device="cpu"
+        architecture, views, upper, loss=CrossEntropy(2), val=np.arange(40) >= 32, epochs=9, batch_size=8, device="cpu"
     )
     assert (net.predict(views).argmax(axis=1) == upper[:, 0]).mean() > 0.85
 
@@ -88,7 +89,7 @@ def test_units_with_missing_labels_are_learned() -> None:
     targets[1::3, 1] = NAN
     targets[7] = NAN
     net = fit_scratch(
-        "fabnet", views, targets, loss="units", val=np.arange(200) >= 160, epochs=15, batch_size=16,
+        "fabnet", views, targets, loss=BinaryCrossEntropy(), val=np.arange(200) >= 160, epochs=15, batch_size=16,
         learning_rate=1e-3, device="cpu",
     )  # fmt: skip
     seen, lower = net.predict(squares(64, seed=1)[0]), squares(64, seed=1)[1][:, 1] < 0
@@ -100,7 +101,7 @@ def test_units_with_missing_labels_are_learned() -> None:
 def test_left_and_right_are_distinguished_unless_mirrored(is_mirrorable: bool) -> None:
     views, centres = squares(200)
     net = fit_scratch(
-        "fabnet", views, (centres[:, :1] > 0).astype(float), loss="classes", val=np.arange(200) >= 160,
+        "fabnet", views, (centres[:, :1] > 0).astype(float), loss=CrossEntropy(2), val=np.arange(200) >= 160,
         is_mirrorable=is_mirrorable, epochs=10, batch_size=16, learning_rate=1e-3, device="cpu",
     )  # fmt: skip
     test_views, test_centres = squares(64, seed=1)
@@ -116,7 +117,15 @@ def test_a_rare_class_is_found() -> None:
     lower[:3] = NAN
     val = np.arange(len(views)) % 4 == 0
     net = fit_scratch(
-        "fabnet", views, lower, loss="classes", val=val, epochs=15, batch_size=16, learning_rate=1e-3, device="cpu"
+        "fabnet",
+        views,
+        lower,
+        loss=CrossEntropy(2),
+        val=val,
+        epochs=15,
+        batch_size=16,
+        learning_rate=1e-3,
+        device="cpu",
     )
     test_views, test_centres = squares(64, seed=1)
     is_lower, said = test_centres[:, 1] >= 0.1, net.predict(test_views).argmax(axis=1) == 1
@@ -143,16 +152,16 @@ def test_the_epoch_with_the_lowest_validation_loss_is_kept() -> None:
 def test_losses_by_hand() -> None:
     outputs = torch.tensor([[0.5, 2.0], [1.0, -1.0]])
     points, known = torch.tensor([[0.0, 9.0], [3.0, -1.5]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-    assert supervised_loss("squared", outputs, points, known).item() == pytest.approx((0.25 + 4 + 0.25) / 3)
-    assert supervised_loss("squared", outputs, points, torch.zeros(2, 2)).item() == 0
+    assert SquaredError().batch_mean(outputs, points, known).item() == pytest.approx((0.25 + 4 + 0.25) / 3)
+    assert SquaredError().batch_mean(outputs, points, torch.zeros(2, 2)).item() == 0
 
     numbers, weights = torch.tensor([[1.0], [0.0]]), torch.tensor([[3.0], [0.5]])
     expected = (3 * np.log(1 + np.exp(0.5 - 2)) + 0.5 * np.log(1 + np.exp(-1 - 1))) / 3.5
-    assert supervised_loss("classes", outputs, numbers, weights).item() == pytest.approx(expected)
+    assert CrossEntropy(2).batch_mean(outputs, numbers, weights).item() == pytest.approx(expected)
 
     units, weights = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[4.0, 2.0], [0.0, 8.0]])
     expected = (4 * np.log(1 + np.exp(-0.5)) + 2 * np.log(1 + np.exp(2.0)) + 8 * np.log(1 + np.exp(1.0))) / 14
-    assert supervised_loss("units", outputs, units, weights).item() == pytest.approx(expected)
+    assert BinaryCrossEntropy().batch_mean(outputs, units, weights).item() == pytest.approx(expected)
 
 
 def test_unlabelled_faces_have_no_influence() -> None:
@@ -163,7 +172,7 @@ def test_unlabelled_faces_have_no_influence() -> None:
     has = np.isfinite(with_gaps[:, 0])
 
     def predicted(views: np.ndarray, targets: np.ndarray, val: np.ndarray) -> np.ndarray:
-        net = fit_scratch("fabnet", views, targets, loss="squared", val=val, epochs=2, batch_size=16, device="cpu")
+        net = fit_scratch("fabnet", views, targets, loss=SquaredError(), val=val, epochs=2, batch_size=16, device="cpu")
         return net.predict(squares(5, seed=1)[0])
 
     # Unlabelled faces are in no batch, so the batches depend only on the order of the labelled ones.
@@ -176,11 +185,11 @@ def test_wrong_inputs_are_reported() -> None:
     views, centres = squares(8)
     val = np.arange(8) >= 6
     with pytest.raises(InputError, match=r"expected views \(N, S, S, 3\) uint8 RGB; got \(8, 32, 32, 3\) float64"):
-        fit_scratch("fabnet", views / 255, centres, loss="squared", val=val)
+        fit_scratch("fabnet", views / 255, centres, loss=SquaredError(), val=val)
     with pytest.raises(InputError, match="got 8 views, 7 targets and 8 in val"):
-        fit_scratch("fabnet", views, centres[:7], loss="squared", val=val)
+        fit_scratch("fabnet", views, centres[:7], loss=SquaredError(), val=val)
     with pytest.raises(InputError, match="got 8 and 0"):
-        fit_scratch("fabnet", views, centres, loss="squared", val=np.zeros(8, bool))
+        fit_scratch("fabnet", views, centres, loss=SquaredError(), val=np.zeros(8, bool))
     with pytest.raises(InputError, match="image size must be a power of two"):
         build_network("fabnet", 48, 2)
     with pytest.raises(InputError, match="views of 32 px or more; got 16"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import Scored
 from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure
-from fabnet.probes.parts import parts_of
+from fabnet.probes.parts import Split, parts_of
 from fabnet.probes.retrieval.figures import ranking_figures
 from fabnet.probes.retrieval.leakage import identity_accuracy, verification_auc
 from fabnet.probes.retrieval.ranking import at_k, nearest, sizes_of_top, unit
@@ -57,7 +56,7 @@ def score_retrieval(
     features: np.ndarray,
     benchmark: Benchmark,
     *,
-    split: Literal["val", "test"],
+    split: Split,
     variants: Sequence[Variant] = ("raw",),
     pca: int | None = None,
 ) -> list[Scored]:
@@ -142,4 +141,5 @@ def _identity(
 def _scored(task: str, variant: Variant, figures: list[Figure], places: np.ndarray, top: np.ndarray) -> Scored:
     ones = np.ones((1, len(places)), dtype=np.float32)
     by_seed = tuple(float(figure.of(ones)[0]) for figure in figures if figure.is_headline)
-    return Scored(task, f"cosine, {variant}", tuple(figures), by_seed, places, places[top], "nothing")
+    everyone = np.ones(len(places), dtype=bool)
+    return Scored(task, f"cosine, {variant}", tuple(figures), by_seed, places, everyone, places[top], "nothing")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
-from fabnet.probes.losses import Loss
+from fabnet.probes.linear import LogisticProbe, Probe, SoftmaxProbe
 from fabnet.probes.measures import Measure, precision_measures
 from fabnet.probes.metrics import Figure, auc, mean_of, weighted_mean
-from fabnet.probes.tasks.task import Task
+from fabnet.probes.tasks.losses import BinaryCrossEntropy, CrossEntropy, Loss, one_hot
+from fabnet.probes.tasks.task import PENALTIES, Task
 
 __all__ = ["Classes", "Units"]
 
@@ -23,12 +26,19 @@ class _Labels(Task):
         is_mirrorable: whether a mirrored face has the same label, as labels without left and right have.
     """
 
+    closed_form: ClassVar[str] = "logistic"
+
     is_mirrorable: bool = False
 
     @property
     def can_mirror(self) -> bool:
         """Whether a mirrored face has the same label."""
         return self.is_mirrorable
+
+    @property
+    def headline_places(self) -> list[int] | None:
+        """Indices of the columns in the task's headline figure; None: all."""
+        return [self.columns.index(name) for name in self.headline] or None
 
     def has(self, targets: np.ndarray) -> np.ndarray:
         """(N, K) targets to (N, columns) 1 or 0, NaN without a label."""
@@ -54,16 +64,24 @@ class Classes(_Labels):
     """One of several classes; the targets are (N, 1) class numbers."""
 
     kind: ClassVar[str] = "classes"
-    loss: ClassVar[Loss] = "classes"
 
     @property
     def num_outputs(self) -> int:
         """The number of classes."""
         return len(self.columns)
 
+    @property
+    def loss(self) -> Loss:
+        """The cross-entropy."""
+        return CrossEntropy(self.num_outputs, self.headline_places)
+
+    def candidates(self) -> dict[str, Callable[[], Probe]]:
+        """See `Task.candidates`."""
+        return {f"C {each:g}": partial(SoftmaxProbe, self.num_outputs, each) for each in PENALTIES}
+
     def has(self, targets: np.ndarray) -> np.ndarray:
         """(N, 1) class numbers to (N, C) 1 or 0, NaN without a label."""
-        return np.where(np.isfinite(targets), targets == np.arange(len(self.columns)), np.nan)
+        return one_hot(targets, self.num_outputs)
 
     def figures(self, predicted: np.ndarray, true: np.ndarray) -> tuple[Figure, ...]:
         """The AUC of each class, their mean, and the accuracy."""
@@ -82,7 +100,15 @@ class Units(_Labels):
     """Units that are each present or absent; the targets are 1 or 0."""
 
     kind: ClassVar[str] = "units"
-    loss: ClassVar[Loss] = "units"
+
+    @property
+    def loss(self) -> Loss:
+        """The binary cross-entropy of each unit."""
+        return BinaryCrossEntropy(self.headline_places)
+
+    def candidates(self) -> dict[str, Callable[[], Probe]]:
+        """See `Task.candidates`."""
+        return {f"C {each:g}": partial(LogisticProbe, each) for each in PENALTIES}
 
     def commonness(self, training: np.ndarray) -> np.ndarray:
         """(K,) logarithm of each unit's odds."""

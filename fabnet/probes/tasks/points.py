@@ -11,7 +11,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from fabnet.probes.losses import Loss
 from fabnet.probes.measures import Measure, shape_distance
 from fabnet.probes.metrics import Figure, weighted_mean
 from fabnet.probes.tasks.task import Learned, Task
@@ -71,7 +70,6 @@ class Points(Task):
     """
 
     kind: ClassVar[str] = "points"
-    loss: ClassVar[Loss] = "squared"
 
     normalisers: tuple[Normaliser, ...] = ()
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from fabnet.faces.pose import ANGLES, geodesic_distance, rotation_matrix
-from fabnet.probes.losses import Loss
 from fabnet.probes.measures import Measure, difference_measure
 from fabnet.probes.metrics import Figure, Weighted, correlation, mean_of, weighted_mean
 from fabnet.probes.tasks.task import Learned, Task
@@ -33,7 +32,6 @@ class Angles(Task):
     """Angles in degrees, learned in radians, scored by their mean absolute error."""
 
     kind: ClassVar[str] = "angles"
-    loss: ClassVar[Loss] = "squared"
 
     def learned(self, seen_px: np.ndarray, training: np.ndarray) -> Learned:
         """See `Task.learned`."""
@@ -67,7 +65,6 @@ class Values(Task):
     """Plain values, learned in standard deviations of the training faces, scored by correlation."""
 
     kind: ClassVar[str] = "values"
-    loss: ClassVar[Loss] = "squared"
 
     def learned(self, seen_px: np.ndarray, training: np.ndarray) -> Learned:
         """See `Task.learned`."""

@@ -8,17 +8,22 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.readings import READINGS
-from fabnet.probes.losses import Loss
+from fabnet.probes.linear import Probe, RidgeProbe
 from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure
+from fabnet.probes.tasks.losses import Loss, SquaredError
 
-__all__ = ["Learned", "Task"]
+__all__ = ["PENALTIES", "Learned", "Task"]
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Penalties (or, for logistic regression, their inverses) to choose from."""
 
 
 class Learned(NamedTuple):
@@ -43,7 +48,7 @@ class Task(ABC):
 
     Attributes:
         kind: name of the kind, a key of `READINGS`.
-        loss: training loss of its probes.
+        closed_form: name of its closed-form probe.
         name: name of the task: "landmarks68", "pose", "smile".
         targets: (N, K) float64 in the kind's units, NaN where a face has no label.
         columns: names of the angles, classes, units or values; empty for points.
@@ -51,12 +56,17 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]
-    loss: ClassVar[Loss]
+    closed_form: ClassVar[str] = "ridge"
 
     name: str
     targets: np.ndarray
     columns: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
+
+    @property
+    def has_label(self) -> np.ndarray:
+        """(N,) bool, the faces with a label."""
+        return np.asarray(np.isfinite(self.targets).any(axis=1))
 
     @property
     def num_outputs(self) -> int:
@@ -74,9 +84,13 @@ class Task(ABC):
         return False
 
     @property
-    def headline_places(self) -> list[int] | None:
-        """Indices of the columns in the task's headline figure; None: all."""
-        return [self.columns.index(name) for name in self.headline] or None
+    def loss(self) -> Loss:
+        """The loss of its probes and networks."""
+        return SquaredError()
+
+    def candidates(self) -> dict[str, Callable[[], Probe]]:
+        """The closed-form probes to choose from, each under its hyper-parameter in words."""
+        return {f"penalty {each:g}": partial(RidgeProbe, each) for each in PENALTIES}
 
     @property
     def output_names(self) -> tuple[str, ...]:

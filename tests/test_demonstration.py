@@ -22,7 +22,7 @@ def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         demo_clip()
 
 
-def test_what_no_demo_made_stays(tmp_path: Path) -> None:
+def test_files_that_no_demo_made_are_kept(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="was not made by a demo"):
         demo(tmp_path)

@@ -1,4 +1,4 @@
-"""Real processes of the command line."""
+"""Runs real command-line processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def started(*args: object) -> subprocess.Popen[str]:
 
 
 def timed(*args: object) -> float:
-    """How long a command takes, in seconds."""
+    """Duration of a command in seconds."""
     began = time.monotonic()
     process = started(*args)
     _, errors = process.communicate(timeout=300)
@@ -36,7 +36,7 @@ def rows_of(store: Path) -> list[dict[str, Any]]:
 
 
 def named_often(store: Path, folder: Path, count: int) -> list[Path]:
-    """So many links to a store: `embed` takes what is given twice once, by its name."""
+    """Links to a store, so that it can be given to `embed` several times, which reads each name only once."""
     links = [folder / f"{store.name}-{number}" for number in range(count)]
     for link in links:
         link.symlink_to(store)

@@ -1,4 +1,4 @@
-"""Verbs on a disk that fails: what they start from, what they must come to, and the process that does them."""
+"""Verbs on a disk that fails: their initial files, the expected results, and the process that runs them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ STATE = struct.Struct("3q")
 
 @dataclass
 class Worker:
-    """The process that does verbs, with a number of calls that change files and one that fails."""
+    """The process that runs verbs, counts the calls that change files, and lets one of them fail."""
 
     process: subprocess.Popen[str]
     state: Path | None
 
     def begin(self, verb: str, place: Path, given: dict[str, Any], *, at: int = 0, kind: int = 0) -> int:
-        """Start a verb; its process's number."""
+        """Start a verb; return its process id."""
         if self.state is not None:
             with self.state.open("r+b") as file:
                 file.write(STATE.pack(0, at, kind))
@@ -48,7 +48,7 @@ class Worker:
         return int(self._read())
 
     def end(self) -> tuple[int, str]:
-        """Wait for it: its exit code and what it said."""
+        """Wait for the verb; return its exit code and its output."""
         code, said = self._read()
         return code, said
 
@@ -68,7 +68,7 @@ class Worker:
 
 @contextmanager
 def a_worker(under: Path | None, scratch: Path, *, only: str | None = None) -> Iterator[Worker]:
-    """Start the process; below `under` its calls are counted and fail, of paths with `only` in them."""
+    """Start the process. Calls are counted and fail only for paths below `under` that contain `only`."""
     environment, state = dict(os.environ), None
     if under is not None:
         library, state = scratch / "faulty.so", scratch / "state"
@@ -98,19 +98,19 @@ def a_worker(under: Path | None, scratch: Path, *, only: str | None = None) -> I
 
 @dataclass
 class Case:
-    """A verb with what it starts from."""
+    """A verb and its initial files."""
 
     verb: str
     name: str
     start: Path
     given: dict[str, Any]
     before: list[Any] = field(default_factory=list)
-    """What is in `start`."""
+    """Content of `start`."""
     after: list[Any] = field(default_factory=list)
-    """What the verb makes of it."""
+    """Content after the verb."""
 
     def content(self, place: Path) -> list[Any]:
-        """All that a place holds, in a form that compares; raises where it cannot be opened."""
+        """The content of a place, in a form that can be compared; raises if it cannot be opened."""
         if self.verb == "checkpoint":
             found = list_checkpoints(place)
             for each in found:
@@ -126,7 +126,7 @@ class Case:
         return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
 
     def is_sound(self, found: list[Any]) -> bool:
-        """Whether a cut at any moment may leave this: rows of before or after, and nobody else's lost."""
+        """Whether an interruption may leave this content: rows from before or after, and no other rows lost."""
         if self.verb in ("track", "import"):
             return all(row in found for row in self.before) and all(row in self.after for row in found)
         if self.verb == "checkpoint":
@@ -141,14 +141,14 @@ class Case:
         return fabnet.verify(place).problem
 
     def is_done(self, place: Path, found: list[Any]) -> str | None:
-        """What is missing from what the verb reports as done."""
+        """What the verb reports as done but is missing."""
         if self.verb == "checkpoint":
             return None if found[-1] == self.after[-1] else f"step {found[-1]} of {self.after[-1]}"
         return self.problem(place) if found == self.after else f"{len(found)} rows of {len(self.after)}, or others"
 
 
 def cases(verbs: tuple[str, ...], scratch: Path, worker: Worker, given: dict[str, Any]) -> Iterator[Case]:
-    """Make what verbs start from.
+    """Make the initial files of verbs.
 
     Args:
         verbs: of `VERBS`; `compact` and `remove` are done on a store and on embeddings.
@@ -162,7 +162,7 @@ def cases(verbs: tuple[str, ...], scratch: Path, worker: Worker, given: dict[str
             own = dict(given)
             if verb in ("track", "import"):
                 what = "videos" if verb == "track" else "frames"
-                part = scratch / "part" / what / Path(given[what]).name  # one of them is there already
+                part = scratch / "part" / what / Path(given[what]).name  # one of the parts exists already
                 first = sorted(Path(given[what]).iterdir())[0]
                 part.mkdir(parents=True)
                 (shutil.copytree if first.is_dir() else shutil.copy2)(first, part / first.name)

@@ -1,4 +1,4 @@
-"""Small files that ask for gigabytes: the real process that reads one is measured."""
+"""Small files that would take gigabytes; the memory of the real process that reads each is measured."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if sys.platform == "win32":
     pytest.skip("cannot say how much memory a process took", allow_module_level=True)
 
 LARGEST_PEAK_MB = 900
-"""What the libraries take alone, and a file of 128 MiB unpacked twice."""
+"""Memory of the libraries, and of an unpacked file of 128 MiB twice."""
 GIGABYTES = 3 * 2**29
 MEASURED = """
 import resource, sys
@@ -32,7 +32,7 @@ try:
 except FabnetError as error:
     said = str(error)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-if sys.platform == "linux":  # there the figure above counts the process that started this one, too
+if sys.platform == "linux":  # there, the value above includes the parent process
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**10
 print(round(peak), said)
 """
@@ -56,7 +56,7 @@ def npz_bomb(path: Path) -> Path:
 
 
 def npz_that_lies(path: Path) -> Path:
-    """An array whose header says far more than is there."""
+    """An array whose header states far more data than the file has."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
     with zipfile.ZipFile(path / "a.npz", "w") as archive:
@@ -65,7 +65,7 @@ def npz_that_lies(path: Path) -> Path:
 
 
 def npz_of_many(path: Path) -> Path:
-    """One small member under many names, which zip64 lets overlap."""
+    """One small member under many names, which zip64 allows to overlap."""
     with zipfile.ZipFile(path / "one.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", bytes(2**20))
     data = (path / "one.npz").read_bytes()
@@ -80,7 +80,7 @@ def npz_of_many(path: Path) -> Path:
 
 
 def npz_with_a_long_list(path: Path) -> Path:
-    """A list of files of 60 MB, all of them empty."""
+    """A central directory of 60 MB, with empty files only."""
     with zipfile.ZipFile(path / "a.npz", "w") as archive:
         archive.writestr("a.npy", b"")
     data = (path / "a.npz").read_bytes()
@@ -104,7 +104,7 @@ def pth_bomb(path: Path) -> Path:
 
 
 def pth_of_one_number(path: Path) -> Path:
-    """A tensor that repeats one number without end."""
+    """A tensor that repeats one stored number very often."""
     import torch
 
     torch.save({"fc6.weight": torch.zeros(1).expand(2**31), "fc6.bias": torch.zeros(1)}, path / "a.pth")
@@ -112,7 +112,7 @@ def pth_of_one_number(path: Path) -> Path:
 
 
 def pth_of_views(path: Path) -> Path:
-    """Ten thousand tensors that share their numbers."""
+    """Ten thousand tensors that share their storage."""
     import torch
 
     shared = torch.zeros(2**20)
@@ -121,7 +121,7 @@ def pth_of_views(path: Path) -> Path:
 
 
 def pth_that_asks(path: Path) -> Path:
-    """A pickle that has zeros made."""
+    """A pickle that allocates zeros."""
     pickled = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (GIGABYTES // 2).to_bytes(5, "little") + b"\x85R."
     with zipfile.ZipFile(path / "a.pth", "w") as archive:
         archive.writestr("archive/data.pkl", pickled)
@@ -145,7 +145,7 @@ def mat_bomb(path: Path) -> Path:
 
 
 def sparse_weights(path: Path) -> Path:
-    """Weights with holes: 1.5 GB that take no space, behind the card of a small model."""
+    """A sparse weights file of 1.5 GB with the card of a small model."""
     from fabnet.weights import shipped_models
 
     (path / "config.json").write_bytes((shipped_models()["small"] / "config.json").read_bytes())
@@ -157,7 +157,7 @@ def sparse_weights(path: Path) -> Path:
 
 
 def safetensors_of_many(path: Path) -> Path:
-    """A header that lists a million tensors of no size."""
+    """A header that lists a million empty tensors."""
     entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
     header = ("{" + ",".join(f'"{number}":{entry}' for number in range(1_000_000)) + "}").encode()
     (path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)

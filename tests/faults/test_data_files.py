@@ -1,4 +1,4 @@
-"""Damages in data files at which Lance ends the process."""
+"""Corrupt data files at which Lance aborts the process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fabnet.files.lance_checks import check_data_files
 from fabnet.store.track_store import open_store
 
 BEFORE_THE_END = 13
-"""Where the highest byte of the number of global buffers lies."""
+"""Offset of the highest byte of the number of global buffers."""
 LIMITED = ["sh", "-c", 'ulimit -v 6000000; exec "$0" "$@"', sys.executable]
-"""Python with 6 GB of addresses: a machine that has more must refuse them, too."""
+"""Python with 6 GB of address space, so that machines with more memory behave alike."""
 
 
 def damage(folder: Path) -> None:
@@ -31,7 +31,7 @@ def damage(folder: Path) -> None:
 
 
 def refused_where_lance_aborts(reads: str, *command: object) -> str:
-    """The line that a command says, after Lance itself has died of the same file."""
+    """The line that a command prints about a file, after checking that the file makes Lance abort."""
     ended = []
     for each in (["-c", f"import lance; {reads}"], ["-m", "fabnet", *map(str, command)]):
         process = subprocess.run([*LIMITED, *each], capture_output=True, text=True, timeout=120)
@@ -90,7 +90,7 @@ def test_a_ledger_of_something_else(store: Path, tmp_path: Path) -> None:
 def test_rows_embeddings_and_tracks(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(store, tmp_path / "own.lance"))
     index = open_store(own).index()
-    damage(own / "_tracks.lance")  # counts as none: the rows are read
+    damage(own / "_tracks.lance")  # counts as missing, so the rows are read
     assert open_store(own).index().video.tolist() == index.video.tolist()
     fabnet.embed([own], tmp_path / "faces.lance", model=tiny_run)
     for folder, call in ((own, open_store), (tmp_path / "faces.lance", fabnet.verify)):
@@ -99,9 +99,9 @@ def test_rows_embeddings_and_tracks(store: Path, tiny_run: Path, tmp_path: Path)
             call(folder)
 
 
-def test_a_file_that_is_cut_short(store: Path, tmp_path: Path) -> None:
+def test_a_truncated_file(store: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(store, tmp_path / "own.lance"))
-    fabnet.compact(own)  # no former version
+    fabnet.compact(own)  # leaves no former version
     (file,) = (own / "data").glob("*.lance")
     whole = file.read_bytes()
     for length in (len(whole) - 1, 20):

@@ -1,4 +1,4 @@
-"""A call that changes a file fails, or the process is killed at it: nobody's rows are lost, and a retry heals all."""
+"""A call that changes a file fails, or the process is killed at it: no rows are lost, and a retry repairs all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def given(
 
 
 def tried(case: Case, worker: Worker, under: Path, at: int, kind: str) -> str:
-    """One fault: how the verb ended. What must hold is checked."""
+    """Run a verb with one fault, check the result, and return how the verb ended."""
     place = under / f"{at}.lance"
     shutil.copytree(case.start, place, dirs_exist_ok=True)
     what = f"{case.verb}: {kind} at call {at}"
@@ -75,7 +75,7 @@ def worker(under: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     ],
 )
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_call_that_fails_loses_nothing(
+def test_a_failing_call_loses_nothing(
     verb: str, calls_a_kind: int, given: dict[str, Any], worker: Worker, under: Path, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(SEED)
@@ -92,11 +92,11 @@ def test_a_call_that_fails_loses_nothing(
 
 
 @pytest.mark.parametrize("verb", ["compact", "remove"])
-def test_rows_that_the_disk_did_not_take_replace_none(
+def test_rows_that_were_not_written_replace_none(
     verb: str, given: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
     under = tmp_path_factory.mktemp("disk")
-    with a_worker(under, tmp_path, only=".lance/data/.tmp") as worker:  # Lance's name of a file that it writes
+    with a_worker(under, tmp_path, only=".lance/data/.tmp") as worker:  # the prefix of files that Lance is writing
         (case, _) = cases((verb,), tmp_path, worker, given)
         counted = under / "counted.lance"
         shutil.copytree(case.start, counted)

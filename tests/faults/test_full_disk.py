@@ -1,4 +1,4 @@
-"""A disk that is full in the middle of it: one line, nothing half-written, and what was there before stays."""
+"""The disk fills up during a command: one line, nothing half-written, and the former output is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .commands import named_often, started
 
 
 def fill(disk: Path, left_kb: int) -> Path:
-    """A file that leaves so much of the disk free."""
+    """Fill the disk with a file except for some bytes."""
     filler = disk / "filler"
     with filler.open("wb") as file:
         file.write(bytes(shutil.disk_usage(disk).free - left_kb * 1024))
@@ -44,7 +44,7 @@ def test_embed(store: Path, tiny_run: Path, small_disk: Path, tmp_path: Path, en
     assert len(errors.splitlines()) == 1
     assert sorted(path.name for path in small_disk.iterdir()) == sorted([*before, "filler"])
     if ending == "lance":
-        assert lance.dataset(str(out)).count_rows() == 60  # the output of before is still whole
+        assert lance.dataset(str(out)).count_rows() == 60  # the former output is still whole
     if ending == "npy":
         assert np.load(out, allow_pickle=False).shape == (60, 16)
 
@@ -62,7 +62,7 @@ def test_train(store: Path, small_disk: Path) -> None:
     assert fabnet.train(store, run, resume=True, max_steps=6).steps == 6
 
 
-def test_a_merge_is_not_taken_for_damage(store: Path, small_disk: Path) -> None:
+def test_a_failed_merge_is_not_reported_as_damage(store: Path, small_disk: Path) -> None:
     own = Path(shutil.copytree(store, small_disk / "own.lance"))
     image = open_store(own).read_images([0])[0]
     for number in range(4):  # fragments to merge

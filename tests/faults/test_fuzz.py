@@ -1,4 +1,4 @@
-"""Mutated files of every kind: taken, or refused by an error of fabnet's. experiments/fuzz.py does 10,000 of each."""
+"""Mutated files of every kind are read, or refused with a FabnetError. experiments/fuzz.py tries 10,000 of each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_mutated_files_never_crash(kind: str, count: int, tmp_path: Path) -> Non
     result = json.loads((tmp_path / f"{kind}.json").read_text())
     assert result["findings"] == []
     assert result["done"] == count == sum(result["outcomes"].values())
-    # Some are still good, most are not: the mutations do something.
+    # Some mutations leave a valid file, but most must not.
     assert result["outcomes"]["refused"] > count / 10
     assert result["outcomes"]["done"] > count / 50
 
@@ -54,7 +54,7 @@ def test_a_small_file_cannot_fill_the_memory() -> None:
     assert memory_mb("VmHWM") - before < 50
 
 
-def test_fields_are_held_against_their_types() -> None:
+def test_fields_are_checked_against_their_types() -> None:
     types = {"count": int, "loss": float | None, "names": tuple[str, ...] | None, "is_done": bool}
     good = {"count": 3, "loss": 0.5, "names": ["a"], "is_done": False}
     check_fields(good, types)

@@ -1,4 +1,4 @@
-"""Kills at random moments: no row is lost, none is there twice, and nothing half-written is to be seen."""
+"""Kills at random moments: no row is lost or duplicated, and nothing half-written is visible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEED = 0
 
 
 def killed(moment_s: float, *args: object) -> bool:
-    """Start a command and kill it after so long; whether it was still running."""
+    """Start a command, kill it after some seconds, and return whether it was still running."""
     process = started(*args)
     try:
         process.wait(moment_s)
@@ -33,13 +33,13 @@ def killed(moment_s: float, *args: object) -> bool:
 
 
 def many(kills: int) -> list[Any]:
-    """A few kills by default, many among the slow tests."""
+    """A few kills by default, many in the slow tests."""
     return [pytest.param(2, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
 def videos(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight videos in a folder, and the store of a run that nothing disturbed beside it."""
+    """Eight videos in a folder, and beside it the store of an undisturbed run."""
     root = tmp_path_factory.mktemp("videos")
     (root / "in").mkdir()
     for number in range(8):
@@ -49,7 +49,7 @@ def videos(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kills", many(20))
-def test_track_killed_again_and_again_loses_and_doubles_no_row(videos: Path, tmp_path: Path, kills: int) -> None:
+def test_repeated_kills_of_track_lose_or_duplicate_no_row(videos: Path, tmp_path: Path, kills: int) -> None:
     random = np.random.default_rng(SEED)
     whole = rows_of(videos / "whole.lance")
     command = ("track", videos / "in", "--out")
@@ -59,11 +59,11 @@ def test_track_killed_again_and_again_loses_and_doubles_no_row(videos: Path, tmp
         out = tmp_path / f"{place}.lance"
         place += 1
         before: list[dict[str, Any]] = []
-        for _ in range(min(4, kills - done)):  # as many starts of the same command, each killed on its way
+        for _ in range(min(4, kills - done)):  # starts of the same command, each of which is killed
             done += killed(random.uniform(0.2, 0.9) * takes_s, *command, out, *TRACK)
             try:
                 rows = rows_of(out)
-            except StoreError:  # killed before there was a store
+            except StoreError:  # killed before the store existed
                 rows = []
             assert all(row in rows for row in before)
             assert all(row in whole for row in rows)
@@ -74,9 +74,7 @@ def test_track_killed_again_and_again_loses_and_doubles_no_row(videos: Path, tmp
 
 
 @pytest.mark.parametrize("kills", many(20))
-def test_embed_killed_starts_anew_and_shows_nothing_half_written(
-    store: Path, tiny_run: Path, tmp_path: Path, kills: int
-) -> None:
+def test_killed_embed_leaves_nothing_half_written(store: Path, tiny_run: Path, tmp_path: Path, kills: int) -> None:
     random = np.random.default_rng(SEED)
     places = named_often(store, tmp_path, 15)
     command = ("embed", *places, "--model", tiny_run, "--out")
@@ -87,15 +85,15 @@ def test_embed_killed_starts_anew_and_shows_nothing_half_written(
     done = 0
     while done < kills:
         done += killed(random.uniform(0.3, 1.0) * takes_s, *command, out)
-        # There is nothing, or all of it: of this run, where the kill came too late, or of one before.
+        # The output is missing or whole: from this run, if the kill came too late, or from an earlier one.
         if out.exists():
             assert lance.dataset(str(out)).to_table().to_pylist() == whole
     timed(*command, out)
     assert lance.dataset(str(out)).to_table().to_pylist() == whole
-    assert [path.name for path in out.parent.iterdir()] == ["faces.lance"]  # what kills left was swept
+    assert [path.name for path in out.parent.iterdir()] == ["faces.lance"]  # leftovers of kills were removed
 
 
-def test_what_killed_writers_left_is_swept_and_other_outputs_stay(tmp_path: Path) -> None:
+def test_leftovers_of_killed_writers_are_removed_and_other_outputs_kept(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()
     left = tmp_path / f".out.{dead.pid}.partial"

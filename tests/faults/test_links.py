@@ -1,4 +1,4 @@
-"""Links inside folders that fabnet writes to, and manifests that name files of other places: none is followed."""
+"""Links inside folders that fabnet writes to, and manifests that name files of other places, are not followed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def own(store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other(store: Path, tmp_path: Path) -> Path:
-    """Somebody else's store, beside a file."""
+    """Another store, and a file beside it."""
     found = Path(shutil.copytree(store, tmp_path / "other"))
     (tmp_path / "letter.txt").write_text("dear reader")
     return found
@@ -61,7 +61,7 @@ ENTRIES = [
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_a_link_in_a_store_is_named_by_every_verb_and_followed_by_none(
+def test_a_link_in_a_store_is_refused_by_every_verb(
     entry: str, own: Path, other: Path, frames_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     is_file = not (other / entry).is_dir() and entry not in ("_spool", "_deletions", "_indices")
@@ -92,7 +92,7 @@ def test_single_files_that_are_links(own: Path, other: Path) -> None:
     open_store(own)
 
 
-def test_a_store_that_was_never_finished_and_holds_links(tmp_path: Path, frames_folder: Path) -> None:
+def test_an_unfinished_store_with_links(tmp_path: Path, frames_folder: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear reader")
     (tmp_path / "pictures").mkdir()
     for name, target in (("_lock", "letter.txt"), ("_spool", "pictures"), ("data", "pictures")):
@@ -104,7 +104,7 @@ def test_a_store_that_was_never_finished_and_holds_links(tmp_path: Path, frames_
     assert not any((tmp_path / "pictures").iterdir())
 
 
-def test_the_folder_that_is_named_may_be_a_link_and_files_may_be_hard_links(own: Path, tmp_path: Path) -> None:
+def test_the_folder_given_may_be_a_link_and_files_may_be_hard_links(own: Path, tmp_path: Path) -> None:
     (tmp_path / "named").symlink_to(own)
     (file,) = own.glob("data/*.lance")
     os.link(file, tmp_path / "same.lance")
@@ -114,7 +114,7 @@ def test_the_folder_that_is_named_may_be_a_link_and_files_may_be_hard_links(own:
     assert (tmp_path / "same.lance").read_bytes() == before
 
 
-def test_what_is_neither_file_nor_folder_is_named(own: Path) -> None:
+def test_special_files_in_a_store_are_named(own: Path) -> None:
     os.mkfifo(own / "_versions" / "1.manifest")
     with pytest.raises(StoreError, match=r"holds _versions/1\.manifest, which is a named pipe"):
         open_store(own)
@@ -242,7 +242,7 @@ def group(number: int) -> bytes:
 
 
 def added(manifest: bytes, more: bytes) -> bytes:
-    """A manifest with further fields: a last one of its kind counts, lists grow."""
+    """A manifest with appended fields; the last value of a field counts, and repeated fields grow."""
     at, *rest = struct.unpack("<QHH4s", manifest[-16:])
     body = manifest[at + 4 : -16] + more
     return manifest[:at] + struct.pack("<I", len(body)) + body + struct.pack("<QHH4s", at, *rest)
@@ -253,7 +253,7 @@ def fragment_of(path: bytes) -> bytes:
 
 
 def index_at_the_front(manifest: bytes, index: bytes) -> bytes:
-    """A manifest with a section of indices before it."""
+    """A manifest with a prepended section of indices."""
     section = field(1, index)
     at, *rest = struct.unpack("<QHH4s", manifest[-16:])
     front = manifest[:at] + struct.pack("<I", len(section)) + section
@@ -286,7 +286,7 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("name", ["18446744073709551000.manifest", "1.manifest", "d99.manifest", "same"])
 def test_manifests_that_name_other_places(own: Path, harm: str, name: str) -> None:
-    """Of any version, whatever its name."""
+    """Manifests of any version and name are checked."""
     latest = min(own.glob("_versions/*.manifest"))
     data = HARMS[harm](latest.read_bytes())
     (latest if name == "same" else latest.with_name(name)).write_bytes(data)
@@ -295,7 +295,7 @@ def test_manifests_that_name_other_places(own: Path, harm: str, name: str) -> No
 
 
 def test_sound_manifests_pass(own: Path, faces: Path) -> None:
-    """Those with deletions of either form, with indices, and one that was cut short."""
+    """Manifests with deletions of either form, with indices, and a truncated one pass."""
     for path in (own, own / "_ledger.lance", own / "_tracks.lance", faces):
         check_manifests(path)
     lance.dataset(str(faces)).delete("identity = 'p1'")
@@ -308,7 +308,7 @@ def test_sound_manifests_pass(own: Path, faces: Path) -> None:
 
 
 def test_a_local_store_sends_no_request(own: Path) -> None:
-    """Lance itself would ask the object store that a base path names, signed with the user's credentials."""
+    """Lance itself would send a request to the base path's object store, signed with the user's credentials."""
     latest = min(own.glob("_versions/*.manifest"))
     (file,) = own.glob("data/*.lance")
     described = field(1, file.name.encode()) + field(2, bytes(range(12))) + field(3, bytes(range(12)))
@@ -336,7 +336,7 @@ def test_a_local_store_sends_no_request(own: Path) -> None:
     assert "names files of another place" in said
 
 
-def test_tags_and_branches_keep_what_is_removed(own: Path) -> None:
+def test_tags_and_branches_keep_removed_rows(own: Path) -> None:
     lance.dataset(str(own)).tags.create("best", 1)
     for call in (fabnet.compact, lambda path: fabnet.remove(path, ["person1"])):
         with pytest.raises(StoreError, match=r"has tags \(best"):

@@ -1,7 +1,7 @@
-"""The power goes while a verb works, or soon after it: a copy of the disk holds only what the disk was given.
+"""Power cuts during a verb or soon after it, simulated by a copy of the disk that has only what was written to it.
 
-The copy is of the file behind a mounted ext4 file system. What the kernel has not written to it yet is not in it: of
-what was not synced, after a second the names and after half a minute the contents.
+The copy is made of the file behind a mounted ext4 file system. It lacks what the kernel has not written yet: without
+a sync, names are written after a second and contents after half a minute.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 
 
 def cut(image: Path, copy: Path, writer: int | None) -> None:
-    """Copy the disk at one moment: the writer stands still, and the copy is taken again if the kernel wrote to it."""
+    """Copy the disk while the writer is stopped; repeat the copy if the kernel wrote to the disk meanwhile."""
     if writer is not None:
-        with suppress(ProcessLookupError):  # it has just ended
+        with suppress(ProcessLookupError):  # the writer has just ended
             os.kill(writer, signal.SIGSTOP)
     for _ in range(20):
         run("cp", "--sparse=always", image, copy)
@@ -71,7 +71,7 @@ def cut(image: Path, copy: Path, writer: int | None) -> None:
 
 
 def check(case: Case, worker: Worker, copy: Path, *, is_done: bool, when: str) -> str:
-    """Switch the machine on again: what must hold is checked."""
+    """Check the copy of the disk, as after a restart of the machine."""
     with mounted(copy) as disk:
         place = disk / "own.lance"
         found = case.content(place)
@@ -115,7 +115,7 @@ def test_a_power_cut_loses_nothing(
                 assert run("sync", "-f", place)
                 began = time.monotonic()
                 writer = worker.begin(case.verb, place, case.given)
-                if number:  # the first one is timed
+                if number:  # the first one measures the duration
                     time.sleep(random.uniform(0, takes_s))
                     cut(image, copy, writer)
                 code, said = worker.end()

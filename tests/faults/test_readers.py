@@ -1,4 +1,4 @@
-"""Readers while a store or dataset is rewritten: they see their own version, or say that it was rewritten."""
+"""Readers of a store or dataset that is being rewritten see their own version, or report that it was rewritten."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def own(store: Path, tmp_path: Path) -> Path:
 
 
 def nameless(path: Path) -> None:
-    """Make a store one of an earlier fabnet, which named no generations."""
+    """Make a store look like one of an earlier fabnet, without a generation."""
     for folder in (path, path / "_tracks.lance"):
         dataset = lance.dataset(str(folder))
         kept = {key.decode(): value.decode() for key, value in (dataset.schema.metadata or {}).items()}
@@ -55,7 +55,7 @@ def in_another_process(*words: object) -> None:
 
 
 def sent_away(store: TrackStore) -> TrackStore:
-    """The store as another process gets it."""
+    """The store after pickling, as another process gets it."""
     return pickle.loads(pickle.dumps(store))  # type: ignore[no-any-return]  # noqa: S301
 
 
@@ -65,12 +65,12 @@ def rows_of(store: TrackStore) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("is_named", [True, False])
-def test_row_numbers_of_before_a_removal_are_refused_after_it(own: Path, is_named: bool) -> None:
+def test_row_numbers_from_before_a_removal_are_refused_after_it(own: Path, is_named: bool) -> None:
     if not is_named:
         nameless(own)
     reader, index = open_store(own), open_store(own).index()
-    assert reader.num_rows == 60  # it is open
-    sent = sent_away(reader)  # to a loader's process, which opens it by itself
+    assert reader.num_rows == 60  # opens the store
+    sent = sent_away(reader)  # as to a loader's process, which opens the store itself
     in_another_process("remove", own, "--identity", "person1")
     for each in (reader, sent):
         for call in (
@@ -85,8 +85,8 @@ def test_row_numbers_of_before_a_removal_are_refused_after_it(own: Path, is_name
 
 
 @pytest.mark.parametrize("is_named", [True, False])
-def test_an_index_is_of_the_rows_that_were_opened_or_none(own: Path, is_named: bool) -> None:
-    """The table of tracks beside the rows is of the new rows by then."""
+def test_an_index_belongs_to_the_rows_that_were_opened(own: Path, is_named: bool) -> None:
+    """The table of tracks already describes the new rows then."""
     if not is_named:
         nameless(own)
     reader = open_store(own)
@@ -104,10 +104,10 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("step", ["renew_generation", "merge_files", "sweep", "_mend_store", "replace_ledger"])
 @pytest.mark.parametrize("is_named", [True, False])
-def test_at_no_moment_of_a_removal_does_a_reader_mix_people(
+def test_no_reader_mixes_people_during_a_removal(
     own: Path, step: str, is_named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before each of its steps: those who opened the store before that, or after, read their own people."""
+    """Kill a removal before each step: readers that opened the store before or after read their own people."""
     if not is_named:
         nameless(own)
     readers = [(open_store(own), open_store(own).index(min_frames=1))]
@@ -125,7 +125,7 @@ def test_at_no_moment_of_a_removal_does_a_reader_mix_people(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        if step == "renew_generation":  # an exception takes back what was deleted, a kill does not
+        if step == "renew_generation":  # an exception undoes the deletion, but a kill does not
             note_removing(own, ["person1", "person3"])
             forget_tracks(own)
             lance.dataset(str(own)).delete("identity IN ('person1', 'person3')")
@@ -151,7 +151,7 @@ def few_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def in_parts(path: Path, parts: int) -> Path:
-    """The store with its rows in several files, so that a scan has not opened all of them at its start."""
+    """The store with its rows in several files, so that a scan does not open all of them at its start."""
     dataset = lance.dataset(str(path))
     table = dataset.to_table()
     shutil.rmtree(path / "data")
@@ -162,7 +162,7 @@ def in_parts(path: Path, parts: int) -> Path:
     return path
 
 
-def test_a_scan_goes_on_where_files_are_merged_under_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_continues_when_files_are_merged_meanwhile(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = open_store(in_parts(own, 40))
     expected = rows_of(reader)
     with few_rows_at_once(monkeypatch):
@@ -177,7 +177,7 @@ def test_a_scan_goes_on_where_files_are_merged_under_it(own: Path, monkeypatch: 
             reader = open_store(own)
 
 
-def test_a_scan_ends_in_one_line_where_people_are_removed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_ends_in_one_line_when_people_are_removed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = open_store(in_parts(own, 40))
     expected = rows_of(reader)
     with few_rows_at_once(monkeypatch):
@@ -190,7 +190,7 @@ def test_a_scan_ends_in_one_line_where_people_are_removed(own: Path, monkeypatch
 
 
 @pytest.mark.parametrize("is_named", [True, False])
-def test_a_store_that_was_deleted_and_made_anew(own: Path, frames_folder: Path, tmp_path: Path, is_named: bool) -> None:
+def test_a_store_deleted_and_made_again(own: Path, frames_folder: Path, tmp_path: Path, is_named: bool) -> None:
     if not is_named:
         nameless(own)
     reader = open_store(own)
@@ -207,7 +207,7 @@ def test_a_store_that_was_deleted_and_made_anew(own: Path, frames_folder: Path, 
             each.read_images([0])
 
 
-def test_rows_that_are_added_are_no_rewriting(own: Path, tmp_path: Path, frames_folder: Path) -> None:
+def test_added_rows_do_not_count_as_rewriting(own: Path, tmp_path: Path, frames_folder: Path) -> None:
     folders = Path(shutil.copytree(frames_folder, tmp_path / "frames"))
     reader = open_store(own)
     expected = rows_of(reader)
@@ -225,7 +225,7 @@ def test_rows_that_are_added_are_no_rewriting(own: Path, tmp_path: Path, frames_
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_training_stops_in_one_line(own: Path, num_workers: int) -> None:
-    """The loader's processes open the store by themselves, at their first step or again when files are gone."""
+    """The loader's processes open the store themselves: at their first step, and again if files are gone."""
     reader = open_store(own)
     starts, lengths = reader.spans("train")
     steps = TrainingSteps(
@@ -240,8 +240,8 @@ def test_training_stops_in_one_line(own: Path, num_workers: int) -> None:
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_embedding_a_part_of_a_store(own: Path) -> None:
-    """Parts are shared out by row numbers to other processes and machines."""
+def test_embedding_part_of_a_store(own: Path) -> None:
+    """Parts are given to other processes and machines by row numbers."""
     store = open_store(own)
     part = Input(own, "own", "store", rows=(10, 20), generation=store.generation)
     options = {"crop": "none", "faces": "largest", "fps": None, "detector": "mtcnn", "spec": None}
@@ -276,7 +276,7 @@ def faces(tmp_path: Path) -> Path:
     return tmp_path / "faces.lance"
 
 
-def test_embeddings_that_are_removed_from_or_written_anew(faces: Path) -> None:
+def test_embeddings_after_a_removal_or_a_new_embed(faces: Path) -> None:
     gallery = Gallery(faces)
     assert gallery.take([5], ["identity"]) == [{"identity": "b"}]
     fabnet.remove(faces, ["a"])
@@ -293,7 +293,7 @@ def test_embeddings_that_are_removed_from_or_written_anew(faces: Path) -> None:
         gallery.take([5], ["identity"])
 
 
-def test_embeddings_that_are_merged_or_indexed_go_on(faces: Path) -> None:
+def test_embeddings_can_be_read_after_merging_or_indexing(faces: Path) -> None:
     lance.write_dataset(lance.dataset(str(faces)).to_table().slice(0, 100), str(faces), mode="append")
     gallery = Gallery(faces)
     assert len(gallery.take([0], ["id"])) == 1
@@ -306,15 +306,15 @@ def test_embeddings_that_are_merged_or_indexed_go_on(faces: Path) -> None:
     assert gallery.has_index
 
 
-def test_numbers_of_neighbours_while_a_removal_is_half_done(faces: Path) -> None:
-    """Deleted rows still have addresses, and no numbers."""
+def test_row_numbers_of_neighbours_during_a_removal(faces: Path) -> None:
+    """Deleted rows still have addresses but no numbers."""
     lance.dataset(str(faces)).delete("identity IN ('a', 'c')")
     gallery = Gallery(faces)
     for found in gallery.nearest(np.ones(8), 150, numbers=True):
         assert gallery.take([found["row"]], ["id"]) == [{"id": found["id"]}]
 
 
-def test_a_store_that_is_written_to_while_it_is_checked_is_not_called_damaged(
+def test_a_store_that_changes_while_it_is_checked_is_not_reported_as_damaged(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fabnet.upkeep.verify import verify
@@ -339,7 +339,7 @@ def test_a_store_that_is_written_to_while_it_is_checked_is_not_called_damaged(
 
 
 def test_the_ledger_while_it_is_replaced(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opened before a compaction, read behind it."""
+    """The ledger is opened before a compaction and read after it."""
     from fabnet.store import ledger
 
     opened = []
@@ -356,7 +356,7 @@ def test_the_ledger_while_it_is_replaced(own: Path, monkeypatch: pytest.MonkeyPa
     assert len(opened) == 2
 
 
-def test_what_a_removal_cannot_reach_is_named(own: Path) -> None:
+def test_a_removal_names_what_it_cannot_reach(own: Path) -> None:
     said = "\n".join(fabnet.remove(own, ["person0"]).not_reached)
     for word in ("browsers", "Parquet", "CSV", "npy", "overlays", "reports", "contact sheets", "probes", "backups",
                  "object-store versions", "encoders", "source videos", "cache folder", "other stores"):  # fmt: skip

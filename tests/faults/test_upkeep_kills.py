@@ -1,4 +1,4 @@
-"""`compact` and `remove` killed at random moments of their work: nobody's rows are lost, and nobody comes back."""
+"""`compact` and `remove` killed at random moments: no other rows are lost, and no removed rows come back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch
 from fabnet.store.track_store import open_store
 
-# Does the work of a verb as soon as it is loaded, and says when that is and how long it takes.
+# Runs a verb as soon as it is loaded, and prints when it starts and how long it takes.
 WORK = """
 import sys, time
 import fabnet
@@ -44,7 +44,7 @@ def begun(verb: str, path: Path) -> subprocess.Popen[str]:
 
 
 def made_store(store: Path, place: Path) -> Path:
-    """A store in many fragments: two people more, in eight videos."""
+    """A store in many fragments, with two more people in eight videos."""
     shutil.copytree(store, place)
     images = [row["image"] for row in all_rows(store) if row["identity"] == "person5"][:8]
     for number, image in enumerate(images):
@@ -82,7 +82,7 @@ def all_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def kinds_of_files(path: Path) -> Counter[tuple[str, ...]]:
-    """How many files of each kind lie in which folders; within them Lance gives random names."""
+    """Number of files by top folder and suffix, since Lance chooses random names."""
     files = [file.relative_to(path) for file in path.rglob("*") if file.is_file()]
     return Counter((file.parts[0], file.suffix) if len(file.parts) > 1 else file.parts for file in files)
 
@@ -90,7 +90,7 @@ def kinds_of_files(path: Path) -> Counter[tuple[str, ...]]:
 @pytest.mark.parametrize("kills", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize("verb", ["compact", "remove"])
-def test_killed_upkeep_goes_on(store: Path, tmp_path: Path, verb: str, kind: str, kills: int) -> None:
+def test_killed_upkeep_is_finished_by_a_retry(store: Path, tmp_path: Path, verb: str, kind: str, kills: int) -> None:
     random = np.random.default_rng(0)
     made = MADE[kind](store, tmp_path / "made.lance")
     before = all_rows(made)
@@ -103,7 +103,7 @@ def test_killed_upkeep_goes_on(store: Path, tmp_path: Path, verb: str, kind: str
     done = 0
     while done < kills:
         own = Path(shutil.copytree(made, tmp_path / "own.lance"))
-        for _ in range(min(2, kills - done)):  # the second one kills what goes on after the first
+        for _ in range(min(2, kills - done)):  # the second kill hits the continuation after the first
             process = begun(verb, own)
             try:
                 process.wait(random.uniform(0, takes_s))
@@ -124,7 +124,7 @@ def test_killed_upkeep_goes_on(store: Path, tmp_path: Path, verb: str, kind: str
             assert not any(image in content for content in contents for image in theirs)
         assert all_rows(own) == expected
         assert fabnet.verify(own, every_image=kind == "store").problem is None
-        assert kinds_of_files(own) <= kinds_of_files(whole)  # a removal that goes on may merge more
+        assert kinds_of_files(own) <= kinds_of_files(whole)  # a continued removal may merge more
         if kind == "embeddings":
             assert Gallery(own).has_index
             vector = np.asarray(expected[-1]["embedding"], np.float32)

@@ -1,4 +1,4 @@
-"""Two commands at one store, and videos that are replaced while they are read."""
+"""Two commands that write to the same store, and videos that are replaced while they are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .commands import TRACK, rows_of, started
 
 
 @pytest.mark.parametrize("times", [pytest.param(2, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
-def test_of_two_commands_at_one_store_one_works_and_the_other_says_so(second: Path, tmp_path: Path, times: int) -> None:
+def test_a_second_command_on_the_same_store_is_refused(second: Path, tmp_path: Path, times: int) -> None:
     random = np.random.default_rng(0)
     (tmp_path / "in").mkdir()
     for number in range(3):
@@ -61,7 +61,7 @@ def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: 
     with pytest.raises(VideoError, match=r"a\.mp4 was changed or replaced while it was read: run the same command"):
         track_one(task, replace)
     assert not task.spool.exists()
-    entry = track_one(task, lambda amount: None).entry  # the other file, listed under the first one's size
+    entry = track_one(task, lambda amount: None).entry  # the other file, listed with the first one's size
     assert (entry.size_bytes, entry.rows) == (carphone.stat().st_size, 20)
 
 
@@ -86,7 +86,7 @@ def test_a_video_replaced_during_a_run_has_the_rows_of_the_file_that_the_ledger_
         ledger, index = open_store(out).ledger(), open_store(out).index()
         for name, entry in ledger.items():
             found = int(index.lengths[index.video == name].sum())
-            # Either file's rows, whole, with that file's size; or none, and the ledger says why.
+            # The rows of one of the files, with that file's size; or no rows, and the ledger gives the reason.
             assert found == entry.rows == (0 if entry.status == "failed" else rows_by_size[entry.size_bytes])
             assert entry.status == "ok" or (name == replaced and "was changed or replaced" in entry.reason)
         track(folder, out, fps=5.0, link_fps=10.0, size=64, num_workers=0)

@@ -1,6 +1,6 @@
-"""Does a verb in a fork of itself for each line that it reads: what is slow to import is imported once.
+"""Runs a verb in a fork of itself for each line that it reads, so that slow imports happen only once.
 
-Lance is not safe to fork once it has been used: only the forks use it.
+Only the forks use Lance, because Lance is not safe to fork once it has been used.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             said = ""
             try:
-                with open(os.devnull, "w") as nowhere:  # the driver speaks on stdout
+                with open(os.devnull, "w") as nowhere:  # the driver uses stdout for its protocol
                     os.dup2(nowhere.fileno(), 1)
                 work(verb, Path(place), given)
             except FabnetError as error:

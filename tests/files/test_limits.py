@@ -1,4 +1,4 @@
-"""Files that are too large, lie about it, or lead elsewhere."""
+"""Files that are too large, report a wrong size, or lead out of their folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def png_of(width: int, height: int) -> bytes:
 
 
 def of_size(path: Path, size: int) -> Path:
-    """A file with holes: it takes no space."""
+    """A sparse file, which takes no space on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.truncate(size)
@@ -60,7 +60,7 @@ def of_size(path: Path, size: int) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp", "tiff"])
-def test_headers_say_the_size(ending: str) -> None:
+def test_the_size_is_read_from_the_header(ending: str) -> None:
     data = cv2.imencode(f".{ending}", PICTURE)[1].tobytes()
     assert picture_size(data) == (70, 50)
     assert decode_picture(data).shape == (50, 70, 3)
@@ -68,7 +68,7 @@ def test_headers_say_the_size(ending: str) -> None:
 
 @pytest.mark.parametrize("decode", [decode_picture, decode_jpeg])
 def test_a_bomb_is_refused_by_its_header(decode: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "imdecode", None)  # it is not decoded
+    monkeypatch.setattr(cv2, "imdecode", None)  # because it must not be decoded
     assert callable(decode)
     with pytest.raises(InputError, match=r"50,000 x 40,000 pixels; the limit is 100,000,000"):
         decode(png_of(50_000, 40_000))
@@ -78,12 +78,12 @@ def test_a_bomb_is_refused_by_its_header(decode: object, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="60,000 x 60,000 pixels"):
         decode(bytes(jpeg))
     with pytest.raises(InputError, match="picture that can be read"):
-        decode(b"#?RADIANCE\n\n-Y 1 +X 1\n")  # a format that OpenCV knows, and we do not
+        decode(b"#?RADIANCE\n\n-Y 1 +X 1\n")  # a format that OpenCV knows but fabnet does not
 
 
 @pytest.mark.parametrize("where", ["IDAT", "IEND", "end"])
-def test_a_part_that_says_it_is_huge_is_not_believed(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cv2, "imdecode", None)  # not reached: it would take a gigabyte first
+def test_a_chunk_of_impossible_size_is_refused(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", None)  # must not be reached, because it would first allocate a gigabyte
     data = cv2.imencode(".png", PICTURE)[1].tobytes()
     if where == "end":
         data = data[:-40]  # truncated
@@ -106,7 +106,7 @@ def test_a_bomb_among_frames_is_left_out(tmp_path: Path) -> None:
     assert "the limit for such a file is 268,435,456" in report.dropped[1][1]
 
 
-def test_files_too_large_are_refused_unread(tmp_path: Path) -> None:
+def test_files_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the limit for such a file is 268,435,456"):
         read_bytes(of_size(tmp_path / "a.jpg", MAX_PICTURE_BYTES + 1))
     table = of_size(tmp_path / "a.csv", MAX_TABLE_BYTES + 1)
@@ -156,7 +156,7 @@ def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> No
         cv2.imwrite(str(folder / "0.jpg"), PICTURE)
     (inside / "1.jpg").symlink_to(inside / "0.jpg")
     (tmp_path / "linked").symlink_to(tmp_path / "in")
-    assert len(scan(tmp_path / "linked", "identity/video")[0][0].tracks[0].files) == 2  # links within it are followed
+    assert len(scan(tmp_path / "linked", "identity/video")[0][0].tracks[0].files) == 2  # followed, as it is within
     (inside / "2.jpg").symlink_to(outside / "0.jpg")
     videos, look = scan(tmp_path / "in", "identity/video")
     assert len(videos[0].tracks[0].files) == 2
@@ -173,7 +173,7 @@ def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> No
 
 def test_a_jpeg_of_endless_scans_is_refused_undecoded() -> None:
     data = cv2.imencode(".jpg", PICTURE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
-    trailer = b"\xff\xda\0\2" * 200  # behind the end, as of a phone's moving photo
+    trailer = b"\xff\xda\0\2" * 200  # after the end, as in a phone's moving photo
     assert decode_picture(data + trailer).shape == PICTURE.shape
     last = data[data.rindex(b"\xff\xda") : -2]
     with pytest.raises(InputError, match="more than 64 scans"):

@@ -1,4 +1,4 @@
-"""One command at a time writes to a place, whatever it writes there."""
+"""Only one command at a time writes to a place, for every kind of output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ with written_whole(Path(sys.argv[1])) as partial:
 """
 
 
-def test_of_two_processes_with_one_output_the_second_says_so(tmp_path: Path) -> None:
+def test_a_second_process_with_the_same_output_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     first = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -52,7 +52,7 @@ def test_of_two_processes_with_one_output_the_second_says_so(tmp_path: Path) -> 
     assert out.read_text() == "second"
 
 
-def test_a_lock_that_is_a_symlink_leaves_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_lock_that_is_a_symlink_leaves_its_target_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "_lock").symlink_to(tmp_path / "mine.txt")
@@ -62,7 +62,7 @@ def test_a_lock_that_is_a_symlink_leaves_what_it_leads_to(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
-def test_a_file_system_without_locks_has_no_stores_but_other_outputs(
+def test_a_file_system_without_locks_allows_no_stores_but_other_outputs(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fcntl = pytest.importorskip("fcntl")
@@ -78,8 +78,8 @@ def test_a_file_system_without_locks_has_no_stores_but_other_outputs(
     assert (tmp_path / "out.csv").read_text() == "written"
 
 
-def test_no_module_needs_what_windows_lacks() -> None:
-    """To be imported; a function may need it on the one system that it asks for."""
+def test_modules_import_without_what_windows_lacks() -> None:
+    """This concerns imports only: a function may need such modules on the system that it checks for."""
     for file in Path(fabnet.__file__).parent.rglob("*.py"):
         for node in ast.parse(file.read_text()).body:
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
@@ -87,7 +87,7 @@ def test_no_module_needs_what_windows_lacks() -> None:
             assert not POSIX_ONLY & set(names), file
 
 
-def test_of_two_trainers_in_one_run_the_second_says_so(
+def test_a_second_trainer_in_the_same_run_is_refused(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
@@ -101,7 +101,7 @@ def test_of_two_trainers_in_one_run_the_second_says_so(
         assert capsys.readouterr().err.startswith(f"fabnet train: another command is writing to {run}: wait for it")
     first.kill()
     first.communicate()
-    assert main([*command, "--max-steps=2"]) == 0  # a killed one holds no lock
+    assert main([*command, "--max-steps=2"]) == 0  # a killed trainer holds no lock
 
 
 def test_a_run_that_cannot_start_leaves_no_folder(store: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Matlab's files: what scipy would read it still reads; what would end the process is refused."""
+"""MATLAB files: those that scipy can read are still read; those that would crash the process are refused."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_reads_what_scipy_reads(tmp_path: Path, do_compression: bool) -> None:
     assert found.keys() == CONTENT.keys()
     for name, value in found.items():
         assert value.dtype == expected[name].dtype
-        assert repr(value) == repr(expected[name])  # numpy compares no arrays within arrays
+        assert repr(value) == repr(expected[name])  # NumPy does not compare nested arrays
     assert read_arrays(file, ["word", "nobody"]).keys() == {"word"}
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_both_orders_of_bytes(tmp_path: Path, order: str) -> None:
+def test_both_byte_orders(tmp_path: Path, order: str) -> None:
     file = tmp_path / "a.mat"
     mark = b"\x00\x01IM" if order == "<" else b"\x01\x00MI"
     array = struct.pack(f"{order}IIII", 6, 8, 6, 0)  # class 6: double
@@ -52,7 +52,7 @@ def test_both_orders_of_bytes(tmp_path: Path, order: str) -> None:
     np.testing.assert_array_equal(read_arrays(file, ["angle"])["angle"], [[0.25, -3]])
 
 
-def test_no_changed_byte_ends_the_process(tmp_path: Path) -> None:
+def test_no_changed_byte_crashes_the_process(tmp_path: Path) -> None:
     savemat(tmp_path / "a.mat", {"Pose_Para": np.zeros((1, 3)), "word": "x", "cells": np.array([1, "y"], dtype=object)})
     script = """
 import sys
@@ -81,7 +81,7 @@ print(*counts)
     assert refused > 100
 
 
-def test_what_is_refused(tmp_path: Path) -> None:
+def test_invalid_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.mat"
     savemat(file, {"x": np.arange(100.0)}, do_compression=True)
     whole = file.read_bytes()

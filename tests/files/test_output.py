@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all, and in place of their own kind only."""
+"""Outputs appear whole or not at all, and replace only their own kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fabnet.files.output import written_whole
 
 @pytest.fixture
 def former(tmp_path: Path) -> Path:
-    """A folder that is to be written anew."""
+    """A folder that is to be replaced."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
     return tmp_path / "out"
@@ -25,20 +25,20 @@ def write(path: Path) -> None:
         (partial / "new").write_text("new")
 
 
-def test_a_folder_takes_the_place_of_a_folder(former: Path) -> None:
+def test_a_folder_replaces_a_folder(former: Path) -> None:
     write(former)
     assert [entry.name for entry in former.iterdir()] == ["new"]
     assert os.listdir(former.parent) == ["out"]
 
 
-def test_a_file_does_not_take_the_place_of_a_folder(former: Path) -> None:
+def test_a_file_does_not_replace_a_folder(former: Path) -> None:
     with pytest.raises(OutputError, match="it is a folder: choose another name"), written_whole(former) as partial:
         partial.write_text("new")
     assert (former / "old").read_text() == "old"
     assert os.listdir(former.parent) == ["out"]
 
 
-def test_an_interrupt_between_the_renames_keeps_the_former(former: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_between_renames_keeps_the_former_output(former: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -49,8 +49,8 @@ def test_an_interrupt_between_the_renames_keeps_the_former(former: Path, monkeyp
     assert os.listdir(former.parent) == ["out"]
 
 
-def test_a_kill_between_the_renames_keeps_the_former(former: Path) -> None:
-    dead = 2**22 + 1  # beyond what Linux numbers processes to
+def test_a_kill_between_renames_keeps_the_former_output(former: Path) -> None:
+    dead = 2**22 + 1  # above the highest process id on Linux
     former.rename(former.with_name(f".out.{dead}.replaced"))
     former.with_name(f".out.{dead}.partial").mkdir()
     with pytest.raises(InputError, match="fails early"), written_whole(former):
@@ -60,7 +60,7 @@ def test_a_kill_between_the_renames_keeps_the_former(former: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no named pipes in folders")
-def test_what_is_not_a_file_is_not_replaced(tmp_path: Path) -> None:
+def test_special_files_are_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "null").symlink_to(os.devnull)
     (tmp_path / "stdout").symlink_to("/proc/self/fd/1")

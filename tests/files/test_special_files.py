@@ -1,4 +1,4 @@
-"""What is opened is a regular file: nothing waits for a pipe, reads a device to its end, or fills the memory."""
+"""Only regular files are opened, so nothing waits for a pipe, reads an endless device, or fills the memory."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ IN_FOLDERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
-    """A test that waits for a pipe fails."""
+    """Makes a test that waits for a pipe fail."""
 
     def fail(number: int, frame: object) -> None:
         raise TimeoutError("it waits")
@@ -93,7 +93,7 @@ def make(kind: str, path: Path) -> Path:
         path.mkdir()
     else:
         here = Path.cwd()
-        os.chdir(path.parent)  # the names of sockets are short
+        os.chdir(path.parent)  # because socket paths must be short
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(path.name)
         os.chdir(here)
@@ -125,7 +125,7 @@ def test_metrics_that_are_a_pipe_are_refused(tmp_path: Path) -> None:
         read_metrics(tmp_path)
 
 
-def test_a_file_that_says_it_is_empty_is_read_to_the_limit() -> None:
+def test_a_file_that_reports_no_size_is_read_up_to_the_limit() -> None:
     endless = Path("/proc/self/pagemap")
     if not endless.exists():
         pytest.skip("there is no such file here")
@@ -163,7 +163,7 @@ def test_descriptors_are_closed(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == before
 
 
-def test_line_ends_are_as_python_reads_them(tmp_path: Path) -> None:
+def test_line_ends_are_read_as_python_reads_them(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
     file.write_bytes(b"one\r\ntwo\rthree\n")
     assert read_text(file) == file.read_text()
@@ -171,7 +171,7 @@ def test_line_ends_are_as_python_reads_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["pipe", "device", "substitution"])
 @pytest.mark.parametrize("verb", ["track", "embed"])
-def test_a_verb_says_in_one_line_what_it_was_given(verb: str, given: str, tmp_path: Path) -> None:
+def test_a_verb_names_the_special_file_in_one_line(verb: str, given: str, tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
     names = {"pipe": str(tmp_path / "pipe.mp4"), "device": str(tmp_path / "zero.mp4"), "substitution": ""}
     make("a named pipe", Path(names["pipe"]))
@@ -188,7 +188,7 @@ def test_a_verb_says_in_one_line_what_it_was_given(verb: str, given: str, tmp_pa
 
 
 def test_a_pipe_among_the_frames_of_a_table_is_named(tmp_path: Path) -> None:
-    """Somebody may write to it later on: nothing waits for that."""
+    """A writer may open the pipe later, but nothing waits for that."""
     pipe = make("a named pipe", tmp_path / "a.jpg")
     seen: list[str] = []
 

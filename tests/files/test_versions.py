@@ -1,4 +1,4 @@
-"""A dataset whose newest version is truncated opens at the one before, says so, and is healed by the next writer."""
+"""A dataset whose newest version is truncated opens at the one before with a warning; the next writer repairs it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def newest(folder: Path, pattern: str) -> Path:
 
 @pytest.mark.parametrize("left", [0, 100])
 @pytest.mark.parametrize("pattern", ["data/*.lance", "_versions/*.manifest"])
-def test_a_truncated_version_is_passed_over(
+def test_a_truncated_version_is_skipped(
     store: TrackStore, pattern: str, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.truncate(newest(store.path, pattern), left)
@@ -46,27 +46,27 @@ def test_a_truncated_version_is_passed_over(
     assert warning.startswith(f"warning: version 3 of {store.path} is damaged (")
     assert warning.endswith("as by a power cut; using version 2 with 3 rows")
     with writing(store.path, crop={}, settings={}) as again:
-        assert read_ledger(store.path)["b"].status == "failed"  # it is read again
+        assert read_ledger(store.path)["b"].status == "failed"  # so it is read again
         add(again, "c")
         assert [again.num_rows, newest_version(store.path)] == [6, 3]
         assert again.index().video.tolist() == ["a", "c"]
         assert again.compact() is False
 
 
-def test_a_file_that_is_missing_counts_as_truncated(store: TrackStore, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_file_counts_as_truncated(store: TrackStore, caplog: pytest.LogCaptureFixture) -> None:
     newest(store.path, "data/*.lance").unlink()
     assert open_store(store.path).num_rows == 3
     assert "is missing" in caplog.text
 
 
-def test_without_a_whole_version_there_is_one_line(store: TrackStore) -> None:
+def test_no_whole_version_is_one_line(store: TrackStore) -> None:
     for manifest in (store.path / "_versions").glob("*.manifest"):
         os.truncate(manifest, 0)
     with pytest.raises(StoreError, match="is truncated: it has 0 bytes"):
         open_store(store.path)
 
 
-def test_a_first_commit_that_is_truncated_was_none(tmp_path: Path) -> None:
+def test_a_truncated_first_commit_counts_as_no_commit(tmp_path: Path) -> None:
     made = create_store(tmp_path / "s.lance", crop={})
     (manifest,) = (made.path / "_versions").glob("*.manifest")
     os.truncate(manifest, 0)
@@ -96,7 +96,7 @@ def test_an_output_is_synced_before_it_replaces_another(tmp_path: Path, monkeypa
     assert done == [("sync", file), ("sync", folder), ("rename", folder), ("sync", above)]
 
 
-def test_a_truncated_manifest_of_long_ago_is_swept(store: TrackStore) -> None:
+def test_an_old_truncated_manifest_is_removed(store: TrackStore) -> None:
     os.truncate(sorted((store.path / "_versions").glob("*.manifest"))[-1], 0)  # of version 1
     assert fabnet.compact(store.path).rows == 6
     assert len(list((store.path / "_versions").glob("*.manifest"))) == 1

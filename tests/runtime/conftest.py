@@ -1,4 +1,4 @@
-"""A Ray of two workers that a module's tests share, and the processes of one."""
+"""A Ray of two workers that the tests of a module share, and functions that find its processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 AGENTS = ("dashboard-agent-grpc-port", "dashboard-agent-listen-port", "runtime-env-agent-port", "metrics-export-port")
-"""Of Ray's agents: left to them, Ray gives up where a busy machine takes 15 s to tell which they took."""
+"""Port options of Ray's agents. If they choose ports themselves, Ray fails where reporting these takes 15 s."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -26,7 +26,7 @@ class Cluster(NamedTuple):
 
 
 def processes_of(pid: int, name: str) -> list[int]:
-    """The descendants of a process whose command line has `name` in it."""
+    """The descendants of a process whose command line contains `name`."""
     parents, lines = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -54,7 +54,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """A running Ray: HOST:PORT, and the process that its own are below."""
+    """A running Ray: HOST:PORT, and the parent of its processes."""
     port, *agents = free_ports(5)
     address = f"127.0.0.1:{port}"
     command = [
@@ -63,7 +63,7 @@ def cluster() -> Iterator[Cluster]:
         "--include-dashboard=false", f"--object-store-memory={2**28}", "--disable-usage-stats",
     ]  # fmt: skip
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    with pytest.MonkeyPatch.context() as patch:  # a token of this cluster's own, for those who use it too
+    with pytest.MonkeyPatch.context() as patch:  # a token for this cluster, which its clients inherit
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("PYTHONUNBUFFERED", "1")
@@ -93,7 +93,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="package")
 def seconds(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight videos of a second in a folder."""
+    """A folder of eight videos of one second."""
     folder = tmp_path_factory.mktemp("seconds") / "in"
     folder.mkdir()
     for number in range(8):

@@ -1,4 +1,4 @@
-"""The Ray engine against the local one, on a real Ray of two workers."""
+"""The Ray engine compared with the local one, on a real Ray of two workers."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_embed_gives_the_same_rows_as_one_process(
     assert {path.name for path in (tmp_path / "ray.lance").iterdir()} <= {"_lock", "_versions", "_transactions", "data"}
 
 
-def test_what_cannot_be_done_is_said_first(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_options_are_refused_at_the_start(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "s.lance"
     with pytest.raises(InputError, match="--engine ray"):
         track(clips, out, ray_address="here:6379")
@@ -136,7 +136,7 @@ def freeze_driver(cluster: Cluster) -> None:
             os.kill(pid, signal.SIGSTOP)
 
 
-def test_a_ray_that_falls_silent_is_said(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_ray_is_reported(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fabnet.runtime.cluster.SILENT_S", 3.0)
     outcomes = engine_for("ray", ray_address=cluster.address)(work, [Task("wait", tmp_path / "spool" / "wait")])
     thread = threading.Thread(target=freeze_driver, args=(cluster,))
@@ -147,6 +147,6 @@ def test_a_ray_that_falls_silent_is_said(cluster: Cluster, tmp_path: Path, monke
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_said(clips: Path, tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_reported(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(FabnetError, match=r"the Ray cluster at 127\.0\.0\.1:1 cannot be reached"):
         track(clips, tmp_path / "s.lance", engine="ray", ray_address="127.0.0.1:1")

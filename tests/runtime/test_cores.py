@@ -1,4 +1,4 @@
-"""Workers: no more than a container may use."""
+"""No more workers than the cores that a container may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who hears Ctrl-C and SIGTERM."""
+"""Which processes handle Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fabnet.training.stopping import stop_requests
 
 
 @pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
-def test_each_request_to_stop_is_an_interrupt_with_a_word_on_how_to_go_on(number: signal.Signals) -> None:
+def test_each_request_to_stop_is_an_interrupt_that_says_how_to_continue(number: signal.Signals) -> None:
     before = signal.getsignal(number)
 
     def stopped() -> None:
@@ -32,7 +32,7 @@ def test_each_request_to_stop_is_an_interrupt_with_a_word_on_how_to_go_on(number
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal's end is no signal here")
-def test_a_hangup_that_nohup_has_ignored_stays_ignored() -> None:
+def test_a_hangup_ignored_by_nohup_stays_ignored() -> None:
     with unheard(signal.SIGHUP):
         with interruptible("kept"), stop_requests() as asked:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -61,7 +61,7 @@ def test_a_run_whose_terminal_is_closed_saves_a_checkpoint(store: Path, tmp_path
     assert len(list_checkpoints(run)) == 1
 
 
-def test_what_is_started_unheard_lives_on() -> None:
+def test_a_process_started_unheard_survives() -> None:
     before = signal.getsignal(signal.SIGTERM)
     script = "import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('alive')"
     with unheard(signal.SIGTERM):
@@ -72,7 +72,7 @@ def test_what_is_started_unheard_lives_on() -> None:
     assert child.returncode == -signal.SIGTERM
 
 
-def test_outside_the_main_thread_nothing_is_changed() -> None:
+def test_outside_the_main_thread_nothing_changes() -> None:
     found = []
 
     def look() -> None:

@@ -38,7 +38,7 @@ def test_every_task_has_an_outcome(num_workers: int) -> None:
     assert reported == [1.5] * 5
 
 
-def test_a_dying_worker_costs_its_own_task_only() -> None:
+def test_a_dying_worker_fails_only_its_own_task() -> None:
     outcomes = list(run_tasks(work, ["die", "a", "b"], num_workers=1))
     assert [outcome.result for outcome in outcomes] == [None, "A", "B"]
     assert isinstance(outcomes[0].error, FabnetError)

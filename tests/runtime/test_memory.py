@@ -24,10 +24,10 @@ def filled(size):
     ctypes.memset(block, 1, size)
     return block
 
-libc.free(filled(30 << 20))  # from now on, blocks of this size come from the heap
+libc.free(filled(30 << 20))  # after this, glibc takes blocks of this size from the heap
 before = resident_mb()
 blocks = [filled(4 << 20) for _ in range(50)]
-last = filled(3 << 20)  # holds the heap's end
+last = filled(3 << 20)  # keeps the end of the heap in use
 for block in blocks:
     libc.free(block)
 blocks.clear()
@@ -36,7 +36,7 @@ print(resident_mb() - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's habit")
-def test_freed_blocks_go_back_to_the_system() -> None:
+def test_freed_blocks_are_returned_to_the_system() -> None:
     kept, given_back = (
         float(subprocess.check_output([sys.executable, "-c", BLOCKS, how], text=True)) for how in ("kept", "given back")
     )

@@ -11,7 +11,7 @@ from fabnet.runtime import progress as module
 from fabnet.runtime.progress import progress
 
 
-def test_units_done_before_do_not_count_in_the_rate(
+def test_units_of_an_earlier_run_do_not_count_in_the_rate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINES_EVERY_S", 0.05)

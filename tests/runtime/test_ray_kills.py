@@ -1,4 +1,4 @@
-"""Kills of Ray's workers and of its head at random moments: no row is lost, and none is there twice."""
+"""Kills of Ray's workers and of its head node at random moments: no row is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def embedded_rows(dataset: Path) -> Rows:
 
 @pytest.fixture(scope="module")
 def whole(seconds: Path) -> dict[str, Rows]:
-    """What the local engine makes of the videos, by verb."""
+    """Rows that the local engine makes of the videos, by verb."""
     root = seconds.parent
     fabnet.track(seconds, root / "track.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
     fabnet.embed([seconds], root / "embed.lance", fps=5.0, precision="float32")
@@ -48,7 +48,7 @@ def whole(seconds: Path) -> dict[str, Rows]:
 
 
 def head(process: subprocess.Popen[str]) -> list[int]:
-    """Where a command has started a Ray of its own and its workers are at work."""
+    """Whether a command has started its own Ray and the workers are running."""
     return processes_of(process.pid, "gcs_server") if processes_of(process.pid, "ray::_serve") else []
 
 
@@ -57,7 +57,7 @@ def node(process: subprocess.Popen[str]) -> list[int]:
 
 
 def kills_during(process: subprocess.Popen[str], victims: Victims, moment_s: Callable[[], float], most: int) -> int:
-    """Kill one of the victims whenever a moment has come, until the command ends or there were so many kills."""
+    """Kill one of the victims at each moment, until the command ends or the number of kills is reached."""
     kills = 0
     while process.poll() is None and kills < most:
         if victims(process):
@@ -72,10 +72,10 @@ def kills_during(process: subprocess.Popen[str], victims: Victims, moment_s: Cal
 def kill_again_and_again(
     verb: str, command: tuple[object, ...], folder: Path, whole: Rows, victims: Victims, kills: int
 ) -> list[str]:
-    """Run a command until it is done, killing meanwhile, and from the start again until there were so many kills.
+    """Run a command to its end while killing; start over until the number of kills is reached.
 
     Returns:
-        What the runs said that failed.
+        Messages of the runs that failed.
     """
     random = np.random.default_rng(SEED)
     read = rows_of if verb == "track" else embedded_rows
@@ -120,7 +120,7 @@ def kill_again_and_again(
 
 @pytest.mark.parametrize("kills", many(2, 20))
 @pytest.mark.parametrize(("verb", "options"), [("track", TRACK[:-2]), ("embed", EMBED)])
-def test_killed_workers_lose_and_double_no_row(
+def test_killed_workers_lose_or_duplicate_no_row(
     verb: str, options: tuple[object, ...], kills: int, seconds: Path, whole: dict[str, Rows], cluster: Cluster,
     tmp_path: Path,
 ) -> None:  # fmt: skip
@@ -132,7 +132,7 @@ def test_killed_workers_lose_and_double_no_row(
 
 @pytest.mark.parametrize("kills", many(1, 20))
 @pytest.mark.parametrize("victims", [head, node])
-def test_a_killed_head_ends_in_one_line_and_the_same_command_goes_on(
+def test_a_killed_head_ends_in_one_line_and_the_same_command_continues(
     victims: Victims, kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path
 ) -> None:
     said = kill_again_and_again("track", ("track", seconds, *TRACK[:-2]), tmp_path, whole["track"], victims, kills)

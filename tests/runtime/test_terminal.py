@@ -23,7 +23,7 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2Ka\nfabnet: done\r\u202egpj.exe\x9b31m\x85\u202
 OBEYED = set("\x1b\x07\r\u202e\x9b\x85\u2028")
 
 
-def test_what_a_terminal_obeys_is_written_out() -> None:
+def test_control_characters_are_escaped() -> None:
     text = shown(HOSTILE)
     assert not OBEYED & set(text)
     assert "\n" not in text
@@ -89,13 +89,13 @@ FORMULAS = ("=cmd|' /C calc'!A0", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1", 
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_cells_are_not_run(text: str) -> None:
+def test_formulas_in_cells_are_escaped(text: str) -> None:
     assert as_cell(text) == f"'{text}"
     assert as_cells(pa.array([text, None, "a"])).to_pylist() == [f"'{text}", None, "a"]
 
 
 @pytest.mark.parametrize("text", ["a=b", "-5", "+1.5e-3", "", "0", "李"])
-def test_numbers_and_other_texts_stay(text: str) -> None:
+def test_numbers_and_other_texts_are_unchanged(text: str) -> None:
     assert as_cell(text) == text
     assert as_cells(pa.array([text])).to_pylist() == [text]
     assert as_cell(-1.5) == -1.5

@@ -11,7 +11,7 @@ import pytest
 from fabnet.runtime.threads import batched, in_threads
 
 
-def test_batches_keep_the_order_and_lose_nothing() -> None:
+def test_batches_keep_order_and_lose_nothing() -> None:
     assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(batched([], 3)) == []
 
@@ -39,7 +39,7 @@ def test_the_source_is_drawn_only_a_few_calls_ahead() -> None:
     assert len(drawn) <= 4
 
 
-def test_calls_run_at_once_and_beside_the_source() -> None:
+def test_calls_run_at_once_and_in_parallel_with_the_source() -> None:
     both, names = threading.Barrier(2, timeout=10), set()
 
     def meet(number: int) -> None:
@@ -50,7 +50,7 @@ def test_calls_run_at_once_and_beside_the_source() -> None:
     assert len(names) == 2
 
 
-def test_what_a_call_or_the_source_raises_comes_through() -> None:
+def test_errors_of_a_call_or_of_the_source_are_raised() -> None:
     def no_three(number: int) -> int:
         if number == 3:
             raise ValueError("three")

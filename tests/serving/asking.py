@@ -1,4 +1,4 @@
-"""The application asked without a network."""
+"""Requests to the application without a network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """Asks the application without a network."""
+    """Sends requests to the application without a network."""
 
     def __init__(self, site: Site, *, hosts: tuple[str, ...] = ()) -> None:
         from fabnet.serving.app import build_app
@@ -41,7 +41,7 @@ class Client:
         return answer.json()
 
     def refused(self, path: str, status: int, method: str = "GET", **given: Any) -> str:
-        """The one line of a refusal."""
+        """The error line of a refusal."""
         answer = self.ask(method, path, **given)
         assert answer.status_code == status, answer.text
         reason = answer.json()["detail"]

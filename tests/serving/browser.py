@@ -22,13 +22,13 @@ TIMEOUT_S = 60
 
 
 def chromium() -> str | None:
-    """Where Chromium or Chrome is; None: nowhere."""
+    """Path of Chromium or Chrome; None: not installed."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return next((found for name in names if (found := shutil.which(name))), None)
 
 
 class Browser:
-    """One page of a browser, to be closed by leaving its `with`.
+    """A page of a browser; use it as a context manager.
 
     Args:
         program: the browser.
@@ -74,7 +74,7 @@ class Browser:
             self._process.wait()
 
     def call(self, method: str, **params: Any) -> Any:
-        """Call a method of the protocol; events that come before its answer are kept."""
+        """Call a method of the protocol; events that arrive before its answer are kept."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
@@ -85,7 +85,7 @@ class Browser:
             self.events.append(message)
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page; a promise is waited for."""
+        """Evaluate an expression in the page; promises are awaited."""
         found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
@@ -100,7 +100,7 @@ class Browser:
         self.until("document.body?.dataset.ready === 'yes'")
 
     def resize(self, width: int, height: int, *, is_dark: bool = False) -> None:
-        """Give the screen another size, light or dark."""
+        """Set the size and the colour scheme of the screen."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
                   mobile=width < 600)  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
@@ -128,7 +128,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
     def picture(self, file: Path) -> None:
-        """Keep what is seen as a PNG."""
+        """Save a screenshot as PNG."""
         file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
 

@@ -1,4 +1,4 @@
-"""A small real dataset with a video in it and made-up probes, and servers of it."""
+"""A small real dataset with a video and made-up probes, and servers for it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 @pytest.fixture(scope="session")
 def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 faces of a store and a video at 5 frames a second, with pose, mouth and expression of no meaning."""
+    """60 faces of a store and a video at 5 frames a second, with meaningless pose, mouth and expression."""
     from fabnet.encoders.saved_probe import SavedProbe, save_probes
     from fabnet.reading.embed import embed
 
     folder = tmp_path_factory.mktemp("faces")
-    rng = np.random.default_rng(3)  # with which each expression is somebody's
+    rng = np.random.default_rng(3)  # a seed for which each expression occurs
 
     def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         ones = np.ones(len(columns), np.float32)
@@ -39,7 +39,7 @@ def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFac
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, int]]:
-    """A server of its own process: its address and process number."""
+    """A server in its own process: its address and process id."""
     command = [sys.executable, "-m", "fabnet", "serve", *arguments, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
@@ -57,14 +57,14 @@ def serving(*arguments: str) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="session")
 def server(faces_data: Path, store: Path) -> Iterator[str]:
-    """The address of a server of the dataset, with its store."""
+    """The address of a server for the dataset, with its store."""
     with serving(str(faces_data), "--store", str(store)) as (url, _):
         yield url
 
 
 @pytest.fixture(scope="session")
 def ten_thousand(faces_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset's 80 faces again and again, under other names, to 10,000 rows."""
+    """The dataset's 80 faces repeated under other names, 10,000 rows in all."""
     import lance
     import pyarrow as pa
 

@@ -47,7 +47,7 @@ def photo(carphone: Path) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """The beginning of a PNG that says it is so large; it would decode to nothing but zeros."""
+    """The start of a PNG whose header states a size; it would decode to zeros."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(10_000))), (b"IEND", b"")]
     framed = [
@@ -56,7 +56,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
-def test_the_dataset_says_what_there_is(client: Client) -> None:
+def test_the_dataset_is_described(client: Client) -> None:
     assert client.json("/healthz") == {"status": "ok", "rows": 80}
     found = client.json("/api/dataset")
     assert (found["faces"], found["identities"], found["model"]) == (80, 7, "small")
@@ -67,7 +67,7 @@ def test_the_dataset_says_what_there_is(client: Client) -> None:
     assert columns["pose_yaw_deg"]["classes"] is None
 
 
-def test_faces_come_by_the_page_and_meet_the_conditions(client: Client) -> None:
+def test_faces_come_in_pages_and_meet_the_conditions(client: Client) -> None:
     page = client.json("/api/faces", params={"start": 70, "count": 20})
     assert (page["total"], [face["row"] for face in page["faces"]]) == (80, list(range(70, 80)))
     everyone = client.json("/api/faces", params={"count": 100})["faces"]
@@ -90,7 +90,7 @@ def test_a_condition_is_a_column_of_a_probe_and_never_sql(client: Client, condit
     client.refused("/api/faces", 400, params={"where": condition})
 
 
-def test_the_nearest_are_those_of_search(client: Client, site: Site) -> None:
+def test_the_nearest_faces_are_those_of_search(client: Client, site: Site) -> None:
     face = client.json("/api/faces/5")
     found = client.json("/api/faces/5/nearest", params={"k": 7})["faces"]
     expected = search(site.catalogue.gallery, face["id"], k=7, other_identities=True).neighbours
@@ -117,7 +117,7 @@ def test_pictures_are_the_rows_own(client: Client, site: Site, store: Path) -> N
     rows = open_store(store).read_rows(range(60), columns).to_pylist()
     image = next(row["image"] for row in rows if all(row[name] == face[name] for name in columns[:3]))
     assert client.get("/api/faces/12/crop").content == image
-    of_video = client.get("/api/faces/70/crop").content  # it is not in the store
+    of_video = client.get("/api/faces/70/crop").content  # this face is not in the store
     assert of_video == site.catalogue.thumbnail(70)
 
 
@@ -132,7 +132,7 @@ def test_browsers_keep_nothing_but_the_pages_own_files(client: Client, photo: by
         assert client.get(path).headers["cache-control"] == "no-cache"
 
 
-def test_nothing_beyond_the_dataset_is_there(client: Client) -> None:
+def test_rows_and_columns_beyond_the_dataset_are_not_found(client: Client) -> None:
     for path in ("/api/faces/80", "/api/faces/-1", "/api/faces/80/crop", "/api/timeline?video=../../etc/passwd"):
         client.refused(path, 404)
     client.refused("/api/faces/..%2f..%2fetc%2fpasswd/crop", 404)
@@ -150,7 +150,7 @@ def test_a_photo_finds_faces(client: Client, photo: bytes) -> None:
     assert found.json()["crop"].startswith("data:image/jpeg;base64,")
 
 
-def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None:
+def test_bad_uploads_are_refused_in_one_line(client: Client, photo: bytes) -> None:
     def refused(status: int, content: Any) -> str:
         return client.refused("/api/nearest", status, "POST", content=content)
 
@@ -170,7 +170,7 @@ def test_bad_uploads_are_refused_in_a_line(client: Client, photo: bytes) -> None
     assert "10 MiB" in refused(413, unannounced())
 
 
-def test_a_browser_that_leaves_during_an_upload_is_no_fault(site: Site) -> None:
+def test_a_browser_that_disconnects_during_an_upload_is_not_an_error(site: Site) -> None:
     from fabnet.serving.app import build_app
 
     scope = {"type": "http", "method": "POST", "path": "/api/nearest", "query_string": b"",
@@ -190,7 +190,7 @@ def test_a_browser_that_leaves_during_an_upload_is_no_fault(site: Site) -> None:
     assert sent[0]["status"] == 400
 
 
-def test_a_pictures_size_is_in_its_header() -> None:
+def test_the_size_of_a_picture_is_read_from_its_header() -> None:
     image = np.zeros((50, 70, 3), np.uint8)
     for ending in (".png", ".jpg", ".webp"):
         data = cv2.imencode(ending, image)[1].tobytes()
@@ -202,7 +202,7 @@ def test_a_pictures_size_is_in_its_header() -> None:
     assert picture_size(png_header(30_000, 30_000)) == (30_000, 30_000)
 
 
-def test_only_this_machine_by_its_own_name_is_answered(client: Client, site: Site) -> None:
+def test_only_requests_to_this_machines_own_name_are_answered(client: Client, site: Site) -> None:
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""):
         assert "localhost" in client.refused("/healthz", 421, headers={"host": host})
     for host in ("localhost:1", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
@@ -220,7 +220,7 @@ def test_only_this_machine_by_its_own_name_is_answered(client: Client, site: Sit
         (("::",), ("192.168.0.4", "[::1]"), ("evil.example:8000", "0.0.0.0.evil.example")),
     ],
 )
-def test_elsewhere_only_the_names_it_was_started_for_are_answered(
+def test_on_other_addresses_only_the_given_names_are_answered(
     site: Site, started_for: tuple[str, ...], answered: tuple[str, ...], refused: tuple[str, ...]
 ) -> None:
     client = Client(site, hosts=started_for)
@@ -230,7 +230,7 @@ def test_elsewhere_only_the_names_it_was_started_for_are_answered(
         assert "started for" in client.refused("/healthz", 421, headers={"host": host})
 
 
-def test_the_page_allows_only_itself(client: Client) -> None:
+def test_the_security_policy_allows_only_the_page_itself(client: Client) -> None:
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html")
     policy = page.headers["content-security-policy"]
@@ -264,7 +264,7 @@ def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, fa
     client.refused("/api/map/nothing", 400)
 
 
-def test_a_map_of_one_number_a_face_is_a_line(store: Path, tmp_path: Path) -> None:
+def test_a_map_of_one_number_per_face_is_a_line(store: Path, tmp_path: Path) -> None:
     from fabnet.reading.embed import embed
 
     embed([store], tmp_path / "faces.lance", model="mean")
@@ -274,7 +274,7 @@ def test_a_map_of_one_number_a_face_is_a_line(store: Path, tmp_path: Path) -> No
     assert not places[:, 1].any()
 
 
-def test_served_from_within_it_has_its_name_and_its_map(faces_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_served_from_within_a_dataset_has_its_name_and_map(faces_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(faces_data)
     client = Client(open_site("."))
     assert client.json("/api/dataset")["name"] == "faces.lance"
@@ -307,7 +307,7 @@ def test_a_column_with_a_slash_in_its_name_is_found(faces_data: Path, tmp_path: 
     assert values.tolist() == table["mouth_opening"].to_pylist()
 
 
-def test_comparing_is_what_the_network_reconstructs(client: Client) -> None:
+def test_comparing_shows_what_the_network_reconstructs(client: Client) -> None:
     pytest.importorskip("torch")
     made = client.json("/api/compare", params={"target": 0, "source": [0]})
     assert made["sources"][0]["loss_unwarped"] == 0
@@ -320,7 +320,7 @@ def test_comparing_is_what_the_network_reconstructs(client: Client) -> None:
     client.refused("/api/compare?target=0", 422)
 
 
-def test_confidences_share_a_pixel(store: Path, tmp_path: Path) -> None:
+def test_the_confidences_of_a_pixel_add_up_to_one(store: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from fabnet.reading.embed import embed
     from fabnet.training.train import train
@@ -349,7 +349,7 @@ def test_a_thinned_timeline_keeps_both_of_two_people_in_a_frame(faces_data: Path
     assert [found.tracks.count(track) for track in ("0", "1")] == [1000, 1000]
 
 
-def test_without_its_model_the_page_does_without_photos(store: Path, tmp_path: Path, photo: bytes) -> None:
+def test_without_its_model_the_page_offers_no_photos(store: Path, tmp_path: Path, photo: bytes) -> None:
     from fabnet.encoders.load_encoder import load
     from fabnet.reading.embed import embed
 
@@ -371,7 +371,7 @@ def test_without_torch_all_but_comparing_works(faces_data: Path, monkeypatch: py
     assert "torch" in client.refused("/api/compare?target=0&source=1", 409)
 
 
-def test_nothing_is_exported_where_the_environment_says_where_to(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_telemetry_is_exported_whatever_the_environment_says(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from fabnet.serving.app import build_app
 
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")

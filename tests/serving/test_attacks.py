@@ -1,4 +1,4 @@
-"""A real server under requests that no browser sends: each gets one line, none a fault, and others go on unhindered."""
+"""Requests that no browser sends, to a real server: each is answered in one line, and others are not affected."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ FEW_FILES = 160
 
 @dataclass
 class Attacked:
-    """A server, and where what it says is written."""
+    """A server, and the file of its output."""
 
     port: int
     log: Path
 
     def open(self, data: bytes = b"") -> socket.socket:
-        """A connection on which something was sent."""
+        """A new connection, after sending some bytes."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         connection.sendall(data)
         return connection
 
     def said(self, data: bytes, wait_s: float = 30) -> bytes:
-        """All that is answered to some bytes until the server closes or falls silent."""
+        """The whole answer to some bytes, until the server closes or is silent."""
         with self.open() as connection:
             connection.settimeout(wait_s)
             found = b""
@@ -55,14 +55,14 @@ class Attacked:
         return checked(self.said("\r\n".join([*head, "Connection: close", "", ""]).encode("latin-1") + body))
 
     def answers_s(self) -> float:
-        """How long a usual request takes."""
+        """Duration of a usual request."""
         began = time.monotonic()
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/faces/3", timeout=20) as answer:
             assert answer.status == 200
         return time.monotonic() - began
 
     def is_quiet(self) -> None:
-        """Nothing was said at the terminal but where the page is."""
+        """Check that the terminal shows only the address of the page."""
         lines = self.log.read_text(errors="replace").splitlines()
         assert [line for line in lines if not line.startswith("open ")] == []
 
@@ -74,7 +74,7 @@ def _is_whole(answer: bytes) -> bool:
 
 
 def checked(answer: bytes) -> int:
-    """The status of an answer: no fault, guarded, and a refusal of one line."""
+    """The status of an answer, which must have the headers, be no server error, and be one line if refused."""
     head, _, body = answer.partition(b"\r\n\r\n")
     found = re.match(rb"HTTP/1.1 (\d{3}) ", head)
     assert found is not None, answer[:200]
@@ -86,7 +86,7 @@ def checked(answer: bytes) -> int:
                    b"cache-control: no-"):  # fmt: skip
         assert header in head.lower(), (header, head)
     if length := re.search(rb"content-length: (\d+)", head.lower()):
-        body = body[: int(length[1])]  # another answer may follow
+        body = body[: int(length[1])]  # another answer may follow it
     if status >= 400 and body:
         detail = json.loads(body)["detail"]
         assert isinstance(detail, str)
@@ -97,7 +97,7 @@ def checked(answer: bytes) -> int:
 
 @contextlib.contextmanager
 def attacked(data: Path, log: Path, *, files: int = 0) -> Iterator[Attacked]:
-    """A server of its own process, with few file descriptors where `files` says so."""
+    """A server in its own process, with a limit of open files if `files` is given."""
     command = [sys.executable, "-m", "fabnet", "serve", str(data), "--port", "0"]
     if files:
         limit = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))"
@@ -171,7 +171,7 @@ def test_other_sites_pages_are_not_answered(target: Attacked) -> None:
     target.is_quiet()
 
 
-def test_no_request_is_a_fault(target: Attacked) -> None:
+def test_no_request_causes_a_server_error(target: Attacked) -> None:
     big, deep = "9" * 5000, b"[" * 100_000
     queries = [
         f"/api/faces?start={value}&count={other}" for value in ("-1", "NaN", "1e5", big, "9" * 18, "", "0&start=1",
@@ -208,7 +208,7 @@ def test_no_request_is_a_fault(target: Attacked) -> None:
     target.is_quiet()
 
 
-def test_no_bytes_are_a_fault(target: Attacked) -> None:
+def test_no_bytes_cause_a_server_error(target: Attacked) -> None:
     host = f"Host: localhost:{target.port}\r\n".encode()
     post = b"POST /api/nearest HTTP/1.1\r\n" + host
     chunked = b"Transfer-Encoding: chunked\r\n"
@@ -244,7 +244,7 @@ def test_no_bytes_are_a_fault(target: Attacked) -> None:
     ]  # fmt: skip
     for request in raw:
         answer = target.said(request, 3)
-        if answer:  # a server may also close
+        if answer:  # the server may also just close
             assert checked(answer) < 502, request[:80]
         assert answer.count(b"HTTP/1.1 200") <= (1 if request.startswith(b"GET") else 0), request[:80]
     many = target.said(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n" + inside, 3)
@@ -273,7 +273,7 @@ def test_stalled_uploads_delay_nobody(target: Attacked) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of descriptors to lower")
-def test_half_open_connections_beyond_the_descriptors_freeze_nothing(faces_data: Path, tmp_path: Path) -> None:
+def test_half_open_connections_beyond_the_descriptors_block_nothing(faces_data: Path, tmp_path: Path) -> None:
     head = b"GET /api/faces/3 HTTP/1.1\r\nHost: localhost\r\nX: "
     with attacked(faces_data, tmp_path / "log", files=FEW_FILES) as server, contextlib.ExitStack() as stack:
         slowest = 0.0
@@ -289,11 +289,11 @@ def test_half_open_connections_beyond_the_descriptors_freeze_nothing(faces_data:
         server.is_quiet()
 
 
-def test_dripped_headers_and_readers_that_take_nothing_are_let_go(target: Attacked) -> None:
+def test_slow_headers_and_clients_that_read_nothing_are_disconnected(target: Attacked) -> None:
     host = f"Host: localhost:{target.port}\r\n".encode()
     page = b"GET /api/faces?count=200 HTTP/1.1\r\n" + host + b"\r\n"
     with target.open() as dripping, target.open(b"GET / HTTP/1.1\r\n" + host) as half, contextlib.ExitStack() as stack:
-        for _ in range(5):  # pipelined requests, and no answer is read
+        for _ in range(5):  # pipelined requests whose answers are not read
             reader = stack.enter_context(target.open())
             reader.setblocking(False)
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a browser keeps of faces: nothing on disk, and in memory what was shown, so that the page stays quick."""
+"""What a browser keeps of faces: nothing on disk, but shown pictures in memory, so that the page stays fast."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = "[...document.querySelectorAll('#gallery .tile img')].every((image) => i
 
 
 def asked_for(browser: Browser) -> list[str]:
-    """The pictures that were asked for since the last call."""
+    """The pictures that were requested since the last call."""
     browser.run("1")
     urls = [
         each["params"]["request"]["url"] for each in browser.events if each["method"] == "Network.requestWillBeSent"
@@ -47,7 +47,7 @@ def test_no_face_is_left_on_disk(server: str, faces_data: Path, tmp_path: Path) 
     assert [file for file in files if any(mark in file.read_bytes() for mark in marks)] == []
 
 
-def test_what_was_shown_is_not_asked_for_again(ten_thousand: Path, tmp_path: Path) -> None:
+def test_shown_pictures_are_not_requested_again(ten_thousand: Path, tmp_path: Path) -> None:
     assert program is not None
     with serving(str(ten_thousand)) as (url, _), Browser(program, tmp_path) as browser:
         browser.resize(1280, 800)
@@ -73,8 +73,8 @@ def test_what_was_shown_is_not_asked_for_again(ten_thousand: Path, tmp_path: Pat
         assert not {each for each in asked_for(browser) if "/thumbnail" in each} & {*first, *again}
 
 
-def test_a_page_loads_itself_anew_once_people_were_removed(faces_data: Path, tmp_path: Path) -> None:
-    """The numbers that it holds are of other rows then, that in its address too."""
+def test_a_page_reloads_after_people_were_removed(faces_data: Path, tmp_path: Path) -> None:
+    """Its row numbers, including the one in its address, then refer to other rows."""
     assert program is not None
     data = Path(shutil.copytree(faces_data, tmp_path / "faces.lance"))
     with serving(str(data)) as (url, _), Browser(program, tmp_path / "browser") as browser:

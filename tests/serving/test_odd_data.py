@@ -1,4 +1,4 @@
-"""Datasets that `embed` never made, but that open as Lance: each is refused in a line, or shown as far as it goes."""
+"""Lance datasets that `embed` would not write: each is refused in one line, or shown as far as possible."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def with_row(number: int, value: Any) -> np.ndarray:
 
 
 def made(folder: Path, **changes: Any) -> Path:
-    """A dataset as `embed` writes it but for these columns."""
+    """A dataset as `embed` writes it, except for these columns."""
     columns: dict[str, Any] = {
         "id": [f"v/0/{number}" for number in range(ROWS)],
         "identity": [f"person {number % 2}" for number in range(ROWS)],
@@ -69,7 +69,7 @@ def made(folder: Path, **changes: Any) -> Path:
 
 
 def asked_all(path: Path) -> dict[str, Any]:
-    """Every page of a dataset: each answers, or refuses in a line.
+    """Request every page of a dataset: each answers, or refuses in one line.
 
     Returns:
         What `/api/dataset` says.
@@ -136,7 +136,7 @@ def test_what_cannot_be_shown_is_refused_at_the_start(column: str, values: Any, 
     searched(path)
 
 
-def test_a_dataset_without_rows_is_refused_in_a_line(tmp_path: Path) -> None:
+def test_a_dataset_without_rows_is_refused_in_one_line(tmp_path: Path) -> None:
     path = made(tmp_path)
     lance.write_dataset(lance.dataset(str(path)).to_table().slice(0, 0), str(tmp_path / "empty.lance"))
     with pytest.raises(FabnetError, match="no rows"):
@@ -205,7 +205,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
         search(path, "v/0/0", time_s=(0, 1))
 
 
-def test_whom_nobody_knows_is_left_out_for_nobody(tmp_path: Path) -> None:
+def test_unknown_identities_do_not_exclude_each_other(tmp_path: Path) -> None:
     path = made(tmp_path, identity=[None, *["a"] * (ROWS - 1)])
     found = Client(open_site(path)).json("/api/faces/0/nearest")["faces"]
     assert len(found) == ROWS - 1
@@ -219,7 +219,7 @@ def npy(shape: tuple[int, ...], value: float = 0.5, kind: str = "<f4", order: st
 
 
 class Harm:
-    """Unpickled, it would make a folder."""
+    """An object that would make a folder if it were unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -251,7 +251,7 @@ def test_a_hostile_cached_map_is_computed_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
-def test_a_cached_map_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_a_cached_map_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -> None:
     path = made(tmp_path)
     whole = Client(open_site(path)).get("/api/map/pca").content
     (cache,) = tmp_path.glob("odd.lance.pca-*.npy")
@@ -266,12 +266,12 @@ def test_a_cached_map_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
         answer = Client(open_site(path)).get("/api/map/pca")
         assert (answer.status_code, answer.content) == (200, whole)
         assert other.read_bytes() == npy((ROWS, 2), 0.25)
-        if cache.is_dir():  # what lies there is not replaced
+        if cache.is_dir():  # it is not replaced
             cache.rmdir()
             cache.touch()
 
 
-def test_the_gallery_gives_null_for_columns_that_are_not_there(tmp_path: Path) -> None:
+def test_the_gallery_gives_null_for_missing_columns(tmp_path: Path) -> None:
     gallery = Gallery(made(tmp_path, frame=MISSING, track=[1] * ROWS))
     assert gallery.take([0, 1], ["frame", "track"]) == [{"frame": None, "track": None}] * 2
     (batch,) = gallery.scan(["id", "frame"])

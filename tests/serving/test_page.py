@@ -29,7 +29,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, server: str) -> Iterator[Browser]:
-    """The page, just opened; nothing may fail in it, and it may ask nobody else."""
+    """The opened page; it must raise no error and send no request to other hosts."""
     browser.events.clear()
     browser.resize(1280, 800)
     browser.call("Page.navigate", url="about:blank")
@@ -44,7 +44,7 @@ def page(browser: Browser, server: str) -> Iterator[Browser]:
     assert [url for url in asked if not url.startswith((server, "data:", "about:"))] == []
 
 
-def test_it_opens_on_the_gallery(page: Browser) -> None:
+def test_the_page_opens_on_the_gallery(page: Browser) -> None:
     page.until("document.querySelectorAll('#gallery .tile[data-row]').length > 20")
     page.until("[...document.querySelectorAll('#gallery .tile img')].every(image => image.naturalWidth === 96)")
     assert page.run("document.querySelector('#count').textContent") == "80 of 80 faces"
@@ -82,7 +82,7 @@ def test_a_dropped_photo_is_searched_for(page: Browser, carphone: Path, tmp_path
     assert page.run("document.querySelector('#drop').hidden")
 
 
-def test_a_photo_that_is_none_is_refused_in_words(page: Browser, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_photo_is_refused_in_words(page: Browser, tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     file.write_text("no picture at all")
     document = page.call("DOM.getDocument")["root"]["nodeId"]
@@ -110,7 +110,7 @@ def test_a_slider_filters_what_is_shown(page: Browser) -> None:
     page.until("parseInt(document.querySelector('#count').textContent) < 80")
 
 
-def test_the_keyboard_goes_everywhere(page: Browser) -> None:
+def test_the_page_can_be_used_by_keyboard(page: Browser) -> None:
     page.until("document.querySelector('#gallery .tile[data-row=\"0\"]')")
     page.run("document.querySelector('#gallery .tile').focus()")
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
@@ -141,7 +141,7 @@ def test_faces_are_compared(page: Browser) -> None:
     assert page.run("[...document.querySelectorAll('#compared img')].every(image => image.naturalWidth > 0)")
 
 
-def test_the_map_is_drawn_and_goes_by_keys(page: Browser) -> None:
+def test_the_map_is_drawn_and_can_be_used_by_keyboard(page: Browser) -> None:
     page.click("#tab-map")
     drawn = """(() => { const c = document.querySelector('#map'); if (!c.width) return 0;
       const { data } = c.getContext('2d').getImageData(0, 0, c.width, c.height);
@@ -153,7 +153,7 @@ def test_the_map_is_drawn_and_goes_by_keys(page: Browser) -> None:
     page.until("/^#map.[0-9]+$/.test(location.hash) && document.querySelectorAll('#nearest .tile').length === 30")
 
 
-def test_a_videos_timeline_has_its_face_beside(page: Browser) -> None:
+def test_a_timeline_shows_the_face_beside_it(page: Browser) -> None:
     page.run("location.hash = '#gallery/70'")
     page.until("document.querySelector('#to-timeline')")
     page.click("#to-timeline")
@@ -165,7 +165,7 @@ def test_a_videos_timeline_has_its_face_beside(page: Browser) -> None:
 
 
 @pytest.mark.parametrize("is_dark", [False, True])
-def test_it_fits_a_phone_in_light_and_dark(page: Browser, is_dark: bool) -> None:
+def test_the_page_fits_a_phone_in_light_and_dark(page: Browser, is_dark: bool) -> None:
     page.resize(390, 844, is_dark=is_dark)
     for view in ("gallery", "gallery/3", "map", "timeline", "compare"):
         page.run(f"location.hash = '#{view}'")

@@ -1,4 +1,4 @@
-"""What `serve` answers once its dataset, or the store that it shows, was rewritten by another command."""
+"""Answers of `serve` after another command rewrote its dataset or store."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_removal_from_the_dataset_shows_with_the_next_request(client: Client, 
     assert (found["rows"], found["version"] != version) == (70, True)
     assert shown(client) == ids(data)
     assert person not in {client.json(f"/api/faces/{row}")["identity"] for row in range(0, 70, 10)}
-    for path in BY_ROW:  # what the page holds are numbers of other rows
+    for path in BY_ROW:  # the page's row numbers refer to other rows
         assert asked(client, path, version) == 410
         assert "was rewritten" in client.refused(path, 410, params={"v": version}) if "?" not in path else True
         assert asked(client, path, found["version"]) == 200 or "compare" in path
@@ -69,7 +69,7 @@ def test_a_removal_from_the_dataset_shows_with_the_next_request(client: Client, 
     assert [file.name for file in data.parent.glob("faces.lance.pca-*")] == [f"faces.lance.pca-{found['version']}.npy"]
 
 
-def test_embedding_anew_into_the_dataset(client: Client, data: Path, carphone: Path, own: Path) -> None:
+def test_embedding_again_into_the_dataset(client: Client, data: Path, carphone: Path, own: Path) -> None:
     version = client.json("/api/dataset")["version"]
     embed([carphone], data, fps=5)
     assert client.json("/healthz")["rows"] == 20
@@ -80,7 +80,7 @@ def test_embedding_anew_into_the_dataset(client: Client, data: Path, carphone: P
     assert {face["video"] for face in nearest} == {carphone.name}
 
 
-def test_a_dataset_that_is_gone_and_comes_back(client: Client, data: Path, tmp_path: Path) -> None:
+def test_a_dataset_that_disappears_and_comes_back(client: Client, data: Path, tmp_path: Path) -> None:
     data.rename(tmp_path / "away")
     assert "there is no embeddings dataset at" in client.refused("/api/faces/5", 400)
     (tmp_path / "away").rename(data)
@@ -88,7 +88,7 @@ def test_a_dataset_that_is_gone_and_comes_back(client: Client, data: Path, tmp_p
 
 
 def test_a_removal_from_the_store_shows_with_the_next_request(client: Client, data: Path, own: Path) -> None:
-    """Row numbers of the store move; a face is found by its name, or shown as the dataset's own thumbnail."""
+    """The store's row numbers change; a face is found by its names, or shown as the dataset's thumbnail."""
     faces = {row: client.json(f"/api/faces/{row}") for row in range(60)}
     crops = {row: client.get(f"/api/faces/{row}/crop").content for row in faces}
     fabnet.remove(own, ["person0", "person3"])
@@ -117,8 +117,8 @@ def test_merging_files_and_building_an_index_keep_the_page(client: Client, data:
     assert answers() == before
 
 
-def test_a_dataset_of_before_generations_were_named(data: Path) -> None:
-    """Whatever is done to it, it is read again."""
+def test_a_dataset_without_a_generation(data: Path) -> None:
+    """Such a dataset is read again after any change."""
     table = lance.dataset(str(data)).to_table()
     metadata = {key: value for key, value in table.schema.metadata.items() if b"generation" not in key}
     table = table.replace_schema_metadata(metadata)

@@ -1,4 +1,4 @@
-"""The server as a process: what it listens to, uploads that are too large, its memory, its end."""
+"""The server as a process: its addresses, uploads that are too large, its memory, its end."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_many_clients_at_once_lose_no_request(server: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_it_listens_to_this_machine_only_and_ends_when_asked(faces_data: Path, name: str) -> None:
+def test_it_listens_on_this_machine_only_and_ends_on_request(faces_data: Path, name: str) -> None:
     if not hasattr(signal, name) or (sys.platform == "win32" and name != "SIGINT"):
         pytest.skip("this system does not send it")
     command = [sys.executable, "-m", "fabnet", "serve", str(faces_data), "--port", "0", "--json"]
@@ -81,7 +81,7 @@ def test_it_listens_to_this_machine_only_and_ends_when_asked(faces_data: Path, n
         assert "Traceback" not in err
 
 
-def test_started_for_every_address_it_answers_to_no_strange_name(faces_data: Path) -> None:
+def test_a_server_for_all_addresses_refuses_foreign_host_names(faces_data: Path) -> None:
     with serving(str(faces_data), "--host", "0.0.0.0") as (url, _):
         with urllib.request.urlopen(f"{url}/healthz") as answer:
             assert answer.status == 200
@@ -91,7 +91,7 @@ def test_started_for_every_address_it_answers_to_no_strange_name(faces_data: Pat
         refusal.value.close()
 
 
-def test_what_cannot_be_served_is_said_in_a_line(
+def test_what_cannot_be_served_is_reported_in_one_line(
     faces_data: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(StoreError, match="there is no embeddings dataset"):

@@ -1,4 +1,4 @@
-"""Rows to fill stores with."""
+"""Rows for stores."""
 
 from __future__ import annotations
 

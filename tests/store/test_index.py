@@ -1,4 +1,4 @@
-"""The index of a store: which tracks it has, read from the table of them or from the rows."""
+"""The index of a store's tracks, read from the table of tracks or from the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fabnet.store.writing import writing
 from .conftest import CROP, fill
 
 
-def test_the_index_lists_tracks_in_an_order_of_its_own(store: TrackStore) -> None:
+def test_the_index_is_sorted(store: TrackStore) -> None:
     fill(store, "b", tracks=1, frames=2, split="val", identity="z")
     fill(store, "a", tracks=2, frames=3, identity="y")
     fill(store, "c", tracks=1, frames=1, identity="x")
@@ -41,7 +41,7 @@ def test_an_empty_store_has_an_empty_index(store: TrackStore) -> None:
     assert store.num_rows == 0
 
 
-def test_the_tracks_are_known_without_reading_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracks_are_found_without_reading_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, "b", tracks=2, frames=3, split="val", identity="z")
     fill(store, "a", tracks=2, frames=4, identity="y")
     fill(store, "c", tracks=1, frames=1)
@@ -49,7 +49,7 @@ def test_the_tracks_are_known_without_reading_rows(store: TrackStore, monkeypatc
     forget_tracks(store.path)
     expected = from_rows.index(min_frames=1)
     with writing(store.path, crop=CROP, settings={}):
-        pass  # notes them anew
+        pass  # writes the table of tracks again
     monkeypatch.setattr(TrackStore, "_scan", None)
     index = open_store(store.path).index(min_frames=1)
     for name in TrackIndex.__slots__:
@@ -63,23 +63,23 @@ def test_the_tracks_are_known_without_reading_rows(store: TrackStore, monkeypatc
         store.spans("dev")
 
 
-def test_tracks_that_are_not_noted_are_read_from_the_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracks_missing_from_the_table_are_read_from_rows(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, "a")
     early = open_store(store.path)
     assert early.num_rows == 6
     with monkeypatch.context() as patch:
-        patch.setattr("fabnet.store.track_store.add_tracks", lambda *_: None)  # killed before the tracks were noted
+        patch.setattr("fabnet.store.track_store.add_tracks", lambda *_: None)  # killed before the table was extended
         fill(store, "b")
     assert open_store(store.path).index().video.tolist() == ["a", "a", "b", "b"]
     with writing(store.path, crop=CROP, settings={}) as again:
         assert len(read_tracks(store.path)) == 4
         fill(again, "c")
-    assert early.index().video.tolist() == ["a", "a"]  # it does not see the rows of the others yet
+    assert early.index().video.tolist() == ["a", "a"]  # it does not see later rows yet
     assert open_store(store.path).spans()[0].tolist() == list(range(0, 18, 3))
 
 
 @pytest.mark.parametrize("harm", ["gap", "nonsense", "beyond"])
-def test_a_wrong_table_of_tracks_is_not_believed(store: TrackStore, harm: str) -> None:
+def test_a_wrong_table_of_tracks_is_ignored(store: TrackStore, harm: str) -> None:
     fill(store, "a")
     fill(store, "b")
     tracks = read_tracks(store.path)
@@ -97,7 +97,7 @@ def test_a_wrong_table_of_tracks_is_not_believed(store: TrackStore, harm: str) -
         assert read_tracks(store.path).column("start").to_pylist() == [0, 3, 6, 9]
 
 
-def test_a_track_torn_apart_is_an_error(store: TrackStore) -> None:
+def test_a_track_that_is_not_contiguous_is_an_error(store: TrackStore) -> None:
     fill(store, "a", tracks=1)
     fill(store, "b", tracks=1)
     fill(store, "a", tracks=1)
@@ -105,7 +105,7 @@ def test_a_track_torn_apart_is_an_error(store: TrackStore) -> None:
         store.index()
 
 
-def test_the_digest_is_of_the_tracks_alone() -> None:
+def test_the_digest_depends_only_on_the_tracks() -> None:
     rows = [(f"person{i // 3}", f"v{i}", "é" * (i % 4), "test" if i % 5 == 4 else "train", 7 * i, i) for i in range(20)]
     tracks = pa.table(dict(zip(TRACK_SCHEMA.names, map(list, zip(*rows, strict=True)), strict=True)), TRACK_SCHEMA)
     pieces = pa.concat_tables([tracks.slice(0, 3), tracks.slice(3, 0), tracks.slice(3, 9), tracks.slice(12)])

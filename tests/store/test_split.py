@@ -54,14 +54,14 @@ def test_the_shares_are_75_15_10() -> None:
     assert splits.count("test") / 20_000 == pytest.approx(0.10, abs=0.01)
 
 
-def test_more_people_move_nobody() -> None:
+def test_adding_people_moves_nobody() -> None:
     few = splits_for(["a", "b", "c"], "hash")
     many = splits_for([chr(ord("a") + number) for number in range(26)], "hash")
     assert few.items() <= many.items()
 
 
 @pytest.mark.parametrize("header", ["identity,split", "person,split", "split,identity,note"])
-def test_a_split_file_is_honoured(tmp_path: Path, header: str) -> None:
+def test_a_split_file_is_used(tmp_path: Path, header: str) -> None:
     file = tmp_path / "people.csv"
     values = {"identity": "Ann Other", "person": "Ann Other", "split": "test", "note": "x"}
     file.write_text(header + "\n" + ",".join(values[name] for name in header.split(",")) + "\n", encoding="utf-8-sig")

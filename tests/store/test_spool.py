@@ -19,7 +19,7 @@ def spooled(path: Path, *rows: tuple[str, int], split: str = "train") -> list[di
     return [row for batch in read_spool(path) for row in batch.to_pylist()]
 
 
-def test_interleaved_tracks_come_out_one_by_one(tmp_path: Path) -> None:
+def test_interleaved_tracks_are_read_one_by_one(tmp_path: Path) -> None:
     given = [(str(track), frame) for frame in range(100) for track in range(5) if (frame + track) % 3]
     rows = spooled(tmp_path / "s.arrow", *given)
     found = [(row["track"], row["frame"]) for row in rows]
@@ -27,14 +27,14 @@ def test_interleaved_tracks_come_out_one_by_one(tmp_path: Path) -> None:
     assert all(row["image"] == f"v/{row['track']}/{row['frame']}".encode() for row in rows)
 
 
-def test_moments_make_two_tracks_of_one(tmp_path: Path) -> None:
+def test_moments_split_a_track_in_two(tmp_path: Path) -> None:
     rows = spooled(tmp_path / "s.arrow", *[("a", frame) for frame in range(8)], ("b", 0), split="moments")
     assert [(row["track"], row["split"], row["frame"]) for row in rows] == [
         *[("a", "train", frame) for frame in range(6)], ("a-val", "val", 6), ("a-val", "val", 7), ("b", "train", 0),
     ]  # fmt: skip
 
 
-def test_the_part_that_validates_gets_a_name_that_is_free(tmp_path: Path) -> None:
+def test_the_validation_part_gets_an_unused_name(tmp_path: Path) -> None:
     names = ("a", "a-val", "a-val-val")
     given = [(name, frame) for name in names for frame in range(8)]
     rows = spooled(tmp_path / "s.arrow", *given, split="moments")
@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     assert peaks[1] < 1.2 * peaks[0] < 30e6
 
 
-def test_a_spool_that_breaks_off_is_removed(tmp_path: Path) -> None:
+def test_a_spool_that_fails_is_removed(tmp_path: Path) -> None:
     def broken() -> None:
         with SpoolWriter(tmp_path / "s.arrow") as spool:
             spool.add(a_row())

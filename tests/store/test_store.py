@@ -24,7 +24,7 @@ from fabnet.store.writing import writing
 from .conftest import CROP, a_row, fill
 
 
-def test_rows_come_back_as_they_went_in(store: TrackStore) -> None:
+def test_rows_are_read_as_they_were_written(store: TrackStore) -> None:
     row = a_row(
         box_px=np.array([1, 2, 3, 4]), landmarks5_px=np.arange(10).reshape(5, 2), score=0.5, time_s=1.25, frame=7
     )
@@ -40,7 +40,7 @@ def test_rows_come_back_as_they_went_in(store: TrackStore) -> None:
     assert second["score"] is None
 
 
-def test_images_come_in_the_order_asked_for_and_as_often(store: TrackStore) -> None:
+def test_images_are_read_in_the_order_given_also_repeatedly(store: TrackStore) -> None:
     fill(store, "v", tracks=2, frames=3)
     assert store.read_images([4, 0, 4, 2]) == [b"v/1/1", b"v/0/0", b"v/1/1", b"v/0/2"]
     assert store.read_images(np.array([5], np.int32)) == [b"v/1/2"]
@@ -83,7 +83,7 @@ def test_compaction_keeps_the_order_and_open_readers(store: TrackStore) -> None:
     assert len(store.ledger()) == MAX_FRAGMENTS + 3
 
 
-def test_a_long_run_does_not_pile_up_history(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_does_not_accumulate_history(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fabnet.store.track_store.MAX_FRAGMENTS_WHILE_WRITING", 10)
     monkeypatch.setattr("fabnet.store.track_store.MAX_FRAGMENTS", 5)
     given = []
@@ -122,7 +122,7 @@ for video in map(str, range(40)):
     rows = [Row("p", video, "0", frame, None, video, "train", image) for frame in range(400)]
     store.append((rows_to_batch(rows[at : at + 25]) for at in range(0, len(rows), 25)), [])
 del rows
-def peak_mb():  # not ru_maxrss: a process that was just started has its parent's in it
+def peak_mb():  # not ru_maxrss, which in a new process includes that of its parent
     return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 before = peak_mb()
@@ -131,7 +131,7 @@ print(peak_mb() - before)
 """
 
 
-def test_an_append_that_breaks_off_leaves_the_store_as_it_was(store: TrackStore) -> None:
+def test_an_append_that_fails_leaves_the_store_unchanged(store: TrackStore) -> None:
     fill(store, "v")
 
     def broken() -> Iterator[pa.RecordBatch]:
@@ -144,7 +144,7 @@ def test_an_append_that_breaks_off_leaves_the_store_as_it_was(store: TrackStore)
     assert set(store.ledger()) == {"v"}
 
 
-def test_rows_without_a_ledger_entry_are_not_done_again(store: TrackStore) -> None:
+def test_inputs_with_rows_but_without_a_ledger_entry_are_not_repeated(store: TrackStore) -> None:
     fill(store, "v")
     store.append([rows_to_batch([a_row("w", "0"), a_row("w", "1")])], [])  # killed between the two commits
     with writing(store.path, crop=CROP, settings={}) as again:
@@ -173,7 +173,7 @@ def test_a_kill_between_the_commits_loses_no_reason(store: TrackStore, monkeypat
         with pytest.raises(SystemExit):
             store.append([rows_to_batch([a_row("x")])], [LedgerEntry("x", "/x", "ok", rows=1)])
     with writing(store.path, crop=CROP, settings={}) as again:
-        assert set(again.ledger()) == {"v", "w"}  # its rows are not there: it is done again
+        assert set(again.ledger()) == {"v", "w"}  # its rows are missing, so it is repeated
 
 
 def test_a_ledger_that_cannot_be_written_loses_no_reason(store: TrackStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,11 +186,11 @@ def test_a_ledger_that_cannot_be_written_loses_no_reason(store: TrackStore, monk
         patch.setattr("fabnet.store.track_store.write_ledger", full)
         with pytest.raises(OutputError):
             store.append([rows_to_batch([a_row("w")])], [entry])
-    store.append([], [])  # as a command that ends writes what is left: nothing
+    store.append([], [])  # a command that ends writes its remaining entries, here none
     assert store.recover() == [entry]
 
 
-def test_the_ledger_keeps_the_last_word(store: TrackStore) -> None:
+def test_the_last_ledger_entry_counts(store: TrackStore) -> None:
     store.append([], [LedgerEntry("v", "/v", "failed", "cut short", size_bytes=3, mtime=1.5)])
     assert not store.ledger()["v"].is_finished
     store.append([], [LedgerEntry("v", "/v", "no-face", dropped=(("a.jpg", "no face found"),))])
@@ -211,7 +211,7 @@ def test_a_newer_store_is_refused(tmp_path: Path) -> None:
             raise AssertionError("not reached")
 
 
-def test_what_is_no_store_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_store_is_named(tmp_path: Path) -> None:
     lance.write_dataset(pa.table({"x": [1]}), str(tmp_path / "other.lance"))
     (tmp_path / "file").write_text("text")
     (tmp_path / "folder").mkdir()
@@ -246,7 +246,7 @@ def test_a_damaged_store_is_named(store: TrackStore) -> None:
         open_store(store.path)
 
 
-def test_a_damaged_schema_is_named(store: TrackStore) -> None:
+def test_a_corrupt_schema_is_named(store: TrackStore) -> None:
     fill(store, "v")
     for manifest in (store.path / "_versions").iterdir():
         manifest.write_bytes(manifest.read_bytes().replace(b"string", b"st\0\0ng"))
@@ -255,7 +255,7 @@ def test_a_damaged_schema_is_named(store: TrackStore) -> None:
             ask(store.path)
 
 
-def test_one_writer_at_a_time_told_the_same_as_before(tmp_path: Path) -> None:
+def test_one_writer_at_a_time_with_the_same_settings(tmp_path: Path) -> None:
     path = tmp_path / "s.lance"
     with writing(path, crop=CROP, settings={"verb": "track", "fps": 1.0}):
         with pytest.raises(StoreError, match="another command is writing"):
@@ -284,7 +284,7 @@ def test_a_full_disk_is_one_clear_error_and_the_store_stays_whole(small_disk: Pa
     again = open_store(small_disk / "s.lance")
     assert again.read_images(range(again.num_rows)) == [f"v/{t}/{f}".encode() for t in range(2) for f in range(3)]
     assert set(again.ledger()) == {"v"}
-    fill(store, "w")  # the space of the broken append was given back
+    fill(store, "w")  # the space of the failed append was freed
     assert open_store(store.path).num_rows == 12
 
 
@@ -296,7 +296,7 @@ def test_a_full_disk_is_one_clear_error_and_the_store_stays_whole(small_disk: Pa
         ("crop_box_px", pa.array(list("abcdef"))), ("crop_box_px", pa.nulls(6, pa.list_(pa.float32(), 3))),
     ],
 )  # fmt: skip
-def test_columns_of_another_kind_are_named(name: str, values: pa.Array, store: TrackStore, tmp_path: Path) -> None:
+def test_columns_of_another_type_are_named(name: str, values: pa.Array, store: TrackStore, tmp_path: Path) -> None:
     fill(store, "v", tracks=2, frames=3)
     rows = lance.dataset(str(store.path)).to_table()
     at, metadata = rows.column_names.index(name), rows.schema.metadata

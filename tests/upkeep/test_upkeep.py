@@ -1,4 +1,4 @@
-"""Stores and embeddings datasets checked, compacted, and rid of people."""
+"""Checking, compacting, and removing people from stores and embeddings datasets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from fabnet.store.track_store import create_store, open_store
 
 @pytest.fixture
 def own(store: Path, tmp_path: Path) -> Path:
-    """A store of its own, six people with a video each."""
+    """A copy of the store: six people with a video each."""
     return Path(shutil.copytree(store, tmp_path / "own.lance"))
 
 
@@ -58,7 +58,7 @@ def all_rows(path: Path) -> list[dict[str, Any]]:
     return list(lance.dataset(str(path)).to_table().to_pylist())
 
 
-def test_a_sound_store_passes_and_is_left_alone(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sound_store_passes_unchanged(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in own.rglob("*") if file.is_file()}
     assert main(["info", str(own), "--verify", "--every-image"]) == 0
     assert "pictures decode" in capsys.readouterr().out
@@ -109,7 +109,7 @@ def wrong_tracks(path: Path) -> None:
         (wrong_tracks, "table of tracks against the rows: 1 wrong"),
     ],
 )
-def test_what_is_wrong_with_a_store_is_one_line(
+def test_a_damaged_store_is_reported_in_one_line(
     own: Path, harm: Callable[[Path], None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harm(own)
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_store_is_one_line(
     assert said in line
 
 
-def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_a_full_disk_kept_out_are_not_a_problem(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError("LanceError(IO): No space left on device (os error 28)")
 
@@ -131,7 +131,7 @@ def test_rows_that_a_full_disk_kept_out_are_not_missed(own: Path, monkeypatch: p
     assert fabnet.verify(own).problem is None
 
 
-def test_tracks_that_a_kill_kept_out_of_their_table_are_not_missed(own: Path) -> None:
+def test_tracks_that_a_kill_kept_out_of_their_table_are_not_a_problem(own: Path) -> None:
     tracks = read_tracks(own)
     forget_tracks(own)
     add_tracks(own, tracks.slice(0, 4))
@@ -140,7 +140,7 @@ def test_tracks_that_a_kill_kept_out_of_their_table_are_not_missed(own: Path) ->
 
 def test_embeddings_are_checked(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     thumbnails = fabnet.verify(faces).checks[2]
-    assert (thumbnails.checked, thumbnails.wrong) == (400, 400)  # they are noise
+    assert (thumbnails.checked, thumbnails.wrong) == (400, 400)  # these thumbnails are noise
     rows = [row | {"thumbnail": None} for row in all_rows(faces)]
     rows[3]["embedding"], rows[4]["embedding"], rows[5]["embedding"] = [np.nan] * 8, [0.0] * 8, None
     lance.write_dataset(pa.Table.from_pylist(rows, schema=schema(8, thumbnails=True)), str(faces), mode="overwrite")
@@ -170,7 +170,7 @@ def test_compacting_keeps_rows_and_ledger(own: Path, capsys: pytest.CaptureFixtu
 def test_a_removed_person_is_nowhere_under_the_folder(own: Path, frames_folder: Path, tmp_path: Path) -> None:
     others = [row for row in all_rows(own) if row["identity"] != "person2"]
     images = [row["image"] for row in all_rows(own) if row["identity"] == "person2"]
-    assert all(holders(own, image) for image in images)  # whole and uncompressed, or the test would show nothing
+    assert all(holders(own, image) for image in images)  # stored uncompressed; otherwise this test would prove nothing
     report = fabnet.remove(own, ["person2"])
     assert (report.removed, report.rows, report.tracks, report.videos) == ({"person2": 10}, 10, 1, 1)
     assert report.bytes_after < report.bytes_before
@@ -184,11 +184,11 @@ def test_a_removed_person_is_nowhere_under_the_folder(own: Path, frames_folder: 
     splits = tmp_path / "splits.csv"
     splits.write_text("identity,split\n" + "".join(f"person{n},{'train' if n < 4 else 'val'}\n" for n in range(6)))
     again = import_folder(frames_folder, own, layout="identity/video", splits=splits)
-    assert (again.num_skipped, again.store.rows) == (6, 50)  # the same command does not bring them back
+    assert (again.num_skipped, again.store.rows) == (6, 50)  # the same command does not add them again
     assert fabnet.remove(own, ["person2"]).already_removed == ("person2",)
 
 
-def test_names_that_are_not_there_touch_nothing(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_names_change_nothing(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = all_rows(own)
     assert main(["remove", str(own), "--identity", "person1", "--identity", "persn3"]) == 2
     line = capsys.readouterr().err.strip()
@@ -199,7 +199,7 @@ def test_names_that_are_not_there_touch_nothing(own: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("call", [fabnet.compact, lambda path: fabnet.remove(path, ["person1"])])
-def test_a_fault_of_the_program_is_not_taken_for_a_damaged_store(
+def test_a_bug_is_not_reported_as_a_damaged_store(
     own: Path, call: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_fault_of_the_program_is_not_taken_for_a_damaged_store(
 
 
 @pytest.mark.parametrize("killed_at", ["merge_files", "sweep", "replace_ledger", "clear_pending"])
-def test_a_killed_removal_goes_on(own: Path, killed_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_removal_is_finished_by_the_next(own: Path, killed_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [row["image"] for row in all_rows(own) if row["identity"] == "person1"]
 
     def killed(*_: object, **__: object) -> None:
@@ -246,12 +246,12 @@ def test_embeddings_and_their_index_lose_a_person(faces: Path) -> None:
     assert gallery.has_index
     found = gallery.nearest(np.frombuffer(vectors[0], np.float32), 50, use_index=True)
     assert {row["identity"] for row in found} == {"p0", "p2", "p3"}
-    assert fabnet.remove(faces, ["p2"]).rows == 100  # 200 are left: too few for an index
+    assert fabnet.remove(faces, ["p2"]).rows == 100  # the 200 that are left are too few for an index
     assert not Gallery(faces).has_index
     assert {row["identity"] for row in all_rows(faces)} == {"p0", "p3"}
 
 
-def test_from_within_a_dataset_its_maps_are_removed_too(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_maps_are_removed_also_from_within_the_dataset(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     face_map = faces.with_name("faces.lance.pca-0123.npy")
     face_map.write_bytes(b"old")
     monkeypatch.chdir(faces)

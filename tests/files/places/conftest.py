@@ -1,4 +1,4 @@
-"""An S3 server on this machine, with a bucket. Skipped where moto and s3fs are not installed."""
+"""An S3 server on this machine, with a bucket. Skipped if moto or s3fs is not installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`s3://faces`, empty at first; the environment says where it is, for processes that tests start too."""
+    """`s3://faces`, initially empty; its endpoint is in the environment, also for processes that tests start."""
     boto3 = pytest.importorskip("boto3")
     server_of = pytest.importorskip("moto.server").ThreadedMotoServer
     for name in ("upath", "s3fs"):
@@ -25,7 +25,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("AWS_ACCESS_KEY_ID", "a-key-id")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_ALLOW_HTTP", "true")  # as the package sets it: to be taken back at the end
+        patch.setenv("AWS_ALLOW_HTTP", "true")  # set here so that it is undone at the end; the package sets it itself
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         boto3.client("s3").create_bucket(Bucket="faces")
         yield "s3://faces"
@@ -34,7 +34,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def remote_store(bucket: str, store: Path, frames_folder: Path) -> str:
-    """The store of six "people", imported anew into the bucket."""
+    """The store of six "people", imported into the bucket."""
     from fabnet.ingest.import_folder import import_folder
 
     uri = f"{bucket}/people.lance"

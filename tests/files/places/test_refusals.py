@@ -1,4 +1,4 @@
-"""What places cannot be: each in one line, and never with a secret in it."""
+"""Places that are refused: each in one line that never contains a secret."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fabnet.files.places import as_place, fetched, is_remote, local, send, workp
 
 @pytest.fixture
 def elsewhere(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
-    """An environment to change: clients are made anew in it, and after it."""
+    """An environment to change; clients are created again inside it and after it."""
     from s3fs import S3FileSystem
 
     S3FileSystem.clear_instance_cache()
-    monkeypatch.setenv("HOME", str(tmp_path))  # nobody's own ~/.aws
+    monkeypatch.setenv("HOME", str(tmp_path))  # without the user's own ~/.aws
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     yield monkeypatch
@@ -31,7 +31,7 @@ def elsewhere(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> I
 
 
 def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """What a command that is refused says: one line."""
+    """The one line that a refused command prints."""
     assert main(list(args)) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
@@ -58,20 +58,20 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(uri: str, capsys
 
 
 @pytest.mark.parametrize("uri", ["s3://faces", "s3://faces/", "s3:///x", "s3://faces//x", "s3://faces/../x"])
-def test_what_is_no_place_in_a_bucket(uri: str) -> None:
+def test_uris_that_are_not_a_place_in_a_bucket(uri: str) -> None:
     with pytest.raises(InputError, match="expected s3://BUCKET/NAME"):
         as_place(uri)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
-def test_what_is_not_installed_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "upath", None)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'fabnet\[{scheme}\]'"):
         as_place(f"{scheme}://faces/x")
 
 
 @pytest.mark.parametrize(("scheme", "package"), [("gs", "gcsfs"), ("az", "adlfs")])
-def test_a_client_that_is_not_installed_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_client_is_named(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("upath")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'fabnet\[{scheme}\]'"):
@@ -79,8 +79,8 @@ def test_a_client_that_is_not_installed_is_named(scheme: str, package: str, monk
 
 
 @pytest.mark.parametrize(("scheme", "package"), [("gs", "gcsfs"), ("az", "adlfs")])
-def test_the_other_stores_paths(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as it goes without a network."""
+def test_paths_of_the_other_object_stores(scheme: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what works without a network."""
     pytest.importorskip("upath")
     pytest.importorskip(package)
     monkeypatch.setattr("fabnet.files.places._check", lambda name, found: None)
@@ -133,12 +133,12 @@ def test_wrong_credentials(elsewhere: pytest.MonkeyPatch, bucket: str, capsys: p
         check_after("inf")
 
 
-def test_nobody_listens(elsewhere: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_endpoint(elsewhere: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert "cannot be reached" in said(capsys, "info", "s3://faces/nor-for-this")
 
 
-def test_what_has_to_be_local(bucket: str, tmp_path: Path) -> None:
+def test_what_must_be_local(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="videos lie on this machine"):
         fabnet.track(f"{bucket}/talk.mp4", tmp_path / "s.lance")
     with pytest.raises(InputError, match="caches lie on this machine"):
@@ -154,7 +154,7 @@ def test_a_place_on_this_machine_that_cannot_be_written_is_named(
     assert f"cannot write {tmp_path / 'file'}/fabnet/remote" in capsys.readouterr().err
 
 
-def test_objects_whose_names_lead_elsewhere_are_not_copied(bucket: str) -> None:
+def test_objects_whose_names_lead_out_of_the_folder_are_not_copied(bucket: str) -> None:
     import boto3
 
     boto3.client("s3").put_object(Bucket="faces", Key="evil/../../escaped", Body=b"x")
@@ -162,7 +162,7 @@ def test_objects_whose_names_lead_elsewhere_are_not_copied(bucket: str) -> None:
         fetched(as_place(f"{bucket}/evil"))
 
 
-def test_what_is_fetched_again_is_what_is_there_now(bucket: str, tmp_path: Path) -> None:
+def test_a_second_fetch_gets_the_current_content(bucket: str, tmp_path: Path) -> None:
     place = as_place(f"{bucket}/file.txt")
     for text in ("one", "two"):
         (tmp_path / "file.txt").write_text(text)
@@ -173,7 +173,7 @@ def test_what_is_fetched_again_is_what_is_there_now(bucket: str, tmp_path: Path)
         fetched(as_place(f"{bucket}/none.txt"))
 
 
-def test_a_place_from_another_process_is_opened_as_here(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_can_be_sent_to_another_process(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = pickle.dumps(as_place(f"{bucket}/sent.lance"))
     assert b"a-secret" not in sent
     monkeypatch.delenv("AWS_ALLOW_HTTP")

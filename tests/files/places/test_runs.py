@@ -1,4 +1,4 @@
-"""Runs in an object store, trained, killed, gone on with, and used."""
+"""Runs in an object store: trained, killed, resumed and used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def same_store(bucket: str, store: Path) -> str:
-    """The objects of the local store, as they are."""
+    """An exact copy of the local store in the bucket."""
     send(store, as_place(f"{bucket}/same.lance"))
     return f"{bucket}/same.lance"
 
@@ -70,7 +70,7 @@ def timeless(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{k: v for k, v in row.items() if k not in ("pairs_per_s", "elapsed_s")} for row in rows]
 
 
-def test_a_run_there_is_a_run_here(bucket: str, same_store: str, local_run: Path) -> None:
+def test_a_remote_run_equals_a_local_run(bucket: str, same_store: str, local_run: Path) -> None:
     uri = f"{bucket}/runs/whole"
     result = train(same_store, uri, **SMALL, max_steps=6, num_workers=1)
     assert str(result.model).startswith(f"{uri}/checkpoints/step-")
@@ -107,7 +107,7 @@ def rows_of(dataset: str | Path) -> list[dict[str, Any]]:
     return list(lance.dataset(str(dataset)).to_table().to_pylist())
 
 
-def test_embedded_and_searched_there_as_here(
+def test_remote_embedding_and_search_equal_local_ones(
     bucket: str, run: str, same_store: str, store: Path, tmp_path: Path
 ) -> None:
     model = fetched(list_checkpoints(as_place(run))[-1])
@@ -131,7 +131,7 @@ def test_embedded_and_searched_there_as_here(
         assert len(list(csv.DictReader(lines))) == 60
 
 
-def test_embedded_there_on_ray_as_here(bucket: str, second: Path, tmp_path: Path) -> None:
+def test_remote_embedding_on_ray_equals_local_one(bucket: str, second: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     options = ["--precision", "float32", "--fps", "5"]
     assert main(["embed", str(second), "--out", f"{bucket}/ray.lance", "--engine", "ray", *options]) == 0
@@ -145,7 +145,7 @@ def test_embedded_there_on_ray_as_here(bucket: str, second: Path, tmp_path: Path
     assert names == {"_transactions", "_versions", "data"}
 
 
-def test_what_cannot_be_embedded_leaves_nothing_there(bucket: str, run: str, tmp_path: Path) -> None:
+def test_a_failed_embedding_leaves_nothing(bucket: str, run: str, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 128, np.uint8))
     for name in ("nothing.lance", "nothing.csv"):
         with pytest.raises(NoFaceError):
@@ -159,7 +159,7 @@ def test_what_cannot_be_embedded_leaves_nothing_there(bucket: str, run: str, tmp
         fabnet.embed([f"{bucket}/talk.mp4"], tmp_path / "out.csv", model=run)
 
 
-def test_a_probe_is_fitted_saved_and_used_there(bucket: str, run: str, frames_folder: Path, tmp_path: Path) -> None:
+def test_a_probe_is_fitted_saved_and_used_remotely(bucket: str, run: str, frames_folder: Path, tmp_path: Path) -> None:
     lines = [
         f"person{person}/0/{number}.jpg,person{person},{split},{person + number}"
         for person, split in enumerate(("train", "train", "train", "val", "val", "test"))
@@ -175,7 +175,7 @@ def test_a_probe_is_fitted_saved_and_used_there(bucket: str, run: str, frames_fo
     assert as_place(f"{bucket}/photo.parquet").read_bytes()[:4] == b"PAR1"
 
 
-def test_a_report_and_exports_lie_there(bucket: str, run: str, second: Path, tmp_path: Path) -> None:
+def test_a_report_and_exports_are_written_remotely(bucket: str, run: str, second: Path, tmp_path: Path) -> None:
     assert main(["report", run]) == 0
     page = (as_place(run) / "report" / "index.html").read_text(encoding="utf-8")
     assert "<html" in page
@@ -194,7 +194,7 @@ def test_a_report_and_exports_lie_there(bucket: str, run: str, second: Path, tmp
         export(run, f"{bucket}/published")
 
 
-def test_a_dataset_there_is_served(bucket: str, run: str, same_store: str) -> None:
+def test_a_remote_dataset_is_served(bucket: str, run: str, same_store: str) -> None:
     from fabnet.serving.site import open_site
 
     fabnet.embed([same_store], f"{bucket}/served.lance", model=run)

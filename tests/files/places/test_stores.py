@@ -1,4 +1,4 @@
-"""Stores in an object store: row for row what a local folder holds."""
+"""Track stores in an object store have the same rows as local ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def names_below(uri: str) -> list[str]:
     return [str(each).removeprefix(uri).strip("/") for each in as_place(uri).rglob("*") if each.is_file()]
 
 
-def test_what_is_imported_there_is_what_is_imported_here(remote_store: str, store: Path) -> None:
+def test_a_remote_import_equals_a_local_one(remote_store: str, store: Path) -> None:
     assert rows_of(remote_store) == rows_of(store)
     here, there = fabnet.info(store), fabnet.info(remote_store)
     assert there == here | {"path": remote_store}
@@ -42,9 +42,9 @@ def test_what_is_imported_there_is_what_is_imported_here(remote_store: str, stor
     assert not list(workplace(as_place(remote_store)).glob("_spool"))
 
 
-def test_a_clip_is_tracked_there_as_here(bucket: str, second: Path, tmp_path: Path) -> None:
+def test_remote_tracking_equals_local_tracking(bucket: str, second: Path, tmp_path: Path) -> None:
     uri = f"{bucket}/clips.lance"
-    for number, name in enumerate(("a.mp4", "b.mp4")):  # a store is made, then added to
+    for number, name in enumerate(("a.mp4", "b.mp4")):  # first creates the store, then adds to it
         shutil.copy(second, tmp_path / name)
         options = ["--splits", "moments", "--num-workers", str(number), "--size", "64", "--fps", "5"]
         assert main(["track", str(tmp_path / name), "--out", uri, *options]) == 0
@@ -72,17 +72,17 @@ def test_people_are_removed_and_files_merged(bucket: str, store: Path, tmp_path:
     assert not [name for name in names_below(str(own)) if pictures[0] in (own / name).read_bytes()]
 
 
-def test_two_commands_of_one_machine_keep_out_of_each_others_way(bucket: str) -> None:
+def test_two_commands_on_one_machine_lock_each_other_out(bucket: str) -> None:
     create_store(f"{bucket}/busy.lance", crop={"size": 64})
     with locked(as_place(f"{bucket}/busy.lance")), pytest.raises(StoreError, match="another command is writing to s3"):
         fabnet.compact(f"{bucket}/busy.lance")
 
 
-def test_rows_that_two_machines_add_are_all_there(bucket: str) -> None:
+def test_rows_that_two_machines_add_are_all_kept(bucket: str) -> None:
     uri = f"{bucket}/two.lance"
     create_store(uri, crop={"size": 8})
     first, other = open_store(uri), open_store(uri)
-    assert first.num_rows == other.num_rows == 0  # both have opened it before either adds
+    assert first.num_rows == other.num_rows == 0  # both open it before either adds rows
     add(first, "a")
     add(other, "b")
     add(first, "c")

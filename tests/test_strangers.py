@@ -62,11 +62,12 @@ def fabnet_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return script
 
 
-@pytest.fixture
-def folder(second: Path, frames_folder: Path, store: Path, tiny_run: Path, tmp_path: Path) -> Path:
-    """A working folder with an input for every verb."""
-    place = tmp_path / "work"
-    place.mkdir()
+@pytest.fixture(scope="module")
+def inputs(
+    second: Path, frames_folder: Path, store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with an input for every verb."""
+    place = tmp_path_factory.mktemp("inputs")
     shutil.copy(second, place / "second.mp4")
     for name, source in (("frames", frames_folder), ("store", store), ("run", tiny_run)):
         shutil.copytree(source, place / name)
@@ -75,6 +76,12 @@ def folder(second: Path, frames_folder: Path, store: Path, tiny_run: Path, tmp_p
     rows = [f"{face},{face.split('/')[0]},{number % 7 / 7}" for number, face in enumerate(faces)]
     (place / "labels.csv").write_text("\n".join(["path,subject,value", *rows]) + "\n")
     return place
+
+
+@pytest.fixture
+def folder(inputs: Path, tmp_path: Path) -> Path:
+    """A working folder of a test's own with the inputs."""
+    return Path(shutil.copytree(inputs, tmp_path / "work"))
 
 
 def plant(folder: Path, names: tuple[str, ...] | set[str]) -> dict[str, str]:

@@ -39,11 +39,11 @@ def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_errors_are_one_line_and_an_exit_code(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fabnet", "train", str(tmp_path / "none"), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "fabnet", "search", str(tmp_path / "none.lance"), "--query", "a"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 5
     assert done.stdout == ""
-    assert done.stderr.startswith("fabnet train: there is no store at ")
+    assert done.stderr.startswith("fabnet search: there is no embeddings dataset at ")
     assert done.stderr.count("\n") == 1
     assert "Traceback" in subprocess.run([*command, "--debug"], capture_output=True, text=True).stderr
 

@@ -16,17 +16,16 @@ from fabnet.models.find_model import find_model
 from fabnet.weights import shipped_models
 
 
-def test_an_exported_encoder_has_the_digest_of_its_original(tiny_run: Path, tmp_path: Path) -> None:
-    export(tiny_run, tmp_path / "out" / "encoder.onnx")
+def test_an_exported_encoder_has_the_digest_of_its_original(tiny_run: Path, exported_run: Path) -> None:
     digest = model_digest(tiny_run)
-    assert model_digest(str(tmp_path / "out" / "encoder.onnx")) == digest
-    assert model_digest(tmp_path / "out") == digest
+    assert model_digest(str(exported_run / "encoder.onnx")) == digest
+    assert model_digest(exported_run) == digest
     assert model_digest(str(find_model(tiny_run))) == digest
     assert model_digest("small") != digest
 
 
-def test_the_window_is_part_of_an_encoder(tiny_run: Path, tmp_path: Path) -> None:
-    export(tiny_run, tmp_path / "out" / "encoder.onnx")
+def test_the_window_is_part_of_an_encoder(tiny_run: Path, exported_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(exported_run, tmp_path / "out")
     config = tmp_path / "out" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"window": [0.5, 0.5, 0.9]}))
     assert model_digest(tmp_path / "out") != model_digest(tiny_run)
@@ -44,11 +43,11 @@ def test_the_digest_of_a_baseline_is_its_name_and_file(tmp_path: Path) -> None:
         model_digest("randon")
 
 
-@pytest.mark.parametrize("out", ["folder", "file/encoder.onnx"])
-def test_probes_are_exported_with_their_model(out: str, tmp_path: Path) -> None:
-    export("small", tmp_path / out)
-    carried, exported = load("small").required_probes(), load(tmp_path / out).required_probes()
-    assert [probe.task for probe in exported] == [probe.task for probe in carried]
+def test_probes_are_exported_with_their_model(exported_small: Path, tmp_path: Path) -> None:
+    export("small", tmp_path / "folder")
+    carried = [probe.task for probe in load("small").required_probes()]
+    for model in (tmp_path / "folder", exported_small, exported_small / "encoder.onnx"):
+        assert [probe.task for probe in load(model).required_probes()] == carried
 
 
 def test_probes_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
@@ -58,13 +57,12 @@ def test_probes_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None
     assert (tmp_path / "probes.safetensors").read_bytes() == b"somebody's own"
 
 
-def test_a_config_cannot_claim_a_shipped_models_digest(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_config_cannot_claim_a_shipped_models_digest(exported_small: Path, tmp_path: Path) -> None:
     small = shipped_models()["small"]
     claimed = {"weights_sha256": file_digest(small / "model.safetensors")}
-    export("small", tmp_path / "sound" / "encoder.onnx")
-    assert model_digest(tmp_path / "sound") == model_digest("small")
+    assert model_digest(exported_small) == model_digest("small")
     for name in ("claims", "beside"):
-        shutil.copytree(tmp_path / "sound", tmp_path / name)
+        shutil.copytree(exported_small, tmp_path / name)
         _change_weights(tmp_path / name / "encoder.onnx")
         config = json.loads((tmp_path / name / "config.json").read_text())
         config["training"] |= claimed

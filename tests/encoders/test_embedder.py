@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,22 +34,21 @@ def test_a_run_embeds_as_its_network_does(tiny_run: Path) -> None:
     np.testing.assert_allclose(embeddings, expected, atol=1e-5)
 
 
-def test_the_exported_encoder_gives_the_same(tiny_run: Path, tmp_path: Path) -> None:
-    result = export(tiny_run, tmp_path / "exported" / "encoder.onnx")
+def test_the_exported_encoder_gives_the_same(tiny_run: Path, export_result: tuple[Path, dict[str, Any]]) -> None:
+    file, result = export_result
     assert result["max_difference"] < 1e-4
     assert (result["opset"], result["batch_sizes"]) == (18, [1, 2, 7, 32])
-    onnx = fabnet.load(tmp_path / "exported" / "encoder.onnx")
+    onnx = fabnet.load(file)
     assert onnx.backend == "onnx"
     np.testing.assert_allclose(
         onnx.embed(crops()), fabnet.load(tiny_run, precision="float32").embed(crops()), atol=1e-4
     )
     with pytest.raises(InputError, match=r"already contains a config\.json"):
-        export(tiny_run, tmp_path / "exported" / "other.onnx")
+        export(tiny_run, file.with_name("other.onnx"))
 
 
-def test_an_exported_file_names_no_path_of_the_machine(tiny_run: Path, tmp_path: Path) -> None:
-    export(tiny_run, tmp_path / "out" / "encoder.onnx")
-    for file in (tmp_path / "out" / "encoder.onnx", shipped_models()["small"] / "encoder.onnx"):
+def test_an_exported_file_names_no_path_of_the_machine(exported_run: Path) -> None:
+    for file in (exported_run / "encoder.onnx", shipped_models()["small"] / "encoder.onnx"):
         content = file.read_bytes()
         assert b"stack_trace" not in content
         assert b"site-packages" not in content

@@ -27,15 +27,14 @@ def embedded(encoder: Embedder) -> np.ndarray:
 
 
 @pytest.mark.parametrize("way", ["small", "run", "checkpoint", "onnx", "pixels", "random:3"])
-def test_an_encoder_is_pickled_and_copied(way: str, tiny_run: Path, tmp_path: Path) -> None:
+def test_an_encoder_is_pickled_and_copied(way: str, tiny_run: Path, exported_small: Path) -> None:
     model: str | Path = way
     if way == "run":
         model = tiny_run
     elif way == "checkpoint":
         model = next((tiny_run / "checkpoints").iterdir())
     elif way == "onnx":
-        model = tmp_path / "mine" / "encoder.onnx"
-        fabnet.export("small", tmp_path / "mine")
+        model = exported_small / "encoder.onnx"
     encoder = fabnet.load(model)
     for other in (pickle.loads(pickle.dumps(encoder)), copy.deepcopy(encoder), copy.copy(encoder)):  # noqa: S301
         assert np.array_equal(embedded(other), embedded(encoder))

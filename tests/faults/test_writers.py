@@ -20,7 +20,7 @@ from fabnet.store.track_store import open_store
 from .commands import TRACK, rows_of, started
 
 
-@pytest.mark.parametrize("times", [pytest.param(2, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 def test_a_second_command_on_the_same_store_is_refused(second: Path, tmp_path: Path, times: int) -> None:
     random = np.random.default_rng(0)
     (tmp_path / "in").mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fabnet.cli import main
 from fabnet.encoders.digest import file_digest
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import load_probes
@@ -171,18 +171,20 @@ def test_line_ends_are_read_as_python_reads_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", ["pipe", "device", "substitution"])
 @pytest.mark.parametrize("verb", ["track", "embed"])
-def test_a_verb_names_the_special_file_in_one_line(verb: str, given: str, tmp_path: Path) -> None:
+def test_a_verb_names_the_special_file_in_one_line(
+    verb: str, given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     read_end, write_end = os.pipe()
     names = {"pipe": str(tmp_path / "pipe.mp4"), "device": str(tmp_path / "zero.mp4"), "substitution": ""}
     make("a named pipe", Path(names["pipe"]))
     make("a device", Path(names["device"]))
     names["substitution"] = f"/dev/fd/{read_end}"
-    command = [sys.executable, "-m", "fabnet", verb, names[given], "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, pass_fds=[read_end], check=False)
+    code = main([verb, names[given], "--out", str(tmp_path / "out")])
     os.close(read_end)
     os.close(write_end)
-    assert done.returncode in (2, 3), done.stderr
-    (line,) = done.stderr.splitlines()
+    said = capsys.readouterr().err
+    assert code in (2, 3), said
+    (line,) = said.splitlines()
     wrong = {"pipe": "is a named pipe", "device": "is a device", "substitution": "/dev/fd/"}[given]
     assert wrong in line
 

@@ -171,14 +171,17 @@ def test_the_index_is_built_once_and_finds_what_exact_search_finds(faces: Path, 
 
 def test_the_index_finds_all_rows_that_pass_a_strict_filter(faces: Path, tmp_path: Path) -> None:
     """One person's faces are as far from each other as from the rest, so they are in all partitions."""
-    (row,) = lance.dataset(str(faces)).to_table(limit=1).to_pylist()
-    vectors = np.random.default_rng(0).normal(size=(26_000, 16)).astype(np.float32)
-    rows = [
-        row | {"id": str(number), "identity": "many" if number % 1000 else "rare", "embedding": vector}
-        for number, vector in enumerate(vectors)
-    ]
-    schema = lance.dataset(str(faces)).schema
-    lance.write_dataset(pa.Table.from_pylist(rows, schema=schema), str(tmp_path / "many.lance"))
+    count = 26_000
+    vectors = pa.array(np.random.default_rng(0).normal(size=count * 16).astype(np.float32))
+    changed = {
+        "id": pa.array([str(number) for number in range(count)]),
+        "identity": pa.array(["many" if number % 1000 else "rare" for number in range(count)]),
+        "embedding": pa.FixedSizeListArray.from_arrays(vectors, 16),
+    }
+    rows = lance.dataset(str(faces)).to_table(limit=1).take(np.zeros(count, np.int64))
+    for name, column in changed.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), column)
+    lance.write_dataset(rows, str(tmp_path / "many.lance"))
     found = fabnet.search(tmp_path / "many.lance", "1", k=26, where="identity = 'rare'", index=True)
     assert len(found.neighbours) == 26
     assert found.notes == ()

@@ -22,9 +22,10 @@ FLAGS = [
     "--warmup-steps=2", "--sources=2", "--curriculum", "--curriculum-patience=0", "--precision=float32",
     "--optimizer=sgd", "--learning-rate=0.05",
 ]  # fmt: skip
-# Runs fabnet with what the curriculum chose written down.
+# Runs fabnet with what the curriculum chose written down, and with a last checkpoint that takes its time to write.
 RECORDING = """
-import json, os, sys
+import json, os, sys, time
+import fabnet.training.trainer as trainer
 from fabnet.cli import main
 from fabnet.training.curriculum import LossPercentileCurriculum
 select, chosen = LossPercentileCurriculum.select, []
@@ -33,6 +34,11 @@ def recorded(self, losses):
     chosen.append([self.shifts, *made.tolist()])
     return made
 LossPercentileCurriculum.select = recorded
+save = trainer.save_checkpoint
+def slowly(run, objective, optimizer, state, *values, **options):
+    time.sleep(2 * (state.step == 20))
+    return save(run, objective, optimizer, state, *values, **options)
+trainer.save_checkpoint = slowly
 file = sys.argv.pop(1)
 code = main()
 open(f"{file}-{os.environ.get('RANK', 0)}.json", "w").write(json.dumps(chosen))
@@ -51,7 +57,7 @@ def quiet() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
-def test_two_processes_give_the_result_of_one(store: Path, tmp_path: Path) -> None:
+def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Path, tmp_path: Path) -> None:
     script = tmp_path / "recording.py"
     script.write_text(RECORDING)
     made = {}
@@ -61,7 +67,8 @@ def test_two_processes_give_the_result_of_one(store: Path, tmp_path: Path) -> No
         done = subprocess.run(command, capture_output=True, text=True, env=quiet())
         assert done.returncode == 0, done.stderr
         # Only the first process prints.
-        assert json.loads(done.stdout)["steps"] == 20
+        said = json.loads(done.stdout)
+        assert (said["steps"], said["model"]) == (20, str(tmp_path / name / "checkpoints/step-00000020"))
         made[name] = load_file(latest_checkpoint(tmp_path / name) / "model.safetensors")
     chosen = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one-0", "two-0", "two-1")]
     assert chosen[0] == chosen[1] == chosen[2]
@@ -70,30 +77,6 @@ def test_two_processes_give_the_result_of_one(store: Path, tmp_path: Path) -> No
         if value.is_floating_point():
             difference = (made["two"][name] - value).norm() / value.norm().clamp(min=1e-3)
             assert difference < 1e-5, (name, float(difference))
-
-
-# Runs fabnet with a first process that takes its time to write a checkpoint.
-SLOW_TO_WRITE = """
-import sys, time
-import fabnet.training.trainer as trainer
-from fabnet.cli import main
-save = trainer.save_checkpoint
-def slowly(*values, **options):
-    time.sleep(2)
-    return save(*values, **options)
-trainer.save_checkpoint = slowly
-sys.exit(main())
-"""
-
-
-def test_other_processes_wait_for_the_one_that_writes(store: Path, tmp_path: Path) -> None:
-    script = tmp_path / "slow.py"
-    script.write_text(SLOW_TO_WRITE)
-    flags = [*FLAGS, "--max-steps=2", "--validate-every=2", f"--out={tmp_path / 'run'}", "--json"]
-    command = [*torchrun(2), str(script), "train", str(store), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, env=quiet())
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == str(tmp_path / "run/checkpoints/step-00000002")
 
 
 def children(pid: int) -> list[int]:

@@ -112,10 +112,20 @@ def test_a_run_resumes_only_on_its_own_store(store: Path, frames_folder: Path, t
     train(tmp_path / "moved", tmp_path / "run", resume=True, max_steps=4)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 200 steps."""
+    run = tmp_path_factory.mktemp("undisturbed") / "whole"
+    train(store, run, **TINY, max_steps=200, validate_every=20)
+    return run
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_killed_run_resumes_bit_for_bit(store: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_a_killed_run_resumes_bit_for_bit(
+    store: Path, undisturbed: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in (TINY | {"num_workers": 1}).items()]
-    command = [sys.executable, "-m", "fabnet", "train", str(store), "--max-steps=400", "--validate-every=20", *flags]
+    command = [sys.executable, "-m", "fabnet", "train", str(store), "--max-steps=200", "--validate-every=20", *flags]
     run = tmp_path / "stopped"
     process = subprocess.Popen(
         [*command, f"--out={run}"], stderr=subprocess.PIPE, env=os.environ | {"LANG": "C"}, start_new_session=True
@@ -127,10 +137,9 @@ def test_a_killed_run_resumes_bit_for_bit(store: Path, tmp_path: Path, number: s
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr.decode()
     assert "--resume continues from there" in stderr.decode().splitlines()[-1]
-    assert 0 < int(latest_checkpoint(run).name[5:]) < 400
+    assert 0 < int(latest_checkpoint(run).name[5:]) < 200
     train(store, run, resume=True)
-    train(store, tmp_path / "whole", **TINY, max_steps=400, validate_every=20)
-    assert_same(tmp_path / "whole", run)
+    assert_same(undisturbed, run)
 
 
 @pytest.mark.slow
@@ -241,12 +250,12 @@ def test_a_pair_that_is_warped_both_ways_counts_once(store: Path, tmp_path: Path
 
 def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) -> None:
     began = time.monotonic()
-    result = train(store, tmp_path / "run", **TINY, max_minutes=0.1, validate_every=100_000)
+    result = train(store, tmp_path / "run", **TINY, max_minutes=0.04, validate_every=100_000)
     assert time.monotonic() - began < 30
     state = json.loads((result.model / "state.json").read_text())
     assert state["total_steps"] == result.steps > 10
-    assert train(store, tmp_path / "run", resume=True, max_minutes=0.1).steps == result.steps
-    assert train(store, tmp_path / "run", resume=True, max_minutes=0.15).steps > result.steps
+    assert train(store, tmp_path / "run", resume=True, max_minutes=0.04).steps == result.steps
+    assert train(store, tmp_path / "run", resume=True, max_minutes=0.06).steps > result.steps
 
 
 def test_the_best_checkpoint_was_measured(store: Path, tmp_path: Path) -> None:

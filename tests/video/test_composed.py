@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -53,40 +56,48 @@ def verdict(video: Composed, folder: Path, fps: float = 5.0) -> Verdict:
     return judge(video, list(track_video(path, load_detector(), fps=fps)))
 
 
-def scenes(people: People) -> dict[str, Composed]:
-    """Everything that can happen to two people in a video."""
+def scenes(people: People) -> dict[str, Callable[[], Composed]]:
+    """What makes everything that can happen to two people in a video."""
     first, second = people.items()
-    made = {
-        "side by side": side_by_side(people, 60),
-        "cut": hard_cut(people, 40),
-        "passing": passing(first, second, count=75),
-        "passing fast": passing(first, second, count=35),
-        "covering": passing(first, second, count=75, is_turning=True),
+    made: dict[str, Callable[[], Composed]] = {
+        "side by side": partial(side_by_side, people, 60),
+        "cut": partial(hard_cut, people, 40),
+        "passing": partial(passing, first, second, count=75),
+        "passing fast": partial(passing, first, second, count=35),
+        "covering": partial(passing, first, second, count=75, is_turning=True),
     }
     for count in (8, 25, 50):
-        made[f"dissolve of {count} frames"] = blended(first, second, each=40, count=count)
-        made[f"fade to black of {count} frames"] = blended(first, second, each=40, count=count, through=0)
+        made[f"dissolve of {count} frames"] = partial(blended, first, second, each=40, count=count)
+        made[f"fade to black of {count} frames"] = partial(blended, first, second, each=40, count=count, through=0)
     return made
 
 
-NAMES = list(scenes({"a": [np.zeros((8, 8, 3), np.uint8)], "b": [np.zeros((8, 8, 3), np.uint8)]}))
+class Scene(NamedTuple):
+    """A composed video of two people, written to a file."""
+
+    name: str
+    video: Composed
+    path: Path
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_people_of_one_clip(two: People, tmp_path: Path, name: str) -> None:
-    found = verdict(scenes(two)[name], tmp_path)
+@pytest.fixture(scope="module", params=list(scenes({"a": [], "b": []})))
+def scene(request: pytest.FixtureRequest, two: People, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    video = scenes(two)[request.param]()
+    return Scene(request.param, video, video.write(tmp_path_factory.mktemp("scene") / "composed.mp4"))
+
+
+def test_two_people_of_one_clip(scene: Scene) -> None:
+    found = judge(scene.video, list(track_video(scene.path, load_detector(), fps=5.0)))
     assert found.num_mixed == 0, found
     assert set(found.tracks_of) == {"he", "other"}
-    if "pass" not in name and "cover" not in name:
-        assert min(found.share.values()) >= (0.5 if "fade" in name else 0.8), found
+    if "pass" not in scene.name and "cover" not in scene.name:
+        assert min(found.share.values()) >= (0.5 if "fade" in scene.name else 0.8), found
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_people_where_faces_are_followed_between_kept_frames(two: People, tmp_path: Path, name: str) -> None:
-    video = scenes(two)[name]
-    found = judge(video, list(track_video(video.write(tmp_path / "a.mp4"), load_detector(), fps=1.0)), every=FPS)
+def test_two_people_where_faces_are_followed_between_kept_frames(scene: Scene) -> None:
+    found = judge(scene.video, list(track_video(scene.path, load_detector(), fps=1.0)), every=FPS)
     assert found.num_mixed == 0, found
-    if name in ("side by side", "cut"):
+    if scene.name in ("side by side", "cut"):
         assert found.tracks_of == {"he": 1, "other": 1}
         assert found.share == {"he": 1.0, "other": 1.0}
 
@@ -94,7 +105,7 @@ def test_two_people_where_faces_are_followed_between_kept_frames(two: People, tm
 @pytest.mark.parametrize("pair", [("d10", "d18"), ("d3", "d9")])
 def test_two_people(clips: People, tmp_path: Path, pair: tuple[str, str]) -> None:
     for name in ("side by side", "cut", "passing", "dissolve of 25 frames"):
-        found = verdict(scenes({each: clips[each] for each in pair})[name], tmp_path)
+        found = verdict(scenes({each: clips[each] for each in pair})[name](), tmp_path)
         assert found.num_mixed == 0, (name, found)
         if name != "passing":
             assert max(found.tracks_of.values()) == 1, (name, found)
@@ -105,8 +116,8 @@ def test_two_people(clips: People, tmp_path: Path, pair: tuple[str, str]) -> Non
 def test_every_two_people(clips: People, tmp_path: Path) -> None:
     mixed = {}
     for first, second in itertools.combinations(CLIPS, 2):
-        for name, video in scenes({first: clips[first], second: clips[second]}).items():
-            found = verdict(video, tmp_path)
+        for name, made in scenes({first: clips[first], second: clips[second]}).items():
+            found = verdict(made(), tmp_path)
             if found.num_mixed:
                 mixed[first, second, name] = found
     assert not mixed

@@ -14,7 +14,7 @@ import fabnet
 
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
-    "errors", "version", "weights", "runtime", "files", "options", "models", "faces", "video", "store", "sampling",
+    "errors", "version", "weights", "runtime", "files", "options", "store", "models", "faces", "video", "sampling",
     "objectives", "training", "ingest", "encoders", "reading", "retrieval", "upkeep", "probes", "reporting", "paper",
     "serving", "demonstration", "cli", "__main__",
 ]  # fmt: skip

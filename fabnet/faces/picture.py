@@ -13,7 +13,7 @@ from fabnet.faces.heif import heif_kind, heif_size, open_heif
 from fabnet.faces.profile import in_srgb
 from fabnet.files.limits import MAX_PIXELS
 
-__all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_size", "picture_size", "sound_size"]
+__all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size", "picture_size", "sound_size"]
 
 FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -198,3 +198,10 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
         else:
             place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return None
+
+
+def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
+    """(H, W, 3) uint8 RGB as a JPEG."""
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return data.tobytes()

@@ -1,4 +1,4 @@
-"""What a worker process does with one video's folder: its files to rows in a spool."""
+"""What a worker does with the folder of one video: its files become rows in a spool."""
 
 from __future__ import annotations
 
@@ -13,36 +13,34 @@ from fabnet.errors import InputError, VideoError
 from fabnet.faces.crop import crop_box, cut
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.find import chosen_face, loaded_detector
-from fabnet.faces.picture import decode_picture
+from fabnet.faces.picture import decode_picture, jpeg_bytes
 from fabnet.files.kinds import kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes
-from fabnet.ingest.layouts import TrackFiles, VideoFolder
+from fabnet.ingest.layouts import TrackFiles
 from fabnet.ingest.options import ImportOptions
+from fabnet.ingest.runner import Finished, Task
 from fabnet.ingest.voxceleb import boxed_frames
-from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
 from fabnet.video.decode import read_frames
 
-__all__ = ["ImportTask", "encoded", "import_video", "is_video"]
+__all__ = ["ImportTask", "import_video", "is_video"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImportTask:
-    """One video's folder to import."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportTask(Task):
+    """The folder of one video to import."""
 
     root: Path
-    """The imported folder."""
-    folder: VideoFolder
-    """What to import."""
-    split: str
-    """train, val, test, or moments."""
-    spool: Path
-    """Where the rows go."""
+    """The imported folder, which the paths of files start at."""
+    identity: str
+    """Name of the person in the video."""
+    tracks: tuple[TrackFiles, ...]
+    """The files to import, by track."""
     options: ImportOptions
-    """How its faces are found and cut out."""
+    """How faces are found and cut out."""
     original: Path | None = None
-    """The original video that text files tell about."""
+    """The original video that text files describe; None: it is missing, or the files are not text files."""
 
 
 @dataclass(slots=True)
@@ -50,20 +48,23 @@ class _Seen:
     """What came of the files so far."""
 
     frames: int = 0
+    """Frames looked at."""
     dropped: list[tuple[str, str]] = field(default_factory=list)
+    """Frames and files left out: (source, reason)."""
 
 
-def import_video(task: ImportTask, report: Callable[[float], None]) -> LedgerEntry:
-    """Write the rows of one video's folder to its spool.
+def import_video(task: ImportTask, report: Callable[[float], None]) -> Finished:
+    """Write the rows of one video's folder to the task's spool.
 
     Args:
-        task: what to do.
+        task: the folder.
         report: called with the number of files done since the last call.
 
     Returns:
-        What became of it; a file that could not be used is among the dropped ones, with its reason.
+        The ledger entry; a file that cannot be used is among the dropped ones, with its reason.
 
     Raises:
+        InputError: the original video is missing.
         OutputError: the disk is full.
     """
     cv2.setNumThreads(1)
@@ -76,26 +77,18 @@ def import_video(task: ImportTask, report: Callable[[float], None]) -> LedgerEnt
     if not seen.frames:
         status = "failed"
     reason = f"{len(seen.dropped)} left out; the first: {seen.dropped[0][1]}" if seen.dropped else ""
-    return LedgerEntry(
-        task.folder.video,
-        (task.root / task.folder.video).as_posix(),
-        status,
-        reason,
-        size_bytes=task.folder.size_bytes,
-        mtime=task.folder.mtime,
-        frames_kept=seen.frames,
-        frames_with_face=rows,
-        tracks=len(spool.tracks),
-        rows=rows,
-        dropped=tuple(seen.dropped),
+    return Finished(
+        task.entry(status, reason, spool=spool, frames_kept=seen.frames, frames_with_face=rows, dropped=seen.dropped)
     )
 
 
 def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    if task.original is not None:
+    if task.options.layout == "voxceleb-txt":
+        if task.original is None:
+            raise InputError("its original video is not there")
         yield from _boxed_rows(task, task.original, seen, report)
         return
-    for track in task.folder.tracks:
+    for track in task.tracks:
         if is_video(task.root, track.files[0]):
             yield from _cropped_video_rows(task, track, seen)
             report(1)
@@ -104,13 +97,13 @@ def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Ite
 
 
 def is_video(root: Path, file: str) -> bool:
-    """Whether a track's first file is a video: by its suffix, or where that is not known by its content."""
+    """Whether a track's first file is a video: by its suffix, or by its content if the suffix is unknown."""
     kind = kind_by_suffix(file)
     if kind is None:
         try:
             kind = kind_by_content(file, read_head(root / file))
         except OSError:
-            return False  # it has vanished since it was listed; whoever reads it says so
+            return False  # it vanished after it was listed; the code that reads it reports that
     return kind == "video"
 
 
@@ -153,15 +146,15 @@ def _cropped_video_rows(task: ImportTask, track: TrackFiles, seen: _Seen) -> Ite
 
 
 def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    for boxed in boxed_frames(task.root, task.folder.tracks, original, fps=task.options.fps, dropped=seen.dropped):
+    for boxed in boxed_frames(task.root, task.tracks, original, fps=task.options.fps, dropped=seen.dropped):
         square = crop_box(boxed.box_px, task.options.spec)
         seen.frames += 1
         yield _row(
-            task, boxed.track, boxed.frame, boxed.time_s, boxed.source,
-            cut(boxed.image, square, task.options.size), crop_box_px=square, box_px=boxed.box_px,
+            task, boxed.track, boxed.frame, boxed.time_s, boxed.source, cut(boxed.image, square, task.options.size),
+            crop_box_px=square, box_px=boxed.box_px,
         )  # fmt: skip
     seen.frames += len(seen.dropped)
-    report(len(task.folder.tracks))
+    report(len(task.tracks))
 
 
 def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np.ndarray, face: Detection) -> Row:
@@ -175,7 +168,7 @@ def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np
 def _ready_row(
     task: ImportTask, track: str, frame: int, time_s: float | None, file: str, image: np.ndarray, data: bytes
 ) -> Row:
-    """A ready crop: its bytes as they are where they fit, else its central square at the store's size."""
+    """A ready crop: its bytes unchanged if they fit, otherwise its central square at the store's size."""
     height, width = image.shape[:2]
     size, side = task.options.size, min(image.shape[:2])
     left, top = (width - side) // 2, (height - side) // 2
@@ -194,18 +187,11 @@ def _row(
     *, crop_box_px: np.ndarray, box_px: np.ndarray | None = None, landmarks5_px: np.ndarray | None = None,
     score: float | None = None,
 ) -> Row:  # fmt: skip
-    data = image if isinstance(image, bytes) else encoded(image, task.options.spec.jpeg_quality)
+    data = image if isinstance(image, bytes) else jpeg_bytes(image, task.options.spec.jpeg_quality)
     return Row(
-        task.folder.identity, task.folder.video, track, frame, time_s, source, task.split, data,
+        task.identity, task.video, track, frame, time_s, source, task.split, data,
         crop_box_px, box_px, landmarks5_px, score,
     )  # fmt: skip
-
-
-def encoded(image: np.ndarray, quality: int) -> bytes:
-    """(H, W, 3) uint8 RGB as JPEG."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done
-    return data.tobytes()
 
 
 def _decoded(data: bytes) -> np.ndarray:
@@ -218,5 +204,5 @@ def _decoded(data: bytes) -> np.ndarray:
 
 
 def _is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG's last scan has no end: decoders fill the rest with grey and say nothing."""
+    """Whether a JPEG's last scan has no end: decoders fill the rest with grey without an error."""
     return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")

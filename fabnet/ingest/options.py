@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
 from fabnet.options import Options
 from fabnet.video.decode import check_fps
@@ -90,9 +91,14 @@ class ImportOptions(Options):
     """Worker processes; by default one per core; 0: no other process."""
 
     def check(self) -> None:
-        """Check the rate and the size."""
+        """Check the rate, the size, and what belongs to a layout."""
         check_fps(self.fps)
         _ = self.spec
+        if self.layout != "voxceleb-txt":
+            if self.videos is not None:
+                raise InputError("--videos belongs to --layout voxceleb-txt: leave it out, or name that layout")
+        elif self.videos is None or self.crop != "none":
+            raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
 
     @property
     def spec(self) -> CropSpec:

@@ -21,10 +21,10 @@ from fabnet.errors import InputError, VideoError
 from fabnet.files.folder import LeftOut, Look
 from fabnet.files.kinds import kind_by_suffix
 from fabnet.files.limits import MAX_TABLE_BYTES, read_bytes
-from fabnet.ingest.layouts import TrackFiles
+from fabnet.ingest.layouts import TrackFiles, VideoFolder
 from fabnet.video.decode import read_frames
 
-__all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "read_utterance"]
+__all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "originals_of", "read_utterance"]
 
 LISTED_FPS = 25.0
 MAX_SHARE = 2.0
@@ -143,6 +143,37 @@ def find_originals(videos: Path) -> tuple[dict[str, Path], list[LeftOut]]:
     if not found:
         raise InputError(f"no video in {videos} (--videos): expected the originals, named by their references")
     return found, look.left_out()
+
+
+def originals_of(
+    root: Path, folders: Sequence[VideoFolder], videos: Path
+) -> tuple[dict[str, Path | None], list[LeftOut]]:
+    """Find the original video of each folder of text files.
+
+    Args:
+        root: the folder that the paths of text files start at.
+        folders: the folders, each named after its original; otherwise, its first text file names it.
+        videos: the folder of original videos.
+
+    Returns:
+        The original by `VideoFolder.video`, None if it is missing; and the other files in the folder of originals.
+
+    Raises:
+        InputError: the folder of originals is missing, or has none of them.
+    """
+    known, left_out = find_originals(videos)
+    originals = {}
+    for each in folders:
+        name = Path(each.video).name
+        if name not in known:
+            try:
+                name = read_utterance(root / each.tracks[0].files[0]).reference
+            except (InputError, OSError):
+                name = ""
+        originals[each.video] = known.get(name)
+    if not any(originals.values()):
+        raise InputError(f"{videos} has none of the {len(folders)} original videos: name them by their references")
+    return originals, left_out
 
 
 def boxed_frames(

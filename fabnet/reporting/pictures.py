@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from fabnet.faces.picture import jpeg_bytes
+
 __all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "share_map", "side_by_side", "square"]
 
 
 def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
     """An (H, W, 3) uint8 RGB image as the data URI of a JPEG."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image, quality)).decode()
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:

@@ -48,7 +48,11 @@ def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: 
     video = tmp_path / "a.mp4"
     shutil.copy(second, video)
     (found,) = find_videos([video]).found
-    task = TrackTask(found, None, "train", tmp_path / "spool.arrow", TrackOptions(size=64, fps=5.0, link_fps=10.0))
+    task = TrackTask(
+        video=found.name, source=str(video), size_bytes=found.size_bytes, mtime=found.mtime, split="train",
+        spool=tmp_path / "spool.arrow", path=video, identity=None,
+        options=TrackOptions(size=64, fps=5.0, link_fps=10.0),
+    )  # fmt: skip
     is_replaced = False
 
     def replace(amount: float) -> None:

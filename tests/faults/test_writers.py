@@ -80,11 +80,11 @@ def test_a_video_replaced_during_a_run_has_the_rows_of_the_file_that_the_ledger_
         folder.mkdir()
         for number in range(3):
             shutil.copy(second, folder / f"{number}.mp4")
-        shutil.copy(carphone, folder / "new")
+        shutil.copy(carphone, tmp_path / "new")
         process = started("track", folder, "--out", out, *TRACK)
         time.sleep(random.uniform(0.5, 3.0))
         replaced = f"{random.integers(3)}.mp4"
-        os.replace(folder / "new", folder / replaced)
+        os.replace(tmp_path / "new", folder / replaced)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         ledger, index = open_store(out).ledger(), open_store(out).index()

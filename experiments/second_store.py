@@ -34,9 +34,8 @@ import pyarrow.compute as pc
 
 from fabnet.demonstration import demo_clip
 from fabnet.faces.crop import CropSpec, cut
-from fabnet.faces.picture import decode_picture
+from fabnet.faces.picture import decode_picture, jpeg_bytes
 from fabnet.ingest.import_folder import import_folder
-from fabnet.ingest.import_worker import encoded
 from fabnet.ingest.track import track
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import ROW_SCHEMA, SPLITS, Row, rows_to_batch
@@ -142,7 +141,7 @@ def missing_rows(part: Part, found: Sequence[dict[str, Any]], entry: LedgerEntry
         if not is_missing(part, reason):
             continue
         box = np.median(boxes.get(pose_of(source), anywhere), axis=0).astype(np.float32)
-        image = encoded(cut(decode_picture((part.frames / source).read_bytes()), box, spec.size), spec.jpeg_quality)
+        image = jpeg_bytes(cut(decode_picture((part.frames / source).read_bytes()), box, spec.size), spec.jpeg_quality)
         first = found[0]
         made.append(
             Row(first["identity"], entry.video, first["track"], place, None, source, first["split"], image, box)

@@ -6,7 +6,7 @@ FabnetError                  one line that the user can act on; the CLI prints i
 │   ├── NoFaceError          no face was found, so there is nothing to work on                   (exit 4)
 │   ├── StoreError           a track store is missing, of another version, or inconsistent       (exit 5)
 │   │   └── RewrittenError   it was rewritten while it was read, so its row numbers changed      (exit 5)
-│   └── ModelError           a checkpoint, run or model folder is missing, damaged or unknown    (exit 6)
+│   └── ModelError           a checkpoint, run or model folder is missing, corrupt or unknown    (exit 6)
 ├── TrainingError            training cannot go on (non-finite loss, nothing to train on)        (exit 7)
 ├── OutputError              an output could not be written (disk full, no permission)           (exit 8)
 └── MissingDependencyError   an optional package is not installed                                (exit 9)
@@ -71,7 +71,7 @@ class RewrittenError(StoreError):
 
 
 class ModelError(InputError):
-    """A checkpoint, run or model folder is missing, damaged or unknown."""
+    """A checkpoint, run or model folder is missing, corrupt or unknown."""
 
     exit_code = 6
 

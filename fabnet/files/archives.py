@@ -29,7 +29,7 @@ def open_archive(stream: IO[bytes], limit: int) -> zipfile.ZipFile:
 
     Raises:
         InputError: the files unpack to more, use an unusual compression, overlap, or are too many.
-        zipfile.BadZipFile: it is not a ZIP archive, or is damaged.
+        zipfile.BadZipFile: it is not a ZIP archive, or is truncated or corrupt.
     """
     size = stream.seek(0, 2)
     _check_directory(stream, size)

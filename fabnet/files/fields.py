@@ -1,4 +1,4 @@
-"""Checks fields of JSON files against annotations, because a file may have been edited or damaged."""
+"""Checks fields of JSON files against annotations, because a file may be edited or corrupt."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
         lists_bytes: as in `check_data_files`.
 
     Raises:
-        OSError and other errors of Lance: the dataset is damaged, or does not exist.
+        OSError and other errors of Lance: the dataset is corrupt, or does not exist.
     """
     dataset = lance.dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
     if not is_remote(folder):
@@ -155,13 +155,13 @@ def lance_writes(path: Path) -> Iterator[None]:
 
 @contextmanager
 def lance_reads(what: str) -> Iterator[None]:
-    """Turn Lance's errors about a damaged dataset into one clear line.
+    """Turn Lance's errors about a corrupt dataset into one clear line.
 
     Args:
         what: name of the dataset for the message: "the store PATH".
 
     Raises:
-        StoreError: the dataset is damaged or cannot be read.
+        StoreError: the dataset is corrupt or cannot be read.
     """
     try:
         yield
@@ -178,7 +178,7 @@ def lance_reads(what: str) -> Iterator[None]:
             ) from error
         reason = first_line(error).split(", /")[0]
         is_unreached = re.search(r"Generic (S3|GCS|MicrosoftAzure) error", reason)
-        advice = "check the network and the credentials" if is_unreached else "it is damaged; make it again"
+        advice = "check the network and the credentials" if is_unreached else "truncated or corrupt: make it again"
         raise StoreError(f"{what} cannot be read ({reason}): {advice}") from error
 
 

@@ -167,7 +167,7 @@ class Reader:
 
         Raises:
             RewrittenError: the files are gone, and the newest version has other row numbers.
-            StoreError: the dataset is damaged.
+            StoreError: the dataset is corrupt.
         """
         for _ in range(ATTEMPTS):
             dataset = self.dataset

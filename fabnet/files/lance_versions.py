@@ -160,7 +160,7 @@ def _former(folder: Path, newest: int, reason: TruncatedError) -> Any:
                 if (folder, newest) not in _warned and parent_process() is None:
                     _warned.add((folder, newest))
                     logging.getLogger("fabnet").warning(
-                        "warning: version %d of %s is damaged (%s), as by a power cut; using version %d with %s rows",
+                        "warning: version %d of %s is incomplete (%s), as by a power cut: using version %d, %s rows",
                         newest, folder, reason, version, f"{dataset.count_rows():,}",
                     )  # fmt: skip
                 return dataset

@@ -43,7 +43,7 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
         The variables that exist, by name, as `scipy.io.loadmat` gives them.
 
     Raises:
-        InputError: it is not such a file, is damaged, or has something else under one of these names.
+        InputError: it is not such a file, is corrupt, or has something else under one of these names.
     """
     from scipy.io import loadmat
 
@@ -51,7 +51,7 @@ def read_arrays(file: Path, names: Collection[str]) -> dict[str, Any]:
         with open_input(file, None) as stream:
             _check_file(stream, set(names))
         content = loadmat(file, variable_names=list(names))
-    except Exception as error:  # scipy's errors for damaged files have no common base class
+    except Exception as error:  # scipy's errors for corrupt files have no common base class
         raise InputError(f"{file} is not a MATLAB 5 file: {first_line(error)}") from error
     return {name: value for name, value in content.items() if name in names}
 

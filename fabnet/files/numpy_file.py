@@ -26,7 +26,7 @@ def read_npy(file: Path, limit: int) -> np.ndarray:
         limit: upper bound of its size in bytes.
 
     Raises:
-        InputError: it is not such a file, is damaged or too large, or contains objects.
+        InputError: it is not such a file, is corrupt or too large, or contains objects.
         OSError: it cannot be read.
     """
     with open_input(file, limit) as stream:
@@ -48,7 +48,7 @@ def read_npz(file: Path, names: Collection[str]) -> dict[str, np.ndarray]:
         names: names of the arrays to read.
 
     Raises:
-        InputError: it is not such a file, is damaged, unpacks to too much, contains objects, or lacks an array.
+        InputError: it is not such a file, is corrupt, unpacks to too much, contains objects, or lacks an array.
         OSError: it cannot be read.
     """
     with open_input(file, MAX_TABLE_BYTES) as stream:

@@ -227,7 +227,7 @@ def _ended(ray: Any, job: _Job) -> Iterator[tuple[int, Any, FabnetError | None, 
                     waiting.append((index, number + 1))
                     continue
                 reason = f"its Ray worker died {number} times ({type(cause).__name__})"
-                yield index, None, FabnetError(f"{reason}: a damaged file, or too little memory"), 0.0
+                yield index, None, FabnetError(f"{reason}: a corrupt file, or too little memory"), 0.0
 
 
 def _fetched(

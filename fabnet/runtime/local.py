@@ -1,7 +1,7 @@
 """Worker processes: each runs one task at a time and reports its progress; if it dies, only that task fails.
 
 Processes are spawned, because Lance and the video libraries are not safe to fork. A worker that dies (killed for
-memory, or crashed in a decoder on a damaged file) is replaced by a new one.
+memory, or crashed in a decoder on a corrupt file) is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Worker:
             reason = f"signal {signal.Signals(-code).name}"
         elif code == 1:
             reason += "; a script must call fabnet under `if __name__ == '__main__':`"
-        return FabnetError(f"its worker process died ({reason}): a damaged file, or too little memory")
+        return FabnetError(f"its worker process died ({reason}): a corrupt file, or too little memory")
 
     def stop(self) -> None:
         """End the process, even in the middle of a task."""

@@ -46,7 +46,7 @@ def attempt(work: Work, task: Any, report: Callable[[float], None]) -> tuple[Any
         raise
     except MemoryError:
         return None, FabnetError("it needs more memory than there is")
-    except Exception as error:  # a decoder may raise anything on a damaged file, and the other inputs must go on
+    except Exception as error:  # a decoder may raise anything on a corrupt file, and the other inputs must go on
         return None, FabnetError(f"{type(error).__name__}: {first_line(error)}")
 
 

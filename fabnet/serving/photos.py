@@ -53,7 +53,7 @@ class PhotoReader:
             data: a picture in one of `fabnet.faces.picture.FORMATS`.
 
         Raises:
-            InputError: it has another format, is damaged, or has too many pixels.
+            InputError: it has another format, is corrupt, or has too many pixels.
             NoFaceError: no face was found.
         """
         width, height = picture_size(data)
@@ -81,7 +81,7 @@ def _decoded(data: bytes, longer_px: int) -> np.ndarray:
     try:
         image = decode_bgr(data, flag)
     except InputError:
-        raise InputError("the photo is damaged: it has a header, but cannot be decoded") from None
+        raise InputError("the photo is truncated or corrupt: it has a header, but cannot be decoded") from None
     times = LARGEST_PX / max(image.shape[:2])
     if times < 1:
         width, height = (max(1, round(side * times)) for side in (image.shape[1], image.shape[0]))

@@ -1,4 +1,4 @@
-"""When each row of a store was filmed, as one numpy array."""
+"""The time of each row of a store, as one NumPy array."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from fabnet.store.track_store import TrackStore
 __all__ = ["UNKNOWN_MS", "frame_times_ms"]
 
 UNKNOWN_MS = int(np.iinfo(np.int32).min)
-"""Stands for the time of a row that has none."""
+"""Marks an unknown time."""
 LATEST_MS = np.iinfo(np.int32).max // 2
-"""Times beyond it (12 days) count as unknown."""
+"""Latest time (12 days); later ones count as unknown."""
 ROWS_AT_ONCE = 65_536
 
 
 def frame_times_ms(store: TrackStore) -> np.ndarray:
-    """Read the time of every row: 4 bytes a row are kept in memory.
+    """Read the time of every row (4 bytes per row in memory).
 
     Returns:
-        (rows,) int32 milliseconds from the start of the row's video; `UNKNOWN_MS` where the store has no time.
+        (rows,) int32 milliseconds from the start of the row's video; `UNKNOWN_MS` if the time is unknown.
 
     Raises:
-        StoreError: the store is damaged.
+        StoreError: the store is corrupt.
     """
     times = np.full(store.num_rows, UNKNOWN_MS, dtype=np.int32)
     first = 0

@@ -96,7 +96,7 @@ def read_ledger(store: Path) -> dict[str, LedgerEntry]:
     """Read the last entry of every input of a store, by video name; empty if there is no ledger yet.
 
     Raises:
-        StoreError: the ledger is damaged.
+        StoreError: the ledger is corrupt.
     """
     folder = store / FOLDER
     if not has_dataset(folder):

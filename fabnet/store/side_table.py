@@ -1,7 +1,7 @@
 """A table of a store's tracks beside its rows, so that finding the tracks does not mean reading 10^8 rows.
 
 The table repeats what the rows say, up to some row. Later tracks are read from the rows; if the table is missing or
-damaged, all are.
+corrupt, all are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OF_ROWS = "fabnet.of_generation"
 
 
 def read_tracks(store: Path, *, generation: str | None = None, columns: list[str] | None = None) -> pa.Table:
-    """Read the table of tracks, in the order of their rows; empty if it is missing or damaged.
+    """Read the table of tracks, in the order of their rows; empty if it is missing or corrupt.
 
     Args:
         store: folder of the store.

@@ -56,7 +56,7 @@ def store_summary(store: TrackStore | Path | str) -> StoreSummary:
     """Count what a store contains.
 
     Raises:
-        StoreError: the store is missing, damaged or of another version.
+        StoreError: the store is missing, corrupt or of another version.
     """
     store = store if isinstance(store, TrackStore) else open_store(store)
     index = store.index(min_frames=1)

@@ -97,7 +97,7 @@ class TrackStore:
 
         Raises:
             InputError: there is no such split.
-            StoreError: the store is damaged.
+            StoreError: the store is corrupt.
         """
         with self._reading():
             index = index_of(self.path, self._tracks())
@@ -115,7 +115,7 @@ class TrackStore:
 
         Raises:
             InputError: there is no such split.
-            StoreError: the store is damaged.
+            StoreError: the store is corrupt.
         """
         return spans_of(self._sorted_tracks(split, min_frames, ["start", "length"]))
 
@@ -127,7 +127,7 @@ class TrackStore:
 
         Raises:
             InputError: there is no such split.
-            StoreError: the store is damaged.
+            StoreError: the store is corrupt.
         """
         return people_of(self._sorted_tracks(split, min_frames, ["identity"]))
 
@@ -145,7 +145,7 @@ class TrackStore:
         """A short digest of the tracks that a run trains on and validates with, independent of the store's path.
 
         Raises:
-            StoreError: the store is damaged.
+            StoreError: the store is corrupt.
         """
         with self._reading():
             return digest_of(self._tracks())
@@ -174,7 +174,7 @@ class TrackStore:
         if self._noted_rows is None:
             noted = read_tracks(self.path, generation=self.generation, columns=["start", "length"])
             count, self._noted_rows = known_rows(noted, num_rows)
-            if count < max(len(noted), 1):  # the table is missing, damaged, or describes other rows
+            if count < max(len(noted), 1):  # the table is missing, corrupt, or describes other rows
                 forget_tracks(self.path)
                 self._noted_rows = 0
         if self._noted_rows < num_rows:
@@ -194,7 +194,7 @@ class TrackStore:
             columns: names of the columns to read; None: all.
 
         Raises:
-            StoreError: a row or a column does not exist, or the store is damaged.
+            StoreError: a row or a column does not exist, or the store is corrupt.
         """
         wanted = np.asarray(rows, dtype=np.int64)
         unique, indices = np.unique(wanted, return_inverse=True)
@@ -277,7 +277,7 @@ class TrackStore:
         """Make the ledger and the table of tracks agree with the rows.
 
         Inputs whose rows were committed but that a kill kept out of the ledger are entered. Inputs whose rows were lost
-        with a damaged version are marked as failed, so that they are read again.
+        with an incomplete version are marked as failed, so that they are read again.
 
         Returns:
             The entries that were added to the ledger.
@@ -291,7 +291,7 @@ class TrackStore:
         added, videos = [], np.unique(index.video).tolist()
         for entry in known.values():
             if entry.rows and entry.video not in videos:
-                lost = "its rows were lost with a damaged version of the store"
+                lost = "its rows were lost with an incomplete version of the store"
                 added.append(replace(entry, status="failed", reason=lost, tracks=0, rows=0))
         for video in videos:
             if video not in known or not known[video].rows:
@@ -358,7 +358,7 @@ def open_store(path: Path | str) -> TrackStore:
     """Open a track store to read.
 
     Raises:
-        StoreError: the store is missing, damaged, not a track store, or of another store version.
+        StoreError: the store is missing, corrupt, not a track store, or of another store version.
     """
     path = as_place(path)
     reader = Reader(path, f"the store {path}", _dataset)

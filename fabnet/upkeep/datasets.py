@@ -24,7 +24,7 @@ def kind_of(path: Path) -> Literal["store", "embeddings"]:
     """The kind of the dataset at a path.
 
     Raises:
-        StoreError: it is neither a track store nor an embeddings dataset, is damaged, or has another version.
+        StoreError: it is neither a track store nor an embeddings dataset, is corrupt, or has another version.
     """
     if is_store(path):
         open_store(path)

@@ -67,7 +67,7 @@ class VerifyReport:
         if not bad:
             return None
         more = f" (and {len(bad) - 1} more checks failed)" if len(bad) > 1 else ""
-        return f"{self.path} is damaged: {bad[0].name}: {bad[0].wrong:,} wrong, the first: {bad[0].examples[0]}{more}"
+        return f"{self.path} is corrupt: {bad[0].name}: {bad[0].wrong:,} wrong, the first: {bad[0].examples[0]}{more}"
 
     @property
     def exit_code(self) -> int:

@@ -80,7 +80,7 @@ def test_row_numbers_from_before_a_removal_are_refused_after_it(own: Path, is_na
             with pytest.raises(RewrittenError, match=f"the store {own} was rewritten while it was read") as raised:
                 call()
             assert "\n" not in str(raised.value)
-            assert "damaged" not in str(raised.value)
+            assert "corrupt" not in str(raised.value)
     assert open_store(own).num_rows == 50
 
 
@@ -314,7 +314,7 @@ def test_row_numbers_of_neighbours_during_a_removal(faces: Path) -> None:
         assert gallery.take([found["row"]], ["id"]) == [{"id": found["id"]}]
 
 
-def test_a_store_that_changes_while_it_is_checked_is_not_reported_as_damaged(
+def test_a_store_that_changes_while_it_is_checked_is_not_reported_as_corrupt(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fabnet.upkeep.verify import verify

@@ -43,8 +43,8 @@ def test_a_truncated_version_is_skipped(
     for _ in range(2):
         assert open_store(store.path).num_rows == 3
     (warning,) = caplog.messages
-    assert warning.startswith(f"warning: version 3 of {store.path} is damaged (")
-    assert warning.endswith("as by a power cut; using version 2 with 3 rows")
+    assert warning.startswith(f"warning: version 3 of {store.path} is incomplete (")
+    assert warning.endswith("as by a power cut: using version 2, 3 rows")
     with writing(store.path, crop={}, settings={}) as again:
         assert read_ledger(store.path)["b"].status == "failed"  # so it is read again
         add(again, "c")

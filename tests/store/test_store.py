@@ -238,11 +238,11 @@ def test_a_path_that_is_not_a_store_is_named(tmp_path: Path) -> None:
                 raise AssertionError("not reached")
 
 
-def test_a_damaged_store_is_named(store: TrackStore) -> None:
+def test_a_corrupt_store_is_named(store: TrackStore) -> None:
     fill(store, "v")
     for manifest in (store.path / "_versions").iterdir():
         manifest.write_bytes(b"nonsense")
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="corrupt"):
         open_store(store.path)
 
 
@@ -251,7 +251,7 @@ def test_a_corrupt_schema_is_named(store: TrackStore) -> None:
     for manifest in (store.path / "_versions").iterdir():
         manifest.write_bytes(manifest.read_bytes().replace(b"string", b"st\0\0ng"))
     for ask in (open_store, is_store):
-        with pytest.raises(StoreError, match="damaged"):
+        with pytest.raises(StoreError, match="corrupt"):
             ask(store.path)
 
 

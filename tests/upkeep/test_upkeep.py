@@ -109,13 +109,13 @@ def wrong_tracks(path: Path) -> None:
         (wrong_tracks, "table of tracks against the rows: 1 wrong"),
     ],
 )
-def test_a_damaged_store_is_reported_in_one_line(
+def test_a_corrupt_store_is_reported_in_one_line(
     own: Path, harm: Callable[[Path], None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     harm(own)
     assert main(["info", "--verify", str(own)]) == 5
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith(f"fabnet info: {own} is damaged: ")
+    assert line.startswith(f"fabnet info: {own} is corrupt: ")
     assert said in line
 
 
@@ -199,7 +199,7 @@ def test_unknown_names_change_nothing(own: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("call", [fabnet.compact, lambda path: fabnet.remove(path, ["person1"])])
-def test_a_bug_is_not_reported_as_a_damaged_store(
+def test_a_bug_is_not_reported_as_a_corrupt_store(
     own: Path, call: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(path: Path) -> None:

@@ -28,10 +28,11 @@ def name_of(file: Path) -> str:
 NAMES = {name_of(file): file for file in MODULES}
 
 
-def imports_of(file: Path) -> set[str]:
-    """The modules of the package that a module imports, wherever in it and whatever for."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+def imports_of(file: Path, *, only_at_once: bool = False) -> set[str]:
+    """The modules of the package that a module imports, anywhere in it; or only those that it imports at once, when it
+    is loaded itself."""
+    found, tree = set[str](), ast.parse(file.read_text())
+    for node in tree.body if only_at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -58,6 +59,32 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     while free := {name for name, needed in left.items() if not needed & left.keys()}:
         left = {name: needed for name, needed in left.items() if name not in free}
     assert not left, f"in circles, or above one: {sorted(left)}"
+
+
+def loaded_with(name: str) -> set[str]:
+    """The modules of the package that importing one loads, itself included."""
+    found, left = set[str](), [name]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += imports_of(NAMES[name], only_at_once=True) & NAMES.keys()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("verb", "needless"),
+    [
+        ("training.train", ["faces.detect", "faces.find", "video", "ingest", "encoders", "runtime.cluster"]),
+        ("ingest.track", ["models", "sampling", "objectives", "training", "encoders"]),
+        ("reading.embed", ["sampling", "objectives", "training", "ingest", "probes"]),
+        ("retrieval.search", ["sampling", "objectives", "training", "video", "store", "reading", "runtime.cluster"]),
+        ("probes.probe", ["objectives", "training", "video", "store.track_store", "files.lance", "runtime.cluster"]),
+    ],
+)
+def test_a_verb_loads_nothing_that_it_does_not_need(verb: str, needless: list[str]) -> None:
+    loaded = {name.removeprefix("fabnet.") for name in loaded_with(f"fabnet.{verb}")}
+    assert not [name for name in loaded for part in needless if name == part or name.startswith(f"{part}.")]
 
 
 @pytest.mark.parametrize("room", sorted({file.parent for file in MODULES if file.parent != ROOT}))

@@ -25,7 +25,7 @@ from fabnet.probes.options import ProbeOptions
 from fabnet.probes.parts import Split
 from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
 from fabnet.probes.retrieval.variants import Variant
-from fabnet.reading.rows import check_attributes
+from fabnet.reading.columns import check_attributes
 
 __all__ = ["LinearScorer", "RetrievalScorer", "Scorer", "choose_scorer"]
 

@@ -18,11 +18,12 @@ from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, is_remote, local
+from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.reading.overlay import overlay_writer
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
 from fabnet.reading.pipeline import NOT_FINITE, Reading, embedded, probes_of
-from fabnet.reading.rows import FORMATS, Format, Row, check_place, schema, write_rows
+from fabnet.reading.rows import FORMATS, Format, Row, check_place, write_rows
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress

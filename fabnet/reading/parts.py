@@ -35,6 +35,7 @@ from fabnet.files.lance import (
     sweep,
     write_rows,
 )
+from fabnet.files.lance_lock import REMOVING, locked
 from fabnet.files.lance_reading import new_generation
 from fabnet.files.lance_versions import TruncatedError, check_files
 from fabnet.files.limits import check_file
@@ -42,9 +43,10 @@ from fabnet.files.output import output_errors
 from fabnet.files.places import is_remote, remove
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
+from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input
 from fabnet.reading.pipeline import Reading, embedded, probes_of
-from fabnet.reading.rows import NOTES, Row, schema, to_batches
+from fabnet.reading.rows import NOTES, Row, to_batches
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.outcome import Engine
@@ -52,7 +54,6 @@ from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched
 from fabnet.store.spool import drop_spool, spool_path, spools
 from fabnet.store.track_store import open_store
-from fabnet.store.writing import REMOVING, locked
 
 if TYPE_CHECKING:
     from fabnet.encoders.inference import Precision

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +14,15 @@ from fabnet.errors import InputError, StoreError
 from fabnet.files.cells import as_cells
 from fabnet.files.lance import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 from fabnet.files.lance import write_rows as replace_rows
+from fabnet.files.lance_lock import REMOVING, locked
 from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.places import is_remote, remove
+from fabnet.reading.columns import VERSION_KEY, flat_names
 from fabnet.store.track_store import is_store
-from fabnet.store.writing import REMOVING, locked
 
-__all__ = ["FORMATS", "Format", "Row", "check_attributes", "check_place", "schema", "to_batches", "write_rows"]
+__all__ = ["FORMATS", "Format", "Row", "check_place", "to_batches", "write_rows"]
 
 Format = Literal["lance", "parquet", "csv", "npy"]
 FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
@@ -30,65 +30,9 @@ Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
 TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
 """First bytes by which the CSV beside an npy is recognised."""
-VERSION_KEY = b"fabnet.embeddings_version"
 NOTES = "_parts.lance"
-ADDED = r"e\d+|rank|row|similarity|_distance|_rowaddr|_rowid"
-"""Columns that CSV has instead of `embedding`, and those that a search adds."""
 OWN = LANCE_FOLDERS | {"_lock", "_spool", NOTES}
 """Entries that an interrupted first attempt may have left, including one on a cluster."""
-
-
-def schema(
-    embedding_dim: int,
-    attributes: Sequence[pa.Field] = (),
-    *,
-    thumbnails: bool = False,
-    about: Mapping[str, str] | None = None,
-) -> pa.Schema:
-    """Columns of an embeddings dataset; `reason` says why a row has no embedding, and is empty otherwise."""
-    return pa.schema(
-        [
-            ("id", pa.string()),
-            ("identity", pa.string()),
-            ("video", pa.string()),
-            ("track", pa.string()),
-            ("frame", pa.int64()),
-            ("time_s", pa.float64()),
-            ("source", pa.string()),
-            ("box_px", pa.list_(pa.float32(), 4)),
-            ("score", pa.float32()),
-            ("reason", pa.string()),
-            *attributes,
-            *([("thumbnail", pa.binary())] if thumbnails else []),
-            ("embedding", pa.list_(pa.float32(), embedding_dim)),
-        ],
-        metadata={VERSION_KEY.decode(): "1", **(about or {})},
-    )
-
-
-def check_attributes(attributes: Sequence[pa.Field]) -> None:
-    """Check that the columns of probes can be added to the other columns in every format.
-
-    Args:
-        attributes: the probes' columns.
-
-    Raises:
-        InputError: a column's name is reserved, duplicate or invalid.
-    """
-    own = {name for field in schema(0, thumbnails=True) for name in (field.name, *_flat_names(field))}
-    names = [name for field in attributes for name in (field.name, *_flat_names(field))]
-    for name in names:
-        if not name or set(name) & set(".`"):
-            raise InputError(
-                f"a probe predicts {name!r}, which cannot be the name of a column: rename this label, or the class in "
-                "it, to something without dots and backticks"
-            )
-        if name in own or re.fullmatch(ADDED, name):
-            raise InputError(f"a probe predicts {name}, which is a column of embeddings: rename it in the labels")
-        if names.count(name) > 1:
-            raise InputError(
-                f"two probes predict {name}, or two classes of one; give one of them only, or rename it in the labels"
-            )
 
 
 def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -111,19 +55,10 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
             columns[name] = column
             continue
         values = column.to_pylist()
-        for i, flat in enumerate(_flat_names(batch.schema.field(name))):
+        for i, flat in enumerate(flat_names(batch.schema.field(name))):
             part = [None if value is None else value[i] for value in values]
             columns[flat] = pa.array(part, pa.float32())
     return pa.RecordBatch.from_pydict(columns)
-
-
-def _flat_names(field: pa.Field) -> list[str]:
-    """Names of the columns that a list becomes in CSV."""
-    if not pa.types.is_fixed_size_list(field.type):
-        return []
-    if field.name == "embedding":
-        return [f"e{i}" for i in range(field.type.list_size)]
-    return [f"{field.name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}" for i in range(field.type.list_size)]
 
 
 def check_place(out: Path, file_format: Format) -> None:

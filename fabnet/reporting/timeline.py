@@ -14,7 +14,7 @@ from fabnet.encoders.load_encoder import load
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
-from fabnet.reading.rows import check_attributes
+from fabnet.reading.columns import check_attributes
 from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
 from fabnet.runtime.progress import progress

@@ -15,12 +15,12 @@ import numpy as np
 
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import InputError
+from fabnet.files.lance_lock import locked
 from fabnet.files.places import as_place
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
 from fabnet.retrieval.query import read_query
 from fabnet.retrieval.sheet import write_sheet
-from fabnet.store.writing import locked
 
 __all__ = ["SearchResult", "search"]
 

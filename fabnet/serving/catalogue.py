@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from fabnet.errors import InputError
 from fabnet.files.limits import read_bytes
-from fabnet.reading.rows import schema
+from fabnet.reading.columns import schema
 from fabnet.retrieval.columns import is_text
 from fabnet.retrieval.filters import all_of, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.files.limits import read_csv
 from fabnet.files.places import as_place, fetched
-from fabnet.store.index import TrackIndex
 from fabnet.store.schema import SPLITS
+
+if TYPE_CHECKING:
+    from fabnet.store.index import TrackIndex
 
 __all__ = ["MOMENTS", "absent_notes", "check_unmoved", "moments_cut", "read_splits", "split_of", "splits_for"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from fabnet.errors import StoreError
 from fabnet.files.lance import changing, lance_reads, lance_writes, merge_files, open_dataset, sweep
+from fabnet.files.lance_lock import locked
 from fabnet.files.places import as_place
 from fabnet.runtime.progress import progress
 from fabnet.store.ledger import replace_ledger
 from fabnet.store.side_table import forget_tracks
 from fabnet.store.spool import spool_folder
 from fabnet.store.track_store import open_store
-from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import disk_use, kind_of, removing
 
 __all__ = ["CompactReport", "compact"]

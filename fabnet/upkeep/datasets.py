@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from fabnet.errors import StoreError
+from fabnet.files.lance_lock import REMOVING
 from fabnet.files.limits import read_text
 from fabnet.files.output import unlink, written_whole
 from fabnet.files.places import is_remote
 from fabnet.retrieval.gallery import Gallery
 from fabnet.store.index import TrackIndex
 from fabnet.store.track_store import is_store, open_store
-from fabnet.store.writing import REMOVING
 
 __all__ = ["counts_by_video", "disk_use", "kind_of", "note_removing", "removing"]
 

@@ -18,6 +18,7 @@ import numpy as np
 from fabnet.errors import InputError, StoreError
 from fabnet.files.fields import check_fields
 from fabnet.files.lance import changing, lance_reads, lance_writes, merge_files, sweep
+from fabnet.files.lance_lock import locked
 from fabnet.files.lance_reading import renew_generation
 from fabnet.files.limits import read_text
 from fabnet.files.output import written_whole
@@ -30,7 +31,6 @@ from fabnet.store.ledger import LedgerEntry, clear_pending, replace_ledger
 from fabnet.store.side_table import forget_tracks
 from fabnet.store.spool import spool_folder
 from fabnet.store.track_store import open_store
-from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, disk_use, kind_of, note_removing, removing
 
 __all__ = ["NOT_REACHED", "RemoveReport", "remove"]

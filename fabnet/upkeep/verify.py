@@ -16,6 +16,7 @@ import pyarrow as pa
 from fabnet.errors import FabnetError, OutputError, StoreError
 from fabnet.faces.window import decode_jpeg
 from fabnet.files.lance import lance_reads, open_dataset
+from fabnet.files.lance_lock import locked
 from fabnet.files.lance_manifests import state_of
 from fabnet.files.places import as_place
 from fabnet.retrieval.gallery import Gallery
@@ -25,7 +26,6 @@ from fabnet.store.ledger import read_pending
 from fabnet.store.side_table import read_tracks
 from fabnet.store.split import MOMENTS
 from fabnet.store.track_store import TrackStore, open_store
-from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import counts_by_video, kind_of, removing
 
 __all__ = ["Check", "VerifyReport", "verify"]

@@ -23,7 +23,7 @@ from fabnet.errors import FabnetError, InputError, StoreError
 from fabnet.files.lance_manifests import check_manifests
 from fabnet.files.links import check_links
 from fabnet.ingest.import_folder import import_folder
-from fabnet.reading.rows import schema
+from fabnet.reading.columns import schema
 from fabnet.retrieval.gallery import Gallery
 from fabnet.store.summary import store_summary
 from fabnet.store.track_store import open_store

@@ -20,16 +20,17 @@ import fabnet
 from fabnet.errors import RewrittenError, StoreError
 from fabnet.faces.window import Window
 from fabnet.files.lance import open_dataset
+from fabnet.files.lance_lock import locked
 from fabnet.ingest.import_folder import import_folder
+from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input, read_items
-from fabnet.reading.rows import schema, write_rows
+from fabnet.reading.rows import write_rows
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.search import search
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader
 from fabnet.sampling.pairs import Jitter
 from fabnet.store.side_table import forget_tracks
 from fabnet.store.track_store import TrackStore, open_store
-from fabnet.store.writing import locked
 from fabnet.upkeep.datasets import note_removing
 
 

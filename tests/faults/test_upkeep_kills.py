@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import fabnet
-from fabnet.reading.rows import schema
+from fabnet.reading.columns import schema
 from fabnet.retrieval.gallery import Gallery
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch

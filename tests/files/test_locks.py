@@ -15,9 +15,9 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import OutputError, StoreError
+from fabnet.files.lance_lock import locked
 from fabnet.files.locks import BusyError, locked_file
 from fabnet.files.output import written_whole
-from fabnet.store.writing import locked
 
 TINY = [
     "--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=16", "--num-workers=0",

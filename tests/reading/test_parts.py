@@ -14,12 +14,12 @@ import fabnet
 from fabnet.encoders.digest import model_digest
 from fabnet.errors import FabnetError, StoreError
 from fabnet.files.lance import has_dataset
+from fabnet.files.lance_lock import REMOVING
 from fabnet.reading.inputs import list_inputs
 from fabnet.reading.parts import Part, Recipe, embed_in_parts, parts_of
 from fabnet.reading.pipeline import Reading
 from fabnet.runtime.local import run_tasks
 from fabnet.runtime.outcome import Outcome
-from fabnet.store.writing import REMOVING
 
 
 class Breaking:

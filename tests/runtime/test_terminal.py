@@ -16,7 +16,8 @@ import pytest
 
 from fabnet.cli import main
 from fabnet.files.cells import as_cell, as_cells
-from fabnet.reading.rows import schema, write_rows
+from fabnet.reading.columns import schema
+from fabnet.reading.rows import write_rows
 from fabnet.runtime.terminal import console, say, shown
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Ka\nfabnet: done\r\u202egpj.exe\x9b31m\x85\u2028[red]b[/red]"

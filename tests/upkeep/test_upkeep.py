@@ -19,7 +19,7 @@ import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, OutputError, StoreError
 from fabnet.ingest.import_folder import import_folder
-from fabnet.reading.rows import schema
+from fabnet.reading.columns import schema
 from fabnet.retrieval.gallery import Gallery
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch

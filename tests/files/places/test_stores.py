@@ -12,11 +12,11 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import StoreError
+from fabnet.files.lance_lock import locked
 from fabnet.files.places import as_place, send, workplace
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch
 from fabnet.store.track_store import TrackStore, create_store, open_store
-from fabnet.store.writing import locked
 
 
 def rows_of(store: str | Path) -> list[dict[str, Any]]:

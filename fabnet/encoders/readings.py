@@ -7,11 +7,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["READINGS", "Reading"]
+__all__ = ["READINGS", "Panel", "Reading"]
+
+MAX_UNITS = 3
+"""Upper bound of units for a task to be drawn over time."""
+SMALLEST_SHARE = 0.1
+"""Classes that never reach this probability are drawn as one."""
+
+
+class Panel(NamedTuple):
+    """Curves over time that share an axis."""
+
+    title: str
+    """Title of the axis, with its unit."""
+    curves: dict[str, np.ndarray]
+    """(N,) values by name."""
+    are_shares: bool = False
+    """Whether they add up to one, and are stacked."""
 
 
 class Reading(ABC):
@@ -55,6 +72,23 @@ class Reading(ABC):
         """
         return dict(zip([field.name for field in self.fields(task, columns)], made.T, strict=True))
 
+    def panel(self, task: str, columns: Sequence[str], made: np.ndarray) -> Panel | None:
+        """Predictions of one face over time as curves.
+
+        Args:
+            task: name of the task.
+            columns: names of what is predicted.
+            made: (N, K) from `in_units`.
+
+        Returns:
+            The curves; None if they would say nothing to a reader.
+        """
+        return Panel(f"{task}, {self.words(columns)}", dict(zip(columns, made.T, strict=True)))
+
+    def words(self, columns: Sequence[str]) -> str:
+        """What the curves of a panel show."""
+        return ", ".join(columns)
+
     def takes(self, num_columns: int) -> bool:
         """Whether a probe can have this number of columns."""
         return num_columns > 0
@@ -77,6 +111,9 @@ class _Points(Reading):
     def columns(self, task: str, columns: Sequence[str], made: np.ndarray) -> dict[str, np.ndarray]:
         return {f"{task}_px": _paired(made)}
 
+    def panel(self, task: str, columns: Sequence[str], made: np.ndarray) -> Panel | None:
+        return None
+
     def takes(self, num_columns: int) -> bool:
         return num_columns > 0 and num_columns % 2 == 0
 
@@ -91,6 +128,9 @@ class _Angles(Reading):
 
     def fields(self, task: str, columns: Sequence[str]) -> list[pa.Field]:
         return [pa.field(f"{task}_{name}_deg", pa.float32()) for name in columns]
+
+    def words(self, columns: Sequence[str]) -> str:
+        return "degrees"
 
 
 class _Classes(Reading):
@@ -109,6 +149,14 @@ class _Classes(Reading):
         likeliest = {task: np.array(columns)[made.argmax(axis=1)]}
         return likeliest | {field.name: each for field, each in zip(_plain(task, columns), made.T, strict=True)}
 
+    def panel(self, task: str, columns: Sequence[str], made: np.ndarray) -> Panel | None:
+        shown = {name: each for name, each in zip(columns, made.T, strict=True) if each.max() >= SMALLEST_SHARE}
+        rest = {"others": np.ones(len(made)) - sum(shown.values())} if len(shown) < len(columns) else {}
+        return Panel(f"{task}, {self.words(columns)}", shown | rest, are_shares=True)
+
+    def words(self, columns: Sequence[str]) -> str:
+        return "probabilities"
+
 
 class _Units(Reading):
     """Units that are each present or absent: the probability of each in `TASK_NAME`."""
@@ -120,6 +168,12 @@ class _Units(Reading):
 
     def fields(self, task: str, columns: Sequence[str]) -> list[pa.Field]:
         return _plain(task, columns)
+
+    def panel(self, task: str, columns: Sequence[str], made: np.ndarray) -> Panel | None:
+        return super().panel(task, columns, made) if len(columns) <= MAX_UNITS else None
+
+    def words(self, columns: Sequence[str]) -> str:
+        return "probability"
 
 
 class _Values(Reading):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.encoders.readings import READINGS, Reading
+from fabnet.encoders.readings import READINGS, Panel, Reading
 from fabnet.errors import InputError
 from fabnet.files.output import written_whole
 from fabnet.files.places import fetched
@@ -107,6 +107,10 @@ class SavedProbe:
             for name, values in self.attributes(embeddings, seen_px).items()
         }
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    def panel(self, embeddings: np.ndarray) -> Panel | None:
+        """Predictions from (N, D) embeddings of one face over time as curves; None if there is nothing to draw."""
+        return self.reading.panel(self.task, self.columns, self.predict(embeddings))
 
 
 def save_probes(probes: Sequence[SavedProbe], file: Path) -> None:

@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
-from typing import NamedTuple
 
 import matplotlib
 import matplotlib.figure
@@ -14,13 +13,14 @@ import matplotlib.style
 import matplotlib.ticker
 import numpy as np
 
+from fabnet.encoders.readings import Panel
+
 __all__ = [
     "AXIS_IN",
     "EDGE_IN",
     "NARROW_IN",
     "WIDE_IN",
     "Chart",
-    "Panel",
     "panels_chart",
     "time_chart",
     "training_chart",
@@ -65,19 +65,6 @@ class Chart:
 
     wide: str
     narrow: str
-
-
-class Panel(NamedTuple):
-    """Curves over time that share an axis.
-
-    title: title of the axis, with its unit.
-    curves: (N,) values by name.
-    are_shares: whether they add up to one, and are stacked.
-    """
-
-    title: str
-    curves: dict[str, np.ndarray]
-    are_shares: bool = False
 
 
 def _chart(draw: Callable[[matplotlib.figure.Figure], None], *, height: float) -> Chart:

@@ -15,7 +15,7 @@ from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
 from fabnet.reading.columns import check_attributes
-from fabnet.reporting.charts import Chart, Panel, panels_chart, time_chart
+from fabnet.reporting.charts import Chart, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
 from fabnet.runtime.progress import progress
 from fabnet.video.decode import video_info
@@ -30,10 +30,6 @@ SMALLEST_TRACK = 3
 MAX_TRACKS = 12
 MAX_FPS = 10.0
 MAX_FRAMES = 3000
-MAX_UNITS = 3
-"""Upper bound of units for a task to be drawn."""
-SMALLEST_SHARE = 0.1
-"""Classes that never reach this probability are drawn as one."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTi
     components, shares, spread = _principal(embeddings)
     steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / spread
     times = np.array(track.times)
-    panels = [panel for probe in probes for panel in _panels(probe, embeddings)]
+    panels = [panel for probe in probes if (panel := probe.panel(embeddings)) is not None]
     return TrackTimeline(
         name=name,
         seconds=(track.times[0], track.times[-1]),
@@ -168,22 +164,6 @@ def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTi
         chart=time_chart(times, np.array(track.scores), steps, components / spread, shares),
         attributes=panels_chart(times, panels) if panels else None,
     )
-
-
-def _panels(probe: SavedProbe, embeddings: np.ndarray) -> list[Panel]:
-    """A probe's predictions from (N, D) embeddings as a panel; none for points and for many units."""
-    if probe.kind == "points" or (probe.kind == "units" and len(probe.columns) > MAX_UNITS):
-        return []
-    curves = dict(zip(probe.columns, probe.predict(embeddings).T, strict=True))
-    if probe.kind == "angles":
-        return [Panel(f"{probe.task}, degrees", curves)]
-    if probe.kind == "classes":
-        shown = {name: shares for name, shares in curves.items() if shares.max() >= SMALLEST_SHARE}
-        others = np.ones(len(embeddings)) - sum(shown.values())
-        rest = {"others": others} if len(shown) < len(curves) else {}
-        return [Panel(f"{probe.task}, probabilities", shown | rest, are_shares=True)]
-    words = "probability" if probe.kind == "units" else ", ".join(probe.columns)
-    return [Panel(f"{probe.task}, {words}", curves)]
 
 
 def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fabnet.encoders.readings import Panel
 from fabnet.encoders.saved_probe import SavedProbe
-from fabnet.reporting.charts import Panel, panels_chart, time_chart, training_chart
-from fabnet.reporting.timeline import _panels
+from fabnet.reporting.charts import panels_chart, time_chart, training_chart
 
 METRICS = [
     {"step": 1.0, "pairs_seen": 8.0, "train_loss": 0.3},
@@ -63,7 +63,8 @@ def test_dollars_in_names_are_kept() -> None:
 def test_many_unlikely_classes_are_drawn_as_one() -> None:
     nothing, names = np.zeros(12, np.float32), tuple(f"c{number}" for number in range(12))
     probe = SavedProbe("who", "classes", names, nothing, nothing, np.zeros((4, 12)), nothing, "given", "")
-    (panel,) = _panels(probe, np.ones((7, 4), np.float32))
+    panel = probe.panel(np.ones((7, 4), np.float32))
+    assert panel is not None
     assert list(panel.curves) == ["others"]
     assert panel.curves["others"].tolist() == [1] * 7
     assert "who, probabilities" in panels_chart(np.array([0, 1, 2, 3, 20, 21, 22.0]), [panel]).wide

@@ -71,7 +71,7 @@ def test_a_run_starts_only_from_the_parts_in_a_file(network: FabNet, tmp_path: P
     of_encoder, of_decoder = "encoder.layers.0.weight", "flow_decoder.layers.2.weight"
     assert torch.equal(objective.state_dict()[of_encoder], network.state_dict()[of_encoder])
     assert torch.equal(objective.state_dict()[of_decoder], fresh.state_dict()[of_decoder])
-    with pytest.raises(InputError, match="has no flow_decoder, which --freeze would keep"):
+    with pytest.raises(InputError, match="has no flow_decoder, so --freeze cannot keep it"):
         load_initial(tmp_path / "a.pth", objective, kept=["flow_decoder"])
     assert not has_single_source(tmp_path / "a.pth")
     for parts, is_single in ((("encoder", "flow_decoder"), True), (PARTS.values(), False)):

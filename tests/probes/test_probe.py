@@ -180,7 +180,7 @@ def test_a_class_that_is_not_a_valid_column_is_refused_before_its_probe_is_fitte
 ) -> None:
     text = (labelled_photos / "labels.csv").read_text().replace("left", "Mr. Left")
     (tmp_path / "own.csv").write_text(text)
-    with pytest.raises(InputError, match=r"predicts 'side_Mr\. Left', and .*rename this label, or the class in it"):
+    with pytest.raises(InputError, match=r"predicts 'side_Mr\. Left', .*rename this label, or the class in it"):
         fabnet.probe(tiny_run, str(tmp_path / "own.csv"), labelled_photos, save=tmp_path / "own.safetensors")
 
 

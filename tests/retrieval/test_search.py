@@ -215,7 +215,7 @@ def test_every_error_is_one_line(faces: Path, clip: Path, store: Path, photo: Pa
         (InputError, "times must be finite numbers of seconds, or left out; got nan", {"time_s": (float("nan"), None)}),
         (InputError, "times must be finite numbers of seconds, or left out; got inf", {"time_s": (0, float("inf"))}),
         (InputError, "k must be 1 or more; got 0", {"k": 0}),
-        (InputError, "in a file that ends in .png; got sheet.jpg", {"sheet": "sheet.jpg"}),
+        (InputError, "ends in .png; got sheet.jpg", {"sheet": "sheet.jpg"}),
     ]
     for error, message, options in wrong:
         with pytest.raises(error, match=message):

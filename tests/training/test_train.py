@@ -277,7 +277,7 @@ def test_only_parts_of_the_initial_model_can_be_frozen(store: Path, tmp_path: Pa
     init = str(tmp_path / "autoencoder")
     train(store, tmp_path / "of_two", **TINY, max_steps=1, init=init, sources=2)
     assert json.loads((tmp_path / "of_two" / "config.json").read_text())["config"]["freeze"] == []
-    with pytest.raises(InputError, match="has no flow_decoder, which --freeze would keep"):
+    with pytest.raises(InputError, match="has no flow_decoder, so --freeze cannot keep it"):
         train(store, tmp_path / "frozen", **TINY, max_steps=1, init=init, freeze=("flow_decoder",))
     init = str(tmp_path / "of_two")
     with pytest.raises(InputError, match="all parts are frozen"):

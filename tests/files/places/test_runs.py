@@ -155,7 +155,7 @@ def test_a_failed_embedding_leaves_nothing(bucket: str, run: str, tmp_path: Path
     with pytest.raises(InputError, match=r"holds other files \(a.jpg"):
         fabnet.embed([tmp_path / "grey.png"], f"{bucket}/album", model=run, file_format="lance")
     assert as_place(f"{bucket}/album/a.jpg").exists()
-    with pytest.raises(InputError, match="no store of face-tracks"):
+    with pytest.raises(InputError, match="not a track store"):
         fabnet.embed([f"{bucket}/talk.mp4"], tmp_path / "out.csv", model=run)
 
 

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         if debug:
             raise
-        say(f"fabnet {verb}: there is too little memory: is one of the inputs damaged, or huge?", to_stderr=True)
+        say(f"fabnet {verb}: there is too little memory: is one of the inputs corrupt, or huge?", to_stderr=True)
         return 1
     except Exception as error:
         from fabnet.errors import first_line

@@ -47,7 +47,7 @@ def load(
         where it is unpickled, as in a worker process.
 
     Raises:
-        ModelError: there is no such model, it is damaged, or its ONNX file is asked for bfloat16.
+        ModelError: there is no such model, it is corrupt, or its ONNX file is asked for bfloat16.
         MissingDependencyError: the backend, or what a model of the hub needs, is not installed.
     """
     if isinstance(model, str) and model not in shipped_models():

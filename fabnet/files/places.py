@@ -93,12 +93,12 @@ def as_place(given: str | Path) -> Path:
 
 
 def several(given: str | Path | Iterable[str | Path]) -> list[str | Path]:
-    """A path or several paths as a list."""
+    """One or more paths as a list."""
     return [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
 
 
 def as_places(given: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The places that a path or several paths stand for, see `as_place`."""
+    """The places of one or more paths or URIs, see `as_place`."""
     return [as_place(each) for each in several(given)]
 
 

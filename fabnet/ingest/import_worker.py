@@ -199,7 +199,7 @@ def _decoded(data: bytes) -> np.ndarray:
     if not data:
         raise InputError("empty (0 bytes)")
     if _is_cut_short(data):
-        raise InputError("cut short")
+        raise InputError("truncated")
     return decode_picture(data)
 
 

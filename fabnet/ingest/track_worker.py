@@ -45,7 +45,7 @@ def track_one(task: TrackTask, report: Callable[[float], None]) -> Finished:
         report: called with the seconds of video done since the last call.
 
     Returns:
-        The ledger entry, and counts and times. A damaged video keeps what comes before the damage.
+        The ledger entry, and counts and times. A corrupt video keeps what comes before the damage.
 
     Raises:
         VideoError: nothing of the video can be used, or it changed while it was read.

@@ -41,7 +41,7 @@ def best_checkpoint(run: Path) -> Path:
     """The checkpoint of a run with the lowest validation loss; the latest if none was measured.
 
     Raises:
-        ModelError: the run has none, or one is damaged.
+        ModelError: the run has none, or one is corrupt.
     """
     latest_checkpoint(run)
 

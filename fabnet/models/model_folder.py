@@ -103,7 +103,7 @@ def read_card(folder: Path) -> ModelCard:
         folder: the model folder, or a file of the authors' release.
 
     Raises:
-        ModelError: the file is missing, damaged, incomplete or of another version.
+        ModelError: the file is missing, corrupt, incomplete or of another version.
     """
     if folder.suffix in AUTHORS_SUFFIXES and folder.is_file():
         return AUTHORS_CARD
@@ -137,4 +137,4 @@ def read_card(folder: Path) -> ModelCard:
             training=dict(content.get("training") or {}),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelError(f"{file} is damaged: {type(error).__name__} at {error}") from None
+        raise ModelError(f"{file} is corrupt: {type(error).__name__} at {error}") from None

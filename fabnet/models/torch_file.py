@@ -42,7 +42,7 @@ def read_torch_file(file: Path, expected: str) -> Any:
 
     Raises:
         InputError: it is not a regular file, or is too large.
-        ModelError: it holds anything but tensors and plain values, or is damaged.
+        ModelError: it holds anything but tensors and plain values, or is corrupt.
     """
     import torch
 

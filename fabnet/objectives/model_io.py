@@ -30,7 +30,7 @@ def load_objective(folder: Path, device: torch.device | str = "cpu") -> tuple[nn
         The objective in eval mode, float32, and its model card.
 
     Raises:
-        ModelError: a file is missing or damaged, or the weights do not match the architecture.
+        ModelError: a file is missing or corrupt, or the weights do not match the architecture.
     """
     card = read_card(folder)
     if folder.is_file():

@@ -159,7 +159,7 @@ def find_faces(
         num_workers: worker processes that detect; None: one per core.
 
     Raises:
-        InputError: an image is missing or damaged.
+        InputError: an image is missing or corrupt.
     """
     if benchmark.seen_px is not None:
         return FaceCrops(benchmark.seen_px.astype(np.float64), np.zeros(len(benchmark.names), dtype=bool))

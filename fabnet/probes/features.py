@@ -35,7 +35,7 @@ def embed_faces(
         (N, D) float32.
 
     Raises:
-        InputError: an image is missing or damaged.
+        InputError: an image is missing or corrupt.
     """
     boxes = crops.crop_px(Window(*encoder.card.window))
 

@@ -139,7 +139,7 @@ def choose_scorer(
     Raises:
         InputError: the protocol ranks faces and the model has no embedding, or probes are to be saved and there are
             none that `embed` can use.
-        ModelError: the model is missing or damaged.
+        ModelError: the model is missing or corrupt.
     """
     is_ranked = ranked_protocol(protocol) is not None
     if not isinstance(model, Embedder) and is_direct(str(model)):

@@ -220,7 +220,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         The result of each part, in order; running the same command again retries failed parts.
 
     Raises:
-        StoreError: another command is writing to it, or a removal from it broke off.
+        StoreError: another command is writing to it, or a removal from it was interrupted.
         OutputError: the disk is full; what was finished is kept.
         FabnetError: the engine was lost; what was finished is kept.
         KeyboardInterrupt: the command was interrupted; what was finished is kept.
@@ -231,7 +231,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
     lost: dict[str, Note] = {}
     with locked(out):
         if (out / REMOVING).is_file():
-            raise StoreError(f"{out}: a removal broke off; `fabnet remove {out}` goes on with it first")
+            raise StoreError(f"{out}: a removal was interrupted; finish it first with `fabnet remove {out}`")
         done = _read_notes(out)
         todo = [part for part in parts if part.key not in done]
         with interruptible(kept), spools(out), progress("embedding", unit="rows") as bar:

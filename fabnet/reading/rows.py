@@ -156,7 +156,7 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
         return
     with locked(out), lance_writes(out):
         if (out / REMOVING).is_file():
-            raise StoreError(f"{out}: a removal broke off; `fabnet remove {out}` goes on with it first")
+            raise StoreError(f"{out}: a removal was interrupted; finish it first with `fabnet remove {out}`")
         try:
             _replace(batches, out, columns)
         except BaseException:

@@ -42,7 +42,7 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
         (B, S + 1, size, size, 3) uint8 RGB, the target first.
 
     Raises:
-        StoreError: an image is damaged.
+        StoreError: an image is corrupt.
     """
     frames = np.empty((*drawn.rows.shape, size, size, 3), dtype=np.uint8)
     encoded = images.read_images(drawn.rows.reshape(-1))
@@ -54,8 +54,8 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
             image = decode_jpeg(data, min_side=size / moved.side)
         except InputError as error:
             row = drawn.rows[sample, place]
-            advice = "`fabnet info --verify --every-image` lists all damaged rows"
-            raise StoreError(f"row {row} of the store is damaged: {error}; {advice}") from None
+            advice = "`fabnet info --verify --every-image` lists all corrupt rows"
+            raise StoreError(f"row {row} of the store is corrupt: {error}; {advice}") from None
         cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
         frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
     return frames

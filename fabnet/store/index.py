@@ -134,7 +134,7 @@ def spans_of(tracks: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def people_of(tracks: pa.Table) -> np.ndarray:
-    """Where the tracks of each of P people begin in a table sorted by identity, then their number: (P + 1,) int64."""
+    """(P + 1,) int64: first track of each of P people in a table sorted by identity, then the number of tracks."""
     identity = tracks.column("identity").combine_chunks()
     differs = pc.not_equal(identity.slice(1), identity.slice(0, max(len(identity) - 1, 0)))
     begins = np.flatnonzero(differs.to_numpy(zero_copy_only=False)) + 1

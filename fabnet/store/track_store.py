@@ -120,10 +120,10 @@ class TrackStore:
         return spans_of(self._sorted_tracks(split, min_frames, ["start", "length"]))
 
     def people(self, split: str | None = None, min_frames: int = 2) -> np.ndarray:
-        """Find where the tracks of each person begin among those that `spans` gives.
+        """Find the first track of each person among those that `spans` gives.
 
         Returns:
-            (P + 1,) int64 place of the first track of each of P people, then the number of tracks.
+            (P + 1,) int64 index of the first track of each of P people, then the number of tracks.
 
         Raises:
             InputError: there is no such split.

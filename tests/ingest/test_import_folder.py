@@ -118,7 +118,7 @@ def test_what_cannot_be_used_is_listed(crops: Path, tmp_path: Path) -> None:
     assert len(reasons) == 14
     assert reasons["Ann/v1/00001/frame0.jpg"] == "empty (0 bytes)"
     assert "is not a picture that can be read" in reasons["Ann/v1/00001/frame1.jpg"]
-    assert reasons["Ann/v1/00001/frame2.jpg"] == "cut short"
+    assert reasons["Ann/v1/00001/frame2.jpg"] == "truncated"
     assert imported(crops, tmp_path / "s.lance").dropped == report.dropped
 
 

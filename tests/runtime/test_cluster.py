@@ -37,7 +37,7 @@ def work(task: Task, report: Callable[[float], None]) -> str:
     report(1.0)
     report(0.5)
     if task.name == "bad":
-        raise VideoError("bad is cut short")
+        raise VideoError("bad is truncated")
     if task.name == "odd":
         raise KeyError("odd")
     if task.name == "wait":

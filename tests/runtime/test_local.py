@@ -14,7 +14,7 @@ from fabnet.runtime.local import run_tasks
 def work(task: str, report: Callable[[float], None]) -> str:
     report(1.5)
     if task == "bad":
-        raise VideoError("bad is cut short")
+        raise VideoError("bad is truncated")
     if task == "odd":
         raise KeyError("odd")
     if task == "die":
@@ -33,7 +33,7 @@ def test_every_task_has_an_outcome(num_workers: int) -> None:
         "a": "A", "bad": None, "odd": None, "b": "B", "c": "C",
     }  # fmt: skip
     assert isinstance(outcomes["bad"].error, VideoError)
-    assert str(outcomes["bad"].error) == "bad is cut short"
+    assert str(outcomes["bad"].error) == "bad is truncated"
     assert str(outcomes["odd"].error) == "KeyError: 'odd'"
     assert reported == [1.5] * 5
 

@@ -32,8 +32,8 @@ def test_a_lost_connection_of_a_living_worker_is_not_its_death() -> None:
 
 
 def test_a_workers_error_comes_with_its_message_alone() -> None:
-    text = "Caught StoreError in DataLoader worker process 0.\nTraceback\nfabnet.errors.StoreError: row 3 is damaged"
-    with pytest.raises(StoreError, match=r"^row 3 is damaged$"):
+    text = "Caught StoreError in DataLoader worker process 0.\nTraceback\nfabnet.errors.StoreError: row 3 is corrupt"
+    with pytest.raises(StoreError, match=r"^row 3 is corrupt$"):
         next_frames(failing(StoreError(text)))
 
 

@@ -191,7 +191,7 @@ def test_a_ledger_that_cannot_be_written_loses_no_reason(store: TrackStore, monk
 
 
 def test_the_last_ledger_entry_counts(store: TrackStore) -> None:
-    store.append([], [LedgerEntry("v", "/v", "failed", "cut short", size_bytes=3, mtime=1.5)])
+    store.append([], [LedgerEntry("v", "/v", "failed", "truncated", size_bytes=3, mtime=1.5)])
     assert not store.ledger()["v"].is_finished
     store.append([], [LedgerEntry("v", "/v", "no-face", dropped=(("a.jpg", "no face found"),))])
     assert store.ledger()["v"].dropped == (("a.jpg", "no face found"),)

@@ -361,7 +361,7 @@ def test_a_corrupt_picture_is_named(store: Path, tmp_path: Path, num_workers: in
     shutil.copytree(store, tmp_path / "store")
     for file in (tmp_path / "store" / "data").iterdir():
         file.write_bytes(file.read_bytes().replace(b"\xff\xd8\xff", b"bad"))
-    said = r"^row \d+ of the store is damaged: the file is not a picture .*; `fabnet info --verify --every-image`"
+    said = r"^row \d+ of the store is corrupt: the file is not a picture .*; `fabnet info --verify --every-image`"
     with pytest.raises(StoreError, match=said):
         train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)
 

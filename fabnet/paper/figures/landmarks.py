@@ -85,7 +85,7 @@ def landmarks_figure(
     Raises:
         InputError: a file is missing or invalid, the protocol labels no points, or the model is not a run and `out` is
             None.
-        ModelError: the model is missing or damaged.
+        ModelError: the model is missing or corrupt.
         OutputError: a file cannot be written.
     """
     folder = figures_folder(model, out)

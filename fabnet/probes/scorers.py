@@ -23,7 +23,7 @@ from fabnet.probes.features import embed_faces
 from fabnet.probes.keep import last_probe
 from fabnet.probes.options import ProbeOptions
 from fabnet.probes.parts import Split
-from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
+from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval
 from fabnet.probes.retrieval.variants import Variant
 from fabnet.reading.columns import check_attributes
 
@@ -115,9 +115,7 @@ class RetrievalScorer:
     def score(self, benchmark: Benchmark, crops: FaceCrops, split: Split) -> list[Scored]:
         """See `Scorer.score`."""
         features = embed_faces(self.encoder, benchmark, crops, digest=self.digest, cache=self.cache)
-        return score_retrieval(
-            features, with_identity(benchmark), split=split, variants=self.variants, pca=self.encoder.pca
-        )
+        return score_retrieval(features, benchmark, split=split, variants=self.variants, pca=self.encoder.pca)
 
 
 def choose_scorer(

@@ -9,7 +9,6 @@ Source: section 5.3 of the paper ranks 10,000 test images by cosine and shows ex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -23,10 +22,9 @@ from fabnet.probes.retrieval.figures import ranking_figures
 from fabnet.probes.retrieval.leakage import identity_accuracy, verification_auc
 from fabnet.probes.retrieval.ranking import at_k, nearest, sizes_of_top, unit
 from fabnet.probes.retrieval.variants import Variant, applied
-from fabnet.probes.tasks.labels import Classes
 from fabnet.probes.tasks.task import Task
 
-__all__ = ["IDENTITY", "ranked_protocol", "score_retrieval", "with_identity"]
+__all__ = ["IDENTITY", "ranked_protocol", "score_retrieval"]
 
 PROTOCOL = "retrieval"
 USUAL = "youtube-faces"
@@ -39,19 +37,6 @@ def ranked_protocol(name: str) -> str | None:
     return (rest or USUAL) if kind == PROTOCOL else None
 
 
-def with_identity(benchmark: Benchmark) -> Benchmark:
-    """The benchmark with a further task, identity, for faces of people who are in more than one clip."""
-    if benchmark.people is None or benchmark.clips is None:
-        return benchmark
-    _, codes = np.unique(benchmark.people, return_inverse=True)
-    clips_of = {
-        person: len(np.unique(benchmark.clips[benchmark.people == person])) for person in np.unique(benchmark.people)
-    }
-    is_elsewhere = np.array([clips_of[person] > 1 for person in benchmark.people])
-    targets = np.where(is_elsewhere, codes, np.nan)[:, None]
-    return replace(benchmark, tasks=(*benchmark.tasks, Classes(name=IDENTITY, targets=targets)))
-
-
 def score_retrieval(
     features: np.ndarray,
     benchmark: Benchmark,
@@ -60,18 +45,20 @@ def score_retrieval(
     variants: Sequence[Variant] = ("raw",),
     pca: int | None = None,
 ) -> list[Scored]:
-    """Score every task of a benchmark by the nearest neighbours of its faces.
+    """Score every task of a benchmark, and the leakage of identity, by the nearest neighbours of its faces.
+
+    Identity is scored on people who are in more than one clip, if the benchmark names people and clips.
 
     Args:
         features: (N, D) of all its faces, before any activation.
-        benchmark: the benchmark from `with_identity`.
+        benchmark: the benchmark.
         split: the split whose faces are queries and gallery.
         variants: variants of the embedding; a whitening is fitted on the people that are not scored.
         pca: see `linear_fit_predict`; the ranking uses all D numbers.
 
     Returns:
-        One per variant and task. For each size k of the top: the mean measure, the best possible one, and the share of
-        the way from chance to there.
+        One per variant and task, and one per variant for identity. For each size k of the top: the mean measure, the
+        best possible one, and the share of the way from chance to there.
 
     Raises:
         InputError: the benchmark has no such split, fewer than two people, or no people to fit a whitening on.
@@ -86,11 +73,18 @@ def score_retrieval(
         made = applied(variant, features, training)
         for task in benchmark.tasks:
             places = faces[np.isfinite(task.targets[faces]).all(axis=1)]
-            if task.name == IDENTITY:
-                scored.append(_identity(made, features, benchmark, places, variant, pca))
-            else:
-                scored.append(_neighbours(made, benchmark, task, places, variant))
+            scored.append(_neighbours(made, benchmark, task, places, variant))
+        if benchmark.people is not None and benchmark.clips is not None:
+            places = faces[_in_several_clips(benchmark.people, benchmark.clips)[faces]]
+            people, clips = benchmark.people[places], benchmark.clips[places]
+            scored.append(_identity(made, features, people, clips, places, variant, pca))
     return scored
+
+
+def _in_several_clips(people: np.ndarray, clips: np.ndarray) -> np.ndarray:
+    """(N,) bool, the faces of people who are in more than one clip, from the (N,) person and clip of each face."""
+    several = [person for person in np.unique(people) if len(np.unique(clips[people == person])) > 1]
+    return np.isin(people, several)
 
 
 def _people(benchmark: Benchmark, places: np.ndarray) -> np.ndarray:
@@ -114,15 +108,13 @@ def _neighbours(features: np.ndarray, benchmark: Benchmark, task: Task, places: 
 def _identity(
     features: np.ndarray,
     before: np.ndarray,
-    benchmark: Benchmark,
+    people: np.ndarray,
+    clips: np.ndarray,
     places: np.ndarray,
     variant: Variant,
     pca: int | None,
 ) -> Scored:
     """Leakage; `before` are the features before whitening, which a linear probe does not need."""
-    assert benchmark.people is not None
-    assert benchmark.clips is not None
-    people, clips = benchmark.people[places], benchmark.clips[places]
     sizes = sizes_of_top(people)
     vectors = unit(features[places])
     top = nearest(vectors, clips, max(sizes))

@@ -17,7 +17,7 @@ from fabnet.faces.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.metrics import Figure
 from fabnet.probes.retrieval.figures import table_rows
-from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval, with_identity
+from fabnet.probes.retrieval.score import ranked_protocol, score_retrieval
 from fabnet.probes.retrieval.variants import VARIANTS, Variant, applied, whitened
 from fabnet.probes.tasks.labels import Classes
 from fabnet.probes.tasks.quantities import Angles
@@ -56,7 +56,7 @@ def figures(scored: list[Any], task: str) -> dict[str, float]:
 def test_an_embedding_of_the_pose_ranks_perfectly_and_does_not_leak_identity(turned: Benchmark) -> None:
     yaw = np.radians(turned.tasks[0].targets[:, 2])
     features = np.stack([np.cos(yaw), np.sin(yaw)], axis=1)
-    scored = score_retrieval(features, with_identity(turned), split="val")
+    scored = score_retrieval(features, turned, split="val")
     pose = figures(scored, "pose")
     # 90 faces are scored; each gallery holds 75 faces of other people, too few for a top 10.
     assert {name.rsplit(" ", 1)[1] for name in pose if ", top " in name} == {"1", "5"}
@@ -77,7 +77,7 @@ def test_an_embedding_of_the_person_leaks_identity_and_is_at_chance_for_pose(tur
     people = turned.people
     assert people is not None
     features = np.eye(10)[[int(person[1:]) for person in people]]
-    scored = score_retrieval(features, with_identity(turned), split="val")
+    scored = score_retrieval(features, turned, split="val")
     identity = figures(scored, "identity")
     assert identity["verification AUC, %"] == 100
     assert identity["linear probe, accuracy, %"] == 100
@@ -89,7 +89,7 @@ def test_an_embedding_of_the_person_leaks_identity_and_is_at_chance_for_pose(tur
 
 def test_precision_is_the_mean_over_classes(turned: Benchmark) -> None:
     labels = turned.tasks[1].targets[:, 0].astype(int)
-    mood = figures(score_retrieval(np.eye(2)[labels], with_identity(turned), split="val"), "mood")
+    mood = figures(score_retrieval(np.eye(2)[labels], turned, split="val"), "mood")
     assert mood["precision, %, top 5"] == mood["precision, %, best possible top 5"] == 100
     one, other = (mood[f"precision, %, {name}, chance"] for name in ("sad", "happy"))
     assert mood["precision, %, chance"] == pytest.approx((one + other) / 2)
@@ -97,11 +97,16 @@ def test_precision_is_the_mean_over_classes(turned: Benchmark) -> None:
 
 def test_with_unnamed_people_there_is_no_identity_task_and_only_the_query_is_left_out(turned: Benchmark) -> None:
     unnamed = replace(turned, people=None)
-    assert with_identity(unnamed).tasks == unnamed.tasks
     scored = score_retrieval(np.random.default_rng(0).normal(size=(NUM, 3)), unnamed, split="val")
     assert {each.task for each in scored} == {"pose", "mood"}
     for each in scored:
         assert (each.predicted != each.places[:, None]).all()
+
+
+def test_a_label_may_be_called_identity(turned: Benchmark) -> None:
+    own = replace(turned, people=None, tasks=(replace(turned.tasks[1], name="identity"),))
+    (scored,) = score_retrieval(np.random.default_rng(0).normal(size=(NUM, 3)), own, split="val")
+    assert "precision, %, chance" in figures([scored], "identity")
 
 
 def test_a_whitening_sees_the_training_people_only(turned: Benchmark) -> None:
@@ -127,7 +132,7 @@ def test_variants() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_constant_embedding_is_at_chance_in_every_variant(turned: Benchmark, variant: Variant) -> None:
-    scored = score_retrieval(np.zeros((NUM, 1)), with_identity(turned), split="val", variants=(variant,))
+    scored = score_retrieval(np.zeros((NUM, 1)), turned, split="val", variants=(variant,))
     assert abs(figures(scored, "pose")["degrees, % of the way from chance to best, top 5"]) < 8
     assert figures(scored, "identity")["verification AUC, %"] == 50
 

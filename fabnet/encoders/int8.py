@@ -1,4 +1,8 @@
-"""Static int8 quantisation of an exported encoder, calibrated on real crops."""
+"""Static int8 quantisation of an exported encoder, calibrated on real crops.
+
+ONNX Runtime quantises. Written by hand are the choice of crops, the layer that stays float32 and the comparison: a
+wrapper such as Optimum calls the same function, and would bring in transformers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Colour: sRGB to CIE L*a*b*, for the split-brain baseline."""
+"""Colour: sRGB to CIE L*a*b*, for the split-brain baseline.
+
+Written by hand, because it converts batches of tensors on the training device; OpenCV and scikit-image convert arrays
+on the CPU, and kornia would be a new requirement of training.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Structural dissimilarity: how far two images differ once local brightness and contrast are normalised."""
+"""Structural dissimilarity: how far two images differ once local brightness and contrast are normalised.
+
+Written by hand, because it is ten lines, and a library (torchmetrics, kornia) would be a new requirement of training.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Worker processes: each runs one task at a time and reports its progress; if it dies, only that task fails.
 
 Processes are spawned, because Lance and the video libraries are not safe to fork. A worker that dies (killed for
-memory, or crashed in a decoder on a corrupt file) is replaced by a new one.
+memory, or crashed in a decoder on a corrupt file) is replaced by a new one. The pool is written by hand, because a dead
+worker breaks all tasks of `concurrent.futures` and is waited for without end by `multiprocessing.Pool`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""`track` and `import`: raw videos and folders of frames into a track store."""
+"""`track` and `import`, which fill a track store from raw videos and from folders of frames."""

@@ -1,4 +1,4 @@
-"""Who is who across raw videos."""
+"""The identity of each raw video."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> tuple[
 
     Args:
         videos: the videos.
-        identities: "video": each track is a person of its own; "folder": the folder a video lies in is the person; or
-            a CSV file with the header video,identity, where a video is named by its path below the folder given or by
-            its file name.
+        identities: "video": each track is a person of its own; "folder": the folder of a video is the person; or a CSV
+            file with the header video,identity, which names a video by its path below the folder given or by its file
+            name.
 
     Returns:
-        The identity by name of the video, None where each track is one; and the videos that the file names and that are
-        not there.
+        The identity by name of the video, None if each track is a person of its own; and the videos that only the file
+        names.
 
     Raises:
-        InputError: the file is missing, has another header, lacks a video, or gives one to two people.
+        InputError: the file is missing, has another header, lacks a video, or assigns a video to two people.
     """
     if str(identities) == "video":
         return {video.name: None for video in videos}, []
@@ -46,7 +46,7 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> tuple[
 
 def _read(path: Path) -> dict[str, str]:
     if not path.exists():
-        raise InputError(f"--identities is {path}: expected video, folder, or a CSV file, and there is no such file")
+        raise InputError(f"--identities is {path}: expected video, folder, or a CSV file that exists")
     rows = read_csv(path, "video,identity")
     columns = list(rows[0][1]) if rows else []
     if not {"video", "identity"} <= set(columns):
@@ -56,5 +56,7 @@ def _read(path: Path) -> dict[str, str]:
     for number, row in rows:
         video, identity = (row["video"] or "").strip(), (row["identity"] or "").strip()
         if known.setdefault(video, identity) != identity:
-            raise InputError(f"{path}, line {number}: {video} is of {known[video]} and of {identity}; choose one")
+            raise InputError(
+                f"{path}, line {number}: {video} has the identities {known[video]} and {identity}; choose one"
+            )
     return known

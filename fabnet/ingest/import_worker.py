@@ -108,7 +108,7 @@ def is_video(root: Path, file: str) -> bool:
 
 
 def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    for place, file in enumerate(track.files):
+    for index, file in enumerate(track.files):
         seen.frames += 1
         try:
             data = read_bytes(task.root / file)
@@ -123,14 +123,14 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
             report(1)
             continue
         if task.options.crop == "none":
-            yield _ready_row(task, track.name, place, None, file, image, data)
+            yield _ready_row(task, track.name, index, None, file, image, data)
         else:
             found = loaded_detector(task.options.detector, task.options.min_face, for_photos=True)(image)
             face = chosen_face(found, image.shape[1], image.shape[0])
             if face is None:
                 seen.dropped.append((file, "no face found"))
             else:
-                yield _detected_row(task, track.name, place, file, image, face)
+                yield _detected_row(task, track.name, index, file, image, face)
         report(1)
 
 
@@ -157,10 +157,10 @@ def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[
     report(len(task.tracks))
 
 
-def _detected_row(task: ImportTask, track: str, place: int, file: str, image: np.ndarray, face: Detection) -> Row:
+def _detected_row(task: ImportTask, track: str, index: int, file: str, image: np.ndarray, face: Detection) -> Row:
     square = crop_box(face.box_px, task.options.spec)
     return _row(
-        task, track, place, None, file, cut(image, square, task.options.size),
+        task, track, index, None, file, cut(image, square, task.options.size),
         crop_box_px=square, box_px=face.box_px, landmarks5_px=face.landmarks5_px, score=face.score,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Folders of frames or of cropped videos: which file is whose."""
+"""Layouts of folders of frames or of cropped videos: which file belongs to which person, video and track."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ NAMES = {"image": "picture", "video": "video"}
 
 @dataclass(frozen=True, slots=True)
 class TrackFiles:
-    """The files of one track: its frames in natural order, or one video or text file."""
+    """The files of one track: frames in natural order, or one video or text file."""
 
     name: str
-    """Name of the track, unique in its video."""
+    """Name of the track, unique within its video."""
     files: tuple[str, ...]
     """Paths relative to the imported folder, with forward slashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFolder:
-    """One video's folder: the unit that is imported whole or not at all."""
+    """The folder of one video, which is imported whole or not at all."""
 
     identity: str
     """Name of the identity's folder."""
     video: str
     """IDENTITY/VIDEO."""
     tracks: tuple[TrackFiles, ...]
-    """In natural order."""
+    """Tracks in natural order."""
     size_bytes: int
-    """Of all its files."""
+    """Size of all files."""
     mtime: float
-    """Of the newest of its files, seconds since 1970."""
+    """Time of the last change to a file, seconds since 1970."""
 
 
 def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
@@ -51,10 +51,10 @@ def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
             identity/video (IDENTITY/VIDEO/frame.jpg), or voxceleb-txt (IDENTITY/VIDEO/TRACK.txt).
 
     Returns:
-        The videos in natural order, and the look into the folder with all that was left out.
+        The videos in natural order, and the look into the folder, which lists what was left out.
 
     Raises:
-        InputError: no such folder, an unknown layout, or nothing where the layout says it should be.
+        InputError: the folder is missing, the layout is unknown, or no file fits the layout.
     """
     if layout not in LAYOUTS:
         raise InputError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
@@ -79,7 +79,7 @@ def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
 
 def _misplaced(look: Look, files: Sequence[Entry]) -> None:
     for entry in files:
-        look.leave_out(entry.name, "not where the layout has files: it lies too high")
+        look.leave_out(entry.name, "not where the layout has files: too few folders deep")
 
 
 def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> VideoFolder:
@@ -111,9 +111,9 @@ def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> Video
 
 
 def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entry]:
-    """Files that the layout takes here; None: text files. The others are left out.
+    """The files of a kind (None: text files). The others are left out.
 
-    A known suffix is believed: a release has millions of frames, and whoever reads one goes by its content.
+    A known suffix is trusted, because a release has millions of frames; their content is checked when they are read.
     """
     found = []
     for entry in files:
@@ -134,11 +134,11 @@ def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entr
 
 def _too_deep(look: Look, folders: Sequence[Entry]) -> None:
     for entry in folders:
-        look.leave_out(entry.name, "folder: deeper than the layout goes")
+        look.leave_out(entry.name, "folder: deeper than the layout")
 
 
 def _seen(folder: Path) -> str:
-    """What there is instead, so that the message can say which layout would fit."""
+    """What the folder has instead, and the layout that would fit, for the message."""
     look = Look(folder)
     for entry in look.walk():
         suffix = entry.path.suffix.lower()

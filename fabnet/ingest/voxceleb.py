@@ -1,8 +1,8 @@
-"""VoxCeleb's text files: which face is where in which frame of the original video.
+"""VoxCeleb's text files, which give the box of a face in frames of an original video.
 
 A file IDENTITY/VIDEO/UTTERANCE.txt has header lines `Identity : id00012`, `Reference : _raOc3-IRsw` (the name of the
-original video), `Offset`, `FV Conf`, `ASD Conf`, then `FRAME X Y W H` and one line a frame. Frames count from 0 at 25 a
-second; X, Y, W, H are the box's left, top, width and height: pixels in VoxCeleb1, shares of the frame in VoxCeleb2.
+original video), `Offset`, `FV Conf`, `ASD Conf`, then `FRAME X Y W H` and one line per frame. Frames count from 0 at 25
+per second; X, Y, W, H are the box's left, top, width and height: pixels in VoxCeleb1, shares of the frame in VoxCeleb2.
 
 Source: the text files of the VoxCeleb1 and VoxCeleb2 releases (Nagrani et al., Interspeech 2017; Chung et al.,
 Interspeech 2018).
@@ -28,9 +28,9 @@ __all__ = ["BoxedFrame", "Utterance", "boxed_frames", "find_originals", "origina
 
 LISTED_FPS = 25.0
 MAX_SHARE = 2.0
-"""A file none of whose numbers is above this gives shares of the frame: no face is 2 pixels wide."""
+"""Largest number in a file of shares of the frame; larger ones are pixels, because no face is 2 pixels wide."""
 MAX_FRAMES_WIDE = 2.0
-"""A box is no wider or higher than so many of its frame: its crop would fill the memory."""
+"""Upper bound of a box's width and height in those of the frame, because a larger crop would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Utterance:
     """One text file."""
 
     identity: str
-    """What the header calls the person."""
+    """Name of the person in the header."""
     reference: str
     """Name of the original video."""
     frames: np.ndarray
@@ -46,24 +46,24 @@ class Utterance:
     boxes: np.ndarray
     """(N, 4) float64 left, top, width, height."""
     is_share: bool
-    """Whether the boxes are shares of the frame; otherwise pixels."""
+    """Whether the boxes are in shares of the frame, not in pixels."""
 
     def kept(self, fps: float) -> np.ndarray:
-        """Places of the first frame at or after each tick of 1 / fps of the video's time."""
+        """Indices of the first frame at or after each tick of 1 / fps of the video's time."""
         ticks = np.floor(self.frames / LISTED_FPS * fps + 1e-9)
         return np.flatnonzero(np.diff(ticks, prepend=ticks[0] - 1) > 0)
 
-    def box_px(self, place: int, width: int, height: int) -> np.ndarray:
-        """(4,) float32 x0, y0, x1, y1 in pixels of a frame of this size.
+    def box_px(self, index: int, width: int, height: int) -> np.ndarray:
+        """A box, (4,) float32 x0, y0, x1, y1, in pixels of a frame of this size.
 
         Raises:
             InputError: the box is far larger than the frame.
         """
         scale = np.array([width, height, width, height]) if self.is_share else np.ones(4)
-        left, top, wide, high = self.boxes[place] * scale
+        left, top, wide, high = self.boxes[index] * scale
         if wide > MAX_FRAMES_WIDE * width or high > MAX_FRAMES_WIDE * height:
             found = f"the box is {wide:.0f} x {high:.0f} px, the frame {width} x {height}"
-            raise InputError(f"frame {self.frames[place]}: {found}")
+            raise InputError(f"frame {self.frames[index]}: {found}")
         return np.array([left, top, left + wide, top + high], np.float32)
 
 
@@ -74,11 +74,11 @@ class BoxedFrame:
     track: str
     """Name of the utterance."""
     source: str
-    """Its text file."""
+    """Path of the text file."""
     frame: int
-    """Number of the frame in the original, in decode order."""
+    """Index of the frame in the original, in decode order."""
     time_s: float
-    """Its time stamp in seconds."""
+    """Time stamp of the frame in seconds."""
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
     box_px: np.ndarray
@@ -89,7 +89,7 @@ def read_utterance(path: Path) -> Utterance:
     """Read one text file.
 
     Raises:
-        InputError: it is not of VoxCeleb's form.
+        InputError: the file does not have VoxCeleb's form.
     """
     header: dict[str, str] = {}
     rows: list[list[float]] | None = None
@@ -103,7 +103,7 @@ def read_utterance(path: Path) -> Utterance:
             rows.append(_numbers(path, number, line))
     if not rows or "Reference" not in header:
         raise InputError(
-            f"{path} is no VoxCeleb text file: expected a line `Reference : VIDEO` and lines FRAME X Y W H"
+            f"{path} is not a VoxCeleb text file: expected a line `Reference : VIDEO` and lines FRAME X Y W H"
         )
     table = np.array(sorted(rows), np.float64)
     boxes = table[:, 1:]
@@ -122,13 +122,13 @@ def _numbers(path: Path, number: int, line: str) -> list[float]:
 
 
 def find_originals(videos: Path) -> tuple[dict[str, Path], list[LeftOut]]:
-    """Find original videos by name, anywhere under a folder.
+    """Find original videos by name in a folder, on all levels.
 
     Returns:
-        Paths by file name without suffix, and what else lies there.
+        Paths by file name without suffix, and the other files in the folder.
 
     Raises:
-        InputError: no such folder, or no video in it.
+        InputError: the folder is missing, or has no video.
     """
     if not videos.is_dir():
         raise InputError(f"no such folder of original videos: {videos} (--videos)")
@@ -179,17 +179,17 @@ def originals_of(
 def boxed_frames(
     root: Path, tracks: Sequence[TrackFiles], original: Path, *, fps: float, dropped: list[tuple[str, str]]
 ) -> Iterator[BoxedFrame]:
-    """Decode an original video once and give the frames that its text files list.
+    """Decode an original video once, and yield the frames that its text files list.
 
     Args:
         root: the folder that the text files' paths start at.
         tracks: the text files.
         original: the video.
-        fps: frames kept a second.
-        dropped: gets what cannot be given: (text file, reason).
+        fps: frames kept per second.
+        dropped: list to which frames and files that are left out are added: (text file, reason).
 
     Yields:
-        Frames in the order of time; those of different utterances may interleave.
+        Frames in order of time; those of several utterances may interleave.
     """
     wanted: list[tuple[float, int, int]] = []
     utterances: list[Utterance] = []
@@ -200,7 +200,7 @@ def boxed_frames(
             dropped.append((track.files[0], getattr(error, "strerror", None) or str(error)))
             continue
         times = utterance.frames / LISTED_FPS
-        wanted += [(float(times[place]), len(utterances), int(place)) for place in utterance.kept(fps)]
+        wanted += [(float(times[index]), len(utterances), int(index)) for index in utterance.kept(fps)]
         utterances.append(utterance)
     names = [track for track in tracks if track.files[0] not in {file for file, _ in dropped}]
     wanted.sort(reverse=True)
@@ -208,14 +208,14 @@ def boxed_frames(
     try:
         for frame in read_frames(original, fps=LISTED_FPS) if wanted else ():
             height, width = frame.image.shape[:2]
-            due: dict[int, int] = {}  # a frame once an utterance, with the last box before it: originals may be slower
+            due: dict[int, int] = {}  # several boxes may be due if the original has fewer frames: the last one counts
             while wanted and wanted[-1][0] <= frame.time_s + 1e-3:
-                _, which, place = wanted.pop()
-                due[which] = place
-            for which, place in due.items():
+                _, which, index = wanted.pop()
+                due[which] = index
+            for which, index in due.items():
                 track = names[which]
                 try:
-                    box = utterances[which].box_px(place, width, height)
+                    box = utterances[which].box_px(index, width, height)
                 except InputError as error:
                     dropped.append((track.files[0], str(error)))
                 else:
@@ -225,5 +225,5 @@ def boxed_frames(
     except VideoError as error:
         reason = str(error)
     dropped += [
-        (names[which].files[0], f"frame {utterances[which].frames[place]}: {reason}") for _, which, place in wanted
+        (names[which].files[0], f"frame {utterances[which].frames[index]}: {reason}") for _, which, index in wanted
     ]

@@ -77,7 +77,7 @@ def test_faces_come_from_the_original_video(carphone: Path, tmp_path: Path) -> N
     assert np.allclose(rows[0]["box_px"], [0.3 * 192, 0.2 * 144, 0.7 * 192, 0.7 * 144], atol=1e-3)
     reasons = dict(report.dropped)
     assert reasons["id1/carphone/00002.txt"] == "frame 9999: carphone.mp4 ends before"
-    assert "no VoxCeleb text file" in reasons["id1/carphone/00003.txt"]
+    assert "not a VoxCeleb text file" in reasons["id1/carphone/00003.txt"]
     assert report.failed == (("id2/gone", "its original video is not there"),)
 
 

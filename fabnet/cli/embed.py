@@ -59,7 +59,7 @@ def run(
         faces: of each picture or frame, the largest or all.
         fps: frames per second taken from a video, or all.
         format: of the output; by default what the name of --out says, else lance.
-        detector: what finds faces: mtcnn, uniface or yunet:FILE.onnx.
+        detector: what finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx.
         min_face: side of the smallest face looked for, in pixels; by default 1/64 of a photo's longer side, 1/16 of a
             video's, at least 20. Smaller takes longer.
         attributes: read head pose, landmarks, expression, action units, smile, mouth and eyes off the embeddings, by

@@ -23,7 +23,7 @@ class TrackOptions(Options):
     size: int = 256
     """Side of the stored crops in pixels."""
     detector: str = "mtcnn"
-    """What finds faces: mtcnn, uniface or yunet:FILE.onnx."""
+    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/16 of a frame's longer side, at least 20. Smaller
     takes longer."""
@@ -81,7 +81,7 @@ class ImportOptions(Options):
     fps: float = 1.0
     """Frames kept per second, if the input is video."""
     detector: str = "mtcnn"
-    """What finds faces: mtcnn, uniface or yunet:FILE.onnx."""
+    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/64 of a frame's longer side, at least 20. Smaller
     takes longer."""

@@ -30,7 +30,7 @@ class ProbeOptions(Options):
     seeds: int = 3
     """Number of seeds of the paper's probe; figures are means over them."""
     detector: str = "mtcnn"
-    """What finds faces: mtcnn, uniface or yunet:FILE.onnx."""
+    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/16 of an image's longer side, at least 20."""
     cache: Path | None = None

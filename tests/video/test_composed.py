@@ -86,8 +86,9 @@ def scene(request: pytest.FixtureRequest, two: People, tmp_path_factory: pytest.
     return Scene(request.param, video, video.write(tmp_path_factory.mktemp("scene") / "composed.mp4"))
 
 
-def test_two_people_of_one_clip(scene: Scene) -> None:
-    found = judge(scene.video, list(track_video(scene.path, load_detector(), fps=5.0)))
+@pytest.mark.parametrize("detector", ["mtcnn", "yunet"])
+def test_two_people_of_one_clip(scene: Scene, detector: str) -> None:
+    found = judge(scene.video, list(track_video(scene.path, load_detector(detector), fps=5.0)))
     assert found.num_mixed == 0, found
     assert set(found.tracks_of) == {"he", "other"}
     if "pass" not in scene.name and "cover" not in scene.name:

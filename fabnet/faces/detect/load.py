@@ -12,7 +12,7 @@ __all__ = ["DETECTORS", "load_detector"]
 
 LEAST_FACE_PX = 8
 """Lower bound on `min_face_px`: smaller faces show nothing, and finding them needs ever larger enlargements."""
-DETECTORS = ("mtcnn", "yunet:FILE.onnx", "uniface")
+DETECTORS = ("mtcnn", "yunet", "yunet:FILE.onnx", "uniface")
 
 
 def load_detector(
@@ -21,8 +21,8 @@ def load_detector(
     """Make a face detector.
 
     Args:
-        name: "mtcnn" (default; needs no further files), "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with your own model
-            file), or "uniface" (an optional package, which downloads its weights on first use).
+        name: "mtcnn" (default) or "yunet", which need no further files; "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with
+            your own model file); or "uniface" (an optional package, which downloads its weights on first use).
         min_face_px: side of the smallest face looked for, in pixels of each image; larger is faster. None:
             `min_face_share` of an image's longer side (less in a very long one), at least 20, because the crop of a
             smaller face is too blurred to learn from.
@@ -44,10 +44,14 @@ def load_detector(
         from fabnet.faces.detect.mtcnn import Mtcnn
 
         return Mtcnn(smallest=smallest)
-    if kind == "yunet" and argument:
+    if kind == "yunet" and not argument:
         from fabnet.faces.detect.yunet import Yunet
 
-        return Yunet(Path(argument), smallest=smallest)
+        return Yunet(smallest=smallest)
+    if kind == "yunet":
+        from fabnet.faces.detect.opencv import OpencvYunet
+
+        return OpencvYunet(Path(argument), smallest=smallest)
     if kind == "uniface" and not argument:
         from fabnet.faces.detect.uniface import Uniface
 

@@ -1,4 +1,10 @@
-"""YuNet, through OpenCV's FaceDetectorYN and the user's model file."""
+"""YuNet, with the weights that ship inside fabnet, on ONNX Runtime.
+
+Source: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023. The network
+file is made by `experiments/pack_yunet.py`; `fabnet/weights/yunet/LICENSE` is its licence.
+
+Shapes: C cells of the three grids over the image searched, strides 8, 16 and 32 px, each grid row by row.
+"""
 
 from __future__ import annotations
 
@@ -9,67 +15,136 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fabnet.errors import InputError
+import fabnet.weights
 from fabnet.faces.detect.detection import Detection, SmallestFace
-from fabnet.faces.detect.tiles import in_tiles
-from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file
+from fabnet.faces.detect.tiles import in_tiles, merged
+from fabnet.runtime.onnx_runtime import onnxruntime
 
 __all__ = ["Yunet"]
 
+STRIDES_PX = (8, 16, 32)
 SEARCHED_FACE_PX = 24.0
 TILE_PX, OVERLAP_PX = 1280, 320
-"""Side of a tile and overlap: the network finds faces of 24 to 300 px; larger ones are found in the halved image."""
+"""The network finds faces of 10 to 300 px; larger ones are found in the image at half its size."""
+MIN_CELL_SCORE = 0.5
+"""Cells with a lower score have no say in where a face is."""
+SCORES = ((0.0, 0.6, 0.8, 1.0), (0.0, 0.7, 0.9, 1.0))
+"""The network's scores, and what is given for them: it is sure of a face at a lower score than MTCNN is."""
 MIN_SCORE = 0.7
+"""Faces with a lower score, of those given, are left out."""
+FOLLOWED_SIDES = 2.0
+"""Side of the square in which a face is looked for where it was, over its box's longer side."""
+TO_MTCNN_Y, TO_MTCNN_WIDTH, TO_MTCNN_HEIGHT = -0.0125, 0.992, 1.0015
+"""From a box to the one that MTCNN gives, on which the encoders were trained: of the centre, in the geometric mean of
+the sides, and factors of the sides. Fitted on training people, see docs/detectors.md."""
 
 
 class Yunet:
-    """OpenCV's YuNet face detector.
+    """The YuNet face detector.
+
+    A face that is followed is looked for in a part of the picture that a search sees, on the same grid, so that it gets
+    the box that a search gives it.
 
     Args:
-        model: the network's file, e.g. OpenCV Zoo's face_detection_yunet_2023mar.onnx.
-        smallest: size of the smallest face looked for.
-
-    Raises:
-        InputError: the file is missing or OpenCV cannot read it.
+        smallest: how small the faces are that are looked for.
     """
 
-    def __init__(self, model: Path, *, smallest: SmallestFace | None = None) -> None:
-        if not model.exists():
-            raise InputError(f"no such detector file: {model}; give yunet: followed by the path of YuNet's .onnx file")
-        check_file(model, MAX_WEIGHTS_BYTES)
-        self._model, self._smallest = model, smallest or SmallestFace()
-        try:
-            self._network = cv2.FaceDetectorYN.create(str(model), "", (320, 320), MIN_SCORE)
-        except cv2.error as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise InputError(f"OpenCV cannot read {model} as a YuNet face detector: {reason}") from error
+    def __init__(self, *, smallest: SmallestFace | None = None) -> None:
+        self._smallest = smallest or SmallestFace()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.enable_mem_pattern = False
+        path = Path(fabnet.weights.__file__).parent / "yunet" / "yunet.onnx"
+        self._network = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def __reduce__(self) -> tuple[Callable[[], Yunet], tuple[()]]:
-        return partial(Yunet, self._model, smallest=self._smallest), ()
+        return partial(Yunet, smallest=self._smallest), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
-        """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
-        height, width = image.shape[:2]
-        shrink = max(1.0, self.smallest_px(height, width) / SEARCHED_FACE_PX)
-        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        to_image = np.array([width / size[0], height / size[1]], np.float32)
-        found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
-        faces = [face.scaled(to_image) for face in found]
-        return sorted(faces, key=lambda face: -face.score)
+        """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may reach over its border."""
+        return [_as_mtcnn(face) for face in self.search(image)]
 
     def smallest_px(self, height: int, width: int) -> float:
-        """See `NamedDetector.smallest_px`."""
+        """As `Detector.smallest_px`."""
         return self._smallest.of(height, width)
 
+    def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
+        """As `Follower.follow`."""
+        small, to_image = self._shrunk(image)
+        middle, side = _place(face.box_px)
+        reach = FOLLOWED_SIDES / 2 * side
+        step = STRIDES_PX[-1]
+        first = np.maximum((middle - reach) / to_image // step * step, 0).astype(int)
+        last = np.ceil((middle + reach) / to_image / step).astype(int) * step
+        part = small[first[1] : last[1], first[0] : last[0]]
+        if part.size == 0:
+            return None
+        found = [each.moved(*first.tolist()).scaled(to_image) for each in self._find(part)]
+        near = [each for each in found if _is_near(each.box_px, middle, side)]
+        best = max(near, key=lambda each: each.score, default=None)
+        return _as_mtcnn(best) if best is not None else None
+
+    def search(self, image: np.ndarray) -> list[Detection]:
+        """Find the faces of an image, with the boxes as the network has them."""
+        small, to_image = self._shrunk(image)
+        found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
+        return [face.scaled(to_image) for face in found]
+
+    def _shrunk(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The image in which faces are searched, and (2,) its pixels' sides in pixels of the image."""
+        height, width = image.shape[:2]
+        shrink = self.smallest_px(height, width) / SEARCHED_FACE_PX
+        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrink > 1 else cv2.INTER_LINEAR)
+        return small, np.array([width / size[0], height / size[1]], np.float32)
+
     def _find(self, image: np.ndarray) -> list[Detection]:
-        self._network.setInputSize(image.shape[1::-1])
-        rows = self._network.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-        return [_detection(row) for row in (rows if rows is not None else ())]
+        """The faces of an image that the network sees whole, best first."""
+        return [face for face in merged(self._cells(image)) if face.score >= MIN_SCORE]
+
+    def _cells(self, image: np.ndarray) -> list[Detection]:
+        """What every cell that sees a face says of it."""
+        height, width = image.shape[:2]
+        step = STRIDES_PX[-1]
+        padded = np.zeros((-(-height // step) * step, -(-width // step) * step, 3), np.uint8)
+        padded[:height, :width] = image[:, :, ::-1]
+        score, box, points = self._network.run(None, {"image": padded[None]})
+        (cells,) = np.nonzero(score[:, 0] >= MIN_CELL_SCORE)
+        corner, stride = _places(padded.shape[0], padded.shape[1], cells)
+        centre = (corner + box[cells, :2]) * stride
+        half = np.exp(np.minimum(box[cells, 2:], 10.0)) * stride / 2
+        five = (corner[:, None] + points[cells].reshape(-1, 5, 2)) * stride[:, None]
+        boxes = np.concatenate([centre - half, centre + half], 1)
+        scores = np.interp(score[cells, 0], *SCORES).tolist()
+        return [Detection(*each) for each in zip(boxes, five, scores, strict=True)]
 
 
-def _detection(row: np.ndarray) -> Detection:
-    """Convert a row x, y, w, h, 5 x (x, y), score; its first point is the person's right eye, on the image's left."""
-    corners = np.concatenate([row[:2], row[:2] + row[2:4]]).astype(np.float32)
-    points = row[4:14].reshape(5, 2).astype(np.float32)
-    return Detection(corners, points, float(row[14]))
+def _as_mtcnn(face: Detection) -> Detection:
+    """The face with the box that MTCNN would give it."""
+    centre, sides = (face.box_px[:2] + face.box_px[2:]) / 2, face.box_px[2:] - face.box_px[:2]
+    centre = centre + np.array([0, TO_MTCNN_Y], np.float32) * float(np.sqrt(sides.prod()))
+    half = sides * np.array([TO_MTCNN_WIDTH, TO_MTCNN_HEIGHT], np.float32) / 2
+    return Detection(np.concatenate([centre - half, centre + half]), face.landmarks5_px, face.score)
+
+
+def _is_near(box_px: np.ndarray, middle: np.ndarray, side: float) -> bool:
+    """Whether a face may be the one that was here: moved by less than half a side, at most twice as large."""
+    now, long = _place(box_px)
+    return bool(np.abs(now - middle).max() < side / 2 and side / 2 < long < 2 * side)
+
+
+def _place(box_px: np.ndarray) -> tuple[np.ndarray, float]:
+    """A box's centre and its longer side."""
+    return (box_px[:2] + box_px[2:]) / 2, float((box_px[2:] - box_px[:2]).max())
+
+
+def _places(height: int, width: int, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows (N, 2) of cells, and their strides (N, 1), as float32."""
+    columns = np.array([width // stride for stride in STRIDES_PX])
+    counts = columns * np.array([height // stride for stride in STRIDES_PX])
+    ends = np.cumsum(counts)
+    grid = np.searchsorted(ends, cells, side="right")
+    inside = cells - (ends - counts)[grid]
+    corner = np.stack([inside % columns[grid], inside // columns[grid]], 1)
+    return corner.astype(np.float32), np.array(STRIDES_PX, np.float32)[grid][:, None]

@@ -1,11 +1,13 @@
-"""Detectors: MTCNN compared with the package whose networks it runs, and names that are refused."""
+"""The two detectors that ship, MTCNN compared with the package whose networks it runs, and names that are refused."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import pickle
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.faces.detect.detection import smallest_face_px
+from fabnet.faces.crop import CropSpec, crop_box
+from fabnet.faces.detect.detection import Follower, smallest_face_px
 from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.mtcnn import _suppress
 from fabnet.video.decode import read_frames
@@ -26,8 +29,18 @@ def frames(carphone: Path) -> list[np.ndarray]:
     return [frame.image for frame in read_frames(carphone, fps=5)]
 
 
-def test_one_face_is_found_on_every_frame(frames: list[np.ndarray]) -> None:
-    detector = load_detector()
+def crop_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """How far two boxes' crops are apart, in sides of the first."""
+    first, second = (crop_box(box, CropSpec()) for box in (one, other))
+    return float(np.abs(first - second).max() / (first[2] - first[0]))
+
+
+SHIPPED = pytest.mark.parametrize("name", ["mtcnn", "yunet"])
+
+
+@SHIPPED
+def test_one_face_is_found_on_every_frame(frames: list[np.ndarray], name: str) -> None:
+    detector = load_detector(name)
     for image in frames:
         (face,) = detector(image)
         assert face.box_px.shape == (4,)
@@ -43,8 +56,9 @@ def test_one_face_is_found_on_every_frame(frames: list[np.ndarray]) -> None:
         assert (face.landmarks5_px < face.box_px[2:]).all()
 
 
-def test_mirroring_mirrors_the_face(frames: list[np.ndarray]) -> None:
-    detector, width = load_detector(), frames[0].shape[1]
+@SHIPPED
+def test_mirroring_mirrors_the_face(frames: list[np.ndarray], name: str) -> None:
+    detector, width = load_detector(name), frames[0].shape[1]
     distances = []
     for image in frames:
         (plain,), (mirrored,) = detector(image), detector(np.ascontiguousarray(image[:, ::-1]))
@@ -55,9 +69,10 @@ def test_mirroring_mirrors_the_face(frames: list[np.ndarray]) -> None:
     assert np.median(distances) < 0.1
 
 
+@SHIPPED
 @pytest.mark.parametrize("times", [2, 5])
-def test_a_larger_picture_gives_the_same_face(frames: list[np.ndarray], times: int) -> None:
-    detector = load_detector()
+def test_a_larger_picture_gives_the_same_face(frames: list[np.ndarray], name: str, times: int) -> None:
+    detector = load_detector(name)
     for image in frames[::5]:
         large = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
         (face,), (same,) = detector(image), detector(large)
@@ -80,8 +95,40 @@ def test_it_agrees_with_the_package(frames: list[np.ndarray]) -> None:
             assert max(overlap(box, face.box_px) for face in ours(image)) > 0.7
 
 
-def test_no_face_is_found_in_an_empty_picture() -> None:
-    detector = load_detector()
+def test_yunets_crop_is_mtcnns(frames: list[np.ndarray]) -> None:
+    mtcnn, yunet = load_detector("mtcnn"), load_detector("yunet")
+    apart = [crop_difference(mtcnn(image)[0].box_px, yunet(image)[0].box_px) for image in frames]
+    assert np.median(apart) < 0.04
+
+
+def test_yunet_follows_a_face_as_it_searches_it(frames: list[np.ndarray]) -> None:
+    detector = load_detector("yunet")
+    assert isinstance(detector, Follower)
+    apart = []
+    for before, image in pairwise(frames):
+        (old,), (new,) = detector(before), detector(image)
+        again = detector.follow(image, old)
+        assert again is not None
+        apart.append(crop_difference(new.box_px, again.box_px))
+    assert max(apart) < 0.01
+    assert detector.follow(np.full_like(frames[0], 127), detector(frames[0])[0]) is None
+
+
+def test_yunet_finds_many_faces_and_one_that_fills_a_large_picture(frames: list[np.ndarray]) -> None:
+    detector = load_detector("yunet", min_face_px=20)
+    face = cv2.resize(frames[0], (160, 160), interpolation=cv2.INTER_AREA)
+    assert len(detector(np.tile(face, (3, 4, 1)))) == 12
+    assert len(load_detector("yunet")(cv2.resize(frames[0], (3000, 3000)))) == 1
+
+
+def test_yunet_goes_to_another_process_as_it_is() -> None:
+    detector = load_detector("yunet", min_face_px=33)
+    assert pickle.loads(pickle.dumps(detector)).smallest_px(1080, 1920) == 33  # noqa: S301
+
+
+@SHIPPED
+def test_no_face_is_found_in_an_empty_picture(name: str) -> None:
+    detector = load_detector(name)
     assert detector(np.full((240, 320, 3), 127, np.uint8)) == []
     assert detector(np.zeros((5, 5, 3), np.uint8)) == []
     assert detector(np.zeros((2, 4000, 3), np.uint8)) == []
@@ -93,8 +140,9 @@ def test_the_smallest_face_follows_the_image() -> None:
     assert smallest_face_px(1080, 1920, 33) == 33
 
 
-def test_small_faces_are_left_out_on_request(frames: list[np.ndarray]) -> None:
-    assert load_detector(min_face_px=110)(frames[0]) == []
+@SHIPPED
+def test_small_faces_are_left_out_on_request(frames: list[np.ndarray], name: str) -> None:
+    assert load_detector(name, min_face_px=110)(frames[0]) == []
 
 
 def test_suppression_keeps_the_expected_boxes() -> None:
@@ -105,7 +153,7 @@ def test_suppression_keeps_the_expected_boxes() -> None:
     assert _suppress(boxes, scores, 0.7, of_smaller=True).tolist() == [1, 3]
 
 
-@pytest.mark.parametrize("name", ["haar", "yunet", "mtcnn:3", ""])
+@pytest.mark.parametrize("name", ["haar", "mtcnn:3", "uniface:x", ""])
 def test_unknown_names(name: str) -> None:
     with pytest.raises(InputError, match="unknown detector"):
         load_detector(name)
@@ -126,9 +174,10 @@ def test_missing_files_and_packages_are_named(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_recall_on_small_faces(shared_data: Path) -> None:
+@SHIPPED
+def test_recall_on_small_faces(shared_data: Path, name: str) -> None:
     """At least 99 of 100 pictures of at most 256 px, with faces 72 px high, have a detection."""
     paths = sorted((shared_data / "youtube_faces" / "frames").glob("*/*/*.jpg"))[::12]
-    detector = load_detector()
+    detector = load_detector(name)
     found = [bool(detector(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB))) for path in paths]
     assert np.mean(found) >= 0.99

@@ -18,7 +18,7 @@ from fabnet.encoders.digest import file_digest
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError, InputError
-from fabnet.faces.detect.yunet import Yunet
+from fabnet.faces.detect.opencv import OpencvYunet
 from fabnet.files.limits import check_file, open_input, open_text, read_bytes, read_csv, read_text
 from fabnet.files.mat_file import read_arrays
 from fabnet.files.numpy_file import read_npy, read_npz
@@ -61,7 +61,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "torch": lambda file: read_torch_file(file, "expected weights"),
     "video": lambda file: next(read_frames(file)),
     "video_info": video_info,
-    "yunet": Yunet,
+    "yunet": OpencvYunet,
 }
 IN_FOLDERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "card": ("config.json", read_card),

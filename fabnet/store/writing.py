@@ -35,7 +35,7 @@ def writing(path: Path | str, *, crop: dict[str, Any], settings: dict[str, Any])
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file; expected the folder of a store: choose another --out")
     if not has_dataset(path) and (others := foreign(path, OWN)):
-        raise StoreError(f"{path} contains other files ({others[0]} ...) and no store: choose another --out")
+        raise StoreError(f"{path} holds other files ({others[0]} ...) and no store: choose another --out")
     with locked(path):
         if (path / REMOVING).is_file():
             raise StoreError(f"{path}: a removal was interrupted; finish it first with `fabnet remove {path}`")

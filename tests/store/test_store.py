@@ -261,7 +261,7 @@ def test_one_writer_at_a_time_with_the_same_settings(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="another command is writing"):
             with writing(path, crop=CROP, settings={}):
                 raise AssertionError("not reached")
-    with pytest.raises(StoreError, match=r"made with settings fps = 1.0; now it is 5.0: give the same"):
+    with pytest.raises(StoreError, match=r"made with settings fps = 1.0; now it is 5.0: use the same"):
         with writing(path, crop=CROP, settings={"verb": "track", "fps": 5.0}):
             raise AssertionError("not reached")
     with pytest.raises(StoreError, match="made with crop size = 8; now it is 9"):

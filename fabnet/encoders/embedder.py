@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from fabnet.models.model_folder import ModelCard
 from fabnet.runtime.cores import num_cores
 from fabnet.runtime.threads import batched, in_threads
 
-__all__ = ["Embedder"]
+__all__ = ["Embedder", "Precision"]
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What torch calculates in; auto: bfloat16 on a processor with instructions for it."""
 
 AT_ONCE_PX = 8 * 256 * 256
 """Pixels per call of an encoder on one core, so that activations fit into the core's cache."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from fabnet.encoders.embedder import Precision
 from fabnet.models.encoder import Encoder
 from fabnet.training import device
 
-__all__ = ["Precision", "choose_precision", "for_inference"]
-
-Precision = Literal["auto", "float32", "bfloat16"]
+__all__ = ["choose_precision", "for_inference"]
 
 
 def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from fabnet.encoders.baselines.registry import load_baseline
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.embedder import Embedder, Precision
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.encoders.torch_encoder import torch_encoder
@@ -16,9 +16,6 @@ from fabnet.errors import ModelError
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import ONNX_FILE, PROBES_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
-
-if TYPE_CHECKING:
-    from fabnet.encoders.inference import Precision
 
 __all__ = ["carried_probes", "load"]
 

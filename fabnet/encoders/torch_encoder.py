@@ -12,7 +12,7 @@ import numpy as np
 from fabnet.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from fabnet.encoders.inference import Precision
+    from fabnet.encoders.embedder import Precision
 
 __all__ = ["TorchEncoder", "torch_encoder"]
 

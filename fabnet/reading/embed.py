@@ -6,9 +6,9 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
@@ -17,21 +17,19 @@ from fabnet.encoders.load_encoder import load
 from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.folder import LeftOut, left_out_json
-from fabnet.files.places import as_place, is_remote, local
+from fabnet.files.places import as_place, as_places, is_remote, local
+from fabnet.options import takes
 from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
+from fabnet.reading.options import EmbedOptions
 from fabnet.reading.overlay import overlay_writer
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
-from fabnet.reading.pipeline import NOT_FINITE, Reading, embedded, probes_of
+from fabnet.reading.pipeline import NOT_FINITE, embedded, probes_of
 from fabnet.reading.rows import FORMATS, Format, Row, check_place, write_rows
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress
-from fabnet.video.decode import check_fps
 from fabnet.weights import shipped_models
-
-if TYPE_CHECKING:
-    from fabnet.encoders.inference import Precision
 
 __all__ = ["EmbedResult", "embed"]
 
@@ -70,52 +68,17 @@ class EmbedResult:
         return values | left_out_json(self.left_out)
 
 
+@takes(EmbedOptions)
 def embed(
-    inputs: Sequence[str | Path],
-    out: str | Path,
-    *,
-    model: str | Path | Embedder = "small",
-    crop: Literal["detect", "none"] = "detect",
-    faces: Literal["largest", "all"] = "largest",
-    fps: float | None = None,
-    file_format: Format | None = None,
-    detector: str = "mtcnn",
-    min_face: float | None = None,
-    attributes: bool = False,
-    probes: Sequence[str | Path] = (),
-    overlay: str | Path | None = None,
-    thumbnails: bool = True,
-    batch_size: int = 64,
-    device: str = "auto",
-    precision: Precision = "auto",
-    engine: Literal["local", "ray"] = "local",
-    ray_address: str | None = None,
+    inputs: str | Path | Iterable[str | Path], out: str | Path, options: EmbedOptions | None = None, **changes: Any
 ) -> EmbedResult:
     """Turn photos, videos, folders and stores into embeddings: one row per face and frame.
 
     Args:
-        inputs: photos, videos, folders of them, or track stores.
-        out: the output: a Lance dataset's folder, or a file; of "npy" the other columns go to a CSV beside it.
-        model: as `load` takes it, or an encoder that it gave.
-        crop: "detect" finds faces first; "none" takes each picture or frame as a face crop.
-        faces: of each picture or frame, the "largest" or "all".
-        fps: frames a second taken of a video; None: all.
-        file_format: "lance", "parquet", "csv" or "npy"; None: what the ending of `out` says, else Lance.
-        detector: name of the face detector.
-        min_face: side of the smallest face looked for, in pixels; None: of photos 1/64 of the longer side, of videos
-            1/16, at least 20.
-        attributes: read pose, landmarks, expression and more off the embeddings, by the probes that the model carries:
-            further columns, see docs/attributes.md.
-        probes: files that `probe(..., save=FILE)` wrote for this model: likewise.
-        overlay: an MP4 file to write a video to, the only input, with what was read drawn over its faces, without
-            sound; None: none.
-        thumbnails: keep a small picture of each face in a Lance dataset, to show what is found in it.
-        batch_size: faces at once, at the most.
-        device: for models that run on torch.
-        precision: likewise: "auto", "float32" or "bfloat16", see `load`.
-        engine: "local", or "ray": in parts on a Ray cluster, each of whose machines must see the inputs and the model
-            under the same paths. The output is a Lance dataset; the same command goes on after a stop.
-        ray_address: of the cluster, HOST:PORT; None: $RAY_ADDRESS, else a Ray of this machine's own.
+        inputs: a photo, a video, a folder of them, or a track store; or several of these.
+        out: the output: a Lance dataset's folder, or a file; with the format npy, the other columns go to a CSV file
+            of the same name.
+        options: all options as one object; or give them by name.
 
     Returns:
         What was embedded, and what could not be.
@@ -129,48 +92,46 @@ def embed(
         MissingDependencyError: Ray is not installed.
         FabnetError: the Ray cluster was lost; what was finished is kept.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be 1 or more; got {batch_size}")
-    check_fps(fps)
+    options = EmbedOptions.of(options, changes)
     out = as_place(out)
-    on_ray, file_format = engine == "ray", file_format or _format_of(out)
+    model, on_ray, file_format = options.model, options.engine == "ray", options.format or _format_of(out)
     check_place(out, file_format)
-    tasks_on = engine_for(engine, ray_address=ray_address, num_gpus=int(device.startswith("cuda")))
-    place = "auto" if on_ray else device  # with Ray, only the workers need the device
-    encoder = model if isinstance(model, Embedder) else load(model, device=place, precision=precision)
+    is_cuda = options.device.startswith("cuda")
+    tasks_on = engine_for(options.engine, ray_address=options.ray_address, num_gpus=int(is_cuda))
+    device = "auto" if on_ray else options.device  # with Ray, only the workers need the device
+    encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=options.precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    files = tuple(as_place(file) for file in probes)
-    predicting = probes_of(encoder, digest, files, attributes=attributes)
-    reading = Reading(crop, faces, fps, detector, thumbnails and file_format == "lance", batch_size, min_face)
-    listed = list_inputs([as_place(path) for path in inputs])
+    predicting = probes_of(encoder, digest, options.probe, attributes=options.attributes)
+    options = replace(options, thumbnails=options.thumbnails and file_format == "lance")
+    listed = list_inputs(as_places(inputs))
     found = listed.found
-    _check_apart(out, found, overlay)
+    _check_apart(out, found, options.overlay)
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
-        overlay=None if overlay is None else local(overlay, "overlays"),
+        overlay=None if options.overlay is None else local(options.overlay, "overlays"),
     )  # fmt: skip
     result.failed += listed.failed
     result.left_out += listed.left_out
     if not found:
-        _check_something(result, min_face)
+        _check_something(result, options.min_face)
     columns = schema(
         encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],
-        thumbnails=reading.thumbnails,
+        thumbnails=options.thumbnails,
         about={} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest},
     )  # fmt: skip
     began = time.monotonic()
     if on_ray:
-        if isinstance(model, Embedder) or digest is None or overlay is not None or file_format != "lance":
+        if isinstance(model, Embedder) or digest is None or options.overlay is not None or file_format != "lance":
             raise InputError(
                 "--engine ray takes a model's name or path, writes a Lance dataset and draws no overlay: give --out "
                 "NAME.lance, or leave --engine out"
             )
-        recipe = Recipe(model, device, precision, attributes, files, reading, digest)
-        for note in embed_in_parts(parts_of(found, recipe, out), out, columns, tasks_on):
+        parts = parts_of(found, Recipe(model, digest, options), out)
+        for note in embed_in_parts(parts, out, columns, tasks_on):
             result.rows += note.rows
             result.embedded += note.embedded
             result.failed += note.failed
-        _check_something(result, min_face)
+        _check_something(result, options.min_face)
     else:
         give_back_freed_blocks()
         with _drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
@@ -179,7 +140,7 @@ def embed(
                 bar.advance()
                 draw(row)
 
-            rows = _counted(embedded(found, encoder, predicting, reading), result, seen, min_face)
+            rows = _counted(embedded(found, encoder, predicting, options), result, seen, options.min_face)
             write_rows(rows, out, file_format=file_format, columns=columns)
     not_finite = sum(reason.startswith(NOT_FINITE) for _, reason in result.failed)
     result.without_face = result.rows - result.embedded - not_finite
@@ -187,9 +148,9 @@ def embed(
     return result
 
 
-def _check_apart(out: Path, found: Sequence[Input], overlay: str | Path | None) -> None:
+def _check_apart(out: Path, found: Sequence[Input], overlay: Path | None) -> None:
     """Refuse an output that would replace an input or the overlay."""
-    if overlay is not None and as_place(overlay).absolute() == out.absolute():
+    if overlay is not None and overlay.absolute() == out.absolute():
         raise InputError(f"{out} is also the overlay: choose another --out")
     if is_remote(out) or not out.is_file():
         return

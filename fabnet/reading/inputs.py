@@ -23,6 +23,7 @@ from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_con
 from fabnet.files.limits import read_bytes, what_is
 from fabnet.files.media import check_name
 from fabnet.files.places import is_remote
+from fabnet.reading.options import EmbedOptions
 from fabnet.store.track_store import is_store, open_store
 from fabnet.video.decode import read_frames
 from fabnet.video.track_video import TrackedFace, VideoStats, track_video
@@ -156,14 +157,7 @@ def _kind(path: Path) -> Kind | None:
 
 
 def read_items(
-    inputs: Sequence[Input],
-    *,
-    crop: Literal["detect", "none"],
-    faces: Literal["largest", "all"],
-    fps: float | None,
-    detector: str,
-    min_face: float | None = None,
-    spec: dict[str, Any] | None,
+    inputs: Sequence[Input], options: EmbedOptions, *, spec: dict[str, Any] | None
 ) -> Iterator[Item | Failure]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
 
@@ -171,30 +165,28 @@ def read_items(
 
     Args:
         inputs: from `list_inputs`.
-        crop: "detect" finds faces; "none" takes each picture as a crop.
-        faces: "largest" or "all" faces of each picture or frame.
-        fps: frames read per second of video; None: all.
-        detector: name of the face detector.
-        min_face: side of the smallest face looked for, in pixels; None: the default for photos, or for videos.
+        options: which frames and faces to read, and how to find faces.
         spec: crop specification of the model's training; None: the default crop.
     """
     crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
-    kinds = {each.kind for each in inputs} if crop == "detect" else set()
+    kinds = {each.kind for each in inputs} if options.crop == "detect" else set()
     find: dict[str, Detector] = {}
     if "image" in kinds:
-        find["image"] = load_photo_detector(detector, min_face_px=min_face, only_largest=faces == "largest")
+        find["image"] = load_photo_detector(
+            options.detector, min_face_px=options.min_face, only_largest=options.faces == "largest"
+        )
     if "video" in kinds:
-        find["video"] = load_detector(detector, min_face_px=min_face)
+        find["video"] = load_detector(options.detector, min_face_px=options.min_face)
     for each in inputs:
         try:
             if each.kind == "store":
                 yield from _of_store(each)
             elif each.kind == "image":
-                yield from _of_image(each, find.get("image"), faces, crop_spec)
+                yield from _of_image(each, find.get("image"), options.faces, crop_spec)
             elif "video" not in find:
-                yield from _of_crops(each, fps)
+                yield from _of_crops(each, options.rate)
             else:
-                yield from _of_video(each, find["video"], faces, fps, crop_spec)
+                yield from _of_video(each, find["video"], options.faces, options.rate, crop_spec)
         except FabnetError as error:
             yield Failure(each.name, str(error))
         except OSError as error:

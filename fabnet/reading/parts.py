@@ -45,7 +45,8 @@ from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
 from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input
-from fabnet.reading.pipeline import Reading, embedded, probes_of
+from fabnet.reading.options import EmbedOptions
+from fabnet.reading.pipeline import embedded, probes_of
 from fabnet.reading.rows import NOTES, Row, to_batches
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.memory import give_back_freed_blocks
@@ -56,7 +57,6 @@ from fabnet.store.spool import drop_spool, spool_path, spools
 from fabnet.store.track_store import open_store
 
 if TYPE_CHECKING:
-    from fabnet.encoders.inference import Precision
     from fabnet.encoders.saved_probe import SavedProbe
 
 __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
@@ -65,6 +65,8 @@ PHOTOS_A_PART = 128
 ROWS_A_PART = 4096
 PARTS_A_STORE = 1000
 """Maximum number of parts per store; a store with more than this times `ROWS_A_PART` rows gets larger parts."""
+DECIDING = ("crop", "faces", "fps", "detector", "min_face", "thumbnails", "batch_size", "precision")
+"""The options that decide what the rows hold; batch_size, because it changes the last digits."""
 _NOTES_SCHEMA = pa.schema([("key", pa.string()), ("note", pa.string())])
 
 
@@ -73,13 +75,9 @@ class Recipe:
     """Settings that a worker needs to embed."""
 
     model: str | Path
-    device: str
-    precision: Precision
-    attributes: bool
-    probes: tuple[Path, ...]
-    reading: Reading
     digest: str
     """Digest of the model."""
+    options: EmbedOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +119,10 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
         recipe: settings for the workers.
         out: the dataset to write.
     """
-    own = [find_model(recipe.model) / PROBES_FILE] if recipe.attributes else []
-    probes = [file_digest(file) for file in (*own, *recipe.probes)]
-    about = [recipe.digest, recipe.precision, asdict(recipe.reading), probes]
+    options = recipe.options
+    own = [find_model(recipe.model) / PROBES_FILE] if options.attributes else []
+    probes = [file_digest(file) for file in (*own, *options.probe)]
+    about = [recipe.digest, probes, {name: getattr(options, name) for name in DECIDING}]
     seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos
     parts = []
     for number, each in enumerate(_divided(inputs)):
@@ -168,8 +167,9 @@ def _loaded(recipe: Recipe) -> tuple[Embedder, list[SavedProbe]]:
     give_back_freed_blocks()
     if model_digest(recipe.model) != recipe.digest:
         raise ModelError(f"{recipe.model} is another model on this worker than where the command was given: copy it")
-    encoder = load(recipe.model, device=recipe.device, precision=recipe.precision)
-    return encoder, probes_of(encoder, recipe.digest, recipe.probes, attributes=recipe.attributes)
+    options = recipe.options
+    encoder = load(recipe.model, device=options.device, precision=options.precision)
+    return encoder, probes_of(encoder, recipe.digest, options.probe, attributes=options.attributes)
 
 
 def embed_part(part: Part, report: Callable[[float], None]) -> Note:
@@ -188,7 +188,7 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
     count = {"rows": 0, "embedded": 0}
 
     def rows() -> Iterator[Row]:
-        for row in embedded(part.inputs, encoder, probes, part.recipe.reading, num_threads=1):
+        for row in embedded(part.inputs, encoder, probes, part.recipe.options, num_threads=1):
             if isinstance(row, Failure):
                 failed.append(row)
                 continue
@@ -198,7 +198,7 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
             yield row
 
     attributes = [field for probe in probes for field in probe.fields()]
-    columns = schema(encoder.embedding_dim, attributes, thumbnails=part.recipe.reading.thumbnails)
+    columns = schema(encoder.embedding_dim, attributes, thumbnails=part.recipe.options.thumbnails)
     with output_errors(part.spool):
         part.spool.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(part.spool), "wb") as sink, pa.ipc.new_file(sink, columns) as writer:

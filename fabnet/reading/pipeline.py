@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,34 +13,22 @@ from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.window import Window
 from fabnet.reading.columns import check_attributes
 from fabnet.reading.inputs import Failure, Input, Item, decoded, read_items
+from fabnet.reading.options import EmbedOptions
 from fabnet.reading.rows import Row
 from fabnet.reading.thumbnail import thumbnail
 from fabnet.runtime.threads import batched, in_threads
 
-__all__ = ["NOT_FINITE", "Reading", "embedded", "probes_of"]
+__all__ = ["NOT_FINITE", "embedded", "probes_of"]
 
 NOT_FINITE = "the encoder gave numbers that are not finite (NaN or infinity)"
 """Reason why a face has no embedding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Settings for turning inputs into rows; see `fabnet.embed`."""
-
-    crop: Literal["detect", "none"]
-    faces: Literal["largest", "all"]
-    fps: float | None
-    detector: str
-    thumbnails: bool
-    batch_size: int
-    min_face: float | None = None
 
 
 def embedded(
     inputs: Sequence[Input],
     encoder: Embedder,
     probes: Sequence[SavedProbe],
-    reading: Reading,
+    options: EmbedOptions,
     *,
     num_threads: int | None = None,
 ) -> Iterator[Row | Failure]:
@@ -52,15 +38,12 @@ def embedded(
         inputs: from `list_inputs`.
         encoder: the encoder.
         probes: probes that predict further columns.
-        reading: settings for reading inputs.
+        options: settings for reading inputs.
         num_threads: number of threads; None: one per core.
     """
-    items = read_items(
-        inputs, crop=reading.crop, faces=reading.faces, fps=reading.fps, detector=reading.detector,
-        min_face=reading.min_face,        spec=encoder.card.crop,
-    )  # fmt: skip
-    batches = batched(items, encoder.at_once(reading.batch_size))
-    rows_of = partial(_rows, encoder=encoder, probes=probes, thumbnails=reading.thumbnails)
+    items = read_items(inputs, options, spec=encoder.card.crop)
+    batches = batched(items, encoder.at_once(options.batch_size))
+    rows_of = partial(_rows, encoder=encoder, probes=probes, thumbnails=options.thumbnails)
     for rows in in_threads(rows_of, batches, workers=num_threads):
         yield from rows
 

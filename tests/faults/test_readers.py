@@ -24,6 +24,7 @@ from fabnet.files.lance_lock import locked
 from fabnet.ingest.import_folder import import_folder
 from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input, read_items
+from fabnet.reading.options import EmbedOptions
 from fabnet.reading.rows import write_rows
 from fabnet.retrieval.gallery import Gallery
 from fabnet.retrieval.search import search
@@ -245,10 +246,10 @@ def test_embedding_part_of_a_store(own: Path) -> None:
     """Parts are given to other processes and machines by row numbers."""
     store = open_store(own)
     part = Input(own, "own", "store", rows=(10, 20), generation=store.generation)
-    options = {"crop": "none", "faces": "largest", "fps": None, "detector": "mtcnn", "spec": None}
-    assert len(list(read_items([part], **options))) == 10  # type: ignore[arg-type]
+    options = EmbedOptions(crop="none")
+    assert len(list(read_items([part], options, spec=None))) == 10
     fabnet.remove(own, ["person0"])
-    (failure,) = read_items([part], **options)  # type: ignore[arg-type]
+    (failure,) = read_items([part], options, spec=None)
     assert isinstance(failure, Failure)
     assert "was rewritten" in failure.reason
 

@@ -89,7 +89,7 @@ def test_a_saved_probe_reads_new_photos(
         "landmarks": "points", "side": "classes", "high": "units", "width": "values",
     }  # fmt: skip
     tested = [f"{number}.png" for number in range(48) if number % 12 >= 10]
-    fabnet.embed([labelled_photos / name for name in tested], tmp_path / "out.csv", model=tiny_run, probes=[file])
+    fabnet.embed([labelled_photos / name for name in tested], tmp_path / "out.csv", model=tiny_run, probe=[file])
     table = pyarrow.csv.read_csv(tmp_path / "out.csv").to_pydict()
     by_task = {each.task: each for each in report.scored if each.probe != "paper"}
     points = np.array([[table[f"landmarks_{axis}{i}"][row] for i in range(5) for axis in "xy"] for row in range(8)])
@@ -115,9 +115,9 @@ def test_a_probe_of_another_encoder_is_refused(
     file = tmp_path / "probes.safetensors"
     scored(tiny_run, split="test", seeds=1, probe="ridge", save=file)
     with pytest.raises(InputError, match="was fitted on another encoder than --model"):
-        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probe=[file])
     with pytest.raises(InputError, match="two probes predict"):
-        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probes=[file, file])
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probe=[file, file])
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -172,7 +172,7 @@ def test_a_label_that_is_not_a_valid_column_is_refused_by_embed(
     file = tmp_path / "probes.safetensors"
     save_probes([kept("landmarks", "points", ("x0", "y0")), kept(label, "values", (label,))], file)
     with pytest.raises(InputError, match=said):
-        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probes=[file])
+        fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probe=[file])
 
 
 def test_a_class_that_is_not_a_valid_column_is_refused_before_its_probe_is_fitted(

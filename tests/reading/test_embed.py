@@ -214,7 +214,7 @@ def test_files_that_embed_did_not_write_are_never_replaced(
     lance.write_dataset(pyarrow.table({"customer": ["a"]}), str(tmp_path / "table.lance"))
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     with pytest.raises(InputError, match=said):
-        fabnet.embed([photo], tmp_path / name, model="pixels", crop="none", engine=engine)  # type: ignore[arg-type]
+        fabnet.embed([photo], tmp_path / name, model="pixels", crop="none", engine=engine)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
@@ -223,7 +223,7 @@ def test_no_input_is_replaced(photo: Path, tmp_path: Path) -> None:
     (tmp_path / "link.png").symlink_to(photo.name)
     for name in (photo.name, "link.png"):
         with pytest.raises(InputError, match="is an input, which embed would replace"):
-            fabnet.embed([tmp_path / photo.name], tmp_path / name, file_format="csv", model="pixels", crop="none")
+            fabnet.embed([tmp_path / photo.name], tmp_path / name, format="csv", model="pixels", crop="none")
     assert (tmp_path / photo.name).read_bytes() == photo.read_bytes()
 
 
@@ -231,7 +231,7 @@ def test_the_table_beside_an_npy_is_replaced_if_embed_wrote_it(photo: Path, tmp_
     for _ in range(2):
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
     with pytest.raises(InputError, match="also the CSV for the rows of an npy"):
-        fabnet.embed([photo], tmp_path / "new.csv", file_format="npy", model="pixels", crop="none")
+        fabnet.embed([photo], tmp_path / "new.csv", format="npy", model="pixels", crop="none")
 
 
 def test_leftovers_are_replaced_and_a_symlink_is_kept(photo: Path, tmp_path: Path) -> None:

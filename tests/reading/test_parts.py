@@ -16,8 +16,8 @@ from fabnet.errors import FabnetError, StoreError
 from fabnet.files.lance import has_dataset
 from fabnet.files.lance_lock import REMOVING
 from fabnet.reading.inputs import list_inputs
+from fabnet.reading.options import EmbedOptions
 from fabnet.reading.parts import Part, Recipe, embed_in_parts, parts_of
-from fabnet.reading.pipeline import Reading
 from fabnet.runtime.local import run_tasks
 from fabnet.runtime.outcome import Outcome
 
@@ -42,8 +42,7 @@ class Breaking:
 @pytest.fixture
 def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Part]:
     monkeypatch.setattr("fabnet.reading.parts.ROWS_A_PART", 10)
-    reading = Reading("detect", "largest", None, "mtcnn", thumbnails=True, batch_size=64)
-    recipe = Recipe("small", "auto", "float32", True, (), reading, model_digest("small"))
+    recipe = Recipe("small", model_digest("small"), EmbedOptions(precision="float32", attributes=True))
     return parts_of(list_inputs([store]).found, recipe, tmp_path / "out.lance")
 
 

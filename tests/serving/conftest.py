@@ -33,7 +33,7 @@ def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFac
         probe("expression", "classes", ("neutral", "happiness", "surprise")),
     ]
     save_probes(probes, folder / "probes.safetensors")
-    embed([store, carphone], folder / "faces.lance", fps=5, probes=[folder / "probes.safetensors"])
+    embed([store, carphone], folder / "faces.lance", fps=5, probe=[folder / "probes.safetensors"])
     return folder / "faces.lance"
 
 

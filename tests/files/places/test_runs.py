@@ -153,7 +153,7 @@ def test_a_failed_embedding_leaves_nothing(bucket: str, run: str, tmp_path: Path
         assert not as_place(f"{bucket}/{name}").exists()
     as_place(f"{bucket}/album/a.jpg").write_bytes(b"somebody's")
     with pytest.raises(InputError, match=r"holds other files \(a.jpg"):
-        fabnet.embed([tmp_path / "grey.png"], f"{bucket}/album", model=run, file_format="lance")
+        fabnet.embed([tmp_path / "grey.png"], f"{bucket}/album", model=run, format="lance")
     assert as_place(f"{bucket}/album/a.jpg").exists()
     with pytest.raises(InputError, match="not a track store"):
         fabnet.embed([f"{bucket}/talk.mp4"], tmp_path / "out.csv", model=run)
@@ -171,7 +171,7 @@ def test_a_probe_is_fitted_saved_and_used_remotely(bucket: str, run: str, frames
     report = fabnet.probe(run, str(labels), frames_folder, probe="ridge", save=saved, cache=tmp_path, num_workers=0)
     assert report.rows
     photo = frames_folder / "person0" / "0" / "0.jpg"
-    fabnet.embed([photo], f"{bucket}/photo.parquet", model=run, probes=[saved])
+    fabnet.embed([photo], f"{bucket}/photo.parquet", model=run, probe=[saved])
     assert as_place(f"{bucket}/photo.parquet").read_bytes()[:4] == b"PAR1"
 
 

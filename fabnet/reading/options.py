@@ -1,0 +1,71 @@
+"""The options of `embed`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fabnet.encoders.embedder import Embedder, Precision
+from fabnet.errors import InputError
+from fabnet.options import Options
+from fabnet.reading.rows import Format
+from fabnet.video.decode import check_fps
+
+__all__ = ["EmbedOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedOptions(Options):
+    """The options of `embed`."""
+
+    model: str | Path | Embedder = "small"
+    """A shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline (see fabnet probe --help); in
+    Python also an encoder from load."""
+    crop: Literal["detect", "none"] = "detect"
+    """detect: find the faces first; none: take each picture or frame as a face crop."""
+    faces: Literal["largest", "all"] = "largest"
+    """Faces of each picture or frame: the largest or all."""
+    fps: float | Literal["all"] = "all"
+    """Frames per second taken from a video, or all."""
+    format: Format | None = None
+    """Format of the output; by default what the ending of --out says, else lance."""
+    detector: str = "mtcnn"
+    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
+    min_face: float | None = None
+    """Side of the smallest face to find, in pixels; by default 1/64 of a photo's longer side, 1/16 of a video's, at
+    least 20. Smaller takes longer."""
+    attributes: bool = False
+    """Read head pose, landmarks, expression, action units, smile, mouth and eyes from the embeddings, by the probes
+    that the model carries (small does), into further columns: see docs/attributes.md."""
+    probe: tuple[Path, ...] = ()
+    """Files that fabnet probe --save wrote for this model; their predictions become further columns."""
+    overlay: Path | None = None
+    """An .mp4 file to write the video to, which must be the only input, with what was read drawn over its faces,
+    without sound."""
+    thumbnails: bool = True
+    """Keep a small picture of each face in a Lance dataset, for search to show."""
+    batch_size: int = 64
+    """Upper bound of faces in one batch."""
+    device: str = "auto"
+    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    precision: Precision = "auto"
+    """For models that run on torch; auto is bfloat16 if the processor has instructions for it, which is twice as
+    fast."""
+    engine: Literal["local", "ray"] = "local"
+    """This process, or ray: a Ray cluster (docs/cluster.md), each of whose machines must see the inputs and the model
+    under the same paths. The same command resumes after a stop."""
+    ray_address: str | None = None
+    """HOST:PORT of a running cluster; by default $RAY_ADDRESS, else a Ray cluster on this machine that ends with the
+    command."""
+
+    def check(self) -> None:
+        """Check the rate and the batch size."""
+        check_fps(self.fps)
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be 1 or more; got {self.batch_size}")
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second taken from a video; None: all."""
+        return check_fps(self.fps)

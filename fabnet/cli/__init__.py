@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prepare_streams()
     args = list(sys.argv[1:] if argv is None else argv)
     as_json, debug = "--json" in args, "--debug" in args
-    args = [arg for arg in args if arg not in ("--json", "--debug")]
+    args = ["--k" if arg == "-k" else arg for arg in args if arg not in ("--json", "--debug")]
     if not args or args[0] in ("-h", "--help"):
         _say(_usage())
         return 0 if args else 2

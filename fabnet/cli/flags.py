@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_type_hints
 
 from tyro.conf import OmitArgPrefixes, arg
 from tyro.constructors import (
@@ -49,20 +49,20 @@ def _options(kind: StructTypeInfo) -> StructConstructorSpec | None:
 
 def _place(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """A path becomes a place."""
-    if kind.type is not Path:
+    if kind.type is not Path and set(get_args(kind.type)) != {Path, NoneType}:
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="PATH|URI",
         instance_from_str=lambda texts: as_place(texts[0]),
-        is_instance=lambda value: isinstance(value, Path),
+        is_instance=lambda value: value is None or isinstance(value, Path),
         str_from_instance=lambda value: [str(value)],
     )
 
 
 def _text(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """Whatever takes text gets it as it was typed: a name or a path, to which Python adds objects that are open."""
-    if kind.type_origin not in (Union, UnionType) or str not in kind.type.__args__:
+    if kind.type_origin not in (Union, UnionType) or str not in get_args(kind.type):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,

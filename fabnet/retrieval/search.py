@@ -5,7 +5,6 @@ Source: paper, section 5.3: images are ranked by the cosine similarity of their 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fabnet.encoders.embedder import Embedder
 from fabnet.errors import InputError
 from fabnet.files.lance_lock import locked
-from fabnet.files.places import as_place
+from fabnet.options import takes
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
+from fabnet.retrieval.options import SearchOptions
 from fabnet.retrieval.query import read_query
 from fabnet.retrieval.sheet import write_sheet
 
@@ -60,39 +59,20 @@ class SearchResult:
         }
 
 
+@takes(SearchOptions)
 def search(
     data: str | Path | Gallery,
     query: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
-    *,
-    k: int = 10,
-    other_identities: bool = False,
-    where: str | None = None,
-    video: str | None = None,
-    time_s: tuple[float | None, float | None] = (None, None),
-    index: bool | None = None,
-    sheet: str | Path | None = None,
-    model: str | Path | Embedder | None = None,
-    crop: Literal["detect", "none"] = "detect",
-    min_face: float | None = None,
-    device: str = "auto",
+    options: SearchOptions | None = None,
+    **changes: Any,
 ) -> SearchResult:
     """Find the faces most similar to a photo, a row, or the mean of several.
 
     Args:
         data: an embeddings dataset that `embed` wrote (Lance), or one that is open already.
-        query: photos (files, or (H, W, 3) uint8 RGB arrays) and ids of rows; of several the mean direction is taken.
-        k: how many neighbours, 1 or more.
-        other_identities: leave out the people that the rows searched for are of. Who is on a photo is not known.
-        where: a condition on the columns, in SQL: "pose_yaw_deg BETWEEN 20 AND 40".
-        video: only rows of this video.
-        time_s: only rows from here up to there, in seconds of their video; None: from its start, to its end.
-        index: True: by the IVF-PQ index, which is built where there is none; False: exactly; None: exactly up to a
-            million rows.
-        sheet: PNG file to write a contact sheet to: what was searched for, and the neighbours.
-        model: the model that made the embeddings; None: as the dataset says. Only photos need it.
-        crop: "detect" takes the largest face of a photo; "none" the photo as a face crop.
-        min_face: side of the smallest face looked for, in pixels; None: 1/64 of the photo's longer side, at least 20.
-        device: for models that run on torch.
+        query: a photo (a file, or an (H, W, 3) uint8 RGB array), the id of a row, or several of these, whose mean
+            direction is searched for.
+        options: all options as one object; or give them by name.
 
     Returns:
         The neighbours; a row that was searched for is none of them.
@@ -106,29 +86,26 @@ def search(
         ModelError: the dataset's model is not known, or is another one.
         OutputError: the index or the sheet cannot be written.
     """
-    if k < 1:
-        raise InputError(f"k must be 1 or more; got {k}")
-    for bound in time_s:
-        if bound is not None and not math.isfinite(bound):
-            raise InputError(f"times must be finite numbers of seconds, or left out; got {bound}")
+    options = SearchOptions.of(options, changes)
+    k, sheet, times = options.k, options.sheet, options.times
     gallery = data if isinstance(data, Gallery) else Gallery(data)
     given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
-    gallery.check(*(["time_s"] if time_s != (None, None) else []))
-    if where is not None:
-        gallery.check_filter(where)
-    if sheet is not None and as_place(sheet).suffix.lower() != ".png":
-        raise InputError(f"a contact sheet needs a file name that ends in .png; got {sheet}")
+    gallery.check(*(["time_s"] if times != (None, None) else []))
+    if options.where is not None:
+        gallery.check_filter(options.where)
     if sheet is not None and not gallery.has_thumbnails:
         raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
-    asked = read_query(gallery, given, model=model, crop=crop, min_face=min_face, device=device)
+    asked = read_query(
+        gallery, given, model=options.model, crop=options.crop, min_face=options.min_face, device=options.device
+    )
     condition = all_of(
-        where,
-        None if video is None else in_video(video),
-        in_time(*time_s),
-        not_of(asked.identities) if other_identities else None,
+        options.where,
+        None if options.video is None else in_video(options.video),
+        in_time(*times),
+        not_of(asked.identities) if options.other_identities else None,
     )
     rows = gallery.num_rows
-    use_index = rows > LARGE_ROWS if index is None else index
+    use_index = options.index or (rows > LARGE_ROWS and not options.exact)
     if use_index and not gallery.has_index:
         with locked(gallery.path):
             gallery.build_index()
@@ -145,10 +122,10 @@ def search(
         where=condition,
         notes=(
             *gallery.notes,
-            *_notes(other_identities, len(given) - len(asked.ids), asked.identities, len(others), k),
+            *_notes(options.other_identities, len(given) - len(asked.ids), asked.identities, len(others), k),
         ),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
-        sheet=None if sheet is None else as_place(sheet),
+        sheet=sheet,
     )
     if result.sheet is not None:
         names = [name if name in asked.ids else Path(name).name for name in result.query]

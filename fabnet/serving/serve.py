@@ -12,8 +12,10 @@ from typing import Any
 
 from fabnet.errors import InputError, MissingDependencyError
 from fabnet.files.places import as_place
+from fabnet.options import takes
 from fabnet.runtime.terminal import say
 from fabnet.serving.guard import is_loopback
+from fabnet.serving.options import ServeOptions
 
 __all__ = ["ServeResult", "serve"]
 
@@ -32,25 +34,13 @@ class ServeResult:
         return {"data": str(self.data), "url": self.url}
 
 
-def serve(
-    data: str | Path,
-    *,
-    port: int = 8000,
-    host: str = "127.0.0.1",
-    store: str | Path | None = None,
-    model: str | Path | None = None,
-    device: str = "auto",
-) -> ServeResult:
+@takes(ServeOptions)
+def serve(data: str | Path, options: ServeOptions | None = None, **changes: Any) -> ServeResult:
     """Show an embeddings dataset in the browser, until it is stopped (Ctrl-C).
 
     Args:
         data: an embeddings dataset that `embed` wrote (Lance, with thumbnails).
-        port: to listen on; 0: any free one.
-        host: the address to listen on, or a name of it. Anyone who reaches it by that, or by localhost, sees the faces;
-            by default that is this machine only.
-        store: the track store that was embedded, for larger pictures and sharper comparisons.
-        model: the model that made the embeddings; None: as the dataset says.
-        device: for models that run on torch.
+        options: all options as one object; or give them by name.
 
     Returns:
         What was served.
@@ -61,6 +51,8 @@ def serve(
         InputError: the dataset has nothing to show, or the port is taken.
         ModelError: the model that was named is not there, or is another one.
     """
+    options = ServeOptions.of(options, changes)
+    host = options.host
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
     if missing:
         raise MissingDependencyError(f"fabnet serve needs {' and '.join(missing)}: pip install 'fabnet[serve]'")
@@ -68,9 +60,9 @@ def serve(
     from fabnet.serving.connections import Server
     from fabnet.serving.site import open_site
 
-    with _listening(host, port) as listener:
+    with _listening(host, options.port) as listener:
         address, bound_port = listener.getsockname()[:2]
-        site = open_site(data, store=store, model=model, device=device)
+        site = open_site(data, store=options.store, model=options.model, device=options.device)
         for note in site.catalogue.notes:
             say(f"note: {note}", to_stderr=True)
         app = build_app(site, hosts=(host, address))
@@ -89,8 +81,6 @@ def _listening(host: str, port: int) -> socket.socket:
     Raises:
         InputError: the port is taken or invalid, or the address is not one of this machine.
     """
-    if not 0 <= port <= 65535:
-        raise InputError(f"there is no port {port}; expected 1 to 65535, or 0 for any free port")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)

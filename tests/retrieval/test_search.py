@@ -92,10 +92,10 @@ def test_nobody_is_left_out_for_a_photo_and_a_note_says_so(clip: Path, photo: Pa
 def test_video_time_and_columns(clip: Path, faces: Path) -> None:
     table = table_of(clip)
     begin, end = 1.0, 2.0
-    result = fabnet.search(clip, table["id"][0], k=60, time_s=(begin, end))
+    result = fabnet.search(clip, table["id"][0], k=60, time=(begin, end))
     expected = [name for name, at in zip(table["id"], table["time_s"], strict=True) if begin <= at < end]
     assert sorted(ids(result)) == sorted(expected)
-    late = fabnet.search(clip, table["id"][0], k=60, time_s=(end, None), where="score > 0.5")
+    late = fabnet.search(clip, table["id"][0], k=60, time=(end, None), where="score > 0.5")
     assert all(row["time_s"] >= end for row in late.neighbours)
     video = fabnet.search(faces, table_of(faces)["id"][0], k=60, video="person3/0")
     assert {row["identity"] for row in video.neighbours} == {"person3"}
@@ -155,7 +155,8 @@ def test_the_index_is_built_once_and_finds_what_exact_search_finds(faces: Path, 
     for place in range(20):
         name = f"{table['id'][3 * place].as_py()}/0"
         exact, indexed = (
-            fabnet.search(gallery, name, k=10, other_identities=True, index=index) for index in (False, True)
+            fabnet.search(gallery, name, k=10, other_identities=True, index=index, exact=not index)
+            for index in (False, True)
         )
         assert (exact.method, indexed.method) == ("exact", "index")
         found += len(set(ids(exact)) & set(ids(indexed)))

@@ -202,7 +202,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
     assert "'expression'" in notes[2]
     assert search(path, "v/0/0", k=2).notes[:2] == tuple(notes[:2])
     with pytest.raises(StoreError, match="column time_s holds string"):
-        search(path, "v/0/0", time_s=(0, 1))
+        search(path, "v/0/0", time=(0, 1))
 
 
 def test_unknown_identities_do_not_exclude_each_other(tmp_path: Path) -> None:

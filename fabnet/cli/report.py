@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 import tyro
 
+from fabnet.cli.flags import Flags
 from fabnet.paper.figures.architecture import architecture_figure
 from fabnet.paper.figures.confidence import confidence_figure
 from fabnet.paper.figures.files import FigureResult
-from fabnet.paper.figures.landmarks import landmarks_figure
-from fabnet.paper.figures.retrieval import retrieval_figure
-from fabnet.reporting.report import ReportResult, report
+from fabnet.paper.figures.landmarks import LandmarksOptions, landmarks_figure
+from fabnet.paper.figures.retrieval import RetrievalOptions, retrieval_figure
+from fabnet.reporting.report import ReportOptions, ReportResult, report
 from fabnet.runtime.terminal import say
 
 __all__ = ["command_for", "show"]
@@ -35,9 +36,7 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
 
 def page(
     run: tyro.conf.Positional[Path],
-    out: Path | None = None,
-    video: Path | None = None,
-    probe: tuple[Path, ...] = (),
+    options: Flags[ReportOptions],
     figure: Literal["architecture", "landmarks", "confidence", "retrieval"] | None = None,
 ) -> ReportResult:
     """Show a run as one self-contained page, or as one of the paper's figures.
@@ -57,13 +56,11 @@ def page(
       fabnet report run --figure retrieval --embeddings faces.lance
 
     Args:
-        run: a run folder; for some figures also a model.
-        out: folder to write index.html to; report in the run if left out.
-        video: a video to follow over time.
-        probe: files that fabnet probe --save wrote for this run; what they predict of the video is drawn over time.
-        figure: see above; each has flags of its own: fabnet report --figure NAME --help.
+        run: A run folder; for some figures also a model.
+        options: How.
+        figure: See above; each has flags of its own: fabnet report --figure NAME --help.
     """
-    return report(run, out=out, video=video, probes=probe)
+    return report(run, options)
 
 
 def architecture(
@@ -76,24 +73,15 @@ def architecture(
       fabnet report small --figure architecture --out figures
 
     Args:
-        run: a run, a shipped name, or a model.
-        figure: this one.
-        out: folder to write to; report/figures in the run if left out.
+        run: A run, a shipped name, or a model.
+        figure: This one.
+        out: Folder to write to; by default report/figures in the run.
     """
     return architecture_figure(str(run), out=out)
 
 
 def landmarks(
-    run: tyro.conf.Positional[Path],
-    figure: Literal["landmarks"],
-    data: Path,
-    protocol: str = "youtube-faces",
-    split: Literal["val", "test"] = "val",
-    probe: Literal["paper", "ridge"] = "paper",
-    cache: Path | None = None,
-    num_workers: int | None = None,
-    device: str = "auto",
-    out: Path | None = None,
+    run: tyro.conf.Positional[Path], figure: Literal["landmarks"], data: Path, options: Flags[LandmarksOptions]
 ) -> FigureResult:
     """Draw landmarks that a linear probe on frozen features predicts, beside the labels.
 
@@ -104,21 +92,12 @@ def landmarks(
       fabnet report run --figure landmarks --protocol mafl --data mafl --split test
 
     Args:
-        run: a run, a shipped name, or a model.
-        figure: this one.
-        data: the protocol's folder, laid out as its release unpacks.
-        protocol: one that labels points (see fabnet probe --help).
-        split: whose faces are scored and shown.
-        probe: paper: batch-norm and a linear layer by Adam; ridge: closed form.
-        cache: folder for boxes and features; by default the user's cache folder.
-        num_workers: processes that detect faces; by default one a core.
-        device: auto, cpu, cuda or cuda:N.
-        out: folder to write to; report/figures in the run if left out.
+        run: A run, a shipped name, or a model.
+        figure: This one.
+        data: The protocol's folder, laid out as its release unpacks.
+        options: How.
     """
-    return landmarks_figure(
-        str(run), data, protocol=protocol, split=split, probe=probe, cache=cache, num_workers=num_workers,
-        device=device, out=out,
-    )  # fmt: skip
+    return landmarks_figure(str(run), data, options)
 
 
 def confidence(run: tyro.conf.Positional[Path], figure: Literal["confidence"], out: Path | None = None) -> FigureResult:
@@ -128,9 +107,9 @@ def confidence(run: tyro.conf.Positional[Path], figure: Literal["confidence"], o
       fabnet report run3 --figure confidence
 
     Args:
-        run: a run that was trained with --sources 2 or more.
-        figure: this one.
-        out: folder to write to; report/figures in the run if left out.
+        run: A run that was trained with --sources 2 or more.
+        figure: This one.
+        out: Folder to write to; by default report/figures in the run.
     """
     return confidence_figure(run, out=out)
 
@@ -139,12 +118,7 @@ def retrieval(
     run: tyro.conf.Positional[Path],
     figure: Literal["retrieval"],
     embeddings: Path,
-    split: Literal["train", "val", "test", "all"] = "val",
-    sample: int = 10_000,
-    same_identity: tyro.conf.FlagCreatePairsOff[bool] = False,
-    query: tuple[str, ...] = (),
-    seed: int = 0,
-    out: Path | None = None,
+    options: tyro.conf.FlagCreatePairsOff[Flags[RetrievalOptions]],
 ) -> FigureResult:
     """Draw faces and their nearest ones in an embeddings dataset, by the cosine.
 
@@ -157,19 +131,12 @@ def retrieval(
       fabnet report small --figure retrieval --embeddings faces.lance --split all --query talk.mp4/0/125 --out figures
 
     Args:
-        run: a run, or with --split all the model that made the embeddings.
-        figure: this one.
-        embeddings: a Lance dataset that fabnet embed wrote with this model.
-        split: only faces of tracks that the run's store has in this split; all: every face of the dataset.
-        sample: faces drawn at random; all, where there are no more.
-        same_identity: rank the query's own person too; else other people alone.
-        query: ids of rows to ask for; by default some of the sample, drawn at random, each of another person.
-        seed: of the draws.
-        out: folder to write to; report/figures in the run if left out.
+        run: A run, or with --split all the model that made the embeddings.
+        figure: This one.
+        embeddings: A Lance dataset that fabnet embed wrote with this model.
+        options: How.
     """
-    return retrieval_figure(
-        str(run), embeddings, split=split, sample=sample, same_identity=same_identity, query=query, seed=seed, out=out
-    )
+    return retrieval_figure(str(run), embeddings, options)
 
 
 def show(result: ReportResult | FigureResult) -> None:

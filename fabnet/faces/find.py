@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from fabnet.errors import InputError
+from fabnet.errors import InputError, first_line
 from fabnet.faces.crop import CropSpec, crop_box, cut, to_crop
 from fabnet.faces.detect.detection import Detection, Detector, NamedDetector
 from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.picture import decode_picture
+from fabnet.files.limits import read_bytes
+from fabnet.files.places import as_place, fetched
 
 __all__ = ["Face", "chosen_face", "crop_faces", "loaded_detector"]
 
@@ -38,7 +42,7 @@ class Face:
 
 
 def crop_faces(
-    image: np.ndarray,
+    image: np.ndarray | str | Path,
     *,
     detector: Detector | None = None,
     spec: CropSpec | None = None,
@@ -47,7 +51,7 @@ def crop_faces(
     """Find the faces of a picture and cut them out, largest first.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB, or a photo's path.
         detector: what finds faces; None: MTCNN, as `load_photo_detector` gives it.
         spec: how they are cut out; None: the default crop.
         min_face: side of the smallest face looked for, in pixels; None: 1/64 of the longer side, at least 20. Not
@@ -57,9 +61,10 @@ def crop_faces(
         The faces; none if there is none.
 
     Raises:
-        InputError: the image is not (H, W, 3) uint8, or is empty; or `min_face` is given beside a detector, or is not
-            positive.
+        InputError: the photo is missing or damaged; the image is not (H, W, 3) uint8, or is empty; `min_face` is
+            not positive, or is given beside a detector.
     """
+    image = image if isinstance(image, np.ndarray) else _read(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
     if detector is not None and min_face is not None:
@@ -79,6 +84,17 @@ def crop_faces(
             )
         )
     return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))
+
+
+def _read(photo: str | Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    file = fetched(as_place(photo))
+    try:
+        return decode_picture(read_bytes(file))
+    except InputError as error:
+        raise InputError(f"{photo} is not a usable photo: {error}") from None
+    except OSError as error:
+        raise InputError(f"{photo} cannot be read: {first_line(error)}") from None
 
 
 def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fabnet.files.output import written_whole
-from fabnet.files.places import as_place
+from fabnet.files.places import as_place, several
 from fabnet.paper.results import read_result
 from fabnet.paper.table_formats import to_csv, to_html, to_json, to_latex
 from fabnet.paper.tables import PaperTable, paper_table
@@ -33,7 +33,9 @@ class TableResult:
         return to_json(self.table) | {"files": [str(file) for file in self.files]}
 
 
-def table(number: int, *, out: str | Path | None = None, results: Sequence[str | Path] = ()) -> TableResult:
+def table(
+    number: int, *, out: str | Path | None = None, results: str | Path | Iterable[str | Path] = ()
+) -> TableResult:
     """Put your results next to the paper's rows, in columns of their own.
 
     Args:
@@ -45,7 +47,7 @@ def table(number: int, *, out: str | Path | None = None, results: Sequence[str |
         InputError: the table does not exist, or a file is not a results file.
         OutputError: the files cannot be written.
     """
-    made = paper_table(number, [read_result(file) for file in results])
+    made = paper_table(number, [read_result(file) for file in several(results)])
     if out is None:
         return TableResult(made, [])
     files = []

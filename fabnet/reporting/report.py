@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from fabnet.files.output import output_errors, written_whole
 from fabnet.files.places import as_place, is_remote, local
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import read_card
+from fabnet.options import Options, takes
 from fabnet.reporting.charts import AXIS_IN, EDGE_IN, NARROW_IN, WIDE_IN, training_chart
 from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
@@ -29,7 +29,7 @@ from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.run_log import read_metrics
 from fabnet.training.train import read_run, store_of
 
-__all__ = ["ReportResult", "report"]
+__all__ = ["ReportOptions", "ReportResult", "report"]
 
 SAMPLE_TRACKS = 12
 SAMPLE_FACES = 8
@@ -54,20 +54,25 @@ class ReportResult:
         return {"page": str(self.page), "pictures": [str(picture) for picture in self.pictures]}
 
 
-def report(
-    run: str | Path,
-    *,
-    out: str | Path | None = None,
-    video: str | Path | None = None,
-    probes: Sequence[str | Path] = (),
-) -> ReportResult:
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(Options):
+    """The options of `report`."""
+
+    out: Path | None = None
+    """Folder to write index.html and reconstructions/ to; by default report in the run."""
+    video: Path | None = None
+    """A video to follow over time."""
+    probe: tuple[Path, ...] = ()
+    """Files that fabnet probe --save wrote for this run; their predictions on the video are drawn over time."""
+
+
+@takes(ReportOptions)
+def report(run: str | Path, options: ReportOptions | None = None, **changes: Any) -> ReportResult:
     """Show a run: its tracks, its training curve, reconstructions of unseen people, and a video over time.
 
     Args:
         run: a run folder.
-        out: folder for `index.html` and `reconstructions/`; None: `report` in the run.
-        video: a video to follow over time; None: none.
-        probes: files from `probe(..., save=FILE)` for this run, whose predictions on the video are drawn too.
+        options: all options as one object; or give them by name.
 
     Returns:
         The files of the report.
@@ -79,15 +84,16 @@ def report(
         VideoError: the video cannot be read.
         OutputError: the page cannot be written.
     """
+    options = ReportOptions.of(options, changes)
     run = as_place(run).absolute()  # absolute: a run may share its name with a shipped model
-    folder = run / "report" if out is None else as_place(out)
+    folder = options.out or run / "report"
     pictures = folder / "reconstructions"
     if not is_remote(folder):
-        if out is None:
+        if options.out is None:
             check_links(run, "a run folder", only=(folder.name,))
         check_links(folder, "a report", only=(pictures.name, "index.html"))
     _check_own(pictures)
-    video = None if video is None else local(video, "videos")
+    video = None if options.video is None else local(options.video, "videos")
     config, store_path = read_run(run)
     model = find_model(run)
     store = open_store(store_of(run, store_path))
@@ -107,8 +113,8 @@ def report(
         tracks=_sample_tracks(store),
         made=made,
         legend=data_uri(flow_legend()),
-        video=None if video is None else Path(video).name,
-        timeline=None if video is None else video_timeline(video, run, probes=[as_place(file) for file in probes]),
+        video=None if video is None else video.name,
+        timeline=None if video is None else video_timeline(video, run, probes=options.probe),
     )
     page = folder / "index.html"
     with written_whole(page) as partial:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class RemoveReport:
         return asdict(self)
 
 
-def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
+def remove(path: str | Path, identities: str | Iterable[str] = ()) -> RemoveReport:
     """Remove people's rows from a track store or an embeddings dataset, from its index and from its history on disk.
 
     All other rows are written anew, which for a while takes as much of the disk again. Row numbers change: start
@@ -92,14 +92,15 @@ def remove(path: str | Path, identities: Sequence[str] = ()) -> RemoveReport:
 
     Args:
         path: a store or a dataset that nothing else is writing to.
-        identities: names, as the column `identity` gives them; none: only go on with a removal that broke off.
+        identities: a name or several, as the column `identity` gives them; none: only go on with a removal that broke
+            off.
 
     Raises:
         InputError: a name that is not there (and was not removed before); nothing is touched.
         StoreError: neither store nor dataset, damaged, or in use by a command that writes.
         OutputError: the disk is full, or writing there is not allowed.
     """
-    path = as_place(path)
+    path, identities = as_place(path), [identities] if isinstance(identities, str) else list(identities)
     kind = kind_of(path)
     with locked(path):
         broken_off = removing(path)

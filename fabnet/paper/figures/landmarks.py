@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib.figure
 import numpy as np
@@ -13,6 +14,7 @@ from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError
 from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder, local
+from fabnet.options import Options, takes
 from fabnet.paper.figures.files import BLUE, INK, ORANGE, WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
 from fabnet.paper.figures.panels import panel, say
 from fabnet.probes.cache import Cache
@@ -23,7 +25,7 @@ from fabnet.probes.parts import parts_of
 from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.points import Points, point_errors
 
-__all__ = ["chosen_faces", "landmarks_figure"]
+__all__ = ["LandmarksOptions", "chosen_faces", "landmarks_figure"]
 
 WORDS = {"val": "validation", "test": "test"}
 PERCENTILES = (5.0, 20.0, 35.0, 50.0, 65.0, 80.0)
@@ -54,17 +56,29 @@ class Face(NamedTuple):
     error: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class LandmarksOptions(Options):
+    """The options of the figure of landmarks."""
+
+    protocol: str = "youtube-faces"
+    """A protocol with labelled points (see fabnet probe --help)."""
+    split: Literal["val", "test"] = "val"
+    """The split whose faces are scored and shown."""
+    probe: Literal["paper", "ridge"] = "paper"
+    """The kind of probe. paper: batch-norm and a linear layer, by Adam; ridge: closed form."""
+    cache: Path | None = None
+    """Folder for boxes and features; by default the user's cache folder."""
+    num_workers: int | None = None
+    """Processes that detect faces; by default one per core."""
+    device: str = "auto"
+    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    out: Path | None = None
+    """Folder to write to; by default report/figures in the run."""
+
+
+@takes(LandmarksOptions)
 def landmarks_figure(
-    model: str | Path,
-    data: str | Path,
-    *,
-    protocol: str = "youtube-faces",
-    split: Literal["val", "test"] = "val",
-    probe: Literal["paper", "ridge"] = "paper",
-    out: str | Path | None = None,
-    cache: str | Path | None = None,
-    num_workers: int | None = None,
-    device: str = "auto",
+    model: str | Path, data: str | Path, options: LandmarksOptions | None = None, **changes: Any
 ) -> FigureResult:
     """Draw predicted landmarks next to the labels, for faces from good to the worst.
 
@@ -74,13 +88,7 @@ def landmarks_figure(
     Args:
         model: a model as in `fabnet.load`.
         data: the protocol's folder.
-        protocol: a protocol as in `fabnet.probe` with labelled points.
-        split: split whose faces are scored and shown.
-        probe: "paper" (batch-norm and a linear layer, Adam) or "ridge" (closed form).
-        out: folder for landmarks.svg, .pdf, .png and .txt; None: `report/figures` in the run.
-        cache: folder for boxes and features; None: the user's cache folder.
-        num_workers: worker processes that detect faces; None: one per core.
-        device: device for models that run on torch.
+        options: all options as one object; or give them by name.
 
     Raises:
         InputError: a file is missing or invalid, the protocol labels no points, or the model is not a run and `out` is
@@ -88,15 +96,17 @@ def landmarks_figure(
         ModelError: the model is missing or corrupt.
         OutputError: a file cannot be written.
     """
-    folder = figures_folder(model, out)
-    benchmark = read_benchmark(protocol, Path(data))
+    options = LandmarksOptions.of(options, changes)
+    folder = figures_folder(model, options.out)
+    split, probe = options.split, options.probe
+    benchmark = read_benchmark(options.protocol, Path(data))
     task = next((each for each in benchmark.tasks if isinstance(each, Points)), None)
     if task is None:
         kinds = ", ".join(each.name for each in benchmark.tasks)
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")
-    kept = Cache(local(cache, "caches") if cache is not None else cache_folder())
-    encoder = load(model, device=device)
-    crops = find_faces(benchmark, cache=kept, num_workers=num_workers)
+    kept = Cache(local(options.cache or cache_folder(), "caches"))
+    encoder = load(model, device=options.device)
+    crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)
     seen_px = crops.seen_px(Window(*encoder.card.window))
     fit_predict = linear_fit_predict(features, task, probe, pca=encoder.pca)
@@ -122,8 +132,9 @@ def landmarks_figure(
         f"The numbers are the mean distance of the points in per cent of the {norm.name}; the mean over all faces is "
         f"{errors[known].mean():.2f} %.",
     ]
+    own = {name: getattr(options, name) for name in ("protocol", "split", "probe", "out")}
     facts = facts_of(
-        "landmarks", model, {"data": data, "protocol": protocol, "split": split, "probe": probe, "out": out},
+        "landmarks", model, {"data": data, **own},
         data=f"{Path(data).resolve().name}, {split}", probe=f"{probe}, {scored.chosen}", seed="0",
     )  # fmt: skip
     names = [benchmark.names[scored.places[i]] for i in chosen.values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.picture import decode_picture
 from fabnet.files.places import as_place
+from fabnet.options import Options, takes
 from fabnet.paper.figures.files import BLUE, WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
 from fabnet.paper.figures.panels import panel, say
 from fabnet.probes.retrieval.ranking import unit
@@ -20,7 +22,7 @@ from fabnet.retrieval.gallery import Gallery
 from fabnet.store.track_store import open_store
 from fabnet.training.train import read_run, store_of
 
-__all__ = ["retrieval_figure"]
+__all__ = ["RetrievalOptions", "retrieval_figure"]
 
 NUM_QUERIES = 4
 NUM_NEAREST = 7
@@ -35,16 +37,32 @@ COLUMNS = ("id", "identity", "embedding")
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class RetrievalOptions(Options):
+    """The options of the figure of nearest neighbours."""
+
+    split: Literal["train", "val", "test", "all"] = "val"
+    """Only faces of tracks in this split of the run's store; all: every face of the dataset."""
+    sample: int = 10_000
+    """Upper bound of faces, which are drawn at random."""
+    same_identity: bool = False
+    """Rank the query's own person too; by default other people only."""
+    query: tuple[str, ...] = ()
+    """Ids of query rows; by default some of the sample, drawn at random, each of another person."""
+    seed: int = 0
+    """Seed of the draws."""
+    out: Path | None = None
+    """Folder to write to; by default report/figures in the run."""
+
+    def check(self) -> None:
+        """Check the number of faces."""
+        if self.sample < 2:
+            raise InputError(f"sample must be 2 faces or more; got {self.sample}")
+
+
+@takes(RetrievalOptions)
 def retrieval_figure(
-    model: str | Path,
-    embeddings: str | Path,
-    *,
-    split: Literal["train", "val", "test", "all"] = "val",
-    sample: int = 10_000,
-    same_identity: bool = False,
-    query: tuple[str, ...] = (),
-    seed: int = 0,
-    out: str | Path | None = None,
+    model: str | Path, embeddings: str | Path, options: RetrievalOptions | None = None, **changes: Any
 ) -> FigureResult:
     """Draw rows of a face and its nearest neighbours.
 
@@ -54,12 +72,7 @@ def retrieval_figure(
     Args:
         model: a run, or the model that the dataset was made with.
         embeddings: a Lance dataset from `fabnet.embed` with this model, with thumbnails.
-        split: split of the run's store whose faces are used; "all": every face of the dataset.
-        sample: number of faces drawn at random; an upper bound.
-        same_identity: whether to rank the query's own person too; else other people only.
-        query: ids of query rows; empty: faces of the sample, drawn at random, each of another person.
-        seed: seed of the draws.
-        out: folder for retrieval.svg, .pdf, .png and .txt; None: `report/figures` in the run.
+        options: all options as one object; or give them by name.
 
     Raises:
         StoreError: there is no such dataset.
@@ -68,9 +81,9 @@ def retrieval_figure(
             run and `out` is None.
         OutputError: a file cannot be written.
     """
-    folder = figures_folder(model, out)
-    if sample < 2:
-        raise InputError(f"sample must be 2 faces or more; got {sample}")
+    options = RetrievalOptions.of(options, changes)
+    folder = figures_folder(model, options.out)
+    split, same_identity = options.split, options.same_identity
     gallery = Gallery(embeddings)
     digest = model_digest(model)
     if gallery.model_digest not in (None, digest):
@@ -80,16 +93,16 @@ def retrieval_figure(
         )
     if not gallery.has_thumbnails:
         raise InputError(f"{embeddings} has no thumbnails to draw: embed again with thumbnails")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(options.seed)
     numbers = _faces_of(gallery, None if split == "all" else _tracks_of(as_place(model), split))
     if not len(numbers):
         raise InputError(
             f"{embeddings} has no faces of the run's {WHO[split]}: embed the run's store, or give --split all"
         )
-    drawn = np.sort(generator.permutation(numbers)[:sample])
+    drawn = np.sort(generator.permutation(numbers)[: options.sample])
     taken = gallery.take(drawn.tolist(), COLUMNS)
     rows = [{**row, "number": number} for row, number in zip(taken, drawn.tolist(), strict=True)]
-    asked = _named(gallery, query) if query else _drawn(rows, generator)
+    asked = _named(gallery, options.query) if options.query else _drawn(rows, generator)
     vectors = unit(np.array([row["embedding"] for row in rows], dtype=np.float32))
     lines = [(each, _nearest(each, rows, vectors, same_identity=same_identity)) for each in asked]
     for row in (row for asker, nearest in lines for row in (asker, *nearest)):
@@ -100,15 +113,12 @@ def retrieval_figure(
         f"Faces and their nearest neighbours {ranked}, by the cosine of {Path(model).name}'s embeddings.",
         f"The framed face is the query, the numbers are cosines; {len(rows):,} faces of {Path(embeddings).name} "
         f"({WHO[split]}), drawn at random from {len(numbers):,}, are ranked.",
-        "The queries were named." if query else "The queries were drawn at random, each of another person.",
+        "The queries were named." if options.query else "The queries were drawn at random, each of another person.",
     ]
-    options = {
-        "embeddings": embeddings, "split": split, "sample": sample, "same_identity": same_identity, "query": query,
-        "seed": seed, "out": out,
-    }  # fmt: skip
     facts = facts_of(
-        "retrieval", model, options, data=f"{Path(embeddings).name}, {WHO[split]}, {len(rows):,} faces", seed=str(seed)
-    )
+        "retrieval", model, {"embeddings": embeddings, **vars(options)},
+        data=f"{Path(embeddings).name}, {WHO[split]}, {len(rows):,} faces", seed=str(options.seed),
+    )  # fmt: skip
     shown = [
         {
             "query": asker["id"],

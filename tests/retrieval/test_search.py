@@ -213,8 +213,9 @@ def test_every_error_is_one_line(faces: Path, clip: Path, store: Path, photo: Pa
         (InputError, "cannot be used: Error parsing statement", {"where": "identity >"}),
         (InputError, "cannot be used: Error parsing statement", {"where": "identity = 'x' -- a remark"}),
         (InputError, r"'\(1 / \(frame - frame\) > 0\)' failed: Divide by zero", {"where": "1 / (frame - frame) > 0"}),
-        (InputError, "times must be finite numbers of seconds, or left out; got nan", {"time_s": (float("nan"), None)}),
-        (InputError, "times must be finite numbers of seconds, or left out; got inf", {"time_s": (0, float("inf"))}),
+        (InputError, "time must be .* finite number or None.*; got .*nan", {"time": (float("nan"), None)}),
+        (InputError, "times must be finite numbers of seconds, or left out; got 0:inf", {"time": "0:inf"}),
+        (InputError, "--time takes two numbers of seconds, as 60:90, 60: or :90; got '60'", {"time": "60"}),
         (InputError, "k must be 1 or more; got 0", {"k": 0}),
         (InputError, "ends in .png; got sheet.jpg", {"sheet": "sheet.jpg"}),
     ]

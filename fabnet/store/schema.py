@@ -71,11 +71,11 @@ class Row:
     crop_box_px: np.ndarray | None = None
     """(4,) float32 x0, y0, x1, y1: the part of the source frame that the crop shows."""
     box_px: np.ndarray | None = None
-    """(4,) float32 x0, y0, x1, y1: the detector's box."""
+    """(4,) float32 x0, y0, x1, y1: the face's box."""
     landmarks5_px: np.ndarray | None = None
-    """(5, 2) float32: the detector's five points."""
+    """(5, 2) float32: five points of the face."""
     score: float | None = None
-    """Confidence of the detector."""
+    """Confidence that it is a face, 0 to 1."""
 
 
 def rows_to_batch(rows: Sequence[Row]) -> pa.RecordBatch:

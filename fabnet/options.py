@@ -78,24 +78,26 @@ class Options:
         return dataclasses.replace(given or cls(), **changes)
 
 
-def takes(cls: type) -> Callable[[F], F]:
+def takes(cls: type, default: Any = None) -> Callable[[F], F]:
     """Show the fields of a dataclass as keywords of a function that takes them as `**changes`.
 
     `help` and editors then list every keyword with its type, default and meaning.
 
     Args:
         cls: the dataclass, with a string under each field.
+        default: the object whose values are shown as defaults; None: `cls()`.
     """
 
     def shown(function: F) -> F:
         signature = inspect.signature(function)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        default = cls()
+        start = cls() if default is None else default
         added = [
             inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(default, field.name), annotation=field.type
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(start, field.name), annotation=field.type
             )
             for field in dataclasses.fields(cls)
+            if field.name != "options"
         ]
         function.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
         docs = field_docs(cls)

@@ -107,7 +107,7 @@ def test_help_shows_every_keyword() -> None:
     )
 
 
-@pytest.mark.parametrize("name", VERBS_WITH_OPTIONS)
+@pytest.mark.parametrize("name", [*VERBS_WITH_OPTIONS, "train"])
 def test_flags_and_keywords_are_the_same(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     function = getattr(fabnet, name)
     keywords = [each.name for each in inspect.signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY]

@@ -17,9 +17,10 @@ from fabnet.files.locks import locked_file
 from fabnet.files.output import output_errors, written_whole
 from fabnet.files.places import as_place, is_remote, make_folder, remove, workplace
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
+from fabnet.options import takes
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
-from fabnet.training.config import TrainConfig
+from fabnet.training.config import TrainConfig, small
 from fabnet.training.device import choose_device
 from fabnet.training.initial import has_single_source
 from fabnet.training.processes import Processes, processes
@@ -96,6 +97,7 @@ def store_of(run: Path, named: str) -> Path:
     return as_place(named)
 
 
+@takes(TrainConfig, small())
 def train(
     store: str | Path,
     out: str | Path,

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ from fabnet.files.limits import csv_rows
 from fabnet.files.mat_file import read_arrays
 from fabnet.files.numpy_file import read_npz
 from fabnet.models.model_folder import read_card
-from fabnet.models.torch_file import read_torch_file
-from fabnet.objectives.model_io import load_objective
-import torch
+if sys.argv[1:] == ["torch"]:
+    import torch
+    from fabnet.models.torch_file import read_torch_file
+    from fabnet.objectives.model_io import load_objective
 for line in sys.stdin:
     call, name = line.strip().split(chr(9))
     if not os.fork():
@@ -208,6 +210,7 @@ def wide_json(path: Path) -> Path:
 
 NPZ = "read_npz(file, ['a'])"
 PTH = "read_torch_file(file, 'expected weights')"
+MODEL = "load_objective(file)"
 CARD = "read_card(file)"
 CSV = "list(csv_rows(file))"
 BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
@@ -220,7 +223,7 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (pth_of_views, PTH, "takes more than the file has"),
     (pth_that_asks, PTH, "builtins.bytearray"),
     (mat_bomb, "read_arrays(file, ['angle'])", "unpacks to more bytes"),
-    (sparse_weights, "load_objective(file)", "the limit for such a file"),
+    (sparse_weights, MODEL, "the limit for such a file"),
     (safetensors_of_many, "load_probes(file)", "a header of"),
     (table_of_rows, CSV, "more than 4,000,000 rows"),
     (table_of_columns, CSV, "line 1: more than 1,048,576 characters"),
@@ -230,17 +233,23 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
 ]
 
 
+Readers = dict[bool, subprocess.Popen[str]]
+
+
 @pytest.fixture(scope="module")
-def reader() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", MEASURED]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process
+def readers() -> Iterator[Readers]:
+    """A process without torch, whose memory would count for every file, and one with it."""
+    commands = ([sys.executable, "-c", MEASURED, *more] for more in ([], ["torch"]))
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(next(commands), **pipes) as light, subprocess.Popen(next(commands), **pipes) as heavy:
+        yield {False: light, True: heavy}
 
 
 @pytest.mark.parametrize(("make", "call", "said"), BOMBS, ids=lambda each: getattr(each, "__name__", ""))
 def test_a_bomb_is_one_line_and_takes_no_memory(
-    make: Callable[[Path], Path], call: str, said: str, reader: subprocess.Popen[str], tmp_path: Path
+    make: Callable[[Path], Path], call: str, said: str, readers: Readers, tmp_path: Path
 ) -> None:
+    reader = readers[call in (PTH, MODEL)]
     assert reader.stdin is not None
     assert reader.stdout is not None
     reader.stdin.write(f"{call}\t{make(tmp_path)}\n")

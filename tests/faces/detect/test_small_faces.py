@@ -153,7 +153,11 @@ def test_tiles_find_each_face_once() -> None:
             image[y - 25 : y + 25, x - 25 : x + 25] = 255
             centres.append((x, y))
     image[1400:2400, 300:1300] = 255  # larger than a tile
+    for x, y in ((1490, 615), (615, 140)):  # a tile ends within these, and they are too small at half the size
+        image[y : y + 30, x : x + 30] = 255
+        centres.append((x + 15, y + 15))
     found = in_tiles(squares, image, tile_px=640, overlap_px=160)
+    assert all(abs(np.subtract(*np.ptp(each.box_px.reshape(2, 2), axis=0))) <= 2 for each in found)
     assert_each_once([each.box_px for each in found], np.array([*centres, (800, 1900)]), 50)
     assert in_tiles(squares, image[:600, :600], tile_px=640, overlap_px=160)
 

@@ -175,7 +175,24 @@ class Embedder:
         """
         if not len(images):
             return np.empty((0, self.embedding_dim), dtype=np.float32)
-        prepared = self.prepare(images)
+        return self._embed(self.prepare(images))
+
+    def embed_views(self, views: np.ndarray) -> np.ndarray:
+        """Embed windows that were cut already, in one call of the encoder.
+
+        Args:
+            views: (N, size, size, 3) uint8 RGB, of the network's size.
+
+        Returns:
+            (N, D) float32 embeddings, before any activation.
+        """
+        if not len(views):
+            return np.empty((0, self.embedding_dim), dtype=np.float32)
+        prepared = np.empty((len(views), 3, *views.shape[1:3]), dtype=np.float32)
+        np.divide(views.transpose(0, 3, 1, 2), np.float32(255), out=prepared)
+        return self._embed(prepared)
+
+    def _embed(self, prepared: np.ndarray) -> np.ndarray:
         with nullcontext() if self._is_single_threaded else self._turn:
             return self._encode(prepared)
 

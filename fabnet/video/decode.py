@@ -92,6 +92,11 @@ class DecodedFrame:
         """(H, W, 3) uint8 RGB, as displayed."""
         return as_shown(self._picture, self._aspect)
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the picture as decoded."""
+        return sum(plane.buffer_size for plane in self._picture.planes)
+
     def thumbnail(self, size: int = 32) -> np.ndarray:
         """A thumbnail of the frame as stored (neither stretched nor turned).
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-__all__ = ["LOOK_AHEAD_S", "ShotDetector"]
+__all__ = ["LOOK_AHEAD_S", "ShotDetector", "is_jump"]
 
 SIDE = 32
 LUMA = SIDE * SIDE
@@ -182,6 +182,11 @@ class ShotDetector:
         until_s = min(frames[last_at].time_s + DISSOLVE_EDGE_S, middle_s + marked_s)
         for frame in frames:
             frame.is_mixed |= from_s <= frame.time_s <= until_s
+
+
+def is_jump(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two neighbouring frames differ as much as across a hard cut, by their thumbnails alone."""
+    return float(np.abs(after - before).mean()) >= CUT_STEP and _correlation(before, after) < CUT_CORRELATION
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,0 +1,293 @@
+"""What is read off the embedding of a face: where it lies, whether there is one, its attributes, and how sure they are.
+
+A `FaceReader` is one linear map of the shipped encoder's embedding, with what is needed to say how far its outputs can
+be trusted. It is a safetensors file in the model's folder; reading it needs neither torch nor onnxruntime.
+
+Letters: N faces, D numbers of an embedding, K outputs, F signs of difficulty.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.errors import InputError
+from fabnet.files.output import written_whole
+from fabnet.models.weights_file import check_safetensors
+
+__all__ = ["FaceReader", "Seen", "Task", "load_face_reader", "save_face_reader"]
+
+FORMAT = "fabnet-reader-1"
+ARRAYS = (
+    "coef", "intercept", "mean", "whiten", "max_distance", "signs_mean", "signs_scale", "spread",
+)  # fmt: skip
+PLACE, FACE, COVERED = slice(0, 3), 3, 4
+"""The first outputs: shift in x and y, logarithm of the scale; a face, and whether it is covered, as log-odds."""
+FIRST = 5
+"""The first output of the tasks."""
+FACE_PROBABILITY = 0.5
+LANDMARKS = "landmarks68"
+"""The task that every reader has: 68 points."""
+MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 45.0}
+"""Beyond these angles the labels that the probes were fitted to are few."""
+MIN_SIDE_PX = 36.0
+"""Side of the window: a face of about 24 px."""
+MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
+
+
+class Seen(NamedTuple):
+    """What the encoder saw of N faces.
+
+    Attributes:
+        embeddings: (N, D) float32.
+        boxes_px: (N, 4) float32 x0, y0, x1, y1 of the windows in the picture.
+        brightness: (N,) float32 mean of the window's grey levels, in [0, 1].
+        contrast: (N,) float32 standard deviation of the window's grey levels, in [0, 1].
+    """
+
+    embeddings: np.ndarray
+    boxes_px: np.ndarray
+    brightness: np.ndarray
+    contrast: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What some of the outputs are.
+
+    Attributes:
+        name: of the task.
+        kind: of its outputs. Points and values have a half-width beside them; probabilities are calibrated instead.
+        columns: names of the outputs.
+        source: the data that it was fitted on, in words.
+        is_experimental: whether its figure on people held out is poor.
+    """
+
+    name: str
+    kind: Literal["points", "values", "classes", "probabilities"]
+    columns: tuple[str, ...]
+    source: str
+    is_experimental: bool = False
+
+    def fields(self) -> list[pa.Field]:
+        """The columns of a table that its outputs go to."""
+        if self.kind == "points":
+            points = pa.list_(pa.float32(), len(self.columns))
+            return [pa.field(f"{self.name}_px", points), pa.field(f"{self.name}_pm_px", pa.float32())]
+        numbers = [pa.field(name, pa.float32()) for name in self.columns]
+        if self.kind == "classes":
+            return [pa.field(self.name, pa.string()), *numbers]
+        if self.kind == "probabilities":
+            return numbers
+        return [each for field in numbers for each in (field, pa.field(f"{field.name}_pm", pa.float32()))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceReader:
+    """Reads attributes off embeddings of canonical crops.
+
+    Attributes:
+        tasks: what the outputs are, in their order.
+        model: digest of the encoder that it was fitted on.
+        version: of the attributes: it changes when the same face gets other numbers.
+        coef: (D, K) float32; the first `FIRST` outputs say where the face lies, whether there is one, and whether it is
+            covered.
+        intercept: (K,) float32.
+        mean: (D,) float32 mean embedding of the faces that it was fitted on.
+        whiten: (D, R) float32: the length of (embedding - mean) @ whiten says how unlike those faces one is.
+        max_distance: (1,) float32: faces farther away are unlike.
+        signs_mean: (F,) float32 of the signs of difficulty.
+        signs_scale: (F,) float32 standard deviations of them.
+        spread: (F + 1, P) float32: the logarithm of each half-width, which holds 90 % of the errors, linear in
+            the standardised signs; the last row is the intercept.
+    """
+
+    tasks: tuple[Task, ...]
+    model: str
+    version: str
+    coef: np.ndarray
+    intercept: np.ndarray
+    mean: np.ndarray
+    whiten: np.ndarray
+    max_distance: np.ndarray
+    signs_mean: np.ndarray
+    signs_scale: np.ndarray
+    spread: np.ndarray
+
+    def outputs(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) embeddings to (N, K) float32 outputs."""
+        return np.asarray(embeddings, np.float32) @ self.coef + self.intercept
+
+    def placed(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
+        """The canonical window around each face.
+
+        Args:
+            outputs: (N, K) from `outputs`.
+            boxes_px: (N, 4) the windows that the encoder saw, in the picture.
+
+        Returns:
+            (N, 4) float32 square windows in the same pixels.
+        """
+        sides = boxes_px[:, 2] - boxes_px[:, 0]
+        shift_x, shift_y, log_scale = np.clip(outputs[:, PLACE], -0.5, 0.5).T
+        centre_x = (boxes_px[:, 0] + boxes_px[:, 2]) / 2 + shift_x * sides
+        centre_y = (boxes_px[:, 1] + boxes_px[:, 3]) / 2 + shift_y * sides
+        half = sides * np.exp(log_scale) / 2
+        placed = np.stack([centre_x - half, centre_y - half, centre_x + half, centre_y + half], axis=1)
+        return np.asarray(placed, np.float32)
+
+    def is_face(self, outputs: np.ndarray) -> np.ndarray:
+        """(N, K) outputs to (N,) bool: whether the window shows a face."""
+        return np.asarray(outputs[:, FACE] > np.log(FACE_PROBABILITY / (1 - FACE_PROBABILITY)))
+
+    def points5(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
+        """(N, K) outputs and (N, 4) windows to (N, 5, 2) float32: eyes, nose, mouth corners in the picture."""
+        first = FIRST + sum(len(task.columns) for task in self.tasks[: self._points_task])
+        points = outputs[:, first : first + 136].reshape(-1, 68, 2)
+        chosen = [points[:, a:b].mean(axis=1) for a, b in ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))]
+        sides = boxes_px[:, 2] - boxes_px[:, 0]
+        middle = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
+        return np.asarray(np.stack(chosen, axis=1) * sides[:, None, None] / 2 + middle[:, None], np.float32)
+
+    @property
+    def _points_task(self) -> int:
+        return [task.name for task in self.tasks].index(LANDMARKS)
+
+    def fields(self) -> list[pa.Field]:
+        """The columns of `columns`."""
+        said = [pa.field("in_range", pa.bool_()), pa.field("out_of_range", pa.string())]
+        return [*said, *(field for task in self.tasks for field in task.fields())]
+
+    def columns(self, seen: Seen) -> dict[str, np.ndarray]:
+        """Read attributes.
+
+        Args:
+            seen: canonical crops.
+
+        Returns:
+            By the names of `fields`: (N,) each; points (N, 2 P) x0, y0, x1, y1 ... in pixels of the picture;
+            `out_of_range` names each reason ("turned small"), and is empty where `in_range` is true.
+
+        Raises:
+            InputError: the embeddings are of another length.
+        """
+        if seen.embeddings.shape[1] != len(self.coef):
+            raise InputError(
+                f"attributes are read off embeddings of {len(self.coef)} numbers; these have {seen.embeddings.shape[1]}"
+            )
+        outputs, sides = self.outputs(seen.embeddings), seen.boxes_px[:, 2] - seen.boxes_px[:, 0]
+        made: dict[str, np.ndarray] = {}
+        first = FIRST
+        for task in self.tasks:
+            part = outputs[:, first : first + len(task.columns)]
+            first += len(task.columns)
+            if task.kind == "points":
+                xy = part.reshape(len(part), -1, 2) * sides[:, None, None] / 2
+                middle = (seen.boxes_px[:, :2] + seen.boxes_px[:, 2:]) / 2
+                made[f"{task.name}_px"] = (xy + middle[:, None]).reshape(part.shape).astype(np.float32)
+            elif task.kind == "classes":
+                shares = np.exp(part - part.max(axis=1, keepdims=True))
+                shares /= shares.sum(axis=1, keepdims=True)
+                made[task.name] = np.array(task.columns)[part.argmax(axis=1)] if len(part) else np.array([], str)
+                made |= dict(zip(task.columns, shares.T, strict=True))
+            elif task.kind == "probabilities":
+                made |= dict(zip(task.columns, 0.5 * (1 + np.tanh(part.T / 2)), strict=True))
+            else:
+                made |= dict(zip(task.columns, part.T, strict=True))
+        distance = np.linalg.norm((seen.embeddings - self.mean) @ self.whiten, axis=1)
+        signs = self.signs(seen, made, distance)
+        widths = np.exp(np.clip(signs @ self.spread[:-1] + self.spread[-1], -20, 20))
+        place = 0
+        for task in self.tasks:
+            if task.kind == "points":
+                made[f"{task.name}_pm_px"] = widths[:, place] * sides
+                place += 1
+            elif task.kind == "values":
+                for name in task.columns:
+                    made[f"{name}_pm"] = widths[:, place]
+                    place += 1
+        reasons = {
+            "no face": ~self.is_face(outputs),
+            "turned": np.any([np.abs(made[name]) > limit for name, limit in MAX_TURN_DEG.items()], axis=0),
+            "small": sides < MIN_SIDE_PX,
+            "dark": (seen.brightness < MIN_BRIGHTNESS) | (seen.contrast < MIN_CONTRAST),
+            "covered": outputs[:, COVERED] > 0,
+            "unlike": distance > self.max_distance[0],
+        }
+        said = [", ".join(name for name, holds in reasons.items() if holds[i]) for i in range(len(outputs))]
+        made["out_of_range"] = np.array(said, dtype=object)
+        made["in_range"] = np.array([not text for text in said], dtype=bool)
+        return {field.name: made[field.name] for field in self.fields()}
+
+    def signs(self, seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
+        """What makes a face hard to read: (N, F) float32, standardised, at most 4 in size.
+
+        Size of the window, brightness, contrast, turn and its square, pitch, roll, and distance from the faces that the
+        reader was fitted on.
+        """
+        yaw, pitch, roll = (made[f"pose_{name}_deg"] for name in ("yaw", "pitch", "roll"))
+        sides = np.minimum(seen.boxes_px[:, 2] - seen.boxes_px[:, 0], 200)
+        raw = np.stack(
+            [np.log2(sides), seen.brightness, seen.contrast, np.abs(yaw), np.square(yaw) / 45, np.abs(pitch),
+             np.abs(roll), distance],
+            axis=1,
+        )  # fmt: skip
+        return np.asarray(np.clip((raw - self.signs_mean) / self.signs_scale, -4, 4), np.float32)
+
+
+def save_face_reader(reader: FaceReader, file: Path) -> None:
+    """Write a reader to a safetensors file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    said = {
+        "model": reader.model,
+        "version": reader.version,
+        "tasks": [
+            {"name": each.name, "kind": each.kind, "columns": each.columns, "source": each.source,
+             "is_experimental": each.is_experimental}
+            for each in reader.tasks
+        ],
+    }  # fmt: skip
+    tensors = {name: np.ascontiguousarray(getattr(reader, name), np.float32) for name in ARRAYS}
+    with written_whole(file) as partial:
+        save_file(tensors, partial, metadata={"format": FORMAT, "reader": json.dumps(said)})
+
+
+def load_face_reader(file: Path) -> FaceReader:
+    """Read what `save_face_reader` wrote.
+
+    Raises:
+        InputError: no such file, or it holds no reader.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not file.exists():
+        raise InputError(f"no such file: {file}; expected a face reader")
+    check_safetensors(file)
+    try:
+        with safe_open(file, framework="numpy") as content:
+            metadata = content.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{file} has the format {metadata.get('format')!r}; expected {FORMAT!r}")
+            said: Mapping[str, Any] = json.loads(metadata["reader"])
+            tasks = tuple(
+                Task(each["name"], each["kind"], tuple(each["columns"]), each["source"], each["is_experimental"])
+                for each in said["tasks"]
+            )
+            arrays = {name: content.get_tensor(name) for name in ARRAYS}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} cannot be read as a face reader ({error})") from None
+    outputs = FIRST + sum(len(task.columns) for task in tasks)
+    if arrays["coef"].ndim != 2 or arrays["coef"].shape[1:] != (outputs,) or arrays["intercept"].shape != (outputs,):
+        raise InputError(f"{file} is corrupt: {arrays['coef'].shape} weights for {outputs} outputs")
+    return FaceReader(tasks, said["model"], said["version"], **arrays)

@@ -1,0 +1,166 @@
+"""Following faces through a piece of video: the window of one frame gives the first window of the next.
+
+A piece is about a second of frames. It begins with the detector, so pieces do not depend on each other and can be read
+on several cores, with the same result as on one. Who is who across pieces is decided in `read_video`.
+
+Letters: N faces of a frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fabnet.faces.crop import CropSpec, crop_box
+from fabnet.faces.detect.detection import Detection, Detector
+from fabnet.faces.window import Window
+from fabnet.reading.canonical import Eyes, Settled
+from fabnet.video.shots import is_jump
+
+__all__ = ["FollowedFrame", "PieceFrame", "first_windows", "follow_piece"]
+
+TOLERANCE = 0.03
+"""Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
+MAX_LOOKS = 3
+SAME_FACE = 0.25
+"""Intersection over union beyond which a detected and a followed window show the same face."""
+ONE_FACE = 0.5
+"""Intersection over union beyond which two followed windows show one face: the one with the lower score ends."""
+SEARCH_AGAIN = 5
+"""Number of frames on which a face that was lost is searched for."""
+SEARCH_EMPTY = 3
+"""Of frames without a face, every third is searched."""
+DAMPING = 0.7
+"""Share of a face's last movement that is expected on the next frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PieceFrame:
+    """A frame to read."""
+
+    index: int
+    """Its number in the video, from 0."""
+    time_s: float
+    """Its time in seconds."""
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    glance: np.ndarray
+    """From `DecodedFrame.thumbnail`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FollowedFrame:
+    """The faces of a frame."""
+
+    numbers: tuple[int, ...]
+    """Number of each face within its piece."""
+    scores: tuple[float, ...]
+    """Score with which the detector found each face, last."""
+    faces: Settled
+    """N faces in their canonical windows, in the same order."""
+    is_searched: bool
+    """Whether the detector searched the whole frame."""
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB, the frame."""
+
+
+@dataclass(slots=True, eq=False)
+class _Face:
+    number: int
+    score: float
+    box_px: np.ndarray
+    velocity_px: np.ndarray
+
+
+def first_windows(found: Sequence[Detection], spec: CropSpec, window: Window) -> np.ndarray:
+    """(N, 4) windows to begin with, where a detector found faces: the encoder's window in the detector's crop."""
+    squares = np.array([crop_box(face.box_px, spec) for face in found], np.float32).reshape(-1, 4)
+    return window.inside(squares)
+
+
+def follow_piece(
+    frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, spec: CropSpec
+) -> Iterator[FollowedFrame]:
+    """Find the faces of the first frame, and follow them through the others.
+
+    The whole of a frame is searched where the picture jumps, where a face is lost, and for a while after it was lost.
+
+    Args:
+        frames: of a piece, in order; each is drawn when the one before has been read.
+        eyes: the encoder and its face reader.
+        detector: what finds faces.
+        spec: the crop of which the encoder's window is a part.
+
+    Yields:
+        One for each frame.
+    """
+    faces: list[_Face] = []
+    numbers = itertools.count()
+    before: np.ndarray | None = None
+    search_until = -1
+    for place, frame in enumerate(frames):
+        has_jumped = before is None or is_jump(before, frame.glance)
+        if has_jumped:
+            faces = []
+        settled, kept = _followed(frame, faces, eyes)
+        is_empty = not kept and place % SEARCH_EMPTY == 0
+        is_searched = has_jumped or is_empty or len(kept) < len(faces) or place <= search_until
+        if len(kept) < len(faces) and not has_jumped:
+            search_until = max(search_until, place + SEARCH_AGAIN)
+        if is_searched:
+            settled, kept = _searched(frame, settled, kept, eyes, detector, spec, numbers)
+        for face, box in zip(kept, settled.next_px, strict=True):
+            face.velocity_px, face.box_px = (box - face.box_px) * DAMPING, box
+        numbered, scores = tuple(face.number for face in kept), tuple(face.score for face in kept)
+        yield FollowedFrame(numbered, scores, settled, is_searched, frame.image)
+        faces, before = kept, frame.glance
+
+
+def _followed(frame: PieceFrame, faces: list[_Face], eyes: Eyes) -> tuple[Settled, list[_Face]]:
+    """The faces of the frame before, where they are now; without those that are not there any more."""
+    expected = np.array([face.box_px + face.velocity_px for face in faces], np.float32).reshape(-1, 4)
+    settled = eyes.settle([frame.image] * len(faces), expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
+    keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, frame.image)
+    for one, other in itertools.combinations(range(len(faces)), 2):
+        if keep[one] and keep[other] and _overlap(settled.next_px[one], settled.next_px[other]) > ONE_FACE:
+            keep[one if faces[one].score < faces[other].score else other] = False
+    return settled.at(np.flatnonzero(keep)), [face for face, kept in zip(faces, keep, strict=True) if kept]
+
+
+def _searched(
+    frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, detector: Detector, spec: CropSpec,
+    numbers: itertools.count[int],
+) -> tuple[Settled, list[_Face]]:  # fmt: skip
+    """Add the faces that the detector finds and that are not followed yet."""
+    found = detector(frame.image)
+    windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
+    new: list[int] = []
+    for place, (face, window) in enumerate(zip(found, windows, strict=True)):
+        overlaps = [_overlap(window, box) for box in settled.next_px]
+        if max(overlaps, default=0.0) > SAME_FACE:
+            known = faces[int(np.argmax(overlaps))]
+            known.score = max(known.score, face.score)
+        else:
+            new.append(place)
+    if not new:
+        return settled, faces
+    more = eyes.settle([frame.image] * len(new), windows[new])
+    added = [_Face(next(numbers), found[place].score, more.next_px[i], np.zeros(4)) for i, place in enumerate(new)]
+    return settled.joined(more), [*faces, *added]
+
+
+def _inside(boxes_px: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(N,) whether the middle of each window lies in the picture."""
+    middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
+    return np.asarray(((middles >= 0) & (middles < np.array([image.shape[1], image.shape[0]]))).all(axis=1))
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+    shared = float(sides[0] * sides[1])
+    areas = sum(float(np.prod(box[2:] - box[:2])) for box in (one, other))
+    return shared / max(areas - shared, 1e-6)

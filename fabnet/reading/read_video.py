@@ -1,0 +1,245 @@
+"""The faces of a video, frame by frame: decoded, followed and embedded on all cores at once, then linked in order.
+
+The video is cut into pieces of about a second. Each is read by itself (`follow`), in a thread; a piece ends at a fixed
+time or amount of memory, whatever the number of cores, so the result is the same on one core and on many. Then shots are
+found, and the faces of neighbouring pieces are linked by where they are and what they look like, as `track` does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fabnet.errors import VideoError
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.detection import Detection, Detector
+from fabnet.faces.window import Window
+from fabnet.reading.canonical import Eyes, Settled, face_boxes
+from fabnet.reading.follow import PieceFrame, follow_piece
+from fabnet.runtime.threads import in_threads
+from fabnet.video.appearance import describe
+from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
+from fabnet.video.link import Linker
+from fabnet.video.shots import ShotDetector
+
+__all__ = ["ReadFrame", "VideoFaces", "read_video"]
+
+FOLLOW_FPS = 12.0
+"""Frames per second on which faces are followed, if fewer are kept."""
+LINK_EVERY_S = 0.2
+"""Time between frames on which it is checked that a followed face still looks the same."""
+MAX_PIECE_BYTES = 48 * 2**20
+"""Size of the decoded pictures of a piece beyond which it ends."""
+NO_FACE = "no face found"
+DISSOLVES = "the picture fades or dissolves"
+
+
+class ReadFrame(NamedTuple):
+    """The faces of a frame that is kept.
+
+    Attributes:
+        index: its number in the video, from 0.
+        time_s: its time in seconds.
+        tracks: number of the track of each face, from 0.
+        scores: score with which the detector found each face, last.
+        faces: N faces in their canonical windows.
+        reason: why there is no face; empty where there is one.
+    """
+
+    index: int
+    time_s: float
+    tracks: tuple[int, ...]
+    scores: tuple[float, ...]
+    faces: Settled
+    reason: str
+
+
+@dataclass(slots=True)
+class VideoFaces:
+    """Counts of `read_video`, updated while it runs."""
+
+    frames_decoded: int = 0
+    """Number of frames decoded."""
+    frames_searched: int = 0
+    """Number of frames that the detector searched."""
+    looks: int = 0
+    """Number of windows embedded."""
+    warning: str | None = None
+    """Error that ended decoding after at least one frame; None if there was none."""
+
+
+@dataclass(slots=True, eq=False)
+class _Frame:
+    """A frame on its way from decoding to linking."""
+
+    index: int
+    time_s: float
+    is_kept: bool
+    glance: np.ndarray
+    picture: DecodedFrame | None
+    numbers: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
+    faces: Settled | None = None
+    looks: list[np.ndarray] | None = None
+    """What each face looks like, from `describe`; None on frames where this is not asked for."""
+    points5_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 5, 2), np.float32))
+    """Five points of each of these faces."""
+
+
+def read_video(
+    path: Path,
+    eyes: Eyes,
+    make_detector: Callable[[], Detector],
+    spec: CropSpec,
+    *,
+    fps: float | None,
+    search_every_s: float,
+    counts: VideoFaces,
+    num_threads: int | None = None,
+) -> Iterator[ReadFrame]:
+    """Read the faces of a video; memory does not grow with its length.
+
+    Args:
+        path: the file.
+        eyes: the encoder and its face reader.
+        make_detector: gives the detector of a thread.
+        spec: the crop of which the encoder's window is a part.
+        fps: frames kept per second; None: all.
+        search_every_s: time after which the detector looks for new faces.
+        counts: updated while running; a truncated or corrupt file gives the frames up to the error and sets `warning`.
+        num_threads: threads beside the one that decodes; None: one per core.
+
+    Yields:
+        The frames that are kept, in order.
+
+    Raises:
+        VideoError: the file does not exist, has no video, or no frame can be decoded.
+    """
+
+    def read(piece: list[_Frame]) -> tuple[list[_Frame], int, int]:
+        return _read_piece(piece, eyes, make_detector(), spec)
+
+    shots, linking = ShotDetector(), _Linking(eyes.encoder.card.window, spec)
+    waiting: deque[_Frame] = deque()
+    pieces = _pieces(path, fps, search_every_s, counts)
+    for piece, looks, searched in in_threads(read, pieces, workers=num_threads):
+        counts.looks, counts.frames_searched = counts.looks + looks, counts.frames_searched + searched
+        for place, frame in enumerate(piece):
+            waiting.append(frame)
+            if place == 0:
+                linking.starts.add(frame.index)
+            decided = shots.push(frame.index, frame.time_s, frame.glance)
+            yield from linking.linked(waiting, decided)
+    yield from linking.linked(waiting, shots.finish())
+
+
+def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoFaces) -> Iterator[list[_Frame]]:
+    """The frames to read, in pieces."""
+    kept, follow, starts = Ticks(fps), Ticks(FOLLOW_FPS), Ticks(1 / search_every_s)
+    piece: list[_Frame] = []
+    num_bytes = 0
+    frames = decode_frames(path)
+    while True:
+        try:
+            picture = next(frames, None)
+        except VideoError as error:
+            if counts.frames_decoded == 0:
+                raise
+            counts.warning, picture = str(error), None
+        if picture is None:
+            break
+        counts.frames_decoded += 1
+        is_kept, is_followed, is_start = (each.meets(picture.time_s) for each in (kept, follow, starts))
+        if piece and (is_start or num_bytes > MAX_PIECE_BYTES):
+            yield piece
+            piece, num_bytes = [], 0
+        if is_kept or is_followed:
+            piece.append(_Frame(picture.index, picture.time_s, is_kept, picture.thumbnail(), picture))
+            num_bytes += picture.num_bytes
+    if piece:
+        yield piece
+
+
+def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropSpec) -> tuple[list[_Frame], int, int]:
+    """Follow the faces of a piece; called in a thread.
+
+    Returns:
+        The frames, the number of windows embedded, and the number of frames searched.
+    """
+    looks = searched = 0
+    described: set[int] = set()
+    next_s = -np.inf
+    for place, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
+        frame.numbers, frame.scores, frame.faces = found.numbers, found.scores, found.faces
+        looks, searched = looks + found.faces.num_looks, searched + found.is_searched
+        is_new = not described.issuperset(found.numbers)
+        if place in (0, len(piece) - 1) or is_new or frame.time_s >= next_s:
+            next_s = frame.time_s + LINK_EVERY_S
+            described.update(found.numbers)
+            points = eyes.reader.points5(found.faces.outputs, found.faces.seen.boxes_px)
+            frame.looks = [describe(found.image, each) for each in points]
+            frame.points5_px = points
+    return piece, looks, searched
+
+
+def _shown(piece: list[_Frame]) -> Iterator[PieceFrame]:
+    """The pictures of a piece, each converted when it is needed and let go afterwards."""
+    for frame in piece:
+        assert frame.picture is not None
+        image = frame.picture.image()
+        frame.picture = None
+        yield PieceFrame(frame.index, frame.time_s, image, frame.glance)
+
+
+class _Linking:
+    """Gives the faces of frames, in order, the numbers of their tracks."""
+
+    def __init__(self, window: tuple[float, float, float], spec: CropSpec) -> None:
+        self.starts: set[int] = set()
+        """Numbers of the frames with which a piece begins."""
+        self._linker, self._window, self._spec = Linker(), Window(*window), spec
+        self._tracks: dict[int, int | None] = {}
+        """Of the piece's faces, the number that the linker gave them last."""
+        self._numbers: dict[int, int] = {}
+        """The linker's numbers to those of the tracks, in the order in which they are yielded."""
+
+    def linked(self, waiting: deque[_Frame], decided: list[tuple[int, int | None]]) -> Iterator[ReadFrame]:
+        """Link the frames whose shot is known, and yield those that are kept."""
+        for index, shot in decided:
+            frame = waiting.popleft()
+            if index in self.starts:
+                self.starts.discard(index)
+                self._tracks = {}
+            yield from self._link(frame, shot)
+
+    def _link(self, frame: _Frame, shot: int | None) -> Iterator[ReadFrame]:
+        assert frame.faces is not None
+        if shot is None:
+            self._tracks = dict.fromkeys(self._tracks)
+        if frame.looks is not None or shot is None:
+            boxes = face_boxes(frame.faces.next_px, self._window, self._spec)
+            looks = frame.looks or []
+            detections = (
+                [
+                    Detection(box, points, score)
+                    for box, points, score in zip(boxes, frame.points5_px, frame.scores, strict=True)
+                ]
+                if frame.looks is not None
+                else []
+            )
+            found = self._linker.push(frame.time_s, shot, detections, looks)
+            if shot is not None:
+                self._tracks |= dict(zip(frame.numbers, found, strict=True))
+        if not frame.is_kept:
+            return
+        tracks = [self._tracks.get(number) for number in frame.numbers]
+        places = [place for place, track in enumerate(tracks) if track is not None]
+        numbers = tuple(self._numbers.setdefault(tracks[place], len(self._numbers)) for place in places)
+        faces, scores = frame.faces.at(np.array(places, int)), tuple(frame.scores[place] for place in places)
+        reason = "" if places else DISSOLVES if shot is None else NO_FACE
+        yield ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)

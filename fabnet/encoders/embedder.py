@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.window import Window, view
@@ -55,11 +56,12 @@ class Embedder:
         is_single_threaded: bool = False,
         pca: int | None = None,
         read_probes: Callable[[], list[SavedProbe]] | None = None,
+        read_reader: Callable[[], FaceReader | None] | None = None,
     ) -> None:
         self.card, self.backend, self.precision, self.pca = card, backend, precision, pca
         self._encode, self._window = encode, Window(*card.window)
         self._is_single_threaded, self._turn = is_single_threaded, Lock()
-        self._read_probes = read_probes
+        self._read_probes, self._read_reader = read_probes, read_reader
         self.origin: tuple[Callable[..., Embedder], tuple[Any, ...]] | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Embedder], tuple[Any, ...]]:
@@ -99,6 +101,26 @@ class Embedder:
                 "--save mine.safetensors, and use embed --probe mine.safetensors instead of --attributes"
             )
         return self.probes
+
+    @cached_property
+    def reader(self) -> FaceReader | None:
+        """What reads attributes off the embeddings of canonical crops; None where the model carries no reader.
+
+        Raises:
+            InputError: its file is corrupt, or was fitted on another encoder.
+        """
+        return None if self._read_reader is None else self._read_reader()
+
+    def required_reader(self) -> FaceReader:
+        """`reader`, or an error if there is none.
+
+        Raises:
+            ModelError: the model carries no reader.
+            InputError: as `reader`.
+        """
+        if self.reader is None:
+            raise ModelError("the model carries no face reader; use a shipped one, as --model small")
+        return self.reader
 
     def attributes(self, embeddings: np.ndarray, crop_boxes_px: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Predict pose, landmarks, expression and other attributes from embeddings, with the model's probes.

@@ -27,6 +27,7 @@ from fabnet.models.model_folder import (
     NOTICE_FILE,
     ONNX_FILE,
     PROBES_FILE,
+    READER_FILE,
     README_FILE,
     WEIGHTS_FILE,
     ModelCard,
@@ -69,8 +70,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
             raise InputError(f"--int8 exports only an ONNX file; expected --out FILE.onnx, got {out}")
         return _export_folder(folder, out)
     if not is_remote(out):
-        check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, PROBES_FILE))
-    for name in (CONFIG_FILE, PROBES_FILE):
+        check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, PROBES_FILE, READER_FILE))
+    for name in (CONFIG_FILE, PROBES_FILE, READER_FILE):
         if (out.parent / name).exists():
             raise InputError(f"{out.parent} already contains a {name}; export into a folder of its own")
     if int8 is not None:
@@ -79,7 +80,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
     card = read_card(folder)
     weights = folder if folder.is_file() else folder / WEIGHTS_FILE
     write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))
-    _copy(PROBES_FILE, folder, out.parent)
+    for name in (PROBES_FILE, READER_FILE):
+        _copy(name, folder, out.parent)
     return {"out": str(out), "precision": "float32"} | facts
 
 
@@ -120,7 +122,8 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
     with written_whole(out, last=CONFIG_FILE) as partial:
         facts = _write_model(partial, card, write_weights)
-        _copy(PROBES_FILE, folder, partial)
+        for name in (PROBES_FILE, READER_FILE):
+            _copy(name, folder, partial)
         # Shipped models share one notice, in their parent folder.
         notices = folder.parent if folder in shipped_models().values() else folder
         said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None

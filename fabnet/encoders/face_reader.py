@@ -226,19 +226,24 @@ class FaceReader:
         return {field.name: made[field.name] for field in self.fields()}
 
     def signs(self, seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
-        """What makes a face hard to read: (N, F) float32, standardised, at most 4 in size.
+        """What makes a face hard to read: (N, F) float32 `raw_signs`, standardised, at most 4 in size."""
+        raw = self.raw_signs(seen, made, distance)
+        return np.asarray(np.clip((raw - self.signs_mean) / self.signs_scale, -4, 4), np.float32)
 
-        Size of the window, brightness, contrast, turn and its square, pitch, roll, and distance from the faces that the
-        reader was fitted on.
+    @staticmethod
+    def raw_signs(seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
+        """Size of the window, brightness, contrast, turn, its square, pitch, roll, distance from the faces that are known.
+
+        Returns:
+            (N, F) float.
         """
         yaw, pitch, roll = (made[f"pose_{name}_deg"] for name in ("yaw", "pitch", "roll"))
-        sides = np.minimum(seen.boxes_px[:, 2] - seen.boxes_px[:, 0], 200)
-        raw = np.stack(
+        sides = np.clip(seen.boxes_px[:, 2] - seen.boxes_px[:, 0], 8, 200)
+        return np.stack(
             [np.log2(sides), seen.brightness, seen.contrast, np.abs(yaw), np.square(yaw) / 45, np.abs(pitch),
              np.abs(roll), distance],
             axis=1,
         )  # fmt: skip
-        return np.asarray(np.clip((raw - self.signs_mean) / self.signs_scale, -4, 4), np.float32)
 
 
 def save_face_reader(reader: FaceReader, file: Path) -> None:

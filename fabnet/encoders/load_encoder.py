@@ -9,12 +9,13 @@ from typing import Literal
 from fabnet.encoders.baselines.registry import load_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder, Precision
+from fabnet.encoders.face_reader import FaceReader, load_face_reader
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.encoders.torch_encoder import torch_encoder
-from fabnet.errors import ModelError
+from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import ONNX_FILE, PROBES_FILE, ModelCard, read_card
+from fabnet.models.model_folder import ONNX_FILE, PROBES_FILE, READER_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
 __all__ = ["carried_probes", "load"]
@@ -65,12 +66,13 @@ def load(
         encoder = Embedder(
             card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_probes=partial(carried_probes, model),
+            read_reader=partial(carried_reader, model),
         )  # fmt: skip
     else:
         made = torch_encoder(folder, device, precision)
         encoder = Embedder(
             card, made.encode, "torch", precision=made.precision, is_single_threaded=made.is_single_threaded,
-            read_probes=partial(carried_probes, folder),
+            read_probes=partial(carried_probes, folder), read_reader=partial(carried_reader, folder),
         )  # fmt: skip
     place = file if encoder.backend == "onnx" and Path(model).suffix == ".onnx" else folder
     source = model if str(model) in shipped_models() else place.absolute()
@@ -105,3 +107,22 @@ def carried_probes(model: str | Path) -> list[SavedProbe]:
     """
     file = find_model(model) / PROBES_FILE
     return probes_for([file], model_digest(model)) if file.is_file() else []
+
+
+def carried_reader(model: str | Path) -> FaceReader | None:
+    """Load the face reader in a model's folder; None if there is none.
+
+    Args:
+        model: see `fabnet.load`; not a baseline.
+
+    Raises:
+        InputError: its file is corrupt, or was fitted on another encoder.
+        ModelError: there is no such model.
+    """
+    file = find_model(model) / READER_FILE
+    if not file.is_file():
+        return None
+    reader = load_face_reader(file)
+    if reader.model != model_digest(model):
+        raise InputError(f"{file} was fitted on another encoder than the one beside it; take both from one release")
+    return reader

@@ -33,6 +33,7 @@ __all__ = [
     "NOTICE_FILE",
     "ONNX_FILE",
     "PROBES_FILE",
+    "READER_FILE",
     "README_FILE",
     "WEIGHTS_FILE",
     "ModelCard",
@@ -43,8 +44,9 @@ __all__ = [
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
 PROBES_FILE = "probes.safetensors"
+READER_FILE = "reader.safetensors"
 README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, README_FILE, NOTICE_FILE)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, READER_FILE, README_FILE, NOTICE_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)

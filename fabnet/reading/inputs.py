@@ -28,7 +28,18 @@ from fabnet.store.track_store import is_store, open_store
 from fabnet.video.decode import read_frames
 from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
-__all__ = ["Failure", "Input", "Inputs", "Item", "decoded", "is_same_file", "list_inputs", "read_items"]
+__all__ = [
+    "Failure",
+    "Input",
+    "Inputs",
+    "Item",
+    "decoded",
+    "is_same_file",
+    "list_inputs",
+    "picture",
+    "read_items",
+    "store_rows",
+]
 
 LARGEST_AFTER_S = 5.0
 ROWS_AT_ONCE = 512
@@ -198,16 +209,26 @@ def _row(each: Input, **values: Any) -> dict[str, Any]:
     return {"identity": each.name, "video": each.name, "source": each.name} | empty | values
 
 
-def _of_store(each: Input) -> Iterator[Item]:
+def store_rows(each: Input) -> Iterator[dict[str, Any]]:
+    """The rows of a store, in order; memory does not grow with it.
+
+    Raises:
+        StoreError: the store cannot be read.
+        RewrittenError: its rows are numbered anew since the input was listed.
+    """
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     store = open_store(each.path)
     if each.generation not in (None, store.generation):
         raise RewrittenError(f"the store {each.path} was rewritten meanwhile: run the command again")
     start, stop = each.rows or (0, store.num_rows)
     for first in range(start, stop, ROWS_AT_ONCE):  # not a scan, whose memory grows with the store
-        for row in store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist():
-            data, box = row.pop("image"), row.pop("crop_box_px")
-            yield Item(_row(each, **row), data, None if box is None else np.array(box, np.float32))
+        yield from store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist()
+
+
+def _of_store(each: Input) -> Iterator[Item]:
+    for row in store_rows(each):
+        data, box = row.pop("image"), row.pop("crop_box_px")
+        yield Item(_row(each, **row), data, None if box is None else np.array(box, np.float32))
 
 
 def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
@@ -224,13 +245,13 @@ def decoded(item: Item, *, min_side: float = 0.0) -> Item | Failure:
         if item.crop_box_px is not None:
             image = decode_jpeg(item.image, min_side=min_side)
             return replace(item, image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-        image = _picture(item.image, item.row["source"])
+        image = picture(item.image, item.row["source"])
         return replace(item, image=image, crop_box_px=_whole(image))
     except FabnetError as error:
         return Failure(item.row["source"], str(error))
 
 
-def _picture(data: bytes, name: str) -> np.ndarray:
+def picture(data: bytes, name: str) -> np.ndarray:
     """Decode a file to (H, W, 3) uint8 RGB."""
     try:
         return decode_picture(data)
@@ -243,7 +264,7 @@ def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) ->
     if find is None:
         yield Item(_row(each), data, None)
         return
-    image = _picture(data, each.name)
+    image = picture(data, each.name)
     found: list[Face] = crop_faces(image, detector=find, spec=spec)
     if not found:
         yield Item(_row(each, reason="no face found"), None, None)

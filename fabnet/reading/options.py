@@ -1,4 +1,4 @@
-"""The options of `embed`."""
+"""The options of `embed` and `read`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fabnet.options import Options
 from fabnet.reading.rows import Format
 from fabnet.video.decode import check_fps
 
-__all__ = ["EmbedOptions"]
+__all__ = ["EmbedOptions", "ReadOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(Options):
-    """The options of `embed`."""
+    """The options of `embed` and `read`."""
 
     model: str | Path | Embedder = "small"
     """A shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline (see fabnet probe --help); in
@@ -68,4 +68,47 @@ class EmbedOptions(Options):
     @property
     def rate(self) -> float | None:
         """Frames per second taken from a video; None: all."""
+        return check_fps(self.fps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(Options):
+    """The options of `read`."""
+
+    model: str | Path = "small"
+    """The encoder, with the face reader that it carries: a shipped name or a model folder."""
+    faces: Literal["largest", "all"] = "largest"
+    """The faces of each picture or frame: the largest, or all."""
+    fps: float | Literal["all"] = "all"
+    """Frames kept per second of video, or all."""
+    detector: str = "yunet"
+    """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
+    min_face: float | None = None
+    """Side of the smallest face to find, in pixels; by default 1/64 of a photo's longer side, 1/16 of a video's, at
+    least 20. Smaller takes longer."""
+    search_every: float = 1.0
+    """Seconds of video after which the detector looks for new faces. In between, faces are followed."""
+    people: str | Path = "track"
+    """Who is who. track: each track is a person of its own; video: each video or photo shows one person; folder: the
+    folder of a file is the person; or a CSV file with the header video,person or video,track,person."""
+    columns: Literal["fabnet", "openface", "py-feat"] = "fabnet"
+    """The names of the columns: fabnet's, or those of another tool for the quantities that both have."""
+    embedding: bool = False
+    """Add the 256 numbers of the canonical crop."""
+    device: str = "auto"
+    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    num_threads: int | None = None
+    """Threads that read; by default one per core. The result does not depend on it."""
+
+    def check(self) -> None:
+        """Check the rates and the counts."""
+        check_fps(self.fps)
+        if not 0.1 <= self.search_every <= 60:
+            raise InputError(f"search_every must be 0.1 to 60 seconds; got {self.search_every}")
+        if self.num_threads is not None and self.num_threads < 1:
+            raise InputError(f"num_threads must be 1 or more; got {self.num_threads}")
+
+    @property
+    def rate(self) -> float | None:
+        """Frames kept per second; None: all."""
         return check_fps(self.fps)

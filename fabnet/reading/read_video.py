@@ -1,8 +1,8 @@
 """The faces of a video, frame by frame: decoded, followed and embedded on all cores at once, then linked in order.
 
 The video is cut into pieces of about a second. Each is read by itself (`follow`), in a thread; a piece ends at a fixed
-time or amount of memory, whatever the number of cores, so the result is the same on one core and on many. Then shots are
-found, and the faces of neighbouring pieces are linked by where they are and what they look like, as `track` does.
+time or amount of memory, whatever the number of cores, so the result is the same on one core and on many. Then shots
+are found, and the faces of neighbouring pieces are linked by where they are and what they look like, as `track` does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,268 @@
+"""`fabnet read`: photos and videos to one table of pose, landmarks and expression, each with how sure it is."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from fabnet.encoders.face_reader import Seen
+from fabnet.encoders.load_encoder import load
+from fabnet.errors import InputError, NoFaceError
+from fabnet.files.cells import as_cells
+from fabnet.files.folder import LeftOut, left_out_json
+from fabnet.files.limits import open_input
+from fabnet.files.output import written_whole
+from fabnet.files.places import as_place, as_places
+from fabnet.options import takes
+from fabnet.reading.canonical import Eyes
+from fabnet.reading.table import flat, renamed, schema
+from fabnet.reading.inputs import Failure, Inputs, list_inputs
+from fabnet.reading.options import ReadOptions
+from fabnet.reading.read_rows import ReadFace, read_faces
+from fabnet.runtime.memory import give_back_freed_blocks
+from fabnet.runtime.progress import progress
+from fabnet.runtime.threads import batched
+from fabnet.version import VERSION
+
+__all__ = ["ReadResult", "read", "read_to"]
+
+ROWS_AT_ONCE = 256
+SUFFIXES = (".csv", ".parquet")
+
+
+@dataclass
+class ReadResult:
+    """What was read into a file."""
+
+    out: Path
+    """The file."""
+    model: str
+    """The encoder."""
+    rows: int = 0
+    """Number of rows: one per face and frame, or per frame without a face."""
+    faces: int = 0
+    """Number of rows with a face."""
+    in_range: int = 0
+    """Number of these whose face is like those that the readings are reliable on."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Inputs that cannot be read, each with the reason."""
+    left_out: list[LeftOut] = field(default_factory=list)
+    """All else in the folders given: file, reason, count."""
+    faces_per_s: float = 0.0
+    """Faces read per second, decoding included."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self) | {"out": str(self.out)} | left_out_json(self.left_out)
+
+
+@takes(ReadOptions)
+def read(inputs: str | Path | Sequence[str | Path], options: ReadOptions | None = None, **changes: Any) -> pa.Table:
+    """Read photos, videos, folders and stores to a table: one row per face and frame.
+
+    A frame without a face keeps a row with the reason, and so does a file that cannot be read. docs/reading.md explains
+    the columns.
+
+    Args:
+        inputs: a path or several: photos, videos, folders of them, or track stores.
+        options: how; the keywords below change single ones.
+
+    Returns:
+        The table. Its metadata say which encoder read it, in which version, and how. `.to_pandas()` gives a data frame.
+
+    Raises:
+        InputError: an input is missing or holds nothing, or an option is impossible.
+        NoFaceError: no face was found in any input.
+        ModelError: the model is missing or corrupt, or carries no face reader.
+    """
+    reading = _Reading(inputs, ReadOptions.of(options, changes))
+    return pa.Table.from_batches(list(reading.batches()), reading.schema)
+
+
+@takes(ReadOptions)
+def read_to(
+    inputs: str | Path | Sequence[str | Path], out: str | Path, options: ReadOptions | None = None, **changes: Any
+) -> ReadResult:
+    """Read photos, videos, folders and stores to a file, as they come; memory does not grow with their length.
+
+    Args:
+        inputs: as in `read`.
+        out: a .csv or .parquet file.
+        options: how; the keywords below change single ones.
+
+    Returns:
+        Counts, and what could not be read.
+
+    Raises:
+        InputError: as in `read`, or `out` has another ending, is a folder or is one of the inputs.
+        NoFaceError: no face was found in any input; nothing is written.
+        ModelError: the model is missing or corrupt, or carries no face reader.
+        OutputError: the disk is full, or writing there is not allowed.
+    """
+    out = as_place(out)
+    check_out(out)
+    reading = _Reading(inputs, ReadOptions.of(options, changes))
+    if any(each.path.absolute() == out.absolute() for each in reading.inputs.found):
+        raise InputError(f"{out} is an input, which read would replace: choose another --out")
+    began = time.monotonic()
+    with written_whole(out) as partial:
+        write(reading.batches(), reading.schema, partial, out.suffix)
+    reading.result.out = out
+    reading.result.faces_per_s = round(reading.result.faces / max(time.monotonic() - began, 1e-6), 1)
+    return reading.result
+
+
+def check_out(out: Path) -> None:
+    """Refuse a file that a table cannot be written to.
+
+    Raises:
+        InputError: its ending is unknown, or it is a folder.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise InputError(f"--out {out} ends in {out.suffix or 'nothing'!r}; expected {' or '.join(SUFFIXES)}")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; expected a file")
+
+
+def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path, suffix: str) -> None:
+    """Write batches to a Parquet or CSV file as they come.
+
+    Args:
+        batches: of the table.
+        columns: their schema; its metadata go into a Parquet file.
+        file: written.
+        suffix: which of the two.
+    """
+    if suffix.lower() == ".parquet":
+        import pyarrow.parquet as parquet
+
+        with parquet.ParquetWriter(file, columns) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        return
+    import pyarrow.csv as arrow_csv
+
+    empty = flat(pa.RecordBatch.from_pylist([], schema=columns)).schema
+    with arrow_csv.CSVWriter(file, empty) as writer:
+        for batch in batches:
+            cells = [as_cells(column) for column in flat(batch).columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=empty))
+
+
+class _Reading:
+    """One call: its inputs, its table's columns, and the batches of it."""
+
+    def __init__(self, inputs: str | Path | Sequence[str | Path], options: ReadOptions) -> None:
+        self.options = options
+        encoder = load(options.model, device=options.device)
+        reader = encoder.required_reader()
+        self.eyes = Eyes(encoder, reader)
+        self.inputs: Inputs = list_inputs(as_places(inputs))
+        self._person = _people(options.people)
+        about = {
+            "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
+            "fabnet.attributes": reader.version, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
+            "fabnet.options": repr(options),
+        }  # fmt: skip
+        self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
+        self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema
+        self.result = ReadResult(Path(), str(options.model))
+        self.result.failed += self.inputs.failed
+        self.result.left_out += self.inputs.left_out
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, in the order of the inputs."""
+        give_back_freed_blocks()
+        with progress("reading", unit="rows") as bar:
+            for rows in batched(self._rows(), ROWS_AT_ONCE):
+                bar.advance(len(rows))
+                yield renamed(self._batch(rows), self.options.columns)
+        if not self.result.faces:
+            raise NoFaceError(self._why_nothing())
+
+    def _rows(self) -> Iterator[ReadFace]:
+        for name, reason in self.inputs.failed:
+            yield _failure_row(name, reason)
+        for each in read_faces(self.inputs.found, self.eyes, self.options):
+            if isinstance(each, Failure):
+                self.result.failed.append(each)
+                yield _failure_row(each.name, each.reason)
+            else:
+                yield each
+
+    def _batch(self, rows: Sequence[ReadFace]) -> pa.RecordBatch:
+        """Rows with their attributes; null where there is no face."""
+        seen = [row.seen for row in rows if row.seen is not None]
+        has_face = np.array([row.seen is not None for row in rows])
+        attributes: dict[str, np.ndarray] = {}
+        if seen:
+            faces = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+            attributes = self.eyes.reader.columns(faces)
+            if self.options.embedding:
+                attributes["embedding"] = faces.embeddings
+        columns = {name: [row.row[name] for row in rows] for name in rows[0].row}
+        columns["person"] = [self._person(row.row) for row in rows]
+        arrays = []
+        for each in self._columns:
+            if each.name in columns:
+                arrays.append(pa.array(columns[each.name], each.type))
+            elif each.name in attributes:
+                arrays.append(_spread(attributes[each.name], has_face, each.type))
+            else:
+                arrays.append(pa.nulls(len(rows), each.type))
+        self.result.rows += len(rows)
+        self.result.faces += int(has_face.sum())
+        self.result.in_range += int(attributes["in_range"].sum()) if seen else 0
+        return pa.RecordBatch.from_arrays(arrays, schema=self._columns)
+
+    def _why_nothing(self) -> str:
+        failed = self.result.failed
+        if failed:
+            return f"nothing was read: {len(failed)} inputs cannot be read, the first is {failed[0][0]}: {failed[0][1]}"
+        return "no face was found in any input; --min-face finds smaller ones"
+
+
+def _failure_row(name: str, reason: str) -> ReadFace:
+    row = {"source": name, "track": None, "frame": None, "time_s": None, "score": None, "box_px": None}
+    return ReadFace(row | {"reason": f"cannot be read: {reason}"}, None)
+
+
+def _spread(values: np.ndarray, has_face: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Values of the rows with a face as a column of all rows."""
+    at = np.cumsum(has_face) - 1
+    places = pa.array(np.where(has_face, at, 0), mask=~has_face)
+    if pa.types.is_fixed_size_list(kind):
+        flat_values = pa.array(np.ascontiguousarray(values, np.float32).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat_values, kind.list_size).take(places)
+    return pa.array(list(values) if values.dtype == object else values).cast(kind).take(places)
+
+
+def _people(people: str | Path) -> Callable[[dict[str, Any]], str | None]:
+    """Gives the person of a row; see `ReadOptions.people`."""
+    if people == "track":
+        return lambda row: None if row["track"] is None else f"{row['source']}/{row['track']}"
+    if people == "video":
+        return lambda row: row["source"]
+    if people == "folder":
+        return lambda row: str(Path(row["source"]).parent) if "/" in row["source"] else row["source"]
+    named = _named_people(as_place(people))
+    return lambda row: named.get((row["source"], row["track"]), named.get((row["source"], None)))
+
+
+def _named_people(file: Path) -> dict[tuple[str, str | None], str]:
+    """A CSV file of people: (video, track) or (video, None) to the person."""
+    if not file.is_file():
+        raise InputError(f"--people must be track, video, folder or a CSV file; there is no file {file}")
+    with open_input(file, 64 * 2**20) as raw:
+        rows = csv.DictReader(raw.read().decode("utf-8-sig").splitlines())
+        header = rows.fieldnames or []
+        if not {"video", "person"} <= set(header):
+            raise InputError(f"{file} has the header {','.join(header)}; expected video,person or video,track,person")
+        return {(row["video"], row.get("track") or None): row["person"] for row in rows}

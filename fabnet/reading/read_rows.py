@@ -1,0 +1,172 @@
+"""Faces of inputs, read: photos, videos and stores to a stream of rows, each with its face in its canonical window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from threading import local
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fabnet.encoders.face_reader import Seen
+from fabnet.errors import FabnetError, first_line
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.detection import Detector
+from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.faces.window import Window
+from fabnet.files.limits import read_bytes
+from fabnet.reading.canonical import Eyes, Settled, face_boxes
+from fabnet.reading.follow import first_windows
+from fabnet.reading.inputs import Failure, Input, picture, store_rows
+from fabnet.reading.options import ReadOptions
+from fabnet.reading.read_video import NO_FACE, VideoFaces, read_video
+from fabnet.runtime.threads import batched, in_threads
+
+__all__ = ["ReadFace", "read_faces"]
+
+STORE_ROWS_AT_ONCE = 64
+
+
+class ReadFace(NamedTuple):
+    """A row to come.
+
+    Attributes:
+        row: `source`, `track`, `frame`, `time_s`, `score`, `box_px`, `reason`.
+        seen: what the encoder saw of the face, of one face; None without a face.
+    """
+
+    row: dict[str, Any]
+    seen: Seen | None
+
+
+def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadFace | Failure]:
+    """Read the faces of inputs, in their order; memory does not grow with the length of a video or store.
+
+    Photos are read on all cores, one in each thread; so are the pieces of a video and the rows of a store.
+    """
+    spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
+    photos: list[Input] = []
+    own = local()
+    for each in inputs:
+        if each.kind == "image":
+            photos.append(each)
+            continue
+        yield from _of_photos(photos, eyes, options, spec, own)
+        photos = []
+        read = _of_video if each.kind == "video" else _of_store
+        try:
+            yield from read(each, eyes, options, spec)
+        except FabnetError as error:
+            yield Failure(each.name, str(error))
+        except OSError as error:
+            yield Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")
+    yield from _of_photos(photos, eyes, options, spec, own)
+
+
+def _of_photos(
+    photos: Sequence[Input], eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local
+) -> Iterator[ReadFace | Failure]:
+    read = partial(_of_photo, eyes=eyes, options=options, spec=spec, own=own)
+    for found in in_threads(read, photos, workers=options.num_threads):
+        yield from found
+
+
+def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local) -> list[ReadFace | Failure]:
+    """The faces of a photo, largest first; called in a thread."""
+    try:
+        image = picture(read_bytes(each.path), each.name)
+    except FabnetError as error:
+        return [Failure(each.name, str(error))]
+    except OSError as error:
+        return [Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")]
+    if not hasattr(own, "photos"):
+        own.photos = load_photo_detector(
+            options.detector, min_face_px=options.min_face, only_largest=options.faces == "largest"
+        )
+    found = sorted(own.photos(image), key=lambda face: -float(np.prod(face.box_px[2:] - face.box_px[:2])))
+    if options.faces == "largest":
+        found = found[:1]
+    if not found:
+        return [ReadFace(_row(each, reason=NO_FACE), None)]
+    window = Window(*eyes.encoder.card.window)
+    settled = eyes.settle([image] * len(found), first_windows(found, spec, window))
+    boxes = face_boxes(settled.seen.boxes_px, window, spec)
+    return [
+        ReadFace(_row(each, track=str(place), score=face.score, box_px=boxes[place]), _one(settled, place))
+        for place, face in enumerate(found)
+    ]
+
+
+def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
+    own, window = local(), Window(*eyes.encoder.card.window)
+
+    def detector() -> Detector:
+        if not hasattr(own, "detector"):
+            own.detector = load_detector(options.detector, min_face_px=options.min_face)
+        return own.detector  # type: ignore[no-any-return]
+
+    counts = VideoFaces()
+    for frame in read_video(
+        each.path, eyes, detector, spec, fps=options.rate, search_every_s=options.search_every, counts=counts,
+        num_threads=options.num_threads,
+    ):  # fmt: skip
+        values = {"frame": frame.index, "time_s": frame.time_s}
+        boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
+        places = list(range(len(frame.tracks)))
+        if options.faces == "largest":
+            places = sorted(places, key=lambda place: float(boxes[place, 0] - boxes[place, 2]))[:1]
+        if not places:
+            yield ReadFace(_row(each, reason=frame.reason, **values), None)
+        for place in places:
+            found = {"track": str(frame.tracks[place]), "score": frame.scores[place], "box_px": boxes[place]}
+            yield ReadFace(_row(each, **values, **found), _one(frame.faces, place))
+    if counts.warning is not None:
+        yield Failure(each.name, counts.warning)
+
+
+def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
+    """The crops of a store; a face is read where it lies in its crop, and its box is in the frame's pixels."""
+    window = Window(*eyes.encoder.card.window)
+
+    def read(rows: list[dict[str, Any]]) -> list[ReadFace | Failure]:
+        made: list[ReadFace | Failure] = []
+        images, kept = [], []
+        for row in rows:
+            data, name = row.pop("image"), f"{row['video']}/{row['track']}/{row['frame']}"
+            try:
+                images.append(picture(data, name))
+                kept.append(row)
+            except FabnetError as error:
+                made.append(Failure(name, str(error)))
+        if not kept:
+            return made
+        whole = np.array([[0, 0, image.shape[1], image.shape[0]] for image in images], np.float32)
+        settled = eyes.settle(images, np.asarray(window.inside(whole), np.float32))
+        for place, row in enumerate(kept):
+            square = whole[place] if row["crop_box_px"] is None else np.array(row["crop_box_px"], np.float32)
+            seen = _moved(_one(settled, place), whole[place], square)
+            box = face_boxes(seen.boxes_px, window, spec)[0]
+            names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
+            made.append(ReadFace(_row(each, box_px=box, **names) | {"source": row["video"]}, seen))
+        return made
+
+    for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
+        yield from made
+
+
+def _moved(seen: Seen, whole: np.ndarray, square: np.ndarray) -> Seen:
+    """A face that was seen in a crop, with its window in the pixels of the frame that the crop was cut from."""
+    scale = (square[2:] - square[:2]) / (whole[2:] - whole[:2])
+    boxes = seen.boxes_px * np.tile(scale, 2) + np.tile(square[:2], 2)
+    return seen._replace(boxes_px=np.asarray(boxes, np.float32))
+
+
+def _one(settled: Settled, place: int) -> Seen:
+    return Seen(*(part[place : place + 1] for part in settled.seen))
+
+
+def _row(each: Input, **values: Any) -> dict[str, Any]:
+    empty = {"track": "0", "frame": 0, "time_s": None, "score": None, "box_px": None, "reason": ""}
+    return {"source": each.name} | empty | values

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fabnet.paper.table import table
     from fabnet.probes.probe import probe
     from fabnet.reading.embed import embed
+    from fabnet.reading.read import read, read_to
     from fabnet.reporting.report import report
     from fabnet.retrieval.search import search
     from fabnet.serving.serve import serve
@@ -51,6 +52,8 @@ __all__ = [
     "load",
     "open_store",
     "probe",
+    "read",
+    "read_to",
     "remove",
     "report",
     "search",
@@ -74,6 +77,8 @@ _HOMES = {
     "load": "fabnet.encoders.load_encoder",
     "open_store": "fabnet.store.track_store",
     "probe": "fabnet.probes.probe",
+    "read": "fabnet.reading.read",
+    "read_to": "fabnet.reading.read",
     "remove": "fabnet.upkeep.remove",
     "report": "fabnet.reporting.report",
     "search": "fabnet.retrieval.search",

@@ -42,7 +42,7 @@ def distance_map(sets: dict[str, Looked]) -> tuple[np.ndarray, np.ndarray, float
 
 def fit_spread(
     reader: FaceReader, sets: dict[str, Looked], points: dict[str, np.ndarray]
-) -> tuple[FaceReader, dict[str, float]]:
+) -> tuple[FaceReader, dict[str, object]]:
     """Fit the half-widths, and measure how many errors of people held out lie inside.
 
     Returns:
@@ -94,12 +94,12 @@ def fit_spread(
     return reader, covered_shares(reader, sets, points)
 
 
-def covered_shares(reader: FaceReader, sets: dict[str, Looked], points: dict[str, np.ndarray]) -> dict[str, float]:
+def covered_shares(reader: FaceReader, sets: dict[str, Looked], points: dict[str, np.ndarray]) -> dict[str, object]:
     """Share of the errors of people held out that lie inside the half-widths, and the errors, by set."""
     from fit import numbers_target
 
     names = ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg", "mouth_opening", "mouth_width", "eyes_opening")
-    figures: dict[str, float] = {}
+    figures: dict[str, object] = {}
     for set_name in SETS:
         own = sets[set_name]
         held = ~own.faces.is_train

@@ -135,4 +135,5 @@ class Pictures:
             part, index = name.split("/")
             return np.repeat(self._arrays[part][int(index)][:, :, None], 3, axis=2)
         image = cv2.imread(str(self._folder / name))
+        assert image is not None, name
         return np.ascontiguousarray(image[:, :, ::-1])

@@ -1,7 +1,7 @@
 """Fits a face reader: where a face lies, whether there is one, its attributes, and how sure each is.
 
-Everything is fitted on training people; figures on people held out are printed and written beside the reader. The map of
-each attribute is linear in the embedding, and steady under other windows, brightness and framings (`linear`).
+Everything is fitted on training people; figures on people held out are printed and written beside the reader. The map
+of each attribute is linear in the embedding, and steady under other windows, brightness and framings (`linear`).
 
 Run: python experiments/reader/fit.py MODEL --data DATA --work WORK --looks OUT --out reader.safetensors
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,16 @@ class Looked:
     def changes(self) -> np.ndarray:
         """(M, D) differences of embeddings of training faces between looks that show the same."""
         x = self.x[self.faces.is_train]
-        return (x[:, STEADY_LOOKS] - x[:, :1]).reshape(-1, x.shape[2])
+        return np.asarray((x[:, STEADY_LOOKS] - x[:, :1]).reshape(-1, x.shape[2]))
 
 
-def stacked(sets: dict[str, Looked], names: list[str], target, looks: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+Target = Callable[[Looked, int], np.ndarray]
+"""Gives the targets of a set's faces in the look of this index."""
+
+
+def stacked(
+    sets: dict[str, Looked], names: list[str], target: Target, looks: tuple[int, ...]
+) -> tuple[np.ndarray, ...]:
     """Embeddings, targets and weights of training faces of some sets at some looks."""
     x, y, weights = [], [], []
     for name in names:
@@ -66,13 +73,13 @@ def place_target(own: Looked, index: int) -> np.ndarray:
     return np.concatenate([(window[:, :2] - middle) / side[:, None], np.log(window[:, 2] / side)[:, None]], axis=1)
 
 
-def points_target(points: dict[str, np.ndarray]):
+def points_target(points: dict[str, np.ndarray]) -> Target:
     """Gives (N, 136) points in half sides of a look's window, from its middle."""
 
     def target(own: Looked, index: int) -> np.ndarray:
         box = own.boxes[:, index]
         side, middle = box[:, 2] - box[:, 0], (box[:, :2] + box[:, 2:]) / 2
-        return ((points[own.faces.name] - middle[:, None]) / side[:, None, None] * 2).reshape(len(box), -1)
+        return np.asarray(((points[own.faces.name] - middle[:, None]) / side[:, None, None] * 2).reshape(len(box), -1))
 
     return target
 
@@ -92,7 +99,7 @@ def usual_points(sets: dict[str, Looked], data: Path) -> dict[str, np.ndarray]:
 
     def normal(faces: Faces, at: np.ndarray) -> np.ndarray:
         window = faces.heads.windows[at]
-        return ((faces.heads.points68[at] - window[:, None, :2]) / window[:, None, 2:]).reshape(len(at), -1)
+        return np.asarray(((faces.heads.points68[at] - window[:, None, :2]) / window[:, None, 2:]).reshape(len(at), -1))
 
     at = np.array(places)
     window = own.heads.windows[at]
@@ -116,8 +123,8 @@ def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np
     nothing, covered = hidden[train & (labels == NO_FACE)], hidden[train & (labels == COVERED)]
     cmu = sets["cmu_faces"]
     shades = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "sunglasses")][:, CANONICAL]
-    plain = np.concatenate([sets[name].x[sets[name].faces.is_train][:, (CANONICAL, NEAR, GREY)].reshape(-1, changes.shape[1])
-                            for name in ("youtube_faces", "clips", "mtfl")])  # fmt: skip
+    usual = [sets[name].x[sets[name].faces.is_train] for name in ("youtube_faces", "clips", "mtfl")]
+    plain = np.concatenate([x[:, (CANONICAL, NEAR, GREY)].reshape(-1, x.shape[2]) for x in usual])
 
     def fit(positive: list[tuple[np.ndarray, float]], negative: list[tuple[np.ndarray, float]]) -> Linear:
         x = np.concatenate([each for each, _ in positive + negative])
@@ -217,8 +224,6 @@ def main() -> None:
     ]  # fmt: skip
     maps = [place, face, covered, *(each for _, each in tasks_maps)]
     mean, whiten, far = distance_map(sets)
-    count = len(changes[0])
-    zero = np.zeros(1, np.float32)
     reader = FaceReader(
         tuple(task for task, _ in tasks_maps), model_digest(options.model), VERSION,
         coef=np.concatenate([each.coef for each in maps], axis=1).astype(np.float32),
@@ -227,15 +232,18 @@ def main() -> None:
         signs_mean=np.zeros(8, np.float32), signs_scale=np.ones(8, np.float32), spread=np.zeros((9, 7), np.float32),
     )  # fmt: skip
     reader, figures = fit_spread(reader, sets, points)
-    figures |= measured(sets, others, reader, face, covered, smile, units)
+    figures |= measured(sets, others, face, covered, smile, units)
     save_face_reader(reader, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
-    print(json.dumps(figures, indent=1), count, zero.size)
+    print(json.dumps(figures, indent=1))
 
 
-def measured(sets, others, reader, face, covered, smile, units) -> dict[str, float]:
+def measured(
+    sets: dict[str, Looked], others: dict[str, np.ndarray], face: Linear, covered: Linear, smile: Linear,
+    units: dict[int, Linear],
+) -> dict[str, object]:  # fmt: skip
     """Figures on faces held out."""
-    figures: dict[str, float] = {}
+    figures: dict[str, object] = {}
     held = ~others["is_train"]
     x, labels = others["embeddings"].astype(np.float64)[held], others["labels"][held]
     shown = np.concatenate(
@@ -250,11 +258,14 @@ def measured(sets, others, reader, face, covered, smile, units) -> dict[str, flo
     figures["smile: AUC, mtfl"] = auc(mtfl.faces.labels["smile"][use], smile(mtfl.x[use][:, 0])[:, 0])
     use = ~cmu.faces.is_train & np.isin(cmu.faces.labels["acted"], ("happy", "neutral"))
     figures["smile: AUC, cmu_faces"] = auc(cmu.faces.labels["acted"][use] == "happy", smile(cmu.x[use][:, 0])[:, 0])
+    sure = (fer.faces.labels["expression"] == 0) & (fer.faces.labels["agreement"] >= 0.7)
     neutral = {
-        "mtfl": mtfl.x[~mtfl.faces.is_train & (mtfl.faces.labels["smile"] == 0) & (mtfl.faces.heads.openings[:, 0] < 0.03)],
+        "mtfl": mtfl.x[
+            ~mtfl.faces.is_train & (mtfl.faces.labels["smile"] == 0) & (mtfl.faces.heads.openings[:, 0] < 0.03)
+        ],
         "cmu_faces": cmu.x[~cmu.faces.is_train & (cmu.faces.labels["acted"] == "neutral")],
-        "ferplus": fer.x[~fer.faces.is_train & (fer.faces.labels["expression"] == 0) & (fer.faces.labels["agreement"] >= 0.7)],
-    }  # fmt: skip
+        "ferplus": fer.x[~fer.faces.is_train & sure],
+    }
     ck = sets["ckplus48"]
     hold = ~ck.faces.is_train
     for unit, fitted in units.items():

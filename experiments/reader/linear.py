@@ -22,6 +22,7 @@ class Linear(NamedTuple):
     intercept: np.ndarray
 
     def __call__(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) embeddings to (N, K) outputs."""
         return np.asarray(embeddings @ self.coef + self.intercept)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import av
 import cv2
-import mediapipe
+import mediapipe  # type: ignore[import-not-found]
 import numpy as np
 
 SETS = ("youtube_faces", "clips", "cmu_faces", "mtfl", "ferplus", "ckplus48")
@@ -47,7 +47,9 @@ def pictures(name: str, data: Path, work: Path) -> Iterator[tuple[str, np.ndarra
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         relative = path.relative_to(folder).as_posix()
         if only is None or relative in only:
-            yield relative, cv2.imread(str(path))
+            image = cv2.imread(str(path))
+            assert image is not None, path
+            yield relative, image
 
 
 def write_frames(data: Path, folder: Path) -> None:

@@ -1,8 +1,10 @@
 """Action units: CK+'s labels, and other sets' faces that show a unit or none, so that a neutral face gets none.
 
-CK+'s pictures are grey, posed and framed tightly. Without other faces, a map learns this look: it said "present" in a third
-of the units of neutral faces in colour. So neutral faces of other sets count as faces without any unit, and as faces with
-one those of expressions that contain it (Ekman, Friesen: EMFACS) or whose mouth is open in the mesh, all in both looks.
+CK+'s pictures are grey, posed and framed tightly. Without other faces, a map learns this look: it said "present" of a
+third of the units of neutral faces in colour. So neutral faces of other sets count as faces without any unit. Faces
+with an expression that contains a unit (Ekman, Friesen: EMFACS), or whose mouth is open in the mesh, count as faces with
+it.
+Both come in both looks.
 """
 
 from __future__ import annotations

@@ -29,6 +29,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "compact": ("fabnet.cli.compact", "a store or an embeddings dataset in fewer files"),
     "remove": ("fabnet.cli.remove", "people out of a store or an embeddings dataset, and off the disk"),
     "train": ("fabnet.cli.train", "train an encoder on a store, without labels"),
+    "read": (
+        "fabnet.cli.read",
+        "photos and videos to pose, points, expression and action units, with how sure they are",
+    ),
     "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),
     "serve": ("fabnet.cli.serve", "an embeddings dataset as a page in the browser"),

@@ -122,7 +122,7 @@ class FaceReader:
 
     def outputs(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, K) float32 outputs."""
-        return np.asarray(embeddings, np.float32) @ self.coef + self.intercept
+        return np.asarray(np.asarray(embeddings, np.float32) @ self.coef + self.intercept)
 
     def placed(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
         """The canonical window around each face.
@@ -232,7 +232,7 @@ class FaceReader:
 
     @staticmethod
     def raw_signs(seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
-        """Size of the window, brightness, contrast, turn, its square, pitch, roll, distance from the faces that are known.
+        """Size of the window, brightness, contrast, turn, its square, pitch, roll, distance from the known faces.
 
         Returns:
             (N, F) float.

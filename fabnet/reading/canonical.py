@@ -104,7 +104,7 @@ class Eyes:
             far = np.flatnonzero(moved_by(settled.seen.boxes_px, settled.next_px) > tolerance)
             if not len(far):
                 break
-            again = self.look([images[i] for i in far], settled.next_px[far])
+            again = self.look([images[int(i)] for i in far], settled.next_px[far])
             num_looks += again.num_looks
             for part, new in zip((*settled.seen, settled.outputs, settled.next_px),
                                  (*again.seen, again.outputs, again.next_px), strict=True):  # fmt: skip

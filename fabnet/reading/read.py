@@ -22,10 +22,10 @@ from fabnet.files.output import written_whole
 from fabnet.files.places import as_place, as_places
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.table import flat, renamed, schema
 from fabnet.reading.inputs import Failure, Inputs, list_inputs
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.read_rows import ReadFace, read_faces
+from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched

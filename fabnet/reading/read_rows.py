@@ -112,7 +112,7 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         each.path, eyes, detector, spec, fps=options.rate, search_every_s=options.search_every, counts=counts,
         num_threads=options.num_threads,
     ):  # fmt: skip
-        values = {"frame": frame.index, "time_s": frame.time_s}
+        values = {"frame": frame.number, "time_s": frame.time_s}
         boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
         places = list(range(len(frame.tracks)))
         if options.faces == "largest":

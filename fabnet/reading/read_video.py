@@ -43,7 +43,7 @@ class ReadFrame(NamedTuple):
     """The faces of a frame that is kept.
 
     Attributes:
-        index: its number in the video, from 0.
+        number: its number in the video, from 0.
         time_s: its time in seconds.
         tracks: number of the track of each face, from 0.
         scores: score with which the detector found each face, last.
@@ -51,7 +51,7 @@ class ReadFrame(NamedTuple):
         reason: why there is no face; empty where there is one.
     """
 
-    index: int
+    number: int
     time_s: float
     tracks: tuple[int, ...]
     scores: tuple[float, ...]
@@ -237,9 +237,10 @@ class _Linking:
                 self._tracks |= dict(zip(frame.numbers, found, strict=True))
         if not frame.is_kept:
             return
-        tracks = [self._tracks.get(number) for number in frame.numbers]
-        places = [place for place, track in enumerate(tracks) if track is not None]
-        numbers = tuple(self._numbers.setdefault(tracks[place], len(self._numbers)) for place in places)
+        tracks = [(place, self._tracks.get(number)) for place, number in enumerate(frame.numbers)]
+        known = [(place, track) for place, track in tracks if track is not None]
+        places = [place for place, _ in known]
+        numbers = tuple(self._numbers.setdefault(track, len(self._numbers)) for _, track in known)
         faces, scores = frame.faces.at(np.array(places, int)), tuple(frame.scores[place] for place in places)
         reason = "" if places else DISSOLVES if shot is None else NO_FACE
         yield ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)

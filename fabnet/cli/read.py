@@ -1,0 +1,107 @@
+"""`fabnet read`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import tyro
+
+from fabnet.cli.flags import Flags
+from fabnet.files.folder import left_out_lines
+from fabnet.reading.options import ReadOptions
+from fabnet.reading.read import ReadResult, read, read_to
+from fabnet.runtime.terminal import console
+
+__all__ = ["run", "show"]
+
+MAX_SHOWN = 20
+PRESENT = 0.5
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table that was read and goes to the terminal."""
+
+    table: pa.Table
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object per row."""
+        rows: list[dict[str, Any]] = self.table.to_pylist()
+        return rows
+
+
+def run(
+    inputs: tyro.conf.Positional[tuple[Path, ...]], options: Flags[ReadOptions], out: Path | None = None
+) -> ReadResult | Shown:
+    """Read pose, points, expression and action units of photos, videos, folders or a store, with how sure they are.
+
+    One row per face and frame. A number has a half-width, NAME_pm, that holds 90 % of the errors; in_range says whether
+    the face is like those that the readings are reliable on, and out_of_range why not. A frame without a face and a
+    file that cannot be read have a row with the reason. docs/reading.md explains the columns.
+
+    Examples:
+      fabnet read photo.jpg
+      fabnet read talk.mp4 --out talk.csv
+      fabnet read album/ --faces all --out faces.parquet
+      fabnet read interview.mp4 --faces all --people video --fps 10 --out interview.parquet
+      fabnet read talk.mp4 --columns openface --out talk.csv
+      fabnet read photo.jpg --json
+
+    Args:
+        inputs: Photos, videos, folders of them (hidden files are left out), or a store of face-tracks.
+        options: How.
+        out: A .csv or .parquet file; by default the terminal.
+    """
+    return Shown(read(inputs, options)) if out is None else read_to(inputs, out, options)
+
+
+def show(result: ReadResult | Shown) -> None:
+    """Print what was read for people."""
+    from rich.table import Table
+
+    terminal = console()
+    if isinstance(result, Shown):
+        _show_rows(result.table)
+        return
+    table = Table("", "", title=f"read into {result.out}", show_header=False, title_justify="left")
+    table.add_row("model", result.model)
+    table.add_row("rows", f"{result.rows:,}")
+    table.add_row("with a face", f"{result.faces:,}")
+    table.add_row("in range", f"{result.in_range:,}")
+    table.add_row("faces per second", f"{result.faces_per_s:,.1f}")
+    for source, reason in result.failed:
+        table.add_row(f"failed: {source}", reason)
+    terminal.print(table)
+    for line in left_out_lines(result.left_out):
+        terminal.print(line, highlight=False)
+
+
+def _show_rows(read: pa.Table) -> None:
+    """The first faces, each on a line."""
+    from rich.table import Table
+
+    rows = read.slice(0, MAX_SHOWN).to_pylist()
+    if "pose_yaw_deg" not in read.schema.names:  # another tool's columns
+        console().print(read.slice(0, MAX_SHOWN).to_pandas().to_string())
+        return
+    units = [name for name in read.schema.names if name.startswith("AU") and not name.endswith("_pm")]
+    titles = ("file", "time", "face", "yaw", "pitch", "roll", "smile", "expression", "units", "note")
+    table = Table(*titles, title="degrees with 90 % half-widths; smile is a probability", title_justify="left")
+    for row in rows:
+        time = "" if row["time_s"] is None else f"{row['time_s']:.2f} s"
+        if row["in_range"] is None:
+            table.add_row(row["source"], time, row["track"] or "", *[""] * 6, row["reason"])
+            continue
+        angles = [
+            f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}" for name in ("yaw", "pitch", "roll")
+        ]
+        present = " ".join(name for name in units if row[name] >= PRESENT)
+        expression = row["expression"].removeprefix("expression_")
+        table.add_row(row["source"], time, row["track"], *angles, f"{row['smile']:.2f}", expression, present,
+                      row["out_of_range"])  # fmt: skip
+    console().print(table)
+    if len(read) > MAX_SHOWN:
+        console().print(f"... and {len(read) - MAX_SHOWN:,} more rows; --out FILE writes them all", highlight=False)

@@ -1,10 +1,9 @@
 """Action units: CK+'s labels, and other sets' faces that show a unit or none, so that a neutral face gets none.
 
 CK+'s pictures are grey, posed and framed tightly. Without other faces, a map learns this look: it said "present" of a
-third of the units of neutral faces in colour. So neutral faces of other sets count as faces without any unit. Faces
-with an expression that contains a unit (Ekman, Friesen: EMFACS), or whose mouth is open in the mesh, count as faces with
-it.
-Both come in both looks.
+third of the units of neutral faces in colour. So neutral faces of other sets count as faces without any unit, and these
+as faces with one: faces with an expression that contains it (Ekman, Friesen: EMFACS), or whose mouth is open in the
+mesh. All come in both looks.
 """
 
 from __future__ import annotations

@@ -120,10 +120,10 @@ def patch(image: np.ndarray, height: int, width: int, rng: np.random.Generator) 
     if kind == 0:
         return np.full((height, width, 3), rng.integers(0, 255, 3), np.uint8)
     top, left = rng.integers(0, max(image.shape[0] - height, 1)), rng.integers(0, max(image.shape[1] - width, 1))
-    part = cv2.resize(image[top : top + height, left : left + width], (width, height))
-    if kind == 1:
-        return part
-    return cv2.GaussianBlur(np.ascontiguousarray(part[::-1]), (0, 0), max(1.0, height / 8))
+    part = np.asarray(cv2.resize(image[top : top + height, left : left + width], (width, height)))
+    if kind == 2:
+        part = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(part[::-1]), (0, 0), max(1.0, height / 8)))
+    return part
 
 
 def write_others(sets: list[tuple[Faces, Pictures]], encoder: Embedder, file: Path) -> None:

@@ -52,7 +52,7 @@ def crop_faces(
 
     Args:
         image: (H, W, 3) uint8 RGB, or a photo's path.
-        detector: what finds faces; None: MTCNN, as `load_photo_detector` gives it.
+        detector: what finds faces; None: the default, as `load_photo_detector` gives it.
         spec: how they are cut out; None: the default crop.
         min_face: side of the smallest face looked for, in pixels; None: 1/64 of the longer side, at least 20. Not
             beside a detector, which has a limit of its own.

@@ -8,6 +8,7 @@ from typing import Literal
 
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
 from fabnet.video.decode import check_fps
 
@@ -22,8 +23,8 @@ class TrackOptions(Options):
     """Frames kept per second, or all."""
     size: int = 256
     """Side of the stored crops in pixels."""
-    detector: str = "mtcnn"
-    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
+    detector: str = DEFAULT_DETECTOR
+    """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/16 of a frame's longer side, at least 20. Smaller
     takes longer."""
@@ -80,8 +81,8 @@ class ImportOptions(Options):
     """Side of the stored crops in pixels."""
     fps: float = 1.0
     """Frames kept per second, if the input is video."""
-    detector: str = "mtcnn"
-    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
+    detector: str = DEFAULT_DETECTOR
+    """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/64 of a frame's longer side, at least 20. Smaller
     takes longer."""

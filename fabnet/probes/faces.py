@@ -18,6 +18,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec, crop_box, cut
 from fabnet.faces.detect.detection import Detection
+from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.faces.find import chosen_face, loaded_detector
 from fabnet.faces.picture import decode_picture
 from fabnet.faces.window import Window
@@ -144,7 +145,7 @@ def _nearest(faces: Sequence[Detection], labelled_px: np.ndarray) -> Detection |
 def find_faces(
     benchmark: Benchmark,
     *,
-    detector: str = "mtcnn",
+    detector: str = DEFAULT_DETECTOR,
     min_face: float | None = None,
     cache: Cache,
     num_workers: int | None = None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fabnet.errors import InputError
+from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
 from fabnet.probes.evaluate import ProbeName
 from fabnet.probes.parts import Split
@@ -29,8 +30,8 @@ class ProbeOptions(Options):
     who are not scored), or both."""
     seeds: int = 3
     """Number of seeds of the paper's probe; figures are means over them."""
-    detector: str = "mtcnn"
-    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
+    detector: str = DEFAULT_DETECTOR
+    """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/16 of an image's longer side, at least 20."""
     cache: Path | None = None

@@ -8,6 +8,7 @@ from typing import Literal
 
 from fabnet.encoders.embedder import Embedder, Precision
 from fabnet.errors import InputError
+from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
 from fabnet.reading.rows import Format
 from fabnet.video.decode import check_fps
@@ -30,8 +31,8 @@ class EmbedOptions(Options):
     """Frames per second taken from a video, or all."""
     format: Format | None = None
     """Format of the output; by default what the ending of --out says, else lance."""
-    detector: str = "mtcnn"
-    """What finds faces: mtcnn, yunet, uniface or yunet:FILE.onnx."""
+    detector: str = DEFAULT_DETECTOR
+    """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/64 of a photo's longer side, 1/16 of a video's, at
     least 20. Smaller takes longer."""
@@ -81,7 +82,7 @@ class ReadOptions(Options):
     """The faces of each picture or frame: the largest, or all."""
     fps: float | Literal["all"] = "all"
     """Frames kept per second of video, or all."""
-    detector: str = "yunet"
+    detector: str = DEFAULT_DETECTOR
     """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""
     min_face: float | None = None
     """Side of the smallest face to find, in pixels; by default 1/64 of a photo's longer side, 1/16 of a video's, at

@@ -8,20 +8,22 @@ from pathlib import Path
 from fabnet.errors import InputError
 from fabnet.faces.detect.detection import MIN_FACE_SHARE, NamedDetector, SmallestFace
 
-__all__ = ["DETECTORS", "load_detector"]
+__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "load_detector"]
 
 LEAST_FACE_PX = 8
 """Lower bound on `min_face_px`: smaller faces show nothing, and finding them needs ever larger enlargements."""
-DETECTORS = ("mtcnn", "yunet", "yunet:FILE.onnx", "uniface")
+DETECTORS = ("yunet", "mtcnn", "yunet:FILE.onnx", "uniface")
+DEFAULT_DETECTOR = "yunet"
+"""The detector of every command; docs/detectors.md compares it with the others."""
 
 
 def load_detector(
-    name: str = "mtcnn", *, min_face_px: float | None = None, min_face_share: float = MIN_FACE_SHARE
+    name: str = DEFAULT_DETECTOR, *, min_face_px: float | None = None, min_face_share: float = MIN_FACE_SHARE
 ) -> NamedDetector:
     """Make a face detector.
 
     Args:
-        name: "mtcnn" (default) or "yunet", which need no further files; "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with
+        name: "yunet" (default) or "mtcnn", which need no further files; "yunet:FILE.onnx" (OpenCV's FaceDetectorYN with
             your own model file); or "uniface" (an optional package, which downloads its weights on first use).
         min_face_px: side of the smallest face looked for, in pixels of each image; larger is faster. None:
             `min_face_share` of an image's longer side (less in a very long one), at least 20, because the crop of a

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fabnet.faces.detect.detection import Detection, NamedDetector
-from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.load import DEFAULT_DETECTOR, load_detector
 
 __all__ = ["PHOTO_SHARE", "load_photo_detector"]
 
@@ -27,7 +27,7 @@ class _LargeFirst:
 
 
 def load_photo_detector(
-    name: str = "mtcnn", *, min_face_px: float | None = None, only_largest: bool = False
+    name: str = DEFAULT_DETECTOR, *, min_face_px: float | None = None, only_largest: bool = False
 ) -> NamedDetector:
     """Make a face detector for photos.
 

@@ -17,8 +17,13 @@ import pytest
 from fabnet.errors import InputError, MissingDependencyError
 from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.detection import Follower, smallest_face_px
-from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.load import DEFAULT_DETECTOR, load_detector
 from fabnet.faces.detect.mtcnn import _suppress
+from fabnet.faces.detect.yunet import Yunet
+from fabnet.ingest.options import ImportOptions, TrackOptions
+from fabnet.options import Options
+from fabnet.probes.options import ProbeOptions
+from fabnet.reading.options import EmbedOptions, ReadOptions
 from fabnet.video.decode import read_frames
 
 from .overlap import overlap
@@ -151,6 +156,12 @@ def test_suppression_keeps_the_expected_boxes() -> None:
     # 9 of 11 shared with the best: 0.82; the small one shares 0.12 of the best one's union, 12/16 of itself.
     assert _suppress(boxes, scores, 0.7).tolist() == [1, 2, 3]
     assert _suppress(boxes, scores, 0.7, of_smaller=True).tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("options", [TrackOptions, ImportOptions, EmbedOptions, ReadOptions, ProbeOptions])
+def test_every_verb_has_the_same_default(options: type[Options]) -> None:
+    assert options().detector == DEFAULT_DETECTOR  # type: ignore[attr-defined]
+    assert isinstance(load_detector(), Yunet)
 
 
 @pytest.mark.parametrize("name", ["haar", "mtcnn:3", "uniface:x", ""])

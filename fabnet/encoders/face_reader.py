@@ -39,6 +39,9 @@ MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 4
 MIN_SIDE_PX = 36.0
 """Side of the window: a face of about 24 px."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
+NUM_SIGNS = 8
+"""F, the number of signs of difficulty: see `FaceReader.raw_signs`."""
+KINDS = ("points", "values", "classes", "probabilities")
 
 
 class Seen(NamedTuple):
@@ -188,7 +191,7 @@ class FaceReader:
             part = outputs[:, first : first + len(task.columns)]
             first += len(task.columns)
             if task.kind == "points":
-                xy = part.reshape(len(part), -1, 2) * sides[:, None, None] / 2
+                xy = part.reshape(len(part), len(task.columns) // 2, 2) * sides[:, None, None] / 2
                 middle = (seen.boxes_px[:, :2] + seen.boxes_px[:, 2:]) / 2
                 made[f"{task.name}_px"] = (xy + middle[:, None]).reshape(part.shape).astype(np.float32)
             elif task.kind == "classes":
@@ -278,21 +281,57 @@ def load_face_reader(file: Path) -> FaceReader:
 
     if not file.exists():
         raise InputError(f"no such file: {file}; expected a face reader")
-    check_safetensors(file)
     try:
+        check_safetensors(file)
         with safe_open(file, framework="numpy") as content:
             metadata = content.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise InputError(f"{file} has the format {metadata.get('format')!r}; expected {FORMAT!r}")
+                raise ValueError(f"its format is {metadata.get('format')!r}; expected {FORMAT!r}")
             said: Mapping[str, Any] = json.loads(metadata["reader"])
             tasks = tuple(
                 Task(each["name"], each["kind"], tuple(each["columns"]), each["source"], each["is_experimental"])
                 for each in said["tasks"]
             )
             arrays = {name: content.get_tensor(name) for name in ARRAYS}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+            reader = FaceReader(tasks, str(said["model"]), str(said["version"]), **arrays)
+            wrong = _wrong_tasks(reader) or _wrong_arrays(reader)
+    except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as a face reader ({error})") from None
-    outputs = FIRST + sum(len(task.columns) for task in tasks)
-    if arrays["coef"].ndim != 2 or arrays["coef"].shape[1:] != (outputs,) or arrays["intercept"].shape != (outputs,):
-        raise InputError(f"{file} is corrupt: {arrays['coef'].shape} weights for {outputs} outputs")
-    return FaceReader(tasks, said["model"], said["version"], **arrays)
+    if wrong is not None:
+        raise InputError(f"{file} is corrupt: {wrong}; take it again from the release that the model is from")
+    return reader
+
+
+def _wrong_tasks(reader: FaceReader) -> str | None:
+    """What is wrong with the tasks of a file; None: nothing."""
+    for task in reader.tasks:
+        if task.kind not in KINDS:
+            return f"{task.name} is of the kind {task.kind!r}; expected one of {', '.join(KINDS)}"
+    names = [field.name for field in reader.fields()]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        return f"two of its columns are called {twice[0]}"
+    points = [task for task in reader.tasks if task.kind == "points"]
+    if [task.name for task in points] != [LANDMARKS] or len(points[0].columns) != 136:
+        return f"its points are {[(task.name, len(task.columns)) for task in points]}; expected {LANDMARKS} with 136"
+    values = {name for task in reader.tasks if task.kind == "values" for name in task.columns}
+    missing = sorted(set(MAX_TURN_DEG) - values)
+    return f"it has no {missing[0]}" if missing else None
+
+
+def _wrong_arrays(reader: FaceReader) -> str | None:
+    """What is wrong with the arrays of a file; None: nothing."""
+    outputs = FIRST + sum(len(task.columns) for task in reader.tasks)
+    widths = sum(1 if task.kind == "points" else len(task.columns) * (task.kind == "values") for task in reader.tasks)
+    dim, rank = len(reader.mean), reader.whiten.shape[-1] if reader.whiten.ndim else 0
+    expected = {
+        "coef": (dim, outputs), "intercept": (outputs,), "mean": (dim,), "whiten": (dim, rank), "max_distance": (1,),
+        "signs_mean": (NUM_SIGNS,), "signs_scale": (NUM_SIGNS,), "spread": (NUM_SIGNS + 1, widths),
+    }  # fmt: skip
+    for name in ARRAYS:
+        array = getattr(reader, name)
+        if array.shape != expected[name] or array.dtype != np.float32:
+            return f"{name} is {array.dtype} {array.shape}; expected float32 {expected[name]}"
+        if not np.isfinite(array).all():
+            return f"{name} has numbers that are not finite"
+    return None if (reader.signs_scale > 0).all() else "signs_scale has numbers that are not positive"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
-from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, as_places, is_remote, local
@@ -22,7 +20,7 @@ from fabnet.options import takes
 from fabnet.reading.columns import schema
 from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.reading.options import EmbedOptions
-from fabnet.reading.overlay import overlay_writer
+from fabnet.reading.overlay import drawing
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
 from fabnet.reading.pipeline import NOT_FINITE, embedded, probes_of
 from fabnet.reading.rows import FORMATS, Format, Row, check_place, write_rows
@@ -134,7 +132,7 @@ def embed(
         _check_something(result, options.min_face)
     else:
         give_back_freed_blocks()
-        with _drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
+        with drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
 
             def seen(row: Row) -> None:
                 bar.advance()
@@ -156,17 +154,6 @@ def _check_apart(out: Path, found: Sequence[Input], overlay: Path | None) -> Non
         return
     if any(each.kind != "store" and is_same_file(each.path, out) for each in found):
         raise InputError(f"{out} is an input, which embed would replace: choose another --out")
-
-
-def _drawing(
-    found: Sequence[Input], overlay: Path | None, probes: Sequence[SavedProbe]
-) -> AbstractContextManager[Callable[[Row], None]]:
-    """Return a function that draws each row on the overlay, if there is one."""
-    if overlay is None:
-        return nullcontext(lambda row: None)
-    if len(found) != 1 or found[0].kind != "video":
-        raise InputError(f"an overlay is drawn on one video; got {len(found)} inputs, the first {found[0].name}")
-    return overlay_writer(found[0].path, overlay, probes)
 
 
 def _counted(

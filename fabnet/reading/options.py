@@ -94,6 +94,9 @@ class ReadOptions(Options):
     folder of a file is the person; or a CSV file with the header video,person or video,track,person."""
     columns: Literal["fabnet", "openface", "py-feat"] = "fabnet"
     """The names of the columns: fabnet's, or those of another tool for the quantities that both have."""
+    overlay: Path | None = None
+    """An .mp4 file to write the video to, which must be the only input, with what was read drawn over its faces,
+    without sound."""
     embedding: bool = False
     """Add the 256 numbers of the canonical crop."""
     device: str = "auto"

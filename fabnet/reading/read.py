@@ -19,11 +19,12 @@ from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
-from fabnet.files.places import as_place, as_places
+from fabnet.files.places import as_place, as_places, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import Failure, Inputs, list_inputs
 from fabnet.reading.options import ReadOptions
+from fabnet.reading.overlay import drawing
 from fabnet.reading.read_rows import ReadFace, read_faces
 from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
@@ -108,7 +109,10 @@ def read_to(
     """
     out = as_place(out)
     check_out(out)
-    reading = _Reading(inputs, ReadOptions.of(options, changes))
+    options = ReadOptions.of(options, changes)
+    if options.overlay is not None and options.overlay.absolute() == out.absolute():
+        raise InputError(f"{out} is also the overlay: choose another --out")
+    reading = _Reading(inputs, options)
     if any(each.path.absolute() == out.absolute() for each in reading.inputs.found):
         raise InputError(f"{out} is an input, which read would replace: choose another --out")
     began = time.monotonic()
@@ -180,10 +184,17 @@ class _Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, in the order of the inputs."""
         give_back_freed_blocks()
-        with progress("reading", unit="rows") as bar:
+        overlay = None if self.options.overlay is None else local(self.options.overlay, "overlays")
+        with (
+            drawing(self.inputs.found, overlay, self.eyes.reader.tasks) as draw,
+            progress("reading", unit="rows") as bar,
+        ):
             for rows in batched(self._rows(), ROWS_AT_ONCE):
                 bar.advance(len(rows))
-                yield renamed(self._batch(rows), self.options.columns)
+                batch = self._batch(rows)
+                for row in batch.to_pylist() if overlay is not None else ():
+                    draw(row)
+                yield renamed(batch, self.options.columns)
         if not self.result.faces:
             raise NoFaceError(self._why_nothing())
 

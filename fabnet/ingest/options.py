@@ -10,7 +10,7 @@ from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
-from fabnet.video.decode import check_fps
+from fabnet.video.rate import check_fps
 
 __all__ = ["ImportOptions", "TrackOptions"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,11 +24,12 @@ from fabnet.files.limits import read_bytes, what_is
 from fabnet.files.media import check_name
 from fabnet.files.places import is_remote
 from fabnet.reading.options import EmbedOptions
-from fabnet.store.track_store import is_store, open_store
-from fabnet.video.decode import read_frames
-from fabnet.video.track_video import TrackedFace, VideoStats, track_video
+
+if TYPE_CHECKING:
+    from fabnet.video.track_video import TrackedFace
 
 __all__ = [
+    "NO_FACE",
     "Failure",
     "Input",
     "Inputs",
@@ -43,6 +44,8 @@ __all__ = [
 
 LARGEST_AFTER_S = 5.0
 ROWS_AT_ONCE = 512
+NO_FACE = "no face found"
+"""Reason of a row without a face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +121,7 @@ def list_inputs(paths: Sequence[Path]) -> Inputs:
 
 def _inputs(path: Path) -> Inputs:
     """The inputs at a given path."""
-    if is_store(path):
+    if _is_store(path):
         return Inputs((Input(path, path.name, "store"),), (), ())
     if is_remote(path):
         raise InputError(f"{path} is not a track store; photos and videos must be on this machine")
@@ -135,6 +138,15 @@ def _inputs(path: Path) -> Inputs:
         known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
         raise InputError(f"{path} is neither a photo nor a video by its name and content; expected one of {known}")
     return Inputs((Input(path, path.name, kind),), (), ())
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a path is a track store; Lance, which is slow to import, is imported only for a Lance dataset."""
+    if not (path / "_versions").exists():
+        return False
+    from fabnet.store.track_store import is_store
+
+    return is_store(path)
 
 
 def _below(folder: Path) -> Inputs:
@@ -216,6 +228,8 @@ def store_rows(each: Input) -> Iterator[dict[str, Any]]:
         StoreError: the store cannot be read.
         RewrittenError: its rows are numbered anew since the input was listed.
     """
+    from fabnet.store.track_store import open_store
+
     columns = ("identity", "video", "track", "frame", "time_s", "source", "box_px", "score", "crop_box_px", "image")
     store = open_store(each.path)
     if each.generation not in (None, store.generation):
@@ -267,12 +281,14 @@ def _of_image(each: Input, find: Detector | None, faces: str, spec: CropSpec) ->
     image = picture(data, each.name)
     found: list[Face] = crop_faces(image, detector=find, spec=spec)
     if not found:
-        yield Item(_row(each, reason="no face found"), None, None)
+        yield Item(_row(each, reason=NO_FACE), None, None)
     for number, face in enumerate(found if faces == "all" else found[:1]):
         yield Item(_row(each, track=str(number), box_px=face.box_px, score=face.score), face.image, face.crop_box_px)
 
 
 def _of_crops(each: Input, fps: float | None) -> Iterator[Item]:
+    from fabnet.video.decode import read_frames
+
     for frame in read_frames(each.path, fps=fps):
         yield Item(_row(each, frame=frame.index, time_s=frame.time_s), frame.image, _whole(frame.image))
 
@@ -286,6 +302,8 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
 
     The last item is a failure if a part of the video cannot be decoded.
     """
+    from fabnet.video.track_video import VideoStats, track_video
+
     kept: dict[int, tuple[float, list[TrackedFace]]] = {}
     stats = VideoStats()
 
@@ -293,7 +311,7 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
         for index in sorted(index for index, (at_s, _) in kept.items() if at_s < time_s):
             at_s, found = kept.pop(index)
             if not found:
-                yield Item(_row(each, frame=index, time_s=at_s, reason="no face found"), None, None)
+                yield Item(_row(each, frame=index, time_s=at_s, reason=NO_FACE), None, None)
             chosen = found if faces == "all" else sorted(found, key=_area)[-1:]
             for face in chosen:
                 values = {"track": str(face.track), "box_px": face.box_px, "score": face.score}

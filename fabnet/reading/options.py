@@ -10,10 +10,12 @@ from fabnet.encoders.embedder import Embedder, Precision
 from fabnet.errors import InputError
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
-from fabnet.reading.rows import Format
-from fabnet.video.decode import check_fps
+from fabnet.video.rate import check_fps
 
-__all__ = ["EmbedOptions", "ReadOptions"]
+__all__ = ["FORMATS", "EmbedOptions", "Format", "ReadOptions"]
+
+Format = Literal["lance", "parquet", "csv", "npy"]
+FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,9 +19,8 @@ from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
 from fabnet.reading.canonical import Eyes, Settled, face_boxes
 from fabnet.reading.follow import first_windows
-from fabnet.reading.inputs import Failure, Input, picture, store_rows
+from fabnet.reading.inputs import NO_FACE, Failure, Input, picture, store_rows
 from fabnet.reading.options import ReadOptions
-from fabnet.reading.read_video import NO_FACE, VideoFaces, read_video
 from fabnet.runtime.threads import batched, in_threads
 
 __all__ = ["ReadFace", "read_faces"]
@@ -100,6 +99,8 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
 
 
 def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
+    from fabnet.reading.read_video import VideoFaces, read_video  # imports PyAV, which photos do not need
+
     own, window = local(), Window(*eyes.encoder.card.window)
 
     def detector() -> Detector:

@@ -21,6 +21,7 @@ from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes, Settled, face_boxes
 from fabnet.reading.follow import PieceFrame, follow_piece
+from fabnet.reading.inputs import NO_FACE
 from fabnet.runtime.threads import in_threads
 from fabnet.video.appearance import describe
 from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
@@ -35,7 +36,6 @@ LINK_EVERY_S = 0.2
 """Time between frames on which it is checked that a followed face still looks the same."""
 MAX_PIECE_BYTES = 48 * 2**20
 """Size of the decoded pictures of a piece beyond which it ends."""
-NO_FACE = "no face found"
 DISSOLVES = "the picture fades or dissolves"
 
 

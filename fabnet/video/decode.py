@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import av
 import cv2
 import numpy as np
 
-from fabnet.errors import InputError, VideoError
+from fabnet.errors import VideoError
 from fabnet.faces.detect.pyramid import halves
 from fabnet.files.limits import MAX_FRAMES
 from fabnet.video.bounds import Bounds
@@ -22,8 +20,9 @@ from fabnet.video.container import open_video
 from fabnet.video.display import as_shown, pixel_aspect, shown_size
 from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
+from fabnet.video.rate import check_fps
 
-__all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "check_fps", "decode_frames", "read_frames", "video_info"]
+__all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
 
 CLOCK_S = 5e-4
 """Tolerance by which a frame may precede its tick, because time stamps are rounded to the container's clock."""
@@ -118,22 +117,6 @@ class DecodedFrame:
             rows = halves(rows, 2 * side)[-1]
             parts.append(cv2.resize(rows, (side, side), interpolation=cv2.INTER_AREA).ravel())
         return np.concatenate(parts).astype(np.float32)
-
-
-def check_fps(fps: float | Literal["all"] | None, name: str = "fps") -> float | None:
-    """Check a number of frames per second.
-
-    Returns:
-        The number; None for all frames.
-
-    Raises:
-        InputError: it is not a positive number.
-    """
-    if fps is None or fps == "all":
-        return None
-    if not 0 < fps < math.inf:
-        raise InputError(f"{name} is {fps}: give a positive number of frames per second")
-    return fps
 
 
 class Ticks:

@@ -19,8 +19,9 @@ from fabnet.errors import VideoError
 from fabnet.faces.crop import EDGE_PX, CropSpec, cut, window_of
 from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.video.appearance import describe
-from fabnet.video.decode import DecodedFrame, Ticks, check_fps, decode_frames
+from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
 from fabnet.video.link import Linker
+from fabnet.video.rate import check_fps
 from fabnet.video.search import FaceSearch
 from fabnet.video.shots import ShotDetector
 from fabnet.video.smooth import BoxSmoother, allowed_box

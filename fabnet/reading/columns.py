@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from fabnet.errors import InputError
 
-__all__ = ["VERSION_KEY", "check_attributes", "flat_names", "schema"]
+__all__ = ["VERSION_KEY", "Row", "check_attributes", "flat_names", "schema"]
 
+Row = dict[str, Any]
 VERSION_KEY = b"fabnet.embeddings_version"
 ADDED = r"e\d+|rank|row|similarity|_distance|_rowaddr|_rowid"
 """Columns that CSV has instead of `embedding`, and those that a search adds."""

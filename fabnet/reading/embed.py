@@ -17,13 +17,13 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, as_places, is_remote, local
 from fabnet.options import takes
-from fabnet.reading.columns import schema
+from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.reading.options import FORMATS, EmbedOptions, Format
 from fabnet.reading.overlay import drawing
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
 from fabnet.reading.pipeline import NOT_FINITE, embedded, probes_of
-from fabnet.reading.rows import Row, check_place, write_rows
+from fabnet.reading.rows import check_place, write_rows
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress

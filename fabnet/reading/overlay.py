@@ -19,8 +19,8 @@ from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, VideoError
 from fabnet.faces.pose import ANGLES, rotation_matrix
 from fabnet.files.output import written_whole
+from fabnet.reading.columns import Row
 from fabnet.reading.inputs import Input
-from fabnet.reading.rows import Row
 from fabnet.video.decode import Frame, read_frames, video_info
 from fabnet.video.encode import VideoWriter
 

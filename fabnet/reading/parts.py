@@ -43,11 +43,11 @@ from fabnet.files.output import output_errors
 from fabnet.files.places import is_remote, remove
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import PROBES_FILE
-from fabnet.reading.columns import schema
+from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.pipeline import embedded, probes_of
-from fabnet.reading.rows import NOTES, Row, to_batches
+from fabnet.reading.rows import NOTES, to_batches
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.outcome import Engine

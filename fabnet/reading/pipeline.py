@@ -11,10 +11,9 @@ import numpy as np
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.window import Window
-from fabnet.reading.columns import check_attributes
+from fabnet.reading.columns import Row, check_attributes
 from fabnet.reading.inputs import Failure, Input, Item, decoded, read_items
 from fabnet.reading.options import EmbedOptions
-from fabnet.reading.rows import Row
 from fabnet.reading.thumbnail import thumbnail
 from fabnet.runtime.threads import batched, in_threads
 

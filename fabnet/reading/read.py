@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import Failure, Inputs, list_inputs
 from fabnet.reading.options import ReadOptions
-from fabnet.reading.overlay import drawing
 from fabnet.reading.read_rows import ReadFace, read_faces
 from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
@@ -184,19 +184,23 @@ class _Reading:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, in the order of the inputs."""
         give_back_freed_blocks()
-        overlay = None if self.options.overlay is None else local(self.options.overlay, "overlays")
-        with (
-            drawing(self.inputs.found, overlay, self.eyes.reader.tasks) as draw,
-            progress("reading", unit="rows") as bar,
-        ):
+        with self._drawing() as draw, progress("reading", unit="rows") as bar:
             for rows in batched(self._rows(), ROWS_AT_ONCE):
                 bar.advance(len(rows))
                 batch = self._batch(rows)
-                for row in batch.to_pylist() if overlay is not None else ():
-                    draw(row)
+                if draw is not None:
+                    for row in batch.to_pylist():
+                        draw(row)
                 yield renamed(batch, self.options.columns)
         if not self.result.faces:
             raise NoFaceError(self._why_nothing())
+
+    def _drawing(self) -> AbstractContextManager[Callable[[dict[str, Any]], None] | None]:
+        if self.options.overlay is None:
+            return nullcontext()
+        from fabnet.reading.overlay import drawing  # imports PyAV, which photos do not need
+
+        return drawing(self.inputs.found, local(self.options.overlay, "overlays"), self.eyes.reader.tasks)
 
     def _rows(self) -> Iterator[ReadFace]:
         for name, reason in self.inputs.failed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +18,12 @@ from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.places import is_remote, remove
-from fabnet.reading.columns import VERSION_KEY, flat_names
+from fabnet.reading.columns import VERSION_KEY, Row, flat_names
 from fabnet.reading.options import FORMATS, Format
 from fabnet.store.track_store import is_store
 
-__all__ = ["Row", "check_place", "to_batches", "write_rows"]
+__all__ = ["check_place", "to_batches", "write_rows"]
 
-Row = dict[str, Any]
 ROWS_AT_ONCE = 1024
 TABLE_BEGINS = b'"id","identity","video","track","frame","time_s","source",'
 """First bytes by which the CSV beside an npy is recognised."""

@@ -8,7 +8,7 @@ window it began. Roll is left as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,8 +17,12 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.face_reader import FaceReader, Seen
 from fabnet.faces.crop import CropSpec, cut
 from fabnet.faces.window import Window
+from fabnet.video.decode import DecodedFrame
 
-__all__ = ["Eyes", "Settled", "face_boxes", "moved_by"]
+__all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "size_of", "whole"]
+
+Picture: TypeAlias = np.ndarray | DecodedFrame
+"""(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
 
 TOLERANCE = 0.02
 """A window that would move by less, in shares of its side, stays."""
@@ -65,26 +69,27 @@ class Eyes:
     def __init__(self, encoder: Embedder, reader: FaceReader) -> None:
         self.encoder, self.reader = encoder, reader
 
-    def look(self, images: Sequence[np.ndarray], boxes_px: np.ndarray) -> Settled:
+    def look(self, images: Sequence[Picture], boxes_px: np.ndarray) -> Settled:
         """Embed one window of each picture.
 
         Args:
-            images: N pictures, (H, W, 3) uint8 RGB; one may come several times.
-            boxes_px: (N, 4) the square windows in them.
+            images: N pictures; one may come several times.
+            boxes_px: (N, 4) the square windows in them; large ones are moved to whole pixels first.
         """
         size = self.encoder.card.size
+        boxes_px = _on_pixels(boxes_px, size)
         views = np.empty((len(images), size, size, 3), np.uint8)
         for view, image, box in zip(views, images, boxes_px, strict=True):
-            view[:] = cut(image, box, size)
+            view[:] = _view(image, box, size)
         embeddings = self.encoder.embed_views(views)
         brightness, contrast = _light(views)
         outputs = self.reader.outputs(embeddings)
-        seen = Seen(embeddings, np.asarray(boxes_px, np.float32), brightness, contrast)
+        seen = Seen(embeddings, boxes_px, brightness, contrast)
         return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), len(images))
 
     def settle(
         self,
-        images: Sequence[np.ndarray],
+        images: Sequence[Picture],
         boxes_px: np.ndarray,
         *,
         tolerance: float = TOLERANCE,
@@ -93,7 +98,7 @@ class Eyes:
         """Find the canonical window of each face.
 
         Args:
-            images: N pictures, (H, W, 3) uint8 RGB; one may come several times.
+            images: N pictures; one may come several times.
             boxes_px: (N, 4) windows near the faces.
             tolerance: movement of a window, in shares of its side, below which it stays.
             looks: number of looks at the most.
@@ -135,6 +140,53 @@ def face_boxes(windows_px: np.ndarray, window: Window, spec: CropSpec) -> np.nda
     middles = middles - crops[:, None] * shifts
     half = (crops / spec.margin / 2)[:, None]
     return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
+
+
+def part_of(image: Picture, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """A part of a picture that covers a box as far as the picture does: its left, its top, and (H, W, 3) uint8 RGB."""
+    return image.part(box_px) if isinstance(image, DecodedFrame) else (0, 0, image)
+
+
+def whole(image: Picture) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB."""
+    return image.image() if isinstance(image, DecodedFrame) else image
+
+
+def size_of(image: Picture) -> tuple[int, int]:
+    """A picture's width and height."""
+    return image.size if isinstance(image, DecodedFrame) else (image.shape[1], image.shape[0])
+
+
+def _on_pixels(boxes_px: np.ndarray, size: int) -> np.ndarray:
+    """(N, 4) windows, float32, of which those at least twice as large as the view lie on whole pixels.
+
+    Their sides can be halved as often as `_view` does it.
+    """
+    boxes_px = np.asarray(boxes_px, np.float32)
+    sides = boxes_px[:, 2:] - boxes_px[:, :2]
+    steps = np.exp2(np.maximum(np.floor(np.log2(np.maximum(sides, 1) / size)) - 1, 0))
+    first = np.rint(boxes_px[:, :2])
+    whole = np.concatenate([first, first + np.rint(sides / steps) * steps], axis=1)
+    return np.where(sides[:, :1] < 2 * size, boxes_px, whole)
+
+
+def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
+    """Cut out a window, like `cut`; windows on whole pixels are halved first, which is several times as fast."""
+    left, top, part = part_of(image, box_px)
+    inner = box_px - np.array([left, top, left, top])
+    side = int(box_px[2] - box_px[0])
+    if side < 2 * size:
+        return cut(part, inner, size)
+    x0, y0 = int(inner[0]), int(inner[1])
+    height, width = part.shape[:2]
+    # The part's border is repeated outside the picture, also around a window that lies beside it.
+    above, below, before, after = (min(max(by, 0), side) for by in (-y0, y0 + side - height, -x0, x0 + side - width))
+    part = part[min(max(y0, 0), height - 1) : max(y0 + side, 1), min(max(x0, 0), width - 1) : max(x0 + side, 1)]
+    if above or below or before or after:
+        part = cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REPLICATE)[:side, :side]
+    while len(part) >= 4 * size:
+        part = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def _light(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes, Settled
+from fabnet.reading.canonical import Eyes, Picture, Settled, size_of, whole
 from fabnet.video.shots import is_jump
 
 __all__ = ["FollowedFrame", "PieceFrame", "first_windows", "follow_piece"]
@@ -45,8 +45,8 @@ class PieceFrame:
     """Its number in the video, from 0."""
     time_s: float
     """Its time in seconds."""
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB."""
+    image: Picture
+    """The frame."""
     glance: np.ndarray
     """From `DecodedFrame.thumbnail`."""
 
@@ -63,8 +63,8 @@ class FollowedFrame:
     """N faces in their canonical windows, in the same order."""
     is_searched: bool
     """Whether the detector searched the whole frame."""
-    image: np.ndarray
-    """(H, W, 3) uint8 RGB, the frame."""
+    image: Picture
+    """The frame."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,7 +123,7 @@ def _followed(frame: PieceFrame, faces: list[_Face], eyes: Eyes) -> tuple[Settle
     """The faces of the frame before, where they are now; without those that are not there any more."""
     expected = np.array([face.box_px + face.velocity_px for face in faces], np.float32).reshape(-1, 4)
     settled = eyes.settle([frame.image] * len(faces), expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
-    keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, frame.image)
+    keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, size_of(frame.image))
     for one, other in itertools.combinations(range(len(faces)), 2):
         if keep[one] and keep[other] and _overlap(settled.next_px[one], settled.next_px[other]) > ONE_FACE:
             keep[one if faces[one].score < faces[other].score else other] = False
@@ -135,7 +135,7 @@ def _searched(
     numbers: itertools.count[int],
 ) -> tuple[Settled, list[_Face]]:  # fmt: skip
     """Add the faces that the detector finds and that are not followed yet."""
-    found = detector(frame.image)
+    found = detector(whole(frame.image))
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
     new: list[int] = []
     for place, (face, window) in enumerate(zip(found, windows, strict=True)):
@@ -152,10 +152,10 @@ def _searched(
     return settled.joined(more), [*faces, *added]
 
 
-def _inside(boxes_px: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """(N,) whether the middle of each window lies in the picture."""
+def _inside(boxes_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N,) whether the middle of each window lies in a picture of this width and height."""
     middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
-    return np.asarray(((middles >= 0) & (middles < np.array([image.shape[1], image.shape[0]]))).all(axis=1))
+    return np.asarray(((middles >= 0) & (middles < size)).all(axis=1))
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

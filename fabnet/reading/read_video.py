@@ -19,7 +19,7 @@ from fabnet.errors import VideoError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes, Settled, face_boxes
+from fabnet.reading.canonical import Eyes, Picture, Settled, face_boxes, part_of
 from fabnet.reading.follow import PieceFrame, follow_piece
 from fabnet.reading.inputs import NO_FACE
 from fabnet.runtime.threads import in_threads
@@ -182,18 +182,24 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
             next_s = frame.time_s + LINK_EVERY_S
             described.update(found.numbers)
             points = eyes.reader.points5(found.faces.outputs, found.faces.seen.boxes_px)
-            frame.looks = [describe(found.image, each) for each in points]
+            frame.looks = [_described(found.image, box, each) for box, each in zip(found.faces.next_px, points, strict=True)]
             frame.points5_px = points
     return piece, looks, searched
 
 
 def _shown(piece: list[_Frame]) -> Iterator[PieceFrame]:
-    """The pictures of a piece, each converted when it is needed and let go afterwards."""
+    """The pictures of a piece, each let go when it has been read."""
     for frame in piece:
         assert frame.picture is not None
-        image = frame.picture.image()
-        frame.picture = None
-        yield PieceFrame(frame.index, frame.time_s, image, frame.glance)
+        picture, frame.picture = frame.picture, None
+        yield PieceFrame(frame.index, frame.time_s, picture, frame.glance)
+
+
+def _described(image: Picture, box_px: np.ndarray, points5_px: np.ndarray) -> np.ndarray:
+    """What a face looks like, from `describe`; twice its window holds what that sees."""
+    reach = (box_px[2:] - box_px[:2]) / 2
+    left, top, part = part_of(image, np.concatenate([box_px[:2] - reach, box_px[2:] + reach]))
+    return describe(part, points5_px - np.array([left, top], np.float32))
 
 
 class _Linking:

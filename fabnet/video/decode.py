@@ -17,7 +17,7 @@ from fabnet.files.limits import MAX_FRAMES
 from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
-from fabnet.video.display import as_shown, pixel_aspect, shown_size
+from fabnet.video.display import PLANAR, as_shown, part_as_shown, pixel_aspect, plane, shown_size
 from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
 from fabnet.video.rate import check_fps
@@ -26,7 +26,6 @@ __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read
 
 CLOCK_S = 5e-4
 """Tolerance by which a frame may precede its tick, because time stamps are rounded to the container's clock."""
-PLANAR = ("yuv420p", "yuvj420p")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +91,22 @@ class DecodedFrame:
         return as_shown(self._picture, self._aspect)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of `image`."""
+        return shown_size(self._picture, self._aspect)
+
+    def part(self, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+        """The part of `image` that a box covers, without converting more than needed.
+
+        Args:
+            box_px: (4,) x0, y0, x1, y1; it may extend beyond the frame.
+
+        Returns:
+            The part's left and top in the frame, and the part: at least one pixel.
+        """
+        return part_as_shown(self._picture, self._aspect, box_px)
+
+    @property
     def num_bytes(self) -> int:
         """Memory of the picture as decoded."""
         return sum(plane.buffer_size for plane in self._picture.planes)
@@ -110,11 +125,8 @@ class DecodedFrame:
         if picture.format.name not in PLANAR:
             picture = picture.reformat(format="yuv420p", threads=1)
         parts = []
-        for plane, side in zip(picture.planes, (size, size // 2, size // 2), strict=True):
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
-                : plane.height, : plane.width
-            ]
-            rows = halves(rows, 2 * side)[-1]
+        for each, side in zip(picture.planes, (size, size // 2, size // 2), strict=True):
+            rows = halves(plane(each), 2 * side)[-1]
             parts.append(cv2.resize(rows, (side, side), interpolation=cv2.INTER_AREA).ravel())
         return np.concatenate(parts).astype(np.float32)
 

@@ -13,7 +13,11 @@ from av.video.reformatter import Colorspace
 from fabnet.errors import VideoError
 from fabnet.faces.colour import Colours, to_srgb
 
-__all__ = ["as_shown", "pixel_aspect", "shown_size", "shown_width"]
+__all__ = ["PLANAR", "as_shown", "part_as_shown", "pixel_aspect", "plane", "shown_size", "shown_width"]
+
+PLANAR = ("yuv420p", "yuvj420p")
+STEP_PX = 16
+"""FFmpeg converts this many pixels of a row at once; parts begin and end between them, so that they come out alike."""
 
 UNSPECIFIED, BT2020, BT2020_CONSTANT = 2, 9, 10
 """Numbers of colour matrices and primaries in H.273; 10 differs from 9 only in saturated colours."""
@@ -71,6 +75,44 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
     if is_mirrored:
         image = image[:, ::-1]
     return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def part_as_shown(picture: av.VideoFrame, aspect: Fraction, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """Convert a part of a decoded picture, if that gives the same numbers as the whole; otherwise the whole.
+
+    Args:
+        picture: the decoded picture.
+        aspect: as in `as_shown`.
+        box_px: (4,) x0, y0, x1, y1 in pixels of the shown picture, which the part covers as far as it has them.
+
+    Returns:
+        The part's left and top in the shown picture, and the part, (H, W, 3) uint8 sRGB, at least one pixel.
+
+    Raises:
+        VideoError: see `as_shown`.
+    """
+    is_plain = (
+        picture.format.name in PLANAR and picture.height % 2 == 0 and not picture.interlaced_frame and aspect == 1
+        and _display_matrix(picture) == (False, 0) and min(each.line_size for each in picture.planes) > 0
+    )  # fmt: skip
+    if not is_plain:
+        return 0, 0, as_shown(picture, aspect)
+    size = np.array([picture.width, picture.height])
+    left, top = np.clip(np.floor(box_px[:2] / STEP_PX).astype(int) * STEP_PX, 0, (size - 1) // STEP_PX * STEP_PX)
+    right, bottom = np.ceil(box_px[2:] / STEP_PX).astype(int) * STEP_PX
+    right, bottom = min(max(right, left + STEP_PX), size[0]), min(max(bottom, top + STEP_PX), size[1])
+    part = av.VideoFrame(int(right - left), int(bottom - top), picture.format.name)
+    for whole, mine, share in zip(picture.planes, part.planes, (1, 2, 2), strict=True):
+        rows, columns = slice(top // share, -(-bottom // share)), slice(left // share, -(-right // share))
+        plane(mine)[:] = plane(whole)[rows, columns]
+    part.colorspace, part.color_range = picture.colorspace, picture.color_range
+    part.color_trc, part.color_primaries = picture.color_trc, picture.color_primaries
+    return int(left), int(top), as_shown(part, aspect)
+
+
+def plane(of: Any) -> np.ndarray:
+    """A plane of a picture, (H, W) uint8, without the padding of its rows; not a copy."""
+    return np.frombuffer(memoryview(of), np.uint8).reshape(-1, of.line_size)[: of.height, : of.width]
 
 
 def _display_matrix(picture: av.VideoFrame) -> tuple[bool, int]:

@@ -127,6 +127,42 @@ def test_a_thumbnail_averages_the_planes(tmp_path: Path) -> None:
     np.testing.assert_allclose(thumbnail[1024:], 128, atol=2)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "codec", "is_part"),
+    [(128, 160, "libx264", True), (98, 150, "libx264", True), (98, 151, "mpeg4", True), (99, 150, "mpeg4", False),
+     (128, 160, "mjpeg", True)],
+)  # fmt: skip
+def test_a_part_has_the_numbers_of_the_whole(
+    tmp_path: Path, height: int, width: int, codec: str, is_part: bool
+) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (2, height, width, 3), np.uint8))
+    path = write_video(tmp_path / "a.mkv", images, codec=codec)
+    boxes = [(-20, -20, 30, 30), (41, 33, 70, 71.5), (140, 90, 300, 300), (-90, 20, -40, 70), (500, 500, 510, 510)]
+    for frame in decode_frames(path):
+        whole = frame.image()
+        assert frame.size == (width, height)
+        for box in boxes:
+            left, top, part = frame.part(np.array(box))
+            np.testing.assert_array_equal(part, whole[top : top + part.shape[0], left : left + part.shape[1]])
+            assert (part.size < whole.size) == is_part
+            x0, y0, x1, y1 = np.clip(box, 0, [width, height] * 2)
+            assert left <= x0
+            assert top <= y0
+            assert x1 <= left + part.shape[1]
+            assert y1 <= top + part.shape[0]
+
+
+def test_a_frame_that_is_turned_or_stretched_has_the_right_parts(tmp_path: Path) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
+    path = write_video(tmp_path / "a.mp4", images, pixel_aspect=Fraction(4, 3))
+    for each in (path, turned(path, (0, 1, -1, 0))):
+        frame = next(iter(decode_frames(each)))
+        left, top, part = frame.part(np.array([20, 30, 50, 60]))
+        whole = frame.image()
+        assert frame.size == whole.shape[1::-1]
+        np.testing.assert_array_equal(part, whole[top : top + part.shape[0], left : left + part.shape[1]])
+
+
 @pytest.mark.parametrize(("start_s", "length_s", "key_every"), [(1.0, 1.4, 250), (1.1, 0.4, 10), (0.0, 0.5, 10)])
 def test_trimmed_frames_are_not_reported_as_lost(
     tmp_path: Path, start_s: float, length_s: float, key_every: int

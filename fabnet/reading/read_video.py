@@ -182,7 +182,8 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
             next_s = frame.time_s + LINK_EVERY_S
             described.update(found.numbers)
             points = eyes.reader.points5(found.faces.outputs, found.faces.seen.boxes_px)
-            frame.looks = [_described(found.image, box, each) for box, each in zip(found.faces.next_px, points, strict=True)]
+            places = zip(found.faces.next_px, points, strict=True)
+            frame.looks = [_described(found.image, box, each) for box, each in places]
             frame.points5_px = points
     return piece, looks, searched
 

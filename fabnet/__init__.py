@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from fabnet.faces.find import crop_faces
     from fabnet.ingest.import_folder import import_folder
     from fabnet.ingest.track import track
+    from fabnet.over_time.courses import courses
+    from fabnet.over_time.summary import summary
+    from fabnet.over_time.synchrony import synchrony
     from fabnet.paper.table import table
     from fabnet.probes.probe import probe
     from fabnet.reading.embed import embed
@@ -43,6 +46,7 @@ __version__ = VERSION
 __all__ = [
     "Embedder",
     "compact",
+    "courses",
     "crop_faces",
     "demo",
     "embed",
@@ -58,6 +62,8 @@ __all__ = [
     "report",
     "search",
     "serve",
+    "summary",
+    "synchrony",
     "table",
     "track",
     "train",
@@ -67,6 +73,7 @@ __all__ = [
 _HOMES = {
     "Embedder": "fabnet.encoders.embedder",
     "compact": "fabnet.upkeep.compact",
+    "courses": "fabnet.over_time.courses",
     "crop_faces": "fabnet.faces.find",
     "demo": "fabnet.demonstration",
     "embed": "fabnet.reading.embed",
@@ -83,6 +90,8 @@ _HOMES = {
     "report": "fabnet.reporting.report",
     "search": "fabnet.retrieval.search",
     "serve": "fabnet.serving.serve",
+    "summary": "fabnet.over_time.summary",
+    "synchrony": "fabnet.over_time.synchrony",
     "table": "fabnet.paper.table",
     "track": "fabnet.ingest.track",
     "train": "fabnet.training.train",

@@ -18,7 +18,7 @@ from fabnet.cli import VERBS, main
 from fabnet.errors import InputError
 from fabnet.options import Options, field_docs, takes
 
-VERBS_WITH_OPTIONS = ["embed", "import_folder", "probe", "report", "search", "serve", "track"]
+VERBS_WITH_OPTIONS = ["courses", "embed", "import_folder", "probe", "report", "search", "serve", "track"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ import fabnet
 ROOT = Path(fabnet.__file__).parent
 ORDER = [
     "errors", "version", "weights", "runtime", "files", "options", "store", "models", "faces", "video", "sampling",
-    "objectives", "training", "ingest", "encoders", "reading", "retrieval", "upkeep", "probes", "reporting", "paper",
-    "serving", "demonstration", "cli", "__main__",
+    "objectives", "training", "ingest", "encoders", "reading", "over_time", "retrieval", "upkeep", "probes",
+    "reporting", "paper", "serving", "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 
@@ -78,6 +78,7 @@ def loaded_with(name: str) -> set[str]:
         ("training.train", ["faces.detect", "faces.find", "video", "ingest", "encoders", "runtime.cluster"]),
         ("ingest.track", ["models", "sampling", "objectives", "training", "encoders"]),
         ("reading.embed", ["sampling", "objectives", "training", "ingest", "probes"]),
+        ("over_time.report", ["models", "faces", "video", "sampling", "store", "encoders", "reading", "files.lance"]),
         ("retrieval.search", ["sampling", "objectives", "training", "video", "store", "reading", "runtime.cluster"]),
         ("probes.probe", ["objectives", "training", "video", "store.track_store", "files.lance", "runtime.cluster"]),
     ],

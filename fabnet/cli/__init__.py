@@ -33,6 +33,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "fabnet.cli.read",
         "photos and videos to pose, points, expression and action units, with how sure they are",
     ),
+    "courses": (
+        "fabnet.cli.courses",
+        "what read found, over time: smoothed, against a baseline, summed up, as ELAN tiers or subtitles",
+    ),
     "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),
     "serve": ("fabnet.cli.serve", "an embeddings dataset as a page in the browser"),

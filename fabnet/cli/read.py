@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import tyro
 from fabnet.cli.flags import Flags
 from fabnet.files.folder import left_out_lines
 from fabnet.reading.options import ReadOptions
-from fabnet.reading.read import ReadResult, read, read_to
-from fabnet.runtime.terminal import console
+from fabnet.reading.read import ReadResult, read_all, read_to, write
+from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]
 
@@ -26,11 +27,11 @@ class Shown:
     """A table that was read and goes to the terminal."""
 
     table: pa.Table
+    result: ReadResult
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """One object per row."""
-        rows: list[dict[str, Any]] = self.table.to_pylist()
-        return rows
+    def to_json(self) -> dict[str, Any]:
+        """The result, and the rows as `rows_read`."""
+        return self.result.to_json() | {"rows_read": self.table.to_pylist()}
 
 
 def run(
@@ -55,16 +56,16 @@ def run(
         options: How.
         out: A .csv or .parquet file; by default the terminal.
     """
-    return Shown(read(inputs, options)) if out is None else read_to(inputs, out, options)
+    return Shown(*read_all(inputs, options)) if out is None else read_to(inputs, out, options)
 
 
 def show(result: ReadResult | Shown) -> None:
     """Print what was read for people."""
     from rich.table import Table
 
-    terminal = console()
     if isinstance(result, Shown):
         _show_rows(result.table)
+        _show_missing(result.result, to_stderr=not _is_ours(result.table))
         return
     table = Table("", "", title=f"read into {result.out}", show_header=False, title_justify="left")
     table.add_row("model", result.model)
@@ -72,28 +73,40 @@ def show(result: ReadResult | Shown) -> None:
     table.add_row("with a face", f"{result.faces:,}")
     table.add_row("in range", f"{result.in_range:,}")
     table.add_row("faces per second", f"{result.faces_per_s:,.1f}")
-    for source, reason in result.failed:
-        table.add_row(f"failed: {source}", reason)
-    terminal.print(table)
-    for line in left_out_lines(result.left_out):
-        terminal.print(line, highlight=False)
+    console().print(table)
+    _show_missing(result)
+
+
+def _is_ours(read: pa.Table) -> bool:
+    """Whether the columns are fabnet's, and not another tool's."""
+    return "pose_yaw_deg" in read.schema.names
+
+
+def _show_missing(result: ReadResult, *, to_stderr: bool = False) -> None:
+    """What could not be read, and what was left out."""
+    lines = [reason if reason.startswith(source) else f"{source}: {reason}" for source, reason in result.failed]
+    for line in [f"cannot be read: {each}" for each in lines] + left_out_lines(result.left_out):
+        console(to_stderr=to_stderr).print(line, highlight=False)
 
 
 def _show_rows(read: pa.Table) -> None:
-    """The first faces, each on a line."""
+    """The first faces, each on a line; another tool's columns as CSV."""
     from rich.table import Table
 
-    rows = read.slice(0, MAX_SHOWN).to_pylist()
-    if "pose_yaw_deg" not in read.schema.names:  # another tool's columns
-        console().print(read.slice(0, MAX_SHOWN).to_pandas().to_string())
+    if not _is_ours(read):
+        text = io.BytesIO()
+        write(read.to_batches(), read.schema, text, ".csv")
+        for line in text.getvalue().decode().rstrip("\n").split("\n"):
+            say(line)
         return
     units = [name for name in read.schema.names if name.startswith("AU") and not name.endswith("_pm")]
     titles = ("file", "time", "face", "yaw", "pitch", "roll", "smile", "expression", "units", "note")
     table = Table(*titles, title="degrees with 90 % half-widths; smile is a probability", title_justify="left")
-    for row in rows:
+    for row in read.slice(0, MAX_SHOWN).to_pylist():
         time = "" if row["time_s"] is None else f"{row['time_s']:.2f} s"
         if row["in_range"] is None:
-            table.add_row(row["source"], time, row["track"] or "", *[""] * 6, row["reason"])
+            reason = "cannot be read" if row["track"] is None else row["reason"]
+            table.add_row(row["source"], time, "", *[""] * 6, reason)
             continue
         angles = [
             f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}" for name in ("yaw", "pitch", "roll")

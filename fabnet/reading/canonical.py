@@ -8,7 +8,7 @@ window it began. Roll is left as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,11 +17,13 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.face_reader import FaceReader, Seen
 from fabnet.faces.crop import CropSpec, cut
 from fabnet.faces.window import Window
-from fabnet.video.decode import DecodedFrame
+
+if TYPE_CHECKING:  # imports PyAV, which photos do not need
+    from fabnet.video.decode import DecodedFrame
 
 __all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "size_of", "whole"]
 
-Picture: TypeAlias = np.ndarray | DecodedFrame
+Picture: TypeAlias = "np.ndarray | DecodedFrame"
 """(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
 
 TOLERANCE = 0.02
@@ -144,17 +146,17 @@ def face_boxes(windows_px: np.ndarray, window: Window, spec: CropSpec) -> np.nda
 
 def part_of(image: Picture, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
     """A part of a picture that covers a box as far as the picture does: its left, its top, and (H, W, 3) uint8 RGB."""
-    return image.part(box_px) if isinstance(image, DecodedFrame) else (0, 0, image)
+    return (0, 0, image) if isinstance(image, np.ndarray) else image.part(box_px)
 
 
 def whole(image: Picture) -> np.ndarray:
     """A picture as (H, W, 3) uint8 RGB."""
-    return image.image() if isinstance(image, DecodedFrame) else image
+    return image if isinstance(image, np.ndarray) else image.image()
 
 
 def size_of(image: Picture) -> tuple[int, int]:
     """A picture's width and height."""
-    return image.size if isinstance(image, DecodedFrame) else (image.shape[1], image.shape[0])
+    return (image.shape[1], image.shape[0]) if isinstance(image, np.ndarray) else image.size
 
 
 def _on_pixels(boxes_px: np.ndarray, size: int) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +17,13 @@ from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
-from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.places import as_place, as_places, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.inputs import Failure, Inputs, list_inputs
+from fabnet.reading.inputs import Failure, Inputs, is_same_file, list_inputs
 from fabnet.reading.options import ReadOptions
+from fabnet.reading.people import people_of
 from fabnet.reading.read_rows import ReadFace, read_faces
 from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
@@ -32,7 +31,7 @@ from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched
 from fabnet.version import VERSION
 
-__all__ = ["ReadResult", "read", "read_to"]
+__all__ = ["ReadResult", "read", "read_all", "read_to"]
 
 ROWS_AT_ONCE = 256
 SUFFIXES = (".csv", ".parquet")
@@ -40,12 +39,12 @@ SUFFIXES = (".csv", ".parquet")
 
 @dataclass
 class ReadResult:
-    """What was read into a file."""
+    """What was read."""
 
-    out: Path
-    """The file."""
     model: str
     """The encoder."""
+    out: Path | None = None
+    """The file; None: a table."""
     rows: int = 0
     """Number of rows: one per face and frame, or per frame without a face."""
     faces: int = 0
@@ -61,7 +60,7 @@ class ReadResult:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
-        return asdict(self) | {"out": str(self.out)} | left_out_json(self.left_out)
+        return asdict(self) | {"out": None if self.out is None else str(self.out)} | left_out_json(self.left_out)
 
 
 @takes(ReadOptions)
@@ -83,8 +82,18 @@ def read(inputs: str | Path | Sequence[str | Path], options: ReadOptions | None 
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or corrupt, or carries no face reader.
     """
+    return read_all(inputs, options, **changes)[0]
+
+
+@takes(ReadOptions)
+def read_all(
+    inputs: str | Path | Sequence[str | Path], options: ReadOptions | None = None, **changes: Any
+) -> tuple[pa.Table, ReadResult]:
+    """Read as `read` does, and also say what could not be read and what was left out of folders."""
     reading = _Reading(inputs, ReadOptions.of(options, changes))
-    return pa.Table.from_batches(list(reading.batches()), reading.schema)
+    began = time.monotonic()
+    table = pa.Table.from_batches(list(reading.batches()), reading.schema)
+    return table, reading.finished(began)
 
 
 @takes(ReadOptions)
@@ -113,14 +122,16 @@ def read_to(
     if options.overlay is not None and options.overlay.absolute() == out.absolute():
         raise InputError(f"{out} is also the overlay: choose another --out")
     reading = _Reading(inputs, options)
-    if any(each.path.absolute() == out.absolute() for each in reading.inputs.found):
+    given = [each.path for each in reading.inputs.found if each.kind != "store"]
+    if options.people not in ("track", "video", "folder"):
+        given.append(as_place(options.people))
+    if any(is_same_file(each, out) for each in given):
         raise InputError(f"{out} is an input, which read would replace: choose another --out")
     began = time.monotonic()
     with written_whole(out) as partial:
         write(reading.batches(), reading.schema, partial, out.suffix)
     reading.result.out = out
-    reading.result.faces_per_s = round(reading.result.faces / max(time.monotonic() - began, 1e-6), 1)
-    return reading.result
+    return reading.finished(began)
 
 
 def check_out(out: Path) -> None:
@@ -135,13 +146,13 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out} is a folder; expected a file")
 
 
-def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path, suffix: str) -> None:
+def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path | IO[bytes], suffix: str) -> None:
     """Write batches to a Parquet or CSV file as they come.
 
     Args:
         batches: of the table.
         columns: their schema; its metadata go into a Parquet file.
-        file: written.
+        file: where they are written.
         suffix: which of the two.
     """
     if suffix.lower() == ".parquet":
@@ -169,7 +180,7 @@ class _Reading:
         reader = encoder.required_reader()
         self.eyes = Eyes(encoder, reader)
         self.inputs: Inputs = list_inputs(as_places(inputs))
-        self._person = _people(options.people)
+        self._person = people_of(options.people, self.inputs.found)
         about = {
             "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
             "fabnet.attributes": reader.version, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
@@ -177,7 +188,7 @@ class _Reading:
         }  # fmt: skip
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
         self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema
-        self.result = ReadResult(Path(), str(options.model))
+        self.result = ReadResult(str(options.model))
         self.result.failed += self.inputs.failed
         self.result.left_out += self.inputs.left_out
 
@@ -194,6 +205,11 @@ class _Reading:
                 yield renamed(batch, self.options.columns)
         if not self.result.faces:
             raise NoFaceError(self._why_nothing())
+
+    def finished(self, began: float) -> ReadResult:
+        """The counts of a reading that began at this time of the monotonic clock."""
+        self.result.faces_per_s = round(self.result.faces / max(time.monotonic() - began, 1e-6), 1)
+        return self.result
 
     def _drawing(self) -> AbstractContextManager[Callable[[dict[str, Any]], None] | None]:
         if self.options.overlay is None:
@@ -240,7 +256,10 @@ class _Reading:
     def _why_nothing(self) -> str:
         failed = self.result.failed
         if failed:
-            return f"nothing was read: {len(failed)} inputs cannot be read, the first is {failed[0][0]}: {failed[0][1]}"
+            name, reason = failed[0]
+            first = reason if reason.startswith(name) else f"{name}: {reason}"
+            others = f" (and {len(failed) - 1} more inputs cannot be read)" if len(failed) > 1 else ""
+            return f"nothing was read: {first}{others}"
         return "no face was found in any input; --min-face finds smaller ones"
 
 
@@ -257,27 +276,3 @@ def _spread(values: np.ndarray, has_face: np.ndarray, kind: pa.DataType) -> pa.A
         flat_values = pa.array(np.ascontiguousarray(values, np.float32).ravel())
         return pa.FixedSizeListArray.from_arrays(flat_values, kind.list_size).take(places)
     return pa.array(list(values) if values.dtype == object else values).cast(kind).take(places)
-
-
-def _people(people: str | Path) -> Callable[[dict[str, Any]], str | None]:
-    """Gives the person of a row; see `ReadOptions.people`."""
-    if people == "track":
-        return lambda row: None if row["track"] is None else f"{row['source']}/{row['track']}"
-    if people == "video":
-        return lambda row: row["source"]
-    if people == "folder":
-        return lambda row: str(Path(row["source"]).parent) if "/" in row["source"] else row["source"]
-    named = _named_people(as_place(people))
-    return lambda row: named.get((row["source"], row["track"]), named.get((row["source"], None)))
-
-
-def _named_people(file: Path) -> dict[tuple[str, str | None], str]:
-    """A CSV file of people: (video, track) or (video, None) to the person."""
-    if not file.is_file():
-        raise InputError(f"--people must be track, video, folder or a CSV file; there is no file {file}")
-    with open_input(file, 64 * 2**20) as raw:
-        rows = csv.DictReader(raw.read().decode("utf-8-sig").splitlines())
-        header = rows.fieldnames or []
-        if not {"video", "person"} <= set(header):
-            raise InputError(f"{file} has the header {','.join(header)}; expected video,person or video,track,person")
-        return {(row["video"], row.get("track") or None): row["person"] for row in rows}

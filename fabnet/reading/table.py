@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fabnet.encoders.face_reader import LANDMARKS, FaceReader
 from fabnet.errors import InputError
@@ -70,11 +71,12 @@ def _flat_names(name: str, count: int) -> list[tuple[str, int]]:
 
 
 def renamed(batch: pa.RecordBatch, names: Names) -> pa.RecordBatch:
-    """The columns under another tool's names: those that both have, and nothing else but `source` and `in_range`.
+    """The columns under another tool's names: those that both have, and nothing else but the file and `in_range`.
 
-    OpenFace gives angles in radians, with the pitch of a face that looks down and the yaw of one that turns to its left
-    positive, and an action unit as present or not. Py-Feat gives angles in degrees, with OpenFace's signs, and the
-    probability of a unit.
+    OpenFace gives angles in radians; the pitch of a face that looks down, the yaw of one that turns to its right, and
+    the roll of one that tilts clockwise in the picture are positive. An action unit is present (1) or not (0). Py-Feat
+    gives angles in degrees, with the pitch of a face that looks up positive and otherwise OpenFace's signs, and the
+    probability of a unit. Frames are counted from 0, and a face that was not found has empty cells.
 
     Args:
         batch: with fabnet's columns.
@@ -92,51 +94,41 @@ def renamed(batch: pa.RecordBatch, names: Names) -> pa.RecordBatch:
 
 
 Make = Callable[[pa.RecordBatch], pa.Array]
+"""What makes a column, of one type also for a batch without rows."""
 UNITS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU17", "AU20", "AU25", "AU26")
 EMOTIONS = {"anger": "anger", "disgust": "disgust", "fear": "fear", "happiness": "happy", "sadness": "sad",
             "surprise": "surprise", "neutral": "neutral"}  # fmt: skip
 
 
-def _plain(name: str, factor: float = 1.0) -> Make:
-    def make(batch: pa.RecordBatch) -> pa.Array:
-        column = batch.column(name)
-        return column if factor == 1 else pa.array(np.asarray(column.to_numpy(zero_copy_only=False)) * factor)
+def _plain(name: str) -> Make:
+    return lambda batch: batch.column(name)
 
-    return make
+
+def _times(name: str, factor: float) -> Make:
+    return lambda batch: pc.multiply(batch.column(name), pa.scalar(factor, pa.float32()))
 
 
 def _present(name: str) -> Make:
-    def make(batch: pa.RecordBatch) -> pa.Array:
-        return pa.array(
-            [None if value is None else float(value >= PRESENT) for value in batch.column(name).to_pylist()]
-        )
-
-    return make
+    return lambda batch: pc.cast(pc.greater_equal(batch.column(name), PRESENT), pa.float32())
 
 
 def _success(batch: pa.RecordBatch) -> pa.Array:
-    return pa.array([0 if value is None else 1 for value in batch.column("in_range").to_pylist()])
+    return pc.cast(pc.is_valid(batch.column("in_range")), pa.int64())
 
 
-def _point(place: int) -> Make:
-    def make(batch: pa.RecordBatch) -> pa.Array:
-        return pa.array([None if each is None else each[place] for each in batch.column(f"{LANDMARKS}_px").to_pylist()])
-
-    return make
+def _element(name: str, place: int) -> Make:
+    return lambda batch: pc.list_element(batch.column(name), place)
 
 
-def _box(place: int, less: int | None = None) -> Make:
-    def make(batch: pa.RecordBatch) -> pa.Array:
-        boxes = batch.column("box_px").to_pylist()
-        return pa.array(
-            [None if box is None else box[place] - (0 if less is None else box[less]) for box in boxes], pa.float32()
-        )
-
-    return make
+def _length(low: int, high: int) -> Make:
+    """A side of the box."""
+    box = "box_px"
+    return lambda batch: pc.subtract(_element(box, high)(batch), _element(box, low)(batch))
 
 
-def _points(template: str) -> dict[str, Make]:
-    return {template.format(axis, point): _point(2 * point + (axis == "y")) for axis in "xy" for point in range(68)}
+def _points() -> dict[str, Make]:
+    name = f"{LANDMARKS}_px"
+    return {f"{axis}_{point}": _element(name, 2 * point + (axis == "y")) for axis in "xy" for point in range(68)}
 
 
 RADIAN = math.pi / 180
@@ -149,10 +141,10 @@ TOOLS: dict[str, dict[str, Make]] = {
         "confidence": _plain("score"),
         "success": _success,
         "in_range": _plain("in_range"),
-        "pose_Rx": _plain("pose_pitch_deg", -RADIAN),
-        "pose_Ry": _plain("pose_yaw_deg", RADIAN),
-        "pose_Rz": _plain("pose_roll_deg", -RADIAN),
-        **_points("{}_{}"),
+        "pose_Rx": _times("pose_pitch_deg", -RADIAN),
+        "pose_Ry": _times("pose_yaw_deg", RADIAN),
+        "pose_Rz": _times("pose_roll_deg", -RADIAN),
+        **_points(),
         **{f"{unit}_c": _present(unit) for unit in UNITS},
     },
     "py-feat": {
@@ -160,14 +152,14 @@ TOOLS: dict[str, dict[str, Make]] = {
         "frame": _plain("frame"),
         "approx_time": _plain("time_s"),
         "in_range": _plain("in_range"),
-        "FaceRectX": _box(0),
-        "FaceRectY": _box(1),
-        "FaceRectWidth": _box(2, 0),
-        "FaceRectHeight": _box(3, 1),
+        "FaceRectX": _element("box_px", 0),
+        "FaceRectY": _element("box_px", 1),
+        "FaceRectWidth": _length(0, 2),
+        "FaceRectHeight": _length(1, 3),
         "FaceScore": _plain("score"),
-        **_points("{}_{}"),
-        "Pitch": _plain("pose_pitch_deg", -1),
-        "Roll": _plain("pose_roll_deg", -1),
+        **_points(),
+        "Pitch": _plain("pose_pitch_deg"),
+        "Roll": _times("pose_roll_deg", -1),
         "Yaw": _plain("pose_yaw_deg"),
         **{unit: _plain(unit) for unit in UNITS},
         **{theirs: _plain(f"expression_{ours}") for theirs, ours in EMOTIONS.items()},

@@ -138,7 +138,7 @@ class FaceReader:
             (N, 4) float32 square windows in the same pixels.
         """
         sides = boxes_px[:, 2] - boxes_px[:, 0]
-        shift_x, shift_y, log_scale = np.clip(outputs[:, PLACE], -0.5, 0.5).T
+        shift_x, shift_y, log_scale = np.minimum(np.maximum(outputs[:, PLACE], -0.5), 0.5).T
         centre_x = (boxes_px[:, 0] + boxes_px[:, 2]) / 2 + shift_x * sides
         centre_y = (boxes_px[:, 1] + boxes_px[:, 3]) / 2 + shift_y * sides
         half = sides * np.exp(log_scale) / 2

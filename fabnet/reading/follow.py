@@ -127,6 +127,8 @@ def _followed(frame: PieceFrame, faces: list[_Face], eyes: Eyes) -> tuple[Settle
     for one, other in itertools.combinations(range(len(faces)), 2):
         if keep[one] and keep[other] and _overlap(settled.next_px[one], settled.next_px[other]) > ONE_FACE:
             keep[one if faces[one].score < faces[other].score else other] = False
+    if keep.all():
+        return settled, faces
     return settled.at(np.flatnonzero(keep)), [face for face, kept in zip(faces, keep, strict=True) if kept]
 
 

@@ -248,6 +248,8 @@ class _Linking:
         known = [(place, track) for place, track in tracks if track is not None]
         places = [place for place, _ in known]
         numbers = tuple(self._numbers.setdefault(track, len(self._numbers)) for _, track in known)
-        faces, scores = frame.faces.at(np.array(places, int)), tuple(frame.scores[place] for place in places)
+        faces, scores = frame.faces, frame.scores
+        if len(places) < len(scores):
+            faces, scores = faces.at(np.array(places, int)), tuple(scores[place] for place in places)
         reason = "" if places else DISSOLVES if shot is None else NO_FACE
         yield ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)

@@ -97,17 +97,22 @@ def part_as_shown(picture: av.VideoFrame, aspect: Fraction, box_px: np.ndarray) 
     )  # fmt: skip
     if not is_plain:
         return 0, 0, as_shown(picture, aspect)
-    size = np.array([picture.width, picture.height])
-    left, top = np.clip(np.floor(box_px[:2] / STEP_PX).astype(int) * STEP_PX, 0, (size - 1) // STEP_PX * STEP_PX)
-    right, bottom = np.ceil(box_px[2:] / STEP_PX).astype(int) * STEP_PX
-    right, bottom = min(max(right, left + STEP_PX), size[0]), min(max(bottom, top + STEP_PX), size[1])
-    part = av.VideoFrame(int(right - left), int(bottom - top), picture.format.name)
+    x0, y0, x1, y1 = box_px.tolist()
+    left, right = _span(x0, x1, picture.width)
+    top, bottom = _span(y0, y1, picture.height)
+    part = av.VideoFrame(right - left, bottom - top, picture.format.name)
     for whole, mine, share in zip(picture.planes, part.planes, (1, 2, 2), strict=True):
         rows, columns = slice(top // share, -(-bottom // share)), slice(left // share, -(-right // share))
-        plane(mine)[:] = plane(whole)[rows, columns]
+        np.copyto(plane(mine), plane(whole)[rows, columns])
     part.colorspace, part.color_range = picture.colorspace, picture.color_range
     part.color_trc, part.color_primaries = picture.color_trc, picture.color_primaries
-    return int(left), int(top), as_shown(part, aspect)
+    return left, top, as_shown(part, aspect)
+
+
+def _span(low: float, high: float, length: int) -> tuple[int, int]:
+    """First and last pixel of a part of a row or column, between the steps of FFmpeg's conversion."""
+    first = min(max(math.floor(low / STEP_PX), 0), (length - 1) // STEP_PX) * STEP_PX
+    return first, min(max(math.ceil(high / STEP_PX) * STEP_PX, first + STEP_PX), length)
 
 
 def plane(of: Any) -> np.ndarray:

@@ -86,11 +86,11 @@ class Pictures:
         self._suspect = MOST_DELAYED if packet.is_corrupt else self._suspect - 1
         if packet.dts is None:
             return
-        usual = round(1 / (self._stream.guessed_rate or USUAL_FPS) / packet.time_base)
+        length = packet.duration or round(1 / (self._stream.guessed_rate or USUAL_FPS) / packet.time_base)
         gap = 0 if self._expected is None else packet.dts - self._expected
-        if self._suspect > 0 and (packet.duration or usual) / 2 < gap < AHEAD_S / packet.time_base:
+        if self._suspect > 0 and length / 2 < gap < AHEAD_S / packet.time_base:
             self.damage = self.damage or "packets are missing"
-        self._expected = packet.dts + (packet.duration or usual)
+        self._expected = packet.dts + length
 
     def _decoded(self, codec: av.VideoCodecContext, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         try:

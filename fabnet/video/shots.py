@@ -15,6 +15,7 @@ of 0.33 or more; across dissolves the correlation was below 0.88 in 99 of 100 ca
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 
@@ -138,7 +139,10 @@ class ShotDetector:
     def _mark_fade(self, now_s: float) -> None:
         """Mark the frames `FADE_S` ago if they are the low point of a fade, together with its ramps."""
         frames = [frame for frame in self._seen if frame.time_s >= now_s - 2 * FADE_S]
-        contrast = np.array([frame.contrast for frame in frames])
+        contrasts = [frame.contrast for frame in frames]
+        if min(contrasts) >= max(FLAT_CONTRAST, FADE_SHARE * max(contrasts)):
+            return
+        contrast = np.array(contrasts)
         before, after = np.maximum.accumulate(contrast), np.maximum.accumulate(contrast[::-1])[::-1]
         in_middle = np.abs(np.array([frame.time_s for frame in frames]) - (now_s - FADE_S)) <= DISSOLVE_EVERY_S
         dark = (contrast < FLAT_CONTRAST) | (in_middle & (contrast < FADE_SHARE * np.minimum(before, after)))
@@ -153,14 +157,17 @@ class ShotDetector:
     def _mark_dissolve(self, start_s: float, half_s: float, marked_s: float) -> None:
         if self._seen[0].time_s > start_s:
             return
-        frames = [frame for frame in self._seen if frame.time_s >= start_s]
-        first, last = frames[0].thumbnail, frames[-1].thumbnail
+        times_s = [frame.time_s for frame in self._seen]
+        begin = bisect_left(times_s, start_s)
+        first, last = self._seen[begin].thumbnail, self._seen[-1].thumbnail
         change = last - first
         energy = float(change @ change)
         if energy < DISSOLVE_CHANGE**2 * len(change) or _correlation(first, last) > DISSOLVE_CORRELATION:
             return
+        frames = list(self._seen)[begin:]
         middle_s = start_s + half_s
-        at = min(range(len(frames)), key=lambda place: abs(frames[place].time_s - middle_s))
+        at = bisect_left(times_s, middle_s) - begin
+        at -= at > 0 and middle_s - frames[at - 1].time_s <= frames[at].time_s - middle_s
         moved = frames[at].thumbnail - first
         weight = float(moved @ change) / energy
         left_over = moved - weight * change

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fabnet.over_time.synchrony import synchrony
     from fabnet.paper.table import table
     from fabnet.probes.probe import probe
+    from fabnet.reading.attributes import attributes
     from fabnet.reading.embed import embed
     from fabnet.reading.read import read, read_to
     from fabnet.reporting.report import report
@@ -45,6 +46,7 @@ __version__ = VERSION
 
 __all__ = [
     "Embedder",
+    "attributes",
     "compact",
     "courses",
     "crop_faces",
@@ -72,6 +74,7 @@ __all__ = [
 
 _HOMES = {
     "Embedder": "fabnet.encoders.embedder",
+    "attributes": "fabnet.reading.attributes",
     "compact": "fabnet.upkeep.compact",
     "courses": "fabnet.over_time.courses",
     "crop_faces": "fabnet.faces.find",

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import json
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
@@ -55,6 +56,11 @@ class Options:
         Raises:
             InputError: a value is impossible.
         """
+
+    def to_text(self) -> str:
+        """All options as a JSON object, for the metadata of what was made with them."""
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps(said, default=lambda value: str(value) if isinstance(value, Path) else type(value).__name__)
 
     @classmethod
     def of(cls, given: Self | None, changes: Mapping[str, Any]) -> Self:

@@ -112,8 +112,7 @@ def _show_rows(read: pa.Table) -> None:
             f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}" for name in ("yaw", "pitch", "roll")
         ]
         present = " ".join(name for name in units if row[name] >= PRESENT)
-        expression = row["expression"].removeprefix("expression_")
-        table.add_row(row["source"], time, row["track"], *angles, f"{row['smile']:.2f}", expression, present,
+        table.add_row(row["source"], time, row["track"], *angles, f"{row['smile']:.2f}", row["expression"], present,
                       row["out_of_range"])  # fmt: skip
     console().print(table)
     if len(read) > MAX_SHOWN:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from fabnet.encoders.face_reader import FaceReader
-from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.window import Window, view
 from fabnet.models.model_folder import ModelCard
@@ -39,7 +38,7 @@ class Embedder:
             that batches are spread over the cores. Otherwise one call runs at a time.
         pca: number of principal components, fitted on their training faces, that probes take instead of all D numbers;
             None: all numbers.
-        read_probes: function that reads the model's probes; None: it has none.
+        read_reader: function that loads the model's face reader; None: it has none.
 
     Attributes:
         origin: module-level function that loads the encoder again, and its arguments, for pickling and copying. None:
@@ -55,13 +54,12 @@ class Embedder:
         precision: str = "float32",
         is_single_threaded: bool = False,
         pca: int | None = None,
-        read_probes: Callable[[], list[SavedProbe]] | None = None,
         read_reader: Callable[[], FaceReader | None] | None = None,
     ) -> None:
         self.card, self.backend, self.precision, self.pca = card, backend, precision, pca
         self._encode, self._window = encode, Window(*card.window)
         self._is_single_threaded, self._turn = is_single_threaded, Lock()
-        self._read_probes, self._read_reader = read_probes, read_reader
+        self._read_reader = read_reader
         self.origin: tuple[Callable[..., Embedder], tuple[Any, ...]] | None = None
 
     def __reduce__(self) -> tuple[Callable[..., Embedder], tuple[Any, ...]]:
@@ -78,29 +76,6 @@ class Embedder:
     def sharp_side(self) -> float:
         """Side in pixels below which a crop has less detail than the network's input."""
         return self.card.size / self._window.side
-
-    @cached_property
-    def probes(self) -> list[SavedProbe]:
-        """The probes that come with the model, as with the shipped ones; empty if there are none.
-
-        Raises:
-            InputError: their file is corrupt, or was fitted on another encoder.
-        """
-        return [] if self._read_probes is None else self._read_probes()
-
-    def required_probes(self) -> list[SavedProbe]:
-        """The probes that come with the model, at least one.
-
-        Raises:
-            ModelError: the model has no probes.
-            InputError: see `probes`.
-        """
-        if not self.probes:
-            raise ModelError(
-                "the model has no probes to read attributes with: fit some on labelled faces with fabnet probe "
-                "--save mine.safetensors, and use embed --probe mine.safetensors instead of --attributes"
-            )
-        return self.probes
 
     @cached_property
     def reader(self) -> FaceReader | None:
@@ -121,25 +96,6 @@ class Embedder:
         if self.reader is None:
             raise ModelError("the model carries no face reader; use a shipped one, as --model small")
         return self.reader
-
-    def attributes(self, embeddings: np.ndarray, crop_boxes_px: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Predict pose, landmarks, expression and other attributes from embeddings, with the model's probes.
-
-        Args:
-            embeddings: (N, D) from `embed`.
-            crop_boxes_px: (N, 4) x0, y0, x1, y1 of the crops in their pictures, as `Face.crop_box_px`.
-
-        Returns:
-            Attributes by the names in docs/attributes.md: (N,) float32, such as `pose_yaw_deg`, `expression_happy` and
-            `smile`; points (N, P, 2) in pixels of the picture; `expression`, the most likely one, (N,) strings.
-
-        Raises:
-            ModelError: the model has no probes.
-            InputError: the embeddings have another length, or see `probes`.
-        """
-        seen_px = self._window.inside(np.array(crop_boxes_px, dtype=np.float64).reshape(-1, 4))
-        read = [probe.attributes(embeddings, seen_px) for probe in self.required_probes()]
-        return {name: values for columns in read for name, values in columns.items()}
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Cut the network's window out of crops and resize it to the network's input.

@@ -26,7 +26,6 @@ from fabnet.models.model_folder import (
     CONFIG_FILE,
     NOTICE_FILE,
     ONNX_FILE,
-    PROBES_FILE,
     READER_FILE,
     README_FILE,
     WEIGHTS_FILE,
@@ -44,8 +43,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
     """Export a model: its encoder to an ONNX file, with its `config.json` beside it, or all of it to a model folder.
 
     A model folder has the form of a repository on the Hugging Face Hub: `model.safetensors`, `config.json`,
-    `encoder.onnx` and the model card, `README.md`. The weights stay as they are, so that probes of the model fit; those
-    that it carries go with it, but for the encoder in int8, which they were not fitted on.
+    `encoder.onnx` and the model card, `README.md`. The weights stay as they are, so that probes of the model fit; its
+    face reader goes with it, but for the encoder in int8, which it was not fitted on.
 
     Args:
         model: as `fabnet.load` takes it, but no baseline.
@@ -59,7 +58,7 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
         (every second one is kept for the comparison), and what `fabnet.encoders.int8.parity` gives.
 
     Raises:
-        InputError: beside `out` lies the `config.json` or the probes of something else, `out` is a folder with
+        InputError: beside `out` lies the `config.json` or the face reader of something else, `out` is a folder with
             something in it, or there are no crops to calibrate on.
         ModelError: the model cannot be loaded, or the file gives something else than torch.
         MissingDependencyError: onnx or onnxscript is not installed.
@@ -70,8 +69,8 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
             raise InputError(f"--int8 exports only an ONNX file; expected --out FILE.onnx, got {out}")
         return _export_folder(folder, out)
     if not is_remote(out):
-        check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, PROBES_FILE, READER_FILE))
-    for name in (CONFIG_FILE, PROBES_FILE, READER_FILE):
+        check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, READER_FILE))
+    for name in (CONFIG_FILE, READER_FILE):
         if (out.parent / name).exists():
             raise InputError(f"{out.parent} already contains a {name}; export into a folder of its own")
     if int8 is not None:
@@ -80,8 +79,7 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
     card = read_card(folder)
     weights = folder if folder.is_file() else folder / WEIGHTS_FILE
     write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))
-    for name in (PROBES_FILE, READER_FILE):
-        _copy(name, folder, out.parent)
+    _copy(READER_FILE, folder, out.parent)
     return {"out": str(out), "precision": "float32"} | facts
 
 
@@ -122,8 +120,7 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
     with written_whole(out, last=CONFIG_FILE) as partial:
         facts = _write_model(partial, card, write_weights)
-        for name in (PROBES_FILE, READER_FILE):
-            _copy(name, folder, partial)
+        _copy(READER_FILE, folder, partial)
         # Shipped models share one notice, in their parent folder.
         notices = folder.parent if folder in shipped_models().values() else folder
         said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None

@@ -197,7 +197,8 @@ class FaceReader:
             elif task.kind == "classes":
                 shares = np.exp(part - part.max(axis=1, keepdims=True))
                 shares /= shares.sum(axis=1, keepdims=True)
-                made[task.name] = np.array(task.columns)[part.argmax(axis=1)] if len(part) else np.array([], str)
+                labels = np.array([name.removeprefix(f"{task.name}_") for name in task.columns])
+                made[task.name] = labels[part.argmax(axis=1)]
                 made |= dict(zip(task.columns, shares.T, strict=True))
             elif task.kind == "probabilities":
                 made |= dict(zip(task.columns, 0.5 * (1 + np.tanh(part.T / 2)), strict=True))

@@ -11,14 +11,13 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder, Precision
 from fabnet.encoders.face_reader import FaceReader, load_face_reader
 from fabnet.encoders.onnx_encoder import onnx_encoder
-from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.encoders.torch_encoder import torch_encoder
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import ONNX_FILE, PROBES_FILE, READER_FILE, ModelCard, read_card
+from fabnet.models.model_folder import ONNX_FILE, READER_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
-__all__ = ["carried_probes", "load"]
+__all__ = ["carried_reader", "load"]
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -65,14 +64,13 @@ def load(
             raise ModelError(f"{file} is float32 or int8 and cannot run in bfloat16; use backend torch for that")
         encoder = Embedder(
             card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
-            is_single_threaded=True, read_probes=partial(carried_probes, model),
-            read_reader=partial(carried_reader, model),
+            is_single_threaded=True, read_reader=partial(carried_reader, model),
         )  # fmt: skip
     else:
         made = torch_encoder(folder, device, precision)
         encoder = Embedder(
             card, made.encode, "torch", precision=made.precision, is_single_threaded=made.is_single_threaded,
-            read_probes=partial(carried_probes, folder), read_reader=partial(carried_reader, folder),
+            read_reader=partial(carried_reader, folder),
         )  # fmt: skip
     place = file if encoder.backend == "onnx" and Path(model).suffix == ".onnx" else folder
     source = model if str(model) in shipped_models() else place.absolute()
@@ -93,20 +91,6 @@ def _load_again(
     if card is not None and encoder.card != card:
         raise ModelError(f"{model} has been replaced since this encoder was loaded: load it again")
     return encoder
-
-
-def carried_probes(model: str | Path) -> list[SavedProbe]:
-    """Read the probes in a model's folder; empty if there are none.
-
-    Args:
-        model: see `fabnet.load`; not a baseline.
-
-    Raises:
-        InputError: the probe file is corrupt, or was fitted on another encoder.
-        ModelError: there is no such model.
-    """
-    file = find_model(model) / PROBES_FILE
-    return probes_for([file], model_digest(model)) if file.is_file() else []
 
 
 def carried_reader(model: str | Path) -> FaceReader | None:

@@ -1,8 +1,7 @@
 """Probe files: fitted probes with which `fabnet embed` predicts pose, points and other attributes from embeddings.
 
 A safetensors file contains `coef` (D, K) and `intercept` (K,) of each probe, and in its metadata a JSON list of each
-probe's encoder, predictions and scores. Probes in a model folder belong to its encoder (`--attributes`); others are
-given by `--probe`. Using a probe does not need torch.
+probe's encoder and predictions. Using a probe does not need torch.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ __all__ = ["SavedProbe", "load_probes", "probes_for", "save_probes"]
 
 FORMAT = "fabnet-probe-1"
 ARRAYS = ("coef", "intercept", "scale", "centre")
-SAID = ("task", "kind", "columns", "model", "source", "scores")
+SAID = ("task", "kind", "columns", "model", "source")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +50,6 @@ class SavedProbe:
     """Digest of the encoder that the probe was fitted on."""
     source: str
     """Description of the data that it was fitted on."""
-    scores: tuple[dict[str, Any], ...] = ()
-    """Scores on validation people, as rows of `fabnet probe --json`; empty if it was fitted on them too."""
 
     def predict(self, embeddings: np.ndarray, seen_px: np.ndarray | None = None) -> np.ndarray:
         """Predict attributes.
@@ -161,8 +158,7 @@ def load_probes(file: Path) -> list[SavedProbe]:
                         f"and {shapes}; fabnet probe --save FILE writes one"
                     )
                 probes.append(SavedProbe(said["task"], said["kind"], columns, model=said["model"],
-                                         source=said["source"], scores=tuple(said.get("scores", ())),
-                                         **arrays))  # fmt: skip
+                                         source=said["source"], **arrays))  # fmt: skip
             return probes
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as probes ({error}); fabnet probe --save FILE writes one") from None

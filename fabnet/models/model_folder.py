@@ -1,5 +1,5 @@
 """A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` if it was exported, and
-`probes.safetensors` if probes ship with it (`fabnet.encoders.saved_probe`).
+`reader.safetensors` if a face reader comes with it (`fabnet.encoders.face_reader`).
 
 A model repository on the Hugging Face Hub has the same layout; its `README.md` is the model card for people.
 
@@ -32,7 +32,6 @@ __all__ = [
     "MODEL_FILES",
     "NOTICE_FILE",
     "ONNX_FILE",
-    "PROBES_FILE",
     "READER_FILE",
     "README_FILE",
     "WEIGHTS_FILE",
@@ -43,10 +42,9 @@ __all__ = [
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
-PROBES_FILE = "probes.safetensors"
 READER_FILE = "reader.safetensors"
 README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, PROBES_FILE, READER_FILE, README_FILE, NOTICE_FILE)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, READER_FILE, README_FILE, NOTICE_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)

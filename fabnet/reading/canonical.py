@@ -118,6 +118,22 @@ class Eyes:
                 part[far] = new
         return settled._replace(num_looks=num_looks)
 
+    def in_crops(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray) -> Seen:
+        """Find the canonical window of each face inside its crop.
+
+        Args:
+            crops: N crops, (H, W, 3) uint8 RGB.
+            boxes_px: (N, 4) where they were cut out of their pictures.
+
+        Returns:
+            What the encoder saw, with the windows in pixels of the pictures.
+        """
+        whole = np.array([[0, 0, crop.shape[1], crop.shape[0]] for crop in crops], np.float32).reshape(-1, 4)
+        seen = self.settle(crops, np.asarray(Window(*self.encoder.card.window).inside(whole), np.float32)).seen
+        scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / np.maximum(whole[:, 2:], 1)
+        placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
+        return seen._replace(boxes_px=np.asarray(placed, np.float32))
+
 
 def moved_by(boxes_px: np.ndarray, next_px: np.ndarray) -> np.ndarray:
     """(N, 4) windows and where they go, to (N,) the largest move of a side over the window's side."""

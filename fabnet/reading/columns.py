@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fabnet.encoders.face_reader import LANDMARKS
 from fabnet.errors import InputError
 
 __all__ = ["VERSION_KEY", "Row", "check_attributes", "flat_names", "schema"]
@@ -77,4 +78,6 @@ def flat_names(field: pa.Field) -> list[str]:
         return []
     if field.name == "embedding":
         return [f"e{i}" for i in range(field.type.list_size)]
+    if field.name == f"{LANDMARKS}_px":  # named as in read
+        return [f"{'xy'[i % 2]}_{i // 2}" for i in range(field.type.list_size)]
     return [f"{field.name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}" for i in range(field.type.list_size)]

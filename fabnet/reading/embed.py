@@ -17,16 +17,18 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, as_places, is_remote, local
 from fabnet.options import takes
+from fabnet.reading.attributes import predictor
 from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
 from fabnet.reading.options import FORMATS, EmbedOptions, Format
 from fabnet.reading.overlay import drawing
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
-from fabnet.reading.pipeline import NOT_FINITE, embedded, probes_of
+from fabnet.reading.pipeline import NOT_FINITE, embedded
 from fabnet.reading.rows import check_place, write_rows
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress
+from fabnet.version import VERSION
 from fabnet.weights import shipped_models
 
 __all__ = ["EmbedResult", "embed"]
@@ -85,7 +87,7 @@ def embed(
         InputError: no input is given, one is missing or there is nothing in it, something else or an input lies at
             `out`, a probe is of another model, or there is no one video to draw on.
         NoFaceError: no face was found in any input.
-        ModelError: the model is missing or damaged, or carries no probes where attributes are asked for.
+        ModelError: the model is missing or damaged.
         OutputError: the disk is full.
         MissingDependencyError: Ray is not installed.
         FabnetError: the Ray cluster was lost; what was finished is kept.
@@ -99,7 +101,7 @@ def embed(
     device = "auto" if on_ray else options.device  # with Ray, only the workers need the device
     encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=options.precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    predicting = probes_of(encoder, digest, options.probe, attributes=options.attributes)
+    predicting = predictor(encoder.card.window, digest, options.probe, attributes=options.attributes)
     options = replace(options, thumbnails=options.thumbnails and file_format == "lance")
     listed = list_inputs(as_places(inputs))
     found = listed.found
@@ -112,11 +114,12 @@ def embed(
     result.left_out += listed.left_out
     if not found:
         _check_something(result, options.min_face)
-    columns = schema(
-        encoder.embedding_dim, [field for probe in predicting for field in probe.fields()],
-        thumbnails=options.thumbnails,
-        about={} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest},
-    )  # fmt: skip
+    about = {
+        "fabnet.version": VERSION, "fabnet.crop": "detector" if options.crop == "detect" else "none",
+        "fabnet.options": options.to_text(), **predicting.about(),
+        **({} if digest is None else {"fabnet.model": _name_of(model), "fabnet.model_digest": digest}),
+    }  # fmt: skip
+    columns = schema(encoder.embedding_dim, predicting.fields(), thumbnails=options.thumbnails, about=about)
     began = time.monotonic()
     if on_ray:
         if isinstance(model, Embedder) or digest is None or options.overlay is not None or file_format != "lance":
@@ -132,7 +135,7 @@ def embed(
         _check_something(result, options.min_face)
     else:
         give_back_freed_blocks()
-        with drawing(found, result.overlay, predicting) as draw, progress("embedding", unit="rows") as bar:
+        with drawing(found, result.overlay, predicting.drawn) as draw, progress("embedding", unit="rows") as bar:
 
             def seen(row: Row) -> None:
                 bar.advance()

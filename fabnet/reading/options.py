@@ -39,8 +39,8 @@ class EmbedOptions(Options):
     """Side of the smallest face to find, in pixels; by default 1/64 of a photo's longer side, 1/16 of a video's, at
     least 20. Smaller takes longer."""
     attributes: bool = False
-    """Read head pose, landmarks, expression, action units, smile, mouth and eyes from the embeddings, by the probes
-    that the model carries (small does), into further columns: see docs/attributes.md."""
+    """Add head pose, landmarks, expression, action units, smile, mouth and eyes, each with how sure it is, as further
+    columns. They are those of fabnet read, whatever the model: see docs/reading.md."""
     probe: tuple[Path, ...] = ()
     """Files that fabnet probe --save wrote for this model; their predictions become further columns."""
     overlay: Path | None = None

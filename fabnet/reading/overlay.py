@@ -119,7 +119,7 @@ def _likely(row: Row, drawn: Drawn) -> str:
     if drawn.kind != "classes":
         return ""
     task = drawn.name if isinstance(drawn, Task) else drawn.task
-    name = row[task].removeprefix(f"{task}_")
+    name = row[task]
     return f"{name}{_mark(drawn)} {row[f'{task}_{name}']:.0%}"
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from lance.fragment import FragmentMetadata
@@ -42,11 +42,12 @@ from fabnet.files.limits import check_file
 from fabnet.files.output import output_errors
 from fabnet.files.places import is_remote, remove
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import PROBES_FILE
+from fabnet.models.model_folder import ONNX_FILE, READER_FILE
+from fabnet.reading.attributes import ATTRIBUTES_MODEL, Predictor, predictor
 from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input
 from fabnet.reading.options import EmbedOptions
-from fabnet.reading.pipeline import embedded, probes_of
+from fabnet.reading.pipeline import embedded
 from fabnet.reading.rows import NOTES, to_batches
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.memory import give_back_freed_blocks
@@ -55,9 +56,6 @@ from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched
 from fabnet.store.spool import drop_spool, spool_path, spools
 from fabnet.store.track_store import open_store
-
-if TYPE_CHECKING:
-    from fabnet.encoders.saved_probe import SavedProbe
 
 __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
 
@@ -120,7 +118,7 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
         out: the dataset to write.
     """
     options = recipe.options
-    own = [find_model(recipe.model) / PROBES_FILE] if options.attributes else []
+    own = [find_model(ATTRIBUTES_MODEL) / file for file in (READER_FILE, ONNX_FILE)] if options.attributes else []
     probes = [file_digest(file) for file in (*own, *options.probe)]
     about = [recipe.digest, probes, {name: getattr(options, name) for name in DECIDING}]
     seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos
@@ -163,13 +161,13 @@ def _digest(values: Any) -> str:
 
 
 @lru_cache(maxsize=1)
-def _loaded(recipe: Recipe) -> tuple[Embedder, list[SavedProbe]]:
+def _loaded(recipe: Recipe) -> tuple[Embedder, Predictor]:
     give_back_freed_blocks()
     if model_digest(recipe.model) != recipe.digest:
         raise ModelError(f"{recipe.model} is another model on this worker than where the command was given: copy it")
     options = recipe.options
     encoder = load(recipe.model, device=options.device, precision=options.precision)
-    return encoder, probes_of(encoder, recipe.digest, options.probe, attributes=options.attributes)
+    return encoder, predictor(encoder.card.window, recipe.digest, options.probe, attributes=options.attributes)
 
 
 def embed_part(part: Part, report: Callable[[float], None]) -> Note:
@@ -183,12 +181,12 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
         ModelError: the model cannot be loaded, or is another one than where the command was given.
         OutputError: the disk is full.
     """
-    encoder, probes = _loaded(part.recipe)
+    encoder, predicting = _loaded(part.recipe)
     failed: list[Failure] = []
     count = {"rows": 0, "embedded": 0}
 
     def rows() -> Iterator[Row]:
-        for row in embedded(part.inputs, encoder, probes, part.recipe.options, num_threads=1):
+        for row in embedded(part.inputs, encoder, predicting, part.recipe.options, num_threads=1):
             if isinstance(row, Failure):
                 failed.append(row)
                 continue
@@ -197,8 +195,7 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
             report(1)
             yield row
 
-    attributes = [field for probe in probes for field in probe.fields()]
-    columns = schema(encoder.embedding_dim, attributes, thumbnails=part.recipe.options.thumbnails)
+    columns = schema(encoder.embedding_dim, predicting.fields(), thumbnails=part.recipe.options.thumbnails)
     with output_errors(part.spool):
         part.spool.parent.mkdir(parents=True, exist_ok=True)
         with pa.OSFile(str(part.spool), "wb") as sink, pa.ipc.new_file(sink, columns) as writer:

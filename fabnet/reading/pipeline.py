@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.saved_probe import SavedProbe, probes_for
-from fabnet.faces.window import Window
-from fabnet.reading.columns import Row, check_attributes
+from fabnet.faces.window import decode_jpeg
+from fabnet.reading.attributes import Predictor
+from fabnet.reading.columns import Row
 from fabnet.reading.inputs import Failure, Input, Item, decoded, read_items
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.thumbnail import thumbnail
 from fabnet.runtime.threads import batched, in_threads
 
-__all__ = ["NOT_FINITE", "embedded", "probes_of"]
+__all__ = ["NOT_FINITE", "embedded"]
 
 NOT_FINITE = "the encoder gave numbers that are not finite (NaN or infinity)"
 """Reason why a face has no embedding."""
@@ -26,7 +27,7 @@ NOT_FINITE = "the encoder gave numbers that are not finite (NaN or infinity)"
 def embedded(
     inputs: Sequence[Input],
     encoder: Embedder,
-    probes: Sequence[SavedProbe],
+    predicting: Predictor,
     options: EmbedOptions,
     *,
     num_threads: int | None = None,
@@ -36,48 +37,33 @@ def embedded(
     Args:
         inputs: from `list_inputs`.
         encoder: the encoder.
-        probes: probes that predict further columns.
+        predicting: makes the further columns.
         options: settings for reading inputs.
         num_threads: number of threads; None: one per core.
     """
     items = read_items(inputs, options, spec=encoder.card.crop)
     batches = batched(items, encoder.at_once(options.batch_size))
-    rows_of = partial(_rows, encoder=encoder, probes=probes, thumbnails=options.thumbnails)
+    rows_of = partial(_rows, encoder=encoder, predicting=predicting, thumbnails=options.thumbnails)
     for rows in in_threads(rows_of, batches, workers=num_threads):
         yield from rows
 
 
-def probes_of(encoder: Embedder, digest: str | None, files: Sequence[Path], *, attributes: bool) -> list[SavedProbe]:
-    """Read the probes that predict further columns from embeddings.
-
-    Args:
-        encoder: the encoder.
-        digest: its digest, from `model_digest`; None: unknown.
-        files: files of `probe(..., save=FILE)`.
-        attributes: also use the probes that come with the encoder.
-
-    Raises:
-        ModelError: `attributes` is set and the encoder has no probes.
-        InputError: a file is not a probe file or was fitted on another encoder, or see `check_attributes`.
-    """
-    found = [*(encoder.required_probes() if attributes else ()), *probes_for(files, digest)]
-    check_attributes([field for probe in found for field in probe.fields()])
-    return found
-
-
 def _rows(
-    items: Sequence[Item | Failure], *, encoder: Embedder, probes: Sequence[SavedProbe], thumbnails: bool
+    items: Sequence[Item | Failure], *, encoder: Embedder, predicting: Predictor, thumbnails: bool
 ) -> list[Row | Failure]:
     """The rows of a batch, in the order of its items; runs in a worker thread."""
     read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
-    embeddings = encoder.embed_batch(
-        [each.image for each in read if isinstance(each, Item) and isinstance(each.image, np.ndarray)]
-    )
+    crops, in_full, boxes = list[np.ndarray](), list[np.ndarray](), []
+    for item, each in zip(items, read, strict=True):
+        if isinstance(item, Item) and isinstance(each, Item) and isinstance(each.image, np.ndarray):
+            crops.append(each.image)
+            boxes.append(each.crop_box_px)
+            if predicting.eyes is not None:
+                in_full.append(_in_full(item, each.image))
+    embeddings = encoder.embed_batch(crops)
     finite = np.isfinite(embeddings).all(axis=1)
     embeddings = np.where(finite[:, None], embeddings, 0)
-    boxes = [each.crop_box_px for each in read if isinstance(each, Item) and each.crop_box_px is not None]
-    seen_px = Window(*encoder.card.window).inside(np.array(boxes).reshape(-1, 4))
-    attributes = [probe.rows(embeddings, seen_px) for probe in probes] if boxes else []
+    predicted = predicting.rows(in_full, np.array(boxes, np.float32).reshape(-1, 4), embeddings)
     place, rows = 0, list[Row | Failure]()
     for item in read:
         if isinstance(item, Item):
@@ -91,10 +77,19 @@ def _rows(
                 row["embedding"] = embeddings[place]
                 if thumbnails:
                     row["thumbnail"] = thumbnail(item.image)
-                for predicted in attributes:
-                    row |= predicted[place]
+                row |= predicted[place]
                 place += 1
             rows.append(row)
         else:
             rows.append(item)
     return rows
+
+
+def _in_full(item: Item, image: np.ndarray) -> np.ndarray:
+    """The crop at its full size: `image`, but for a store's crop, which was decoded at the size that the model needs.
+
+    Attributes are read off it, so that they are the same for every model.
+    """
+    if isinstance(item.image, bytes) and item.crop_box_px is not None:
+        return np.asarray(cv2.cvtColor(decode_jpeg(item.image, min_side=math.inf), cv2.COLOR_BGR2RGB))
+    return image

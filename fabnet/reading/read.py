@@ -184,7 +184,7 @@ class _Reading:
         about = {
             "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
             "fabnet.attributes": reader.version, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
-            "fabnet.options": repr(options),
+            "fabnet.options": options.to_text(),
         }  # fmt: skip
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
         self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema

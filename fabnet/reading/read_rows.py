@@ -17,7 +17,7 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
-from fabnet.reading.canonical import Eyes, Settled, face_boxes
+from fabnet.reading.canonical import Eyes, face_boxes
 from fabnet.reading.follow import first_windows
 from fabnet.reading.inputs import NO_FACE, Failure, Input, picture, store_rows
 from fabnet.reading.options import ReadOptions
@@ -93,7 +93,7 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     settled = eyes.settle([image] * len(found), first_windows(found, spec, window))
     boxes = face_boxes(settled.seen.boxes_px, window, spec)
     return [
-        ReadFace(_row(each, track=str(place), score=face.score, box_px=boxes[place]), _one(settled, place))
+        ReadFace(_row(each, track=str(place), score=face.score, box_px=boxes[place]), _one(settled.seen, place))
         for place, face in enumerate(found)
     ]
 
@@ -122,7 +122,7 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
             yield ReadFace(_row(each, reason=frame.reason, **values), None)
         for place in places:
             found = {"track": str(frame.tracks[place]), "score": frame.scores[place], "box_px": boxes[place]}
-            yield ReadFace(_row(each, **values, **found), _one(frame.faces, place))
+            yield ReadFace(_row(each, **values, **found), _one(frame.faces.seen, place))
     if counts.warning is not None:
         yield Failure(each.name, counts.warning)
 
@@ -144,28 +144,24 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         if not kept:
             return made
         whole = np.array([[0, 0, image.shape[1], image.shape[0]] for image in images], np.float32)
-        settled = eyes.settle(images, np.asarray(window.inside(whole), np.float32))
+        squares = [
+            box if row["crop_box_px"] is None else row["crop_box_px"] for row, box in zip(kept, whole, strict=True)
+        ]
+        seen = eyes.in_crops(images, np.array(squares, np.float32))
+        boxes = face_boxes(seen.boxes_px, window, spec)
         for place, row in enumerate(kept):
-            square = whole[place] if row["crop_box_px"] is None else np.array(row["crop_box_px"], np.float32)
-            seen = _moved(_one(settled, place), whole[place], square)
-            box = face_boxes(seen.boxes_px, window, spec)[0]
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
-            made.append(ReadFace(_row(each, box_px=box, **names) | {"source": row["video"]}, seen))
+            made.append(
+                ReadFace(_row(each, box_px=boxes[place], **names) | {"source": row["video"]}, _one(seen, place))
+            )
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
         yield from made
 
 
-def _moved(seen: Seen, whole: np.ndarray, square: np.ndarray) -> Seen:
-    """A face that was seen in a crop, with its window in the pixels of the frame that the crop was cut from."""
-    scale = (square[2:] - square[:2]) / (whole[2:] - whole[:2])
-    boxes = seen.boxes_px * np.tile(scale, 2) + np.tile(square[:2], 2)
-    return seen._replace(boxes_px=np.asarray(boxes, np.float32))
-
-
-def _one(settled: Settled, place: int) -> Seen:
-    return Seen(*(part[place : place + 1] for part in settled.seen))
+def _one(seen: Seen, place: int) -> Seen:
+    return Seen(*(part[place : place + 1] for part in seen))
 
 
 def _row(each: Input, **values: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""A video over time: thumbnails of its faces, detection score, movement of the embedding, predictions of probes."""
+"""A video over time: thumbnails of its faces, detection score, movement of the embedding, attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,18 @@ import numpy as np
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.load_encoder import load
-from fabnet.encoders.saved_probe import SavedProbe, probes_for
+from fabnet.encoders.readings import READINGS, Panel
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
-from fabnet.reading.columns import check_attributes
+from fabnet.reading.attributes import Predictor, predictor, shipped_eyes
+from fabnet.reading.canonical import Eyes
 from fabnet.reporting.charts import Chart, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
 from fabnet.runtime.progress import progress
 from fabnet.video.decode import video_info
-from fabnet.video.track_video import VideoStats, track_video
+from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
 __all__ = ["Timeline", "TrackTimeline", "video_timeline"]
 
@@ -43,7 +45,7 @@ class TrackTimeline:
         thumbnails: (time in seconds, data URI) nearest the middle of each of equal parts of the track's time; None
             for a part without a face.
         chart: detection score, step of the embedding, its first three principal components.
-        attributes: predictions of probes; None if there are none to draw.
+        attributes: attributes and predictions of probes; None if there are none to draw.
     """
 
     name: str
@@ -80,24 +82,28 @@ class _Track:
         self.times: list[float] = []
         self.scores: list[float] = []
         self.embeddings: list[np.ndarray] = []
-        self.waiting: list[np.ndarray] = []
+        self.attributes: list[dict[str, np.ndarray]] = []
+        self.waiting: list[TrackedFace] = []
         self.thumbnails: list[tuple[float, np.ndarray]] = []
         self.every = 1
 
-    def add(self, image: np.ndarray, time_s: float, score: float, encoder: Embedder) -> None:
+    def add(self, face: TrackedFace, encoder: Embedder, eyes: Eyes) -> None:
         if len(self.times) % self.every == 0:
-            self.thumbnails.append((time_s, square(image, THUMBNAIL_PX)))
+            self.thumbnails.append((face.time_s, square(face.image, THUMBNAIL_PX)))
             if len(self.thumbnails) > 8 * THUMBNAILS:
                 self.thumbnails, self.every = self.thumbnails[::2], 2 * self.every
-        self.times.append(time_s)
-        self.scores.append(score)
-        self.waiting.append(image)
+        self.times.append(face.time_s)
+        self.scores.append(face.score)
+        self.waiting.append(face)
         if len(self.waiting) == FACES_AT_ONCE:
-            self.embed(encoder)
+            self.embed(encoder, eyes)
 
-    def embed(self, encoder: Embedder) -> None:
+    def embed(self, encoder: Embedder, eyes: Eyes) -> None:
         if self.waiting:
-            self.embeddings.append(encoder.embed(self.waiting))
+            crops = [face.image for face in self.waiting]
+            boxes = np.array([face.crop_box_px for face in self.waiting], np.float32)
+            self.embeddings.append(encoder.embed(crops))
+            self.attributes.append(eyes.reader.columns(eyes.in_crops(crops, boxes)))
             self.waiting = []
 
 
@@ -111,7 +117,7 @@ def video_timeline(
         model: a model as in `fabnet.load`.
         fps: frames examined per second; None: 10, and fewer for a video longer than five minutes, so that about
             3,000 frames are examined.
-        probes: files of probes fitted on the model, drawn in addition to those in the model folder.
+        probes: files of probes fitted on the model, whose predictions are drawn beside the attributes.
 
     Returns:
         The twelve longest tracks of three faces or more.
@@ -122,8 +128,7 @@ def video_timeline(
         VideoError: the video cannot be read.
     """
     encoder = load(model)
-    reading = [*encoder.probes, *probes_for(probes, model_digest(model))]
-    check_attributes([field for probe in reading for field in probe.fields()])
+    predicting, eyes = predictor(encoder.card.window, model_digest(model), probes, attributes=True), shipped_eyes()
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s
     if fps is None:
@@ -136,26 +141,27 @@ def video_timeline(
             on_progress=lambda time_s: bar.update(completed=time_s),
         )  # fmt: skip
         for face in faces:
-            tracks.setdefault(face.track, _Track()).add(face.image, face.time_s, face.score, encoder)
+            tracks.setdefault(face.track, _Track()).add(face, encoder, eyes)
     for track in tracks.values():
-        track.embed(encoder)
+        track.embed(encoder, eyes)
     long = {number: track for number, track in tracks.items() if len(track.times) >= SMALLEST_TRACK}
     shown = sorted(sorted(long, key=lambda number: -len(long[number].times))[:MAX_TRACKS])
     return Timeline(
         fps=fps,
-        tracks=[_timeline(str(number), long[number], reading) for number in shown],
+        tracks=[_timeline(str(number), long[number], predicting) for number in shown],
         num_tracks=len(tracks),
         num_short=len(tracks) - len(long),
         warning=stats.warning and stats.warning.replace(str(video), video.name),
     )
 
 
-def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTimeline:
+def _timeline(name: str, track: _Track, predicting: Predictor) -> TrackTimeline:
     embeddings = np.concatenate(track.embeddings)
     components, shares, spread = _principal(embeddings)
     steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / spread
     times = np.array(track.times)
-    panels = [panel for probe in probes if (panel := probe.panel(embeddings)) is not None]
+    panels = [*_panels(shipped_eyes().reader, track.attributes)]
+    panels += [panel for probe in predicting.probes if (panel := probe.panel(embeddings)) is not None]
     return TrackTimeline(
         name=name,
         seconds=(track.times[0], track.times[-1]),
@@ -164,6 +170,20 @@ def _timeline(name: str, track: _Track, probes: Sequence[SavedProbe]) -> TrackTi
         chart=time_chart(times, np.array(track.scores), steps, components / spread, shares),
         attributes=panels_chart(times, panels) if panels else None,
     )
+
+
+def _panels(reader: FaceReader, read: Sequence[dict[str, np.ndarray]]) -> Iterator[Panel]:
+    """The attributes of a face over time as curves, without points, experimental ones and tasks of many units."""
+    for task in reader.tasks:
+        if task.kind == "points" or task.is_experimental:
+            continue
+        values = np.stack([np.concatenate([part[name] for part in read]) for name in task.columns], axis=1)
+        names = [name.removeprefix(f"{task.name}_").removesuffix("_deg") for name in task.columns]
+        is_in_degrees = all(name.endswith("_deg") for name in task.columns)
+        kind = "angles" if is_in_degrees else {"probabilities": "units"}.get(task.kind, task.kind)
+        panel = READINGS[kind].panel(task.name, names, values)
+        if panel is not None:
+            yield panel
 
 
 def _principal(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pyarrow as pa
 
 from fabnet.errors import StoreError
 
-__all__ = ["KNOWN", "NEEDED", "Columns", "is_text"]
+__all__ = ["KNOWN", "NEEDED", "Columns", "in_names_of", "is_text"]
 
 NEEDED = ("id", "identity", "video", "embedding")
 RESERVED = frozenset({"rank", "row", "similarity", "_distance", "_score", "_rowaddr", "_rowid"})
 """Columns that a search adds to a row."""
+OLD_NAMES = {f"units_AU{unit}": f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)}
+"""Names that attributes had before `fabnet read`, and those that they have now."""
+SQL_NAMES = re.compile(rf"'(?:[^']|'')*'|\b(?:{'|'.join((*OLD_NAMES, *OLD_NAMES.values()))})\b")
+"""Text between quotes, which stays, or one of these names."""
 NAMED = 8
 """Maximum number of hidden columns that a note names."""
 TYPE_LETTERS = 60
@@ -60,6 +65,22 @@ KNOWN: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
 """Expected content of the columns that search and the page read by name."""
 
 
+def in_names_of(columns: Collection[str], condition: str) -> str:
+    """A condition in SQL with the names of attributes, old or new, that a dataset has.
+
+    Args:
+        columns: of the dataset.
+        condition: with either names.
+    """
+    other = OLD_NAMES | {new: old for old, new in OLD_NAMES.items()}
+
+    def name(found: re.Match[str]) -> str:
+        given = found[0]
+        return other[given] if given not in columns and other.get(given) in columns else given
+
+    return SQL_NAMES.sub(name, condition)
+
+
 class Columns:
     """The columns of a dataset.
 
@@ -78,6 +99,7 @@ class Columns:
         if missing:
             raise StoreError(f"{path} has no column {' and no '.join(missing)}: expected a dataset of fabnet embed")
         self._path, self._names = path, schema.names
+        self._is_old = b"fabnet.version" not in (schema.metadata or {})
         self.unusable: dict[str, str] = {}
         """Columns of `KNOWN` that are missing or have another type, each with what was found."""
         self.hidden: list[str] = []
@@ -112,8 +134,13 @@ class Columns:
                 )
 
     def notes(self) -> list[str]:
-        """Notes on columns that are left out, at most two lines."""
+        """Notes on columns that are left out or have old names, at most three lines."""
         found = []
+        if self._is_old and OLD_NAMES.keys() & set(self._names):
+            found.append(
+                f"{self._path} has attributes of an older fabnet (units_AU1 and others, now AU01), which are less "
+                "reliable: embed again with --attributes"
+            )
         without = {name: why for name, why in self.unusable.items() if (name, why) != ("thumbnail", "is missing")}
         if without:
             described = ", ".join(f"{name} ({why}; expected {KNOWN[name][0]})" for name, why in without.items())

@@ -20,7 +20,7 @@ from fabnet.files.lance import changing, has_dataset, lance_reads, lance_writes,
 from fabnet.files.lance_manifests import state_of
 from fabnet.files.lance_reading import Reader, row_numbers
 from fabnet.files.places import as_place, is_remote
-from fabnet.retrieval.columns import KNOWN, NEEDED, Columns
+from fabnet.retrieval.columns import KNOWN, NEEDED, Columns, in_names_of
 from fabnet.retrieval.filters import all_of, quoted
 from fabnet.runtime.progress import progress
 
@@ -114,7 +114,7 @@ class Gallery:
 
     @property
     def notes(self) -> list[str]:
-        """Notes on columns that cannot be used or shown, at most two lines."""
+        """Notes on columns that cannot be used or shown or have old names, at most three lines."""
         return self._columns.notes()
 
     def check(self, *names: str) -> None:
@@ -219,6 +219,10 @@ class Gallery:
             return False
         self.state = state  # only files were merged, or an index was built
         return True
+
+    def in_own_names(self, where: str) -> str:
+        """A condition with the dataset's own names of attributes; see `in_names_of`."""
+        return in_names_of(self.columns, where)
 
     def check_filter(self, where: str) -> None:
         """Raise an InputError if a condition does not fit this dataset."""

@@ -91,15 +91,16 @@ def search(
     gallery = data if isinstance(data, Gallery) else Gallery(data)
     given: list[str | Path | np.ndarray] = [query] if isinstance(query, str | Path | np.ndarray) else list(query)
     gallery.check(*(["time_s"] if times != (None, None) else []))
-    if options.where is not None:
-        gallery.check_filter(options.where)
+    where = None if options.where is None else gallery.in_own_names(options.where)
+    if where is not None:
+        gallery.check_filter(where)
     if sheet is not None and not gallery.has_thumbnails:
         raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
     asked = read_query(
         gallery, given, model=options.model, crop=options.crop, min_face=options.min_face, device=options.device
     )
     condition = all_of(
-        options.where,
+        where,
         None if options.video is None else in_video(options.video),
         in_time(*times),
         not_of(asked.identities) if options.other_identities else None,
@@ -122,6 +123,7 @@ def search(
         where=condition,
         notes=(
             *gallery.notes,
+            *([] if where == options.where else [f"the condition {options.where!r} is read as {where!r}"]),
             *_notes(options.other_identities, len(given) - len(asked.ids), asked.identities, len(others), k),
         ),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),

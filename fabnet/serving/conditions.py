@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fabnet.errors import InputError
+from fabnet.retrieval.columns import in_names_of
 from fabnet.retrieval.filters import all_of, quoted
 
 __all__ = ["Choice", "Condition", "Range", "read_condition"]
@@ -78,6 +79,7 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
         ]
         chosen = [each for each in chosen if each.value in classes[each.column]]
         column, low, high = (["", "", "", *text.rsplit(":", 2)])[-3:]
+        column = in_names_of(numbers, column)
         if chosen:
             choices += chosen[:1]
         elif column in numbers:

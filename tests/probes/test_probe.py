@@ -116,7 +116,7 @@ def test_a_probe_of_another_encoder_is_refused(
     scored(tiny_run, split="test", seeds=1, probe="ridge", save=file)
     with pytest.raises(InputError, match="was fitted on another encoder than --model"):
         fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model="small", probe=[file])
-    with pytest.raises(InputError, match="two probes predict"):
+    with pytest.raises(InputError, match="is predicted twice"):
         fabnet.embed([labelled_photos / "0.png"], tmp_path / "out.csv", model=tiny_run, probe=[file, file])
     assert not (tmp_path / "out.csv").exists()
 
@@ -156,7 +156,7 @@ def test_a_probe_is_saved_without_test_people(labelled_photos: Path, tiny_run: P
         ("rank", "predicts rank, which is a column of embeddings"),
         ("e0", "predicts e0, which is a column of embeddings"),
         ("box_x0", "predicts box_x0, which is a column of embeddings"),
-        ("landmarks_x0", "two probes predict landmarks_x0"),
+        ("landmarks_x0", "landmarks_x0 is predicted twice"),
         ("au.12", "predicts 'au.12', which cannot be the name of a column"),
         ("a`b", "predicts 'a`b', which cannot be the name of a column"),
         ("", "predicts '', which cannot be the name of a column"),

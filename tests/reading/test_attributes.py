@@ -1,4 +1,4 @@
-"""The shipped probes on a real face: as columns, in Python, and drawn over a video."""
+"""Attributes of real faces: as columns of embeddings, in Python, and drawn over a video."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from pathlib import Path
 import cv2
 import lance
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as parquet
 import pytest
 
 import fabnet
-from fabnet.cli import main
-from fabnet.encoders.load_encoder import carried_probes
 from fabnet.encoders.saved_probe import SavedProbe, load_probes, save_probes
-from fabnet.errors import InputError, ModelError
+from fabnet.errors import InputError
 from fabnet.faces.find import crop_faces
-from fabnet.models.model_folder import PROBES_FILE
+from fabnet.reading.attributes import shipped_eyes
 from fabnet.reading.overlay import draw_axes
 from fabnet.video import encode
 from fabnet.video.decode import Frame, read_frames, video_info
 from fabnet.video.encode import VideoWriter
 from fabnet.weights import shipped_models
-
-TASKS = {"landmarks68", "pose", "mouth", "eyes", "landmarks5", "smile", "expression", "units"}
 
 
 @pytest.fixture(scope="module")
@@ -39,43 +36,35 @@ def save(image: np.ndarray, file: Path) -> Path:
     return file
 
 
-def test_the_shipped_probes_belong_to_the_shipped_encoder_and_have_scores() -> None:
-    folder = shipped_models()["small"]
-    probes = carried_probes("small")
-    assert {probe.task for probe in probes} == TASKS
-    for probe in probes:
-        (headline,) = [row for row in probe.scores if row["headline"]]
-        assert headline["low"] < headline["value"] < headline["high"]
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 40e6
+def test_a_shipped_model_is_small() -> None:
+    assert sum(file.stat().st_size for file in shipped_models()["small"].iterdir()) < 40e6
 
 
 def test_the_attributes_of_a_real_face_are_plausible(man: np.ndarray) -> None:
-    encoder = fabnet.load("small")
     (face,) = crop_faces(man)
-    read = encoder.attributes(encoder.embed([face.image]), [face.crop_box_px])
+    read = fabnet.attributes([face])
     points = read["landmarks68_px"][0]
     assert points.shape == (68, 2)
     eyes = np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
     between = float(np.linalg.norm(eyes[1] - eyes[0]))
     np.testing.assert_allclose(eyes, face.landmarks5_px[:2], atol=0.25 * between)
-    np.testing.assert_allclose(read["landmarks5_px"][0], face.landmarks5_px, atol=0.35 * between)
     assert 3 < read["pose_roll_deg"][0] < 30
     assert abs(read["pose_yaw_deg"][0]) < 40
-    shares = [read[f"expression_{name}"][0] for name in ("neutral", "happy", "surprise", "sad", "anger", "disgust")]
-    rare = [read["expression_fear"][0], read["expression_contempt"][0]]
-    assert sum(shares) + sum(rare) == pytest.approx(1, abs=1e-5)
-    assert read[f"expression_{read['expression'][0]}"][0] == max(*shares, *rare)
-    assert 0 <= read["units_AU12"][0] <= 1
+    assert read["pose_yaw_deg_pm"][0] > 0
+    shares = {name: float(values[0]) for name, values in read.items() if name.startswith("expression_")}
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
+    assert shares[f"expression_{read['expression'][0]}"] == max(shares.values())
+    assert 0 <= read["AU12"][0] <= 1
     assert 0 <= read["smile"][0] <= 1
-    assert -0.05 < read["mouth_opening"][0] < 0.4
-    assert 0 < read["eyes_opening"][0] < 0.15
+    assert read["in_range"][0] == (read["out_of_range"][0] == "")
 
 
-def test_a_photo_without_a_face_has_columns_without_rows() -> None:
-    encoder = fabnet.load("small")
-    read = encoder.attributes(encoder.embed([]), [])
+def test_no_faces_have_no_attributes() -> None:
+    read = fabnet.attributes([])
     assert read["landmarks68_px"].shape == (0, 68, 2)
     assert all(len(values) == 0 for values in read.values())
+    with pytest.raises(InputError, match="the faces that crop_faces gives"):
+        fabnet.attributes(np.zeros((3, 64, 64, 3)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet", "lance"])
@@ -86,16 +75,8 @@ def test_every_attribute_has_its_columns(man: np.ndarray, tmp_path: Path, file_f
         table = pyarrow.csv.read_csv(out)
     else:
         table = parquet.read_table(out) if file_format == "parquet" else lance.dataset(str(out)).to_table()
-    expected = {
-        "pose_yaw_deg",
-        "expression",
-        "expression_happy",
-        "units_AU12",
-        "smile",
-        "mouth_opening",
-        "eyes_opening",
-    }
-    points = {"landmarks68_x67", "landmarks68_y67", "landmarks5_y4"} if file_format == "csv" else {"landmarks68_px"}
+    expected = {"pose_yaw_deg", "pose_yaw_deg_pm", "expression", "expression_happy", "AU12", "smile", "in_range"}
+    points = {"x_67", "y_0", "landmarks68_pm_px"} if file_format == "csv" else {"landmarks68_px"}
     assert expected | points | {"frame", "time_s", "reason"} <= set(table.column_names)
     assert isinstance(table["expression"][0].as_py(), str)
 
@@ -115,28 +96,86 @@ def test_landmarks_move_and_grow_with_the_photo(man: np.ndarray, tmp_path: Path)
     np.testing.assert_allclose(points(large, "large"), 2 * there, atol=0.3 * between)
 
 
-def test_a_model_without_probes_explains_how_to_fit_some(
-    tiny_run: Path, carphone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def tracked(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("store") / "tracks.lance"
+    fabnet.track(second, out, fps="all", num_workers=0)
+    return out
+
+
+def columns_of(table: pa.Table) -> pa.Table:
+    return table.select([field.name for field in shipped_eyes().reader.fields()])
+
+
+def test_a_store_has_the_same_attributes_for_every_model_and_as_in_read(
+    tracked: Path, tiny_run: Path, tmp_path: Path
 ) -> None:
-    args = ["embed", str(carphone), "--model", str(tiny_run), "--attributes", "--out", str(tmp_path / "out.csv")]
-    assert main(args) == 6
-    said = capsys.readouterr().err.strip()
-    assert said.count("\n") == 0
-    assert "fabnet probe --save mine.safetensors" in said
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(ModelError, match="has no probes"):
-        fabnet.load("pixels").attributes(np.zeros((1, 3)), [np.array([0, 0, 1, 1])])
+    tables = []
+    for model in ("small", str(tiny_run), "pixels"):
+        fabnet.embed([tracked], tmp_path / "faces.parquet", model=model, attributes=True)
+        tables.append(columns_of(parquet.read_table(tmp_path / "faces.parquet")))
+    tables.append(columns_of(fabnet.read([tracked])))
+    for table in tables[1:]:
+        for name in table.column_names:
+            one, other = (each[name].combine_chunks() for each in (tables[0], table))
+            if pa.types.is_fixed_size_list(one.type):
+                one, other = one.flatten(), other.flatten()
+            if pa.types.is_floating(one.type):
+                np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-3, rtol=1e-4)
+            else:
+                assert one.to_pylist() == other.to_pylist()
 
 
-def test_probes_of_another_encoder_are_not_used(tmp_path: Path) -> None:
+def test_a_face_has_nearly_the_same_attributes_in_a_video_and_in_its_store(
+    second: Path, tracked: Path, tmp_path: Path
+) -> None:
+    yaws = []
+    for source in (second, tracked):
+        fabnet.embed([source], tmp_path / "faces.parquet", attributes=True)
+        yaws.append(np.asarray(parquet.read_table(tmp_path / "faces.parquet")["pose_yaw_deg"]))
+    assert np.abs(yaws[0] - yaws[1]).mean() < 1
+
+
+def test_attributes_do_not_change_the_embeddings(tracked: Path, tmp_path: Path) -> None:
+    found = []
+    for attributes in (False, True):
+        fabnet.embed([tracked], tmp_path / "faces.npy", attributes=attributes)
+        found.append(np.load(tmp_path / "faces.npy"))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_dataset_says_what_made_it(man: np.ndarray, tmp_path: Path) -> None:
+    photo = save(man, tmp_path / "man.png")
+    fabnet.embed([photo], tmp_path / "a.parquet", attributes=True)
+    reader = shipped_eyes().reader
+    told = parquet.read_schema(tmp_path / "a.parquet").metadata
+    assert told[b"fabnet.version"] == fabnet.__version__.encode()
+    assert told[b"fabnet.attributes"] == reader.version.encode()
+    assert told[b"fabnet.attributes_model_digest"] == reader.model.encode()
+    assert told[b"fabnet.crop"] == b"detector"
+    assert json.loads(told[b"fabnet.options"])["detector"] == "yunet"
+    fabnet.embed([photo], tmp_path / "b.parquet", crop="none")
+    told = parquet.read_schema(tmp_path / "b.parquet").metadata
+    assert told[b"fabnet.crop"] == b"none"
+    assert b"fabnet.attributes" not in told
+    fabnet.read_to([photo], tmp_path / "c.parquet")
+    told = parquet.read_schema(tmp_path / "c.parquet").metadata
+    assert (told[b"fabnet.model"], told[b"fabnet.crop"]) == (b"small", b"canonical")
+    assert (told[b"fabnet.model_digest"], told[b"fabnet.attributes"]) == (
+        reader.model.encode(), reader.version.encode(),
+    )  # fmt: skip
+    assert json.loads(told[b"fabnet.options"])["search_every"] == 1.0
+
+
+def test_a_reader_of_another_encoder_is_not_used(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     for file in shipped_models()["small"].iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"window": [0.5, 0.5, 0.6]}))
-    with pytest.raises(InputError, match=f"{PROBES_FILE} was fitted on another encoder"):
-        fabnet.load(folder).required_probes()
+    with pytest.raises(InputError, match=r"reader\.safetensors was fitted on another encoder"):
+        fabnet.load(folder).required_reader()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def drawn(**changes: Any) -> np.ndarray:
     points = np.stack([np.linspace(110, 190, 68), np.linspace(110, 190, 68)], axis=1)
     row = {
         "reason": "", "box_px": [100, 100, 200, 200], "out_of_range": "", "landmarks68_px": points.ravel().tolist(),
-        "pose_roll_deg": 0.0, "pose_pitch_deg": 10.0, "pose_yaw_deg": 20.0, "expression": "expression_happy",
+        "pose_roll_deg": 0.0, "pose_pitch_deg": 10.0, "pose_yaw_deg": 20.0, "expression": "happy",
         "expression_happy": 0.9, "expression_sad": 0.1, "AU01": 0.2, "AU12": 0.9,
     }  # fmt: skip
     image = np.zeros((300, 300, 3), np.uint8)

@@ -220,5 +220,7 @@ def test_predictions_of_probes_on_a_video_are_drawn_over_time(tiny_run: Path, ca
     assert timeline.tracks[0].attributes is not None
     drawn = timeline.tracks[0].attributes.wide
     for words in ("pose, degrees", "yaw", "mouth, opening", "expression, probabilities", "happy"):
+        assert f">your probe: {words}</text>" in drawn or f">{words}</text>" in drawn
+    for words in ("pose, degrees", "smile, probability", "your probe: mouth, opening"):  # attributes need no probe
         assert f">{words}</text>" in drawn
     assert "AU12" not in drawn  # more units than are drawn

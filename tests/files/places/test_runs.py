@@ -186,7 +186,7 @@ def test_a_report_and_exports_are_written_remotely(bucket: str, run: str, second
     from_there = fabnet.load(f"{bucket}/onnx/encoder.onnx").embed(crops)
     assert np.allclose(from_there, fabnet.load(run, precision="float32").embed(crops), atol=1e-4)
     export("small", f"{bucket}/small/encoder.onnx")
-    assert fabnet.load(f"{bucket}/small/encoder.onnx").probes
+    assert fabnet.load(f"{bucket}/small/encoder.onnx").reader
     assert main(["export", run, "--out", f"{bucket}/published"]) == 0
     assert fabnet.info(f"{bucket}/published")["has_onnx"]
     assert np.array_equal(fabnet.load(f"{bucket}/published").embed(crops).shape, (1, 16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +19,7 @@ from fabnet.cli import VERBS, main
 from fabnet.errors import InputError
 from fabnet.options import Options, field_docs, takes
 
-VERBS_WITH_OPTIONS = ["courses", "embed", "import_folder", "probe", "report", "search", "serve", "track"]
+VERBS_WITH_OPTIONS = ["courses", "embed", "import_folder", "probe", "read", "report", "search", "serve", "track"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,11 @@ def test_a_wrong_option_is_one_line(changes: dict[str, Any], message: str) -> No
     with pytest.raises(InputError) as raised:
         count(1, **changes)
     assert str(raised.value) == message
+
+
+def test_options_are_written_as_json() -> None:
+    told = json.loads(CountOptions(files=(Path("a"),), share=0.5).to_text())
+    assert (told["most"], told["share"], told["rate"], told["files"]) == (3, 0.5, "all", ["a"])
 
 
 def test_options_of_another_kind_are_refused() -> None:

@@ -17,9 +17,10 @@ __all__ = ["run", "show"]
 def run(data: tyro.conf.Positional[Path], options: Flags[ServeOptions]) -> ServeResult:
     """Show an embeddings dataset in the browser, until Ctrl-C.
 
-    A gallery; the faces of other people nearest to one that is clicked, or to a photo that is dropped; filters by what
-    probes predicted (fabnet embed --attributes or --probe); a map; videos over time; what the model's decoders make of
-    chosen faces. It asks nothing of other sites. It listens to this machine only, unless --host says otherwise.
+    A gallery; the faces of other people nearest to one that is clicked, or to a photo that is dropped; filters by
+    attributes and by what probes predicted (fabnet embed --attributes, --probe); a map; videos over time; what the
+    model's decoders make of chosen faces. It asks nothing of other sites. It listens to this machine only, unless
+    --host says otherwise.
 
     Examples:
       fabnet serve faces.lance

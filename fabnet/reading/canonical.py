@@ -123,14 +123,16 @@ class Eyes:
 
         Args:
             crops: N crops, (H, W, 3) uint8 RGB.
-            boxes_px: (N, 4) where they were cut out of their pictures.
+            boxes_px: (N, 4) where they were cut out of their pictures, without distortion.
 
         Returns:
             What the encoder saw, with the windows in pixels of the pictures.
         """
-        whole = np.array([[0, 0, crop.shape[1], crop.shape[0]] for crop in crops], np.float32).reshape(-1, 4)
-        seen = self.settle(crops, np.asarray(Window(*self.encoder.card.window).inside(whole), np.float32)).seen
-        scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / np.maximum(whole[:, 2:], 1)
+        sizes = np.array([(crop.shape[1], crop.shape[0]) for crop in crops], np.float32).reshape(-1, 2)
+        half = sizes.min(axis=1, keepdims=True) / 2  # a picture that is taken as a crop need not be square
+        squares = np.concatenate([sizes / 2 - half, sizes / 2 + half], axis=1)
+        seen = self.settle(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
+        scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / sizes
         placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
         return seen._replace(boxes_px=np.asarray(placed, np.float32))
 

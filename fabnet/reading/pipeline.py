@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -91,5 +90,5 @@ def _in_full(item: Item, image: np.ndarray) -> np.ndarray:
     Attributes are read off it, so that they are the same for every model.
     """
     if isinstance(item.image, bytes) and item.crop_box_px is not None:
-        return np.asarray(cv2.cvtColor(decode_jpeg(item.image, min_side=math.inf), cv2.COLOR_BGR2RGB))
+        return np.asarray(cv2.cvtColor(decode_jpeg(item.image), cv2.COLOR_BGR2RGB))
     return image

@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pytest
 
+import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
 from fabnet.files.media import find_videos
@@ -211,6 +212,18 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
     with pytest.raises(StoreError, match=r"fps = 5.0; now it is 1.0: use the same, or another --out"):
         tracked(clips / "Ann/1.mp4", tmp_path / "s.lance", fps=1.0)
+
+
+def test_a_store_of_another_detector_is_read_and_continued_with_that_one_only(clips: Path, tmp_path: Path) -> None:
+    store = tmp_path / "old.lance"
+    tracked(clips / "Ann/1.mp4", store, detector="mtcnn")
+    before = open_store(store).num_rows
+    with pytest.raises(StoreError, match=r"detector = 'mtcnn'; now it is 'yunet': use the same, or another --out"):
+        tracked(clips / "Ann/1.mp4", store)
+    tracked([clips / "Ann/1.mp4"], store, detector="mtcnn")
+    assert open_store(store).num_rows == before
+    assert open_store(store).settings["detector"] == "mtcnn"
+    assert fabnet.embed([store], tmp_path / "faces.parquet").embedded == before
 
 
 def test_one_file_is_one_video_whatever_it_is_called(clips: Path) -> None:

@@ -136,6 +136,18 @@ def test_a_face_has_nearly_the_same_attributes_in_a_video_and_in_its_store(
     assert np.abs(yaws[0] - yaws[1]).mean() < 1
 
 
+def test_a_picture_taken_as_a_crop_need_not_be_square(man: np.ndarray, tmp_path: Path) -> None:
+    (face,) = crop_faces(man)
+    there = fabnet.attributes([face])["landmarks68_px"][0]
+    between = float(np.linalg.norm(there[36] - there[45]))
+    x0, y0, x1, y1 = np.clip(face.crop_box_px, 0, None).astype(int)
+    for name, image, left in (("tall", man[:, x0:x1], x0), ("wide", man[y0:y1], 0)):
+        fabnet.embed([save(image, tmp_path / "man.png")], tmp_path / f"{name}.parquet", attributes=True, crop="none")
+        row = parquet.read_table(tmp_path / f"{name}.parquet").to_pylist()[0]
+        points = np.array(row["landmarks68_px"]).reshape(68, 2) + (left, y0 if name == "wide" else 0)
+        np.testing.assert_allclose(points, there, atol=0.15 * between)
+
+
 def test_attributes_do_not_change_the_embeddings(tracked: Path, tmp_path: Path) -> None:
     found = []
     for attributes in (False, True):

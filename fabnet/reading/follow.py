@@ -26,13 +26,14 @@ TOLERANCE = 0.03
 """Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
 MAX_LOOKS = 3
 SAME_FACE = 0.25
-"""Intersection over union beyond which a detected and a followed window show the same face."""
+"""Intersection over union beyond which a detected and a followed window may show the same face."""
 ONE_FACE = 0.5
-"""Intersection over union beyond which two followed windows show one face: the one with the lower score ends."""
+"""Intersection over union beyond which two windows show one face: of two followed ones, that with the lower score
+ends."""
 SEARCH_AGAIN = 5
-"""Number of frames on which a face that was lost is searched for."""
+"""Number of frames after a face was lost on which it is searched for."""
 SEARCH_EMPTY = 3
-"""Of frames without a face, every third is searched."""
+"""Every third frame is searched while there is no face, and after that number of frames until the piece ends."""
 DAMPING = 0.7
 """Share of a face's last movement that is expected on the next frame."""
 
@@ -58,7 +59,7 @@ class FollowedFrame:
     numbers: tuple[int, ...]
     """Number of each face within its piece."""
     scores: tuple[float, ...]
-    """Score with which the detector found each face, last."""
+    """Highest score with which the detector has found each face in this piece."""
     faces: Settled
     """N faces in their canonical windows, in the same order."""
     is_searched: bool
@@ -86,7 +87,8 @@ def follow_piece(
 ) -> Iterator[FollowedFrame]:
     """Find the faces of the first frame, and follow them through the others.
 
-    The whole of a frame is searched where the picture jumps, where a face is lost, and for a while after it was lost.
+    The whole of a frame is searched where the picture jumps, where a face is lost, and then on every frame for a while
+    and on every third until the piece ends.
 
     Args:
         frames: of a piece, in order; each is drawn when the one before has been read.
@@ -100,16 +102,17 @@ def follow_piece(
     faces: list[_Face] = []
     numbers = itertools.count()
     before: np.ndarray | None = None
-    search_until = -1
+    lost: int | None = None
     for place, frame in enumerate(frames):
         has_jumped = before is None or is_jump(before, frame.glance)
         if has_jumped:
-            faces = []
+            faces, lost = [], None
         settled, kept = _followed(frame, faces, eyes)
-        is_empty = not kept and place % SEARCH_EMPTY == 0
-        is_searched = has_jumped or is_empty or len(kept) < len(faces) or place <= search_until
-        if len(kept) < len(faces) and not has_jumped:
-            search_until = max(search_until, place + SEARCH_AGAIN)
+        if len(kept) < len(faces):
+            lost = place
+        is_missing = not kept or lost is not None
+        is_again = lost is not None and place <= lost + SEARCH_AGAIN
+        is_searched = has_jumped or is_again or (is_missing and place % SEARCH_EMPTY == 0)
         if is_searched:
             settled, kept = _searched(frame, settled, kept, eyes, detector, spec, numbers)
         for face, box in zip(kept, settled.next_px, strict=True):
@@ -136,22 +139,32 @@ def _searched(
     frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, detector: Detector, spec: CropSpec,
     numbers: itertools.count[int],
 ) -> tuple[Settled, list[_Face]]:  # fmt: skip
-    """Add the faces that the detector finds and that are not followed yet."""
+    """Add the faces that the detector finds and that are not followed yet, best score first."""
     found = detector(whole(frame.image))
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
-    new: list[int] = []
-    for place, (face, window) in enumerate(zip(found, windows, strict=True)):
-        overlaps = [_overlap(window, box) for box in settled.next_px]
-        if max(overlaps, default=0.0) > SAME_FACE:
-            known = faces[int(np.argmax(overlaps))]
-            known.score = max(known.score, face.score)
-        else:
-            new.append(place)
+    overlaps = np.array([[_overlap(window, box) for box in settled.next_px] for window in windows])
+    new = [place for place in range(len(found)) if overlaps[place].max(initial=0.0) <= ONE_FACE]
+    for _ in faces:  # each followed face is one detected face: the two that overlap most, first
+        if overlaps.max(initial=0.0) <= SAME_FACE:
+            break
+        place, known = divmod(int(overlaps.argmax()), len(faces))
+        faces[known].score = max(faces[known].score, found[place].score)
+        overlaps[place], overlaps[:, known] = 0, 0
+        new = [each for each in new if each != place]
     if not new:
         return settled, faces
     more = eyes.settle([frame.image] * len(new), windows[new])
-    added = [_Face(next(numbers), found[place].score, more.next_px[i], np.zeros(4)) for i, place in enumerate(new)]
-    return settled.joined(more), [*faces, *added]
+    are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
+    added: list[_Face] = []
+    places: list[int] = []
+    boxes = list(settled.next_px)
+    for i, place in enumerate(new):
+        box = more.next_px[i]
+        if are_there[i] and all(_overlap(box, other) <= ONE_FACE for other in boxes):
+            boxes.append(box)
+            places.append(i)
+            added.append(_Face(next(numbers), found[place].score, box, np.zeros(4)))
+    return settled.joined(more.at(np.array(places, int))), [*faces, *added]
 
 
 def _inside(boxes_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:

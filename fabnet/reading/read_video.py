@@ -33,7 +33,8 @@ __all__ = ["ReadFrame", "VideoFaces", "read_video"]
 FOLLOW_FPS = 12.0
 """Frames per second on which faces are followed, if fewer are kept."""
 LINK_EVERY_S = 0.2
-"""Time between frames on which it is checked that a followed face still looks the same."""
+"""Time between frames on which it is checked that a followed face still looks the same; with several faces, which may
+pass each other, this is checked on every frame."""
 MAX_PIECE_BYTES = 48 * 2**20
 """Size of the decoded pictures of a piece beyond which it ends."""
 DISSOLVES = "the picture fades or dissolves"
@@ -171,14 +172,15 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
     Returns:
         The frames, the number of windows embedded, and the number of frames searched.
     """
-    looks = searched = 0
+    looks, searched, has_several = 0, 0, False
     described: set[int] = set()
     next_s = -np.inf
     for place, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
         frame.numbers, frame.scores, frame.faces = found.numbers, found.scores, found.faces
         looks, searched = looks + found.faces.num_looks, searched + found.is_searched
         is_new = not described.issuperset(found.numbers)
-        if place in (0, len(piece) - 1) or is_new or frame.time_s >= next_s:
+        has_several |= len(found.numbers) > 1
+        if place in (0, len(piece) - 1) or is_new or has_several or frame.time_s >= next_s:
             next_s = frame.time_s + LINK_EVERY_S
             described.update(found.numbers)
             points = eyes.reader.points5(found.faces.outputs, found.faces.seen.boxes_px)
@@ -211,7 +213,10 @@ class _Linking:
         """Numbers of the frames with which a piece begins."""
         self._linker, self._window, self._spec = Linker(), Window(*window), spec
         self._tracks: dict[int, int | None] = {}
-        """Of the piece's faces, the number that the linker gave them last."""
+        """Of the piece's faces, the number that the linker gave them last; without those that it has not seen since the
+        picture last faded or dissolved."""
+        self._open: list[tuple[_Frame, int | None]] = []
+        """Frames with faces that the linker has not seen, and their shots."""
         self._numbers: dict[int, int] = {}
         """The linker's numbers to those of the tracks, in the order in which they are yielded."""
 
@@ -227,23 +232,20 @@ class _Linking:
     def _link(self, frame: _Frame, shot: int | None) -> Iterator[ReadFrame]:
         assert frame.faces is not None
         if shot is None:
-            self._tracks = dict.fromkeys(self._tracks)
+            self._tracks = {}
         if frame.looks is not None or shot is None:
             boxes = face_boxes(frame.faces.next_px, self._window, self._spec)
-            looks = frame.looks or []
-            detections = (
-                [
-                    Detection(box, points, score)
-                    for box, points, score in zip(boxes, frame.points5_px, frame.scores, strict=True)
-                ]
-                if frame.looks is not None
-                else []
-            )
-            found = self._linker.push(frame.time_s, shot, detections, looks)
+            seen = [] if frame.looks is None else zip(boxes, frame.points5_px, frame.scores, strict=True)
+            found = self._linker.push(frame.time_s, shot, [Detection(*each) for each in seen], frame.looks or [])
             if shot is not None:
                 self._tracks |= dict(zip(frame.numbers, found, strict=True))
-        if not frame.is_kept:
-            return
+        self._open.append((frame, shot))
+        if shot is None or self._tracks.keys() >= set(frame.numbers):
+            yield from (self._numbered(each, its_shot) for each, its_shot in self._open if each.is_kept)
+            self._open = []
+
+    def _numbered(self, frame: _Frame, shot: int | None) -> ReadFrame:
+        assert frame.faces is not None
         tracks = [(place, self._tracks.get(number)) for place, number in enumerate(frame.numbers)]
         known = [(place, track) for place, track in tracks if track is not None]
         places = [place for place, _ in known]
@@ -251,5 +253,6 @@ class _Linking:
         faces, scores = frame.faces, frame.scores
         if len(places) < len(scores):
             faces, scores = faces.at(np.array(places, int)), tuple(scores[place] for place in places)
-        reason = "" if places else DISSOLVES if shot is None else NO_FACE
-        yield ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)
+        is_between = shot is None or not self._tracks.keys() >= set(frame.numbers)
+        reason = "" if places else DISSOLVES if is_between else NO_FACE
+        return ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)

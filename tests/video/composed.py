@@ -54,6 +54,15 @@ def load_clip(path: Path, size: int = 256, start: int = 0, count: int = 10_000) 
     return frames
 
 
+def two_of(frames: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """One man as two people, the second one mirrored, larger and in colder light."""
+    others = []
+    for frame in frames:
+        large = cv2.resize(frame[16:240, 16:240], (256, 256), interpolation=cv2.INTER_LINEAR)[:, ::-1]
+        others.append(np.clip(large * np.array([0.8, 0.95, 1.2]) + 15, 0, 255).astype(np.uint8))
+    return {"he": frames, "other": others}
+
+
 def write_video(
     path: Path,
     frames: Sequence[np.ndarray],

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import pytest
 
@@ -28,6 +27,7 @@ from .composed import (
     load_clip,
     passing,
     side_by_side,
+    two_of,
     write_video,
 )
 
@@ -37,13 +37,7 @@ CLIPS = ("d0", "d3", "d6", "d9", "d10", "d12", "d13", "d14", "d18", "d19", "d20"
 
 @pytest.fixture(scope="module")
 def two(carphone: Path) -> People:
-    """One man as two people, the second one mirrored, larger and in colder light."""
-    frames = load_clip(carphone)
-    others = []
-    for frame in frames:
-        large = cv2.resize(frame[16:240, 16:240], (256, 256), interpolation=cv2.INTER_LINEAR)[:, ::-1]
-        others.append(np.clip(large * np.array([0.8, 0.95, 1.2]) + 15, 0, 255).astype(np.uint8))
-    return {"he": frames, "other": others}
+    return two_of(load_clip(carphone))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,196 @@
+"""Faces followed through composed videos whose people are known: no swaps, no faces that are not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import fabnet
+from fabnet.encoders.face_reader import FaceReader
+from fabnet.faces.crop import CropSpec
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.detect.load import load_detector
+from fabnet.reading.canonical import Eyes
+from fabnet.reading.follow import FollowedFrame, PieceFrame, follow_piece
+from fabnet.reading.read_video import DISSOLVES, ReadFrame, VideoFaces, read_video
+from fabnet.video.track_video import TrackedFace
+from tests.video.composed import (
+    Composed,
+    Verdict,
+    blended,
+    hard_cut,
+    judge,
+    leaving,
+    load_clip,
+    passing,
+    side_by_side,
+    two_of,
+)
+
+People = dict[str, list[np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def two(carphone: Path) -> People:
+    return two_of(load_clip(carphone))
+
+
+@pytest.fixture(scope="module")
+def eyes() -> Eyes:
+    encoder = fabnet.load("small")
+    return Eyes(encoder, encoder.required_reader())
+
+
+def frames_of(path: Path, eyes: Eyes, counts: VideoFaces | None = None) -> list[ReadFrame]:
+    return list(
+        read_video(
+            path, eyes, partial(load_detector, "yunet"), CropSpec(), fps=None, search_every_s=1.0,
+            counts=counts or VideoFaces(), num_threads=2,
+        )
+    )  # fmt: skip
+
+
+def judged(video: Composed, frames: list[ReadFrame], reader: FaceReader) -> Verdict:
+    """The tracks, compared with the people; every frame is there once, in order, with one row per track."""
+    assert [frame.number for frame in frames] == list(range(len(video.frames)))
+    faces = []
+    for frame in frames:
+        assert len(set(frame.tracks)) == len(frame.tracks) == len(frame.scores) == len(frame.faces.outputs)
+        assert bool(frame.reason) == (not frame.tracks)
+        points = reader.points5(frame.faces.outputs, frame.faces.seen.boxes_px)
+        for track, five in zip(frame.tracks, points, strict=True):
+            box = np.concatenate([five.min(axis=0), five.max(axis=0)])
+            no_crop = np.zeros((1, 1, 3), np.uint8)
+            faces.append(TrackedFace(track, frame.number, frame.time_s, box, five, 1.0, box, no_crop))
+        there = video.who[frame.number]
+        assert there is None or len(frame.tracks) <= len(there), frame.number
+    return judge(video, faces, every=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A composed video, and the tracks and shares that `track` gives of it when it keeps every frame."""
+
+    video: Composed
+    tracks: dict[str, int]
+    share: dict[str, float]
+
+
+def case(name: str, two: People) -> Case:
+    first, second = two.items()
+    both = {"he": 1, "other": 1}
+    match name:
+        case "side by side":
+            return Case(side_by_side(two, 60), both, {"he": 1.0, "other": 1.0})
+        case "cut":
+            return Case(hard_cut(two, 40), both, {"he": 1.0, "other": 1.0})
+        case "passing":
+            return Case(passing(first, second, count=75), {"he": 4, "other": 1}, {"he": 0.65, "other": 1.0})
+        case "covering":
+            covering = passing(first, second, count=75, is_turning=True)
+            return Case(covering, {"he": 3, "other": 1}, {"he": 0.3, "other": 1.0})
+        case "dissolve":
+            return Case(blended(first, second, each=40, count=25), both, {"he": 0.92, "other": 0.92})
+        case "fade":
+            return Case(blended(first, second, each=40, count=8, through=0), both, {"he": 0.92, "other": 0.92})
+        case "leaving":
+            return Case(leaving(first, seen=40, away=50), {"he": 2}, {"he": 0.97})
+        case _:
+            four = {"a": two["he"], "b": two["other"], "c": two["he"][60:], "d": two["other"][60:]}
+            return Case(side_by_side(four, 50), dict.fromkeys(four, 1), dict.fromkeys(four, 1.0))
+
+
+@pytest.mark.parametrize(
+    "name", ["side by side", "cut", "passing", "covering", "dissolve", "fade", "leaving", "four at once"]
+)
+def test_people_are_never_mixed(two: People, eyes: Eyes, tmp_path: Path, name: str) -> None:
+    made = case(name, two)
+    found = judged(made.video, frames_of(made.video.write(tmp_path / "made.mp4"), eyes), eyes.reader)
+    assert found.num_mixed == 0, found
+    assert found.num_blended == 0, found
+    assert found.tracks_of.keys() == made.tracks.keys()
+    assert all(found.tracks_of[who] <= most for who, most in made.tracks.items()), found
+    assert all(found.share[who] >= least for who, least in made.share.items()), found
+
+
+def test_a_frame_after_a_dissolve_is_read(two: People, eyes: Eyes, tmp_path: Path) -> None:
+    video = blended(*two.items(), each=40, count=25)
+    frames = frames_of(video.write(tmp_path / "made.mp4"), eyes)
+    assert {frame.reason for frame in frames} == {"", DISSOLVES}
+    between = [frame.number for frame in frames if frame.reason]
+    assert between == list(range(between[0], between[-1] + 1))
+
+
+def test_a_face_replaced_at_its_place_is_another_track(shared_data: Path, eyes: Eyes, tmp_path: Path) -> None:
+    """In a wide picture of which little changes, so that it is no cut."""
+    people = {name: load_clip(shared_data / "talking_clips" / f"{name}.mp4", count=60) for name in ("d10", "d18")}
+    video = Composed()
+    wide = cv2.resize(cv2.GaussianBlur(people["d10"][0], (0, 0), 40), (640, 480))
+    for number in range(60):
+        name = "d10" if number < 30 else "d18"
+        frame = wide.copy()
+        frame[200:328, 250:378] = cv2.resize(people[name][number], (128, 128), interpolation=cv2.INTER_AREA)
+        video.add(frame, [(name, (0, 0, 640, 480))])
+    frames = frames_of(video.write(tmp_path / "made.mp4"), eyes)
+    found = judged(video, frames, eyes.reader)
+    assert found.tracks_of == {"d10": 1, "d18": 1}
+    assert [frame.tracks for frame in frames[:29]] == [(0,)] * 29
+    assert [frame.tracks for frame in frames[35:]] == [(1,)] * 25  # it is seen within 0.2 s
+
+
+def test_no_faces_where_there_are_none(two: People, eyes: Eyes, tmp_path: Path) -> None:
+    video = leaving(("he", two["he"]), seen=20, away=60)
+    counts = VideoFaces()
+    frames = frames_of(video.write(tmp_path / "made.mp4"), eyes, counts)
+    assert [frame.number for frame in frames if frame.tracks] == [*range(20), *range(80, 100)]
+    assert {frame.reason for frame in frames[20:80]} == {"no face found"}
+    assert counts.frames_decoded == 100
+    assert counts.frames_searched < 50
+    assert counts.looks < 70
+
+
+def pieces(frames: list[np.ndarray]) -> list[PieceFrame]:
+    return [PieceFrame(number, number / 25, frame, np.zeros(1536, np.float32)) for number, frame in enumerate(frames)]
+
+
+def followed(frames: list[np.ndarray], eyes: Eyes, found: list[Detection]) -> list[FollowedFrame]:
+    """Frames followed with a detector that always finds the same."""
+    return list(follow_piece(pieces(frames), eyes, lambda image: found, CropSpec()))
+
+
+def test_what_is_not_a_face_is_not_followed(two: People, eyes: Eyes) -> None:
+    wrong = Detection(np.array([0, 0, 40, 40], np.float32), np.zeros((5, 2), np.float32), 0.99)
+    for frame in followed(two["he"][:4], eyes, [wrong]):
+        assert frame.numbers == ()
+        assert len(frame.faces.outputs) == 0
+
+
+def test_a_face_that_is_detected_twice_is_one(two: People, eyes: Eyes) -> None:
+    face = load_detector("yunet")(two["he"][0])[0]
+    shifts = [np.zeros(4), np.full(4, 25.0), np.array([-20, 20, -20, 20.0])]
+    several = [Detection(face.box_px + shift, face.landmarks5_px, 0.9) for shift in shifts]
+    for frame in followed(two["he"][:6], eyes, several):
+        assert frame.numbers == (0,)
+
+
+def test_a_lost_face_is_found_again(two: People, eyes: Eyes) -> None:
+    empty = cv2.GaussianBlur(two["he"][0], (0, 0), 40)
+    frames = [*two["he"][:3], *[empty] * 8, *two["he"][11:20]]
+    found = load_detector("yunet")(two["he"][0])[:1]
+    seen = [len(frame.numbers) for frame in followed(frames, eyes, found)]
+    assert seen[:3] == [1, 1, 1]
+    assert seen[3:11] == [0] * 8
+    assert seen[13:] == [1] * 7  # every third frame is searched
+
+
+def test_a_piece_without_frames_or_faces(two: People, eyes: Eyes) -> None:
+    assert followed([], eyes, []) == []
+    grey = [np.full((90, 120, 3), 128, np.uint8)] * 4
+    for frame in followed(grey, eyes, []):
+        assert frame.faces.outputs.shape == (0, len(eyes.reader.intercept))
+        assert frame.scores == ()

@@ -59,7 +59,7 @@ def test_impossible_frame_rates_are_refused(tmp_path: Path, fps: float) -> None:
     path = write_video(tmp_path / "a.mp4", grey_frames(3))
     with pytest.raises(InputError, match=f"fps is {fps}: give a positive number of frames per second"):
         list(read_frames(path, fps=fps))
-    with pytest.raises(InputError, match=f"fps is {fps}"):
+    with pytest.raises(InputError, match=rf"fps .*{fps}"):
         embed([path], tmp_path / "out.csv", model="small", crop="none", fps=fps)
 
 

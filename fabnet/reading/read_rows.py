@@ -46,6 +46,8 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
     Photos are read on all cores, one in each thread; so are the pieces of a video and the rows of a store.
     """
     spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
+    if any(each.kind == "video" for each in inputs):
+        load_detector(options.detector, min_face_px=options.min_face)  # an unknown one fails here, not in each video
     photos: list[Input] = []
     own = local()
     for each in inputs:

@@ -154,14 +154,14 @@ def test_links_where_reports_exports_and_the_demo_write(tiny_run: Path, tmp_path
     others.mkdir()
     (others / "00-best.png").write_bytes(b"mine")
     for folder, name in ((run, "report"), (tmp_path / "page", "reconstructions"), (tmp_path / "out", "config.json"),
-                         (tmp_path / "out", "probes.safetensors"), (tmp_path / "demo", "fabnet-demo.txt")):  # fmt: skip
+                         (tmp_path / "out", "reader.safetensors"), (tmp_path / "demo", "fabnet-demo.txt")):  # fmt: skip
         folder.mkdir(exist_ok=True)
         (folder / name).symlink_to(others if folder.name != "out" else tmp_path / "made")
     with pytest.raises(InputError, match="holds a link, report"):
         fabnet.report(run)
     with pytest.raises(InputError, match="holds a link, reconstructions"):
         fabnet.report(run, out=tmp_path / "page")
-    with pytest.raises(InputError, match=r"holds a link, (config\.json|probes)"):
+    with pytest.raises(InputError, match=r"holds a link, (config\.json|reader)"):
         fabnet.export(tiny_run, tmp_path / "out" / "encoder.onnx")
     assert contents(others) == {"00-best.png": b"mine"}
     assert not (tmp_path / "made").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -34,6 +35,7 @@ class Faces:
     `eyes`."""
 
 
+@cache
 def read_template(work: Path) -> np.ndarray:
     """The mean mesh, of the frames of YouTube Faces' training people."""
     content = np.load(work / "mesh-youtube_faces.npz")
@@ -41,13 +43,14 @@ def read_template(work: Path) -> np.ndarray:
     return template_of(points[np.isfinite(points[:, 0, 0])])
 
 
-def read_faces(name: str, data: Path, work: Path, template: np.ndarray) -> Faces:
-    """Read a set's meshes and labels."""
+def read_faces(name: str, data: Path, work: Path, window_side: float) -> Faces:
+    """Read a set's meshes and labels; the encoder's window has this side, as a share of its crop's."""
+    template = read_template(work)
     content = np.load(work / f"mesh-{name}.npz")
     found = np.isfinite(content["points"][:, 0, 0])
     names, meshes = content["names"][found], content["points"][found]
     people, splits, labels = LABELS[name](data, names)
-    return Faces(name, names, people, splits == "train", heads(meshes, template), labels)
+    return Faces(name, names, people, splits == "train", heads(meshes, template, window_side), labels)
 
 
 Read = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]

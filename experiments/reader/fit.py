@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 from certainty import distance_map, fit_spread
-from faces import EXPRESSIONS, SETS, UNITS, Faces, read_faces, read_template
+from faces import EXPRESSIONS, SETS, UNITS, Faces, read_faces
 from linear import Linear, auc, logistic, ridge
 from looks import COVERED, LOOKS, NO_FACE
 from units import fit_units
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import FaceReader, Task, save_face_reader
+from fabnet.encoders.load_encoder import load
 
 VERSION = "2"
 CANONICAL, NEAR, GREY, TIGHT = 0, 1, LOOKS.index("grey"), LOOKS.index("tight")
@@ -185,8 +186,8 @@ def main() -> None:
     parser.add_argument("--looks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    template = read_template(options.work)
-    sets = {name: Looked(read_faces(name, options.data, options.work, template), options.looks) for name in SETS}
+    side = load(options.model).card.window[2]
+    sets = {name: Looked(read_faces(name, options.data, options.work, side), options.looks) for name in SETS}
     others = dict(np.load(options.looks / "others.npz"))
     changes = np.concatenate([sets[name].changes() for name in ("youtube_faces", "clips", "mtfl", "cmu_faces")])
     names = list(WEIGHTS)

@@ -14,9 +14,9 @@ TO_CAMERA = np.array([1.0, -1.0, -1.0])
 OUTER_EYES, FOREHEAD, CHIN = (33, 263), 10, 152
 YAW_FACTOR, PITCH_OFFSET_DEG = 1.1, 3.0
 """The mesh turns less than the head, and its frontal face looks up: from 16 labelled faces of AFLW2000-3D."""
-WINDOW_SIDE, WINDOW_DOWN, WINDOW_TURN = 0.1735, 0.0085, 0.0385
-"""The window over the head's scale: its side, shift down, and shift towards the nose at a quarter turn. Set so
-that it lies where the encoder's window lies in MTCNN's crops: on 200 frames of YouTube Faces."""
+CROP_SIDE, WINDOW_DOWN, WINDOW_TURN = 0.1735 / 0.6875, 0.0085, 0.0385
+"""The crop over the head's scale: its side, shift down, and shift towards the nose at a quarter turn. Set so
+that it lies where MTCNN's crop lies: on 200 frames of YouTube Faces."""
 POINTS68 = (
     127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305,
@@ -67,8 +67,8 @@ def template_of(meshes: np.ndarray, rounds: int = 6) -> np.ndarray:
     return np.asarray(shape @ np.stack([across, up, np.cross(across, up)], axis=1))
 
 
-def heads(meshes: np.ndarray, template: np.ndarray) -> Heads:
-    """Pose, window, points and openings of (N, 478, 3) meshes."""
+def heads(meshes: np.ndarray, template: np.ndarray, window_side: float) -> Heads:
+    """Pose, window, points and openings of (N, 478, 3) meshes; the window's side is a share of the crop's."""
     turns, scales = rotations(meshes.astype(np.float64) * TO_CAMERA, template)
     yaw = -np.degrees(np.arcsin(np.clip(turns[:, 0, 2], -1, 1))) * YAW_FACTOR
     roll = np.degrees(np.arctan2(-turns[:, 0, 1], turns[:, 0, 0]))
@@ -76,7 +76,7 @@ def heads(meshes: np.ndarray, template: np.ndarray) -> Heads:
     middle = meshes[:, :, :2].mean(axis=1)
     windows = np.stack(
         [middle[:, 0] - turns[:, 0, 2] * WINDOW_TURN * scales, middle[:, 1] + WINDOW_DOWN * scales,
-         WINDOW_SIDE * scales], axis=1,
+         CROP_SIDE * window_side * scales], axis=1,
     )  # fmt: skip
     height = scales * np.linalg.norm(template[FOREHEAD] - template[CHIN])
 

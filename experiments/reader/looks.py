@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from faces import SETS, Faces, Pictures, read_faces, read_template
+from faces import SETS, Faces, Pictures, read_faces
 
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
@@ -22,8 +22,8 @@ from fabnet.faces.crop import cut
 LOOKS = ("canonical", "near", "near", "far", "far", "grey", "tight")
 """Looks at a face: its canonical window; windows beside it; a grey picture of other brightness; a grey one of 48 px,
 framed tightly, as those of FER+ and CK+."""
-NEAR, FAR = (0.03, 0.04), (0.10, 0.12)
-"""Standard deviations of the shift, in sides of the window, and of the logarithm of the scale."""
+NEAR, FAR = (0.02, 0.04), (0.07, 0.12)
+"""Standard deviations of the shift, in sides of the crop, and of the logarithm of the scale."""
 NO_FACE, COVERED = 0, 2
 AT_ONCE = 8
 
@@ -35,20 +35,20 @@ def boxes_of(windows: np.ndarray) -> np.ndarray:
 
 
 def look(
-    image: np.ndarray, window: np.ndarray, kind: str, rng: np.random.Generator, size: int
+    image: np.ndarray, window: np.ndarray, crop: float, kind: str, rng: np.random.Generator, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """One look at a face: (size, size, 3) uint8, and the (4,) box that it shows, in pixels of the picture."""
     middle, side = window[:2], window[2]
     if kind in ("near", "far"):
         shift, scale = NEAR if kind == "near" else FAR
-        middle, side = middle + rng.normal(0, shift, 2) * side, side * np.exp(rng.normal(0, scale))
+        middle, side = middle + rng.normal(0, shift, 2) * crop, side * np.exp(rng.normal(0, scale))
     box = boxes_of(np.array([[*middle, side]]))[0]
     if kind == "grey":
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255.0
         image = np.repeat((255 * grey ** np.exp(rng.uniform(-0.5, 0.5)))[:, :, None], 3, axis=2).astype(np.uint8)
     if kind != "tight":
         return cut(image, box, size), box
-    reach = side * rng.uniform(0.32, 0.42)
+    reach = crop * rng.uniform(0.22, 0.29)
     left, top = np.maximum(middle - reach, 0).astype(int)
     part = image[top : max(int(middle[1] + reach), top + 2), left : max(int(middle[0] + reach), left + 2)]
     if not part.size:
@@ -69,12 +69,13 @@ def embedded(encoder: Embedder, views: list[np.ndarray]) -> np.ndarray:
 
 def write_looks(faces: Faces, read: Pictures, encoder: Embedder, file: Path) -> None:
     """Embed the looks at a set's faces."""
+    share = encoder.card.window[2]
     rng, size = np.random.default_rng(0), encoder.card.size
     embeddings = np.empty((len(faces.names), len(LOOKS), encoder.embedding_dim), np.float16)
     boxes = np.empty((len(faces.names), len(LOOKS), 4), np.float32)
     for place, (name, window) in enumerate(zip(faces.names, faces.heads.windows, strict=True)):
         image = read(str(name))
-        seen = [look(image, window, kind, rng, size) for kind in LOOKS]
+        seen = [look(image, window, window[2] / share, kind, rng, size) for kind in LOOKS]
         embeddings[place] = embedded(encoder, [view for view, _ in seen])
         boxes[place] = [box for _, box in seen]
     np.savez(file, embeddings=embeddings, boxes=boxes)
@@ -82,7 +83,7 @@ def write_looks(faces: Faces, read: Pictures, encoder: Embedder, file: Path) -> 
 
 
 def other_views(
-    image: np.ndarray, window: np.ndarray, rng: np.random.Generator, size: int
+    image: np.ndarray, window: np.ndarray, crop: float, rng: np.random.Generator, size: int
 ) -> list[tuple[np.ndarray, int]]:
     """Windows of a picture that show no face or a covered one, each with `NO_FACE` or `COVERED`."""
     height, width = image.shape[:2]
@@ -102,7 +103,7 @@ def other_views(
     if rng.random() < 0.5:
         add(image, x, y, side * (rng.uniform(2, 3.5) if rng.random() < 0.5 else rng.uniform(0.25, 0.45)), NO_FACE)
     is_whole = rng.random() < 0.3
-    face = side * 0.8
+    face = crop * 0.55
     tall, wide = rng.uniform(0.9, 1.2, 2) * face if is_whole else rng.uniform((0.3, 0.4), (0.75, 1.0)) * face
     over_x, over_y = np.array([x, y]) + (rng.normal(0, 0.05, 2) if is_whole else rng.uniform(-0.3, 0.3, 2)) * face
     top, bottom = int(max(over_y - tall / 2, 0)), int(min(over_y + tall / 2, height))
@@ -128,11 +129,11 @@ def patch(image: np.ndarray, height: int, width: int, rng: np.random.Generator) 
 
 def write_others(sets: list[tuple[Faces, Pictures]], encoder: Embedder, file: Path) -> None:
     """Embed windows without a face, and covered faces."""
-    rng = np.random.default_rng(1)
+    rng, size, share = np.random.default_rng(1), encoder.card.size, encoder.card.window[2]
     views, labels, is_train = [], [], []
     for faces, read in sets:
         for name, window, train in zip(faces.names, faces.heads.windows, faces.is_train, strict=True):
-            for view, label in other_views(read(str(name)), window, rng, encoder.card.size):
+            for view, label in other_views(read(str(name)), window, window[2] / share, rng, size):
                 views.append(view)
                 labels.append(label)
                 is_train.append(train)
@@ -150,9 +151,10 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    encoder, template = load(options.model), read_template(options.work)
+    encoder = load(options.model)
+    side = encoder.card.window[2]
     sets = [
-        (read_faces(name, options.data, options.work, template), Pictures(name, options.data, options.work))
+        (read_faces(name, options.data, options.work, side), Pictures(name, options.data, options.work))
         for name in SETS
     ]
     for faces, read in sets:

@@ -27,6 +27,8 @@ from fabnet.encoders.load_encoder import load
 VERSION = "2"
 CANONICAL, NEAR, GREY, TIGHT = 0, 1, LOOKS.index("grey"), LOOKS.index("tight")
 STEADY_LOOKS = (1, 2, GREY, TIGHT)
+MIN_CROP_PX = 52
+"""Side of a crop of a face of about 24 px: smaller faces are said to be small."""
 EXPERIMENTAL_UNITS = (20, 26)
 NAMES = {"happiness": "happy", "sadness": "sad"}
 WEIGHTS = {"youtube_faces": 1.0, "clips": 1.0, "cmu_faces": 0.5, "mtfl": 1.0, "ferplus": 0.5}
@@ -229,7 +231,8 @@ def main() -> None:
         tuple(task for task, _ in tasks_maps), model_digest(options.model), VERSION,
         coef=np.concatenate([each.coef for each in maps], axis=1).astype(np.float32),
         intercept=np.concatenate([each.intercept for each in maps]).astype(np.float32),
-        mean=mean.astype(np.float32), whiten=whiten.astype(np.float32), max_distance=np.array([far], np.float32),
+        mean=mean.astype(np.float32), whiten=whiten.astype(np.float32),
+        limits=np.array([far, MIN_CROP_PX * side], np.float32),
         signs_mean=np.zeros(8, np.float32), signs_scale=np.ones(8, np.float32), spread=np.zeros((9, 7), np.float32),
     )  # fmt: skip
     reader, figures = fit_spread(reader, sets, points)

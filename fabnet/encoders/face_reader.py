@@ -25,7 +25,7 @@ __all__ = ["FaceReader", "Seen", "Task", "load_face_reader", "save_face_reader"]
 
 FORMAT = "fabnet-reader-1"
 ARRAYS = (
-    "coef", "intercept", "mean", "whiten", "max_distance", "signs_mean", "signs_scale", "spread",
+    "coef", "intercept", "mean", "whiten", "limits", "signs_mean", "signs_scale", "spread",
 )  # fmt: skip
 PLACE, FACE, COVERED = slice(0, 3), 3, 4
 """The first outputs: shift in x and y, logarithm of the scale; a face, and whether it is covered, as log-odds."""
@@ -36,8 +36,6 @@ LANDMARKS = "landmarks68"
 """The task that every reader has: 68 points."""
 MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 45.0}
 """Beyond these angles the labels that the probes were fitted to are few."""
-MIN_SIDE_PX = 36.0
-"""Side of the window: a face of about 24 px."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
 NUM_SIGNS = 8
 """F, the number of signs of difficulty: see `FaceReader.raw_signs`."""
@@ -104,7 +102,8 @@ class FaceReader:
         intercept: (K,) float32.
         mean: (D,) float32 mean embedding of the faces that it was fitted on.
         whiten: (D, R) float32: the length of (embedding - mean) @ whiten says how unlike those faces one is.
-        max_distance: (1,) float32: faces farther away are unlike.
+        limits: (2,) float32: the distance beyond which a face is unlike, and the side of the window in pixels below
+            which it is small.
         signs_mean: (F,) float32 of the signs of difficulty.
         signs_scale: (F,) float32 standard deviations of them.
         spread: (F + 1, P) float32: the logarithm of each half-width, which holds 90 % of the errors, linear in
@@ -118,7 +117,7 @@ class FaceReader:
     intercept: np.ndarray
     mean: np.ndarray
     whiten: np.ndarray
-    max_distance: np.ndarray
+    limits: np.ndarray
     signs_mean: np.ndarray
     signs_scale: np.ndarray
     spread: np.ndarray
@@ -219,10 +218,10 @@ class FaceReader:
         reasons = {
             "no face": ~self.is_face(outputs),
             "turned": np.any([np.abs(made[name]) > limit for name, limit in MAX_TURN_DEG.items()], axis=0),
-            "small": sides < MIN_SIDE_PX,
+            "small": sides < self.limits[1],
             "dark": (seen.brightness < MIN_BRIGHTNESS) | (seen.contrast < MIN_CONTRAST),
             "covered": outputs[:, COVERED] > 0,
-            "unlike": distance > self.max_distance[0],
+            "unlike": distance > self.limits[0],
         }
         said = [", ".join(name for name, holds in reasons.items() if holds[i]) for i in range(len(outputs))]
         made["out_of_range"] = np.array(said, dtype=object)
@@ -326,7 +325,7 @@ def _wrong_arrays(reader: FaceReader) -> str | None:
     widths = sum(1 if task.kind == "points" else len(task.columns) * (task.kind == "values") for task in reader.tasks)
     dim, rank = len(reader.mean), reader.whiten.shape[-1] if reader.whiten.ndim else 0
     expected = {
-        "coef": (dim, outputs), "intercept": (outputs,), "mean": (dim,), "whiten": (dim, rank), "max_distance": (1,),
+        "coef": (dim, outputs), "intercept": (outputs,), "mean": (dim,), "whiten": (dim, rank), "limits": (2,),
         "signs_mean": (NUM_SIGNS,), "signs_scale": (NUM_SIGNS,), "spread": (NUM_SIGNS + 1, widths),
     }  # fmt: skip
     for name in ARRAYS:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from certainty import distance_map, fit_spread
 from faces import EXPRESSIONS, SETS, UNITS, Faces, read_faces
-from linear import Linear, auc, logistic, ridge
+from linear import NUM_WAVES, Linear, Waves, auc, logistic, ridge
 from looks import COVERED, LOOKS, NO_FACE
 from units import fit_units
 
@@ -31,6 +31,7 @@ MIN_CROP_PX = 52
 """Side of a crop of a face of about 24 px: smaller faces are said to be small."""
 EXPERIMENTAL_UNITS = (20, 26)
 NAMES = {"happiness": "happy", "sadness": "sad"}
+TURN_DEG, WAVE_PENALTY = 40.0, 1e-2
 WEIGHTS = {"youtube_faces": 1.0, "clips": 1.0, "cmu_faces": 0.5, "mtfl": 1.0, "ferplus": 0.5}
 """Share of a set in the fit of pose, points and openings."""
 
@@ -66,6 +67,27 @@ def stacked(
             y.append(target(own, index)[train])
             weights.append(np.full(train.sum(), WEIGHTS[name] / train.sum() / len(looks)))
     return np.concatenate(x), np.concatenate(y), np.concatenate(weights)
+
+
+def fit_waves(
+    sets: dict[str, Looked], names: list[str], target: Target, looks: tuple[int, ...], waves: Waves, *, steady: float
+) -> Linear:
+    """Fit a map of embeddings and cosines; turned heads, which are few, count more."""
+    x, y, weights = stacked(sets, names, target, looks)
+    turns = np.concatenate([
+        np.tile(sets[name].faces.heads.pose_deg[sets[name].faces.is_train][:, 2], len(looks)) for name in names
+    ])  # fmt: skip
+    own = [sets[name] for name in names]
+    shown = [each.x[each.faces.is_train][::2] for each in own]
+    changes = np.concatenate([
+        waves.features(each[:, look]) - waves.features(each[:, 0]) for each in shown for look in STEADY_LOOKS
+    ])  # fmt: skip
+    scale = y.std(axis=0)
+    fitted = ridge(waves.features(x), y / scale, weights * (1 + np.square(turns / TURN_DEG)), penalty=WAVE_PENALTY,
+                   changes=changes, steady=steady)  # fmt: skip
+    made = waves.unfolded(fitted)
+    assert made.wave_coef is not None
+    return Linear(made.coef * scale, made.intercept * scale, made.wave_coef * scale)
 
 
 def place_target(own: Looked, index: int) -> np.ndarray:
@@ -138,8 +160,12 @@ def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np
         return logistic(x, y, weights, penalty=1e-4, changes=changes, steady=0.0)
 
     face = fit([(shown, 1.0), (covered, 0.3)], [(nothing, 1.0)])
-    over = fit([(covered, 1.0), (shades, 0.3)], [(plain, 2.0)])
-    scores = over(plain)[:, 0]
+    eyed = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "open")][:, (CANONICAL, NEAR, GREY)]
+    eyed = eyed.reshape(-1, eyed.shape[2])
+    turned = [each.x[each.faces.is_train & (np.abs(each.faces.heads.pose_deg[:, 2]) > 30)][:, CANONICAL]
+              for each in (sets["mtfl"], sets["youtube_faces"])]  # fmt: skip
+    over = fit([(covered, 1.0), (shades, 0.5)], [(plain, 1.5), (eyed, 0.7), (np.concatenate(turned), 0.7)])
+    scores = np.concatenate([over(plain)[:, 0], over(eyed)[:, 0]])
     return face, Linear(over.coef, over.intercept - np.quantile(scores, 0.985))
 
 
@@ -193,16 +219,12 @@ def main() -> None:
     others = dict(np.load(options.looks / "others.npz"))
     changes = np.concatenate([sets[name].changes() for name in ("youtube_faces", "clips", "mtfl", "cmu_faces")])
     names = list(WEIGHTS)
-    place = ridge(*stacked(sets, names, place_target, (0, 1, 2, 3, 4)), penalty=1e-4, changes=changes, steady=0.0)
+    waves = Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, 0] for name in names]))
+    place = fit_waves(sets, names, place_target, (0, 1, 2, 3, 4), waves, steady=0.0)
     face, covered = fit_face(sets, others, changes)
     points = usual_points(sets, options.data)
-    landmarks = ridge(
-        *stacked(sets, names, points_target(points), (0, 1, 2)), penalty=1e-4, changes=changes, steady=0.0
-    )
-    numbers = stacked(sets, names, numbers_target, (0, 1, 2, GREY, TIGHT))
-    scale = numbers[1].std(axis=0)
-    scaled = ridge(numbers[0], numbers[1] / scale, numbers[2], penalty=1e-4, changes=changes, steady=0.1)
-    values = Linear(scaled.coef * scale, scaled.intercept * scale)
+    landmarks = fit_waves(sets, names, points_target(points), (0, 1, 2), waves, steady=0.0)
+    values = fit_waves(sets, names, numbers_target, (0, 1, 2, GREY, TIGHT), waves, steady=0.1)
     smile, expression = fit_smile(sets, changes), fit_expression(sets["ferplus"])
     units = fit_units(sets, changes)
     names_of_units = {unit: f"AU{unit:02d}" for unit in UNITS}
@@ -211,9 +233,9 @@ def main() -> None:
     tasks_maps = [
         (Task("landmarks68", "points", tuple(f"{axis}{i}" for i in range(68) for axis in "xy"), mesh), landmarks),
         (Task("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), mesh),
-         Linear(values.coef[:, :3], values.intercept[:3])),
+         values.part(slice(0, 3))),
         (Task("openings", "values", ("mouth_opening", "mouth_width", "eyes_opening"), mesh),
-         Linear(values.coef[:, 3:], values.intercept[3:])),
+         values.part(slice(3, 6))),
         (Task("smile", "probabilities", ("smile",), "MTFL, FER+ and cmu_faces"), smile),
         (Task("expression", "classes", tuple(f"expression_{NAMES.get(name, name)}" for name in EXPRESSIONS), "FER+"),
          expression),
@@ -230,12 +252,14 @@ def main() -> None:
     reader = FaceReader(
         tuple(task for task, _ in tasks_maps), model_digest(options.model), VERSION,
         coef=np.concatenate([each.coef for each in maps], axis=1).astype(np.float32),
+        waves=waves.directions.astype(np.float32), phases=waves.phases.astype(np.float32),
+        wave_coef=np.concatenate([each.weights_of_waves(NUM_WAVES) for each in maps], axis=1).astype(np.float32),
         intercept=np.concatenate([each.intercept for each in maps]).astype(np.float32),
         mean=mean.astype(np.float32), whiten=whiten.astype(np.float32),
         limits=np.array([far, MIN_CROP_PX * side], np.float32),
         signs_mean=np.zeros(8, np.float32), signs_scale=np.ones(8, np.float32), spread=np.zeros((9, 7), np.float32),
     )  # fmt: skip
-    reader, figures = fit_spread(reader, sets, points)
+    reader, figures = fit_spread(reader, sets, points, waves)
     figures |= measured(sets, others, face, covered, smile, units)
     save_face_reader(reader, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """What is read off the embedding of a face: where it lies, whether there is one, its attributes, and how sure they are.
 
-A `FaceReader` is one linear map of the shipped encoder's embedding, with what is needed to say how far its outputs can
-be trusted. It is a safetensors file in the model's folder; reading it needs neither torch nor onnxruntime.
+A `FaceReader` is one map of the shipped encoder's embedding, nearly that of a kernel ridge, with what is needed to say
+how far its outputs can be trusted. It is a safetensors file in the model's folder; reading it needs neither torch nor onnxruntime.
 
 Letters: N faces, D numbers of an embedding, K outputs, F signs of difficulty.
 """
@@ -25,7 +25,8 @@ __all__ = ["FaceReader", "Seen", "Task", "load_face_reader", "save_face_reader"]
 
 FORMAT = "fabnet-reader-1"
 ARRAYS = (
-    "coef", "intercept", "mean", "whiten", "limits", "signs_mean", "signs_scale", "spread",
+    "coef", "waves", "phases", "wave_coef", "intercept", "mean", "whiten", "limits", "signs_mean", "signs_scale",
+    "spread",
 )  # fmt: skip
 PLACE, FACE, COVERED = slice(0, 3), 3, 4
 """The first outputs: shift in x and y, logarithm of the scale; a face, and whether it is covered, as log-odds."""
@@ -99,6 +100,10 @@ class FaceReader:
         version: of the attributes: it changes when the same face gets other numbers.
         coef: (D, K) float32; the first `FIRST` outputs say where the face lies, whether there is one, and whether it is
             covered.
+        waves: (D, R) float32: cosines of the embedding along these directions are further features, which make the map
+            that of a Gaussian kernel, nearly (Rahimi, Recht: Random features for large-scale kernel machines, 2007).
+        phases: (R,) float32 of the cosines.
+        wave_coef: (R, K) float32 weights of the cosines.
         intercept: (K,) float32.
         mean: (D,) float32 mean embedding of the faces that it was fitted on.
         whiten: (D, R) float32: the length of (embedding - mean) @ whiten says how unlike those faces one is.
@@ -114,6 +119,9 @@ class FaceReader:
     model: str
     version: str
     coef: np.ndarray
+    waves: np.ndarray
+    phases: np.ndarray
+    wave_coef: np.ndarray
     intercept: np.ndarray
     mean: np.ndarray
     whiten: np.ndarray
@@ -124,7 +132,8 @@ class FaceReader:
 
     def outputs(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, K) float32 outputs."""
-        return np.asarray(np.asarray(embeddings, np.float32) @ self.coef + self.intercept)
+        x = np.asarray(embeddings, np.float32)
+        return np.asarray(x @ self.coef + np.cos(x @ self.waves + self.phases) @ self.wave_coef + self.intercept)
 
     def placed(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
         """The canonical window around each face.
@@ -324,8 +333,10 @@ def _wrong_arrays(reader: FaceReader) -> str | None:
     outputs = FIRST + sum(len(task.columns) for task in reader.tasks)
     widths = sum(1 if task.kind == "points" else len(task.columns) * (task.kind == "values") for task in reader.tasks)
     dim, rank = len(reader.mean), reader.whiten.shape[-1] if reader.whiten.ndim else 0
+    waves = len(reader.phases) if reader.phases.ndim else 0
     expected = {
-        "coef": (dim, outputs), "intercept": (outputs,), "mean": (dim,), "whiten": (dim, rank), "limits": (2,),
+        "coef": (dim, outputs), "waves": (dim, waves), "phases": (waves,), "wave_coef": (waves, outputs),
+        "intercept": (outputs,), "mean": (dim,), "whiten": (dim, rank), "limits": (2,),
         "signs_mean": (NUM_SIGNS,), "signs_scale": (NUM_SIGNS,), "spread": (NUM_SIGNS + 1, widths),
     }  # fmt: skip
     for name in ARRAYS:

@@ -46,7 +46,9 @@ def reader() -> FaceReader:
     whiten = np.zeros((len(coef), 2), np.float32)
     whiten[-2:] = np.eye(2)
     return FaceReader(
-        tasks=TASKS, model="digest", version="0", coef=coef, intercept=np.zeros(NUM_OUTPUTS, np.float32),
+        tasks=TASKS, model="digest", version="0", coef=coef, waves=np.zeros((len(coef), 0), np.float32),
+        phases=np.zeros(0, np.float32), wave_coef=np.zeros((0, NUM_OUTPUTS), np.float32),
+        intercept=np.zeros(NUM_OUTPUTS, np.float32),
         mean=np.zeros(len(coef), np.float32), whiten=whiten, limits=np.array([5.0, 36.0], np.float32),
         signs_mean=np.zeros(NUM_SIGNS, np.float32), signs_scale=np.ones(NUM_SIGNS, np.float32),
         spread=np.zeros((NUM_SIGNS + 1, 4), np.float32),

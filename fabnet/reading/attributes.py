@@ -26,7 +26,7 @@ from fabnet.reading.columns import check_attributes
 
 __all__ = ["ATTRIBUTES_MODEL", "Predictor", "attributes", "predictor", "shipped_eyes"]
 
-ATTRIBUTES_MODEL = "small"
+ATTRIBUTES_MODEL = "close"
 """The encoder whose face reader reads the attributes, for every model."""
 
 

@@ -78,7 +78,7 @@ class EmbedOptions(Options):
 class ReadOptions(Options):
     """The options of `read`."""
 
-    model: str | Path = "small"
+    model: str | Path = "close"
     """The encoder, with the face reader that it carries: a shipped name or a model folder."""
     faces: Literal["largest", "all"] = "largest"
     """The faces of each picture or frame: the largest, or all."""

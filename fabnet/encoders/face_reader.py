@@ -1,9 +1,10 @@
 """What is read off the embedding of a face: where it lies, whether there is one, its attributes, and how sure they are.
 
 A `FaceReader` is one map of the shipped encoder's embedding, nearly that of a kernel ridge, with what is needed to say
-how far its outputs can be trusted. It is a safetensors file in the model's folder; reading it needs neither torch nor onnxruntime.
+how far its outputs can be trusted. It is a safetensors file in the model's folder; reading it needs neither torch nor
+onnxruntime.
 
-Letters: N faces, D numbers of an embedding, K outputs, F signs of difficulty.
+Letters: N faces, D numbers of an embedding, R cosines, K outputs, F signs of difficulty.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def reader() -> FaceReader:
     whiten = np.zeros((len(coef), 2), np.float32)
     whiten[-2:] = np.eye(2)
     return FaceReader(
-        tasks=TASKS, model="digest", version="0", coef=coef, waves=np.zeros((len(coef), 0), np.float32),
-        phases=np.zeros(0, np.float32), wave_coef=np.zeros((0, NUM_OUTPUTS), np.float32),
+        tasks=TASKS, model="digest", version="0", coef=coef, waves=np.zeros((len(coef), 2), np.float32),
+        phases=np.zeros(2, np.float32), wave_coef=np.zeros((2, NUM_OUTPUTS), np.float32),
         intercept=np.zeros(NUM_OUTPUTS, np.float32),
         mean=np.zeros(len(coef), np.float32), whiten=whiten, limits=np.array([5.0, 36.0], np.float32),
         signs_mean=np.zeros(NUM_SIGNS, np.float32), signs_scale=np.ones(NUM_SIGNS, np.float32),
@@ -319,3 +319,16 @@ def test_random_damage_of_the_header_is_refused_or_harmless(reader: FaceReader, 
         file.write_bytes(damaged)
         with suppress(InputError):
             load_face_reader(file)
+
+
+def test_cosines_of_the_embedding_are_further_features(reader: FaceReader) -> None:
+    rng = np.random.default_rng(0)
+    waves, phases, weights = (
+        rng.normal(size=(NUM_OUTPUTS + 2, 2)),
+        rng.normal(size=2),
+        rng.normal(size=(2, NUM_OUTPUTS)),
+    )
+    made = replace(reader, waves=waves, phases=phases, wave_coef=weights)
+    x = rng.normal(size=(3, NUM_OUTPUTS + 2))
+    expected = x[:, :NUM_OUTPUTS] + np.cos(x @ waves + phases) @ weights
+    np.testing.assert_allclose(made.outputs(x), expected, rtol=1e-4, atol=1e-4)

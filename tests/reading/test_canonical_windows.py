@@ -12,7 +12,7 @@ from fabnet.reading.canonical import Eyes
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    encoder = fabnet.load("small")
+    encoder = fabnet.load("close")
     return Eyes(encoder, encoder.required_reader())
 
 

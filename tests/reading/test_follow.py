@@ -42,7 +42,7 @@ def two(carphone: Path) -> People:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    encoder = fabnet.load("small")
+    encoder = fabnet.load("close")
     return Eyes(encoder, encoder.required_reader())
 
 

@@ -4,7 +4,7 @@ Clips and cmu_faces by `splits_clips.csv` (val), AFLW2000-3D's labelled faces at
 reference curves of MediaPipe's face mesh inside each clip. Stand-ins for portraits are cmu_faces' straight heads
 without sunglasses and the neutral stretches of clips: the frames whose mouth is narrow and closed in the reference.
 
-Run: python experiments/reader/measure.py --data DATA --out read.json
+Run: python experiments/reader/held_out.py --data DATA --out read.json
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from fabnet.errors import InputError
 from fabnet.files.output import written_whole
 from fabnet.models.weights_file import check_safetensors
 
-__all__ = ["FaceReader", "Seen", "Task", "load_face_reader", "save_face_reader"]
+__all__ = ["FaceReader", "Seen", "Task", "is_experimental", "load_face_reader", "save_face_reader"]
 
 FORMAT = "fabnet-reader-1"
 ARRAYS = (
@@ -33,6 +33,8 @@ PLACE, FACE, COVERED = slice(0, 3), 3, 4
 """The first outputs: shift in x and y, logarithm of the scale; a face, and whether it is covered, as log-odds."""
 FIRST = 5
 """The first output of the tasks."""
+EXPERIMENTAL = {"fabnet.experimental": "true"}
+"""Metadata of a column that is experimental."""
 FACE_PROBABILITY = 0.5
 LANDMARKS = "landmarks68"
 """The task that every reader has: 68 points."""
@@ -83,7 +85,8 @@ class Task:
         if self.kind == "points":
             points = pa.list_(pa.float32(), len(self.columns))
             return [pa.field(f"{self.name}_px", points), pa.field(f"{self.name}_pm_px", pa.float32())]
-        numbers = [pa.field(name, pa.float32()) for name in self.columns]
+        about = EXPERIMENTAL if self.is_experimental else None
+        numbers = [pa.field(name, pa.float32(), metadata=about) for name in self.columns]
         if self.kind == "classes":
             return [pa.field(self.name, pa.string()), *numbers]
         if self.kind == "probabilities":
@@ -257,6 +260,11 @@ class FaceReader:
              np.abs(roll), distance],
             axis=1,
         )  # fmt: skip
+
+
+def is_experimental(field: pa.Field) -> bool:
+    """Whether a table says that a column is experimental."""
+    return (field.metadata or {}).get(b"fabnet.experimental") == b"true"
 
 
 def save_face_reader(reader: FaceReader, file: Path) -> None:

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -18,10 +17,12 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError, RewrittenError
 from fabnet.faces.window import decode_jpeg
-from fabnet.serving.catalogue import Attribute, Classes, Face, FacePage, Timeline, Video
+from fabnet.serving.answers import Attribute, Classes, Face, FacePage, PhotoFace, Timeline, Video
 from fabnet.serving.compare import Comparison
 from fabnet.serving.conditions import Condition
+from fabnet.serving.face_map import MapProgress
 from fabnet.serving.guard import Guard
+from fabnet.serving.photos import as_data
 from fabnet.serving.site import Shown, Site
 from fabnet.serving.turns import Turns, Uploads
 from fabnet.version import VERSION
@@ -33,7 +34,7 @@ AT_ONCE = {"nearest": 4, "photo": 1, "map": 1, "compare": 1}
 SENT_BYTES = 2**18
 MOST_LETTERS = 600
 """Maximum length of an error message, which may repeat parts of the request."""
-TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "txt": "text/plain"}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 NUMBERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "little-endian numbers, row by row"}
@@ -57,6 +58,7 @@ class Dataset:
     model: str | None
     rows: int
     faces: int
+    tracks: int
     identities: int
     attributes: list[Attribute]
     classes: list[Classes]
@@ -67,10 +69,11 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The nearest faces; for a search by photo also the crop of its face, as a data URI."""
+    """The nearest faces; for a search by photo also the crop of its face, as a data URI, and all faces of the photo."""
 
     faces: list[Face]
     crop: str | None = None
+    photo: list[PhotoFace] = field(default_factory=list)
 
 
 def _site(
@@ -102,6 +105,7 @@ def _condition(
 
 Where = Annotated[Condition, Depends(_condition)]
 Count = Annotated[int, Query(ge=1, le=200)]
+Index = Annotated[int, Query(ge=0)]
 
 
 def _known(site: Site, row: int) -> int:
@@ -148,6 +152,7 @@ def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
     binary = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
     app.post("/api/nearest", openapi_extra={"requestBody": binary})(nearest_to_photo)
     app.get("/api/columns/{column:path}", response_class=Response, responses=NUMBERS)(column)
+    app.get("/api/map/{method}/progress")(map_progress)
     app.get("/api/map/{method}", response_class=Response, responses=NUMBERS)(face_map)
     app.get("/api/videos")(videos)
     app.get("/api/timeline")(timeline)
@@ -194,6 +199,7 @@ def dataset(site: Here) -> Dataset:
         model=catalogue.gallery.model,
         rows=catalogue.num_rows,
         faces=len(catalogue.faces),
+        tracks=catalogue.num_tracks,
         identities=catalogue.num_identities,
         attributes=catalogue.attributes,
         classes=catalogue.classes,
@@ -203,9 +209,18 @@ def dataset(site: Here) -> Dataset:
     )
 
 
-def faces(site: Here, where: Where, start: Annotated[int, Query(ge=0)] = 0, count: Count = 100) -> FacePage:
+def faces(
+    site: Here,
+    where: Where,
+    start: Index = 0,
+    count: Count = 100,
+    by_track: Annotated[bool, Query(description="one face per track, with the number of its faces")] = False,
+    track_of: Annotated[int | None, Query(description="only the faces of the track of this row")] = None,
+) -> FacePage:
     """A range of the faces that meet a condition, in the order of the dataset."""
-    return site.catalogue.page(where, start, count)
+    if track_of is not None:
+        return site.catalogue.page(where, start, count, track_of=_known(site, track_of))
+    return site.catalogue.page_of_tracks(where, start, count) if by_track else site.catalogue.page(where, start, count)
 
 
 def mask(site: Here, where: Where) -> Response:
@@ -250,8 +265,8 @@ async def nearest(
     return await _turns(request, "nearest").take(request, search)
 
 
-async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24) -> Found:
-    """The faces most similar to the largest face of a photo; the body is a picture file of at most 10 MiB."""
+async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24, face: Index = 0) -> Found:
+    """The faces most similar to a face of a photo, 0 is its largest; the body is a picture file of at most 10 MiB."""
     if isinstance(site.photos, FabnetError):
         raise site.photos
     photos = site.photos
@@ -259,9 +274,8 @@ async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count 
     async with uploads.read(request) as data:
 
         def search() -> Found:
-            photo = photos.read(data)
-            crop = f"data:image/jpeg;base64,{base64.b64encode(photo.crop).decode()}"
-            return Found(site.catalogue.nearest(photo.embedding, k, where), crop)
+            photo = photos.read(data, face)
+            return Found(site.catalogue.nearest(photo.embedding, k, where), as_data(photo.crop), photo.faces)
 
         return await _turns(request, "photo").take(request, search)
 
@@ -281,6 +295,13 @@ async def face_map(request: Request, site: Here, method: str) -> Response:
     return _sent(await _turns(request, "map").take(request, lambda: site.face_map.places(method)))
 
 
+def map_progress(site: Here, method: str) -> MapProgress:
+    """How far the computation of a map is."""
+    if method not in site.face_map.methods:
+        raise HTTPException(404, "there is no such map")
+    return site.face_map.progress()
+
+
 def _sent(numbers: np.ndarray) -> Response:
     """Numbers as a streamed response, so that no copy of them is kept for a slow reader."""
     data = np.ascontiguousarray(numbers, dtype="<f4").reshape(-1).view(np.uint8)
@@ -298,9 +319,12 @@ def videos(site: Here, contains: str = "", limit: Count = 200) -> list[Video]:
     return site.catalogue.videos(contains, limit)
 
 
-def timeline(site: Here, video: str) -> Timeline:
-    """The predicted attributes of a video's faces over time."""
-    found = site.catalogue.timeline(video)
+def timeline(
+    site: Here, video: str, track: str | None = None, first: Index = 0, last: Annotated[int | None, Query(ge=0)] = None
+) -> Timeline:
+    """The predicted attributes of a video's faces over time, of all tracks or of one; `first` and `last` are indices
+    among these rows, as in `places`, to see a part of a long video in detail."""
+    found = site.catalogue.timeline(video, track=track, first=first, last=last)
     if found is None:
         raise HTTPException(404, "there is no such video in the dataset")
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fabnet.encoders.face_reader import is_experimental
 from fabnet.errors import InputError
 from fabnet.files.limits import read_bytes
 from fabnet.reading.columns import schema
@@ -23,99 +24,20 @@ from fabnet.retrieval.columns import is_text
 from fabnet.retrieval.filters import all_of, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery
 from fabnet.retrieval.query import as_vector
+from fabnet.serving.answers import Attribute, Classes, Face, FacePage, Timeline, Track, Video
 from fabnet.serving.conditions import Condition, read_condition
 
-__all__ = ["Attribute", "Catalogue", "Classes", "Face", "FacePage", "Timeline", "Video"]
+__all__ = ["Catalogue"]
 
 MAX_TIMELINE_ROWS = 2000
+MAX_TRACKS = 200
 MAX_CLASSES = 200
 MAX_CLASS_LETTERS = 200
 NAMES = ("id", "identity", "video", "track")
 SHOWN = (*NAMES, "frame", "time_s")
+HALF_WIDTH = "_pm"
+"""Ending of the columns of half-widths."""
 OWN = frozenset(schema(0, thumbnails=True).names)
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """A number that a probe predicts for each face."""
-
-    column: str
-    """Name of the column."""
-    low: float
-    """Smallest value in the dataset."""
-    high: float
-    """Largest value in the dataset."""
-    classes: str | None
-    """Column of the classes if the number is the probability of a class; else None."""
-    value: str | None
-    """That class, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classes:
-    """A class that a probe predicts for each face."""
-
-    column: str
-    """Name of the column."""
-    values: list[str]
-    """Classes that occur in the dataset."""
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A face; names that the dataset lacks are "" or None."""
-
-    row: int
-    """Number of its row."""
-    id: str
-    identity: str
-    video: str
-    track: str
-    frame: int | None
-    time_s: float | None
-    attributes: dict[str, float | str | None]
-    """Predicted attributes by column."""
-    similarity: float | None = None
-    """Cosine similarity of a neighbour, -1 to 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class FacePage:
-    """A range of the faces that meet a condition."""
-
-    total: int
-    """Number of all faces that meet the condition."""
-    start: int
-    """Index of the first face of the range."""
-    faces: list[Face]
-    """Faces of the range."""
-
-
-@dataclass(frozen=True, slots=True)
-class Video:
-    """A video: its name, and its number of rows with and without a face."""
-
-    name: str
-    faces: int
-    without_face: int
-
-
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """A video's rows in the order of time."""
-
-    video: str
-    """Name of the video."""
-    is_frames: bool
-    """Whether `times` are not in seconds."""
-    rows: list[int | None]
-    """Row numbers; None: no face in the frame."""
-    times: list[float]
-    """Times in seconds; frame numbers if some time is unknown; indices in the video if frames are unknown, too."""
-    tracks: list[str]
-    """Name of each row's track."""
-    attributes: dict[str, list[float | None]]
-    """Predicted attributes by column, one value per row."""
 
 
 class Catalogue:
@@ -140,8 +62,10 @@ class Catalogue:
             raise InputError(f"{gallery.path} has no rows to show: embed pictures or videos into it")
         fields = [field for field in gallery.fields if field.name not in OWN]
         numbers = [field.name for field in fields if pa.types.is_floating(field.type)]
-        texts = [field.name for field in fields if is_text(field.type)]
-        batches = list(gallery.scan(["video", "identity", "reason", *numbers, *texts]))
+        flags = [field.name for field in fields if pa.types.is_boolean(field.type)]
+        texts = [field.name for field in fields if is_text(field.type)] + flags
+        self._flags, self._experimental = set(flags), {field.name for field in fields if is_experimental(field)}
+        batches = list(gallery.scan(["video", "track", "identity", "reason", *numbers, *texts]))
         table = pa.Table.from_batches(batches)
         has_face = pc.equal(_text(table["reason"]), "").to_numpy(zero_copy_only=False)
         self.faces: np.ndarray = np.flatnonzero(has_face)
@@ -149,12 +73,22 @@ class Catalogue:
             raise InputError(f"{gallery.path} has no face to show: all of its {self.num_rows} rows are without one")
         self.num_identities = len(table["identity"].drop_null().unique())
         self._videos, self._video_codes = _coded(table["video"])
+        self._tracks, track_codes = _coded(table["track"])
+        both = self._video_codes.astype(np.int64) * max(1, len(self._tracks)) + track_codes
+        self._video_tracks, codes = np.unique(both, return_inverse=True)
+        self._track_codes: np.ndarray = codes.astype(np.int32)
         self._has_face = has_face
         self._numbers: dict[str, np.ndarray] = {name: _floats(table[name]) for name in numbers}
         coded = {name: _coded(table[name]) for name in texts}
         self._classes = {name: each for name, each in coded.items() if _are_classes(each[0])}
         self.notes = [*gallery.notes, *_without(name for name in texts if name not in self._classes)]
         self._select = lru_cache(maxsize=8)(self._selected)
+        self._stand_for = lru_cache(maxsize=8)(self._standing_for)
+
+    @property
+    def num_tracks(self) -> int:
+        """Number of tracks with a face."""
+        return len(np.unique(self._track_codes[self.faces]))
 
     @property
     def classes(self) -> list[Classes]:
@@ -166,16 +100,23 @@ class Catalogue:
         """The columns of numbers with at least one finite value."""
         found = []
         for name, values in self._numbers.items():
+            if name.endswith(HALF_WIDTH) and name.removesuffix(HALF_WIDTH) in self._numbers:
+                continue
             finite = values[np.isfinite(values)]
             owner = next((each for each in self._classes if name.startswith(f"{each}_")), None)
             value = None if owner is None else name.removeprefix(f"{owner}_")
+            if owner is not None and any(each.startswith(f"{owner}_") for each in self._classes[owner][0]):
+                value = name  # `read` names a class as its column
+            half_width = name + HALF_WIDTH if name + HALF_WIDTH in self._numbers else None
             if len(finite):
-                found.append(Attribute(name, float(finite.min()), float(finite.max()), owner, value))
+                low, high = float(finite.min()), float(finite.max())
+                found.append(Attribute(name, low, high, owner, value, half_width, name in self._experimental))
         return found
 
     def condition(self, texts: Sequence[str]) -> Condition:
         """Read conditions, see `read_condition`."""
-        return read_condition(texts, list(self._numbers), {each.column: each.values for each in self.classes})
+        classes = {each.column: each.values for each in self.classes}
+        return read_condition(texts, list(self._numbers), classes, self._flags)
 
     def numbers(self, column: str) -> np.ndarray:
         """A column of numbers: (rows,) float32, NaN if missing.
@@ -203,10 +144,28 @@ class Catalogue:
             mask &= codes == int(np.flatnonzero(values == chosen.value)[0])
         return np.flatnonzero(mask)
 
-    def page(self, condition: Condition, start: int, count: int) -> FacePage:
-        """A range of the faces that meet a condition."""
+    def page(self, condition: Condition, start: int, count: int, *, track_of: int | None = None) -> FacePage:
+        """A range of the faces that meet a condition, of all tracks or of the track of a row."""
         rows = self.select(condition)
+        if track_of is not None:
+            rows = rows[self._track_codes[rows] == self._track_codes[track_of]]
         return FacePage(len(rows), start, self.read(rows[start : start + count].tolist()))
+
+    def page_of_tracks(self, condition: Condition, start: int, count: int) -> FacePage:
+        """A range of the tracks of these faces: the middle face of each, with their number."""
+        rows, counts = self._stand_for(condition)
+        part = slice(start, start + count)
+        faces = self.read(rows[part].tolist())
+        shown = [replace(face, count=int(each)) for face, each in zip(faces, counts[part], strict=True)]
+        return FacePage(len(rows), start, shown)
+
+    def _standing_for(self, condition: Condition) -> tuple[np.ndarray, np.ndarray]:
+        """The row that stands for each track, in the order of each track's first row, and the track's count of rows."""
+        rows = self.select(condition)
+        order = np.argsort(self._track_codes[rows], kind="stable")
+        _, begins, counts = np.unique(self._track_codes[rows][order], return_index=True, return_counts=True)
+        by_first = np.argsort(rows[order][begins], kind="stable")
+        return rows[order][begins + counts // 2][by_first], counts[by_first]
 
     def read(self, rows: Sequence[int]) -> list[Face]:
         """Read faces by row number."""
@@ -215,8 +174,8 @@ class Catalogue:
 
     def _face(self, row: dict[str, Any], number: int, similarity: float | None = None) -> Face:
         attributes: dict[str, float | str | None] = {name: _finite(row[name]) for name in self._numbers}
-        attributes |= {name: row[name] for name in self._classes}
-        names = {name: row[name] or "" for name in NAMES}
+        attributes |= {name: _word(row[name]) for name in self._classes}
+        names: dict[str, Any] = {name: row[name] or "" for name in NAMES}
         return Face(
             row=number, **names, frame=row["frame"], time_s=_finite(row["time_s"]), attributes=attributes,
             similarity=similarity,
@@ -268,17 +227,34 @@ class Catalogue:
         )
         return [Video(name, int(faces[code]), int(total[code] - faces[code])) for name, code in named[:limit]]
 
-    def timeline(self, video: str) -> Timeline | None:
-        """A video over time, with at most `MAX_TIMELINE_ROWS` rows, evenly chosen; None: there is no such video."""
+    def timeline(
+        self, video: str, *, track: str | None = None, first: int = 0, last: int | None = None
+    ) -> Timeline | None:
+        """A video over time, with at most `MAX_TIMELINE_ROWS` rows, evenly chosen; None: there is no such video.
+
+        Args:
+            video: its name.
+            track: only the faces of this track, and frames without a face; None: all.
+            first: index of the first row to show, among these.
+            last: index of the last one; None: to the end.
+        """
         code = np.flatnonzero(self._videos == video)
         if not len(code):
             return None
         numbers = np.flatnonzero(self._video_codes == code[0])
-        numbers = numbers[_thinned(len(numbers), MAX_TIMELINE_ROWS)]
-        rows = self.gallery.take(numbers.tolist(), ["track", "frame", "time_s"])
+        with_face, counts = np.unique(self._track_codes[numbers][self._has_face[numbers]], return_counts=True)
+        tracks = sorted(zip(map(self._track_name, with_face), counts.tolist(), strict=True), key=lambda each: -each[1])
+        if track is not None:
+            own = with_face[[self._track_name(each) == track for each in with_face]]
+            numbers = numbers[~self._has_face[numbers] | np.isin(self._track_codes[numbers], own)]
+        total = len(numbers)
+        places = np.arange(total)[first : None if last is None else last + 1]
+        places = places[_thinned(len(places), MAX_TIMELINE_ROWS)]
+        numbers = numbers[places]
+        rows = self.gallery.take(numbers.tolist(), ["frame", "time_s"])
         seconds, frames = ([_finite(row[name]) for row in rows] for name in ("time_s", "frame"))
         is_frames = None in seconds
-        when = [float(index) for index in range(len(rows))]
+        when = [float(index) for index in places]
         for known in (frames, seconds):  # seconds if every row has them, else frames
             when = when if None in known else [float(each or 0) for each in known]
         order = np.argsort(when, kind="stable")
@@ -288,9 +264,16 @@ class Catalogue:
             is_frames=is_frames,
             rows=[int(number) if self._has_face[number] else None for number in chosen],
             times=[when[index] for index in order],
-            tracks=[rows[index]["track"] or "" for index in order],
+            tracks=[self._track_name(each) for each in self._track_codes[chosen]],
             attributes={name: [_finite(value) for value in each[chosen]] for name, each in self._numbers.items()},
+            classes={name: values[codes[chosen]].tolist() for name, (values, codes) in self._classes.items()},
+            places=places[order].tolist(),
+            total=total,
+            all_tracks=[Track(*each) for each in tracks[:MAX_TRACKS]],
         )
+
+    def _track_name(self, code: int) -> str:
+        return str(self._tracks[self._video_tracks[code] % max(1, len(self._tracks))])
 
 
 def _thinned(count: int, most: int) -> np.ndarray:
@@ -328,6 +311,11 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray:
     """A column of numbers as float32: NaN for null, infinity for values out of range."""
     with np.errstate(over="ignore"):
         return np.asarray(column.to_numpy().astype(np.float32))
+
+
+def _word(value: Any) -> str | None:
+    """A class, or whether a flag is set, as text."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _are_classes(values: np.ndarray) -> bool:

@@ -6,7 +6,7 @@ A condition only names columns and classes of the dataset, so no text of a reque
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fabnet.errors import InputError
@@ -37,13 +37,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A column of classes with this value."""
+    """A column of classes with this value, or of flags that are "true" or "false"."""
 
     column: str
     value: str
+    is_flag: bool = False
 
     def to_sql(self) -> str:
         """The condition as SQL for Lance."""
+        if self.is_flag:
+            return f"`{self.column}` = {'true' if self.value == 'true' else 'false'}"
         return f"`{self.column}` = {quoted(self.value)}"
 
 
@@ -59,13 +62,16 @@ class Condition:
         return all_of(*[each.to_sql() for each in self.ranges], *[each.to_sql() for each in self.choices])
 
 
-def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]]) -> Condition:
+def read_condition(
+    texts: Sequence[str], numbers: Sequence[str], classes: dict[str, list[str]], flags: Collection[str] = ()
+) -> Condition:
     """Parse the conditions of a request.
 
     Args:
         texts: `COLUMN:LOW:HIGH`, where a bound may be empty, and `COLUMN:CLASS`.
         numbers: columns of numbers of the dataset.
         classes: columns of classes of the dataset, with their classes.
+        flags: those of them that are true or false.
 
     Raises:
         InputError: a text is not a condition.
@@ -75,7 +81,9 @@ def read_condition(texts: Sequence[str], numbers: Sequence[str], classes: dict[s
     ranges, choices = [], []
     for text in dict.fromkeys(texts):
         chosen = [
-            Choice(column, text.removeprefix(f"{column}:")) for column in classes if text.startswith(f"{column}:")
+            Choice(column, text.removeprefix(f"{column}:"), column in flags)
+            for column in classes
+            if text.startswith(f"{column}:")
         ]
         chosen = [each for each in chosen if each.value in classes[each.column]]
         column, low, high = (["", "", "", *text.rsplit(":", 2)])[-3:]

@@ -5,8 +5,10 @@ Shapes: N rows, D features.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -20,11 +22,27 @@ from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Gallery
 from fabnet.serving.catalogue import Catalogue
 
-__all__ = ["FaceMap", "pca"]
+__all__ = ["FaceMap", "MapProgress", "pca"]
 
 MAX_UMAP_FACES = 200_000
 FURTHEST = 1e6
 """Upper bound of the coordinates on a map."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapProgress:
+    """How far the computation of a map is."""
+
+    stage: str
+    """What is being done; empty: no map is being computed."""
+    share: float | None
+    """Share of this stage that is done, 0 to 1; None: unknown."""
+    seconds: float
+    """Time since the computation began."""
+
+
+Tell = Callable[[str, float | None], None]
+"""Is told the stage and its share."""
 
 
 class FaceMap:
@@ -37,6 +55,13 @@ class FaceMap:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue, self._lock = catalogue, Lock()
         self._known: dict[str, np.ndarray] = {}
+        self._stage: tuple[str, float | None] = ("", None)
+        self._began_s = 0.0
+
+    def progress(self) -> MapProgress:
+        """How far the map that is being computed is."""
+        stage, share = self._stage
+        return MapProgress(stage, share, time.monotonic() - self._began_s if stage else 0.0)
 
     @property
     def methods(self) -> list[str]:
@@ -54,8 +79,15 @@ class FaceMap:
             raise InputError(f"there is no map by {method!r}; expected {' or '.join(self.methods)}")
         with self._lock:
             if method not in self._known:
-                self._known[method] = self._read(method)
+                self._began_s = time.monotonic()
+                try:
+                    self._known[method] = self._read(method)
+                finally:
+                    self._stage = ("", None)
             return self._known[method]
+
+    def _tell(self, stage: str, share: float | None) -> None:
+        self._stage = (stage, share)
 
     def _read(self, method: str) -> np.ndarray:
         gallery = self._catalogue.gallery
@@ -63,7 +95,7 @@ class FaceMap:
         places = _kept(file, self._catalogue.num_rows)
         if places is None:
             with np.errstate(all="ignore"):  # numbers may be near the limits of float64
-                places = pca(gallery) if method == "pca" else _umap(gallery)
+                places = pca(gallery, self._tell) if method == "pca" else _umap(gallery, self._tell)
             with suppress(OutputError), written_whole(file) as partial:
                 partial.write_bytes(_header(len(places)) + places.tobytes())
             if not _is_current(gallery):  # people on this map were removed meanwhile
@@ -78,31 +110,40 @@ def _is_current(gallery: Gallery) -> bool:
         return False
 
 
-def pca(gallery: Gallery) -> np.ndarray:
+def _silent(stage: str, share: float | None) -> None:
+    """Tell nobody."""
+
+
+def pca(gallery: Gallery, tell: Tell = _silent) -> np.ndarray:
     """Project the embeddings, scaled to length 1, on their first two principal components.
 
     Args:
         gallery: the dataset; its embeddings are read twice, in batches.
+        tell: is told how far it is.
 
     Returns:
         (N, 2) float32, mostly in -1 to 1; NaN for rows without a finite embedding.
     """
     dim = gallery.embedding_dim
     count, total, products = 0, np.zeros(dim), np.zeros((dim, dim))
-    for block in _directions(gallery):
+    for block in _directions(gallery, tell, "finding the directions"):
         block = block[np.isfinite(block[:, 0])]
         count, total, products = count + len(block), total + block.sum(axis=0), products + block.T @ block
     mean = total / max(count, 1)
     _, axes = np.linalg.eigh(products / max(count, 1) - np.outer(mean, mean))
     axes = np.pad(axes[:, ::-1][:, :2], ((0, 0), (0, max(0, 2 - dim))))  # D = 1 has no second direction
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1, 1)  # fixes the arbitrary signs
-    return _framed(np.concatenate([np.empty((0, 2)), *((block - mean) @ axes for block in _directions(gallery))]))
+    blocks = ((block - mean) @ axes for block in _directions(gallery, tell, "placing the faces"))
+    return _framed(np.concatenate([np.empty((0, 2)), *blocks]))
 
 
-def _umap(gallery: Gallery) -> np.ndarray:
+def _umap(gallery: Gallery, tell: Tell) -> np.ndarray:
     import umap
 
-    embeddings = np.concatenate([np.empty((0, gallery.embedding_dim)), *_directions(gallery)]).astype(np.float32)
+    embeddings = np.concatenate([np.empty((0, gallery.embedding_dim)), *_directions(gallery, tell, "reading")]).astype(
+        np.float32
+    )
+    tell("placing the faces", None)
     is_sound = np.isfinite(embeddings[:, 0])
     places = np.full((len(embeddings), 2), np.nan, dtype=np.float32)
     num_neighbours = max(2, min(15, int(is_sound.sum()) - 1))
@@ -114,10 +155,13 @@ def _umap(gallery: Gallery) -> np.ndarray:
     return _framed(places)
 
 
-def _directions(gallery: Gallery) -> Iterator[np.ndarray]:
+def _directions(gallery: Gallery, tell: Tell, stage: str) -> Iterator[np.ndarray]:
     """Yield the embeddings of all rows in batches, scaled to length 1, (n, D) float64; NaN if an embedding is missing
     or contains NaN, infinity or nulls."""
+    done, total = 0, max(1, gallery.num_rows)
     for batch in gallery.scan(["embedding"]):
+        tell(stage, done / total)
+        done += len(batch)
         column = batch["embedding"]
         block = np.full((len(column), gallery.embedding_dim), np.nan)
         values = column.flatten().to_numpy(zero_copy_only=False)

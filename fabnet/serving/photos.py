@@ -1,22 +1,31 @@
-"""Photos that are dropped on the page: checked before they are decoded, then searched for the largest face."""
+"""Photos that are dropped on the page: checked before they are decoded, then searched for faces, which are read."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
-from fabnet.faces.crop import CropSpec
+from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.photos import load_photo_detector
-from fabnet.faces.find import crop_faces
+from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.picture import decode_bgr, picture_size
+from fabnet.faces.window import Window
+from fabnet.reading.canonical import Eyes
+from fabnet.serving.answers import PhotoFace
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "as_data"]
 
+MAX_FACES = 12
+"""Faces of a photo that are read, the largest."""
+THUMBNAIL_PX = 96
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 50_000_000
 LARGEST_PX = 3200
@@ -25,14 +34,15 @@ LARGEST_PX = 3200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """The largest face of a photo: its crop as JPEG, and its (D,) float32 embedding."""
+    """The largest faces of a photo, and one of them: its crop as JPEG, and its (D,) float32 embedding."""
 
+    faces: list[PhotoFace]
     crop: bytes
     embedding: np.ndarray
 
 
 class PhotoReader:
-    """Embeds the largest face of a photo; one photo at a time, so that memory is bounded.
+    """Embeds a face of a photo, and reads all of its large ones; one photo at a time, so that memory is bounded.
 
     Args:
         encoder: the encoder that made the dataset's embeddings.
@@ -42,18 +52,22 @@ class PhotoReader:
         self._encoder, self._lock = encoder, Lock()
         self._detector = load_photo_detector(only_largest=True)
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
+        reading = encoder if encoder.reader is not None else load("small")
+        self._eyes = Eyes(reading, reading.required_reader())
+        self._read_spec = CropSpec.from_json(reading.card.crop) if reading.card.crop else CropSpec()
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         self._detector(grey)  # the first run of the detector and of the encoder is slow
         self._encoder.embed([grey])
 
-    def read(self, data: bytes) -> Photo:
-        """Find and embed the largest face.
+    def read(self, data: bytes, chosen: int = 0) -> Photo:
+        """Find the faces, read them, and embed one.
 
         Args:
             data: a picture in one of `fabnet.faces.picture.FORMATS`.
+            chosen: which one, 0 is the largest.
 
         Raises:
-            InputError: it has another format, is corrupt, or has too many pixels.
+            InputError: it has another format, is corrupt, or has too many pixels, or there is no such face.
             NoFaceError: no face was found.
         """
         width, height = picture_size(data)
@@ -61,16 +75,51 @@ class PhotoReader:
             raise InputError(f"the photo has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
         with self._lock:
             image = _decoded(data, max(width, height))
-            faces = crop_faces(image, detector=self._detector, spec=self._spec)
+            faces = crop_faces(image, detector=self._detector, spec=self._spec)[:MAX_FACES]
             if not faces:
                 smallest = self._detector.smallest_px(*image.shape[:2]) * max(width, height) / max(image.shape[:2])
                 raise NoFaceError(
                     f"no face was found in the photo of {width} x {height} px: a face must be at least "
                     f"{smallest:.0f} px high, upright and unobstructed"
                 )
-            done, crop = cv2.imencode(".jpg", cv2.cvtColor(faces[0].image, cv2.COLOR_RGB2BGR))
-            assert done
-            return Photo(crop.tobytes(), self._encoder.embed([faces[0].image])[0])
+            if chosen >= len(faces):
+                raise InputError(f"there is no face {chosen} in the photo; {len(faces)} are shown")
+            crop = faces[chosen].image
+            embedding = self._encoder.embed([crop])[0]
+            return Photo(self._shown(image, faces), _jpeg(crop), embedding)
+
+    def _shown(self, image: np.ndarray, faces: list[Face]) -> list[PhotoFace]:
+        """Faces with what is read off their canonical crops."""
+        squares = np.array([crop_box(face.box_px, self._read_spec) for face in faces], np.float32)
+        windows = Window(*self._eyes.encoder.card.window).inside(squares)
+        columns = self._eyes.reader.columns(self._eyes.settle([image] * len(faces), windows).seen)
+        flat = {name: values for name, values in columns.items() if values.ndim == 1}
+        small = (THUMBNAIL_PX, THUMBNAIL_PX)
+        return [
+            PhotoFace(
+                as_data(_jpeg(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA))),
+                {name: _plain(values[place]) for name, values in flat.items()},
+            )
+            for place, face in enumerate(faces)
+        ]
+
+
+def as_data(jpeg: bytes) -> str:
+    """A picture as a data URI."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    assert done
+    return data.tobytes()
+
+
+def _plain(value: Any) -> float | str:
+    """A value as JSON has it; whether a flag is set as text, as in the answers about rows."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    return str(value) if isinstance(value, str) else float(value)
 
 
 def _decoded(data: bytes, longer_px: int) -> np.ndarray:

@@ -34,6 +34,8 @@ def page(browser: Browser, server: str) -> Iterator[Browser]:
     browser.resize(1280, 800)
     browser.call("Page.navigate", url="about:blank")
     browser.open(f"{server}/#gallery")
+    if browser.run("document.querySelector('#group').checked"):
+        browser.click("#group")
     yield browser
     said = [
         each["params"] for each in browser.events if each["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
@@ -89,6 +91,7 @@ def test_a_file_that_is_not_a_photo_is_refused_in_words(page: Browser, tmp_path:
     button = page.call("DOM.querySelector", nodeId=document, selector="#photo-file")["nodeId"]
     page.call("DOM.setFileInputFiles", nodeId=button, files=[str(file)])
     page.until("document.querySelector('#nearest-say')?.textContent.includes('expected a JPEG')")
+    assert page.run("document.querySelectorAll('#panel img').length") == 0
     page.events[:] = [each for each in page.events if "status of 400" not in str(each)]
 
 
@@ -157,7 +160,7 @@ def test_a_timeline_shows_the_face_beside_it(page: Browser) -> None:
     page.run("location.hash = '#gallery/70'")
     page.until("document.querySelector('#to-timeline')")
     page.click("#to-timeline")
-    page.until("document.querySelectorAll('#timeline svg').length === 3")
+    page.until("document.querySelectorAll('#timeline .uplot').length === 3")
     assert page.run("document.querySelector('.beside img').dataset.picture").find("/70/") > 0
     page.run("document.querySelector('.time').focus()")
     page.press("ArrowRight")
@@ -184,6 +187,8 @@ def test_ten_thousand_faces_scroll_smoothly(browser: Browser, ten_thousand: Path
     with serving(str(ten_thousand)) as (url, _):
         browser.resize(1280, 800)
         browser.open(f"{url}/#gallery")
+        if browser.run("document.querySelector('#group').checked"):
+            browser.click("#group")
         browser.until("document.querySelector('#count').textContent === '10,000 of 10,000 faces'")
         times = browser.run("""new Promise((done) => {
           const gallery = document.querySelector("#gallery"), times = [];

@@ -1,6 +1,6 @@
 // Sliders for predicted attributes; together they are the conditions for all views.
 
-import { find, make, named, settled, shown } from "./dom.js";
+import { find, make, named, plain, settled, shown } from "./dom.js";
 
 const OPEN = 6;
 
@@ -12,7 +12,7 @@ export class Filters {
     const plain = dataset.attributes.filter((each) => each.classes === null);
     const rows = plain.map((each) => this.between(each));
     box.append(...rows.slice(0, OPEN));
-    for (const each of dataset.classes) box.append(this.among(each, dataset.attributes.filter((one) => one.classes === each.column)));
+    for (const each of dataset.classes.filter(({ values }) => values.length)) box.append(this.among(each, dataset.attributes.filter((one) => one.classes === each.column)));
     if (rows.length > OPEN) box.append(make("details", { class: "more" }, make("summary", {}, "More"), ...rows.slice(OPEN)));
     if (!this.controls.length) {
       box.append(make("p", { class: "say" }, "No probe was run on these faces. With ", make("code", {}, "fabnet embed --probe FILE"),
@@ -75,7 +75,7 @@ export class Filters {
   among({ column, values }, attributes) {
     const { text } = named(column);
     const select = make("select", { "aria-label": text, "data-column": column },
-      make("option", { value: "" }, "any"), ...values.map((value) => make("option", { value }, value.replaceAll("_", " "))));
+      make("option", { value: "" }, "any"), ...values.map((value) => make("option", { value }, plain(value, column))));
     const output = make("output", {});
     const slider = make("input", { type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": `${text}, minimum probability`, "data-column": column });
     const line = make("div", { class: "track one", hidden: true }, make("i"), slider);

@@ -1,16 +1,25 @@
 // The gallery: only as many tiles as fit the screen, for any number of faces; rows are fetched in pages.
 
 import { json, thumbnail } from "./api.js";
-import { find, make, notice } from "./dom.js";
+import { find, grouped, make, notice } from "./dom.js";
 import { release, show } from "./pictures.js";
 
 const PAGE = 100;
 const KEPT_PAGES = 60;
 const GAP = 6;
+const MANY = 4; // faces of a track on average from which they are grouped at first
 
 export class Gallery {
-  constructor(scroller, { open, count }) {
+  constructor(scroller, dataset, { open, count }) {
     this.scroller = scroller;
+    this.dataset = dataset;
+    this.group = find("#group");
+    this.group.checked = (sessionStorage.getItem("group") ?? String(dataset.tracks > 1 && dataset.faces >= MANY * dataset.tracks)) === "true";
+    this.group.addEventListener("change", () => {
+      sessionStorage.setItem("group", String(this.group.checked));
+      this.enter(null);
+    });
+    find("#leave").addEventListener("click", () => this.enter(null));
     this.spacer = find(".spacer", scroller);
     this.open = open;
     this.count = count;
@@ -29,7 +38,7 @@ export class Gallery {
   /** Shows the faces that meet the conditions, from the first one. */
   async show(where) {
     this.where = where;
-    this.pages.clear();
+    this.pages = new Map();
     this.active = 0;
     this.scroller.scrollTop = 0;
     for (const tile of this.tiles.values()) {
@@ -37,8 +46,30 @@ export class Gallery {
       tile.remove();
     }
     this.tiles.clear();
+    const { pages } = this;
     await this.page(0);
-    this.layout();
+    if (pages === this.pages) this.layout();
+  }
+
+  /** Shows the faces of a face's track alone; null: all tracks. */
+  async enter(face) {
+    this.inside = face;
+    find("#leave").hidden = !face;
+    find("#inside").textContent = face ? `${face.video || face.id}${face.track ? `, track ${face.track}` : ""}` : "";
+    await this.show(this.where);
+    if (face) this.activate(0);
+  }
+
+  /** What the gallery asks for: one face of each track, the faces of one track, or all faces. */
+  query() {
+    if (this.inside) return { track_of: this.inside.row };
+    return this.group.checked ? { by_track: true } : {};
+  }
+
+  said(total) {
+    const { faces } = this.dataset;
+    if (this.inside) return `${grouped(total)} faces of this track`;
+    return this.group.checked ? `${grouped(total)} ${total === 1 ? "track" : "tracks"}` : `${grouped(total)} of ${grouped(faces)} faces`;
   }
 
   layout() {
@@ -98,8 +129,12 @@ export class Gallery {
     const face = this.face(index);
     if (!face || tile.dataset.row === String(face.row)) return;
     tile.dataset.row = face.row;
-    tile.title = face.id;
-    tile.setAttribute("aria-label", `${face.identity}, ${face.id}`);
+    const many = face.count > 1 ? face.count : 0;
+    tile.title = many ? `${face.video}, track ${face.track}: ${grouped(many)} faces` : face.id;
+    tile.setAttribute("aria-label", `${face.identity}, ${tile.title}`);
+    tile.classList.toggle("stack", many > 0);
+    find("small", tile)?.remove();
+    if (many) tile.append(make("small", {}, grouped(many)));
     tile.setAttribute("aria-selected", String(face.row === this.selected));
     show(find("img", tile), thumbnail(face.row));
   }
@@ -120,20 +155,20 @@ export class Gallery {
 
   async page(number) {
     if (this.pages.has(number)) return;
-    const where = this.where;
-    this.pages.set(number, "asked for");
+    const { where, pages } = this;
+    pages.set(number, "asked for");
     try {
-      const found = await json("/api/faces", { where, start: number * PAGE, count: PAGE });
-      if (where !== this.where) return;
+      const found = await json("/api/faces", { where, start: number * PAGE, count: PAGE, ...this.query() });
+      if (pages !== this.pages) return;
       this.pages.set(number, found.faces);
       if (number === 0) {
         this.total = found.total;
-        this.count(found.total);
+        this.count(this.said(found.total));
       }
       if (this.pages.size > KEPT_PAGES) this.pages.delete(this.pages.keys().next().value);
       for (const [index, tile] of this.tiles) this.fill(tile, index);
     } catch (error) {
-      this.pages.delete(number);
+      pages.delete(number);
       notice(error.message);
     }
   }
@@ -141,6 +176,7 @@ export class Gallery {
   choose(index) {
     const face = this.face(index);
     if (!face) return;
+    if (face.count > 1) { this.enter(face); return; }
     this.activate(index);
     this.open(face.row);
   }

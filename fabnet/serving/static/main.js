@@ -30,10 +30,7 @@ find("#photo-button").disabled = Boolean(dataset.photos);
 find("#photo-button").title = dataset.photos;
 
 const open = (row) => { from = document.activeElement; go(view, row); };
-const gallery = new Gallery(find("#gallery"), {
-  open,
-  count: (total) => { find("#count").textContent = `${grouped(total)} of ${grouped(dataset.faces)} faces`; },
-});
+const gallery = new Gallery(find("#gallery"), dataset, { open, count: (text) => { find("#count").textContent = text; } });
 const map = new FaceMap(dataset, { open });
 const timeline = new TimelineView(dataset, { open });
 const compare = new Compare(dataset, { changed: (count) => { find("#chosen").textContent = count ? ` ${count}` : ""; } });
@@ -41,7 +38,11 @@ const panel = new Panel(dataset, {
   open,
   close: () => go(view),
   compare: choose,
-  timeline: async (video, row) => { await timeline.load(video, row); go("timeline", covers.matches ? null : row); },
+  timeline: async ({ video, track, row }) => {
+    await timeline.load(video, row, timeline.isApart === false || timeline.data?.video !== video ? "" : timeline.track.value);
+    if (timeline.data?.rows[timeline.place] !== row) await timeline.load(video, row, track);
+    go("timeline", covers.matches ? null : row);
+  },
 });
 new Filters(dataset, async (found) => {
   where = found;
@@ -73,6 +74,7 @@ function follow() {
   find("#filters").hidden = !["gallery", "map"].includes(view);
   document.body.dataset.view = view;
   notice("");
+  if (view !== "timeline") timeline.hide();
   const number = /^\d+$/.test(row ?? "") ? Number(row) : null;
   map.mark(number);
   if (view === "map") map.show(where);

@@ -1,6 +1,6 @@
 // The map: one point per face, and as many pictures as there is room for.
 
-import { bytes, floats, thumbnail } from "./api.js";
+import { bytes, floats, json, thumbnail } from "./api.js";
 import { find, grouped, make, named, notice, shown } from "./dom.js";
 import { release, show } from "./pictures.js";
 
@@ -56,14 +56,32 @@ export class FaceMap {
     const say = find("#map-say");
     say.textContent = "computing the map (only once) …";
     const isLate = () => method !== find("#map-method").value;  // another method was chosen meanwhile
+    let isDone = false;
+    const isOver = () => isDone || isLate();
+    const watching = setInterval(() => this.watch(method, isOver), 400);
     try {
       const places = await floats(`/api/map/${method}`);
       if (isLate()) return;
       this.places = places;
       say.textContent = "Faces with similar embeddings are near each other.";
     } catch (error) { if (!isLate()) say.textContent = error.message; }
+    isDone = true;
+    clearInterval(watching);
+    if (!isLate()) find("#map-progress").hidden = true;
     this.keep();
     this.soon();
+  }
+
+  /** Shows how far the server is with the map. */
+  async watch(method, isOver) {
+    const { stage, share, seconds } = await json(`/api/map/${method}/progress`).catch(() => ({}));
+    const bar = find("#map-progress");
+    if (!stage || isOver()) return;
+    bar.hidden = false;
+    if (share === null) bar.removeAttribute("value");
+    else bar.value = share;
+    const done = share === null ? "" : ` ${Math.round(100 * share)} %,`;
+    find("#map-say").textContent = `computing the map (only once): ${stage},${done} ${Math.round(seconds)} s`;
   }
 
   async colour(attribute) {

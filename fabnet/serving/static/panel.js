@@ -1,7 +1,7 @@
 // The panel with the open face, or a photo, and the faces nearest to it.
 
 import { crop, json, thumbnail } from "./api.js";
-import { arrows, face as picture, find, make, moment, named, shown } from "./dom.js";
+import { arrows, face as picture, facts, find, make, moment } from "./dom.js";
 
 const NEAREST = 30;
 
@@ -40,11 +40,11 @@ export class Panel {
       picture(crop(row), { class: "large", alt: `face of ${face.identity}` }),
       make("div", { class: "who" },
         make("h2", {}, face.identity),
-        make("p", { class: "say" }, ...whereabouts(face)),
-        make("dl", {}, ...this.facts(face.attributes).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]))),
+        make("p", { class: "say" }, ...whereabouts(face))),
+      this.read(face.attributes),
       make("div", { class: "actions" },
         make("button", { type: "button", id: "to-compare", onclick: () => this.compare(row) }, "Compare"),
-        make("button", { type: "button", id: "to-timeline", onclick: () => this.timeline(face.video, row) }, "Timeline"),
+        make("button", { type: "button", id: "to-timeline", onclick: () => this.timeline(face) }, "Timeline"),
         make("label", { class: "check" }, make("input", {
           type: "checkbox", id: "others", ...(this.others ? { checked: true } : {}),
           onchange: (event) => { this.others = event.target.checked; this.refresh(where); },
@@ -53,35 +53,51 @@ export class Panel {
     await this.neighbours(asked, () => json(`/api/faces/${row}/nearest`, { k: NEAREST, other_people: this.others, where }));
   }
 
-  /** Searches by a photo. */
-  async photo(file, where) {
+  /** Searches by a face of a photo, the largest by default. */
+  async photo(file, where, chosen = 0) {
     const asked = ++this.asked;
-    this.shown = { file };
-    this.frame(
-      make("img", { class: "large", alt: "the face found in the photo" }),
-      make("div", { class: "who" }, make("h2", {}, "Your photo"), make("p", { class: "say" }, file.name || ""),
-        make("p", { class: "say" }, "It is processed on the machine that serves this page, and not kept.")),
-    );
-    await this.neighbours(asked, () => json("/api/nearest", { k: NEAREST, where }, {
+    const isAgain = this.shown?.file === file;
+    this.shown = { file, chosen };
+    if (!isAgain) {
+      this.frame(
+        make("div", { class: "large", id: "found" }),
+        make("div", { class: "who" }, make("h2", {}, "Your photo"), make("p", { class: "say" }, file.name || ""),
+          make("p", { class: "say" }, "It is processed on the machine that serves this page, and not kept.")),
+        make("div", { id: "read" }),
+      );
+    }
+    const found = await this.neighbours(asked, () => json("/api/nearest", { k: NEAREST, where, face: chosen }, {
       method: "POST", body: file, headers: { "content-type": file.type || "application/octet-stream" },
     }));
+    if (asked !== this.asked) return;
+    if (!found) {
+      if (!isAgain) find("#found")?.remove();
+      return;
+    }
+    find("#found").replaceWith(make("img", { class: "large", id: "found", alt: "the chosen face of the photo", src: found.crop }));
+    const faces = found.photo.map(({ picture: src }, place) => make("button", {
+      type: "button", class: "tile", "aria-pressed": String(place === chosen), "aria-label": `face ${place + 1} of ${found.photo.length}`,
+      onclick: () => this.photo(file, where, place),
+    }, make("img", { src, alt: "" })));
+    const grid = make("div", { class: "tiles", id: "photo-faces", role: "group", "aria-label": "Faces of the photo" }, ...faces);
+    arrows(grid);
+    const had = find("#photo-faces")?.contains(document.activeElement);
+    find("#read").replaceChildren(...(faces.length > 1 ? [grid] : []), this.read(found.photo[chosen].attributes));
+    if (had) faces[chosen].focus();
+  }
+
+  /** What was read off a face, and a note if it is out of range. */
+  read(attributes) {
+    const why = attributes.out_of_range;
+    return make("div", { class: why ? "read greyed" : "read" },
+      why ? make("p", { class: "why" }, `out of range: ${why}`) : null,
+      make("dl", {}, ...facts(attributes, this.dataset)));
   }
 
   /** Repeats the search with other conditions. */
   async refresh(where) {
-    if (this.shown?.file) await this.photo(this.shown.file, where);
+    if (this.shown?.file) await this.photo(this.shown.file, where, this.shown.chosen);
     else if (this.shown) await this.face(this.shown.row, where);
-  }
-
-  /** The predicted attributes of a face, as names and values; for classes, the likeliest. */
-  facts(attributes) {
-    const { attributes: numbers, classes } = this.dataset;
-    const plain = numbers.filter((each) => each.classes === null && attributes[each.column] !== null);
-    const likely = classes.filter(({ column }) => attributes[column]).map(({ column }) => {
-      const sure = attributes[`${column}_${attributes[column]}`];
-      return [named(column).text, attributes[column].replaceAll("_", " ") + (sure === undefined ? "" : ` ${(100 * sure).toFixed(0)} %`)];
-    });
-    return [...plain.map(({ column }) => [named(column).text, shown(column, attributes[column])]), ...likely];
   }
 
   frame(...content) {
@@ -99,8 +115,7 @@ export class Panel {
     const began = performance.now();
     try {
       const found = await search();
-      if (asked !== this.asked) return;
-      if (found.crop) find(".large", this.element).src = found.crop;
+      if (asked !== this.asked) return null;
       this.grid.replaceChildren(...found.faces.map((face) => make("button", {
         type: "button", class: "tile", "data-row": face.row, title: face.id,
         "aria-label": `${face.identity}, similarity ${face.similarity.toFixed(2)}`, onclick: () => this.open(face.row),
@@ -108,8 +123,10 @@ export class Panel {
       this.status.textContent = found.faces.length
         ? `by the cosine of the embeddings, ${Math.round(performance.now() - began)} ms`
         : "no face meets the filters";
+      return found;
     } catch (error) {
       if (asked === this.asked) this.status.textContent = error.message;
+      return null;
     }
   }
 }

@@ -35,6 +35,20 @@ export function release(image) {
   coming.get(address)?.abort();
 }
 
+/** Whether an image waits for its picture. */
+export const isComing = (image) => Boolean(wanted.get(image.dataset.picture)?.has(image));
+
+const ahead = []; // images without a place on the page, for pictures that are needed soon
+/** Fetches pictures that will be shown soon; those of the last call are no longer needed. */
+export function preload(addresses) {
+  while (ahead.length < addresses.length) ahead.push(new Image());
+  const rest = ahead.filter((image) => !addresses.includes(image.dataset.picture));
+  for (const address of addresses) {
+    if (kept.has(address) || ahead.some((image) => image.dataset.picture === address)) continue;
+    show(rest.pop(), address);
+  }
+}
+
 function next() {
   const waiting = [...wanted.keys()].filter((address) => !coming.has(address));
   while (coming.size < AT_ONCE && waiting.length) get(waiting.pop());

@@ -1,12 +1,17 @@
 // A video over time: charts of the predicted attributes, with the face beside them.
 
-import { crop, json } from "./api.js";
-import { find, make, named, notice, settled, shown } from "./dom.js";
-import { release, show } from "./pictures.js";
+import { crop, json, thumbnail } from "./api.js";
+import { Chart, clock, COLOURS } from "./chart.js";
+import { table } from "./csv.js";
+import { experimental, facts, find, grouped, make, named, notice, plain, settled, shown } from "./dom.js";
+import { isComing, preload, release, show } from "./pictures.js";
 
-const WIDTH = 1000, HEIGHT = 200;
-const COLOURS = 6;
-const MOST_CLASSES = 4;
+const MOST_CLASSES = 3, MOST_UNITS = 6;
+const AHEAD = 8;
+const FRAMES_PER_S = 25; // of a video whose times are unknown
+const SPEEDS = [0.25, 0.5, 1, 2, 4];
+const isUnit = (column) => /(^|_)AU\d/.test(column);
+const isShare = (each) => each.classes !== null || isUnit(each.column) || each.column.startsWith("smile");
 
 export class TimelineView {
   constructor(dataset, { open }) {
@@ -14,17 +19,36 @@ export class TimelineView {
     this.open = open;
     this.box = find("#timeline");
     this.input = find("#video");
+    this.charts = [];
     this.input.addEventListener("input", settled(() => this.list(), 150));
     this.input.addEventListener("change", () => this.load(this.input.value));
+    this.track = find("#track");
+    this.track.addEventListener("change", () => this.load(this.data.video, undefined, this.track.value));
+    find("#play").addEventListener("click", () => this.playing ? this.pause() : this.play());
+    const speed = find("#speed");
+    speed.append(...SPEEDS.map((value) => make("option", { value, selected: value === 1 }, `${value} ×`)));
+    speed.addEventListener("change", () => { if (this.playing) this.play(); });
+    find("#time-in").addEventListener("click", () => this.zoomBy(1 / 2));
+    find("#time-out").addEventListener("click", () => this.zoomBy(2));
+    find("#time-home").addEventListener("click", () => this.whole());
+    find("#save").addEventListener("click", () => this.save());
+    this.detailSoon = settled(() => this.detail(), 250);
+    document.addEventListener("pointerdown", (event) => {
+      if (!find("#choose").contains(event.target)) find("#choose").open = false;
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (this.data) this.draw(); });
   }
 
   /** Shows the first video, unless one is shown already. */
   async show() {
     if (this.data) return;
     const videos = await this.list();
+    find("#time-bar").hidden = !videos.length;
     if (videos.length) await this.load(videos[0].name);
     else this.box.replaceChildren(make("p", { class: "say" }, "No video of this dataset has two or more frames."));
   }
+
+  hide() { this.pause(); }
 
   async list() {
     const videos = await json("/api/videos", { contains: this.data?.video === this.input.value ? "" : this.input.value });
@@ -32,131 +56,308 @@ export class TimelineView {
     return videos;
   }
 
-  /** Shows a video, at a row if one is given. */
-  async load(video, row) {
+  /** Shows a video, at a row if one is given, and one of its tracks; by default all if no two are in one frame. */
+  async load(video, row, track = "") {
+    this.pause();
     let data;
     try {
-      data = await json("/api/timeline", { video });
+      data = await json("/api/timeline", { video, ...(track ? { track } : {}) });
+      const { times, rows, tracks, all_tracks: all } = data;
+      const isCrowded = !track && times.some((time, place) => place && time === times[place - 1] && tracks[place] !== tracks[place - 1] && rows[place] !== null && rows[place - 1] !== null);
+      if (isCrowded) { await this.load(video, row, all[0].name); return; }
     } catch (error) {
       notice(error.message);
       return;
     }
+    const isNew = this.data?.video !== data.video;
     this.data = data;
     this.input.value = data.video;
-    this.charts = [];
-    const plain = this.dataset.attributes.filter((each) => each.classes === null && this.has(each.column));
-    const angles = plain.filter(({ column }) => column.endsWith("_deg"));
-    const parts = [];
-    if (angles.length) parts.push(this.chart("Head pose, degrees", angles));
-    for (const { column } of this.dataset.classes) {
-      const likely = this.dataset.attributes.filter((each) => each.classes === column && this.has(each.column));
-      likely.sort((one, other) => this.mean(other.column) - this.mean(one.column));
-      if (likely.length) parts.push(this.chart(`${named(column).text}, probability`, likely.slice(0, MOST_CLASSES)));
+    this.asked = { video, ...(track ? { track } : {}) };
+    this.view = null;
+    this.fill(track, isNew);
+    this.choices();
+    this.build();
+    this.draw();
+    const first = data.rows.findIndex((each) => each !== null);
+    const at = row === undefined ? -1 : data.rows.indexOf(row);
+    this.go(at >= 0 ? at : Math.max(0, first));
+  }
+
+  /** The choice among tracks. */
+  fill(track, isNew) {
+    const all = this.data.all_tracks;
+    this.track.parentElement.hidden = all.length < 2;
+    if (isNew || !this.track.options.length) {
+      this.isApart = !track;
+      this.track.replaceChildren(
+        ...(track ? [] : [make("option", { value: "" }, "all, one after another")]),
+        ...all.map(({ name, faces }) => make("option", { value: name }, `${name} (${grouped(faces)} frames)`)));
     }
-    for (const each of plain.filter((one) => !angles.includes(one)).slice(0, COLOURS)) parts.push(this.chart(named(each.column).text, [each]));
-    if (!parts.length) parts.push(make("p", { class: "say" }, "No probe was run on these faces, so there are no charts."));
+    this.track.value = track;
+  }
+
+  /** The attributes that this video has. */
+  available() { return this.dataset.attributes.filter(({ column }) => this.data.attributes[column]?.some((value) => value !== null)); }
+
+  /** The attributes that are shown: those that were chosen, or the most telling ones. */
+  chosen() {
+    const there = this.available();
+    if (this.picked) return there.filter(({ column }) => this.picked.has(column));
+    const values = ({ column }) => this.data.attributes[column].filter((value) => value !== null);
+    const mean = (each) => values(each).reduce((sum, value) => sum + value, 0) / Math.max(1, values(each).length);
+    const most = (list, count) => [...list].sort((one, other) => mean(other) - mean(one)).slice(0, count);
+    const usual = new Set(there.filter((each) => each.classes === null && !isUnit(each.column) && !/_pm_px$/.test(each.column)).slice(0, 5));
+    for (const { column } of this.dataset.classes) most(there.filter((each) => each.classes === column), MOST_CLASSES).forEach((each) => usual.add(each));
+    const present = there.filter((each) => isUnit(each.column) && values(each).some((value) => value >= 0.5));
+    most(present, MOST_UNITS).forEach((each) => usual.add(each));
+    return there.filter((each) => usual.has(each));
+  }
+
+  title(each) {
+    if (each.column.endsWith("_deg")) return "Head pose, degrees";
+    if (each.classes !== null) return `${named(each.classes).text}, probability`;
+    if (isUnit(each.column)) return "Action units, probability";
+    return named(each.column).text + (isShare(each) ? ", probability" : "");
+  }
+
+  groups(attributes) {
+    const groups = new Map();
+    for (const each of attributes) groups.set(this.title(each), [...(groups.get(this.title(each)) ?? []), each]);
+    return groups;
+  }
+
+  label(each) { return plain(each.value ?? "", each.classes) || named(each.column).text; }
+
+  choices() {
+    const chosen = new Set(this.chosen().map(({ column }) => column));
+    const changed = () => {
+      this.picked = new Set([...find("#choices").querySelectorAll("input:checked")].map((box) => box.value));
+      this.draw();
+      this.go(this.place);
+    };
+    const singles = [], fields = [];
+    for (const [title, attributes] of this.groups(this.available())) {
+      const boxes = attributes.map((each) => make("label", { class: "check" },
+        make("input", { type: "checkbox", value: each.column, checked: chosen.has(each.column), onchange: changed }),
+        this.label(each), each.is_experimental ? experimental(" experimental") : null));
+      if (attributes.length > 1) fields.push(make("fieldset", {}, make("legend", {}, title.replace(/,.*/, "")), ...boxes));
+      else singles.push(...boxes);
+    }
+    if (singles.length) fields.splice(1, 0, make("fieldset", {}, make("legend", {}, "Face"), ...singles));
+    find("#choices").replaceChildren(...fields);
+    find("#choose").hidden = !fields.length;
+  }
+
+  build() {
+    const { rows } = this.data;
     this.slider = make("input", {
-      type: "range", min: 0, max: data.rows.length - 1, step: 1, value: 0, class: "time", "aria-label": "Moment of the video",
-      oninput: () => this.go(Number(this.slider.value)),
+      type: "range", min: 0, max: rows.length - 1, step: 1, value: 0, class: "time", "aria-label": "Moment of the video",
+      oninput: () => { this.pause(); this.go(Number(this.slider.value)); },
     });
     this.picture = make("img", { alt: "" });
     this.face = make("button", { type: "button", class: "tile face", onclick: () => this.open(this.data.rows[this.place]) }, this.picture);
     this.said = make("dl", { "aria-live": "off" });
     this.when = make("p", { class: "when" });
+    this.why = make("p", { class: "why" });
+    this.plots = make("div", {});
     this.box.replaceChildren(
-      make("div", { class: "beside" }, this.face, make("div", {}, this.when, this.said)),
-      make("div", { class: "charts" }, make("div", { class: "over" }, this.slider), ...parts));
-    const first = data.rows.findIndex((each) => each !== null);
-    this.go(Math.max(0, row === undefined ? first : data.rows.indexOf(row)));
+      make("div", { class: "beside" }, this.face, make("div", {}, this.when, this.why, this.said)),
+      make("div", { class: "charts" }, make("div", { class: "over" }, this.slider), this.plots));
+    new ResizeObserver(() => { if (this.plots.clientWidth) for (const { chart } of this.charts) chart.resize(); }).observe(this.plots);
   }
 
-  has(column) { return this.data.attributes[column].some((value) => value !== null); }
+  /** Draws the charts of the chosen attributes. */
+  draw() {
+    for (const { chart } of this.charts) chart.remove();
+    this.charts = [];
+    this.plots.replaceChildren();
+    const groups = this.groups(this.chosen());
+    if (!groups.size) {
+      this.plots.append(make("p", { class: "say" }, this.available().length ? "Choose attributes to see them." : "No probe was run on these faces, so there are no charts."));
+      return;
+    }
+    const { times, is_frames: isFrames } = this.data;
+    const [grey, cut] = [this.grey(), this.broken()];
+    for (const [title, attributes] of groups) {
+      const values = attributes.map(() => make("b", {}));
+      const keys = attributes.map((each, number) => make("span", { class: `key c${number % COLOURS}` },
+        this.label(each), each.is_experimental ? experimental(" experimental") : null, " ", values[number]));
+      const box = make("div", { class: "plot" });
+      this.plots.append(make("figure", {}, make("figcaption", {}, make("span", { class: "title" }, title), ...keys), box));
+      const lines = attributes.map(({ column, half_width: width }) => ({
+        values: cut(this.data.attributes[column]), widths: width ? cut(this.data.attributes[width]) : null,
+      }));
+      const isProbability = title.endsWith("probability");
+      const chart = new Chart(box, { times: cut.times, lines }, {
+        isFrames, grey, label: `${title} over time`, unit: title.endsWith("degrees") ? "°" : "",
+        range: isProbability ? [-0.02, 1.02] : null,
+      }, { zoomed: (from, to) => this.zoomed(from, to), at: (time) => { this.pause(); this.near(time); } });
+      chart.zoom(...(this.view ?? [times[0], this.end()]));
+      this.charts.push({ chart, attributes, values });
+    }
+  }
 
-  mean(column) { return this.data.attributes[column].reduce((sum, value) => sum + (value ?? 0), 0); }
-
-  x(place) {
+  end() {
     const { times } = this.data;
-    const length = times[times.length - 1] - times[0];
-    return length > 0 ? WIDTH * (times[place] - times[0]) / length : WIDTH / 2;
+    return times.at(-1) > times[0] ? times.at(-1) : times[0] + 1;
   }
 
-  chart(title, attributes) {
-    const all = attributes.flatMap(({ column }) => this.data.attributes[column]).filter((value) => value !== null);
-    let [low, high] = [Math.min(...all), Math.max(...all)];
-    if (title.endsWith("degrees")) [low, high] = [Math.min(low, -10), Math.max(high, 10)];
-    if (title.endsWith("probability")) [low, high] = [0, 1];
-    const room = Math.max(high - low, 1e-6) * 0.06;
-    const y = (value) => HEIGHT * (1 - (value - low + room) / (high - low + 2 * room));
-    const lines = attributes.map(({ column }, number) => make("path", { d: this.path(column, y), class: `line c${number % COLOURS}` }));
-    const cursor = make("line", { class: "cursor", y1: 0, y2: HEIGHT });
-    const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `${title} over time` },
-      low < 0 && high > 0 ? make("line", { class: "zero", x1: 0, x2: WIDTH, y1: y(0), y2: y(0) }) : null, ...lines, cursor);
-    const values = attributes.map(() => make("b", {}));
-    const scrub = (event) => {
-      if (event.type === "pointermove" && !event.buttons) return;
-      const box = svg.getBoundingClientRect();
-      this.near(WIDTH * (event.clientX - box.left) / box.width);
-    };
-    svg.addEventListener("pointerdown", (event) => { svg.setPointerCapture(event.pointerId); scrub(event); });
-    svg.addEventListener("pointermove", scrub);
-    this.charts.push({ attributes, cursor, values });
-    const number = (value) => title.endsWith("degrees") ? `${Math.round(value)}°` : value.toFixed(2);
-    return make("figure", {},
-      make("figcaption", {}, make("span", { class: "title" }, title), ...attributes.map(({ column, value }, place) =>
-        make("span", { class: `key c${place % COLOURS}` }, value?.replaceAll("_", " ") ?? named(column).text, " ", values[place]))),
-      make("div", { class: "plot" }, make("span", { class: "high" }, number(high)), make("span", { class: "low" }, number(low)), svg));
+  /** A function that leaves a gap in values between two tracks; its `times` are those of the values. */
+  broken() {
+    const { times, tracks, rows } = this.data;
+    const breaks = new Set(tracks.flatMap((track, place) => place && track !== tracks[place - 1] && rows[place] !== null && rows[place - 1] !== null ? [place] : []));
+    const cut = (values, between = () => null) => values.flatMap((value, place) => breaks.has(place) ? [between(place), value] : [value]);
+    cut.times = cut(times, (place) => (times[place] + times[place - 1]) / 2);
+    return cut;
   }
 
-  /** The path of a line, interrupted at frames without a face and between tracks. */
-  path(column, y) {
-    const values = this.data.attributes[column];
-    let text = "", before = null;
-    values.forEach((value, place) => {
-      if (value === null) { before = null; return; }
-      const track = this.data.tracks[place];
-      text += `${before === track ? "L" : "M"}${this.x(place).toFixed(1)} ${y(value).toFixed(1)}`;
-      if (before !== track) text += "h0.01"; // shows a single frame as a dot
-      before = track;
+  /** Stretches of time in which the face is out of range. */
+  grey() {
+    const { times, classes } = this.data;
+    const found = [];
+    const half = times.length > 1 ? (times.at(-1) - times[0]) / (times.length - 1) / 2 : 0;
+    times.forEach((time, place) => {
+      if (!classes.out_of_range?.[place]) return;
+      const last = found.at(-1);
+      if (last && last.place === place - 1) Object.assign(last, { 1: time + half, place });
+      else found.push(Object.assign([time - half, time + half], { place }));
     });
-    return text;
+    return found;
   }
 
-  near(x) {
+  zoomed(from, to) {
+    this.view = [from, to];
+    for (const { chart } of this.charts) chart.zoom(from, to);
+    this.detailSoon();
+  }
+
+  zoomBy(factor) {
+    const [from, to] = this.view ?? [this.data.times[0], this.end()];
+    const middle = this.data.times[this.place];
+    const centre = middle >= from && middle <= to ? middle : (from + to) / 2;
+    const [low, high] = [centre - (centre - from) * factor, centre + (to - centre) * factor];
+    const isPart = this.data.rows.length < this.data.total || this.asked.last !== undefined;
+    if (!isPart && low <= this.data.times[0] && high >= this.end()) this.whole();
+    else this.zoomed(low, high);
+  }
+
+  async whole() {
+    this.view = null;
+    if (this.asked.last !== undefined) await this.again({});
+    for (const { chart } of this.charts) chart.zoom(this.data.times[0], this.end());
+  }
+
+  /** Asks for every row of the stretch, if only some are here. */
+  async detail() {
+    if (!this.view) return;
+    const { times, places, total, rows } = this.data;
+    const [from, to] = this.view;
+    if (this.asked.last !== undefined && (from < times[0] || to > times.at(-1))) { await this.again({}); return; }
+    if (places.length >= total || (places.at(-1) - places[0] + 1) <= rows.length) return;
+    const inside = places.filter((_, place) => times[place] >= from && times[place] <= to);
+    if (inside.length > rows.length / 2 || !inside.length) return;
+    await this.again({ first: Math.min(...inside), last: Math.max(...inside) });
+  }
+
+  async again(part) {
+    const { video, track } = this.asked;
+    const asked = { video, ...(track ? { track } : {}), ...part };
+    const moment = this.data.times[this.place];
+    try {
+      const data = await json("/api/timeline", asked);
+      if (this.data.video !== data.video) return;
+      this.data = data;
+    } catch (error) { notice(error.message); return; }
+    this.asked = asked;
+    this.slider.max = this.data.rows.length - 1;
+    this.draw();
+    this.near(moment);
+  }
+
+  near(time) {
+    const { times } = this.data;
     let best = 0;
-    for (let place = 0; place < this.data.rows.length; place++) {
-      if (Math.abs(this.x(place) - x) < Math.abs(this.x(best) - x)) best = place;
+    for (let place = 0; place < times.length; place++) {
+      if (Math.abs(times[place] - time) < Math.abs(times[best] - time)) best = place;
     }
     this.go(best);
   }
 
-  go(place) {
+  go(place, isQuick = false) {
     this.place = place;
-    const { rows, times, is_frames, attributes } = this.data;
+    const { rows, times, is_frames: isFrames, attributes, classes } = this.data;
     const row = rows[place];
     this.face.disabled = row === null;
     this.face.setAttribute("aria-label", row === null ? "no face in this frame" : "Open this face");
     if (row === null) {
       release(this.picture);
       this.picture.removeAttribute("src");
-    } else show(this.picture, crop(row));
-    this.when.textContent = (is_frames ? `frame ${times[place]}` : `${times[place].toFixed(2)} s`) + (row === null ? ": no face" : "");
+    } else if (!isQuick) show(this.picture, crop(row));
+    else {
+      if (!isComing(this.picture)) show(this.picture, thumbnail(row));
+      preload(rows.slice(place + 1, place + 1 + AHEAD).filter((each) => each !== null).map(thumbnail));
+    }
+    this.when.textContent = (isFrames ? `frame ${times[place]}` : clock(times[place], 0.01)) + (row === null ? ": no face" : "");
+    const why = classes.out_of_range?.[place];
+    this.why.textContent = why ? `out of range: ${why}` : "";
+    this.box.classList.toggle("greyed", Boolean(why));
     this.slider.value = place;
     this.slider.setAttribute("aria-valuetext", this.when.textContent);
-    const facts = [];
-    for (const chart of this.charts) {
-      chart.cursor.setAttribute("x1", this.x(place));
-      chart.cursor.setAttribute("x2", this.x(place));
-      chart.attributes.forEach(({ column, value }, number) => {
-        const text = shown(column, attributes[column][place]);
-        chart.values[number].textContent = text;
-        if (value === null) facts.push(make("dt", {}, named(column).text), make("dd", {}, text));
+    for (const { chart, attributes: drawn, values } of this.charts) {
+      chart.mark(times[place]);
+      drawn.forEach(({ column, half_width: width }, number) => {
+        values[number].textContent = shown(column, attributes[column][place], width ? attributes[width][place] : null);
       });
     }
-    for (const { column } of this.dataset.classes) {
-      const likely = this.dataset.attributes.filter((each) => each.classes === column && attributes[each.column][place] !== null);
-      likely.sort((one, other) => attributes[other.column][place] - attributes[one.column][place]);
-      if (likely.length) facts.push(make("dt", {}, named(column).text), make("dd", {}, likely[0].value.replaceAll("_", " ")));
-    }
-    this.said.replaceChildren(...facts);
+    const now = Object.fromEntries(this.chosen().flatMap(({ column, half_width: width, classes: owner }) =>
+      [column, ...(width ? [width] : [])].map((name) => [name, attributes[name][place]]).concat(owner ? [[owner, classes[owner][place]]] : [])));
+    this.said.replaceChildren(...facts(now, this.dataset));
+  }
+
+  play() {
+    const { times, is_frames: isFrames } = this.data;
+    const rate = Number(find("#speed").value) * (isFrames ? FRAMES_PER_S : 1);
+    const [from, to] = this.view ?? [times[0], times.at(-1)];
+    const now = times[this.place];
+    const start = now >= from && now < Math.min(to, times.at(-1)) ? now : Math.max(from, times[0]);
+    const began = performance.now();
+    const step = (at) => {
+      if (this.playing !== step) return;
+      const time = start + Math.max(0, at - began) / 1000 * rate;
+      let place = this.place;
+      if (times[place] > time) place = 0;
+      while (place + 1 < times.length && times[place + 1] <= time) place++;
+      if (place !== this.place) this.go(place, true);
+      if (time >= Math.min(to, times.at(-1))) this.pause();
+      else requestAnimationFrame(step);
+    };
+    this.playing = step;
+    find("#play").textContent = "❚❚ Pause";
+    requestAnimationFrame(step);
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = null;
+    find("#play").textContent = "▶ Play";
+    this.go(this.place);
+  }
+
+  /** Downloads what is shown: the chosen attributes in the stretch of time. */
+  save() {
+    const { times, tracks, is_frames: isFrames, attributes, classes, video } = this.data;
+    const [from, to] = this.view ?? [times[0], times.at(-1)];
+    const chosen = this.chosen();
+    const owners = new Set(chosen.map((each) => each.classes).filter(Boolean));
+    const texts = [...owners, ...["in_range", "out_of_range"].filter((name) => name in classes)];
+    const numbers = chosen.flatMap(({ column, half_width: width }) => width ? [column, width] : [column]);
+    const lines = times.flatMap((time, place) => time < from || time > to ? [] : [[
+      time, tracks[place], ...texts.map((name) => classes[name][place]), ...numbers.map((name) => attributes[name][place])]]);
+    const link = make("a", {
+      href: URL.createObjectURL(new Blob([table([[isFrames ? "frame" : "time_s", "track", ...texts, ...numbers], ...lines])], { type: "text/csv" })),
+      download: `${video.replace(/[^\p{L}\p{N}._-]+/gu, "_")}.csv`,
+    });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 }

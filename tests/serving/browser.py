@@ -99,6 +99,11 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.until("document.body?.dataset.ready === 'yes'")
 
+    def ungroup(self) -> None:
+        """Show each face in the gallery, not one of each track; the tab remembers this."""
+        if self.run("document.querySelector('#group').checked"):
+            self.click("#group")
+
     def resize(self, width: int, height: int, *, is_dark: bool = False) -> None:
         """Set the size and the colour scheme of the screen."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,

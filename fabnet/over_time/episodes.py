@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Episode", "blinks", "episodes", "is_turned_away", "smiles"]
+__all__ = ["SMILE_PROBABILITY", "Episode", "blinks", "episodes", "is_turned_away", "smiles"]
 
 BLINK_DROP = 0.1
 """Share of the usual opening of a person's eyes by which they close in a blink. The reading of the eyes holds back: a
@@ -16,7 +16,7 @@ BLINK_USUAL_WINDOW = 1.0
 BLINK_SLOWEST_STEP = 0.1
 """Seconds between frames above which blinks fall through."""
 SMILE_PROBABILITY = 0.5
-SMILE_SHORTEST = 0.25
+SMILE_SHORTEST, SMILE_LONGEST_BREAK = 0.25, 0.5
 AWAY_YAW_DEG, AWAY_PITCH_DEG = 30.0, 20.0
 
 
@@ -32,7 +32,9 @@ class Episode(NamedTuple):
     end: float
 
 
-def episodes(times: np.ndarray, holds: np.ndarray, *, max_gap: float, shortest: float = 0.0) -> list[Episode]:
+def episodes(
+    times: np.ndarray, holds: np.ndarray, *, max_gap: float, shortest: float = 0.0, bridged: float = 0.0
+) -> list[Episode]:
     """The stretches in which something holds.
 
     Args:
@@ -40,12 +42,15 @@ def episodes(times: np.ndarray, holds: np.ndarray, *, max_gap: float, shortest: 
         holds: (N,) bool.
         max_gap: upper bound of the seconds from one frame of a stretch to the next.
         shortest: lower bound of the length of a stretch.
+        bridged: upper bound of the seconds in which it may fail to hold within a stretch.
     """
     rows = np.flatnonzero(holds)
     if not len(rows):
         return []
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    breaks = (np.diff(rows) > 1) | (np.diff(times[rows]) > max(max_gap, 1.5 * step))
+    failing = times[rows[1:]] - times[rows[:-1] + 1] if len(rows) > 1 else np.zeros(0)
+    gaps = np.maximum.reduceat(np.diff(times)[: rows[-1]], rows[:-1]) if len(rows) > 1 else failing
+    breaks = (failing > bridged + 1e-6) | (gaps > max(max_gap, 1.5 * step))
     found = [Episode(float(times[part[0]]), float(times[part[-1]]) + step)
              for part in np.split(rows, np.flatnonzero(breaks) + 1)]  # fmt: skip
     return [each for each in found if each.end - each.start >= shortest - 1e-6]
@@ -80,8 +85,13 @@ def blinks(times: np.ndarray, eyes: np.ndarray, usual: float) -> list[Episode] |
 
 
 def smiles(times: np.ndarray, smile: np.ndarray, max_gap: float) -> list[Episode]:
-    """Smiles in a track: the probability is a half or more, for a quarter of a second or longer."""
-    return episodes(times, smile >= SMILE_PROBABILITY, max_gap=max_gap, shortest=SMILE_SHORTEST)
+    """Smiles in a track: the probability is a half or more, for a quarter of a second or longer.
+
+    Breaks of up to half a second are bridged, because the probability flickers while somebody talks.
+    """
+    return episodes(
+        times, smile >= SMILE_PROBABILITY, max_gap=max_gap, shortest=SMILE_SHORTEST, bridged=SMILE_LONGEST_BREAK
+    )
 
 
 def is_turned_away(yaw_deg: np.ndarray, pitch_deg: np.ndarray, out_of_range: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fabnet.options import takes
 from fabnet.over_time.courses import courses
-from fabnet.over_time.episodes import blinks, is_turned_away, smiles
+from fabnet.over_time.episodes import SMILE_PROBABILITY, blinks, is_turned_away, smiles
 from fabnet.over_time.options import CoursesOptions
 from fabnet.over_time.readings import codes_of, is_readable, numbers, quantities
 from fabnet.over_time.smooth import runs
@@ -20,8 +20,8 @@ __all__ = ["summary"]
 COUNTS = [
     ("source", pa.string()), ("person", pa.string()), ("frames", pa.int64()), ("readable_frames", pa.int64()),
     ("unreadable_share", pa.float64()), ("readable_s", pa.float64()), ("blinks", pa.int64()),
-    ("blinks_per_min", pa.float64()), ("smiles", pa.int64()), ("smiles_per_min", pa.float64()),
-    ("smiling_share", pa.float64()), ("turned_away_share", pa.float64()),
+    ("blinks_by_noise", pa.int64()), ("blinks_per_min", pa.float64()), ("smiles", pa.int64()),
+    ("smiles_per_min", pa.float64()), ("smiling_share", pa.float64()), ("turned_away_share", pa.float64()),
 ]  # fmt: skip
 
 
@@ -36,7 +36,8 @@ def summary(table: pa.Table | str | Path, options: CoursesOptions | None = None,
     Returns:
         One row per person and source, and one with the person null for a source without any. docs/time-courses.md
         gives the rule of each column: `frames` of the source, `readable_frames` with this person in range,
-        `unreadable_share` (the rest of the frames), `readable_s`, `blinks`, `blinks_per_min`, `smiles`,
+        `unreadable_share` (the rest of the frames), `readable_s`, `blinks`, `blinks_by_noise` (as brief
+        openings by as much, which eyes do not do: about so many of the blinks are noise), `blinks_per_min`, `smiles`,
         `smiles_per_min`, `smiling_share` (of the readable time), `turned_away_share` (of the time with the person's
         face in the picture), and for each number `NAME_mean` and `NAME_sd` (standard deviation) over readable frames.
 
@@ -110,17 +111,19 @@ class _Columns:
         joined = [part[run] for part in parts for run in runs(self.times[part], self.readable[part], max_gap)]
         if "smile" in self.values:
             found = [each for rows in joined for each in smiles(self.times[rows], self.values["smile"][rows], max_gap)]
-            smiling = readable & (self.values["smile"][own] >= 0.5)
+            smiling = readable & (self.values["smile"][own] >= SMILE_PROBABILITY)
             made |= {"smiles": len(found), "smiles_per_min": 60 * len(found) / seconds}
             made["smiling_share"] = float(lengths[smiling].sum()) / seconds
         if "eyes_opening" in self.values:
             eyes = self.values["eyes_opening"]
             usual = float(np.nanmedian(eyes[own[readable]]))
-            counted = [(rows, blinks(self.times[rows], eyes[rows], usual)) for rows in joined]
-            shown = sum(self._span(rows) for rows, found in counted if found is not None)
+            closed = [blinks(self.times[rows], eyes[rows], usual) for rows in joined]
+            opened = [blinks(self.times[rows], 2 * usual - eyes[rows], usual) for rows in joined]
+            shown = sum(self._span(rows) for rows, found in zip(joined, closed, strict=True) if found is not None)
             if shown > 0:
-                count = sum(len(found) for _, found in counted if found is not None)
-                made |= {"blinks": count, "blinks_per_min": 60 * count / shown}
+                count = sum(len(found or ()) for found in closed)
+                made |= {"blinks": count, "blinks_by_noise": sum(len(found or ()) for found in opened)}
+                made["blinks_per_min"] = 60 * count / shown
         return made
 
     def _lengths(self, own: np.ndarray) -> np.ndarray:

@@ -140,25 +140,24 @@ def _on_grid(times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndar
 def _correlations(one: np.ndarray, other: np.ndarray, lags: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
     """(L, W) correlations of `one` with `other` that many steps later; NaN where too little is there."""
     one, other = one - np.nanmean(one), other - np.nanmean(other)
-    found = np.full((len(lags), len(starts)), np.nan)
-    for place, lag in enumerate(lags):
-        moved = np.full(len(other), np.nan)
-        inside = slice(max(0, -lag), len(other) - max(0, lag))
-        moved[inside] = other[max(0, lag) : len(other) + min(0, lag)]
-        both = np.isfinite(one) & np.isfinite(moved)
-        x, y = np.where(both, one, 0), np.where(both, moved, 0)
-        count, sx, sy, xx, yy, xy = (_windowed(each, starts, length) for each in (both, x, y, x * x, y * y, x * y))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            across = xx - sx**2 / count, yy - sy**2 / count
-            fine = (count >= LEAST_SHARE * length) & (np.minimum(*across) > count * SMALLEST_SPREAD**2)
-            found[place] = np.where(fine, (xy - sx * sy / count) / np.sqrt(across[0] * across[1]), np.nan)
+    most = int(lags[-1])
+    padded = np.concatenate([np.full(most, np.nan), other, np.full(most, np.nan)])
+    moved = np.lib.stride_tricks.sliding_window_view(padded, len(other))  # (L, N)
+    both = np.isfinite(one) & np.isfinite(moved)
+    x, y = np.where(both, one, 0), np.where(both, moved, 0)
+    count, sx, sy, xx, yy, xy = (_windowed(each, starts, length) for each in (both, x, y, x * x, y * y, x * y))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        across = xx - sx**2 / count, yy - sy**2 / count
+        fine = (count >= LEAST_SHARE * length) & (np.minimum(*across) > count * SMALLEST_SPREAD**2)
+        found = np.where(fine, (xy - sx * sy / count) / np.sqrt(across[0] * across[1]), np.nan)
     return np.asarray(np.clip(found, -1, 1))
 
 
 def _windowed(values: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-    """(W,) sums over windows."""
-    total = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    return np.asarray(total[starts + length] - total[starts])
+    """(L, N) values to (L, W) sums over windows."""
+    total = np.cumsum(values, axis=1, dtype=np.float64)
+    total = np.pad(total, ((0, 0), (1, 0)))
+    return np.asarray(total[:, starts + length] - total[:, starts])
 
 
 def _peaks(by_lag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 import fabnet
-from fabnet.over_time.episodes import blinks, episodes
+from fabnet.over_time.episodes import blinks, episodes, smiles
 
 from .made import made
 
@@ -43,6 +43,23 @@ def test_episodes_end_at_gaps_and_have_a_least_length() -> None:
     assert episodes(times, np.ones(7, bool), max_gap=0.25, shortest=0.35) == [pytest.approx((1.0, 1.4))]
 
 
+def test_brief_breaks_in_a_smile_are_bridged_and_gaps_are_not() -> None:
+    smile = np.where((TIMES >= 1) & (TIMES < 3), 0.9, 0.1)
+    smile[(TIMES >= 2) & (TIMES < 2.3)] = 0.4
+    assert smiles(TIMES, smile, 0.25) == [pytest.approx((1, 3))]
+    smile[(TIMES >= 2) & (TIMES < 2.6)] = 0.4
+    assert len(smiles(TIMES, smile, 0.25)) == 2
+    late = np.where(TIMES >= 2, TIMES + 0.4, TIMES)
+    assert smiles(late[30:90], np.full(60, 0.9), 0.25) == [pytest.approx((1, 2)), pytest.approx((2.4, 3.4))]
+
+
+def test_noise_of_the_eyes_is_said_to_be_noise() -> None:
+    noise = 0.05 + 0.004 * np.random.default_rng(0).normal(size=len(TIMES))
+    (row,) = fabnet.summary(made(TIMES, eyes_opening=noise)).to_pylist()
+    assert row["blinks"] > 50
+    assert row["blinks_by_noise"] == pytest.approx(row["blinks"], rel=0.3)
+
+
 def test_a_person_in_a_video_is_a_row() -> None:
     smile = np.where((TIMES >= 10) & (TIMES < 16), 0.9, 0.1) + np.where((TIMES >= 40) & (TIMES < 49), 0.8, 0)
     yaw = np.where(TIMES >= 45, 40.0, 0.0)
@@ -53,6 +70,7 @@ def test_a_person_in_a_video_is_a_row() -> None:
     assert row["readable_s"] == pytest.approx(60)
     assert (row["blinks"], row["smiles"]) == (3, 2)
     assert row["blinks_per_min"] == pytest.approx(3)
+    assert row["blinks_by_noise"] == 0
     assert row["smiles_per_min"] == pytest.approx(2)
     assert row["smiling_share"] == pytest.approx(0.25, abs=0.01)
     assert row["turned_away_share"] == pytest.approx(0.25, abs=0.01)

@@ -103,7 +103,10 @@ def synchrony_to(
     about = {key.decode().rpartition(".")[2]: value.decode() for key, value in made.schema.metadata.items()}
     result = _written(made, out)
     result.shown = [name for name in PAIR if name in made.schema.names]
-    result.notes.append(f"mean size of r: {about['mean_r']}; by chance: {about['mean_r_by_chance']}; p = {about['p']}")
+    result.notes.append(
+        f"mean size of r: {about['mean_r']}; by chance: {about['mean_r_by_chance']}; p = {about['p']}; the smallest p "
+        f"that so short a time can give: {about['smallest_p']}"
+    )
     return result
 
 

@@ -45,7 +45,8 @@ def synchrony(
         One row per window: `start_s`, `end_s`, `r` (the largest correlation in size), `lag_s` (positive: the second
         person follows the first), `r_without_lag`, `r_by_chance` (95 % of the shifted ones are smaller in size) and
         `is_above_chance`. The metadata have `fabnet.synchrony.mean_r` (mean size of r), `mean_r_by_chance` and `p`: the
-        share of shifts whose mean is as large.
+        share of shifts whose mean is as large. It is never below `smallest_p`, which counts only shifts a window apart
+        from each other: a short recording has few of these.
 
     Raises:
         InputError: a person or column is missing, or the time that both share is too short.
@@ -71,7 +72,9 @@ def synchrony(
     level = float(np.nanquantile(np.abs(chance), LEVEL)) if np.isfinite(chance).any() else np.nan
     means, mean = _mean_size(chance), float(np.nanmean(np.abs(peak)))
     means = means[np.isfinite(means)]
-    share = (1 + int((means >= mean).sum())) / (1 + len(means))
+    apart = 1 + (len(other) - 2 * (length + int(lags[-1]))) // length
+    smallest = 1 / (1 + min(apart, options.shifts))
+    share = max(smallest, (1 + int((means >= mean).sum())) / (1 + len(means)))
     times = grid[starts]
     columns = {
         "first": [first] * len(starts), "second": [second] * len(starts), "quantity": [options.quantity] * len(starts),
@@ -81,7 +84,7 @@ def synchrony(
         "is_above_chance": pa.array(np.abs(peak) > level, mask=np.isnan(peak) | np.isnan(level)),
     }  # fmt: skip
     about = {
-        "options": repr(options), "mean_r": f"{mean:.4f}", "p": f"{share:.4f}",
+        "options": repr(options), "mean_r": f"{mean:.4f}", "p": f"{share:.4f}", "smallest_p": f"{smallest:.4f}",
         "mean_r_by_chance": f"{float(means.mean()) if len(means) else np.nan:.4f}",
     }  # fmt: skip
     made = pa.table(columns)

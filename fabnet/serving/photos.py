@@ -11,14 +11,12 @@ import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
-from fabnet.faces.crop import CropSpec, crop_box
+from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.picture import decode_bgr, picture_size
-from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes
+from fabnet.reading.attributes import attributes, shipped_eyes
 from fabnet.serving.answers import PhotoFace
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "as_data"]
@@ -52,9 +50,7 @@ class PhotoReader:
         self._encoder, self._lock = encoder, Lock()
         self._detector = load_photo_detector(only_largest=True)
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
-        reading = encoder if encoder.reader is not None else load("small")
-        self._eyes = Eyes(reading, reading.required_reader())
-        self._read_spec = CropSpec.from_json(reading.card.crop) if reading.card.crop else CropSpec()
+        shipped_eyes()
         grey = np.full((256, 256, 3), 128, dtype=np.uint8)
         self._detector(grey)  # the first run of the detector and of the encoder is slow
         self._encoder.embed([grey])
@@ -86,22 +82,20 @@ class PhotoReader:
                 raise InputError(f"there is no face {chosen} in the photo; {len(faces)} are shown")
             crop = faces[chosen].image
             embedding = self._encoder.embed([crop])[0]
-            return Photo(self._shown(image, faces), _jpeg(crop), embedding)
+            return Photo(_shown(faces), _jpeg(crop), embedding)
 
-    def _shown(self, image: np.ndarray, faces: list[Face]) -> list[PhotoFace]:
-        """Faces with what is read off their canonical crops."""
-        squares = np.array([crop_box(face.box_px, self._read_spec) for face in faces], np.float32)
-        windows = Window(*self._eyes.encoder.card.window).inside(squares)
-        columns = self._eyes.reader.columns(self._eyes.settle([image] * len(faces), windows).seen)
-        flat = {name: values for name, values in columns.items() if values.ndim == 1}
-        small = (THUMBNAIL_PX, THUMBNAIL_PX)
-        return [
-            PhotoFace(
-                as_data(_jpeg(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA))),
-                {name: _plain(values[place]) for name, values in flat.items()},
-            )
-            for place, face in enumerate(faces)
-        ]
+
+def _shown(faces: list[Face]) -> list[PhotoFace]:
+    """Faces with their attributes."""
+    flat = {name: values for name, values in attributes(faces).items() if values.ndim == 1}
+    small = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return [
+        PhotoFace(
+            as_data(_jpeg(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA))),
+            {name: _plain(values[place]) for name, values in flat.items()},
+        )
+        for place, face in enumerate(faces)
+    ]
 
 
 def as_data(jpeg: bytes) -> str:

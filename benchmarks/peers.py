@@ -9,7 +9,7 @@ Every frame of the videos is gone through, on all cores:
 
 Processes are started, and models loaded, before time is taken; a video goes to the process that is free.
 
-Run: python benchmarks/peers.py VIDEO|FOLDER... [--mediapipe-python PATH] [--rounds 5] [--json FILE]
+Run: python benchmarks/peers.py VIDEO|FOLDER... [--model small] [--mediapipe-python PATH] [--rounds 5] [--json FILE]
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ def decoded(video: Path, *, converts: bool) -> int:
     return count
 
 
-def read_alone(video: Path) -> int:
+def read_alone(video: Path, *, model: str) -> int:
     """Read a video in this process, with one thread beside the one that decodes."""
-    return len(fabnet.read(video, num_threads=1))
+    return len(fabnet.read(video, model=model, num_threads=1))
 
 
 def prepared() -> None:
@@ -130,6 +130,7 @@ def prepared() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path, nargs="+")
+    parser.add_argument("--model", default="small")
     parser.add_argument("--mediapipe-python", type=Path, help="Python of an environment with mediapipe and opencv")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
@@ -149,7 +150,7 @@ def main() -> None:
             counts[name] = sum(pool.imap_unordered(function, videos)), 0
 
         def read() -> None:
-            table = fabnet.read(videos)
+            table = fabnet.read(videos, model=options.model)
             counts["read"] = len(table), len(table) - table["track"].null_count
 
         def meshed() -> None:
@@ -160,7 +161,7 @@ def main() -> None:
             "decode": partial(over, "decode", partial(decoded, converts=False)),
             "decode to RGB": partial(over, "decode to RGB", partial(decoded, converts=True)),
             "read": read,
-            "read, a process a core": partial(over, "read, a process a core", partial(read_alone)),
+            "read, a process a core": partial(over, "read, a process a core", partial(read_alone, model=options.model)),
         }
         if mesh:
             work["mediapipe"] = meshed
@@ -169,7 +170,7 @@ def main() -> None:
         mesh.close()
 
     frames = counts["decode"][0]
-    print(f"{len(videos)} videos, {frames} frames, {cores} cores; medians and ranges of {options.rounds} rounds")
+    print(f"{options.model}, {cores} cores, {frames} frames of {len(videos)} videos; {options.rounds} rounds: median [range]")
     for name, timing in timings.items():
         line = f"{name}: {timing.rate(frames)} frames/s"
         if name != "decode":
@@ -184,7 +185,7 @@ def main() -> None:
         print(f"{name}: {reason}")
     if options.json:
         said = {
-            "videos": len(videos), "frames": frames, "cores": cores, "rounds": options.rounds,
+            "model": options.model, "videos": len(videos), "frames": frames, "cores": cores, "rounds": options.rounds,
             "mediapipe": mesh.version if mesh else None, "missing": missing,
             "frames_per_s": {name: spread([frames / each for each in timing.seconds])
                              for name, timing in timings.items()},

@@ -170,7 +170,7 @@ def main() -> None:
         mesh.close()
 
     frames = counts["decode"][0]
-    print(f"{options.model}, {cores} cores, {frames} frames of {len(videos)} videos; {options.rounds} rounds: median [range]")
+    print(f"{options.model}, {cores} cores, {frames} frames, {options.rounds} rounds: median [range]")
     for name, timing in timings.items():
         line = f"{name}: {timing.rate(frames)} frames/s"
         if name != "decode":

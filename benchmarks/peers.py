@@ -151,7 +151,7 @@ def main() -> None:
 
         def read() -> None:
             table = fabnet.read(videos, model=options.model)
-            counts["read"] = len(table), len(table) - table["track"].null_count
+            counts["read"] = len(table), len(table) - table["score"].null_count
 
         def meshed() -> None:
             assert mesh is not None

@@ -166,7 +166,7 @@ def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np
               for each in (sets["mtfl"], sets["youtube_faces"])]  # fmt: skip
     over = fit([(covered, 1.0), (shades, 0.5)], [(plain, 1.5), (eyed, 0.7), (np.concatenate(turned), 0.7)])
     scores = np.concatenate([over(plain)[:, 0], over(eyed)[:, 0]])
-    return face, Linear(over.coef, over.intercept - np.quantile(scores, 0.985))
+    return face, Linear(over.coef, over.intercept - np.quantile(scores, 0.998))
 
 
 def fit_smile(sets: dict[str, Looked], changes: np.ndarray) -> Linear:

@@ -26,9 +26,9 @@ __all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "s
 Picture: TypeAlias = "np.ndarray | DecodedFrame"
 """(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
 
-TOLERANCE = 0.02
+TOLERANCE = 0.01
 """A window that would move by less, in shares of its side, stays."""
-MAX_LOOKS = 4
+MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
 
 

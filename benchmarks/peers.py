@@ -7,6 +7,7 @@ Every frame of the videos is gone through, on all cores:
 - MediaPipe: its face mesh for video in a process a core, with decoding by OpenCV, if the Python of an environment that
   has `mediapipe` and `opencv` is given.
 
+Beside the frames per second, the processors' time per frame is given, which other work on the machine changes less.
 Processes are started, and models loaded, before time is taken; a video goes to the process that is free.
 
 Run: python benchmarks/peers.py VIDEO|FOLDER... [--model close] [--mediapipe-python PATH] [--rounds 5] [--json FILE]
@@ -22,11 +23,13 @@ import os
 import shutil
 import statistics
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from measure import Timing, interleaved, ratio
 
@@ -36,13 +39,13 @@ from fabnet.runtime.cores import num_cores
 from fabnet.video.decode import decode_frames
 
 MESH = """
-import os, sys
+import os, sys, time
 os.environ["GLOG_minloglevel"] = "3"
 import cv2, mediapipe
 mesh = mediapipe.solutions.face_mesh
 print(mediapipe.__version__, flush=True)
 for line in sys.stdin:
-    frames = found = 0
+    frames, began = 0, time.process_time()
     video = cv2.VideoCapture(line.rstrip("\\n"))
     with mesh.FaceMesh(static_image_mode=False, max_num_faces=1) as faces:
         while True:
@@ -50,9 +53,27 @@ for line in sys.stdin:
             if not is_good:
                 break
             frames += 1
-            found += faces.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)).multi_face_landmarks is not None
-    print(frames, found, flush=True)
+            faces.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    print(frames, time.process_time() - began, flush=True)
 """
+
+
+class Spent(NamedTuple):
+    """What a call did.
+
+    Attributes:
+        frames: number of frames gone through.
+        cpu_s: processors' time.
+    """
+
+    frames: int
+    cpu_s: float
+
+    @classmethod
+    def sum_of(cls, parts: Iterable[Spent]) -> Spent:
+        """Of several processes."""
+        frames, cpu_s = zip(*parts, strict=True)
+        return cls(sum(frames), sum(cpu_s))
 
 
 class Mesh:
@@ -82,21 +103,20 @@ class Mesh:
         if not self.version:
             raise SystemExit(f"{python} cannot import mediapipe and cv2")
 
-    def __call__(self, videos: list[Path]) -> tuple[int, int]:
-        """Go through videos: the number of frames, and of those with a face."""
+    def __call__(self, videos: list[Path]) -> Spent:
+        """Go through videos."""
         with ThreadPoolExecutor(len(self.processes)) as threads:
-            frames, found = zip(*threads.map(self._video, videos), strict=True)
-        return sum(frames), sum(found)
+            return Spent.sum_of(threads.map(self._video, videos))
 
-    def _video(self, video: Path) -> tuple[int, int]:
+    def _video(self, video: Path) -> Spent:
         process = self._free.get()
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(f"{video.absolute()}\n")
         process.stdin.flush()
-        frames, found = process.stdout.readline().split()
+        frames, cpu_s = process.stdout.readline().split()
         self._free.put(process)
-        return int(frames), int(found)
+        return Spent(int(frames), float(cpu_s))
 
     def close(self) -> None:
         """End the processes."""
@@ -104,19 +124,21 @@ class Mesh:
             process.communicate()
 
 
-def decoded(video: Path, *, converts: bool) -> int:
+def decoded(video: Path, *, converts: bool) -> Spent:
     """Decode a video in this process, on one thread."""
-    count = 0
+    count, began = 0, time.process_time()
     for frame in decode_frames(video):
         if converts:
             frame.image()
         count += 1
-    return count
+    return Spent(count, time.process_time() - began)
 
 
-def read_alone(video: Path, *, model: str) -> int:
-    """Read a video in this process, with one thread beside the one that decodes."""
-    return len(fabnet.read(video, model=model, num_threads=1))
+def read(videos: Path | list[Path], *, model: str, num_threads: int | None = None) -> Spent:
+    """Read videos in this process, with this many threads beside the one that decodes; None: one per core."""
+    began = time.process_time()
+    table = fabnet.read(videos, model=model, num_threads=num_threads)
+    return Spent(len(table), time.process_time() - began)
 
 
 def prepared() -> None:
@@ -142,56 +164,49 @@ def main() -> None:
     )
     cores, missing = num_cores(), absent(options.mediapipe_python)
     mesh = Mesh(options.mediapipe_python, cores) if options.mediapipe_python else None
-    counts: dict[str, tuple[int, int]] = {}
+    spent: dict[str, list[Spent]] = {}
 
     with multiprocessing.get_context("spawn").Pool(cores, prepared) as pool:
 
-        def over(name: str, function: partial[int]) -> None:
-            counts[name] = sum(pool.imap_unordered(function, videos)), 0
+        def noted(name: str, call: Callable[[], Spent]) -> None:
+            spent.setdefault(name, []).append(call())
 
-        def read() -> None:
-            table = fabnet.read(videos, model=options.model)
-            counts["read"] = len(table), len(table) - table["score"].null_count
+        def spread_out(function: partial[Spent]) -> Callable[[], Spent]:
+            return lambda: Spent.sum_of(pool.imap_unordered(function, videos))
 
-        def meshed() -> None:
-            assert mesh is not None
-            counts["mediapipe"] = mesh(videos)
-
-        work: dict[str, Callable[[], object]] = {
-            "decode": partial(over, "decode", partial(decoded, converts=False)),
-            "decode to RGB": partial(over, "decode to RGB", partial(decoded, converts=True)),
-            "read": read,
-            "read, a process a core": partial(over, "read, a process a core", partial(read_alone, model=options.model)),
+        calls: dict[str, Callable[[], Spent]] = {
+            "decode": spread_out(partial(decoded, converts=False)),
+            "decode to RGB": spread_out(partial(decoded, converts=True)),
+            "read": partial(read, videos, model=options.model),
+            "read, a process a core": spread_out(partial(read, model=options.model, num_threads=1)),
         }
         if mesh:
-            work["mediapipe"] = meshed
+            calls["mediapipe"] = partial(mesh, videos)
+        work = {name: partial(noted, name, call) for name, call in calls.items()}
         timings = interleaved(work, rounds=options.rounds, warm_up=1, at_least_s=0)
     if mesh:
         mesh.close()
 
-    frames = counts["decode"][0]
+    frames = spent["decode"][0].frames
+    cpu = {name: Timing(tuple(each.cpu_s for each in took[-options.rounds :])) for name, took in spent.items()}
     print(f"{options.model}, {cores} cores, {frames} frames, {options.rounds} rounds: median [range]")
-    for name, timing in timings.items():
-        line = f"{name}: {timing.rate(frames)} frames/s"
-        if name != "decode":
-            line += f"; {ratio(timings['decode'], timing)} decoding"
-        if name.startswith("read"):
-            line += f", {ratio(timings['decode to RGB'], timing)} decoding to RGB"
-            line += f", {ratio(timings['mediapipe'], timing)} MediaPipe" if mesh else ""
-        if counts[name][1]:
-            line += f"; a face on {counts[name][1]} of {counts[name][0]}"
-        print(line)
+    for kind, unit, figures in (("time", "frames/s", timings), ("processors' time", "frames/s and core", cpu)):
+        print(f"by {kind}:")
+        for name, timing in figures.items():
+            line = f"  {name}: {timing.rate(frames)} {unit}"
+            if name != "decode":
+                line += f"; {ratio(figures['decode'], timing)} decoding"
+            if name.startswith("read"):
+                line += f", {ratio(figures['decode to RGB'], timing)} decoding to RGB"
+                line += f", {ratio(figures['mediapipe'], timing)} MediaPipe" if mesh else ""
+            print(line)
     for name, reason in missing.items():
         print(f"{name}: {reason}")
     if options.json:
         said = {
             "model": options.model, "videos": len(videos), "frames": frames, "cores": cores, "rounds": options.rounds,
             "mediapipe": mesh.version if mesh else None, "missing": missing,
-            "frames_per_s": {name: spread([frames / each for each in timing.seconds])
-                             for name, timing in timings.items()},
-            "of_decode": {name: spread(shares(timings["decode"], timing)) for name, timing in timings.items()},
-            "of_mediapipe": {name: spread(shares(timings["mediapipe"], timing))
-                             for name, timing in timings.items()} if mesh else None,
+            "time": compared(timings, frames), "processor_time": compared(cpu, frames),
         }  # fmt: skip
         options.json.write_text(json.dumps(said, indent=1))
 
@@ -209,9 +224,16 @@ def absent(mediapipe_python: Path | None) -> dict[str, str]:
     return why
 
 
-def shares(one: Timing, other: Timing) -> list[float]:
-    """The speed of the other over that of the one, in each round."""
-    return [a / b for a, b in zip(one.seconds, other.seconds, strict=True)]
+def compared(figures: dict[str, Timing], frames: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Frames per second of each, and their ratios to those of decoding and of MediaPipe: median and range."""
+    made: dict[str, dict[str, dict[str, float]]] = {}
+    for name, timing in figures.items():
+        made[name] = {"frames_per_s": spread([frames / each for each in timing.seconds])}
+        for other in ("decode", "decode to RGB", "mediapipe"):
+            if other in figures:
+                pairs = zip(figures[other].seconds, timing.seconds, strict=True)
+                made[name][f"of {other}"] = spread([theirs / ours for theirs, ours in pairs])
+    return made
 
 
 def spread(values: list[float]) -> dict[str, float]:

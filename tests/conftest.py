@@ -15,8 +15,13 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Processes that are started heed Ctrl-C: a shell has what it runs in the background ignore it, children too."""
+    """Processes that are started heed Ctrl-C and the end of their terminal.
+
+    A shell lets what it runs in the background ignore the first, and nohup the second, and children inherit this.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

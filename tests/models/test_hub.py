@@ -31,7 +31,7 @@ for name in sys.argv[1:]:
         encoder = fabnet.load(name)
         faces = [np.full((80, 80, 3), value, np.uint8) for value in (40, 200)]
         said = {"embeddings": encoder.embed(faces).tolist(), "digest": model_digest(name),
-                "backend": encoder.backend, "probes": len(encoder.probes), "path": fabnet.info(name)["path"]}
+                "backend": encoder.backend, "reader": encoder.reader is not None, "path": fabnet.info(name)["path"]}
     except FabnetError as error:
         said = {"error": str(error), "exit_code": error.exit_code}
     answers.append(said)
@@ -72,14 +72,15 @@ def test_a_model_is_downloaded_once_and_then_works_offline(repositories: Path, t
         commit = hub.commit_of("someone/faces")
         names = ("hf:someone/faces", "hf:someone/faces@v1", f"hf:someone/faces@{commit}", "small")
         fetched, tagged, pinned, shipped = ask(hub.url, tmp_path, *names)
-        wanted = ["README.md", "config.json", "encoder.onnx", "model.safetensors", "probes.safetensors"]
+        wanted = ["README.md", "config.json", "encoder.onnx", "model.safetensors", "reader.safetensors"]
         assert sorted(hub.served) == [f"someone/faces/{name}" for name in wanted]
     assert Path(fetched["path"]).name == commit
     assert fetched == tagged == pinned
     assert fetched["backend"] == "onnx"
     assert fetched["embeddings"] == shipped["embeddings"]
     assert fetched["digest"] == shipped["digest"]
-    assert fetched["probes"] == shipped["probes"] > 0
+    assert fetched["reader"]
+    assert shipped["reader"]
     # The server is down, or is not asked at all.
     assert ask(hub.url, tmp_path, names[0]) == [fetched]
     assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]

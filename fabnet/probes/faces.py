@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.faces.boxes import intersection_over_union
 from fabnet.faces.crop import CropSpec, crop_box, cut
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
@@ -132,11 +133,7 @@ def _nearest(faces: Sequence[Detection], labelled_px: np.ndarray) -> Detection |
     """The detection that overlaps most with the labelled face."""
 
     def overlap(face: Detection) -> float:
-        low = np.maximum(face.box_px[:2], labelled_px[:2])
-        high = np.minimum(face.box_px[2:], labelled_px[2:])
-        common = float(np.clip(high - low, 0, None).prod())
-        areas = (face.box_px[2:] - face.box_px[:2]).prod() + (labelled_px[2:] - labelled_px[:2]).prod()
-        return common / float(areas - common)
+        return intersection_over_union(face.box_px, labelled_px)
 
     best = max(faces, key=overlap, default=None)
     return best if best is not None and overlap(best) >= MIN_OVERLAP else None

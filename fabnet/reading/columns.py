@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.face_reader import LANDMARKS
 from fabnet.errors import InputError
 
-__all__ = ["VERSION_KEY", "Row", "check_attributes", "flat_names", "schema"]
+__all__ = ["VERSION_KEY", "Row", "check_attributes", "flat_names", "schema", "split_lists"]
 
 Row = dict[str, Any]
 VERSION_KEY = b"fabnet.embeddings_version"
@@ -82,3 +83,26 @@ def flat_names(field: pa.Field) -> list[str]:
     if field.name == f"{LANDMARKS}_px":  # named as in read
         return [f"{'xy'[i % 2]}_{i // 2}" for i in range(field.type.list_size)]
     return [f"{field.name.removesuffix('_px')}_{'xy'[i % 2]}{i // 2}" for i in range(field.type.list_size)]
+
+
+def split_lists(batch: pa.RecordBatch, names_of: Callable[[pa.Field], Sequence[tuple[str, int]]]) -> pa.RecordBatch:
+    """Split the fixed-size lists of a batch into columns, for CSV.
+
+    Args:
+        batch: of any columns.
+        names_of: gives the columns that a list becomes, with their places in it.
+
+    Returns:
+        Columns of float32 in place of each list, null where it is null; the other columns and the metadata unchanged.
+    """
+    columns: dict[str, pa.Array] = {}
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if not pa.types.is_fixed_size_list(field.type):
+            columns[field.name] = column
+            continue
+        values = np.full((len(column), field.type.list_size), np.nan, np.float32)
+        is_there = np.asarray(column.is_valid())
+        values[is_there] = np.asarray(column.drop_null().flatten()).reshape(-1, field.type.list_size)
+        for name, place in names_of(field):
+            columns[name] = pa.array(values[:, place], mask=~is_there)
+    return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(batch.schema.metadata)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fabnet.faces.boxes import intersection_over_union
 from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.faces.window import Window
@@ -128,7 +129,11 @@ def _followed(frame: PieceFrame, faces: list[_Face], eyes: Eyes) -> tuple[Settle
     settled = eyes.settle([frame.image] * len(faces), expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
     keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, size_of(frame.image))
     for one, other in itertools.combinations(range(len(faces)), 2):
-        if keep[one] and keep[other] and _overlap(settled.next_px[one], settled.next_px[other]) > ONE_FACE:
+        if (
+            keep[one]
+            and keep[other]
+            and intersection_over_union(settled.next_px[one], settled.next_px[other]) > ONE_FACE
+        ):
             keep[one if faces[one].score < faces[other].score else other] = False
     if keep.all():
         return settled, faces
@@ -142,7 +147,7 @@ def _searched(
     """Add the faces that the detector finds and that are not followed yet, best score first."""
     found = detector(whole(frame.image))
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
-    overlaps = np.array([[_overlap(window, box) for box in settled.next_px] for window in windows])
+    overlaps = np.array([[intersection_over_union(window, box) for box in settled.next_px] for window in windows])
     new = [place for place in range(len(found)) if overlaps[place].max(initial=0.0) <= ONE_FACE]
     for _ in faces:  # each followed face is one detected face: the two that overlap most, first
         if overlaps.max(initial=0.0) <= SAME_FACE:
@@ -160,7 +165,7 @@ def _searched(
     boxes = list(settled.next_px)
     for i, place in enumerate(new):
         box = more.next_px[i]
-        if are_there[i] and all(_overlap(box, other) <= ONE_FACE for other in boxes):
+        if are_there[i] and all(intersection_over_union(box, other) <= ONE_FACE for other in boxes):
             boxes.append(box)
             places.append(i)
             added.append(_Face(next(numbers), found[place].score, box, np.zeros(4)))
@@ -171,11 +176,3 @@ def _inside(boxes_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(N,) whether the middle of each window lies in a picture of this width and height."""
     middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
     return np.asarray(((middles >= 0) & (middles < size)).all(axis=1))
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
-    shared = float(sides[0] * sides[1])
-    areas = sum(float(np.prod(box[2:] - box[:2])) for box in (one, other))
-    return shared / max(areas - shared, 1e-6)

@@ -21,6 +21,7 @@ from fabnet.faces.pose import ANGLES, rotation_matrix
 from fabnet.files.output import written_whole
 from fabnet.reading.columns import Row
 from fabnet.reading.inputs import Input
+from fabnet.reading.table import PRESENT
 from fabnet.video.decode import Frame, read_frames, video_info
 from fabnet.video.encode import VideoWriter
 
@@ -32,8 +33,6 @@ Drawn = SavedProbe | Task
 AXES = ((228, 87, 46), (27, 158, 119), (61, 120, 216))
 """RGB colours of the head's x, y and z axes: lighter versions of those in docs/figures/pose.png."""
 POINTS, WORDS, SHADE, GREY = (255, 235, 120), (255, 255, 255), (0, 0, 0), (150, 150, 150)
-PRESENT = 0.5
-"""Probability from which an action unit is written."""
 UNIT_KINDS = ("units", "probabilities")
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHIFT = 4

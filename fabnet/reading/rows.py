@@ -18,7 +18,7 @@ from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.places import is_remote, remove
-from fabnet.reading.columns import VERSION_KEY, Row, flat_names
+from fabnet.reading.columns import VERSION_KEY, Row, flat_names, split_lists
 from fabnet.reading.options import FORMATS, Format
 from fabnet.store.track_store import is_store
 
@@ -46,16 +46,7 @@ def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBat
 
 def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Split lists into columns for CSV: box_x0 ... box_y1, e0 ... e255; points become TASK_x0, TASK_y0 ..."""
-    columns: dict[str, pa.Array] = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if not pa.types.is_fixed_size_list(column.type):
-            columns[name] = column
-            continue
-        values = column.to_pylist()
-        for i, flat in enumerate(flat_names(batch.schema.field(name))):
-            part = [None if value is None else value[i] for value in values]
-            columns[flat] = pa.array(part, pa.float32())
-    return pa.RecordBatch.from_pydict(columns)
+    return split_lists(batch, lambda field: [(name, place) for place, name in enumerate(flat_names(field))])
 
 
 def check_place(out: Path, file_format: Format) -> None:

@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.encoders.face_reader import LANDMARKS, FaceReader
 from fabnet.errors import InputError
+from fabnet.reading.columns import split_lists
 
-__all__ = ["Names", "flat", "renamed", "schema"]
+__all__ = ["PRESENT", "Names", "flat", "renamed", "schema"]
 
-Names = Literal["fabnet", "openface", "py-feat"]
 PRESENT = 0.5
-"""Probability of an action unit from which OpenFace's `AU01_c` is 1."""
+"""Probability from which an action unit counts as present."""
+Names = Literal["fabnet", "openface", "py-feat"]
 
 
 def schema(reader: FaceReader, *, embedding_dim: int | None, about: dict[str, str]) -> pa.Schema:
@@ -46,23 +46,13 @@ def schema(reader: FaceReader, *, embedding_dim: int | None, about: dict[str, st
 
 
 def flat(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Lists as columns of their own, for CSV: `box_x0` to `box_y1`, `x_0` to `y_67` of the points, `e0` to `e255`."""
-    columns: dict[str, pa.Array] = {}
-    for field, column in zip(batch.schema, batch.columns, strict=True):
-        if not pa.types.is_fixed_size_list(field.type):
-            columns[field.name] = column
-            continue
-        count = field.type.list_size
-        values = np.full((len(column), count), np.nan, np.float32)
-        is_there = np.asarray(column.is_valid())
-        values[is_there] = np.asarray(column.drop_null().flatten()).reshape(-1, count)
-        for name, place in _flat_names(field.name, count):
-            columns[name] = pa.array(values[:, place], mask=~is_there)
-    return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(batch.schema.metadata)
+    """Split lists into columns for CSV: `box_x0` to `box_y1`, `x_0` to `y_67` of the points, `e0` to `e255`."""
+    return split_lists(batch, _flat_names)
 
 
-def _flat_names(name: str, count: int) -> list[tuple[str, int]]:
+def _flat_names(field: pa.Field) -> list[tuple[str, int]]:
     """The columns that a list becomes, with their places in it."""
+    name, count = field.name, field.type.list_size
     if name == "embedding":
         return [(f"e{place}", place) for place in range(count)]
     if name == "box_px":

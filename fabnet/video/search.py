@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 
+from fabnet.faces.boxes import intersection_over_smaller
 from fabnet.faces.detect.detection import Detection, Detector, follow
 from fabnet.video.link import MAX_GAP_S
 
@@ -69,11 +70,4 @@ class FaceSearch:
                 return None
             found.append(again)
         pairs = itertools.combinations([face.box_px for face in found], 2)
-        return None if any(_overlap(one, other) > MAX_OVERLAP for one, other in pairs) else found
-
-
-def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection of two boxes over the smaller one's area."""
-    sides = np.maximum(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]), 0)
-    areas = [float(np.prod(box[2:] - box[:2])) for box in (first, second)]
-    return float(np.prod(sides)) / max(min(areas), 1.0)
+        return None if any(intersection_over_smaller(one, other) > MAX_OVERLAP for one, other in pairs) else found

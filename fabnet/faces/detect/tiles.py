@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from fabnet.faces.boxes import intersection_over_smaller, intersection_over_union
 from fabnet.faces.detect.detection import Detection
 
 __all__ = ["in_tiles", "merged", "suppress"]
@@ -66,7 +67,7 @@ def suppress(faces: list[Detection]) -> list[Detection]:
     """Drop duplicate faces; best score first."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda each: -each.score):
-        if all(_shared(face.box_px, other.box_px) <= MAX_SHARED for other in kept):
+        if all(intersection_over_smaller(face.box_px, other.box_px) <= MAX_SHARED for other in kept):
             kept.append(face)
     return kept
 
@@ -75,23 +76,10 @@ def merged(faces: list[Detection]) -> list[Detection]:
     """Keep each face once, best score first, at the mean, weighted by score, of the boxes and points found for it."""
     kept = []
     for best in suppress(faces):
-        same = [each for each in faces if _union_shared(each.box_px, best.box_px) > MIN_SAME]
+        same = [each for each in faces if intersection_over_union(each.box_px, best.box_px) > MIN_SAME]
         weights = np.array([each.score for each in same], np.float32)
         weights /= weights.sum()
         box = np.tensordot(weights, np.stack([each.box_px for each in same]), 1)
         five = np.tensordot(weights, np.stack([each.landmarks5_px for each in same]), 1)
         kept.append(Detection(box, five, best.score))
     return kept
-
-
-def _union_shared(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    shared = float(np.prod(np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)))
-    both = sum(float(np.prod(box[2:] - box[:2])) for box in (one, other))
-    return shared / max(both - shared, 1e-6)
-
-
-def _shared(one: np.ndarray, other: np.ndarray) -> float:
-    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
-    smaller = min(float(np.prod(box[2:] - box[:2])) for box in (one, other))
-    return float(np.prod(sides)) / max(smaller, 1e-6)

@@ -276,15 +276,17 @@ def finished(out: Path, count: int, process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="module")
 def many(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight videos, and all of them tracked without interruption."""
+    """Many short videos, and all of them tracked without interruption."""
     root = tmp_path_factory.mktemp("many")
     (root / "in").mkdir()
-    for number in range(8):
+    for number in range(NUM_VIDEOS):
         shutil.copy(second, root / "in" / f"{number}.mp4")
     tracked(root / "in", root / "whole.lance")
     return root
 
 
+NUM_VIDEOS = 32
+"""More than are tracked between two looks of the test."""
 COMMAND = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
 
 
@@ -303,12 +305,12 @@ def test_a_stopped_run_keeps_what_was_finished_and_goes_on(
     assert "Traceback" not in errors
     store = open_store(out)
     before = len(store.ledger())
-    assert 2 <= before < 8
+    assert 2 <= before < NUM_VIDEOS
     report = tracked(many / "in", out)
     assert report.num_skipped >= before
     assert report.failed == ()
     assert rows_of(open_store(out)) == rows_of(open_store(many / "whole.lance"))
-    assert len(open_store(out).index()) == 8
+    assert len(open_store(out).index()) == NUM_VIDEOS
     assert not (out / "_spool").exists()
 
 

@@ -30,7 +30,8 @@ class TrackOptions(Options):
     takes longer."""
     identities: str | Path = "video"
     """Who is who. video: each track is a person of its own, so somebody in two videos may be trained on and tested
-    on; folder: the folder of a video is the person; or a CSV file with the header video,identity."""
+    on; folder: the folder of a video is the person; or a CSV file with the header video,person or
+    video,identity."""
     splits: str | Path = "hash"
     """Hash (75/15/10 by identity, or by video with --identities video; stable), moments (validates on other moments of
     each track, not on other people), or a CSV file with the header identity,split (with --identities video, the

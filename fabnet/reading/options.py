@@ -92,8 +92,9 @@ class ReadOptions(Options):
     search_every: float = 1.0
     """Seconds of video after which the detector looks for new faces. In between, faces are followed."""
     people: str | Path = "track"
-    """Who is who. track: each track is a person of its own; video: each video or photo shows one person; folder: the
-    folder of a file is the person; or a CSV file with the header video,person or video,track,person."""
+    """Who is who. track: each track is a person of its own, in a store its identity; video: each video or photo shows
+    one person; folder: the folder of a file is the person; or a CSV file with the header video,person or
+    video,track,person."""
     columns: Literal["fabnet", "openface", "py-feat"] = "fabnet"
     """The names of the columns: fabnet's, or those of another tool for the quantities that both have."""
     overlay: Path | None = None

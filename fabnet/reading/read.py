@@ -264,7 +264,8 @@ class _Reading:
 
 
 def _failure_row(name: str, reason: str) -> ReadFace:
-    row = {"source": name, "track": None, "frame": None, "time_s": None, "score": None, "box_px": None}
+    names = ("person", "track", "frame", "time_s", "score", "box_px")
+    row = {"source": name} | dict.fromkeys(names)
     return ReadFace(row | {"reason": f"cannot be read: {reason}"}, None)
 
 

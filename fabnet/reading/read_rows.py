@@ -32,7 +32,7 @@ class ReadFace(NamedTuple):
     """A row to come.
 
     Attributes:
-        row: `source`, `track`, `frame`, `time_s`, `score`, `box_px`, `reason`.
+        row: `source`, `person` (a store's identity), `track`, `frame`, `time_s`, `score`, `box_px`, `reason`.
         seen: what the encoder saw of the face, of one face; None without a face.
     """
 
@@ -153,9 +153,8 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         boxes = face_boxes(seen.boxes_px, window, spec)
         for place, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
-            made.append(
-                ReadFace(_row(each, box_px=boxes[place], **names) | {"source": row["video"]}, _one(seen, place))
-            )
+            own = {"source": row["video"], "person": row["identity"]}
+            made.append(ReadFace(_row(each, box_px=boxes[place], **names) | own, _one(seen, place)))
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
@@ -167,5 +166,5 @@ def _one(seen: Seen, place: int) -> Seen:
 
 
 def _row(each: Input, **values: Any) -> dict[str, Any]:
-    empty = {"track": "0", "frame": 0, "time_s": None, "score": None, "box_px": None, "reason": ""}
+    empty = {"person": None, "track": "0", "frame": 0, "time_s": None, "score": None, "box_px": None, "reason": ""}
     return {"source": each.name} | empty | values

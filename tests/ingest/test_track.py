@@ -97,7 +97,10 @@ def test_identities_and_splits(clips: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no line for the video Ann/2\.mp4: add `Ann/2\.mp4,IDENTITY`"):
         tracked(clips, tmp_path / "other.lance", identities=names)
     names.write_text("video,identity\nAnn/1.mp4,Ann\n\nAnn/1.mp4,Ann\nAnn/1.mp4,Bob\n")
-    with pytest.raises(InputError, match=r"names.csv, line 5: Ann/1.mp4 has the identities Ann and Bob"):
+    with pytest.raises(InputError, match=r"names.csv, line 5: Ann/1.mp4 is Ann and Bob"):
+        tracked(clips, tmp_path / "other.lance", identities=names)
+    names.write_text("video,track,person\nAnn/1.mp4,2,Ann\n")
+    with pytest.raises(InputError, match=r"names track 2 of Ann/1.mp4, but tracks are numbered only now"):
         tracked(clips, tmp_path / "other.lance", identities=names)
 
 
@@ -202,7 +205,7 @@ def test_wrong_input_is_explained_before_anything_is_made(clips: Path, tmp_path:
         (clips, {"fps": 0.0}, "fps is 0.0"),
         (clips, {"size": 1}, "size"),
         (clips, {"detector": "nobody"}, "unknown detector"),
-        (clips, {"identities": "nobody.csv"}, "expected video, folder, or a CSV file"),
+        (clips, {"identities": "nobody.csv"}, "--identities must be video, folder or a CSV file"),
         (clips, {"splits": "nobody.csv"}, "no such split file"),
     ]
     for videos, changes, message in cases:

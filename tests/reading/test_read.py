@@ -63,8 +63,10 @@ def test_photos_and_video(photos: Path, video: pa.Table) -> None:
 
 
 def test_store_and_video(second: Path, tmp_path: Path) -> None:
-    fabnet.track(second, tmp_path / "store.lance", fps="all")
+    (tmp_path / "who.csv").write_text(f"video,person\n{second.name},Ann\n")
+    fabnet.track(second, tmp_path / "store.lance", fps="all", identities=tmp_path / "who.csv")
     read, same = fabnet.read(tmp_path / "store.lance"), fabnet.read(second)
+    assert set(read["person"].to_pylist()) == {"Ann"}
     assert read["frame"].to_pylist() == same["frame"].to_pylist()
     assert {name: apart(read, same, name) for name in MOST if apart(read, same, name) > MOST[name]} == {}
     centres = [numbers(table, "box_px").reshape(-1, 2, 2).mean(axis=1) for table in (read, same)]

@@ -54,7 +54,7 @@ def stills_of(protocol: str, data: Path, cache: Cache, size: int, quality: int, 
     benchmark = read_benchmark(protocol, data / FOLDERS[protocol])
     crops = find_faces(benchmark, cache=cache)
     config = preset("small")
-    boxes = crops.crop_px(Window(config.window_centre_x, config.window_centre_y, config.window_side))
+    boxes = crops.crop_px(Window(side=config.window_side))
     (parts,) = parts_of(benchmark, "val")
     found = []
     for i in np.sort(np.concatenate([parts.fit, parts.select])):

@@ -30,7 +30,7 @@ def run(
 
     Examples:
       fabnet import vox1/ --out tracks.lance
-      fabnet import vox2/mp4/ --out tracks.lance --fps 1
+      fabnet import voxceleb/ --out tracks.lance --layout voxceleb --speakers vox1_meta.csv
       fabnet import frames/ --out tracks.lance --layout identity/video --crop detect --splits people.csv
       fabnet import vox1/txt/ --out tracks.lance --layout voxceleb-txt --videos originals/
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,9 +17,10 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.fields import read_fields
 
-__all__ = ["CropSpec", "crop_box", "cut", "to_crop", "window_of"]
+__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "to_crop", "window_of"]
 
 EDGE_PX = 2
+Framing = Literal["detector", "voxceleb", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,11 @@ class CropSpec:
     """Side of the crop in pixels."""
     jpeg_quality: int = 92
     """JPEG quality of the stored crop, 1 to 100."""
+    framing: Framing = "detector"
+    """What crops show. detector: a detector's face, by the numbers above; voxceleb: the same, but `margin` counts in
+    longer sides of the box, as in VoxCeleb's pipeline; unknown: they were ready crops."""
+    window_centre_y: float = 0.5
+    """Vertical centre of the window that training moves about, in sides of the crop."""
 
     def __post_init__(self) -> None:
         """Check the ranges of the fields."""
@@ -50,10 +56,13 @@ class CropSpec:
             raise InputError(f"a crop's shifts must lie in -10..10; got {self.shift_x} and {self.shift_y}")
         if not 1 <= self.jpeg_quality <= 100:
             raise InputError(f"a crop's jpeg_quality must lie in 1..100; got {self.jpeg_quality}")
+        if not 0 <= self.window_centre_y <= 1:
+            raise InputError(f"a crop's window_centre_y must lie in 0..1; got {self.window_centre_y}")
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as a JSON object."""
-        return asdict(self)
+        """The fields as a JSON object, without those that older versions lack if they have their defaults."""
+        later = {"framing": "detector", "window_centre_y": 0.5}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> CropSpec:
@@ -68,6 +77,12 @@ class CropSpec:
             raise InputError(f"not a crop specification: {error}") from None
 
 
+VOXCELEB = CropSpec(margin=1.4, shift_y=1 / 7, smoothing_s=0.0, framing="voxceleb", window_centre_y=103 / 256)
+"""VoxCeleb's crops. Source: `crop_scale` 0.4 of the pipeline of VoxCeleb's makers (joonson/syncnet_python), in which a
+box of longer side b becomes a square of 1.4 b from b / 2 above the box's centre; and, for the window, x 33-223,
+y 8-198 of 256 in the code of FAb-Net's authors."""
+
+
 def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
     """Square around a face that becomes its crop; it may extend beyond the image.
 
@@ -79,7 +94,8 @@ def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:
         (4,) float32 x0, y0, x1, y1 in the same pixels.
     """
     x0, y0, x1, y1 = np.asarray(box_px, dtype=np.float64)
-    side = spec.margin * np.sqrt(max(x1 - x0, 1.0) * max(y1 - y0, 1.0))
+    width, height = max(x1 - x0, 1.0), max(y1 - y0, 1.0)
+    side = spec.margin * (max(width, height) if spec.framing == "voxceleb" else np.sqrt(width * height))
     centre_x, centre_y = (x0 + x1) / 2 + spec.shift_x * side, (y0 + y1) / 2 + spec.shift_y * side
     half = side / 2
     return np.array([centre_x - half, centre_y - half, centre_x + half, centre_y + half], dtype=np.float32)

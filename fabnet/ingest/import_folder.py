@@ -12,11 +12,12 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.find import loaded_detector
 from fabnet.files.folder import Look
 from fabnet.files.places import as_place, local
-from fabnet.ingest.import_worker import ImportTask, import_video, is_video
+from fabnet.ingest.import_worker import ImportTask, import_video, is_text, is_video
 from fabnet.ingest.layouts import VideoFolder, scan
-from fabnet.ingest.options import ImportOptions
+from fabnet.ingest.options import PUBLISHED, ImportOptions
 from fabnet.ingest.runner import Job, Run, RunReport, run
 from fabnet.ingest.voxceleb import originals_of
+from fabnet.ingest.voxceleb_folders import is_published_test, scan_voxceleb
 from fabnet.options import takes
 from fabnet.runtime.engine import engine_for
 from fabnet.store.split import MOMENTS, absent_notes, splits_for
@@ -70,11 +71,19 @@ def import_folder(
     options = ImportOptions.of(options, changes)
     engine = engine_for("local", num_workers=options.num_workers)
     root, out = local(folder, "folders to import"), as_place(out)
-    found, look = scan(root, options.layout)
-    split_by_key = splits_for([each.identity for each in found], options.splits)
+    if options.layout == "voxceleb":
+        found, look = scan_voxceleb(root, options.speakers, has_originals=options.videos is not None)
+    else:
+        found, look = scan(root, options.layout)
+    split_by_key, notes = _splits(found, options.splits)
     originals: dict[str, Path | None] = {}
     if options.videos is not None:
-        originals, others = originals_of(root, found, local(options.videos, "videos"))
+        texts = [each for each in found if is_text(each.tracks)]
+        if not texts:
+            raise InputError(
+                f"{root} has no text file that refers to the videos in {options.videos}: leave out --videos"
+            )
+        originals, others = originals_of(root, texts, local(options.videos, "videos"))
         look.include(others)
     if options.crop == "detect":
         loaded_detector(options.detector, options.min_face, for_photos=True)
@@ -82,7 +91,7 @@ def import_folder(
     tasks = [
         ImportTask(
             video=each.video,
-            source=(root / each.video).as_posix(),
+            source=(root / each.folder).as_posix(),
             size_bytes=each.size_bytes,
             mtime=each.mtime,
             split=split_by_key[each.identity],
@@ -92,18 +101,30 @@ def import_folder(
             tracks=each.tracks,
             options=options,
             original=originals.get(each.video),
+            margin=each.margin,
         )
         for number, each in enumerate(found)
     ]
     done = run(
         IMPORTING, tasks, out, crop=options.spec, settings=_settings(options), splits=split_by_key, engine=engine
     )
-    return _report(done, look, absent_notes(options.splits, split_by_key), time.monotonic() - start)
+    return _report(done, look, notes, time.monotonic() - start)
+
+
+def _splits(found: Sequence[VideoFolder], splits: str | Path) -> tuple[dict[str, str], list[str]]:
+    """The split of each identity, and notes on them."""
+    names = [each.identity for each in found]
+    if str(splits) != PUBLISHED:
+        by_name = dict(splits_for(names, splits))
+        return by_name, absent_notes(splits, by_name)
+    published = {each.identity for each in found if is_published_test(each)}
+    by_name = {**splits_for(names, "hash"), **dict.fromkeys(published, "test")}
+    return by_name, [f"{len(published):,} published test speakers of VoxCeleb are in test"]
 
 
 def _settings(options: ImportOptions) -> dict[str, Any]:
     """The settings that the rows of a store depend on."""
-    mode = str(options.splits) if str(options.splits) in ("hash", MOMENTS) else "file"
+    mode = str(options.splits) if str(options.splits) in ("hash", MOMENTS, PUBLISHED) else "file"
     used = options.detector if options.crop == "detect" else None
     limit = {} if used is None or options.min_face is None else {"min_face": options.min_face}
     return {

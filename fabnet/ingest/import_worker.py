@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
 from fabnet.video.decode import read_frames
 
-__all__ = ["ImportTask", "import_video", "is_video"]
+__all__ = ["ImportTask", "import_video", "is_text", "is_video"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,8 @@ class ImportTask(Task):
     """How faces are found and cut out."""
     original: Path | None = None
     """The original video that text files describe; None: it is missing, or the files are not text files."""
+    margin: float | None = None
+    """As in `VideoFolder`."""
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ def import_video(task: ImportTask, report: Callable[[float], None]) -> Finished:
 
 
 def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    if task.options.layout == "voxceleb-txt":
+    if is_text(task.tracks):
         if task.original is None:
             raise InputError("its original video is not there")
         yield from _boxed_rows(task, task.original, seen, report)
@@ -94,6 +96,11 @@ def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Ite
             report(1)
         else:
             yield from _frame_rows(task, track, seen, report)
+
+
+def is_text(tracks: Sequence[TrackFiles]) -> bool:
+    """Whether the tracks of a video are VoxCeleb's text files."""
+    return tracks[0].files[0].lower().endswith(".txt")
 
 
 def is_video(root: Path, file: str) -> bool:
@@ -122,7 +129,9 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
             seen.dropped.append((file, str(error)))
             report(1)
             continue
-        if task.options.crop == "none":
+        if task.margin is not None:
+            yield _cut_row(task, track.name, index, file, image, task.margin)
+        elif task.options.crop != "detect":
             yield _ready_row(task, track.name, index, None, file, image, data)
         else:
             found = loaded_detector(task.options.detector, task.options.min_face, for_photos=True)(image)
@@ -163,6 +172,15 @@ def _detected_row(task: ImportTask, track: str, index: int, file: str, image: np
         task, track, index, None, file, cut(image, square, task.options.size),
         crop_box_px=square, box_px=face.box_px, landmarks5_px=face.landmarks5_px, score=face.score,
     )  # fmt: skip
+
+
+def _cut_row(task: ImportTask, track: str, index: int, file: str, image: np.ndarray, margin: float) -> Row:
+    """The store's crop, cut from a picture that shows `margin` times the face's box around its middle."""
+    height, width = image.shape[:2]
+    half = min(height, width) / margin / 2
+    box = np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half], np.float32)
+    square = crop_box(box, task.options.spec)
+    return _row(task, track, index, None, file, cut(image, square, task.options.size), crop_box_px=square)
 
 
 def _ready_row(

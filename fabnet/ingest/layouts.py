@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +34,20 @@ class VideoFolder:
     identity: str
     """Name of the identity's folder."""
     video: str
-    """IDENTITY/VIDEO."""
+    """IDENTITY/VIDEO, the name in the store."""
     tracks: tuple[TrackFiles, ...]
     """Tracks in natural order."""
     size_bytes: int
     """Size of all files."""
     mtime: float
     """Time of the last change to a file, seconds since 1970."""
+    folder: str
+    """The folder, relative to the imported one, with forward slashes."""
+    is_test: bool = False
+    """Whether it lies in the test part of a release."""
+    margin: float | None = None
+    """Side of its pictures in sides of the face's box in their middle, from which they are cut anew; None: they are
+    ready crops, frames, videos or text files."""
 
 
 def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
@@ -107,7 +115,7 @@ def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> Video
             add(entry.path.name if any(track.name == stem for track in tracks) else stem, [entry])
     if layout != "identity/video/track":
         _too_deep(look, folders)
-    return VideoFolder(identity, f"{identity}/{video.path.name}", tuple(tracks), size_bytes, mtime)
+    return VideoFolder(identity, video.name, tuple(tracks), size_bytes, mtime, folder=video.name)
 
 
 def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entry]:
@@ -149,6 +157,8 @@ def _seen(folder: Path) -> str:
             (2, True): "; try --layout identity/video",
             (3, True): "; try --layout identity/video/track",
         }.get((depth, suffix in IMAGE_SUFFIXES), "")
+        if re.search(r"(^|/)id\d{5}/", entry.name):
+            fits = "; try --layout voxceleb"
         if suffix in VIDEO_SUFFIXES and depth < 2:
             fits = "; raw videos go through `fabnet track`"
         return f": found {entry.name}, {depth} folders deep{fits}"

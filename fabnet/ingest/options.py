@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from fabnet.errors import InputError
-from fabnet.faces.crop import CropSpec
+from fabnet.faces.crop import VOXCELEB, CropSpec
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.options import Options
 from fabnet.video.rate import check_fps
 
-__all__ = ["ImportOptions", "TrackOptions"]
+__all__ = ["PUBLISHED", "ImportOptions", "TrackOptions"]
+
+PUBLISHED = "voxceleb"
+"""The splits in which the published test speakers of VoxCeleb are in test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +71,19 @@ class TrackOptions(Options):
 class ImportOptions(Options):
     """The options of `import`."""
 
-    layout: Literal["identity/video/track", "identity/video", "voxceleb-txt"] = "identity/video/track"
+    layout: Literal["identity/video/track", "identity/video", "voxceleb", "voxceleb-txt"] = "identity/video/track"
     """The levels of the folder. identity/video/track: IDENTITY/VIDEO/TRACK/frame.jpg, or IDENTITY/VIDEO/TRACK.mp4 of
-    cropped faces; identity/video: IDENTITY/VIDEO/frame.jpg, one track per video; voxceleb-txt: VoxCeleb's
-    IDENTITY/VIDEO/UTTERANCE.txt, with --videos."""
-    crop: Literal["none", "detect"] = "none"
-    """None: the pictures are ready crops, whose central square is kept; detect: find the face in each frame (the most
+    cropped faces; identity/video: IDENTITY/VIDEO/frame.jpg, one track per video; voxceleb: VoxCeleb1 and 2 as they
+    unpack (dev/ and test/, mp4/, unzippedFaces/, txt/), one of them or both; voxceleb-txt: only
+    IDENTITY/VIDEO/UTTERANCE.txt, with --videos, in the detector's crop."""
+    crop: Literal["none", "fabnet", "voxceleb", "detect"] = "none"
+    """The framing of the pictures. None, fabnet, voxceleb: they are ready crops, whose central square is kept, of
+    unknown framing, as fabnet cuts them, or as VoxCeleb's makers did; detect: find the face in each frame (the most
     central of the large ones) and cut it out."""
     splits: str | Path = "hash"
-    """Hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other people), or
-    a CSV file with the header identity,split or person,split."""
+    """Hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other people),
+    voxceleb (hash, but the published test speakers of VoxCeleb1 and 2 are all in test; for that layout), or a CSV file
+    with the header identity,split or person,split."""
     size: int = 256
     """Side of the stored crops in pixels."""
     fps: float = 1.0
@@ -89,6 +95,8 @@ class ImportOptions(Options):
     takes longer."""
     videos: Path | None = None
     """Folder of VoxCeleb's original videos, named by their references."""
+    speakers: Path | None = None
+    """VoxCeleb1's vox1_meta.csv, which has the ids of speakers whose folders have names (for the layout voxceleb)."""
     num_workers: int | None = None
     """Worker processes; by default one per core; 0: no other process."""
 
@@ -96,13 +104,22 @@ class ImportOptions(Options):
         """Check the rate, the size, and what belongs to a layout."""
         check_fps(self.fps)
         _ = self.spec
-        if self.layout != "voxceleb-txt":
-            if self.videos is not None:
-                raise InputError("--videos belongs to --layout voxceleb-txt: leave it out, or name that layout")
-        elif self.videos is None or self.crop != "none":
+        if self.videos is not None and self.layout not in ("voxceleb", "voxceleb-txt"):
+            raise InputError(
+                "--videos belongs to --layout voxceleb and voxceleb-txt: leave it out, or name one of these layouts"
+            )
+        if self.layout == "voxceleb-txt" and (self.videos is None or self.crop != "none"):
             raise InputError("--layout voxceleb-txt needs --videos DIR, the original videos, and takes no --crop")
+        if self.layout == "voxceleb":
+            if self.crop not in ("none", "voxceleb"):
+                raise InputError(f"--layout voxceleb has VoxCeleb's crops: leave --crop {self.crop} out")
+        elif self.speakers is not None or str(self.splits) == PUBLISHED:
+            raise InputError("--speakers and --splits voxceleb belong to --layout voxceleb: name it, or leave them out")
 
     @property
     def spec(self) -> CropSpec:
-        """How faces are cut out."""
-        return CropSpec(size=self.size, smoothing_s=0.0)
+        """How faces are cut out, or how ready crops were."""
+        if self.layout == "voxceleb" or self.crop == "voxceleb":
+            return replace(VOXCELEB, size=self.size)
+        is_unknown = self.crop == "none" and self.layout != "voxceleb-txt"
+        return CropSpec(size=self.size, smoothing_s=0.0, framing="unknown" if is_unknown else "detector")

@@ -88,9 +88,9 @@ class TrainConfig:
 
     window_centre_x: float = 0.5
     """Horizontal centre of the inner window that the network sees, in fractions of the stored crop's side."""
-    window_centre_y: float = 0.5
-    """Vertical centre of the inner window, in fractions of the crop's side; 0.402 for VoxCeleb's own crops, whose faces
-    lie high."""
+    window_centre_y: float | None = None
+    """Vertical centre of the inner window, in fractions of the crop's side; by default the store's, which is 0.5, and
+    0.402 for VoxCeleb's own crops, whose faces lie high."""
     window_side: float = 190 / 256
     """Side of the inner window, in fractions of the crop's side."""
     jitter_scale_min: float = 1.0
@@ -156,7 +156,7 @@ class TrainConfig:
         if not 0 < self.learning_rate < 10:
             raise InputError(f"learning_rate must lie between 0 and 10; got {self.learning_rate}")
         for name in ("window_centre_x", "window_centre_y"):
-            if not 0 <= getattr(self, name) <= 1:
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must lie in 0 to 1; got {getattr(self, name)}")
         if not 0 < self.window_side <= 2 or not 0 < self.jitter_scale_min <= self.jitter_scale_max:
             raise InputError(

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fabnet.errors import InputError, ModelError, TrainingError
+from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
@@ -76,7 +77,9 @@ class Trainer:
         if config.batch_size % self.me.world_size:
             raise InputError(f"{self.me.world_size} processes cannot share batch_size {config.batch_size} evenly")
         self.dtype = choose_precision(config.precision, device)
-        self.window = Window(config.window_centre_x, config.window_centre_y, config.window_side)
+        crop = CropSpec.from_json(store.crop)
+        centre_y = crop.window_centre_y if config.window_centre_y is None else config.window_centre_y
+        self.window = Window(config.window_centre_x, centre_y, config.window_side)
         self.num_sources = config.sources
         self.objective: nn.Module = fresh_objective(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.init is not None and not resume:

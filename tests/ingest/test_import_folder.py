@@ -258,9 +258,9 @@ def test_the_command_line(crops: Path, tmp_path: Path, capsys: pytest.CaptureFix
         ("in/Ann", {}, "found v1/00001/f.jpg, 2 folders deep; try --layout identity/video"),
         ("in", {"layout": "identity/video"}, "3 folders deep; try --layout identity/video/track"),
         ("in", {"layout": "person"}, "layout must be .* got 'person'"),
-        ("in", {"crop": "maybe"}, "crop must be 'none' or 'detect'; got 'maybe'"),
+        ("in", {"crop": "maybe"}, "crop must be 'none', 'fabnet', 'voxceleb' or 'detect'; got 'maybe'"),
         ("in", {"fps": 0}, "fps is 0: give a positive number"),
-        ("in", {"videos": "originals"}, "--videos belongs to --layout voxceleb-txt"),
+        ("in", {"videos": "originals"}, "--videos belongs to --layout voxceleb"),
         ("in", {"crop": "detect", "detector": "nobody"}, "unknown detector 'nobody'"),
     ],
 )

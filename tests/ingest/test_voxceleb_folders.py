@@ -95,7 +95,9 @@ def test_all_faces_are_framed_alike(vox: Path, second: Path, faces: list[np.ndar
     box = np.array([27.0, 27, 117, 117])
     np.testing.assert_allclose(rows["id10001"]["crop_box_px"], [9, 27, 135, 153], atol=1e-4)
     np.testing.assert_allclose(crop_box(box, VOXCELEB), [9, 27, 135, 153], atol=1e-4)
-    shown = cv2.imdecode(np.frombuffer(rows["id10001"]["image"], np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    shown = cv2.imdecode(np.frombuffer(rows["id10001"]["image"], np.uint8), cv2.IMREAD_COLOR)
+    assert shown is not None
+    shown = shown[:, :, ::-1]
     assert np.abs(cut(faces[0][:144, :144], np.array([9.0, 27, 135, 153]), 64).astype(int) - shown).mean() < 4
     # text files: the same crop of their box, of whose middle VoxCeleb's crop lies 0.2 sides lower
     np.testing.assert_allclose(rows["id10002"]["crop_box_px"], [19, 30, 103, 114], atol=1e-4)
@@ -134,9 +136,9 @@ def test_a_wrong_list_or_folder_is_explained(vox: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file of speakers"):
         imported(vox, out, speakers=tmp_path / "none.csv")
     (tmp_path / "vox1_meta.csv.d").mkdir()
-    with pytest.raises(InputError, match="nothing to import in .* with the layout voxceleb"):
+    with pytest.raises(InputError, match=r"nothing to import in .* with the layout voxceleb"):
         imported(tmp_path / "vox1_meta.csv.d", out)
-    with pytest.raises(InputError, match="folders deep; try --layout voxceleb"):
+    with pytest.raises(InputError, match=r"folders deep; try --layout voxceleb"):
         imported(vox, out, layout="identity/video", speakers=None)
     with pytest.raises(InputError, match="--splits voxceleb belong to --layout voxceleb"):
         imported(vox, out, layout="identity/video/track", speakers=None, splits="voxceleb")

@@ -24,6 +24,7 @@ from fabnet.files.places import as_place, is_remote
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import (
     CONFIG_FILE,
+    INT8_FILE,
     NOTICE_FILE,
     ONNX_FILE,
     READER_FILE,
@@ -120,7 +121,8 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
 
     with written_whole(out, last=CONFIG_FILE) as partial:
         facts = _write_model(partial, card, write_weights)
-        _copy(READER_FILE, folder, partial)
+        for name in (READER_FILE, INT8_FILE):
+            _copy(name, folder, partial)
         # Shipped models share one notice, in their parent folder.
         notices = folder.parent if folder in shipped_models().values() else folder
         said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None

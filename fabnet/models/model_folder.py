@@ -1,5 +1,6 @@
 """A model on disk: a folder with `config.json` and `model.safetensors`, `encoder.onnx` if it was exported, and
-`reader.safetensors` if a face reader comes with it (`fabnet.encoders.face_reader`).
+`reader.safetensors` if a face reader comes with it (`fabnet.encoders.face_reader`), then perhaps with
+`encoder-int8.onnx`, the encoder in int8, for reading faces.
 
 A model repository on the Hugging Face Hub has the same layout; its `README.md` is the model card for people.
 
@@ -29,6 +30,7 @@ __all__ = [
     "AUTHORS_SUFFIXES",
     "CONFIG_FILE",
     "FORMAT_VERSION",
+    "INT8_FILE",
     "MODEL_FILES",
     "NOTICE_FILE",
     "ONNX_FILE",
@@ -42,9 +44,9 @@ __all__ = [
 
 FORMAT_VERSION = 1
 CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "encoder.onnx"
-READER_FILE = "reader.safetensors"
+READER_FILE, INT8_FILE = "reader.safetensors", "encoder-int8.onnx"
 README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
-MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, READER_FILE, README_FILE, NOTICE_FILE)
+MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, READER_FILE, INT8_FILE, README_FILE, NOTICE_FILE)
 
 
 @dataclass(frozen=True, kw_only=True)

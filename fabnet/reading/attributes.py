@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.face_reader import Task
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.errors import InputError
 from fabnet.faces.find import Face
@@ -33,7 +33,7 @@ ATTRIBUTES_MODEL = "close"
 @lru_cache(maxsize=1)
 def shipped_eyes() -> Eyes:
     """The encoder that reads attributes, with its face reader; loaded once per process."""
-    encoder = load(ATTRIBUTES_MODEL, backend="onnx")
+    encoder = load_for_reading(ATTRIBUTES_MODEL, device="cpu")
     return Eyes(encoder, encoder.required_reader())
 
 

@@ -42,7 +42,7 @@ from fabnet.files.limits import check_file
 from fabnet.files.output import output_errors
 from fabnet.files.places import is_remote, remove
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import ONNX_FILE, READER_FILE
+from fabnet.models.model_folder import INT8_FILE, READER_FILE
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, Predictor, predictor
 from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input
@@ -118,7 +118,7 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
         out: the dataset to write.
     """
     options = recipe.options
-    own = [find_model(ATTRIBUTES_MODEL) / file for file in (READER_FILE, ONNX_FILE)] if options.attributes else []
+    own = [find_model(ATTRIBUTES_MODEL) / file for file in (READER_FILE, INT8_FILE)] if options.attributes else []
     probes = [file_digest(file) for file in (*own, *options.probe)]
     about = [recipe.digest, probes, {name: getattr(options, name) for name in DECIDING}]
     seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos

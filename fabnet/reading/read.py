@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.face_reader import Seen
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
@@ -176,15 +176,15 @@ class _Reading:
 
     def __init__(self, inputs: str | Path | Sequence[str | Path], options: ReadOptions) -> None:
         self.options = options
-        encoder = load(options.model, device=options.device)
+        encoder = load_for_reading(options.model, device=options.device)
         reader = encoder.required_reader()
         self.eyes = Eyes(encoder, reader)
         self.inputs: Inputs = list_inputs(as_places(inputs))
         self._person = people_of(options.people, self.inputs.found)
         about = {
             "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
-            "fabnet.attributes": reader.version, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
-            "fabnet.options": options.to_text(),
+            "fabnet.precision": encoder.precision, "fabnet.attributes": reader.version, "fabnet.crop": "canonical",
+            "fabnet.detector": options.detector, "fabnet.options": options.to_text(),
         }  # fmt: skip
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
         self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema

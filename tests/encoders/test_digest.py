@@ -10,7 +10,7 @@ import pytest
 
 from fabnet.encoders.digest import file_digest, model_digest
 from fabnet.encoders.export import export
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, load_for_reading
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import find_model
 from fabnet.weights import shipped_models
@@ -48,6 +48,8 @@ def test_a_face_reader_is_exported_with_its_model(exported_small: Path, tmp_path
     carried = load("small").required_reader().tasks
     for model in (tmp_path / "folder", exported_small, exported_small / "encoder.onnx"):
         assert load(model).required_reader().tasks == carried
+    assert load_for_reading(tmp_path / "folder").precision == "int8"
+    assert load_for_reading(tmp_path / "folder").required_reader().tasks == carried
 
 
 def test_a_face_reader_beside_an_exported_file_is_not_replaced(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-import fabnet
 from fabnet.encoders.face_reader import FaceReader
+from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.load import load_detector
@@ -42,7 +42,7 @@ def two(carphone: Path) -> People:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    encoder = fabnet.load("close")
+    encoder = load_for_reading("close")
     return Eyes(encoder, encoder.required_reader())
 
 

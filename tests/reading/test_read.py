@@ -49,6 +49,7 @@ def test_a_video_has_a_row_per_frame(video: pa.Table) -> None:
     assert set(video["reason"].to_pylist()) == {""}
     assert np.mean(video["in_range"].to_pylist()) > 0.8
     assert video.schema.metadata[b"fabnet.crop"] == b"canonical"
+    assert video.schema.metadata[b"fabnet.precision"] == b"int8"
 
 
 def test_the_number_of_threads_changes_no_bit(carphone: Path, video: pa.Table) -> None:

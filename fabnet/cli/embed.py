@@ -58,3 +58,5 @@ def show(result: EmbedResult) -> None:
     terminal.print(table)
     for line in left_out_lines(result.left_out):
         terminal.print(line, highlight=False)
+    for note in result.notes:
+        terminal.print(f"note: {note}", highlight=False)

@@ -19,11 +19,12 @@ __all__ = ["run", "show"]
 def run(model: str, protocol: str, data: Path, options: Flags[ProbeOptions]) -> ProbeReport:
     """Score what an embedding knows, by linear probes on frozen features.
 
-    Protocols of the paper: mafl, 300w, aflw, affectnet, emotionet. Beyond it: aflw2000, biwi, wflw, rafdb. On data that
-    anyone can get: youtube-faces, mtfl, ferplus, ckplus. Or a CSV file of your own: path, optional subject and split,
-    then the targets (x0,y0,... points; roll, pitch, yaw in degrees; words are classes; 0 and 1; other numbers).
-    retrieval (of youtube-faces) or retrieval:NAME ranks the faces of any of these for each other across people, and
-    measures what the nearest ones share, beside chance and the best possible, and how far they are the same person.
+    Protocols of the paper: mafl, 300w, aflw, affectnet (affectnet-all with its automatic half), emotionet. Beyond it:
+    aflw2000, biwi, wflw, rafdb. On data that anyone can get: youtube-faces, mtfl, ferplus, ckplus. Or a CSV file of
+    your own: path, optional subject and split, then the targets (x0,y0,... points; roll, pitch, yaw in degrees; words
+    are classes; 0 and 1; other numbers). retrieval (of youtube-faces) or retrieval:NAME ranks the faces of any of these
+    for each other across people, and measures what the nearest ones share, beside chance and the best possible, and how
+    far they are the same person.
 
     Models: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, the authors' .pth; the baselines mean,
     pixels, random[:SEED], dlib-identity, vgg-face:FILE, timm:NAME; trained with the labels scratch:vgg11,
@@ -52,8 +53,13 @@ def show(result: ProbeReport) -> None:
 
     title = f"{result.model} on {result.protocol}, {result.split}: {result.num_faces:,} faces"
     if result.num_not_found:
-        title += f", {result.num_not_found:,} not found and scored on the whole image"
+        whole = result.num_not_found - result.num_on_label
+        places = [f"{result.num_on_label:,} by their labelled box"] if result.num_on_label else []
+        places += [f"{whole:,} on the whole image"] if whole else []
+        title += f", {result.num_not_found:,} not found: {', '.join(places)}"
     terminal = console()
+    for note in result.notes:
+        terminal.print(f"note: {note}", highlight=False)
     if result.left_out:
         names = ", ".join(f"{file} ({reason})" for file, reason in result.left_out[:3])
         more = " ...: --json lists all" if len(result.left_out) > 3 else ""

@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.fields import read_fields
 
-__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "to_crop", "window_of"]
+__all__ = ["UNKNOWN_FRAMING", "VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "to_crop", "window_of"]
 
 EDGE_PX = 2
 Framing = Literal["detector", "voxceleb", "unknown"]
@@ -81,6 +81,12 @@ VOXCELEB = CropSpec(margin=1.4, shift_y=1 / 7, smoothing_s=0.0, framing="voxcele
 """VoxCeleb's crops. Source: `crop_scale` 0.4 of the pipeline of VoxCeleb's makers (joonson/syncnet_python), in which a
 box of longer side b becomes a square of 1.4 b from b / 2 above the box's centre; and, for the window, x 33-223,
 y 8-198 of 256 in the code of FAb-Net's authors."""
+
+UNKNOWN_FRAMING = (
+    "the model was trained on ready crops of unknown framing, and new faces are cut around the detector's box, which "
+    "may not fit: if they were VoxCeleb's or fabnet's crops, make the store again with import --crop voxceleb or fabnet"
+)
+"""Note for those who give new faces to such a model."""
 
 
 def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:

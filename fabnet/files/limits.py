@@ -190,12 +190,15 @@ def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8
     return read_bytes(file, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def csv_rows(file: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:
+def csv_rows(
+    file: Path, *, delimiter: str | None = ",", limit: int = MAX_TABLE_BYTES
+) -> Iterator[tuple[int, list[str]]]:
     """Read the rows of a CSV file of limited size one by one.
 
     Args:
         file: the file, in UTF-8.
         delimiter: separator of cells; None: a tab if the first line has one, else a comma.
+        limit: upper bound of its size in bytes.
 
     Yields:
         The number of the row's last line, and its cells; a blank line has no cells.
@@ -204,7 +207,7 @@ def csv_rows(file: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int, 
         InputError: it is not a regular file, is too large, or cannot be read as CSV in UTF-8.
         OSError: it cannot be read.
     """
-    with open_text(file, MAX_TABLE_BYTES, encoding="utf-8-sig") as text:
+    with open_text(file, limit, encoding="utf-8-sig") as text:
         try:
             if delimiter is None:
                 delimiter = "\t" if "\t" in text.readline(MAX_LINE_CHARS) else ","

@@ -35,9 +35,10 @@ class Benchmark:
         folds: folds of a cross-validation by person over all faces, instead of the split; 0: none.
         seen_px: (N, 4) x0, y0, x1, y1: the published crop, the part of the image that the network sees; None: the
             detector's crop.
-        face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections; None: the most
-            central of the large ones.
+        face_px: (N, 4) x0, y0, x1, y1 of the labelled face, to choose among several detections, and in their place if
+            there is none; None: the most central of the large ones.
         left_out: labelled images that cannot be read: (name, reason).
+        notes: remarks for those who read its scores.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Benchmark:
     seen_px: np.ndarray | None = None
     face_px: np.ndarray | None = None
     left_out: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that all parts have one length and that no two faces share a name.

@@ -1,7 +1,8 @@
 """Finds the faces of a benchmark: one crop per face, the same for every encoder.
 
-A detector finds them; a face that is not found is scored on the whole image, never dropped. If a protocol has a
-published crop, it replaces the detector's. Boxes are cached, because detection is slow.
+A detector finds them. A face that is not found is never dropped: its labelled box stands in for the detector's, or the
+face is scored on the whole image if there is none. If a protocol has a published crop, it replaces the detector's.
+Boxes are cached, because detection is slow.
 """
 
 from __future__ import annotations
@@ -40,18 +41,17 @@ class FaceCrops(NamedTuple):
     """The crop of each face.
 
     Attributes:
-        boxes_px: (N, 4) float64 x0, y0, x1, y1: the loose crop around a detected face; else the part of the image
-            that the network sees (published, or the whole image).
+        boxes_px: (N, 4) float64 x0, y0, x1, y1: the loose crop around a detected or labelled face; else the part of the
+            image that the network sees (published, or the whole image).
         is_loose: (N,) bool, whether the box is a loose crop.
+        num_not_found: number of faces that the detector did not find.
+        num_on_label: the ones of these that are cut around a labelled box, not shown as the whole image.
     """
 
     boxes_px: np.ndarray
     is_loose: np.ndarray
-
-    @property
-    def num_not_found(self) -> int:
-        """Number of faces without a loose crop."""
-        return int((~self.is_loose).sum())
+    num_not_found: int = 0
+    num_on_label: int = 0
 
     def seen_px(self, window: Window) -> np.ndarray:
         """The part of each image that a network with this window sees.
@@ -146,6 +146,7 @@ def find_faces(
     min_face: float | None = None,
     cache: Cache,
     num_workers: int | None = None,
+    spec: CropSpec | None = None,
 ) -> FaceCrops:
     """Find the faces of a benchmark, by detector or published crop.
 
@@ -155,6 +156,7 @@ def find_faces(
         min_face: side of the smallest face to find, in pixels; None: 1/16 of an image's longer side, at least 20.
         cache: cache for the boxes.
         num_workers: worker processes that detect; None: one per core.
+        spec: how faces are cut out, the crop of the model's training; None: the default crop.
 
     Raises:
         InputError: an image is missing or corrupt.
@@ -167,11 +169,23 @@ def find_faces(
     if benchmark.face_px is not None:
         key.append(hashlib.sha256(benchmark.face_px.tobytes()).hexdigest())
     boxes = cache.array("boxes", key, lambda: _detected(benchmark, detector, min_face, num_workers))
-    is_found = np.isfinite(boxes[:, 0])
-    spec = CropSpec()
-    loose = [crop_box(box, spec) if found else whole(image)
-             for box, found, image in zip(boxes, is_found, benchmark.images, strict=True)]  # fmt: skip
-    return FaceCrops(np.array(loose, dtype=np.float64), is_found)
+    spec, is_found = spec or CropSpec(), np.isfinite(boxes[:, 0])
+    boxes, crops = boxes.copy(), np.empty_like(boxes)
+    for place, image in enumerate(benchmark.images):
+        if not is_found[place]:
+            crops[place] = whole(image)
+            if benchmark.face_px is not None and _overlaps(benchmark.face_px[place], crops[place]):
+                boxes[place] = benchmark.face_px[place]
+        if np.isfinite(boxes[place, 0]):
+            crops[place] = crop_box(boxes[place], spec)
+    is_loose = np.isfinite(boxes[:, 0])
+    return FaceCrops(crops, is_loose, int((~is_found).sum()), int((is_loose & ~is_found).sum()))
+
+
+def _overlaps(box_px: np.ndarray, whole_px: np.ndarray) -> bool:
+    """Whether a labelled box is a box, and a part of it lies in the image."""
+    sides = np.minimum(box_px[2:], whole_px[2:]) - np.maximum(box_px[:2], whole_px[:2])
+    return bool(np.isfinite(box_px).all() and (sides > 1).all())
 
 
 def whole(image: Path | np.ndarray) -> np.ndarray:

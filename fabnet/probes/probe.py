@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.faces.crop import UNKNOWN_FRAMING, CropSpec
 from fabnet.files.places import cache_folder, local
 from fabnet.options import takes
 from fabnet.probes.cache import Cache
@@ -35,8 +36,10 @@ class ProbeReport:
         objective: objective that the model was trained with; None without an embedding.
         data: name of the data folder.
         num_faces: number of faces of the benchmark.
-        num_not_found: number of faces that the detector did not find, which are scored on the whole image.
+        num_not_found: number of faces that the detector did not find.
+        num_on_label: the ones of these that are scored on a crop of their labelled box; the others, on the whole image.
         left_out: labelled images that cannot be read: (name, reason).
+        notes: remarks on the test set and the crop.
         seeds: number of seeds of the probe.
         scored: one per task and probe.
         rows: one per figure: task, metric, value, low, high, n, people, probe, headline; n and people count those with
@@ -51,7 +54,9 @@ class ProbeReport:
     data: str
     num_faces: int
     num_not_found: int
+    num_on_label: int
     left_out: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
     seeds: int
     scored: tuple[Scored, ...]
     rows: tuple[dict[str, Any], ...]
@@ -67,7 +72,9 @@ class ProbeReport:
             "data": self.data,
             "faces": self.num_faces,
             "faces_not_found": self.num_not_found,
+            "faces_on_label": self.num_on_label,
             "left_out": [{"file": file, "reason": reason} for file, reason in self.left_out],
+            "notes": list(self.notes),
             "seeds": self.seeds,
             "date": date.today().isoformat(),
             "commit": code_commit(),
@@ -109,9 +116,12 @@ def probe(
     benchmark = read_benchmark(ranked_protocol(protocol) or protocol, Path(data))
     cache = Cache(local(options.cache or cache_folder(), "caches"))
     scorer = choose_scorer(model, protocol, benchmark, options, cache)
+    spec = CropSpec.from_json(scorer.encoder.card.crop or {}) if scorer.encoder else CropSpec()
     crops = find_faces(
-        benchmark, detector=options.detector, min_face=options.min_face, cache=cache, num_workers=options.num_workers
-    )
+        benchmark, detector=options.detector, min_face=options.min_face, cache=cache, num_workers=options.num_workers,
+        spec=spec,
+    )  # fmt: skip
+    is_new_crop = benchmark.seen_px is None and spec.framing == "unknown"
     scored = scorer.score(benchmark, crops, options.split)
     return ProbeReport(
         protocol=scorer.prefix + benchmark.name,
@@ -122,7 +132,9 @@ def probe(
         data=Path(data).resolve().name,
         num_faces=len(benchmark.names),
         num_not_found=crops.num_not_found,
+        num_on_label=crops.num_on_label,
         left_out=benchmark.left_out,
+        notes=benchmark.notes + ((UNKNOWN_FRAMING,) if is_new_crop else ()),
         seeds=scorer.seeds,
         scored=tuple(scored),
         rows=tuple(row for each in scored for row in figure_rows(each, benchmark)),

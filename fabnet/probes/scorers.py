@@ -12,7 +12,6 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.saved_probe import save_probes
 from fabnet.errors import InputError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
@@ -164,10 +163,3 @@ def _check_saveable(model: str | Path | Embedder, encoder: Embedder) -> None:
     """Refuse to save a probe that `embed` cannot use."""
     if encoder.pca is not None:
         raise InputError(f"probes of {model} depend on components of this protocol's faces and cannot be saved")
-    own, usual = encoder.card.crop or {}, CropSpec().to_json()
-    for name in ("margin", "shift_x", "shift_y"):
-        if own.get(name, usual[name]) != usual[name]:
-            raise InputError(
-                f"{model} was trained on crops of {name} {own[name]}, which embed makes for it, but its probes are "
-                f"fitted on crops of {usual[name]}: they cannot be saved. Rebuild its store and train on that"
-            )

@@ -14,6 +14,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
+from fabnet.faces.crop import UNKNOWN_FRAMING
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, as_places, is_remote, local
 from fabnet.options import takes
@@ -58,6 +59,8 @@ class EmbedResult:
     """Other files in the given folders: file, reason, count."""
     faces_per_s: float = 0.0
     """Faces embedded per second, including reading and detection."""
+    notes: list[str] = field(default_factory=list)
+    """Remarks on the crop."""
     overlay: Path | None = None
     """Video with its faces drawn on; None if none was requested."""
 
@@ -114,6 +117,9 @@ def embed(
     result.left_out += listed.left_out
     if not found:
         _check_something(result, options.min_face)
+    is_cut = options.crop == "detect" and any(each.kind != "store" for each in found)
+    if is_cut and (encoder.card.crop or {}).get("framing") == "unknown":
+        result.notes.append(UNKNOWN_FRAMING)
     about = {
         "fabnet.version": VERSION, "fabnet.crop": "detector" if options.crop == "detect" else "none",
         "fabnet.options": options.to_text(), **predicting.about(),

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.faces.crop import CropSpec, cut
+from fabnet.faces.crop import VOXCELEB, CropSpec, crop_box, cut
+from fabnet.faces.detect.load import load_detector
 from fabnet.faces.find import crop_faces
 from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
@@ -56,13 +57,38 @@ def test_the_labelled_face_is_chosen_among_several(face_image: np.ndarray) -> No
     right = face.box_px + face_image.shape[1] * np.array([1, 0, 1, 0], np.float32)
     crops = find_faces(benchmark([both], face_px=right[None]), cache=Cache(None), num_workers=0)
     assert crops.boxes_px[0, 0] > 100
-    elsewhere = np.array([[0.0, 0, 20, 20]])
-    assert not find_faces(benchmark([both], face_px=elsewhere), cache=Cache(None), num_workers=0).is_loose[0]
+
+
+def test_a_labelled_box_stands_in_for_a_face_that_is_not_found(face_image: np.ndarray) -> None:
+    labels = np.array([[1.0, 2, 31, 42], [0, 0, 20, 20], [500, 0, 520, 20], [5, 5, 5, 5]])
+    images = [face_image] + [np.full((60, 60, 3), 99, np.uint8)] * 3
+    crops = find_faces(benchmark(images, face_px=labels), cache=Cache(None), num_workers=0)
+    # The first label lies beside the face that was found; the last two are not in the image, and empty.
+    assert crops.is_loose.tolist() == [True, True, False, False]
+    assert (crops.num_not_found, crops.num_on_label) == (4, 2)
+    for place in (0, 1):
+        np.testing.assert_allclose(crops.boxes_px[place], crop_box(labels[place], CropSpec()))
+    np.testing.assert_allclose(crops.seen_px(WINDOW)[2], [0, 0, 60, 60])
+
+
+def test_a_face_is_cut_as_the_models_training_crops_were(face_image: np.ndarray) -> None:
+    """VoxCeleb's crop by the pipeline of its makers, whose window of 190 px lies at y 8-198 of 256."""
+    (found,) = load_detector()(face_image)
+    x0, y0, x1, y1 = found.box_px
+    half, middle_x, middle_y = max(x1 - x0, y1 - y0) / 2, (x0 + x1) / 2, (y0 + y1) / 2
+    top, left, side = middle_y - half, middle_x - 1.4 * half, 2.8 * half  # frame[my - bs : my + bs (1 + 2 cs), ...]
+    authors = np.array([left + 33 / 256 * side, top + 8 / 256 * side, left + 223 / 256 * side, top + 198 / 256 * side])
+    crops = find_faces(benchmark([face_image]), cache=Cache(None), num_workers=0, spec=VOXCELEB)
+    window = Window(0.5, VOXCELEB.window_centre_y, 190 / 256)
+    np.testing.assert_allclose(crops.seen_px(window)[0], authors, atol=1)
+    usual = find_faces(benchmark([face_image]), cache=Cache(None), num_workers=0)
+    assert abs(usual.seen_px(window)[0] - authors).max() > 0.1 * side  # what a probe saw when it cut its own crop
 
 
 def test_a_published_crop_needs_no_detector_and_may_be_oblong(face_image: np.ndarray) -> None:
     box = np.array([[40.0, 10, 120, 130]])
     crops = find_faces(benchmark([face_image], seen_px=box), cache=Cache(None))
+    assert crops.num_not_found == 0
     np.testing.assert_allclose(crops.seen_px(WINDOW), box)
     made = crop_of(face_image, box[0], 64)
     squeezed = cv2.resize(face_image[10:130, 40:120], (64, 64), interpolation=cv2.INTER_AREA)

@@ -194,15 +194,39 @@ def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport]
         scored("pixels", seeds=1, save=tmp_path / "no")
 
 
-def test_probes_of_other_crops_are_not_saved(
-    scored: Callable[..., ProbeReport], tiny_run: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "model"
+def of_crop(tiny_run: Path, folder: Path, **crop: Any) -> Path:
+    """The run's model, as if its training crops had been other ones."""
     shutil.copytree(find_model(tiny_run), folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"crop": CropSpec(shift_y=0.0).to_json()}))
-    with pytest.raises(InputError, match=r"trained on crops of shift_y 0.0, .* on crops of 0.08"):
-        scored(folder, seeds=1, save=tmp_path / "no")
+    (folder / "config.json").write_text(json.dumps(config | {"crop": CropSpec(**crop).to_json()}))
+    return folder
+
+
+def test_faces_are_cut_as_the_model_was_trained(
+    scored: Callable[..., ProbeReport], labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    model = of_crop(tiny_run, tmp_path / "model", shift_y=0.3)
+    report = scored(model, seeds=1, save=tmp_path / "probes.safetensors")
+    usual = scored(of_crop(tiny_run, tmp_path / "usual"), seeds=1)
+    assert [row["value"] for row in report.rows] != [row["value"] for row in usual.rows]
+    assert report.notes == usual.notes == ()
+    # The probe is saved, because embed cuts faces for this model alike.
+    result = fabnet.embed(
+        [labelled_photos / "0.png"], tmp_path / "o.csv", model=model, probe=(tmp_path / "probes.safetensors",)
+    )
+    assert result.embedded == 1
+
+
+def test_a_model_of_crops_of_unknown_framing_says_so(
+    scored: Callable[..., ProbeReport], labelled_photos: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    model = of_crop(tiny_run, tmp_path / "model", framing="unknown")
+    assert "ready crops of unknown framing" in scored(model, seeds=1).notes[0]
+    photo = labelled_photos / "0.png"
+    assert "unknown framing" in fabnet.embed([photo], tmp_path / "a.csv", model=model).notes[0]
+    assert fabnet.embed([photo], tmp_path / "b.csv", model=model, crop="none").notes == []
+    known = of_crop(tiny_run, tmp_path / "known")
+    assert fabnet.embed([photo], tmp_path / "c.csv", model=known).notes == []
 
 
 def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport]) -> None:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from safetensors.torch import load_file, save_file
 
 from fabnet.cli import main
 from fabnet.errors import InputError, ModelError, OutputError, StoreError, TrainingError
+from fabnet.faces.crop import VOXCELEB, CropSpec
 from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
+from fabnet.models.model_folder import read_card
 from fabnet.objectives.batch import Batch
 from fabnet.store.track_store import open_store
 from fabnet.training.config import preset
@@ -256,6 +259,18 @@ def test_a_time_budget_becomes_a_number_of_steps(store: Path, tmp_path: Path) ->
     assert state["total_steps"] == result.steps > 10
     assert train(store, tmp_path / "run", resume=True, max_minutes=0.04).steps == result.steps
     assert train(store, tmp_path / "run", resume=True, max_minutes=0.06).steps > result.steps
+
+
+def test_the_window_is_centred_where_the_stores_crops_need_it(frames_folder: Path, tmp_path: Path) -> None:
+    import_folder(frames_folder, tmp_path / "store", layout="identity/video", crop="voxceleb", splits="moments")
+    few: dict[str, Any] = {"size": 32, "width": 4, "embedding_dim": 16, "batch_size": 8, "num_workers": 0}
+    for asked, centre in ((None, 103 / 256), (0.45, 0.45)):
+        result = train(
+            tmp_path / "store", tmp_path / f"{asked}", **few, max_steps=1, num_val_pairs=8, window_centre_y=asked
+        )
+        card = read_card(result.model)
+        assert card.window[1] == centre
+        assert CropSpec.from_json(card.crop or {}) == replace(VOXCELEB, size=256)
 
 
 def test_the_best_checkpoint_was_measured(store: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError
+from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder, local
 from fabnet.options import Options, takes
@@ -106,7 +107,8 @@ def landmarks_figure(
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")
     kept = Cache(local(options.cache or cache_folder(), "caches"))
     encoder = load(model, device=options.device)
-    crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers)
+    spec = CropSpec.from_json(encoder.card.crop or {})
+    crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers, spec=spec)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)
     seen_px = crops.seen_px(Window(*encoder.card.window))
     fit_predict = linear_fit_predict(features, task, probe, pca=encoder.pca)

@@ -19,6 +19,7 @@ __all__ = ["PROTOCOLS", "read_benchmark"]
 PROTOCOLS = {
     "300w": "fabnet.probes.protocols.w300",
     "affectnet": "fabnet.probes.protocols.affectnet",
+    "affectnet-all": "fabnet.probes.protocols.affectnet_all",
     "aflw": "fabnet.probes.protocols.aflw",
     "aflw2000": "fabnet.probes.protocols.aflw2000",
     "biwi": "fabnet.probes.protocols.biwi",

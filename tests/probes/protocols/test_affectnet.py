@@ -51,6 +51,29 @@ def test_the_lists_may_lie_in_their_folder(affectnet: Path) -> None:
     assert len(read_benchmark("affectnet", affectnet).names) == 3
 
 
+@pytest.mark.parametrize("place", ["", "Automatically_annotated_file_list/", "Automatically_Annotated_file_lists/"])
+def test_the_automatic_half_is_training_too(affectnet: Path, place: str) -> None:
+    with pytest.raises(InputError, match=r"affectnet-all: no folder of the automatic half at .*Annotated_Images"):
+        read_benchmark("affectnet-all", affectnet)
+    image(affectnet / "Automatically_Annotated_Images/689/a.jpg")  # the name of another picture of the other half
+    (affectnet / place).mkdir(exist_ok=True)
+    (affectnet / place / "automatically_annotated.csv").write_text(HEADER + "689/a.jpg,1,2,30,40,1.0;2.0,3,0,0\n")
+    benchmark = read_benchmark("affectnet-all", affectnet)
+    assert list(benchmark.names) == ["689/a.jpg", "392/b.jpg", "7/d.jpg", "automatic/689/a.jpg"]
+    assert benchmark.split.tolist() == ["train", "train", "test", "train"]
+    np.testing.assert_array_equal(benchmark.tasks[0].targets, [[1], [0], [7], [3]])
+    assert benchmark.images[3] == affectnet / "Automatically_Annotated_Images/689/a.jpg"
+    assert benchmark.name == "affectnet-all"  # so that its features are cached apart
+    assert len(read_benchmark("affectnet", affectnet).names) == 3
+
+
+def test_a_list_may_be_larger_than_other_tables(affectnet: Path) -> None:
+    with (affectnet / "training.csv").open("a") as file:
+        file.truncate(2**28 + 1)  # the official one has 68 points for each of 415,000 faces
+    with pytest.raises(InputError, match=r"training.csv, line 6: more than 1,048,576 characters"):
+        read_benchmark("affectnet", affectnet)
+
+
 def test_missing_and_wrong_lists(affectnet: Path) -> None:
     (affectnet / "validation.csv").write_text("689/a.jpg,1,2,3,4,1.0;2.0,7,0,0\n")
     with pytest.raises(InputError, match=r"validation.csv, line 1: 689/a.jpg is also in the training list"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
+from fabnet.probes.protocols.aflw import read
 from fabnet.probes.protocols.registry import read_benchmark
 
 TABLES = """
@@ -54,8 +56,9 @@ def test_angles_are_roll_pitch_yaw_in_degrees(aflw: Path) -> None:
     assert task.columns == ("roll", "pitch", "yaw")
     np.testing.assert_allclose(task.targets[0], np.degrees([0.1, -0.2, 0.3]))
     np.testing.assert_allclose(task.targets[2], [0, 0, -57.29577951])
-    assert benchmark.face_px is not None
-    np.testing.assert_array_equal(benchmark.face_px[[0, 3]], [[20, 30, 70, 90], [1, 2, 4, 6]])
+    assert benchmark.seen_px is not None  # the published crop
+    np.testing.assert_array_equal(benchmark.seen_px[[0, 3]], [[20, 30, 70, 90], [1, 2, 4, 6]])
+    assert benchmark.notes == ()
 
 
 @pytest.mark.parametrize("line", ["2/image00004.jpg", "image00004.jpg"])
@@ -71,6 +74,27 @@ def test_other_faces_of_a_test_faces_image_are_left_out(aflw: Path) -> None:
     assert benchmark.split.tolist() == ["train", "test", "train"]
 
 
+def test_without_a_list_the_test_images_follow_a_rule(aflw: Path) -> None:
+    (aflw / "kepler_test.txt").unlink()
+    with closing(sqlite3.connect(aflw / "aflw.sqlite")) as connection:
+        for number in range(200, 5400):
+            connection.execute("INSERT INTO FaceImages VALUES (?, 'AFLW', ?, ?, 0, 9, 9)", [number, f"{number}", "0/x"])
+            connection.execute("UPDATE FaceImages SET filepath = ? WHERE image_id = ?", [f"0/{number}.jpg", number])
+            connection.execute("INSERT INTO Faces VALUES (?, ?, 'AFLW')", [number, f"{number}"])
+            connection.execute("INSERT INTO FacePose VALUES (?, 0, 0, 0, 1)", [number])
+            connection.execute("INSERT INTO FaceRect VALUES (?, 0, 0, 9, ?, 1)", [number, 0 if number == 200 else 9])
+        connection.commit()
+    benchmark = read(aflw)
+    assert not any(name.endswith("#200") for name in benchmark.names)  # its rectangle is empty
+    images = np.array([name.split("#")[0] for name in benchmark.names])
+    test = set(images[benchmark.split == "test"])
+    assert len(test) == 1000
+    assert not test & set(images[benchmark.split == "train"])
+    hashes = {image: hashlib.sha256(image.encode()).hexdigest() for image in images}
+    assert max(hashes[image] for image in test) < min(hashes[image] for image in set(images) - test)
+    assert "drawn by a rule, and are not KEPLER's" in benchmark.notes[0]
+
+
 def test_the_database_is_not_written(aflw: Path) -> None:
     before = (aflw / "aflw.sqlite").read_bytes()
     read_benchmark("aflw", aflw)
@@ -81,9 +105,6 @@ def test_the_database_is_not_written(aflw: Path) -> None:
 def test_missing_and_wrong_files(aflw: Path) -> None:
     (aflw / "kepler_test.txt").write_text("image09999.jpg\n")
     with pytest.raises(InputError, match=r"kepler_test.txt, line 1: .* no pose for the image or face 'image09999.jpg'"):
-        read_benchmark("aflw", aflw)
-    (aflw / "kepler_test.txt").unlink()
-    with pytest.raises(InputError, match=r"aflw: no list of test images \(KEPLER's .* at .*kepler_test.txt"):
         read_benchmark("aflw", aflw)
     (aflw / "kepler_test.txt").write_text("101\n")
     (aflw / "flickr/3/image00006.jpg").unlink()

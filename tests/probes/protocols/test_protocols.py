@@ -18,7 +18,7 @@ def test_an_unknown_name_gets_the_nearest_one(name: str, near: str, tmp_path: Pa
 
 
 def test_an_unknown_name_without_a_near_one_gets_the_list(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected one of 300w, affectnet, aflw, aflw2000, biwi, "):
+    with pytest.raises(InputError, match="expected one of 300w, affectnet, affectnet-all, aflw, aflw2000, biwi, "):
         read_benchmark("xyzzy", tmp_path)
 
 

@@ -27,6 +27,7 @@ from fabnet.models.model_folder import read_card
 from fabnet.objectives.model_io import load_objective
 from fabnet.probes.probe import probe
 from fabnet.probes.protocols.registry import read_benchmark
+from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import draw_fixed
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.validate import validate
@@ -79,9 +80,12 @@ def measure(model: Path, store: TrackStore, data: Path) -> dict[str, Any]:
     losses = {}
     for sources in (1, 3) if int(card.architecture.get("num_sources", 1)) > 1 else (1,):
         drawn = draw_fixed(index.starts, index.lengths, num_samples=1024, num_sources=sources)
+        parts = (drawn.at(slice(first, first + 64)) for first in range(0, len(drawn.rows), 64))
         made = validate(
-            objective, drawn, store,
-            window=Window(*card.window), size=card.size, device=torch.device("cpu"), dtype=torch.float32,
+            objective,
+            (torch.from_numpy(frames_of(part, store, window=Window(*card.window), size=card.size)) for part in parts),
+            num_samples=len(drawn.rows), num_tracks=len(index.starts),
+            device=torch.device("cpu"), dtype=torch.float32,
         )  # fmt: skip
         losses[f"l1_{sources}"] = made.loss
     return losses | {

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from multiprocessing import parent_process
 from typing import Protocol
 
@@ -62,7 +63,10 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
 
 
 class TrainingSteps(Dataset[torch.Tensor]):
-    """The steps of a run as items: `steps[n]` is (B, S + 1, size, size, 3) uint8, always the same for a given n."""
+    """The steps of a run as items: `steps[n]` is (B, S + 1, size, size, 3) uint8, always the same for a given n.
+
+    `steps[a:b]` are validation samples a to b of this process.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         seed: int,
         people: np.ndarray | None = None,
         near: Near | None = None,
+        val: Draw | None = None,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -85,7 +90,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         self._size, self._window, self._jitter = size, window, jitter
         self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
         self._people, self._near = people, near
-        self._rank, self._world_size = rank, world_size
+        self._val, self._rank, self._world_size = val, rank, world_size
 
     def draw(self, step: int, *, whole: bool = False) -> Draw:
         """Draw a step: this process's share of the batch, or the whole batch."""
@@ -96,23 +101,35 @@ class TrainingSteps(Dataset[torch.Tensor]):
             rank=rank, world_size=world_size,
         )  # fmt: skip
 
-    def __getitem__(self, step: int) -> torch.Tensor:
-        """Load the frames of a step."""
-        drawn = self.draw(step)
+    @property
+    def val_parts(self) -> list[slice]:
+        """The validation samples in parts of a step's size, so that they take no more memory; at most 64 each."""
+        if self._val is None:
+            return []
+        size = min(self._batch_size // self._world_size, 64)
+        return [slice(first, first + size) for first in range(0, len(self._val.rows), size)]
+
+    def __getitem__(self, item: int | slice) -> torch.Tensor:
+        """Load the frames of a step or of a part of the validation samples."""
+        if isinstance(item, slice):
+            assert self._val is not None
+            drawn = self._val.at(item)
+        else:
+            drawn = self.draw(item)
         return torch.from_numpy(frames_of(drawn, self._images, window=self._window, size=self._size))
 
 
 class _StepsFrom:
-    """Counts steps up from `first`, endlessly."""
+    """Counts steps up from `first`, endlessly; after every `val_every` steps come the parts of the validation."""
 
-    def __init__(self, first: int) -> None:
-        self._first = first
+    def __init__(self, first: int, val_every: int | None, val_parts: list[slice]) -> None:
+        self._first, self._val_every, self._val_parts = first, val_every, val_parts
 
-    def __iter__(self) -> Iterator[int]:
-        step = self._first
-        while True:
+    def __iter__(self) -> Iterator[int | slice]:
+        for step in count(self._first):
             yield step
-            step += 1
+            if self._val_every is not None and (step + 1) % self._val_every == 0:
+                yield from self._val_parts
 
 
 def _begin(worker_id: int) -> None:
@@ -132,7 +149,7 @@ def _end_with_trainer() -> None:
 
 
 def step_loader(
-    steps: TrainingSteps, *, first_step: int, num_workers: int, pin_memory: bool = False
+    steps: TrainingSteps, *, first_step: int, num_workers: int, val_every: int | None = None, pin_memory: bool = False
 ) -> Iterator[torch.Tensor]:
     """Iterate over the steps from `first_step` on, endlessly, loading ahead of the trainer.
 
@@ -140,6 +157,7 @@ def step_loader(
         steps: the steps to load.
         first_step: the first step; a resumed run passes the step at which it stopped.
         num_workers: worker processes that read and crop; 0: the calling process does.
+        val_every: after every so many steps come the parts of the validation samples, `steps.val_parts`; None: never.
         pin_memory: whether to put the frames into pinned memory, for CUDA.
 
     Returns:
@@ -148,7 +166,7 @@ def step_loader(
     loader = DataLoader(
         steps,
         batch_size=None,
-        sampler=_StepsFrom(first_step),
+        sampler=_StepsFrom(first_step, val_every, steps.val_parts),
         num_workers=num_workers,
         pin_memory=pin_memory,
         worker_init_fn=_begin,

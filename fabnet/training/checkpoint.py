@@ -58,6 +58,8 @@ class LoopState:
     """Loss of the last validation; None before the first."""
     val_loss_unwarped: float | None = None
     """Loss of the unwarped sources on the same pairs; None if the objective does not warp."""
+    val_groups: list[float] = field(default_factory=list)
+    """Losses of the groups of tracks in the last validation round, for the noise of the next."""
     best_val_loss: float | None = None
     """Lowest validation loss so far; None before the first."""
     losses: list[float] = field(default_factory=list)

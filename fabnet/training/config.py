@@ -14,19 +14,20 @@ from fabnet.files.fields import LARGEST, read_fields
 from fabnet.objectives.fabnet import FabNet
 from fabnet.objectives.options import ObjectiveOptions
 from fabnet.objectives.registry import objective_named
+from fabnet.training.curriculum import SHIFTS
 
 __all__ = ["PRESETS", "TrainConfig", "paper", "preset", "small"]
 
 
 LIMITS = {
     "width": 512, "embedding_dim": 8192, "sources": 64, "batch_size": 65_536, "num_val_pairs": 1_048_576,
-    "num_workers": 256, "jitter_scale_max": 10,
+    "num_workers": 256, "jitter_scale_max": 10, "round_passes": 1000,
 }  # fmt: skip
 """Maximum values; a larger one is a typing error and would exhaust the memory."""
 LEAST = {
     0: (
         "warmup_steps", "seed", "num_workers", "curriculum_patience", "plateau_patience", "plateau_drops",
-        "jitter_shift",
+        "jitter_shift", "round_passes", "curriculum_start",
     ),
     1: (
         "width", "embedding_dim", "sources", "batch_size", "max_steps", "validate_every", "num_val_pairs",
@@ -65,7 +66,10 @@ class TrainConfig:
     curriculum: bool = False
     """Whether to learn from a window of each batch's losses that moves from the easier half to the harder."""
     curriculum_patience: int = 5
-    """Validation rounds without improvement before the window moves."""
+    """Validation rounds without improvement that are tolerated; the next such round moves the window."""
+    curriculum_start: int | None = None
+    """Position of the window at the start, 0 (the easier half) to 4 (40 to 90 %). Default: where it was in the
+    checkpoint that --init takes, otherwise 0."""
     curriculum_forward: Literal["once", "twice"] = "once"
     """once: batch-norm sees the whole batch; twice: the selected samples are forwarded again without the others."""
 
@@ -80,9 +84,12 @@ class TrainConfig:
     warmup_steps: int = 0
     """Steps over which the learning rate rises from zero."""
     plateau_patience: int = 5
-    """Validation rounds without improvement before the learning rate drops (schedule plateau)."""
+    """Validation rounds without improvement that are tolerated; the next such round drops the learning rate (schedule
+    plateau)."""
     plateau_drops: int = 2
     """Drops of the learning rate before the run ends (schedule plateau)."""
+    min_gain: float = 0.0
+    """Smallest improvement of the validation loss that counts, as a share of the best one."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """Precision of convolutions. auto: bf16 if the processor supports it, otherwise float32."""
 
@@ -124,7 +131,10 @@ class TrainConfig:
     max_minutes: float | None = None
     """Time budget; it becomes a number of steps once, after the first minute (or a fifth of a shorter budget)."""
     validate_every: int = 500
-    """Steps between validations; each is followed by a checkpoint."""
+    """Steps between validation rounds; each is followed by a checkpoint."""
+    round_passes: float = 0.0
+    """Passes over the training tracks (a sample per track each) between validation rounds, where these are more than
+    validate_every steps."""
     num_val_pairs: int = 1024
     """Pairs per validation, always the same."""
     keep_checkpoints: int = 2
@@ -165,12 +175,22 @@ class TrainConfig:
             )
         self._check_objective()
         self._check_pairs()
-        if self.curriculum_forward == "twice" and not self.curriculum:
-            raise InputError("curriculum_forward twice needs a curriculum: give curriculum, or leave it out")
+        self._check_curriculum()
         if self.freeze and self.init is None:
             raise InputError("freeze keeps parts as --init gave them; give --init RUN, or leave it out")
         if self.schedule == "cosine" and self.max_steps is None and self.max_minutes is None:
             raise InputError("schedule cosine needs an end: give max_steps or max_minutes")
+
+    def _check_curriculum(self) -> None:
+        """Check the choices that depend on the curriculum, and what counts as an improvement."""
+        if self.curriculum_forward == "twice" and not self.curriculum:
+            raise InputError("curriculum_forward twice needs a curriculum: give curriculum, or leave it out")
+        if self.curriculum_start is not None and self.curriculum_start > SHIFTS:
+            raise InputError(f"curriculum_start must lie in 0 to {SHIFTS}; got {self.curriculum_start}")
+        if self.curriculum_start is not None and not self.curriculum:
+            raise InputError("curriculum_start needs a curriculum: give curriculum, or leave it out")
+        if not 0 <= self.min_gain < 1:
+            raise InputError(f"min_gain must be 0 or more and less than 1; got {self.min_gain}")
 
     def _check_pairs(self) -> None:
         """Check the choice of pairs."""
@@ -266,7 +286,9 @@ _FORMER = ("near_zero_start", "confidence_bound", "both_ways", "ssim")
 def paper(*, curriculum: bool = False) -> TrainConfig:
     """The paper's training: 256 px, SGD at 1e-3, batch 8 (32 with curriculum), rate divided by ten on each plateau.
 
-    The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels.
+    The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels. So is the
+    patience of more than 15 rounds. A round here is a 16th of a pass over the tracks, or 500 steps on a small store.
+    `experiments/paper_schedule.py` gives the number of validation pairs for `min_gain`.
     """
     return TrainConfig(
         size=256,
@@ -274,6 +296,11 @@ def paper(*, curriculum: bool = False) -> TrainConfig:
         batch_size=32 if curriculum else 8,
         optimizer="sgd",
         schedule="plateau",
+        plateau_patience=15,
+        curriculum_patience=15,
+        min_gain=1e-3,
+        round_passes=1 / 16,
+        num_val_pairs=8192,
         jitter_scale_min=170 / 190,
         jitter_scale_max=189 / 190,
         jitter_shift=None,

@@ -1,8 +1,9 @@
 """The curriculum: selects the samples of a batch to learn from.
 
 The samples of a batch are ranked by loss. Training starts with the easier half; each time validation stops improving,
-the window moves up by a tenth, four times: [0, .5], [.1, .6] ... [.4, .9]. The hardest tenth is never used. Source:
-paper, section 4.
+the window moves up by a tenth, four times: [0, .5], [.1, .6] ... [.4, .9]. The hardest tenth is never used. Each
+position has its own best loss, because the loss rises when the window moves to harder samples. Source: paper, section
+4, and the authors' code.
 """
 
 from __future__ import annotations
@@ -24,17 +25,19 @@ class LossPercentileCurriculum:
 
     Args:
         patience: validation rounds without a new best loss that are tolerated; the next such round moves the window.
+        min_gain: smallest improvement that makes a new best loss, as a share of the old one.
+        start: position of the window at the start, 0 to 4.
 
     Attributes:
-        shifts: number of moves so far, 0 to 4.
-        best: lowest validation loss so far, infinite before the first.
+        shifts: position of the window, 0 to 4.
+        best: lowest validation loss at this position of the window, infinite before the first.
         bad_rounds: validation rounds since the best loss, or since the window last moved.
         history: (step, shifts) of each move.
     """
 
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self.shifts, self.best, self.bad_rounds = 0, math.inf, 0
+    def __init__(self, patience: int, min_gain: float = 0.0, start: int = 0) -> None:
+        self.patience, self.min_gain = patience, min_gain
+        self.shifts, self.best, self.bad_rounds = start, math.inf, 0
         self.history: list[tuple[int, int]] = []
 
     @property
@@ -75,13 +78,13 @@ class LossPercentileCurriculum:
         """
         if self.is_last:
             return False
-        if val_loss < self.best:
+        if val_loss < self.best * (1 - self.min_gain):
             self.best, self.bad_rounds = val_loss, 0
             return False
         self.bad_rounds += 1
         if self.bad_rounds <= self.patience:
             return False
-        self.shifts, self.bad_rounds = self.shifts + 1, 0
+        self.shifts, self.best, self.bad_rounds = self.shifts + 1, math.inf, 0
         self.history.append((step, self.shifts))
         return True
 

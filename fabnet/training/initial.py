@@ -11,17 +11,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from fabnet.errors import InputError
-from fabnet.models.find_model import find_model
+from fabnet.errors import InputError, ModelError
+from fabnet.models.find_model import STATE_FILE, find_model
 from fabnet.models.model_folder import read_card
 from fabnet.objectives.authors import authors_weights
 from fabnet.objectives.model_io import load_objective
 from fabnet.objectives.registry import build_objective
+from fabnet.training.checkpoint import read_state
 from fabnet.training.config import TrainConfig
+from fabnet.training.curriculum import LossPercentileCurriculum
 
 __all__ = [
     "architecture_of",
     "build_optimizer",
+    "curriculum_position",
     "fresh_objective",
     "frozen_parts",
     "has_single_source",
@@ -71,6 +74,23 @@ def has_single_source(model: str | Path) -> bool:
         return parts == {"encoder", "flow_decoder"}
     card = read_card(folder)
     return card.objective == "fabnet" and int(card.architecture.get("num_sources", 1)) == 1
+
+
+def curriculum_position(model: str | Path) -> int:
+    """Position of the curriculum's window in the checkpoint that a model names; 0 without one.
+
+    Raises:
+        ModelError: there is no such model, or its state is corrupt.
+    """
+    folder = find_model(model)
+    if folder.is_file() or not (folder / STATE_FILE).is_file() or not (state := read_state(folder).curriculum):
+        return 0
+    curriculum = LossPercentileCurriculum(0)
+    try:
+        curriculum.load_state_dict(state)
+    except ValueError as error:
+        raise ModelError(f"{folder / STATE_FILE} is corrupt ({error}); give --curriculum-start") from None
+    return curriculum.shifts
 
 
 def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str] = ()) -> None:

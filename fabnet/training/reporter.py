@@ -87,7 +87,10 @@ class Reporter:
         if state.near:
             values["near_share"] = float(np.mean(state.near))
         if validation is not None:
-            measured = {"val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped}
+            measured = {
+                "val_loss": validation.loss, "val_loss_unwarped": validation.loss_unwarped,
+                "val_loss_noise": validation.noise,
+            }  # fmt: skip
             values |= {name: value for name, value in measured.items() if value is not None}
         self._log.write(state.step, **values)
 

@@ -27,6 +27,7 @@ COLUMNS = (
     "train_loss",
     "val_loss",
     "val_loss_unwarped",
+    "val_loss_noise",
     "learning_rate",
     "curriculum_from",
     "curriculum_to",

@@ -11,7 +11,17 @@ from fabnet.files.fields import check_fields
 from fabnet.training.config import TrainConfig
 from fabnet.training.curriculum import LossPercentileCurriculum
 
-__all__ = ["Plateau", "Schedule", "cosine_factor", "warmup_factor"]
+__all__ = ["Plateau", "Schedule", "cosine_factor", "steps_a_round", "warmup_factor"]
+
+
+def steps_a_round(config: TrainConfig, num_tracks: int) -> int:
+    """Steps between two validation rounds: `round_passes` passes over the training tracks, at least `validate_every`.
+
+    Args:
+        config: the run's configuration.
+        num_tracks: number of training tracks.
+    """
+    return max(config.validate_every, math.ceil(config.round_passes * num_tracks / config.batch_size))
 
 
 def warmup_factor(step: int, warmup_steps: int) -> float:
@@ -32,12 +42,13 @@ class Plateau:
     Args:
         patience: validation rounds without a new best loss that are tolerated; the next such round causes a drop.
         drops: upper bound on the drops; when one more is due, `is_done` becomes true.
+        min_gain: smallest improvement that makes a new best loss, as a share of the old one.
 
     Source: paper, section 5, Training.
     """
 
-    def __init__(self, patience: int, drops: int) -> None:
-        self.patience, self.drops = patience, drops
+    def __init__(self, patience: int, drops: int, min_gain: float = 0.0) -> None:
+        self.patience, self.drops, self.min_gain = patience, drops, min_gain
         self.best, self.bad_rounds, self.dropped, self.is_done = math.inf, 0, 0, False
 
     @property
@@ -47,7 +58,7 @@ class Plateau:
 
     def update(self, val_loss: float) -> None:
         """Record a validation round."""
-        if val_loss < self.best:
+        if val_loss < self.best * (1 - self.min_gain):
             self.best, self.bad_rounds = val_loss, 0
             return
         self.bad_rounds += 1
@@ -89,8 +100,11 @@ class Schedule:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
-        self.plateau = Plateau(config.plateau_patience, config.plateau_drops)
-        self.curriculum = LossPercentileCurriculum(config.curriculum_patience) if config.curriculum else None
+        self.plateau = Plateau(config.plateau_patience, config.plateau_drops, config.min_gain)
+        self.curriculum = None
+        if config.curriculum:
+            start = config.curriculum_start or 0
+            self.curriculum = LossPercentileCurriculum(config.curriculum_patience, config.min_gain, start)
 
     def learning_rate(self, step: int, total_steps: int | None) -> float:
         """Learning rate of a step.

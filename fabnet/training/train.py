@@ -22,7 +22,7 @@ from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
 from fabnet.training.config import TrainConfig, small
 from fabnet.training.device import choose_device
-from fabnet.training.initial import has_single_source
+from fabnet.training.initial import curriculum_position, has_single_source
 from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import EVENTS, METRICS
 from fabnet.training.trainer import Trainer
@@ -196,10 +196,15 @@ def _started(run: Path, name: str, changes: dict[str, Any]) -> TrainConfig:
         raise InputError(_HOLDS_A_RUN.format(run))
     _check_place(run)
     config = configs.preset(name, curriculum=bool(changes.get("curriculum"))).with_changes(changes)
-    if config.init is None or config.freeze is not None:
+    if config.init is None:
         return config
-    is_fine_tuning = config.sources > 1 and has_single_source(config.init)
-    return config.with_changes({"freeze": ("flow_decoder",) if is_fine_tuning else ()})
+    follows: dict[str, Any] = {}
+    if config.freeze is None:
+        is_fine_tuning = config.sources > 1 and has_single_source(config.init)
+        follows["freeze"] = ("flow_decoder",) if is_fine_tuning else ()
+    if config.curriculum and config.curriculum_start is None:
+        follows["curriculum_start"] = curriculum_position(config.init)
+    return config.with_changes(follows)
 
 
 def _check_place(run: Path) -> None:

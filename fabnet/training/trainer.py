@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
-from fabnet.sampling.pairs import Jitter, Near, draw, draw_fixed
+from fabnet.sampling.pairs import Draw, Jitter, Near, draw, draw_fixed
 from fabnet.store.frame_times import frame_times_ms
 from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
@@ -35,9 +36,9 @@ from fabnet.training.initial import (
 )
 from fabnet.training.processes import Processes, gather, wait_for_all
 from fabnet.training.reporter import Reporter
-from fabnet.training.schedule import Schedule
+from fabnet.training.schedule import Schedule, steps_a_round
 from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
-from fabnet.training.validate import Validation, validate
+from fabnet.training.validate import Validation, noise_of_change, share, validate
 
 __all__ = ["Trainer"]
 
@@ -97,9 +98,9 @@ class Trainer:
         if resume:
             self._go_on()
         self.clock = Clock()
-        self.steps = self._make_steps()
         val = self._tracks("val")
-        self.val_pairs = draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources)
+        self.num_val_tracks = len(val[0])
+        self.steps = self._make_steps(draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources))
         if self.me.world_size > 1 and config.curriculum_forward == "twice":
             raise InputError("several processes need curriculum_forward once: they get unequal numbers of samples")
         self.network = self._shared() if self.me.world_size > 1 else self.objective
@@ -145,9 +146,10 @@ class Trainer:
             )
         return starts, lengths
 
-    def _make_steps(self) -> TrainingSteps:
+    def _make_steps(self, val: Draw) -> TrainingSteps:
         config = self.config
         starts, lengths = self._tracks("train")
+        self.round_steps = steps_a_round(config, len(starts))
         return TrainingSteps(
             self.store, starts, lengths,
             size=config.size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
@@ -155,7 +157,9 @@ class Trainer:
                 (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour,
                 config.occlude,
             ),
-            seed=config.seed, near=self._near(starts, lengths), rank=self.me.rank, world_size=self.me.world_size,
+            seed=config.seed, near=self._near(starts, lengths),
+            val=share(val, rank=self.me.rank, world_size=self.me.world_size),
+            rank=self.me.rank, world_size=self.me.world_size,
             people=self.store.people("train", config.sources + 1) if config.draw == "person" else None,
         )  # fmt: skip
 
@@ -197,7 +201,7 @@ class Trainer:
         """
         state = self.state
         frames = step_loader(
-            self.steps, first_step=state.step, num_workers=self.config.num_workers,
+            self.steps, first_step=state.step, num_workers=self.config.num_workers, val_every=self.round_steps,
             pin_memory=self.device.type == "cuda",
         )  # fmt: skip
         with worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
@@ -208,8 +212,8 @@ class Trainer:
                 state.elapsed_s += took
                 self.clock.tick(took)
                 is_stopped = self._agree(stop.is_set())
-                is_round = state.step % self.config.validate_every == 0
-                validation = self.validate(is_round=is_round) if is_round or self.is_done else None
+                is_round = state.step % self.round_steps == 0
+                validation = self.validate(frames if is_round else None) if is_round or self.is_done else None
                 if validation is not None or state.step % LOG_EVERY == 0:
                     reporter.row(validation)
                     # A resumed run drops the row of an end between two rows, so it needs these losses again.
@@ -305,32 +309,37 @@ class Trainer:
         return bool(said[:, 0].any())
 
     def _reporter(self) -> Reporter:
-        between = not self.is_done and self.state.step % self.config.validate_every != 0
+        between = not self.is_done and self.state.step % self.round_steps != 0
         return Reporter(
             self.run, self.state, self.schedule, self.clock, pairs_a_step=self.config.pairs_a_step,
             is_silent=not self.me.is_first, is_between_rounds=between,
             drops_row=between and self.state.step % LOG_EVERY != 0,
         )  # fmt: skip
 
-    def validate(self, *, is_round: bool = True) -> Validation:
+    def validate(self, frames: Iterator[torch.Tensor] | None = None) -> Validation:
         """Measure the loss on the fixed validation samples.
 
         Args:
-            is_round: whether the curriculum or the schedule takes it into account. At the end of a run between two
-                rounds it must not, so that a run resumed from there equals one that never stopped.
+            frames: in a round, the iterator of `step_loader`, which has the validation samples next. None: at the end
+                of a run between two rounds. The curriculum and the schedule must not take that into account, so that a
+                run resumed from there equals one that never stopped.
         """
         began = time.monotonic()
+        parts = self.steps.val_parts
         validation = validate(
-            self.objective, self.val_pairs, self.store,
-            window=self.window, size=self.config.size, device=self.device, dtype=self.dtype,
-            rank=self.me.rank, world_size=self.me.world_size,
+            self.objective,
+            (self.steps[part] if frames is None else next_frames(frames) for part in parts),
+            num_samples=self.config.num_val_pairs, num_tracks=self.num_val_tracks,
+            device=self.device, dtype=self.dtype,
         )  # fmt: skip
         self._to_train_mode()
         state = self.state
-        state.val_loss, state.val_loss_unwarped = validation
+        validation = validation._replace(noise=noise_of_change(state.val_groups, validation.groups))
+        state.val_loss, state.val_loss_unwarped = validation.loss, validation.loss_unwarped
         state.elapsed_s += time.monotonic() - began
-        if not is_round:
+        if frames is None:
             return validation
+        state.val_groups = validation.groups
         state.best_val_loss = min(validation.loss, state.best_val_loss or math.inf)
         self.schedule.update(validation.loss, state.step)
         return validation
@@ -349,5 +358,5 @@ class Trainer:
         )  # fmt: skip
         save_checkpoint(
             self.run, self.objective, self.optimizer, state, self.card,
-            keep=self.config.keep_checkpoints, validate_every=self.config.validate_every,
+            keep=self.config.keep_checkpoints, validate_every=self.round_steps,
         )  # fmt: skip

@@ -113,6 +113,38 @@ def test_half_of_a_splitbrain_never_sees_colour() -> None:
     assert (embeddings[:3, :16] - embeddings[3:, :16]).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("cut", "moved", "still"),
+    [
+        ("to_lightness", "of_lightness", "of_colour"),
+        ("to_colour", "of_colour", "of_lightness"),
+    ],
+)
+def test_each_half_of_a_splitbrain_predicts_what_the_other_sees(cut: str, moved: str, still: str) -> None:
+    objective = build("splitbrain")
+    last = objective.get_submodule(f"{cut}.layers")[-1]  # type: ignore[index]
+    nn.init.zeros_(last.weight)
+    objective(make_batch()).sum().backward()
+    gradients = {
+        name: max(float(each.grad.abs().max()) for each in objective.get_submodule(f"encoder.{name}").parameters())
+        for name in (moved, still)
+    }
+    assert gradients[moved] > 0
+    assert gradients[still] == 0
+
+
+def test_a_blank_splitbrain_has_the_loss_of_both_halves() -> None:
+    objective, batch = build("splitbrain"), make_batch()
+    for name in ("to_colour", "to_lightness"):
+        last = objective.get_submodule(f"{name}.layers")[-1]  # type: ignore[index]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    lab = rgb_to_lab(torch.stack([batch.sources[:, 0], batch.target]).flatten(0, 1))
+    lightness, colour = (lab[:, :1] - 50) / 50, lab[:, 1:] / 25
+    expected = lightness.square().mean((1, 2, 3)) + colour.square().mean((1, 2, 3))
+    torch.testing.assert_close(objective(batch), expected.view(2, -1).mean(0))
+
+
 def test_a_splitbrain_needs_even_sizes() -> None:
     with pytest.raises(InputError, match="width and embedding_dim; got 8 and 33"):
         build_objective("splitbrain", size=32, width=8, embedding_dim=33)

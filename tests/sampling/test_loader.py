@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from fabnet.errors import StoreError, TrainingError
-from fabnet.sampling.loader import next_frames
+from fabnet.faces.window import Window
+from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader
+from fabnet.sampling.pairs import Jitter, draw_fixed
 
 
 def failing(error: Exception) -> Iterator[torch.Tensor]:
@@ -35,6 +39,29 @@ def test_a_workers_error_comes_with_its_message_alone() -> None:
     text = "Caught StoreError in DataLoader worker process 0.\nTraceback\nfabnet.errors.StoreError: row 3 is corrupt"
     with pytest.raises(StoreError, match=r"^row 3 is corrupt$"):
         next_frames(failing(StoreError(text)))
+
+
+class Places:
+    """Frames that carry the place where they were decoded: the process and the row."""
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        image = np.full((16, 16, 3), os.getpid() % 200, np.uint8)
+        return [cv2.imencode(".png", image)[1].tobytes() for _ in rows]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_validation_comes_between_the_steps_and_is_decoded_by_the_workers(num_workers: int) -> None:
+    starts, lengths = np.arange(0, 40, 5), np.full(8, 5)
+    steps = TrainingSteps(
+        Places(), starts, lengths, size=16, window=Window(0.5, 0.5, 1.0), jitter=Jitter(), batch_size=4, num_sources=1,
+        seed=0, val=draw_fixed(starts, lengths, num_samples=10),
+    )  # fmt: skip
+    assert [len(steps[part]) for part in steps.val_parts] == [4, 4, 2]
+    frames = step_loader(steps, first_step=2, num_workers=num_workers, val_every=2)
+    found = [next_frames(frames) for _ in range(1 + 1 + 3 + 2 + 3)]
+    assert [len(each) for each in found] == [4, 4, 4, 4, 2, 4, 4, 4, 4, 2]
+    own = os.getpid() % 200
+    assert {bool((each == own).all()) for each in found} == {num_workers == 0}
 
 
 KILLED_AT_ONCE = """

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import fabnet
 from fabnet.errors import InputError
@@ -15,6 +16,7 @@ from fabnet.objectives.autoencoder import Autoencoder
 from fabnet.objectives.fabnet import FabNet
 from fabnet.training.config import PRESETS, TrainConfig, preset
 from fabnet.training.device import choose_device
+from fabnet.training.initial import build_optimizer
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -22,10 +24,44 @@ def test_every_preset_builds(name: str) -> None:
     assert TrainConfig.from_json(json.loads(json.dumps(preset(name).to_json()))) == preset(name)
 
 
-def test_the_paper_preset_has_the_papers_values() -> None:
-    config = preset("paper")
-    assert (config.size, config.batch_size, config.optimizer, config.learning_rate) == (256, 8, "sgd", 1e-3)
-    assert (config.schedule, config.flip, config.options) == ("plateau", False, FabNet.Options())
+def test_the_paper_preset_has_the_papers_recipe() -> None:
+    changed = {
+        name: value
+        for name, value in preset("paper").to_json().items()
+        if TrainConfig(max_steps=1).to_json()[name] != value
+    }
+    assert changed == {
+        "size": 256,
+        "batch_size": 8,
+        "optimizer": "sgd",
+        "schedule": "plateau",
+        "plateau_patience": 15,
+        "curriculum_patience": 15,
+        "round_passes": 1 / 16,
+        "min_gain": 1e-3,
+        "num_val_pairs": 8192,
+        "jitter_scale_min": 170 / 190,
+        "jitter_scale_max": 189 / 190,
+        "jitter_shift": None,
+        "max_steps": None,
+    }
+    unchanged = {
+        "learning_rate": 1e-3, "width": 32, "embedding_dim": 256, "window_side": 190 / 256, "flip": False,
+        "plateau_drops": 2, "warmup_steps": 0, "draw": "track", "sources": 1, "recolour": 0.0, "occlude": 0.0,
+    }  # fmt: skip
+    assert preset("paper").to_json() | unchanged == preset("paper").to_json()
+    assert preset("paper", curriculum=True) == preset("paper").with_changes({"curriculum": True, "batch_size": 32})
+    assert preset("paper").options == FabNet.Options()
+
+
+def test_the_optimisers_are_the_papers() -> None:
+    objective = torch.nn.Linear(1, 1)
+    sgd = build_optimizer(objective, preset("paper")).param_groups[0]
+    assert {name: sgd[name] for name in ("lr", "momentum", "dampening", "weight_decay", "nesterov")} == {
+        "lr": 1e-3, "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False,
+    }  # fmt: skip
+    adam = build_optimizer(objective, preset("small")).param_groups[0]
+    assert (adam["lr"], adam["betas"], adam["weight_decay"]) == (1e-3, (0.9, 0.999), 0)
 
 
 def test_every_field_is_read_somewhere() -> None:
@@ -78,6 +114,11 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"window_centre_x": math.nan}, "window_centre_x must be a finite number; got nan"),
         ({"confidence_bound": "tanh"}, "confidence_bound needs several sources"),
         ({"curriculum_forward": "twice"}, "curriculum_forward twice needs a curriculum"),
+        ({"curriculum_start": 2}, "curriculum_start needs a curriculum"),
+        ({"curriculum": True, "curriculum_start": 5}, "curriculum_start must lie in 0 to 4; got 5"),
+        ({"min_gain": 1.0}, "min_gain must be 0 or more and less than 1; got 1.0"),
+        ({"min_gain": -0.1}, "min_gain must be 0 or more"),
+        ({"round_passes": -1.0}, "round_passes must be 0 or more"),
     ],
 )
 def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from fabnet.training.schedule import Plateau, cosine_factor, warmup_factor
+from fabnet.training.config import preset
+from fabnet.training.schedule import Plateau, Schedule, cosine_factor, steps_a_round, warmup_factor
 
 
 def test_warmup_and_cosine() -> None:
@@ -39,3 +40,56 @@ def test_the_plateau_continues_from_its_saved_state() -> None:
     for loss in losses[3:]:
         second.update(loss)
     assert second.state_dict() == whole.state_dict()
+
+
+def test_too_small_a_gain_does_not_keep_the_rate_up() -> None:
+    plateau = Plateau(patience=1, drops=2, min_gain=0.01)
+    seen = []
+    for loss in (1.0, 0.995, 0.991, 0.989, 0.985, 0.98):
+        plateau.update(loss)
+        seen.append(plateau.dropped)
+    assert seen == [0, 0, 1, 1, 1, 2]
+
+
+def test_the_rate_drops_only_once_the_window_is_at_its_last_position() -> None:
+    schedule = Schedule(preset("paper", curriculum=True))
+    seen: list[tuple[int, float]] = []
+    while not schedule.is_done:
+        schedule.update(0.05, len(seen))
+        assert schedule.curriculum is not None
+        seen.append((schedule.curriculum.shifts, schedule.learning_rate(0, None)))
+    # At each position of the window and of the rate, more than 15 rounds bring no new best loss; only the window's
+    # positions begin with one.
+    assert [shifts for shifts, _ in seen] == [0] * 16 + [1] * 17 + [2] * 17 + [3] * 17 + [4] * 50
+    assert [rate for _, rate in seen] == pytest.approx([1e-3] * (67 + 17) + [1e-4] * 16 + [1e-5] * 17)
+
+
+def test_without_a_curriculum_the_rate_drops_when_validation_stops_improving() -> None:
+    schedule = Schedule(preset("paper"))
+    rates = []
+    while not schedule.is_done:
+        schedule.update(0.05, len(rates))
+        rates.append(schedule.learning_rate(0, None))
+    assert rates == pytest.approx([1e-3] * 16 + [1e-4] * 16 + [1e-5] * 17)
+
+
+def test_a_cosine_run_has_no_plateau() -> None:
+    schedule = Schedule(preset("small"))
+    for step in range(100):
+        schedule.update(0.05, step)
+    assert not schedule.is_done
+    assert schedule.learning_rate(2000, 4000) == pytest.approx(0.5e-3)
+
+
+@pytest.mark.parametrize(
+    ("curriculum", "tracks", "steps"),
+    [(False, 825_000, 6446), (True, 825_000, 1612), (False, 660, 500), (True, 660, 500)],
+)
+def test_sixteen_rounds_of_the_paper_preset_are_a_pass_over_many_tracks(
+    curriculum: bool, tracks: int, steps: int
+) -> None:
+    assert steps_a_round(preset("paper", curriculum=curriculum), tracks) == steps
+
+
+def test_rounds_of_other_presets_do_not_depend_on_the_tracks() -> None:
+    assert steps_a_round(preset("small"), 10**7) == 500

@@ -286,9 +286,10 @@ _FORMER = ("near_zero_start", "confidence_bound", "both_ways", "ssim")
 def paper(*, curriculum: bool = False) -> TrainConfig:
     """The paper's training: 256 px, SGD at 1e-3, batch 8 (32 with curriculum), rate divided by ten on each plateau.
 
-    The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels. So is the
-    patience of more than 15 rounds. A round here is a 16th of a pass over the tracks, or 500 steps on a small store.
-    `experiments/paper_schedule.py` gives the number of validation pairs for `min_gain`.
+    The window and its jitter are those of the authors' code: 170 to 189 of the inner 190 of 256 pixels. A round is a
+    quarter of a pass over the tracks, or 500 steps on a small store: the rate drops after more than 15 rounds without a
+    new best loss, 4 passes, and the curriculum's window moves after more than 3, a pass. docs/reproducing.md gives the
+    reasons.
     """
     return TrainConfig(
         size=256,
@@ -297,9 +298,9 @@ def paper(*, curriculum: bool = False) -> TrainConfig:
         optimizer="sgd",
         schedule="plateau",
         plateau_patience=15,
-        curriculum_patience=15,
+        curriculum_patience=3,
         min_gain=1e-3,
-        round_passes=1 / 16,
+        round_passes=1 / 4,
         num_val_pairs=8192,
         jitter_scale_min=170 / 190,
         jitter_scale_max=189 / 190,

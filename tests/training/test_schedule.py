@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from experiments.paper_schedule import NOISE, VOXCELEB_TRACKS, pairs_needed, simulate
 from fabnet.training.config import preset
 from fabnet.training.schedule import Plateau, Schedule, cosine_factor, steps_a_round, warmup_factor
 
@@ -58,15 +59,15 @@ def test_the_rate_drops_only_once_the_window_is_at_its_last_position() -> None:
         schedule.update(0.05, len(seen))
         assert schedule.curriculum is not None
         seen.append((schedule.curriculum.shifts, schedule.learning_rate(0, None)))
-    # At each position of the window and of the rate, more than 15 rounds bring no new best loss; only the window's
-    # positions begin with one.
-    assert [shifts for shifts, _ in seen] == [0] * 16 + [1] * 17 + [2] * 17 + [3] * 17 + [4] * 50
-    assert [rate for _, rate in seen] == pytest.approx([1e-3] * (67 + 17) + [1e-4] * 16 + [1e-5] * 17)
+    # At each position of the window one round is the best, and the window moves in the fourth that is not. Then more
+    # than 15 rounds without a new best loss lower the rate.
+    assert [shifts for shifts, _ in seen] == [0] * 4 + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 50
+    assert [rate for _, rate in seen] == pytest.approx([1e-3] * (19 + 17) + [1e-4] * 16 + [1e-5] * 17)
 
 
 def test_without_a_curriculum_the_rate_drops_when_validation_stops_improving() -> None:
     schedule = Schedule(preset("paper"))
-    rates = []
+    rates: list[float] = []
     while not schedule.is_done:
         schedule.update(0.05, len(rates))
         rates.append(schedule.learning_rate(0, None))
@@ -83,13 +84,30 @@ def test_a_cosine_run_has_no_plateau() -> None:
 
 @pytest.mark.parametrize(
     ("curriculum", "tracks", "steps"),
-    [(False, 825_000, 6446), (True, 825_000, 1612), (False, 660, 500), (True, 660, 500)],
+    [(False, 825_000, 25_782), (True, 825_000, 6446), (False, 660, 500), (True, 660, 500)],
 )
-def test_sixteen_rounds_of_the_paper_preset_are_a_pass_over_many_tracks(
-    curriculum: bool, tracks: int, steps: int
-) -> None:
+def test_a_round_of_the_paper_preset_is_a_quarter_of_a_pass(curriculum: bool, tracks: int, steps: int) -> None:
     assert steps_a_round(preset("paper", curriculum=curriculum), tracks) == steps
 
 
 def test_rounds_of_other_presets_do_not_depend_on_the_tracks() -> None:
     assert steps_a_round(preset("small"), 10**7) == 500
+
+
+@pytest.mark.parametrize("curriculum", [False, True])
+def test_the_papers_schedule_trains_long_on_many_tracks_and_ends_soon_on_few(curriculum: bool) -> None:
+    config = preset("paper", curriculum=curriculum)
+    for seed in range(4):
+        for noise in (0.0, NOISE, 2 * NOISE):
+            many = simulate(config, VOXCELEB_TRACKS, noise=noise, seed=seed, limit=100_000_000)
+            assert 10e6 < many[-1].pairs < 60e6
+            few = simulate(config, 660, noise=noise, seed=seed, limit=20_000_000)
+            assert 0.2e6 < few[-1].pairs < 10e6
+            assert [row.rate for row in (many[-1], few[-1])] == pytest.approx([1e-5, 1e-5])
+            # Not before the loss has come near where it goes.
+            assert max(row.loss for row in many[-5:]) < 0.0495
+
+
+def test_the_number_of_validation_pairs_follows_from_their_noise() -> None:
+    assert pairs_needed(1000, sampling=25e-6, loss=0.05, min_gain=1e-3) == 1000
+    assert pairs_needed(1000, sampling=50e-6, loss=0.05, min_gain=1e-3) == 4000

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import runpy
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from experiments.paper_schedule import NOISE, VOXCELEB_TRACKS, pairs_needed, simulate
 from fabnet.training.config import preset
 from fabnet.training.schedule import Plateau, Schedule, cosine_factor, steps_a_round, warmup_factor
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    """What experiments/paper_schedule.py defines."""
+    return runpy.run_path(str(Path(__file__).parents[2] / "experiments" / "paper_schedule.py"))
 
 
 def test_warmup_and_cosine() -> None:
@@ -95,19 +103,23 @@ def test_rounds_of_other_presets_do_not_depend_on_the_tracks() -> None:
 
 
 @pytest.mark.parametrize("curriculum", [False, True])
-def test_the_papers_schedule_trains_long_on_many_tracks_and_ends_soon_on_few(curriculum: bool) -> None:
+def test_the_papers_schedule_trains_long_on_many_tracks_and_ends_soon_on_few(
+    script: dict[str, Any], curriculum: bool
+) -> None:
+    simulate, noise = script["simulate"], script["NOISE"]
     config = preset("paper", curriculum=curriculum)
     for seed in range(4):
-        for noise in (0.0, NOISE, 2 * NOISE):
-            many = simulate(config, VOXCELEB_TRACKS, noise=noise, seed=seed, limit=100_000_000)
+        for times in (0, 1, 2):
+            many = simulate(config, script["VOXCELEB_TRACKS"], noise=times * noise, seed=seed, limit=100_000_000)
             assert 10e6 < many[-1].pairs < 60e6
-            few = simulate(config, 660, noise=noise, seed=seed, limit=20_000_000)
+            few = simulate(config, 660, noise=times * noise, seed=seed, limit=20_000_000)
             assert 0.2e6 < few[-1].pairs < 10e6
             assert [row.rate for row in (many[-1], few[-1])] == pytest.approx([1e-5, 1e-5])
             # Not before the loss has come near where it goes.
             assert max(row.loss for row in many[-5:]) < 0.0495
 
 
-def test_the_number_of_validation_pairs_follows_from_their_noise() -> None:
+def test_the_number_of_validation_pairs_follows_from_their_noise(script: dict[str, Any]) -> None:
+    pairs_needed = script["pairs_needed"]
     assert pairs_needed(1000, sampling=25e-6, loss=0.05, min_gain=1e-3) == 1000
     assert pairs_needed(1000, sampling=50e-6, loss=0.05, min_gain=1e-3) == 4000

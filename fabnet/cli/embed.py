@@ -30,6 +30,7 @@ def run(inputs: tyro.conf.Positional[tuple[Path, ...]], out: Path, options: Flag
       fabnet embed talk.mp4 --fps 5 --out talk.lance
       fabnet embed tracks.lance --model run --out tracks-embedded.lance
       fabnet embed talk.mp4 --model run --probe pose.safetensors --out pose.csv
+      fabnet embed tracks.lance --model run --split test --sample 10000 --out test.lance
       fabnet embed /shared/tracks.lance --model /shared/run --out faces.lance --engine ray --ray-address head:6379
 
     Args:

@@ -107,7 +107,7 @@ def embed(
     predicting = predictor(encoder.card.window, digest, options.probe, attributes=options.attributes)
     options = replace(options, thumbnails=options.thumbnails and file_format == "lance")
     listed = list_inputs(as_places(inputs))
-    found = listed.found
+    found = _chosen(listed.found, options)
     _check_apart(out, found, options.overlay)
     result = EmbedResult(
         out, str(model) if not isinstance(model, Embedder) else "given", encoder.backend, encoder.precision,
@@ -153,6 +153,17 @@ def embed(
     result.without_face = result.rows - result.embedded - not_finite
     result.faces_per_s = round(result.embedded / (time.monotonic() - began), 1)
     return result
+
+
+def _chosen(found: Sequence[Input], options: EmbedOptions) -> tuple[Input, ...]:
+    """The inputs, with what `--split` and `--sample` choose of a store's rows."""
+    if options.split is None and options.sample is None:
+        return tuple(found)
+    from fabnet.store.chosen import Chosen
+
+    if any(each.kind != "store" for each in found):
+        raise InputError("--split and --sample choose among the rows of a store: give a store only, or leave them out")
+    return tuple(replace(each, chosen=Chosen(options.split, options.sample, options.seed)) for each in found)
 
 
 def _check_apart(out: Path, found: Sequence[Input], overlay: Path | None) -> None:

@@ -26,6 +26,8 @@ from fabnet.files.places import is_remote
 from fabnet.reading.options import EmbedOptions
 
 if TYPE_CHECKING:
+    from fabnet.store.chosen import Chosen, ChosenRows
+    from fabnet.store.track_store import TrackStore
     from fabnet.video.track_video import TrackedFace
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "decoded",
     "is_same_file",
     "list_inputs",
+    "num_rows",
     "picture",
     "read_items",
     "store_rows",
@@ -75,9 +78,11 @@ class Input:
     name: str
     kind: Literal["image", "video", "store"]
     rows: tuple[int, int] | None = None
-    """First row of a store and the row after the last; None: all rows."""
+    """First row of a store and the row after the last, among the chosen ones; None: all rows."""
     generation: str | None = None
     """Generation of the store, which numbers these rows."""
+    chosen: Chosen | None = None
+    """Which rows of a store are embedded; None: all."""
 
 
 class Inputs(NamedTuple):
@@ -234,9 +239,28 @@ def store_rows(each: Input) -> Iterator[dict[str, Any]]:
     store = open_store(each.path)
     if each.generation not in (None, store.generation):
         raise RewrittenError(f"the store {each.path} was rewritten meanwhile: run the command again")
-    start, stop = each.rows or (0, store.num_rows)
+    chosen = _chosen(each, store)
+    start, stop = each.rows or (0, store.num_rows if chosen is None else len(chosen))
     for first in range(start, stop, ROWS_AT_ONCE):  # not a scan, whose memory grows with the store
-        yield from store.read_rows(range(first, min(first + ROWS_AT_ONCE, stop)), columns).to_pylist()
+        last = min(first + ROWS_AT_ONCE, stop)
+        rows = range(first, last) if chosen is None else chosen.between(first, last)
+        yield from store.read_rows(rows, columns).to_pylist()
+
+
+def num_rows(each: Input, store: TrackStore) -> int:
+    """The number of a store's rows that are embedded.
+
+    Raises:
+        InputError: the store has no rows in the chosen split.
+    """
+    chosen = _chosen(each, store)
+    return store.num_rows if chosen is None else len(chosen)
+
+
+def _chosen(each: Input, store: TrackStore) -> ChosenRows | None:
+    from fabnet.store.chosen import ChosenRows
+
+    return None if each.chosen is None else ChosenRows(store, each.chosen)
 
 
 def _of_store(each: Input) -> Iterator[Item]:

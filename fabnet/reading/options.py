@@ -31,6 +31,12 @@ class EmbedOptions(Options):
     """Faces of each picture or frame: the largest or all."""
     fps: float | Literal["all"] = "all"
     """Frames per second taken from a video, or all."""
+    split: Literal["train", "val", "test"] | None = None
+    """Embed only the rows of a store that are in this split."""
+    sample: int | None = None
+    """Embed only so many rows of a store (of its split), drawn at random."""
+    seed: int = 0
+    """Seed of the sample."""
     format: Format | None = None
     """Format of the output; by default what the ending of --out says, else lance."""
     detector: str = DEFAULT_DETECTOR
@@ -63,8 +69,10 @@ class EmbedOptions(Options):
     command."""
 
     def check(self) -> None:
-        """Check the rate and the batch size."""
+        """Check the rate, the sample and the batch size."""
         check_fps(self.fps)
+        if self.seed < 0 or (self.sample is not None and self.sample < 1):
+            raise InputError(f"sample must be 1 or more, and seed 0 or more; got {self.sample} and {self.seed}")
         if self.batch_size < 1:
             raise InputError(f"batch_size must be 1 or more; got {self.batch_size}")
 

@@ -45,7 +45,7 @@ from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import INT8_FILE, READER_FILE
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, Predictor, predictor
 from fabnet.reading.columns import Row, schema
-from fabnet.reading.inputs import Failure, Input
+from fabnet.reading.inputs import Failure, Input, num_rows
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.pipeline import embedded
 from fabnet.reading.rows import NOTES, to_batches
@@ -136,7 +136,7 @@ def _divided(inputs: Sequence[Input]) -> Iterator[tuple[Input, ...]]:
                 yield tuple(each)
                 continue
             store = open_store(each[0].path)
-            count, generation = store.num_rows, store.generation
+            count, generation = num_rows(each[0], store), store.generation
             size = max(ROWS_A_PART, -(-count // PARTS_A_STORE))
             for first in range(0, count, size):
                 yield (replace(each[0], rows=(first, min(first + size, count)), generation=generation),)
@@ -153,7 +153,8 @@ def _signature(each: Input) -> list[Any]:
         return [*where, status.st_size, status.st_mtime]
     store = open_store(each.path)
     entries = sorted((entry.video, entry.rows, entry.size_bytes, entry.mtime) for entry in store.ledger().values())
-    return [*where, store.num_rows, store.generation, store.metadata, entries]
+    chosen = [] if each.chosen is None else [each.chosen]
+    return [*where, store.num_rows, store.generation, store.metadata, entries, *chosen]
 
 
 def _digest(values: Any) -> str:

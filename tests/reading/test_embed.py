@@ -145,6 +145,31 @@ def test_hidden_files_in_a_folder_are_left_out(photo: Path, tmp_path: Path) -> N
     assert [row["source"] for row in rows_of(tmp_path / "out.lance")] == ["a.png", "more/c.png"]
 
 
+def test_a_sample_of_a_split_is_embedded_as_in_the_whole(store: Path, tiny_run: Path, tmp_path: Path) -> None:
+    rows = {}
+    for name, split, sample in (("all", None, None), ("val", "val", None), ("few", "val", 7)):
+        out = tmp_path / f"{name}.lance"
+        fabnet.embed([store], out, model=tiny_run, batch_size=1, split=split, sample=sample, seed=1)
+        rows[name] = rows_of(out)
+    val = set(open_store(store).index("val", min_frames=1).identity.tolist())
+    assert {row["identity"] for row in rows["val"]} == val
+    assert len(rows["val"]) == sum(row["identity"] in val for row in rows["all"])
+    whole = {row["id"]: row["embedding"] for row in rows["all"]}
+    assert len({row["id"] for row in rows["few"]}) == 7
+    assert all(row["identity"] in val and row["embedding"] == whole[row["id"]] for row in rows["few"])
+
+
+def test_a_sample_is_of_a_store(store: Path, tiny_run: Path, tmp_path: Path, photo: Path) -> None:
+    out = tmp_path / "out.lance"
+    with pytest.raises(InputError, match="--split and --sample choose among the rows of a store"):
+        fabnet.embed([store, photo], out, model=tiny_run, sample=5)
+    with pytest.raises(InputError, match="sample must be 1 or more, and seed 0 or more; got 0 and 0"):
+        fabnet.embed([store], out, model=tiny_run, sample=0)
+    with pytest.raises(InputError, match="has no rows in test to embed"):
+        fabnet.embed([store], out, model=tiny_run, split="test")
+    assert not out.exists()
+
+
 def test_a_store_without_boxes_is_embedded(store: Path, tiny_run: Path, tmp_path: Path) -> None:
     rows = lance.dataset(str(store)).to_table().slice(0, 5)
     at = rows.column_names.index("crop_box_px")

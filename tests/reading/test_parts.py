@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from fabnet.encoders.digest import model_digest
 from fabnet.errors import FabnetError, StoreError
 from fabnet.files.lance import has_dataset
 from fabnet.files.lance_lock import REMOVING
-from fabnet.reading.inputs import list_inputs
+from fabnet.reading.inputs import list_inputs, store_rows
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.parts import Part, Recipe, embed_in_parts, parts_of
 from fabnet.runtime.local import run_tasks
 from fabnet.runtime.outcome import Outcome
+from fabnet.store.chosen import Chosen
+from fabnet.store.track_store import open_store
 
 
 class Breaking:
@@ -44,6 +47,17 @@ def parts(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr("fabnet.reading.parts.ROWS_A_PART", 10)
     recipe = Recipe("small", model_digest("small"), EmbedOptions(precision="float32", attributes=True))
     return parts_of(list_inputs([store]).found, recipe, tmp_path / "out.lance")
+
+
+def test_parts_of_a_sample_are_the_sample(parts: list[Part], store: Path, tmp_path: Path) -> None:
+    chosen = [replace(each, chosen=Chosen("val", 12, 0)) for each in list_inputs([store]).found]
+    few = parts_of(chosen, parts[0].recipe, tmp_path / "few.lance")
+    assert [part.inputs[0].rows for part in few] == [(0, 10), (10, 12)]
+    assert not {part.key for part in few} & {part.key for part in parts}
+    rows = [row for part in few for row in store_rows(part.inputs[0])]
+    assert len({(row["identity"], row["frame"]) for row in rows}) == 12
+    val = set(open_store(store).index("val", min_frames=1).identity.tolist())
+    assert {row["identity"] for row in rows} <= val
 
 
 def test_finished_parts_are_not_embedded_again(parts: list[Part], store: Path, tmp_path: Path) -> None:

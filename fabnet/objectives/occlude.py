@@ -21,15 +21,17 @@ def occluded(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) ->
     Returns:
         (N, 3, H, W) float32 in [0, 1].
     """
-    height, width = images.shape[2:]
+    count, _, height, width = images.shape
     x = torch.arange(width, device=images.device)
     y = torch.arange(height, device=images.device)
+    image = torch.arange(count, device=images.device)[:, None, None]
     in_pixels = images.new_tensor([width, height, width, height])
     left, top, right, bottom = (frames * in_pixels).round().long()[:, :, None].unbind(dim=1)
     rows, columns = y.clamp(top, bottom - 1), x.clamp(left, right - 1)
-    samples = torch.arange(len(images), device=images.device)[:, None, None]
-    # Indexed in channels-last order, to match the images' memory.
-    framed = images.permute(0, 2, 3, 1)[samples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    framed = (image * height + rows[:, :, None]) * width + columns[:, None, :]
     left, top, right, bottom = (boxes * in_pixels).round().long()[:, :, None].unbind(dim=1)
     is_erased = ((y >= top) & (y < bottom))[:, :, None] & ((x >= left) & (x < right))[:, None, :]
-    return torch.where(is_erased[:, None], images.mean(dim=(2, 3), keepdim=True), framed)
+    # Each pixel is one of a list: those of all images, then their mean colours.
+    pixels = torch.cat([images.permute(0, 2, 3, 1).flatten(0, 2), images.mean(dim=(2, 3))])
+    chosen = torch.where(is_erased, count * height * width + image, framed)
+    return pixels.index_select(0, chosen.view(-1)).view(count, height, width, -1).permute(0, 3, 1, 2)

@@ -22,10 +22,14 @@ def recoloured(images: torch.Tensor, changes: torch.Tensor) -> torch.Tensor:
     Returns:
         (N, 3, H, W) float32 in [0, 1].
     """
-    contrast, brightness, saturation, gamma, is_grey = changes[:, :, None, None, None].unbind(dim=1)
-    mean = images.mean(dim=(1, 2, 3), keepdim=True)
-    made = (images - mean) * contrast + mean * brightness
-    luma = made.new_tensor(LUMA).view(1, 3, 1, 1)
-    grey = (made * luma).sum(dim=1, keepdim=True)
-    made = (grey + (made - grey) * saturation).clamp(0, 1) ** gamma.exp()
-    return torch.where(is_grey > 0, (made * luma).sum(dim=1, keepdim=True), made)
+    contrast, brightness, saturation, gamma, is_grey = changes[:, :, None, None].unbind(dim=1)
+    planes = images.contiguous().flatten(2)
+    own = torch.eye(3, device=images.device)
+    luma = images.new_tensor(LUMA).expand(3, 3)
+    mean = planes.mean(dim=(1, 2), keepdim=True)
+    with torch.autocast(images.device.type, enabled=False):
+        # All but gamma is linear in a pixel's three numbers: a small matrix per image, before it and after it.
+        made = torch.baddbmm(mean * (brightness - contrast), contrast * torch.lerp(luma, own, saturation), planes)
+        made = made.clamp_(0, 1).pow_(gamma.exp())
+        made = torch.baddbmm(made.new_zeros(1), torch.where(is_grey > 0, luma, own), made)
+    return made.view(images.shape)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import uniform_filter
 
+from fabnet.objectives import ssim
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet, l1_per_sample
 from fabnet.objectives.ssim import dissimilarity_per_sample
@@ -33,10 +34,37 @@ def test_it_matches_the_formula_with_another_filter() -> None:
 
         covariance = mean(a * b) - mean(a) * mean(b)
         variance = mean(a * a) - mean(a) ** 2 + mean(b * b) - mean(b) ** 2
-        ssim = (2 * mean(a) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
-        ssim /= (mean(a) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4)
-        expected.append((1 - ssim).mean() / 2)
+        similarity = (2 * mean(a) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
+        similarity /= (mean(a) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4)
+        expected.append((1 - similarity).mean() / 2)
     assert dissimilarity_per_sample(images, targets).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_gradient_is_that_of_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssim, "CHUNK_PIXELS", 2 * 20 * 16)  # two samples at a time
+    generator = torch.Generator().manual_seed(4)
+    images = torch.rand(5, 3, 20, 16, generator=generator)
+    targets = (images + 0.1 * torch.rand(images.shape, generator=generator)).to(memory_format=torch.channels_last)
+    weights = torch.rand(5, generator=generator)
+    ours = images.clone().requires_grad_()
+    losses = dissimilarity_per_sample(ours, targets)
+    (losses * weights).sum().backward()
+
+    exact, b = images.double().requires_grad_(), targets.double()
+
+    def mean(values: torch.Tensor) -> torch.Tensor:
+        return values.unfold(2, 3, 1).unfold(3, 3, 1).mean(dim=(4, 5))
+
+    covariance = mean(exact * b) - mean(exact) * mean(b)
+    variance = mean(exact**2) - mean(exact) ** 2 + mean(b**2) - mean(b) ** 2
+    similarity = (2 * mean(exact) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
+    similarity = similarity / ((mean(exact) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4))
+    expected = (1 - similarity).mean(dim=(1, 2, 3)) / 2
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(losses.double(), expected, rtol=1e-5, atol=1e-7)
+    assert ours.grad is not None
+    assert exact.grad is not None
+    assert (ours.grad - exact.grad).norm() <= 1e-5 * exact.grad.norm()
 
 
 def test_it_is_part_of_the_loss_in_training_only() -> None:

@@ -92,7 +92,7 @@ def _losses(images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor 
     share = (below * other_below).reciprocal_().view(-1, height * width).mul_(inside.view(-1)).view(-1)
     similarity = (above * other_above).mul_(share)
     windows = shape[1] * (height - WINDOW + 1) * (width - WINDOW + 1)
-    losses = similarity.view(len(images), -1).sum(dim=1).div_(-2 * windows).add_(0.5)
+    losses: torch.Tensor = similarity.view(len(images), -1).sum(dim=1).div_(-2 * windows).add_(0.5)
     if gradient is None:
         return losses
 
@@ -113,4 +113,5 @@ def _losses(images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor 
 def _window_sums(maps: torch.Tensor, width: int) -> torch.Tensor:
     """Add to each value the two after it, then to each the two below: (N + 2 width + 2,) to (N,)."""
     across = (maps[:-2] + maps[1:-1]).add_(maps[2:])
-    return (across[: -2 * width] + across[width:-width]).add_(across[2 * width :])
+    sums: torch.Tensor = (across[: -2 * width] + across[width:-width]).add_(across[2 * width :])
+    return sums

@@ -29,7 +29,8 @@ def decoder_layers(size: int, width: int, code_dim: int, out_channels: int) -> U
     Returns:
         (B, code_dim, 1, 1) to (B, out_channels, size, size), unbounded.
 
-    Convention: the bilinear x2 upsampling has `align_corners=False` (in the authors' PyTorch of 2018 it was True).
+    Convention: the bilinear x2 upsampling has `align_corners=False`. The authors' code leaves it to PyTorch, whose
+    default changed from True to False in 2018, between 0.3 and 0.4; which one their build had is not known.
 
     Source: paper, section 3.1 (the layers are those of the authors' released code).
     """

@@ -4,8 +4,8 @@ A file holds a state dict, bare or under `state_dict` (a training checkpoint) or
 own `state_dict`). Modules are named `encoder.N`, `decoder.N` (flow) and `mask.N` (confidence), where N is the index of
 the layer, as in `Encoder.layers` and `FlowDecoder.layers`.
 
-Assumptions: the sampler aligns corners (as ours does); the decoders' bilinear x2 does not (as in PyTorch from 0.4 on).
-The embedding depends on neither.
+Assumptions: the sampler aligns corners (as ours does); the decoders' bilinear x2 does not (see `decoder_layers`). The
+embedding depends on neither.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def split_of(key: str) -> str:
         train, val or test.
 
     Source:
-        The paper gives the shares (section 4). It draws at random; here a SHA-256 hash decides, so that adding videos
+        The paper gives the shares (section 5). It draws at random; here a SHA-256 hash decides, so that adding videos
         never moves a person.
     """
     place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64

@@ -23,7 +23,7 @@ from fabnet.paper.figures.architecture import architecture_figure
 from fabnet.paper.figures.confidence import chosen_samples, confidence_figure
 from fabnet.paper.figures.files import FigureResult
 from fabnet.paper.figures.landmarks import chosen_faces
-from fabnet.paper.figures.retrieval import retrieval_figure
+from fabnet.paper.figures.retrieval import RetrievalOptions, retrieval_figure
 from fabnet.retrieval.gallery import Gallery
 from fabnet.training.train import train
 
@@ -167,6 +167,10 @@ def test_retrieval_shows_the_nearest_faces_of_other_validation_people(embedded: 
             assert {asked["identity"], each["identity"]} == {"person4", "person5"}
             assert cosine(asked, rows[each["id"]]) == pytest.approx(each["similarity"], abs=1e-5)
             assert f"{each['similarity']:.3f}" in words
+
+
+def test_the_papers_ranking_is_of_10_000_images() -> None:
+    assert RetrievalOptions().sample == 10_000
 
 
 def test_the_papers_ranking_includes_all_others_of_a_sample(embedded: Path, tiny_run: Path) -> None:

@@ -119,6 +119,12 @@ def test_the_papers_schedule_trains_long_on_many_tracks_and_ends_soon_on_few(
             assert max(row.loss for row in many[-5:]) < 0.0495
 
 
+def test_a_short_patience_in_steps_would_end_long_before(script: dict[str, Any]) -> None:
+    short = {"round_passes": 0.0, "min_gain": 0.0, "plateau_patience": 5}
+    rows = script["simulate"](preset("paper").with_changes(short), script["VOXCELEB_TRACKS"])
+    assert rows[-1].pairs < 0.5e6
+
+
 def test_the_number_of_validation_pairs_follows_from_their_noise(script: dict[str, Any]) -> None:
     pairs_needed = script["pairs_needed"]
     assert pairs_needed(1000, sampling=25e-6, loss=0.05, min_gain=1e-3) == 1000

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fabnet.retrieval.search import search
     from fabnet.serving.serve import serve
     from fabnet.store.track_store import open_store
+    from fabnet.teaching.teach import teach
     from fabnet.training.train import train
     from fabnet.upkeep.compact import compact
     from fabnet.upkeep.info import info
@@ -67,6 +68,7 @@ __all__ = [
     "summary",
     "synchrony",
     "table",
+    "teach",
     "track",
     "train",
     "verify",
@@ -96,6 +98,7 @@ _HOMES = {
     "summary": "fabnet.over_time.summary",
     "synchrony": "fabnet.over_time.synchrony",
     "table": "fabnet.paper.table",
+    "teach": "fabnet.teaching.teach",
     "track": "fabnet.ingest.track",
     "train": "fabnet.training.train",
     "verify": "fabnet.upkeep.verify",

@@ -14,6 +14,7 @@ import numpy as np
 from linear import Waves, ridge
 
 from fabnet.encoders.face_reader import FaceReader, Seen
+from fabnet.teaching.certainty import whitening
 
 if TYPE_CHECKING:
     from fit import Looked
@@ -33,12 +34,8 @@ def distance_map(sets: dict[str, Looked]) -> tuple[np.ndarray, np.ndarray, float
     weights = np.concatenate([np.full(3 * count, 1 / count) for count in counts])
     flat = np.concatenate([each.reshape(-1, each.shape[2]) for each in x])
     weights /= weights.sum()
-    mean = weights @ flat
-    centred = flat - mean
-    values, vectors = np.linalg.eigh((centred * weights[:, None]).T @ centred)
-    # Directions in which faces hardly differ count most: pictures without a face differ there.
-    whiten = vectors / np.sqrt(np.maximum(values, values[-1] * 1e-5)) / np.sqrt(len(values))
-    return mean, whiten, float(np.quantile(np.linalg.norm(centred @ whiten, axis=1), FAR_QUANTILE))
+    mean, whiten = whitening(flat, weights)
+    return mean, whiten, float(np.quantile(np.linalg.norm((flat - mean) @ whiten, axis=1), FAR_QUANTILE))
 
 
 def fit_spread(

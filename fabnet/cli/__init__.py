@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "what read found, over time: smoothed, against a baseline, summed up, as ELAN tiers or subtitles",
     ),
     "embed": ("fabnet.cli.embed", "photos, videos, folders or a store to 256 numbers a face"),
+    "teach": ("fabnet.cli.teach", "attributes for your own encoder, by the shipped one's readings of your videos"),
     "search": ("fabnet.cli.search", "the nearest faces of an embeddings dataset, by photo or by row"),
     "serve": ("fabnet.cli.serve", "an embeddings dataset as a page in the browser"),
     "report": ("fabnet.cli.report", "a run as one page to look at"),

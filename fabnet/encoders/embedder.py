@@ -94,7 +94,10 @@ class Embedder:
             InputError: as `reader`.
         """
         if self.reader is None:
-            raise ModelError("the model carries no face reader; use a shipped one, as --model small")
+            raise ModelError(
+                "the model carries no face reader: fabnet teach makes one from your own videos, or use --model close, "
+                "which ships"
+            )
         return self.reader
 
     def prepare(self, images: Sequence[np.ndarray]) -> np.ndarray:

@@ -82,13 +82,13 @@ class Task:
 
     def fields(self) -> list[pa.Field]:
         """The columns of a table that its outputs go to."""
+        about = EXPERIMENTAL if self.is_experimental else None
         if self.kind == "points":
             points = pa.list_(pa.float32(), len(self.columns))
-            return [pa.field(f"{self.name}_px", points), pa.field(f"{self.name}_pm_px", pa.float32())]
-        about = EXPERIMENTAL if self.is_experimental else None
+            return [pa.field(f"{self.name}_px", points, metadata=about), pa.field(f"{self.name}_pm_px", pa.float32())]
         numbers = [pa.field(name, pa.float32(), metadata=about) for name in self.columns]
         if self.kind == "classes":
-            return [pa.field(self.name, pa.string()), *numbers]
+            return [pa.field(self.name, pa.string(), metadata=about), *numbers]
         if self.kind == "probabilities":
             return numbers
         return [each for field in numbers for each in (field, pa.field(f"{field.name}_pm", pa.float32()))]
@@ -117,6 +117,8 @@ class FaceReader:
         signs_scale: (F,) float32 standard deviations of them.
         spread: (F + 1, P) float32: the logarithm of each half-width, which holds 90 % of the errors, linear in
             the standardised signs; the last row is the intercept.
+        taught: what taught it, if another encoder's readings did (`fabnet teach`): by, digest, version, store, faces,
+            people, agreement; None: it was fitted to labels.
     """
 
     tasks: tuple[Task, ...]
@@ -133,6 +135,15 @@ class FaceReader:
     signs_mean: np.ndarray
     signs_scale: np.ndarray
     spread: np.ndarray
+    taught: dict[str, Any] | None = None
+
+    def about(self) -> dict[str, str]:
+        """What a table's metadata say of its attributes."""
+        said = {"fabnet.attributes": self.version}
+        if self.taught is None:
+            return said
+        by = {name: value for name, value in self.taught.items() if name != "agreement"}
+        return said | {"fabnet.attributes_taught": json.dumps(by)}
 
     def outputs(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, K) float32 outputs."""
@@ -283,6 +294,7 @@ def save_face_reader(reader: FaceReader, file: Path) -> None:
              "is_experimental": each.is_experimental}
             for each in reader.tasks
         ],
+        **({} if reader.taught is None else {"taught": reader.taught}),
     }  # fmt: skip
     tensors = {name: np.ascontiguousarray(getattr(reader, name), np.float32) for name in ARRAYS}
     with written_whole(file) as partial:
@@ -311,7 +323,10 @@ def load_face_reader(file: Path) -> FaceReader:
                 for each in said["tasks"]
             )
             arrays = {name: content.get_tensor(name) for name in ARRAYS}
-            reader = FaceReader(tasks, str(said["model"]), str(said["version"]), **arrays)
+            taught = said.get("taught")
+            if not isinstance(taught, dict | None):
+                raise ValueError("it does not say what taught it")
+            reader = FaceReader(tasks, str(said["model"]), str(said["version"]), **arrays, taught=taught)
             wrong = _wrong_tasks(reader) or _wrong_arrays(reader)
     except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as a face reader ({error})") from None

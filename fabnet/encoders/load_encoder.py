@@ -125,12 +125,14 @@ def carried_reader(model: str | Path) -> FaceReader | None:
     """Load the face reader in a model's folder; None if there is none.
 
     Args:
-        model: see `fabnet.load`; not a baseline.
+        model: see `fabnet.load`.
 
     Raises:
         InputError: its file is corrupt, or was fitted on another encoder.
         ModelError: there is no such model.
     """
+    if isinstance(model, str) and model not in shipped_models() and is_baseline(model):
+        return None
     file = find_model(model) / READER_FILE
     if not file.is_file():
         return None

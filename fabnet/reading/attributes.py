@@ -1,7 +1,8 @@
 """The columns that `embed` adds to embeddings: attributes, and the predictions of the user's probes.
 
-Attributes are read from the canonical crop, by the encoder that ships, whatever model embeds: each face is looked for
-again inside its stored or detected crop, so that it has the same attributes as in `read`.
+Attributes are read from the canonical crop, by a model that was taught its own (`fabnet teach`), or else by the
+encoder that ships: each face is looked for again inside its stored or detected crop, so that it has the same attributes
+as in `read`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.face_reader import Task
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
@@ -24,10 +26,10 @@ from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.columns import check_attributes
 
-__all__ = ["ATTRIBUTES_MODEL", "Predictor", "attributes", "predictor", "shipped_eyes"]
+__all__ = ["ATTRIBUTES_MODEL", "Predictor", "attributes", "eyes_of", "predictor", "shipped_eyes"]
 
 ATTRIBUTES_MODEL = "close"
-"""The encoder whose face reader reads the attributes, for every model."""
+"""The encoder whose face reader reads the attributes, for every model that was not taught its own."""
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +37,16 @@ def shipped_eyes() -> Eyes:
     """The encoder that reads attributes, with its face reader; loaded once per process."""
     encoder = load_for_reading(ATTRIBUTES_MODEL, device="cpu")
     return Eyes(encoder, encoder.required_reader())
+
+
+def eyes_of(encoder: Embedder) -> Eyes:
+    """What reads the attributes beside an encoder's embeddings.
+
+    Raises:
+        InputError: the file of its face reader is corrupt, or was fitted on another encoder.
+    """
+    own = encoder.reader
+    return shipped_eyes() if own is None or own.taught is None else Eyes(encoder, own)
 
 
 def attributes(faces: Sequence[Face]) -> dict[str, np.ndarray]:
@@ -86,7 +98,7 @@ class Predictor:
         if self.eyes is None:
             return {}
         reader = self.eyes.reader
-        return {"fabnet.attributes": reader.version, "fabnet.attributes_model_digest": reader.model}
+        return reader.about() | {"fabnet.attributes_model_digest": reader.model}
 
     def rows(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray, embeddings: np.ndarray) -> list[dict[str, Any]]:
         """Predict the columns.
@@ -112,13 +124,11 @@ class Predictor:
         return made
 
 
-def predictor(
-    window: tuple[float, float, float], digest: str | None, files: Sequence[Path], *, attributes: bool
-) -> Predictor:
+def predictor(encoder: Embedder, digest: str | None, files: Sequence[Path], *, attributes: bool) -> Predictor:
     """Load what makes the further columns.
 
     Args:
-        window: the model's window in a crop.
+        encoder: the model.
         digest: digest of the model, from `model_digest`; None: unknown.
         files: files of `probe(..., save=FILE)`.
         attributes: whether attributes are asked for.
@@ -126,6 +136,7 @@ def predictor(
     Raises:
         InputError: a file is not a probe file or was fitted on another encoder, or see `check_attributes`.
     """
-    made = Predictor(shipped_eyes() if attributes else None, tuple(probes_for(files, digest)), Window(*window))
+    eyes = eyes_of(encoder) if attributes else None
+    made = Predictor(eyes, tuple(probes_for(files, digest)), Window(*encoder.card.window))
     check_attributes(made.fields())
     return made

@@ -104,7 +104,7 @@ def embed(
     device = "auto" if on_ray else options.device  # with Ray, only the workers need the device
     encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=options.precision)
     digest = None if isinstance(model, Embedder) else model_digest(model)
-    predicting = predictor(encoder.card.window, digest, options.probe, attributes=options.attributes)
+    predicting = predictor(encoder, digest, options.probe, attributes=options.attributes)
     options = replace(options, thumbnails=options.thumbnails and file_format == "lance")
     listed = list_inputs(as_places(inputs))
     found = _chosen(listed.found, options)

@@ -46,7 +46,8 @@ class EmbedOptions(Options):
     least 20. Smaller takes longer."""
     attributes: bool = False
     """Add head pose, landmarks, expression, action units, smile, mouth and eyes, each with how sure it is, as further
-    columns. They are those of fabnet read, whatever the model: see docs/reading.md."""
+    columns. They are those of fabnet read, or the model's own if it has learned them by fabnet teach: see
+    docs/reading.md."""
     probe: tuple[Path, ...] = ()
     """Files that fabnet probe --save wrote for this model; their predictions become further columns."""
     overlay: Path | None = None
@@ -87,7 +88,8 @@ class ReadOptions(Options):
     """The options of `read`."""
 
     model: str | Path = "close"
-    """The encoder, with the face reader that it carries: a shipped name or a model folder."""
+    """The encoder, with the face reader that it carries: a shipped name, or a run or model folder that fabnet teach
+    was given."""
     faces: Literal["largest", "all"] = "largest"
     """The faces of each picture or frame: the largest, or all."""
     fps: float | Literal["all"] = "all"

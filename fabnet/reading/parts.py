@@ -22,7 +22,7 @@ from lance.fragment import FragmentMetadata
 
 from fabnet.encoders.digest import file_digest, model_digest
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import carried_reader, load
 from fabnet.errors import ModelError, StoreError
 from fabnet.files.lance import (
     append_table,
@@ -118,8 +118,10 @@ def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
         out: the dataset to write.
     """
     options = recipe.options
-    own = [find_model(ATTRIBUTES_MODEL) / file for file in (READER_FILE, INT8_FILE)] if options.attributes else []
-    probes = [file_digest(file) for file in (*own, *options.probe)]
+    readers = [find_model(ATTRIBUTES_MODEL) / file for file in (READER_FILE, INT8_FILE)] if options.attributes else []
+    if options.attributes and carried_reader(recipe.model) is not None:
+        readers.append(find_model(recipe.model) / READER_FILE)
+    probes = [file_digest(file) for file in (*readers, *options.probe)]
     about = [recipe.digest, probes, {name: getattr(options, name) for name in DECIDING}]
     seen = {each: _digest(_signature(each)) for each in inputs}  # a store names all its videos
     parts = []
@@ -168,7 +170,7 @@ def _loaded(recipe: Recipe) -> tuple[Embedder, Predictor]:
         raise ModelError(f"{recipe.model} is another model on this worker than where the command was given: copy it")
     options = recipe.options
     encoder = load(recipe.model, device=options.device, precision=options.precision)
-    return encoder, predictor(encoder.card.window, recipe.digest, options.probe, attributes=options.attributes)
+    return encoder, predictor(encoder, recipe.digest, options.probe, attributes=options.attributes)
 
 
 def embed_part(part: Part, report: Callable[[float], None]) -> Note:

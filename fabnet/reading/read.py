@@ -183,8 +183,8 @@ class _Reading:
         self._person = people_of(options.people, self.inputs.found)
         about = {
             "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
-            "fabnet.precision": encoder.precision, "fabnet.attributes": reader.version, "fabnet.crop": "canonical",
-            "fabnet.detector": options.detector, "fabnet.options": options.to_text(),
+            "fabnet.precision": encoder.precision, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
+            "fabnet.options": options.to_text(), **reader.about(),
         }  # fmt: skip
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
         self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema

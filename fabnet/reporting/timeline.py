@@ -16,7 +16,7 @@ from fabnet.encoders.readings import READINGS, Panel
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
-from fabnet.reading.attributes import shipped_eyes
+from fabnet.reading.attributes import eyes_of
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.columns import check_attributes
 from fabnet.reporting.charts import Chart, panels_chart, time_chart
@@ -130,7 +130,7 @@ def video_timeline(
         VideoError: the video cannot be read.
     """
     encoder = load(model)
-    own, eyes = probes_for(probes, model_digest(model)), shipped_eyes()
+    own, eyes = probes_for(probes, model_digest(model)), eyes_of(encoder)
     check_attributes([field for probe in own for field in probe.fields()])
     spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s

@@ -15,16 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lance
 import pyarrow as pa
-from lance.fragment import FragmentMetadata, write_fragments
-from lance.optimize import Compaction
 
 from fabnet.errors import StoreError, first_line
 from fabnet.files.lance_checks import LISTS_BYTES, check_data_files
 from fabnet.files.lance_manifests import check_manifests
+from fabnet.files.lance_package import lance_package
 from fabnet.files.lance_versions import (
     check_files,
     discard_after,
@@ -39,6 +37,9 @@ from fabnet.files.links import check_links
 from fabnet.files.output import output_errors
 from fabnet.files.places import is_remote, lance_name, refusal
 from fabnet.files.sync import sync_folder
+
+if TYPE_CHECKING:
+    from lance.fragment import FragmentMetadata
 
 __all__ = [
     "LANCE_FOLDERS",
@@ -129,7 +130,7 @@ def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
     Raises:
         OSError and other errors of Lance: the dataset is corrupt, or does not exist.
     """
-    dataset = lance.dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
+    dataset = lance_package().dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
     if not is_remote(folder):
         check_data_files(folder, dataset, lists_bytes=lists_bytes)
     _ = dataset.schema  # cached by Lance; a corrupt schema raises here, where it is reported
@@ -254,7 +255,7 @@ def put_fragments(
     if mode == "overwrite" and not is_remote(folder):
         discard_after(folder, open_dataset(folder).version, whole_too=False)  # Lance would open the newest one
     to = lance_name(folder) if add_to is None else add_to
-    made: list[FragmentMetadata] = write_fragments(rows, to, schema=schema, mode=mode)
+    made: list[FragmentMetadata] = lance_package().fragment.write_fragments(rows, to, schema=schema, mode=mode)
     if not is_remote(folder):
         files = {folder / "data" / each.path: each.file_size_bytes for one in made for each in one.files}
         check_files(files.items())
@@ -283,6 +284,7 @@ def write_rows(
     Returns:
         The dataset.
     """
+    package = lance_package()
     with changing(folder, is_derived=is_derived) as change:
         former = None if overwrite else change.dataset
         fragments = (
@@ -293,11 +295,11 @@ def write_rows(
         added = sum(each.num_rows for each in fragments)
         change.rows = added + (0 if former is None else change.rows)
         operation: Any = (
-            lance.LanceOperation.Overwrite(schema, fragments) if former is None
-            else lance.LanceOperation.Append(fragments)
+            package.LanceOperation.Overwrite(schema, fragments) if former is None
+            else package.LanceOperation.Append(fragments)
         )  # fmt: skip
         read = None if former is None else former.version
-        dataset = lance.LanceDataset.commit(lance_name(folder), operation, read_version=read)
+        dataset = package.LanceDataset.commit(lance_name(folder), operation, read_version=read)
     return dataset
 
 
@@ -346,6 +348,8 @@ def _merge(dataset: Any, *, with_deletions: bool) -> None:
         "target_rows_per_fragment": ROWS_PER_FRAGMENT, "num_threads": 1,
         "compaction_mode": "try_binary_copy", "binary_copy_read_batch_bytes": COPIED_BYTES,
     }  # fmt: skip
+    from lance.optimize import Compaction
+
     tasks = Compaction.plan(dataset, options).tasks
     merged = {each.id for task in tasks for each in task.fragments}
     last = max((each.fragment_id for each in dataset.get_fragments() if each.fragment_id not in merged), default=-1)

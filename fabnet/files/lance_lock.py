@@ -9,6 +9,7 @@ from pathlib import Path
 from fabnet.errors import StoreError
 from fabnet.files.lance import lance_writes
 from fabnet.files.lance_manifests import check_unnamed
+from fabnet.files.lance_package import lance_package
 from fabnet.files.links import check_links
 from fabnet.files.locks import BusyError, locked_file
 from fabnet.files.places import make_folder, workplace
@@ -29,7 +30,9 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         StoreError: another command is writing to it, or it contains a link, tags or branches.
         OutputError: writing there is not possible.
+        MissingDependencyError: Lance is not installed.
     """
+    lance_package()  # a missing one is said before a folder is made
     check_links(workplace(path), "a store or dataset", error=StoreError)
     check_unnamed(path)
     with ExitStack() as stack:

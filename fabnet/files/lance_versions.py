@@ -13,8 +13,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
-import lance
-
+from fabnet.files.lance_package import lance_package
 from fabnet.files.places import is_remote, lance_name
 from fabnet.files.sync import sync, sync_folder
 
@@ -130,7 +129,7 @@ def whole_version(folder: Path) -> Any:
     for attempt in range(ATTEMPTS):
         newest = newest_version(folder)
         try:
-            dataset = lance.dataset(lance_name(folder)) if not newest else _opened(folder, newest)
+            dataset = lance_package().dataset(lance_name(folder)) if not newest else _opened(folder, newest)
         except TruncatedError as error:
             if newest_version(folder) == newest:
                 return _former(folder, newest, error)
@@ -147,7 +146,7 @@ def _opened(folder: Path, version: int) -> Any:
     if manifest is None:
         raise TruncatedError(f"the manifest of version {version} is missing")
     check_files([(manifest, None)])
-    dataset = lance.dataset(lance_name(folder), version=version)
+    dataset = lance_package().dataset(lance_name(folder), version=version)
     check_files(files_of(folder, dataset).items())
     return dataset
 

@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from lance.fragment import FragmentMetadata
 
 from fabnet.encoders.digest import file_digest, model_digest
 from fabnet.encoders.embedder import Embedder
@@ -36,6 +35,7 @@ from fabnet.files.lance import (
     write_rows,
 )
 from fabnet.files.lance_lock import REMOVING, locked
+from fabnet.files.lance_package import lance_package
 from fabnet.files.lance_reading import new_generation
 from fabnet.files.lance_versions import TruncatedError, check_files
 from fabnet.files.limits import check_file
@@ -56,6 +56,9 @@ from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched
 from fabnet.store.spool import drop_spool, spool_path, spools
 from fabnet.store.track_store import open_store
+
+if TYPE_CHECKING:
+    from lance.fragment import FragmentMetadata
 
 __all__ = ["Note", "Part", "Recipe", "embed_in_parts", "embed_part", "parts_of"]
 
@@ -296,7 +299,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
 
 def _commit(out: Path, notes: Sequence[Note], columns: pa.Schema, *, is_whole: bool) -> None:
     """Commit the rows of all notes as the dataset. The notes are kept if a part is missing."""
-    fragments = [FragmentMetadata.from_json(each) for note in notes for each in note.fragments]
+    fragments = [lance_package().fragment.FragmentMetadata.from_json(each) for note in notes for each in note.fragments]
     with lance_writes(out):
         write_rows(out, fragments, columns, overwrite=True)
         if is_whole:

@@ -14,6 +14,7 @@ from fabnet.files.cells import as_cells
 from fabnet.files.lance import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 from fabnet.files.lance import write_rows as replace_rows
 from fabnet.files.lance_lock import REMOVING, locked
+from fabnet.files.lance_package import lance_package
 from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
@@ -56,10 +57,13 @@ def check_place(out: Path, file_format: Format) -> None:
         InputError: `out` is a folder where a file is expected; or a file, another dataset or other files where a
             dataset is expected; or there is a CSV beside an npy that `embed` did not write.
         StoreError: the dataset at `out` is corrupt.
+        MissingDependencyError: it is a dataset, and Lance is not installed.
     """
     found = None
     if file_format == "npy":
         _check_table_place(out)
+    if file_format == "lance":
+        lance_package()  # a missing one is said before anything is embedded
     if file_format != "lance":
         found = "is a folder" if out.is_dir() else None
     elif out.is_file():

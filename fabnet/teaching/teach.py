@@ -12,7 +12,7 @@ import numpy as np
 from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import load_face_reader, save_face_reader
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.errors import InputError
 from fabnet.files.places import as_place, is_remote
 from fabnet.models.find_model import find_model
@@ -95,7 +95,7 @@ def teach(model: str | Path, data: str | Path, options: TeachOptions | None = No
     store = open_store(data)
     learn = chosen_people(store, ("train",), options.faces)
     held = _held_out(chosen_people(store, ("val", "test"), max(options.faces // 3, 1)), learn, data)
-    pupil, teacher = load(model, device=options.device), shipped_eyes()
+    pupil, teacher = load_for_reading(model, device=options.device), shipped_eyes()
     give_back_freed_blocks()
     learned = lessons(store, learn.rows, teacher, pupil, num_threads=options.num_threads)
     names = dict(zip(learn.rows.tolist(), learn.person, strict=True))

@@ -28,7 +28,7 @@ def run(*commands: tuple[object, ...]) -> list[tuple[int, str]]:
 
 def test_read_and_embed_write_files(frames_folder: Path, second: Path, tmp_path: Path) -> None:
     photo = frames_folder / "person0" / "0" / "0.jpg"
-    commands = [("embed", photo, "--attributes", "--out", tmp_path / f"embedded.{ending}")
+    commands: list[tuple[object, ...]] = [("embed", photo, "--attributes", "--out", tmp_path / f"embedded.{ending}")
                 for ending in ("csv", "parquet", "npy")]  # fmt: skip
     commands += [("read", second, "--fps", "2", "--out", tmp_path / f"read.{ending}") for ending in ("csv", "parquet")]
     for command, (code, said) in zip(commands, run(*commands), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,11 +27,11 @@ from fabnet.teaching.teach import TeachResult, teach
 from fabnet.weights import shipped_models
 
 
-def store_of(folder: Path, out: Path, splits: dict[str, str], **options: object) -> Path:
+def store_of(folder: Path, out: Path, splits: dict[str, str], **options: Any) -> Path:
     lines = [f"{person},{split}" for person, split in splits.items()]
     file = out.with_suffix(".csv")
     file.write_text("\n".join(["identity,split", *lines]) + "\n")
-    import_folder(folder, out, **{"layout": "identity/video", "splits": file, "num_workers": 0} | options)
+    import_folder(folder, out, layout="identity/video", splits=file, num_workers=0, **options)
     return out
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.fields import read_fields
 
-__all__ = ["UNKNOWN_FRAMING", "VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "to_crop", "window_of"]
+__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "framing_note", "to_crop", "window_of"]
 
 EDGE_PX = 2
 Framing = Literal["detector", "voxceleb", "unknown"]
@@ -82,11 +82,29 @@ VOXCELEB = CropSpec(margin=1.4, shift_y=1 / 7, smoothing_s=0.0, framing="voxcele
 box of longer side b becomes a square of 1.4 b from b / 2 above the box's centre; and, for the window, x 33-223,
 y 8-198 of 256 in the code of FAb-Net's authors."""
 
-UNKNOWN_FRAMING = (
-    "the model was trained on ready crops of unknown framing, and new faces are cut around the detector's box, which "
-    "may not fit: if they were VoxCeleb's or fabnet's crops, make the store again with import --crop voxceleb or fabnet"
-)
-"""Note for those who give new faces to such a model."""
+UNKNOWN_FRAMING = "the model was trained on ready crops of unknown framing"
+OFF_CENTRE = "the model's window lies off the middle, as in VoxCeleb's crops, though its crops count as the detector's"
+MAX_OFF_CENTRE = 0.05
+
+
+def framing_note(crop: Mapping[str, Any] | None, centre_y: float) -> str | None:
+    """A note for those who give new faces to a model whose training crops may have been framed otherwise.
+
+    Args:
+        crop: the crop specification of its training, as JSON; None: the default.
+        centre_y: vertical centre of its window.
+
+    Returns:
+        The note; None if new faces are cut as its training crops were.
+    """
+    spec = CropSpec.from_json(crop or {})
+    reason = UNKNOWN_FRAMING if spec.framing == "unknown" else None
+    if spec.framing == "detector" and not spec.smoothing_s and abs(centre_y - spec.window_centre_y) > MAX_OFF_CENTRE:
+        reason = OFF_CENTRE  # older versions recorded all ready crops so
+    return reason and (
+        f"{reason}; new faces are cut around the detector's box, which may not fit: if they were VoxCeleb's or "
+        "fabnet's crops, make the store again with import --crop voxceleb or fabnet"
+    )
 
 
 def crop_box(box_px: np.ndarray, spec: CropSpec) -> np.ndarray:

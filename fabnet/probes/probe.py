@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.faces.crop import UNKNOWN_FRAMING, CropSpec
+from fabnet.faces.crop import CropSpec, framing_note
 from fabnet.files.places import cache_folder, local
 from fabnet.options import takes
 from fabnet.probes.cache import Cache
@@ -121,7 +121,8 @@ def probe(
         benchmark, detector=options.detector, min_face=options.min_face, cache=cache, num_workers=options.num_workers,
         spec=spec,
     )  # fmt: skip
-    is_new_crop = benchmark.seen_px is None and spec.framing == "unknown"
+    card = scorer.encoder.card if scorer.encoder and benchmark.seen_px is None else None
+    note = framing_note(card.crop, card.window[1]) if card else None
     scored = scorer.score(benchmark, crops, options.split)
     return ProbeReport(
         protocol=scorer.prefix + benchmark.name,
@@ -134,7 +135,7 @@ def probe(
         num_not_found=crops.num_not_found,
         num_on_label=crops.num_on_label,
         left_out=benchmark.left_out,
-        notes=benchmark.notes + ((UNKNOWN_FRAMING,) if is_new_crop else ()),
+        notes=benchmark.notes + ((note,) if note else ()),
         seeds=scorer.seeds,
         scored=tuple(scored),
         rows=tuple(row for each in scored for row in figure_rows(each, benchmark)),

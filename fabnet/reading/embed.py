@@ -14,7 +14,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
-from fabnet.faces.crop import UNKNOWN_FRAMING
+from fabnet.faces.crop import framing_note
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.places import as_place, as_places, is_remote, local
 from fabnet.options import takes
@@ -117,9 +117,9 @@ def embed(
     result.left_out += listed.left_out
     if not found:
         _check_something(result, options.min_face)
-    is_cut = options.crop == "detect" and any(each.kind != "store" for each in found)
-    if is_cut and (encoder.card.crop or {}).get("framing") == "unknown":
-        result.notes.append(UNKNOWN_FRAMING)
+    if options.crop == "detect" and any(each.kind != "store" for each in found):
+        remark = framing_note(encoder.card.crop, encoder.card.window[1])
+        result.notes += [remark] if remark else []
     about = {
         "fabnet.version": VERSION, "fabnet.crop": "detector" if options.crop == "detect" else "none",
         "fabnet.options": options.to_text(), **predicting.about(),

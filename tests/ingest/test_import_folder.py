@@ -17,7 +17,7 @@ from fabnet.faces.find import chosen_face
 from fabnet.files.folder import natural
 from fabnet.files.limits import read_bytes
 from fabnet.ingest.import_folder import import_folder
-from fabnet.store.track_store import open_store
+from fabnet.store.track_store import create_store, open_store
 
 from .conftest import noise, write_image
 
@@ -65,6 +65,25 @@ def test_ready_crops_keep_their_bytes_and_their_order(crops: Path, tmp_path: Pat
     assert rows[0]["crop_box_px"] == [0, 0, 32, 32]
     assert rows[0]["box_px"] is None
     json.dumps(report.to_json())
+
+
+def test_a_store_of_an_older_version_is_gone_on_with(crops: Path, tmp_path: Path) -> None:
+    """Older versions recorded ready crops as the detector's."""
+    settings = {
+        "verb": "import", "layout": "identity/video/track", "crop": "none", "splits": "hash", "fps": 1.0,
+        "detector": None,
+    }  # fmt: skip
+    crop = {"margin": 1.8, "shift_x": 0.0, "shift_y": 0.08, "smoothing_s": 0.0, "size": 32, "jpeg_quality": 92}
+    create_store(tmp_path / "s.lance", crop=crop, settings=settings)
+    assert imported(crops, tmp_path / "s.lance").store.rows == 88
+    assert open_store(tmp_path / "s.lance").crop == crop
+    for change in ({"crop": "voxceleb"}, {"crop": "fabnet"}, {"size": 64}):
+        with pytest.raises(StoreError, match=r"was made with (crop|settings) (margin|crop|size)"):
+            imported(crops, tmp_path / "s.lance", **change)
+    imported(crops, tmp_path / "new.lance")
+    assert open_store(tmp_path / "new.lance").crop == {**crop, "framing": "unknown"}
+    imported(crops, tmp_path / "ours.lance", crop="fabnet")
+    assert open_store(tmp_path / "ours.lance").crop == crop
 
 
 def test_worker_processes_give_the_same(crops: Path, tmp_path: Path) -> None:

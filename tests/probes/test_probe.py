@@ -194,11 +194,12 @@ def test_components_of_pixels_cannot_be_saved(scored: Callable[..., ProbeReport]
         scored("pixels", seeds=1, save=tmp_path / "no")
 
 
-def of_crop(tiny_run: Path, folder: Path, **crop: Any) -> Path:
-    """The run's model, as if its training crops had been other ones."""
+def of_crop(tiny_run: Path, folder: Path, centre_y: float = 0.5, **crop: Any) -> Path:
+    """The run's model, as if its training crops and window had been other ones."""
     shutil.copytree(find_model(tiny_run), folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"crop": CropSpec(**crop).to_json()}))
+    config |= {"crop": CropSpec(**crop).to_json(), "window": [0.5, centre_y, 0.7]}
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
@@ -225,7 +226,9 @@ def test_a_model_of_crops_of_unknown_framing_says_so(
     photo = labelled_photos / "0.png"
     assert "unknown framing" in fabnet.embed([photo], tmp_path / "a.csv", model=model).notes[0]
     assert fabnet.embed([photo], tmp_path / "b.csv", model=model, crop="none").notes == []
-    known = of_crop(tiny_run, tmp_path / "known")
+    known = of_crop(tiny_run, tmp_path / "known", smoothing_s=0.0)
+    former = of_crop(tiny_run, tmp_path / "former", 0.402, smoothing_s=0.0)  # VoxCeleb's crops, as recorded before
+    assert "off the middle" in fabnet.embed([photo], tmp_path / "d.csv", model=former).notes[0]
     assert fabnet.embed([photo], tmp_path / "c.csv", model=known).notes == []
 
 

@@ -88,8 +88,8 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
 
     Args:
         exported: an ONNX file of `export_onnx`.
-        out: the ONNX file to write. Its last convolution, which gives the embedding, stays float32, which is as fast
-            and halves the error.
+        out: the ONNX file to write. The last convolution of each look, which gives the embedding, stays float32, which
+            is as fast and halves the error, and so does what is done to the pixels before the first.
         images: (N, 3, size, size) float32 RGB in [0, 1], which determine the ranges.
     """
     importlib.import_module("fabnet.runtime.onnx_runtime")  # first, because it turns telemetry off
@@ -104,8 +104,7 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
             return None if batch is None else {"images": batch}
 
     model = _trimmed(exported)
-    nodes = model.graph.node
-    last = max(i for i, node in enumerate(nodes) if node.op_type == "Conv")
+    kept = _kept_nodes(model.graph)
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises a preprocessing that has no effect on these networks
     try:
@@ -114,32 +113,54 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
             quantize_static(
                 model, out, Batches(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                nodes_to_exclude=[node.name for node in nodes[last:]],
+                nodes_to_exclude=sorted(kept),
             )  # fmt: skip
     finally:
         logging.getLogger().setLevel(level)
 
 
 def _trimmed(exported: Path) -> Any:
-    """An exported encoder without the weights of its last convolution that only meet padding: three quarters of them.
+    """An exported encoder without the weights of its last convolutions that only meet padding: three quarters of them.
 
-    That convolution takes 2 x 2 pixels with a kernel of 4 x 4. The embeddings stay the same.
+    Such a convolution, one for each look, takes 2 x 2 pixels with a kernel of 4 x 4. The embeddings stay the same.
     """
     import onnx
     from onnx import numpy_helper
 
     model = onnx.load(exported)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    size, last = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value, convolutions[-1]
-    attributes = {each.name: each for each in last.attribute}
-    kernel, pads = attributes["kernel_shape"], attributes["pads"]
-    if size == 2 ** len(convolutions) and list(kernel.ints) == [4, 4] and set(pads.ints) == {1}:
-        weights = next(each for each in model.graph.initializer if each.name == last.input[1])
-        met = np.ascontiguousarray(numpy_helper.to_array(weights)[:, :, 1:3, 1:3])
-        weights.CopyFrom(numpy_helper.from_array(met, weights.name))
-        kernel.ints[:], pads.ints[:] = [2, 2], [0] * 4
-        model.graph.ClearField("value_info")  # it repeats the shape of the weights
+    kept = _kept_nodes(model.graph)
+    last = [node for node in convolutions if node.name in kept]
+    size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
+    side = size if len(last) == 1 else size * 2 // 3
+    for node in last:
+        attributes = {each.name: each for each in node.attribute}
+        kernel, pads = attributes["kernel_shape"], attributes["pads"]
+        takes_4 = side == 2 ** (len(convolutions) // len(last))
+        if takes_4 and list(kernel.ints) == [4, 4] and set(pads.ints) == {1}:
+            weights = next(each for each in model.graph.initializer if each.name == node.input[1])
+            met = np.ascontiguousarray(numpy_helper.to_array(weights)[:, :, 1:3, 1:3])
+            weights.CopyFrom(numpy_helper.from_array(met, weights.name))
+            kernel.ints[:], pads.ints[:] = [2, 2], [0] * 4
+    model.graph.ClearField("value_info")  # it repeats the shape of the weights
     return model
+
+
+def _kept_nodes(graph: Any) -> set[str]:
+    """Names of the nodes that stay float32: all before the first convolutions, and the last ones with all after."""
+    makers = {name: node for node in graph.node for name in node.output}
+    kept, left = set(), [each.name for each in graph.output]
+    while left:
+        node = makers.get(left.pop())
+        if node is not None:
+            kept.add(node.name)
+            left += [] if node.op_type == "Conv" else node.input
+    of_pixels = {"", *(each.name for each in (*graph.input, *graph.initializer))}
+    for node in graph.node:
+        if node.op_type != "Conv" and of_pixels.issuperset(node.input):
+            kept.add(node.name)
+            of_pixels.update(node.output)
+    return kept
 
 
 def parity(exact: np.ndarray, rounded: np.ndarray) -> dict[str, float]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fabnet.errors import ModelError
 from fabnet.files.fields import check_fields
@@ -38,6 +38,7 @@ __all__ = [
     "README_FILE",
     "WEIGHTS_FILE",
     "ModelCard",
+    "input_size",
     "read_card",
     "write_card",
 ]
@@ -47,6 +48,11 @@ CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE = "config.json", "model.safetensors", "enco
 READER_FILE, INT8_FILE = "reader.safetensors", "encoder-int8.onnx"
 README_FILE, NOTICE_FILE = "README.md", "NOTICE.md"
 MODEL_FILES = (CONFIG_FILE, WEIGHTS_FILE, ONNX_FILE, READER_FILE, INT8_FILE, README_FILE, NOTICE_FILE)
+
+
+def input_size(size: int, looks: int) -> int:
+    """Side of a network's input in pixels; two looks of `size` share an input of one and a half times that side."""
+    return size if looks == 1 else size * 3 // 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +76,7 @@ class ModelCard:
     @property
     def size(self) -> int:
         """Height and width of the network's input in pixels."""
-        return int(self.architecture["size"])
+        return input_size(int(self.architecture["size"]), int(self.architecture.get("looks", 1)))
 
 
 AUTHORS_SUFFIXES = (".pth", ".pt", ".tar")
@@ -129,7 +135,8 @@ def read_card(folder: Path) -> ModelCard:
             raise ValueError(f"the window {content['window']}")
         architecture = content["architecture"]
         check_fields(
-            {name: architecture[name] for name in ("size", "embedding_dim")}, {"size": int, "embedding_dim": int}
+            {name: architecture[name] for name in ("size", "embedding_dim")} | {"looks": architecture.get("looks", 1)},
+            {"size": int, "embedding_dim": int, "looks": Literal[1, 2]},
         )
         return ModelCard(
             objective=str(content["objective"]),

@@ -7,10 +7,13 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from fabnet.models.blend import blend, source_weights
 from fabnet.models.decoder import ConfidenceDecoder, FlowDecoder
 from fabnet.models.encoder import Encoder
+from fabnet.models.looks import TwoLooks, looks_at
+from fabnet.models.model_folder import input_size
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.options import ObjectiveOptions
@@ -83,6 +86,9 @@ class FabNet(nn.Module):
         ssim: float = 0.0
         """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1. Validation uses L1 alone.
         Not in the paper."""
+        looks: Literal[1, 2] = 1
+        """2: two encoders look at the face, at the whole window and closer at the two thirds in its middle, each at the
+        network's size; each gives half of the embedding, and the loss compares both. Not in the paper."""
 
         def check(self, num_sources: int) -> None:
             """Check the values against each other and against the number of sources."""
@@ -92,10 +98,17 @@ class FabNet(nn.Module):
                 raise ValueError(f"both_ways needs one source; got {num_sources}: drop one of the two options")
             if self.confidence_bound != "none" and num_sources == 1:
                 raise ValueError("confidence_bound needs several sources: set the number of sources, or leave it out")
+            if not 1 <= self.looks <= 2:
+                raise ValueError(f"looks must be 1 or 2; got {self.looks}")
 
         def architecture(self) -> dict[str, object]:
-            """The bound of the confidences, if there is one."""
-            return {} if self.confidence_bound == "none" else {"confidence_bound": self.confidence_bound}
+            """The bound of the confidences and the number of looks, where they are not the paper's."""
+            own = {"confidence_bound": self.confidence_bound, "looks": self.looks}
+            return {name: value for name, value in own.items() if value not in ("none", 1)}
+
+        def input_size(self, size: int) -> int:
+            """See `ObjectiveOptions.input_size`."""
+            return input_size(size, self.looks)
 
     is_warping: ClassVar[bool] = True
     is_per_sample: ClassVar[bool] = True
@@ -113,7 +126,8 @@ class FabNet(nn.Module):
     ) -> None:
         super().__init__()
         self.num_sources, self.options = num_sources, options or self.Options()
-        self.encoder = Encoder(size, width, embedding_dim)
+        encoder = Encoder if self.options.looks == 1 else TwoLooks
+        self.encoder: nn.Module = encoder(size, width, embedding_dim)
         self.flow_decoder = FlowDecoder(size, width, embedding_dim, near_zero_start=self.options.near_zero_start)
         self.confidence_decoder = (
             ConfidenceDecoder(size, width, embedding_dim, bound=self.options.confidence_bound)
@@ -149,7 +163,7 @@ class FabNet(nn.Module):
         count, num_sources, *shape = sources.shape
         sources, of_source = sources.flatten(0, 1), of_source.flatten(0, 1)
         of_target = of_target.repeat_interleave(num_sources, dim=0)
-        flow = self.flow_decoder(of_source, of_target)
+        flow = _enlarged(self.flow_decoder(of_source, of_target), shape[-1])
         warped = warp(sources, flow).view(count, num_sources, *shape)
         flow = flow.view(count, num_sources, *flow.shape[1:])
         if num_sources == 1:
@@ -157,7 +171,7 @@ class FabNet(nn.Module):
         if self.confidence_decoder is None:
             raise ValueError(f"this network was trained with one source and cannot blend several; got {num_sources}")
         confidence = self.confidence_decoder(of_source, of_target)
-        weights = source_weights(confidence.view(count, num_sources, *confidence.shape[1:]))
+        weights = source_weights(_enlarged(confidence.view(count, num_sources, *confidence.shape[1:]), shape[-1]))
         return Reconstruction(blend(warped, weights), warped, flow, weights)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -167,8 +181,8 @@ class FabNet(nn.Module):
             batch: as in `reconstruct`.
 
         Returns:
-            (B,) float32 in [0, 1]: the mean absolute difference, mixed with dissimilarity by `ssim` in training; NaN
-            where a flow is not finite.
+            (B,) float32 in [0, 1]: the mean absolute difference, in training mixed with dissimilarity by `ssim`, and
+            averaged over both looks, if there are two; NaN where a flow is not finite.
         """
         of_source, of_target = self._embed(batch)
         if not (self.training and self.options.both_ways):
@@ -181,10 +195,25 @@ class FabNet(nn.Module):
         return self._loss(self._warp(sources, of_sources, of_targets), targets).view(2, -1).mean(dim=0)
 
     def _loss(self, made: Reconstruction, target: torch.Tensor) -> torch.Tensor:
-        loss = l1_per_sample(made.images, target)
-        share = self.options.ssim if self.training else 0.0
-        if share:
-            loss = (1 - share) * loss + share * dissimilarity_per_sample(made.images, target)
+        if not self.training:
+            loss = l1_per_sample(made.images, target)
+        elif self.options.looks == 1:
+            loss = self._difference(made.images, target)
+        else:  # a pixel of the middle is in both looks, so it counts about three times as much as one outside
+            both = zip(looks_at(made.images), looks_at(target), strict=True)
+            loss = torch.stack([self._difference(image, wanted) for image, wanted in both]).mean(dim=0)
         # The sampler reads a NaN position as a corner of the image, so the loss would look sound while its gradient
         # reads outside the image's memory.
         return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)
+
+    def _difference(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """(B,) L1, mixed with dissimilarity by `ssim`."""
+        loss, share = l1_per_sample(images, targets), self.options.ssim
+        return loss if not share else (1 - share) * loss + share * dissimilarity_per_sample(images, targets)
+
+
+def _enlarged(maps: torch.Tensor, size: int) -> torch.Tensor:
+    """(B, C, H, W) maps at the size of the images, if these are larger."""
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=True)

@@ -27,6 +27,10 @@ class ObjectiveOptions:
         """The options that are needed to rebuild the network; its model card keeps them."""
         return {}
 
+    def input_size(self, size: int) -> int:
+        """Side of the network's input in pixels, if its encoder has this size."""
+        return size
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of the options."""

@@ -104,6 +104,7 @@ def report(run: str | Path, options: ReportOptions | None = None, **changes: Any
     content = environment.get_template("page.html").render(
         run=run.resolve().name,
         config=config.to_json(),
+        input_px=config.input_size,
         training=read_card(model).training,
         last=metrics[-1] if metrics else {},
         store=store_summary(store).to_json(),

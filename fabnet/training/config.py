@@ -49,7 +49,7 @@ class TrainConfig:
     options: ObjectiveOptions = field(default_factory=FabNet.Options)
     """Options of the objective."""
     size: int = 64
-    """Side of the network's input in pixels, a power of two."""
+    """Side of what the encoder sees in pixels, a power of two."""
     width: int = 32
     """Channels after the encoder's first convolution."""
     embedding_dim: int = 256
@@ -252,6 +252,11 @@ class TrainConfig:
     def pairs_a_step(self) -> int:
         """Source-target pairs per step, over all processes; a pair that is warped both ways counts once."""
         return self.batch_size * self.sources
+
+    @property
+    def input_size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.options.input_size(self.size)
 
     def to_json(self) -> dict[str, Any]:
         """The fields and the objective's options as one flat JSON object."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from fabnet.errors import InputError, ModelError
 from fabnet.models.find_model import STATE_FILE, find_model
+from fabnet.models.looks import has_two_looks, shared_between_looks
 from fabnet.models.model_folder import read_card
 from fabnet.objectives.authors import authors_weights
 from fabnet.objectives.model_io import load_objective
@@ -108,6 +109,10 @@ def load_initial(model: str | Path, objective: nn.Module, *, kept: Sequence[str]
     folder = find_model(model)
     weights = authors_weights(folder) if folder.is_file() else load_objective(folder)[0].state_dict()
     own = objective.state_dict()
+    if has_two_looks(weights) and not has_two_looks(own):
+        raise InputError(f"--init {model} has two looks at the face; give --looks 2, or another --init")
+    if has_two_looks(own) and not has_two_looks(weights):
+        weights = shared_between_looks(weights)
     for name, value in weights.items():
         if name in own and own[name].shape != value.shape:
             raise InputError(

@@ -152,7 +152,7 @@ class Trainer:
         self.round_steps = steps_a_round(config, len(starts))
         return TrainingSteps(
             self.store, starts, lengths,
-            size=config.size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
+            size=config.input_size, window=self.window, batch_size=config.batch_size, num_sources=self.num_sources,
             jitter=Jitter(
                 (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour,
                 config.occlude,

@@ -17,7 +17,7 @@ def test_losses_and_gradients_match_the_plain_loop(monkeypatch: pytest.MonkeyPat
 
     torch.manual_seed(0)
     plain, ours = PlainTraining(32, 8, width=8), FabNet(32, width=8)
-    ours.encoder.layers.load_state_dict(plain.encoder.state_dict())
+    ours.encoder.get_submodule("layers").load_state_dict(plain.encoder.state_dict())
     ours.flow_decoder.layers.load_state_dict(plain.decoder.state_dict())
     frames = torch.randint(0, 256, (8, 2, 32, 32, 3), dtype=torch.uint8)
     expected = plain.losses(frames)

@@ -79,6 +79,7 @@ def test_options_belong_to_their_objective() -> None:
     with pytest.raises(InputError, match="the objective autoencoder has no option 'ssim'"):
         config.with_changes({"ssim": 0.5})
     former = preset("small").to_json() | {"objective": "rotnet"}  # as an earlier fabnet wrote it
+    del former["looks"]  # younger than that
     assert TrainConfig.from_json(former).objective == "rotnet"
 
 

@@ -31,6 +31,8 @@ def architecture_figure(model: str | Path, *, out: str | Path | None = None) -> 
     objective, card = load_objective(find_model(model))
     if not isinstance(objective, FabNet):
         raise InputError(f"{model} was trained by {card.objective}; only the architecture of FAb-Net can be drawn")
+    if objective.options.looks > 1:
+        raise InputError(f"{model} has two looks at the face; only the architecture of a network with one can be drawn")
     confidences = objective.confidence_decoder
     network = Network(
         encoder=part_of(objective.encoder, card.size),

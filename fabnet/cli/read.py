@@ -83,7 +83,9 @@ def _is_ours(read: pa.Table) -> bool:
 
 
 def _show_missing(result: ReadResult, *, to_stderr: bool = False) -> None:
-    """What could not be read, and what was left out."""
+    """How tracks became people, what could not be read, and what was left out."""
+    if result.people is not None:
+        console(to_stderr=to_stderr).print(result.people.line(), highlight=False)
     lines = [reason if reason.startswith(source) else f"{source}: {reason}" for source, reason in result.failed]
     for line in [f"cannot be read: {each}" for each in lines] + left_out_lines(result.left_out):
         console(to_stderr=to_stderr).print(line, highlight=False)

@@ -13,7 +13,7 @@ from fabnet.encoders.onnx_graph import check_graph
 from fabnet.errors import ModelError, first_line
 from fabnet.models.model_folder import CONFIG_FILE, ModelCard
 
-__all__ = ["onnx_encoder"]
+__all__ = ["onnx_encoder", "open_session", "run_session"]
 
 FIRST_CALL_S = 60.0
 """Time limit for the first picture, when an encoder is loaded."""
@@ -29,19 +29,9 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     Raises:
         ModelError: the file cannot be loaded, or has another size or D; the function raises it if it cannot be run.
     """
-    from fabnet.runtime.onnx_runtime import is_beyond_memory, limited_options, onnxruntime
+    from fabnet.runtime.onnx_runtime import onnxruntime
 
-    check_graph(file)
-    options = limited_options()
-    options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"],
-            disabled_optimizers=["ConstantFolding"],  # it would compute before the time limit applies
-        )  # fmt: skip
-    except Exception as error:  # onnxruntime's own exceptions share no narrower base
-        raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
-
+    session = open_session(file)
     given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
     made = [list(each.shape)[1:] for each in session.get_outputs()]
     size, embedding_dim = card.size, card.architecture["embedding_dim"]
@@ -52,15 +42,46 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
         )
 
     def encode(images: np.ndarray, how: Any = None) -> np.ndarray:
-        try:
-            return np.asarray(session.run(None, {"images": images}, how)[0])
-        except Exception as error:  # no narrower base here either
-            if is_beyond_memory(error):
-                raise ModelError(f"{file} takes more memory than an encoder may (4 GB): it cannot be used") from None
-            raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
+        return run_session(file, session, {"images": images}, how)
 
     _try(file, encode, onnxruntime.RunOptions(), size)
     return encode
+
+
+def open_session(file: Path) -> Any:
+    """Open an ONNX file on one thread of the processor.
+
+    Raises:
+        ModelError: the file cannot be loaded.
+    """
+    from fabnet.runtime.onnx_runtime import limited_options, onnxruntime
+
+    check_graph(file)
+    options = limited_options()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],  # it would compute before the time limit applies
+        )  # fmt: skip
+    except Exception as error:  # onnxruntime's own exceptions share no narrower base
+        raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
+
+
+def run_session(file: Path, session: Any, given: dict[str, np.ndarray], how: Any = None) -> np.ndarray:
+    """The first output of a session from `open_session`.
+
+    Raises:
+        ModelError: it cannot be run.
+    """
+    from fabnet.runtime.onnx_runtime import is_beyond_memory
+
+    try:
+        return np.asarray(session.run(None, given, how)[0])
+    except Exception as error:  # no narrower base here either
+        if is_beyond_memory(error):
+            raise ModelError(f"{file} takes more memory than an encoder may (4 GB): it cannot be used") from None
+        raise ModelError(f"{file} cannot be run: {first_line(error)}") from None
 
 
 def _try(file: Path, encode: Callable[..., np.ndarray], how: Any, size: int) -> None:

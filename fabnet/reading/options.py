@@ -103,8 +103,12 @@ class ReadOptions(Options):
     """Seconds of video after which the detector looks for new faces. In between, faces are followed."""
     people: str | Path = "track"
     """Who is who. track: each track is a person of its own, in a store its identity; video: each video or photo shows
-    one person; folder: the folder of a file is the person; or a CSV file with the header video,person or
-    video,track,person."""
+    one person; folder: the folder of a file is the person; a CSV file with the header video,person or
+    video,track,person; or a face-recognition model that links the tracks of one person: dlib-identity, vgg-face:FILE
+    or FILE.onnx (docs/reading.md)."""
+    people_distance: float | None = None
+    """Cosine distance (0 to 2) up to which such a model takes two tracks for one person; smaller makes fewer wrong
+    links and leaves more people in two. By default 0.07 for dlib-identity; other models have no default."""
     columns: Literal["fabnet", "openface", "py-feat"] = "fabnet"
     """The names of the columns: fabnet's, or those of another tool for the quantities that both have."""
     overlay: Path | None = None
@@ -122,6 +126,8 @@ class ReadOptions(Options):
         check_fps(self.fps)
         if not 0.1 <= self.search_every <= 60:
             raise InputError(f"search_every must be 0.1 to 60 seconds; got {self.search_every}")
+        if self.people_distance is not None and not 0 < self.people_distance <= 2:
+            raise InputError(f"people_distance must be above 0 and at most 2; got {self.people_distance}")
         if self.num_threads is not None and self.num_threads < 1:
             raise InputError(f"num_threads must be 1 or more; got {self.num_threads}")
 

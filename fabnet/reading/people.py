@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from fabnet.encoders.recogniser import RECOGNISERS, is_recogniser
 from fabnet.errors import InputError
 from fabnet.files.people import read_people
 from fabnet.reading.inputs import Input
@@ -20,20 +21,21 @@ def people_of(people: str | Path, found: Sequence[Input]) -> Callable[[Mapping[s
     Args:
         people: "track": each track is a person of its own, in a store its identity; "video": each photo or video shows
             one person; "folder": the folder of a file is the person; or a CSV file with the header video,person or
-            video,track,person, which names a file as the column `source` does, or by its file name.
+            video,track,person, which names a file as the column `source` does, or by its file name. The name of a
+            face-recognition model counts as "track", because tracks are linked when all rows are there.
         found: the inputs.
 
     Raises:
         InputError: the file is missing, has another header, assigns a track to two people, or names none of the inputs.
     """
-    if str(people) == "track":
+    if str(people) == "track" or is_recogniser(people):
         return lambda row: row["person"] or (None if row["track"] is None else f"{row['source']}/{row['track']}")
     if str(people) == "video":
         return lambda row: row["source"]
     if str(people) == "folder":
         folders = {each.name: Path(os.path.abspath(each.path)).parent.name for each in found if each.kind != "store"}
         return lambda row: folders.get(row["source"]) or PurePosixPath(row["source"]).parent.name or row["source"]
-    known = read_people(people, flag="--people", words="track, video, folder")
+    known = read_people(people, flag="--people", words=f"track, video, folder, {RECOGNISERS}")
     names = {name for each in found for name in (each.name, each.path.name)}
     if not any(each.kind == "store" for each in found) and not any(video in names for video, _ in known):
         first = next(iter(known), ("nothing", None))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from fabnet.encoders.face_reader import Seen
 from fabnet.encoders.load_encoder import load_for_reading
+from fabnet.encoders.recogniser import RECOGNISERS, is_recogniser, load_recogniser
 from fabnet.errors import InputError, NoFaceError
 from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
@@ -22,6 +24,7 @@ from fabnet.files.places import as_place, as_places, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import Failure, Inputs, is_same_file, list_inputs
+from fabnet.reading.linked_people import LinkedPeople, PeopleLinker, spooled, with_people
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.people import people_of
 from fabnet.reading.read_rows import ReadFace, read_faces
@@ -51,6 +54,8 @@ class ReadResult:
     """Number of rows with a face."""
     in_range: int = 0
     """Number of these whose face is like those that the readings are reliable on."""
+    people: LinkedPeople | None = None
+    """How tracks became people, if a face-recognition model linked them."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Inputs that cannot be read, each with the reason."""
     left_out: list[LeftOut] = field(default_factory=list)
@@ -92,7 +97,8 @@ def read_all(
     """Read as `read` does, and also say what could not be read and what was left out of folders."""
     reading = _Reading(inputs, ReadOptions.of(options, changes))
     began = time.monotonic()
-    table = pa.Table.from_batches(list(reading.batches()), reading.schema)
+    batches = reading.batches()
+    table = pa.Table.from_batches(list(batches), reading.schema)
     return table, reading.finished(began)
 
 
@@ -123,13 +129,14 @@ def read_to(
         raise InputError(f"{out} is also the overlay: choose another --out")
     reading = _Reading(inputs, options)
     given = [each.path for each in reading.inputs.found if each.kind != "store"]
-    if options.people not in ("track", "video", "folder"):
+    if options.people not in ("track", "video", "folder", "dlib-identity"):
         given.append(as_place(options.people))
     if any(is_same_file(each, out) for each in given):
         raise InputError(f"{out} is an input, which read would replace: choose another --out")
     began = time.monotonic()
     with written_whole(out) as partial:
-        write(reading.batches(), reading.schema, partial, out.suffix)
+        batches = reading.batches()
+        write(batches, reading.schema, partial, out.suffix)
     reading.result.out = out
     return reading.finished(began)
 
@@ -181,19 +188,28 @@ class _Reading:
         self.eyes = Eyes(encoder, reader)
         self.inputs: Inputs = list_inputs(as_places(inputs))
         self._person = people_of(options.people, self.inputs.found)
+        self._linker = _linker(options)
         about = {
             "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
             "fabnet.precision": encoder.precision, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
             "fabnet.options": options.to_text(), **reader.about(),
         }  # fmt: skip
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
-        self.schema = renamed(pa.RecordBatch.from_pylist([], schema=self._columns), options.columns).schema
         self.result = ReadResult(str(options.model))
         self.result.failed += self.inputs.failed
         self.result.left_out += self.inputs.left_out
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the table; with linked people, complete once `batches` has returned."""
+        return renamed(pa.RecordBatch.from_pylist([], schema=self._columns), self.options.columns).schema
+
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows, in the order of the inputs."""
+        """The rows, in the order of the inputs; if people are linked, everything is read before this returns."""
+        batches = self._read() if self._linker is None else self._linked(self._linker)
+        return (renamed(batch, self.options.columns) for batch in batches)
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
         give_back_freed_blocks()
         with self._drawing() as draw, progress("reading", unit="rows") as bar:
             for rows in batched(self._rows(), ROWS_AT_ONCE):
@@ -202,9 +218,17 @@ class _Reading:
                 if draw is not None:
                     for row in batch.to_pylist():
                         draw(row)
-                yield renamed(batch, self.options.columns)
+                yield batch
         if not self.result.faces:
             raise NoFaceError(self._why_nothing())
+
+    def _linked(self, linker: PeopleLinker) -> Iterator[pa.RecordBatch]:
+        """Read everything to a temporary file, link the tracks, and give the rows with their people."""
+        read_again = spooled(self._read(), self._columns)
+        people, self.result.people = linker.link(self.inputs.found)
+        metadata = self._columns.metadata | {b"fabnet.people": json.dumps(asdict(self.result.people)).encode()}
+        self._columns = self._columns.with_metadata(metadata)
+        return (with_people(batch, people).replace_schema_metadata(metadata) for batch in read_again)
 
     def finished(self, began: float) -> ReadResult:
         """The counts of a reading that began at this time of the monotonic clock."""
@@ -236,6 +260,8 @@ class _Reading:
         if seen:
             faces = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
             attributes = self.eyes.reader.columns(faces)
+            if self._linker is not None:
+                self._linker.see([row.row for row in rows if row.seen is not None], attributes)
             if self.options.embedding:
                 attributes["embedding"] = faces.embeddings
         columns = {name: [row.row[name] for row in rows] for name in rows[0].row}
@@ -261,6 +287,21 @@ class _Reading:
             others = f" (and {len(failed) - 1} more inputs cannot be read)" if len(failed) > 1 else ""
             return f"nothing was read: {first}{others}"
         return "no face was found in any input; --min-face finds smaller ones"
+
+
+def _linker(options: ReadOptions) -> PeopleLinker | None:
+    """What links tracks to people, if a face-recognition model is named."""
+    if not is_recogniser(options.people):
+        if options.people_distance is not None:
+            raise InputError(f"people_distance needs a face-recognition model as people: {RECOGNISERS}")
+        return None
+    recogniser = load_recogniser(options.people, device=options.device)
+    distance = options.people_distance or recogniser.distance
+    if distance is None:
+        raise InputError(
+            f"{options.people} has no default distance between people: choose --people-distance on faces that you know"
+        )
+    return PeopleLinker(recogniser, distance)
 
 
 def _failure_row(name: str, reason: str) -> ReadFace:

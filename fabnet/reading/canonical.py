@@ -28,6 +28,8 @@ Picture: TypeAlias = "np.ndarray | DecodedFrame"
 
 TOLERANCE = 0.01
 """A window that would move by less, in shares of its side, stays."""
+GLANCE = 24
+"""Side of a small picture of a window, in pixels."""
 MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
 
@@ -39,25 +41,27 @@ class Settled(NamedTuple):
         seen: what the encoder saw in the last windows.
         outputs: (N, K) float32 outputs of the face reader.
         next_px: (N, 4) float32 where the outputs put the windows.
+        glances: (N, 576) float32 of norm 1: small grey pictures of the windows, without their means.
         num_looks: number of windows embedded, in all.
     """
 
     seen: Seen
     outputs: np.ndarray
     next_px: np.ndarray
+    glances: np.ndarray
     num_looks: int
 
     def at(self, places: np.ndarray) -> Settled:
         """The faces at these indices."""
         seen = Seen(*(part[places] for part in self.seen))
-        return Settled(seen, self.outputs[places], self.next_px[places], self.num_looks)
+        return Settled(seen, self.outputs[places], self.next_px[places], self.glances[places], self.num_looks)
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
         seen = Seen(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
-        outputs = np.concatenate([self.outputs, other.outputs])
-        next_px = np.concatenate([self.next_px, other.next_px])
-        return Settled(seen, outputs, next_px, self.num_looks + other.num_looks)
+        own, others = (each[1:-1] for each in (self, other))
+        parts = (np.concatenate(pair) for pair in zip(own, others, strict=True))
+        return Settled(seen, *parts, self.num_looks + other.num_looks)
 
 
 class Eyes:
@@ -87,7 +91,7 @@ class Eyes:
         brightness, contrast = _light(views)
         outputs = self.reader.outputs(embeddings)
         seen = Seen(embeddings, boxes_px, brightness, contrast)
-        return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), len(images))
+        return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), _glances(views), len(images))
 
     def settle(
         self,
@@ -113,8 +117,7 @@ class Eyes:
                 break
             again = self.look([images[int(i)] for i in far], settled.next_px[far])
             num_looks += again.num_looks
-            for part, new in zip((*settled.seen, settled.outputs, settled.next_px),
-                                 (*again.seen, again.outputs, again.next_px), strict=True):  # fmt: skip
+            for part, new in zip((*settled.seen, *settled[1:-1]), (*again.seen, *again[1:-1]), strict=True):
                 part[far] = new
         return settled._replace(num_looks=num_looks)
 
@@ -207,6 +210,16 @@ def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
     while len(part) >= 4 * size:
         part = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
+
+
+def _glances(views: np.ndarray) -> np.ndarray:
+    """(N, size, size, 3) windows to small grey pictures, as in `Settled`."""
+    grey = [cv2.cvtColor(cv2.resize(view, (GLANCE, GLANCE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+            for view in views]  # fmt: skip
+    glances = np.array(grey, np.float32).reshape(len(views), GLANCE * GLANCE)
+    glances -= glances.mean(axis=1, keepdims=True)
+    glances /= np.linalg.norm(glances, axis=1, keepdims=True) + 1e-6
+    return glances
 
 
 def _light(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -107,7 +107,9 @@ class PeopleLinker:
         try:
             import scipy.cluster.hierarchy  # noqa: F401
         except ImportError:
-            raise MissingDependencyError(f"--people {recogniser.name} needs SciPy: pip install scipy") from None
+            raise MissingDependencyError(
+                f"--people {recogniser.name} needs SciPy: pip install 'fabnet[people]'"
+            ) from None
         self._recogniser, self._distance = recogniser, distance
         self._seen: dict[Track, _Seen] = {}
 

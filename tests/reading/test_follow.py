@@ -126,21 +126,39 @@ def test_a_frame_after_a_dissolve_is_read(two: People, eyes: Eyes, tmp_path: Pat
     assert between == list(range(between[0], between[-1] + 1))
 
 
-def test_a_face_replaced_at_its_place_is_another_track(shared_data: Path, eyes: Eyes, tmp_path: Path) -> None:
-    """In a wide picture of which little changes, so that it is no cut."""
-    people = {name: load_clip(shared_data / "talking_clips" / f"{name}.mp4", count=60) for name in ("d10", "d18")}
+def replaced(people: People, after: int) -> Composed:
+    """One face at another's place, in a wide picture of which little changes, so that it is no cut."""
     video = Composed()
-    wide = cv2.resize(cv2.GaussianBlur(people["d10"][0], (0, 0), 40), (640, 480))
+    wide = cv2.resize(cv2.GaussianBlur(next(iter(people.values()))[0], (0, 0), 40), (640, 480))
     for number in range(60):
-        name = "d10" if number < 30 else "d18"
+        name = list(people)[number >= after]
         frame = wide.copy()
         frame[200:328, 250:378] = cv2.resize(people[name][number], (128, 128), interpolation=cv2.INTER_AREA)
         video.add(frame, [(name, (0, 0, 640, 480))])
-    frames = frames_of(video.write(tmp_path / "made.mp4"), eyes)
-    found = judged(video, frames, eyes.reader)
-    assert found.tracks_of == {"d10": 1, "d18": 1}
-    assert [frame.tracks for frame in frames[:29]] == [(0,)] * 29
-    assert [frame.tracks for frame in frames[35:]] == [(1,)] * 25  # it is seen within 0.2 s
+    return video
+
+
+def is_replaced(people: People, after: int, eyes: Eyes, folder: Path) -> None:
+    video = replaced(people, after)
+    frames = frames_of(video.write(folder / "made.mp4"), eyes)
+    assert judged(video, frames, eyes.reader).tracks_of == dict.fromkeys(people, 1)
+    assert [frame.tracks for frame in frames] == [(0,)] * after + [(1,)] * (60 - after)
+
+
+@pytest.mark.parametrize("after", [25, 33])
+def test_a_face_replaced_at_its_place_is_another_track_at_once(
+    two: People, eyes: Eyes, tmp_path: Path, after: int
+) -> None:
+    """Where a piece begins, and inside one."""
+    is_replaced(two, after, eyes, tmp_path)
+
+
+@pytest.mark.parametrize("pair", [("d10", "d18"), ("d3", "d9"), ("d14", "d13")])
+def test_another_person_at_a_persons_place_is_another_track(
+    shared_data: Path, eyes: Eyes, tmp_path: Path, pair: tuple[str, str]
+) -> None:
+    clips = {name: load_clip(shared_data / "talking_clips" / f"{name}.mp4", count=60) for name in pair}
+    is_replaced(clips, 33, eyes, tmp_path)
 
 
 def test_no_faces_where_there_are_none(two: People, eyes: Eyes, tmp_path: Path) -> None:

@@ -28,8 +28,6 @@ Picture: TypeAlias = "np.ndarray | DecodedFrame"
 
 TOLERANCE = 0.01
 """A window that would move by less, in shares of its side, stays."""
-GLANCE = 24
-"""Side of a small picture of a window, in pixels."""
 MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
 
@@ -41,20 +39,20 @@ class Settled(NamedTuple):
         seen: what the encoder saw in the last windows.
         outputs: (N, K) float32 outputs of the face reader.
         next_px: (N, 4) float32 where the outputs put the windows.
-        glances: (N, 576) float32 of norm 1: small grey pictures of the windows, without their means.
+        views: (N, size, size, 3) uint8 RGB, the last windows.
         num_looks: number of windows embedded, in all.
     """
 
     seen: Seen
     outputs: np.ndarray
     next_px: np.ndarray
-    glances: np.ndarray
+    views: np.ndarray
     num_looks: int
 
     def at(self, places: np.ndarray) -> Settled:
         """The faces at these indices."""
         seen = Seen(*(part[places] for part in self.seen))
-        return Settled(seen, self.outputs[places], self.next_px[places], self.glances[places], self.num_looks)
+        return Settled(seen, self.outputs[places], self.next_px[places], self.views[places], self.num_looks)
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
@@ -91,7 +89,7 @@ class Eyes:
         brightness, contrast = _light(views)
         outputs = self.reader.outputs(embeddings)
         seen = Seen(embeddings, boxes_px, brightness, contrast)
-        return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), _glances(views), len(images))
+        return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), views, len(images))
 
     def settle(
         self,
@@ -210,16 +208,6 @@ def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
     while len(part) >= 4 * size:
         part = cv2.resize(part, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
-
-
-def _glances(views: np.ndarray) -> np.ndarray:
-    """(N, size, size, 3) windows to small grey pictures, as in `Settled`."""
-    grey = [cv2.cvtColor(cv2.resize(view, (GLANCE, GLANCE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-            for view in views]  # fmt: skip
-    glances = np.array(grey, np.float32).reshape(len(views), GLANCE * GLANCE)
-    glances -= glances.mean(axis=1, keepdims=True)
-    glances /= np.linalg.norm(glances, axis=1, keepdims=True) + 1e-6
-    return glances
 
 
 def _light(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ from fabnet.files.places import as_place, fetched
 __all__ = ["RECOGNISERS", "Recogniser", "is_recogniser", "load_recogniser"]
 
 RECOGNISERS = "dlib-identity, vgg-face:FILE or FILE.onnx"
-DISTANCES = {"dlib-identity": 0.07}
+DISTANCES = {"dlib-identity": 0.06}
 """Default distances between people. Chosen on people that no figure is measured on: experiments/link_people.py."""
 SIDE = 112
 POINTS = np.array(

@@ -28,7 +28,7 @@ from fabnet.reading.inputs import Input, picture, store_rows
 
 __all__ = ["LinkedPeople", "PeopleLinker", "groups", "spooled", "with_people"]
 
-FACES = 5
+FACES = 3
 """Number of faces of a track that are embedded: the least turned one of a second, of the seconds where it is least."""
 MIN_FRAMES = 3
 """Number of frames in range below which a track of a video is too short."""

@@ -108,7 +108,7 @@ class ReadOptions(Options):
     or FILE.onnx (docs/reading.md)."""
     people_distance: float | None = None
     """Cosine distance (0 to 2) up to which such a model takes two tracks for one person; smaller makes fewer wrong
-    links and leaves more people in two. By default 0.07 for dlib-identity; other models have no default."""
+    links and leaves more people in two. By default 0.06 for dlib-identity; other models have no default."""
     columns: Literal["fabnet", "openface", "py-feat"] = "fabnet"
     """The names of the columns: fabnet's, or those of another tool for the quantities that both have."""
     overlay: Path | None = None

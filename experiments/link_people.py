@@ -71,7 +71,7 @@ def youtube_faces(data: Path, model: str, kept: Path | None) -> dict[str, tuple[
             chosen = [row for row in rows if row["source"].split("/")[0] == clip][:FACES]
             crops = []
             for row in chosen:
-                image = cv2.cvtColor(cv2.imread(str(folder / row["source"])), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type]
+                image = cv2.cvtColor(cv2.imread(str(folder / row["source"])), cv2.COLOR_BGR2RGB)
                 crops.append(cut(image, crop_box(np.array(row["box_px"]), CropSpec()), CROP_SIZE))
             vectors = recogniser.embed(crops, np.zeros((len(crops), 5, 2)))
             made[folder.name, clip] = np.median(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), axis=0)

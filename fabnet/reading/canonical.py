@@ -57,9 +57,10 @@ class Settled(NamedTuple):
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
         seen = Seen(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
-        own, others = (each[1:-1] for each in (self, other))
-        parts = (np.concatenate(pair) for pair in zip(own, others, strict=True))
-        return Settled(seen, *parts, self.num_looks + other.num_looks)
+        outputs = np.concatenate([self.outputs, other.outputs])
+        next_px = np.concatenate([self.next_px, other.next_px])
+        views = np.concatenate([self.views, other.views])
+        return Settled(seen, outputs, next_px, views, self.num_looks + other.num_looks)
 
 
 class Eyes:
@@ -115,7 +116,8 @@ class Eyes:
                 break
             again = self.look([images[int(i)] for i in far], settled.next_px[far])
             num_looks += again.num_looks
-            for part, new in zip((*settled.seen, *settled[1:-1]), (*again.seen, *again[1:-1]), strict=True):
+            for part, new in zip((*settled.seen, settled.outputs, settled.next_px, settled.views),
+                                 (*again.seen, again.outputs, again.next_px, again.views), strict=True):  # fmt: skip
                 part[far] = new
         return settled._replace(num_looks=num_looks)
 

@@ -14,7 +14,11 @@ import numpy as np
 
 from fabnet.faces.picture import decode_bgr, jpeg_size
 
-__all__ = ["Window", "decode_jpeg", "view"]
+__all__ = ["Window", "decode_jpeg", "shrink_of", "view"]
+
+REDUCED = {
+    1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
+}  # fmt: skip
 
 
 class Window(NamedTuple):
@@ -59,14 +63,13 @@ def decode_jpeg(data: bytes, *, min_side: float = 0.0) -> np.ndarray:
     Raises:
         InputError: the data is not an image, or the image has more than `MAX_PIXELS`.
     """
-    flag = cv2.IMREAD_COLOR
     side = min(jpeg_size(data) or (0, 0)) if min_side else 0
-    for shrink, reduced in ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4),
-                            (2, cv2.IMREAD_REDUCED_COLOR_2)):  # fmt: skip
-        if side and side / shrink >= min_side:
-            flag = reduced
-            break
-    return decode_bgr(data, flag)
+    return decode_bgr(data, REDUCED[shrink_of(side, min_side)])
+
+
+def shrink_of(side: int, min_side: float) -> int:
+    """By how much `decode_jpeg` shrinks a JPEG whose shorter side this is: 1, 2, 4 or 8."""
+    return next((shrink for shrink in (8, 4, 2) if side and side / shrink >= min_side), 1)
 
 
 def view(image: np.ndarray, window: Window, size: int, *, flip: bool = False) -> np.ndarray:

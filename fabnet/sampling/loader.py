@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
 from fabnet.faces.window import Window, decode_jpeg, view
 from fabnet.runtime.children import starting
+from fabnet.sampling.decoded import DecodedImages
 from fabnet.sampling.pairs import Draw, Jitter, Near, draw
 
 __all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loader", "worker_deaths"]
@@ -30,7 +31,9 @@ class ImageSource(Protocol):
         """Give the encoded images of these rows, in this order; a row may be repeated."""
 
 
-def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) -> np.ndarray:
+def frames_of(
+    drawn: Draw, images: ImageSource, *, window: Window, size: int, kept: DecodedImages | None = None
+) -> np.ndarray:
     """Read, decode and crop the frames of a draw.
 
     Args:
@@ -38,6 +41,7 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
         images: source of the encoded images.
         window: the inner window before it is moved.
         size: side of a frame in pixels.
+        kept: images that were decoded before; new ones are added. The frames are the same with and without.
 
     Returns:
         (B, S + 1, size, size, 3) uint8 RGB, the target first.
@@ -45,27 +49,43 @@ def frames_of(drawn: Draw, images: ImageSource, *, window: Window, size: int) ->
     Raises:
         StoreError: an image is corrupt.
     """
-    frames = np.empty((*drawn.rows.shape, size, size, 3), dtype=np.uint8)
-    encoded = images.read_images(drawn.rows.reshape(-1))
-    for i, data in enumerate(encoded):
-        sample, place = divmod(i, drawn.rows.shape[1])
-        shift_x, shift_y, scale = drawn.windows[sample, place].tolist()
-        moved = window.moved(shift_x, shift_y, scale)
+    frames = np.empty((drawn.rows.size, size, size, 3), dtype=np.uint8)
+    windows = [window.moved(*numbers) for numbers in drawn.windows.reshape(-1, 3).tolist()]
+    flips = np.repeat(drawn.flips, drawn.rows.shape[1]).tolist()
+    decoded = _decoded(drawn.rows.reshape(-1).tolist(), [size / each.side for each in windows], images, kept)
+    for image, moved, flip, frame in zip(decoded, windows, flips, frames, strict=True):
+        cv2.cvtColor(view(image, moved, size, flip=flip), cv2.COLOR_BGR2RGB, dst=frame)
+    return frames.reshape(*drawn.rows.shape, size, size, 3)
+
+
+def _decoded(
+    rows: list[int], min_sides: list[float], images: ImageSource, kept: DecodedImages | None
+) -> Iterator[np.ndarray]:
+    """Decode rows, each as `decode_jpeg` does for its `min_side`; those that were kept are not read."""
+    found = [None if kept is None else kept.get(*each) for each in zip(rows, min_sides, strict=True)]
+    encoded = iter(images.read_images([row for row, image in zip(rows, found, strict=True) if image is None]))
+    for row, min_side, image in zip(rows, min_sides, found, strict=True):
+        if image is not None:
+            yield image
+            continue
+        data = next(encoded)
         try:
-            image = decode_jpeg(data, min_side=size / moved.side)
+            image = decode_jpeg(data, min_side=min_side)
         except InputError as error:
-            row = drawn.rows[sample, place]
             advice = "`fabnet info --verify --every-image` lists all corrupt rows"
             raise StoreError(f"row {row} of the store is corrupt: {error}; {advice}") from None
-        cut = view(image, moved, size, flip=bool(drawn.flips[sample]))
-        frames[sample, place] = cv2.cvtColor(cut, cv2.COLOR_BGR2RGB)
-    return frames
+        if kept is not None:
+            kept.put(row, min_side, data, image)
+        yield image
 
 
 class TrainingSteps(Dataset[torch.Tensor]):
     """The steps of a run as items: `steps[n]` is (B, S + 1, size, size, 3) uint8, always the same for a given n.
 
     `steps[a:b]` are validation samples a to b of this process.
+
+    Attributes:
+        kept: decoded images to use and to add to; None: every image is decoded anew.
     """
 
     def __init__(
@@ -91,6 +111,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
         self._people, self._near = people, near
         self._val, self._rank, self._world_size = val, rank, world_size
+        self.kept: DecodedImages | None = None
 
     def draw(self, step: int, *, whole: bool = False) -> Draw:
         """Draw a step: this process's share of the batch, or the whole batch."""
@@ -116,7 +137,8 @@ class TrainingSteps(Dataset[torch.Tensor]):
             drawn = self._val.at(item)
         else:
             drawn = self.draw(item)
-        return torch.from_numpy(frames_of(drawn, self._images, window=self._window, size=self._size))
+        frames = frames_of(drawn, self._images, window=self._window, size=self._size, kept=self.kept)
+        return torch.from_numpy(frames)
 
 
 class _StepsFrom:

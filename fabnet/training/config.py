@@ -141,6 +141,9 @@ class TrainConfig:
     """Number of latest checkpoints that are kept, beside the best one."""
     num_workers: int = 1
     """Worker processes that decode and crop frames; 0: the trainer's process does it."""
+    decoded_gb: float = 4.0
+    """Size in GB up to which images are decoded once, into a file in the run folder, which is removed at the end; a
+    store that needs more is decoded anew at every use. 0: never a file. The results are the same."""
     seed: int = 0
     """Seed of the weights and of the sampler."""
 
@@ -156,6 +159,8 @@ class TrainConfig:
                 value = getattr(self, name)
                 if value is not None and value < least:
                     raise InputError(f"{name} must be {least} or more; got {value}")
+        if self.decoded_gb < 0:
+            raise InputError(f"decoded_gb must be 0 or more; got {self.decoded_gb}")
         if self.max_minutes is not None and self.max_minutes <= 0:
             raise InputError(f"max_minutes must be more than 0; got {self.max_minutes}")
         if not 16 <= self.size <= 1024 or self.size & (self.size - 1):

@@ -32,9 +32,9 @@ __all__ = ["RUN_FILE", "TrainResult", "read_run", "store_of", "train"]
 
 RUN_FILE = "config.json"
 _HOLDS_A_RUN = "{} already contains a run; give --resume to continue it, or another --out"
-WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock")
+WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock", "_frames")
 """Files and folders that a run writes in its folder."""
-RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints"}
+RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints", "decoded_gb"}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def train(
         resume: go on where the run in `out` stopped; it then equals one that was never stopped.
         device: "auto", "cpu", "cuda" or "cuda:N".
         changes: fields of `TrainConfig` that differ from the preset. A resumed run keeps its own, but for
-            max_steps, max_minutes, num_workers and keep_checkpoints.
+            max_steps, max_minutes, num_workers, keep_checkpoints and decoded_gb.
 
     Returns:
         What the run came to.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from torch.nn.parallel import DistributedDataParallel
 from fabnet.errors import InputError, ModelError, TrainingError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
+from fabnet.files.places import workplace
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
+from fabnet.sampling.decoded import decoded_images
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.pairs import Draw, Jitter, Near, draw, draw_fixed
 from fabnet.store.frame_times import frame_times_ms
@@ -200,11 +203,11 @@ class Trainer:
             OutputError: the disk is full.
         """
         state = self.state
-        frames = step_loader(
-            self.steps, first_step=state.step, num_workers=self.config.num_workers, val_every=self.round_steps,
-            pin_memory=self.device.type == "cuda",
-        )  # fmt: skip
-        with worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
+        with self._decoded_once(), worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
+            frames = step_loader(
+                self.steps, first_step=state.step, num_workers=self.config.num_workers, val_every=self.round_steps,
+                pin_memory=self.device.type == "cuda",
+            )  # fmt: skip
             while not self.is_done:
                 began = time.monotonic()
                 state.losses.append(self.step(next_frames(frames)))
@@ -228,6 +231,19 @@ class Trainer:
                         f"stopped at step {state.step}; the same command with --resume continues from there"
                     )
         return state
+
+    @contextmanager
+    def _decoded_once(self) -> Iterator[None]:
+        """Keep the decoded images of the run in files, one for each process, if they fit; the first process says so."""
+        config, me = self.config, self.me
+        scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation
+        with decoded_images(
+            workplace(self.run) / "_frames" / f"{me.rank}", num_rows=self.store.num_rows,
+            side=self.store.crop.get("size"), min_sides=[config.size / self.window.side / scale for scale in scales],
+            limit_bytes=int(config.decoded_gb * 1e9) // me.world_size, is_silent=not me.is_first,
+        ) as self.steps.kept:  # fmt: skip
+            yield
+        self.steps.kept = None
 
     def step(self, frames: torch.Tensor) -> float:
         """Take one step.

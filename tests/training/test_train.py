@@ -54,6 +54,18 @@ def assert_same(first: Path, second: Path) -> None:
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_images_that_are_decoded_once_change_nothing(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constant = {**TINY, "schedule": "plateau"}
+    train(store, tmp_path / "kept", **constant, max_steps=6)
+    assert "each image is decoded once" in capsys.readouterr().err
+    assert not (tmp_path / "kept" / "_frames").exists()
+    train(store, tmp_path / "anew", **constant, max_steps=4)
+    train(store, tmp_path / "anew", resume=True, max_steps=6, decoded_gb=0)
+    assert_same(tmp_path / "kept", tmp_path / "anew")
+
+
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "plateau", "plateau_patience": 0}])
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
     store: Path, tmp_path: Path, changes: dict[str, Any]

@@ -147,29 +147,35 @@ class FaceReader:
 
     def outputs(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, K) float32 outputs."""
+        return self._first(embeddings, self.coef.shape[1])
+
+    def where(self, embeddings: np.ndarray) -> np.ndarray:
+        """(N, D) embeddings to (N, 5) float32: the outputs that `placed` and `is_face` take, without the attributes."""
+        return self._first(embeddings, FIRST)
+
+    def _first(self, embeddings: np.ndarray, count: int) -> np.ndarray:
         x = np.asarray(embeddings, np.float32)
-        return np.asarray(x @ self.coef + np.cos(x @ self.waves + self.phases) @ self.wave_coef + self.intercept)
+        waves = np.cos(x @ self.waves + self.phases)
+        return np.asarray(x @ self.coef[:, :count] + waves @ self.wave_coef[:, :count] + self.intercept[:count])
 
     def placed(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
         """The canonical window around each face.
 
         Args:
-            outputs: (N, K) from `outputs`.
+            outputs: (N, K) from `outputs` or `where`.
             boxes_px: (N, 4) the windows that the encoder saw, in the picture.
 
         Returns:
             (N, 4) float32 square windows in the same pixels.
         """
-        sides = boxes_px[:, 2] - boxes_px[:, 0]
-        shift_x, shift_y, log_scale = np.minimum(np.maximum(outputs[:, PLACE], -0.5), 0.5).T
-        centre_x = (boxes_px[:, 0] + boxes_px[:, 2]) / 2 + shift_x * sides
-        centre_y = (boxes_px[:, 1] + boxes_px[:, 3]) / 2 + shift_y * sides
-        half = sides * np.exp(log_scale) / 2
-        placed = np.stack([centre_x - half, centre_y - half, centre_x + half, centre_y + half], axis=1)
-        return np.asarray(placed, np.float32)
+        sides = boxes_px[:, 2:3] - boxes_px[:, :1]
+        moves = np.minimum(np.maximum(outputs[:, PLACE], -0.5), 0.5)
+        middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2 + moves[:, :2] * sides
+        half = sides * np.exp(moves[:, 2:]) / 2
+        return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
 
     def is_face(self, outputs: np.ndarray) -> np.ndarray:
-        """(N, K) outputs to (N,) bool: whether the window shows a face."""
+        """(N, K) from `outputs` or `where` to (N,) bool: whether the window shows a face."""
         return np.asarray(outputs[:, FACE] > np.log(FACE_PROBABILITY / (1 - FACE_PROBABILITY)))
 
     def points5(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:

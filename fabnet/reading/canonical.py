@@ -37,7 +37,7 @@ class Settled(NamedTuple):
 
     Attributes:
         seen: what the encoder saw in the last windows.
-        outputs: (N, K) float32 outputs of the face reader.
+        outputs: (N, 5) float32 outputs of the face reader that say where each face is.
         next_px: (N, 4) float32 where the outputs put the windows.
         views: (N, size, size, 3) uint8 RGB, the last windows.
         num_looks: number of windows embedded, in all.
@@ -49,7 +49,7 @@ class Settled(NamedTuple):
     views: np.ndarray
     num_looks: int
 
-    def at(self, places: np.ndarray) -> Settled:
+    def at(self, places: np.ndarray | slice) -> Settled:
         """The faces at these indices."""
         seen = Seen(*(part[places] for part in self.seen))
         return Settled(seen, self.outputs[places], self.next_px[places], self.views[places], self.num_looks)
@@ -88,7 +88,7 @@ class Eyes:
             view[:] = _view(image, box, size)
         embeddings = self.encoder.embed_views(views)
         brightness, contrast = _light(views)
-        outputs = self.reader.outputs(embeddings)
+        outputs = self.reader.where(embeddings)
         seen = Seen(embeddings, boxes_px, brightness, contrast)
         return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), views, len(images))
 
@@ -216,7 +216,7 @@ def _light(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and contrast of the middle of (N, size, size, 3) windows, (N,) float32 in [0, 1] each."""
     size = views.shape[1]
     middle = views[:, size // 4 : -(size // 4), size // 4 : -(size // 4)]
-    grey = [cv2.cvtColor(np.ascontiguousarray(view), cv2.COLOR_RGB2GRAY) for view in middle]
+    grey = [cv2.cvtColor(view, cv2.COLOR_RGB2GRAY) for view in middle]
     stats = [cv2.meanStdDev(view) for view in grey]
     means, deviations = (np.array([each[k][0, 0] for each in stats], np.float32) / 255 for k in (0, 1))
     return means, deviations

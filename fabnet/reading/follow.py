@@ -9,6 +9,7 @@ Letters: N faces of a frame.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes, Picture, Settled, size_of, whole
 from fabnet.video.shots import is_jump
 
-__all__ = ["FollowedFrame", "PieceFrame", "first_windows", "follow_piece"]
+__all__ = ["AHEAD", "FollowedFrame", "PieceFrame", "first_windows", "follow_piece"]
 
 TOLERANCE = 0.03
 """Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
@@ -37,6 +38,8 @@ SEARCH_EMPTY = 3
 """Every third frame is searched while there is no face, and after that number of frames until the piece ends."""
 DAMPING = 0.7
 """Share of a face's last movement that is expected on the next frame."""
+AHEAD = 3
+"""Frames on which a lone face is looked at in one call, each where its last movement would put it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,15 +105,29 @@ def follow_piece(
     """
     faces: list[_Face] = []
     numbers = itertools.count()
-    before: np.ndarray | None = None
     lost: int | None = None
-    for place, frame in enumerate(frames):
-        has_jumped = before is None or is_jump(before, frame.glance)
+    source = _with_jumps(frames)
+    coming: deque[tuple[PieceFrame, bool]] = deque()
+    seen: deque[Settled] = deque()
+    for place in itertools.count():
+        coming.extend(itertools.islice(source, AHEAD - len(coming)))
+        if not coming:
+            return
+        frame, has_jumped = coming.popleft()
         if has_jumped:
             faces, lost = [], None
-        settled, kept = _followed(frame, faces, eyes)
+        is_first = not seen
+        if is_first:
+            has_one = len(faces) == 1 and lost is None  # several may pass each other
+            later = [each for each, _ in itertools.takewhile(lambda pair: not pair[1], coming)] if has_one else []
+            seen = _seen([frame, *later], faces, eyes)
+        settled, kept = _followed(frame, faces, seen.popleft(), eyes)
+        if len(kept) < len(faces) and not is_first:  # it may be beside where it was expected: begin at its last place
+            seen = _seen([frame], faces, eyes)
+            settled, kept = _followed(frame, faces, seen.popleft(), eyes)
         if len(kept) < len(faces):
             lost = place
+            seen.clear()
         is_missing = not kept or lost is not None
         is_again = lost is not None and place <= lost + SEARCH_AGAIN
         is_searched = has_jumped or is_again or (is_missing and place % SEARCH_EMPTY == 0)
@@ -120,13 +137,33 @@ def follow_piece(
             face.velocity_px, face.box_px = (box - face.box_px) * DAMPING, box
         numbered, scores = tuple(face.number for face in kept), tuple(face.score for face in kept)
         yield FollowedFrame(numbered, scores, settled, is_searched, frame.image)
-        faces, before = kept, frame.glance
+        faces = kept
 
 
-def _followed(frame: PieceFrame, faces: list[_Face], eyes: Eyes) -> tuple[Settled, list[_Face]]:
+def _with_jumps(frames: Iterable[PieceFrame]) -> Iterator[tuple[PieceFrame, bool]]:
+    """Frames, each with whether the picture jumps there, as at the first one."""
+    before: np.ndarray | None = None
+    for frame in frames:
+        yield frame, before is None or is_jump(before, frame.glance)
+        before = frame.glance
+
+
+def _seen(frames: Sequence[PieceFrame], faces: list[_Face], eyes: Eyes) -> deque[Settled]:
+    """Where faces are on the next frames, if each moves on as it did; one for each frame."""
+    boxes, velocities = np.array([(face.box_px, face.velocity_px) for face in faces]).reshape(-1, 2, 4).swapaxes(0, 1)
+    steps = np.cumsum(DAMPING ** np.arange(len(frames)))
+    expected = (boxes + steps[:, None, None] * velocities).astype(np.float32).reshape(-1, 4)
+    images = [frame.image for frame in frames for _ in faces]
+    settled = eyes.settle(images, expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
+    if len(frames) == 1:
+        return deque([settled])
+    count = len(faces)
+    parts = (settled.at(slice(i * count, (i + 1) * count)) for i in range(len(frames)))
+    return deque(part._replace(num_looks=settled.num_looks * (i == 0)) for i, part in enumerate(parts))
+
+
+def _followed(frame: PieceFrame, faces: list[_Face], settled: Settled, eyes: Eyes) -> tuple[Settled, list[_Face]]:
     """The faces of the frame before, where they are now; without those that are not there any more."""
-    expected = np.array([face.box_px + face.velocity_px for face in faces], np.float32).reshape(-1, 4)
-    settled = eyes.settle([frame.image] * len(faces), expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
     keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, size_of(frame.image))
     for one, other in itertools.combinations(range(len(faces)), 2):
         if (
@@ -158,7 +195,7 @@ def _searched(
         new = [each for each in new if each != place]
     if not new:
         return settled, faces
-    more = eyes.settle([frame.image] * len(new), windows[new])
+    more = eyes.settle([frame.image] * len(new), windows[new], tolerance=TOLERANCE)
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
     places: list[int] = []

@@ -33,7 +33,7 @@ __all__ = ["ReadFrame", "VideoFaces", "read_video"]
 
 FOLLOW_FPS = 12.0
 """Frames per second on which faces are followed, if fewer are kept."""
-LINK_EVERY_S = 0.2
+LINK_EVERY_S = 0.4
 """Time between frames on which it is checked that a followed face still looks the same; with several faces, which may
 pass each other, this is checked on every frame."""
 OTHER_FACE = 0.8
@@ -214,7 +214,8 @@ def _glances(found: FollowedFrame) -> Iterator[np.ndarray]:
 
 def _describe(frame: _Frame, found: FollowedFrame, eyes: Eyes) -> None:
     """Note what the faces of a frame look like."""
-    points = eyes.reader.points5(found.faces.outputs, found.faces.seen.boxes_px)
+    seen = found.faces.seen
+    points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
     frame.looks = [_described(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
     frame.points5_px = points
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -17,7 +18,7 @@ from fabnet.files.limits import MAX_FRAMES
 from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
-from fabnet.video.display import PLANAR, as_shown, part_as_shown, pixel_aspect, plane, shown_size
+from fabnet.video.display import PLANAR, Turn, as_shown, part_as_shown, pixel_aspect, plane, shown_size, turn_of
 from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
 from fabnet.video.rate import check_fps
@@ -71,7 +72,7 @@ def video_info(path: Path) -> VideoInfo:
         first = next(iter(pictures), None)
         if first is None:
             raise pictures.none_came(path)
-        width, height = shown_size(first, pixel_aspect(stream))
+        width, height = shown_size(first, pixel_aspect(stream), turn_of(first))
     return VideoInfo(width, height, fps, duration)
 
 
@@ -88,12 +89,16 @@ class DecodedFrame:
 
     def image(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB, as displayed."""
-        return as_shown(self._picture, self._aspect)
+        return as_shown(self._picture, self._aspect, self._turn)
 
-    @property
+    @cached_property
+    def _turn(self) -> Turn:
+        return turn_of(self._picture)
+
+    @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height of `image`."""
-        return shown_size(self._picture, self._aspect)
+        return shown_size(self._picture, self._aspect, self._turn)
 
     def part(self, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
         """The part of `image` that a box covers, without converting more than needed.
@@ -104,7 +109,7 @@ class DecodedFrame:
         Returns:
             The part's left and top in the frame, and the part: at least one pixel.
         """
-        return part_as_shown(self._picture, self._aspect, box_px)
+        return part_as_shown(self._picture, self._aspect, self._turn, box_px)
 
     @property
     def num_bytes(self) -> int:

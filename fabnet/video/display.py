@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -13,7 +13,17 @@ from av.video.reformatter import Colorspace
 from fabnet.errors import VideoError
 from fabnet.faces.colour import Colours, to_srgb
 
-__all__ = ["PLANAR", "as_shown", "part_as_shown", "pixel_aspect", "plane", "shown_size", "shown_width"]
+__all__ = [
+    "PLANAR",
+    "Turn",
+    "as_shown",
+    "part_as_shown",
+    "pixel_aspect",
+    "plane",
+    "shown_size",
+    "shown_width",
+    "turn_of",
+]
 
 PLANAR = ("yuv420p", "yuvj420p")
 STEP_PX = 16
@@ -23,6 +33,18 @@ UNSPECIFIED, BT2020, BT2020_CONSTANT = 2, 9, 10
 """Numbers of colour matrices and primaries in H.273; 10 differs from 9 only in saturated colours."""
 MAX_ASPECT = 4
 """Upper bound on a pixel's aspect ratio. Discs and tapes reach 2.9; a larger one is a mistake and is ignored."""
+
+
+class Turn(NamedTuple):
+    """How a stored picture is turned to be shown.
+
+    Attributes:
+        is_mirrored: whether it is first mirrored left to right.
+        quarter_turns: counter-clockwise quarter turns after that, 0 to 3.
+    """
+
+    is_mirrored: bool
+    quarter_turns: int
 
 
 def pixel_aspect(stream: av.VideoStream) -> Fraction:
@@ -39,19 +61,19 @@ def shown_width(width: int, aspect: Fraction) -> int:
     return width if aspect == 1 else 2 * max(1, round(width * aspect / 2))
 
 
-def shown_size(picture: av.VideoFrame, aspect: Fraction) -> tuple[int, int]:
+def shown_size(picture: av.VideoFrame, aspect: Fraction, turn: Turn) -> tuple[int, int]:
     """Width and height of `as_shown`'s image."""
     width, height = shown_width(picture.width, aspect), picture.height
-    _, quarter_turns = _display_matrix(picture)
-    return (height, width) if quarter_turns % 2 else (width, height)
+    return (height, width) if turn.quarter_turns % 2 else (width, height)
 
 
-def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
+def as_shown(picture: av.VideoFrame, aspect: Fraction, turn: Turn) -> np.ndarray:
     """Convert a decoded picture to what a player shows.
 
     Args:
         picture: the decoded picture.
         aspect: aspect ratio of its pixels, from `pixel_aspect`.
+        turn: how it is turned, from `turn_of`.
 
     Returns:
         (H, W, 3) uint8 sRGB, stretched to square pixels, then mirrored and turned by the file's display matrix.
@@ -71,18 +93,20 @@ def as_shown(picture: av.VideoFrame, aspect: Fraction) -> np.ndarray:
         raise VideoError(f"its colours ({kind}) cannot be converted: re-encode it in a common format") from None
     if colours is not None:
         image = to_srgb(image, colours)
-    is_mirrored, quarter_turns = _display_matrix(picture)
-    if is_mirrored:
+    if turn.is_mirrored:
         image = image[:, ::-1]
-    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+    return np.ascontiguousarray(np.rot90(image, turn.quarter_turns) if turn.quarter_turns else image)
 
 
-def part_as_shown(picture: av.VideoFrame, aspect: Fraction, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:
+def part_as_shown(
+    picture: av.VideoFrame, aspect: Fraction, turn: Turn, box_px: np.ndarray
+) -> tuple[int, int, np.ndarray]:
     """Convert a part of a decoded picture, if that gives the same numbers as the whole; otherwise the whole.
 
     Args:
         picture: the decoded picture.
         aspect: as in `as_shown`.
+        turn: as in `as_shown`.
         box_px: (4,) x0, y0, x1, y1 in pixels of the shown picture, which the part covers as far as it has them.
 
     Returns:
@@ -93,11 +117,11 @@ def part_as_shown(picture: av.VideoFrame, aspect: Fraction, box_px: np.ndarray) 
     """
     is_plain = (
         picture.format.name in PLANAR and picture.height % 2 == 0 and not picture.interlaced_frame and aspect == 1
-        and _display_matrix(picture) == (False, 0) and min(each.line_size for each in picture.planes) > 0
+        and min(each.line_size for each in picture.planes) > 0
     )  # fmt: skip
     if not is_plain:
-        return 0, 0, as_shown(picture, aspect)
-    x0, y0, x1, y1 = box_px.tolist()
+        return 0, 0, as_shown(picture, aspect, turn)
+    (x0, x1), (y0, y1) = _stored(box_px.tolist(), turn, picture.width, picture.height)
     left, right = _span(x0, x1, picture.width)
     top, bottom = _span(y0, y1, picture.height)
     part = av.VideoFrame(right - left, bottom - top, picture.format.name)
@@ -106,7 +130,28 @@ def part_as_shown(picture: av.VideoFrame, aspect: Fraction, box_px: np.ndarray) 
         np.copyto(plane(mine), plane(whole)[rows, columns])
     part.colorspace, part.color_range = picture.colorspace, picture.color_range
     part.color_trc, part.color_primaries = picture.color_trc, picture.color_primaries
-    return left, top, as_shown(part, aspect)
+    shown_left, shown_top = _shown((left, right), (top, bottom), turn, picture.width, picture.height)
+    return shown_left, shown_top, as_shown(part, aspect, turn)
+
+
+def _stored(box: list[float], turn: Turn, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Columns and rows of a stored picture of this size that are shown in a box."""
+    x0, y0, x1, y1 = box
+    columns, rows = [
+        ((x0, x1), (y0, y1)),
+        ((width - y1, width - y0), (x0, x1)),
+        ((width - x1, width - x0), (height - y1, height - y0)),
+        ((y0, y1), (height - x1, height - x0)),
+    ][turn.quarter_turns]
+    return ((width - columns[1], width - columns[0]) if turn.is_mirrored else columns), rows
+
+
+def _shown(columns: tuple[int, int], rows: tuple[int, int], turn: Turn, width: int, height: int) -> tuple[int, int]:
+    """Left and top, as shown, of a part of a stored picture of this size."""
+    first, last = (width - columns[1], width - columns[0]) if turn.is_mirrored else columns
+    return [
+        (first, rows[0]), (rows[0], width - last), (width - last, height - rows[1]), (height - rows[1], first)
+    ][turn.quarter_turns]  # fmt: skip
 
 
 def _span(low: float, high: float, length: int) -> tuple[int, int]:
@@ -120,15 +165,15 @@ def plane(of: Any) -> np.ndarray:
     return np.frombuffer(memoryview(of), np.uint8).reshape(-1, of.line_size)[: of.height, : of.width]
 
 
-def _display_matrix(picture: av.VideoFrame) -> tuple[bool, int]:
-    """Whether a picture is first mirrored left to right, and the counter-clockwise quarter turns after that.
+def turn_of(picture: av.VideoFrame) -> Turn:
+    """How a picture is turned, by the display matrix of its file.
 
     A step to the right maps to the matrix's row (a, b), a step down to (c, d).
     """
     matrix: Any = picture.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return False, 0
+        return Turn(is_mirrored=False, quarter_turns=0)
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float).tolist()
     is_mirrored = a * d < b * c
     angle = math.atan2(-b, -a) if is_mirrored else math.atan2(b, a)
-    return is_mirrored, round(-angle / (math.pi / 2)) % 4
+    return Turn(is_mirrored, round(-angle / (math.pi / 2)) % 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.load import load_detector
-from fabnet.reading.canonical import Eyes
-from fabnet.reading.follow import FollowedFrame, PieceFrame, follow_piece
+from fabnet.reading.canonical import Eyes, Picture, Settled
+from fabnet.reading.follow import AHEAD, FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.read_video import DISSOLVES, ReadFrame, VideoFaces, read_video
 from fabnet.video.track_video import TrackedFace
 from tests.video.composed import (
@@ -62,7 +63,8 @@ def judged(video: Composed, frames: list[ReadFrame], reader: FaceReader) -> Verd
     for frame in frames:
         assert len(set(frame.tracks)) == len(frame.tracks) == len(frame.scores) == len(frame.faces.outputs)
         assert bool(frame.reason) == (not frame.tracks)
-        points = reader.points5(frame.faces.outputs, frame.faces.seen.boxes_px)
+        seen = frame.faces.seen
+        points = reader.points5(reader.outputs(seen.embeddings), seen.boxes_px)
         for track, five in zip(frame.tracks, points, strict=True):
             box = np.concatenate([five.min(axis=0), five.max(axis=0)])
             no_crop = np.zeros((1, 1, 3), np.uint8)
@@ -211,5 +213,31 @@ def test_a_piece_without_frames_or_faces(two: People, eyes: Eyes) -> None:
     assert followed([], eyes, []) == []
     grey = [np.full((90, 120, 3), 128, np.uint8)] * 4
     for frame in followed(grey, eyes, []):
-        assert frame.faces.outputs.shape == (0, len(eyes.reader.intercept))
+        assert frame.faces.outputs.shape == (0, 5)
         assert frame.scores == ()
+
+
+def test_a_lone_face_is_looked_at_on_several_frames_at_once(two: People, eyes: Eyes, tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    class Counting(Eyes):
+        def look(self, images: Sequence[Picture], boxes_px: np.ndarray) -> Settled:
+            calls.append(len(images))
+            return super().look(images, boxes_px)
+
+    path = Composed([two["he"][0]] * 24).write(tmp_path / "still.mp4")
+    frames = frames_of(path, Counting(eyes.encoder, eyes.reader))
+    assert [frame.tracks for frame in frames] == [(0,)] * 24
+    assert calls.count(AHEAD) >= 7
+    assert sum(calls) < 24 + 6
+
+
+def test_a_face_that_turns_back_is_not_lost(two: People, eyes: Eyes, tmp_path: Path) -> None:
+    picture, frames, shifts = two["he"][0], [], []
+    for number in range(36):  # a quarter of the face's width per frame, back and forth
+        shifts.append(14 * (number % 4 if number // 4 % 2 == 0 else 4 - number % 4) - 28)
+        frames.append(np.roll(picture, shifts[-1], axis=1))
+    found = frames_of(Composed(frames).write(tmp_path / "moving.mp4"), eyes)
+    assert [frame.tracks for frame in found] == [(0,)] * 36
+    middles = np.array([frame.faces.next_px[0, [0, 2]].mean() for frame in found]) - shifts
+    assert np.abs(middles - np.median(middles)).max() < 4

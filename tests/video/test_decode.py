@@ -152,6 +152,26 @@ def test_a_part_has_the_numbers_of_the_whole(
             assert y1 <= top + part.shape[0]
 
 
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (0, 1, 1, 0)])
+def test_a_part_of_a_turned_frame_has_the_numbers_of_the_whole(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    images = list(np.random.default_rng(0).integers(0, 256, (1, 96, 144, 3), np.uint8))
+    path = turned(write_video(tmp_path / "a.mp4", images), matrix)
+    frame = next(iter(decode_frames(path)))
+    whole = frame.image()
+    assert frame.size == whole.shape[1::-1]
+    for box in ((20, 30, 50, 60), (-9, 40, 30, 99), (60, 70, 300, 300)):
+        left, top, part = frame.part(np.array(box))
+        np.testing.assert_array_equal(part, whole[top : top + part.shape[0], left : left + part.shape[1]])
+        assert part.size < whole.size
+        x0, y0, x1, y1 = np.clip(box, 0, [*frame.size] * 2)
+        assert left <= x0
+        assert top <= y0
+        assert x1 <= left + part.shape[1]
+        assert y1 <= top + part.shape[0]
+
+
 def test_a_frame_that_is_turned_or_stretched_has_the_right_parts(tmp_path: Path) -> None:
     images = list(np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), np.uint8))
     path = write_video(tmp_path / "a.mp4", images, pixel_aspect=Fraction(4, 3))

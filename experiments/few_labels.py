@@ -10,7 +10,7 @@ Run: python experiments/few_labels.py --models "small" "untrained=random:0" "aut
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from baselines import FOLDERS
@@ -44,6 +44,35 @@ def fewer(parts: Parts, count: int, task: Task, seed: int) -> Parts:
     return Parts(drawn[0], drawn[1], parts.score)
 
 
+class Drawn(NamedTuple):
+    """A task's headline figure with few labels, over several draws of them."""
+
+    metric: str
+    """Name of the figure."""
+    by_draw: list[float]
+    """The figure of each draw of labels."""
+    resampled: np.ndarray
+    """(draws, R) the figure of each draw in each resampling of people."""
+
+
+def with_labels(
+    features: np.ndarray, benchmark: Benchmark, seen_px: np.ndarray, task: Task, parts: Parts, count: int | None, *,
+    draws: int, pca: int | None,
+) -> Drawn:  # fmt: skip
+    """Score a linear probe that is fitted on `count` labelled faces, drawn `draws` times; None: on all, once."""
+    scored = [
+        score_task(
+            task, seen_px, [parts if count is None else fewer(parts, count, task, seed)],
+            linear_fit_predict(features, task, "ridge", pca=pca), probe=probe_name("ridge", task),
+        )
+        for seed in range(draws if count is not None else 1)
+    ]  # fmt: skip
+    figures = [figure for each in scored for figure in each.figures if figure.is_headline]
+    weights = bootstrap_weights(benchmark.owners[scored[0].places])
+    resampled = np.array([figure.of(weights) for figure in figures])
+    return Drawn(figures[0].metric, [each.by_seed[0] for each in scored], resampled)
+
+
 def measure(
     model: str, benchmark: Benchmark, split: Literal["val", "test"], draws: int, cache: Cache
 ) -> list[dict[str, Any]]:
@@ -58,23 +87,14 @@ def measure(
         if task.name not in TASKS[benchmark.name]:
             continue
         everything = int(np.isfinite(task.targets[np.concatenate(parts[:2])]).any(axis=1).sum())
-        for count in (*(each for each in LABELS if each < everything), everything):
-            seeds = range(draws) if count < everything else range(1)
-            scored = [
-                score_task(
-                    task, seen_px, [fewer(parts, count, task, seed) if count < everything else parts],
-                    linear_fit_predict(features, task, "ridge", pca=encoder.pca), probe=probe_name("ridge", task),
-                )
-                for seed in seeds
-            ]  # fmt: skip
-            figures = [figure for each in scored for figure in each.figures if figure.is_headline]
-            weights = bootstrap_weights(benchmark.owners[scored[0].places])
-            chosen = np.random.default_rng(1).integers(0, len(figures), len(weights))
-            drawn = np.array([figure.of(weights) for figure in figures])[chosen, np.arange(len(weights))]
-            by_draw = [each.by_seed[0] for each in scored]
-            low, high = interval(drawn)
-            rows.append({"protocol": benchmark.name, "task": task.name, "metric": figures[0].metric, "labels": count,
-                         "value": float(np.mean(by_draw)), "low": low, "high": high, "by_draw": by_draw})  # fmt: skip
+        for count in (*(each for each in LABELS if each < everything), None):
+            made = with_labels(features, benchmark, seen_px, task, parts, count, draws=draws, pca=encoder.pca)
+            drawn, resamplings = made.resampled.shape
+            chosen = np.random.default_rng(1).integers(0, drawn, resamplings)
+            low, high = interval(made.resampled[chosen, np.arange(resamplings)])
+            rows.append({"protocol": benchmark.name, "task": task.name, "metric": made.metric,
+                         "labels": everything if count is None else count, "value": float(np.mean(made.by_draw)),
+                         "low": low, "high": high, "by_draw": made.by_draw})  # fmt: skip
     return rows
 
 

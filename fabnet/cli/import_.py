@@ -29,13 +29,13 @@ def run(
     A repeated command skips what is finished. Every frame that is left out is listed with the reason.
 
     Examples:
-      fabnet import vox1/ --out tracks.lance
+      fabnet import crops/ --out tracks.lance --crop fabnet
       fabnet import voxceleb/ --out tracks.lance --layout voxceleb --speakers vox1_meta.csv
       fabnet import frames/ --out tracks.lance --layout identity/video --crop detect --splits people.csv
-      fabnet import vox1/txt/ --out tracks.lance --layout voxceleb-txt --videos originals/
+      fabnet import vox1/txt/ --out tracks.lance --layout voxceleb --videos originals/
 
     Args:
-        folder: A folder with one folder per identity.
+        folder: A folder with one folder per identity, or VoxCeleb's.
         out: The store; made if it does not exist.
         options: How.
     """

@@ -126,9 +126,10 @@ def _settings(options: ImportOptions) -> dict[str, Any]:
     """The settings that the rows of a store depend on."""
     mode = str(options.splits) if str(options.splits) in ("hash", MOMENTS, PUBLISHED) else "file"
     used = options.detector if options.crop == "detect" else None
+    crop = "voxceleb" if options.layout == "voxceleb" else options.crop
     limit = {} if used is None or options.min_face is None else {"min_face": options.min_face}
     return {
-        "verb": "import", "layout": options.layout, "crop": options.crop, "splits": mode, "fps": options.fps,
+        "verb": "import", "layout": options.layout, "crop": crop, "splits": mode, "fps": options.fps,
         "detector": used, **limit,
     }  # fmt: skip
 

@@ -77,9 +77,9 @@ class ImportOptions(Options):
     unpack (dev/ and test/, mp4/, unzippedFaces/, txt/), one of them or both; voxceleb-txt: only
     IDENTITY/VIDEO/UTTERANCE.txt, with --videos, in the detector's crop."""
     crop: Literal["none", "fabnet", "voxceleb", "detect"] = "none"
-    """The framing of the pictures. None, fabnet, voxceleb: they are ready crops, whose central square is kept, of
-    unknown framing, as fabnet cuts them, or as VoxCeleb's makers did; detect: find the face in each frame (the most
-    central of the large ones) and cut it out."""
+    """None: the pictures are ready crops of unknown framing; fabnet: ready crops as fabnet cuts them; voxceleb: ready
+    crops as VoxCeleb's makers cut them (docs/crop.md); of these, the central square is kept. detect: find the face in
+    each frame (the most central of the large ones) and cut it out."""
     splits: str | Path = "hash"
     """Hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other people),
     voxceleb (hash, but the published test speakers of VoxCeleb1 and 2 are all in test; for that layout), or a CSV file

@@ -20,7 +20,8 @@ TINY: dict[str, Any] = {
 
 def test_the_papers_schedule_stops_by_itself(store: Path, tmp_path: Path) -> None:
     small: dict[str, Any] = TINY | {
-        "validate_every": 3, "plateau_patience": 2, "curriculum_patience": 1, "keep_checkpoints": 99, "max_steps": 3000, "min_gain": 0.02,
+        "validate_every": 3, "plateau_patience": 2, "curriculum_patience": 1, "keep_checkpoints": 99, "max_steps": 3000,
+        "min_gain": 0.02,
     }  # fmt: skip
     result = train(store, tmp_path / "run", preset="paper", curriculum=True, **small)
     assert result.steps < 3000

@@ -166,6 +166,24 @@ def test_a_timeline_shows_the_face_beside_it(page: Browser) -> None:
     page.until("document.querySelector('.beside img').dataset.picture.includes('/71/')")
 
 
+def test_times_have_the_digits_that_their_step_needs(page: Browser) -> None:
+    asked = {(0.25, 0.25): "0.25 s", (2.5, 2.5): "2.5 s", (61.5, 0.5): "1:01.5", (3, 1): "3 s", (0.02, 0.02): "0.02 s"}
+    address = page.run("[...document.querySelectorAll('script[type=module]')][0].src.replace('main', 'chart')")
+    for (time, step), text in asked.items():
+        assert page.run(f"import('{address}').then((chart) => chart.clock({time}, {step}))") == text
+
+
+def test_a_link_to_a_moment_of_a_video_shows_it(page: Browser, server: str) -> None:
+    page.call("Page.navigate", url="about:blank")
+    page.open(f"{server}/#timeline/70")
+    page.until("document.querySelector('.beside img')?.dataset.picture.includes('/70/')")
+    page.until("!document.querySelector('#panel').hidden")
+    page.click("#panel .close")
+    page.until("document.querySelector('#panel').hidden && location.hash === '#timeline'")
+    page.run("new Promise(requestAnimationFrame)")
+    assert page.run("document.querySelector('#view-timeline').scrollTop") == 0
+
+
 @pytest.mark.parametrize("is_dark", [False, True])
 def test_the_page_fits_a_phone_in_light_and_dark(page: Browser, is_dark: bool) -> None:
     page.resize(390, 844, is_dark=is_dark)

@@ -5,7 +5,7 @@ export const COLOURS = 6;
 
 /** The times of a stretch as text: 12.5, or 1:05 from a minute on. */
 export function clock(seconds, step = 1) {
-  const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+  const digits = [0, 1].find((count) => Math.abs(step * 10 ** count - Math.round(step * 10 ** count)) < 1e-9) ?? 2;
   if (seconds < 60) return `${seconds.toFixed(digits)} s`;
   const rest = (seconds % 60).toFixed(digits);
   return `${Math.floor(seconds / 60)}:${rest.padStart(digits ? digits + 3 : 2, "0")}`;
@@ -41,7 +41,7 @@ export class Chart {
     });
     this.plot = new uPlot({
       width: this.width(), height: this.height(), series, bands, legend: { show: false },
-      padding: [8, 12, 0, 0],
+      padding: [8, 20, 0, 0], // the right one holds half of the last time
       scales: { x: { time: false }, y: range ? { range: () => range } : { range: (_, low, high) => roomy(low, high) } },
       axes: [
         { stroke: soft, grid: rule, ticks: rule, size: 30, font: "12px system-ui, sans-serif",

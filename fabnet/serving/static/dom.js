@@ -60,7 +60,7 @@ export const grouped = (number) => number.toLocaleString("en");
 /** The label of a column on the page, and its unit. */
 export function named(column) {
   const unit = column.endsWith("_deg") ? "°" : column.endsWith("_px") ? " px" : "";
-  const text = column.replace(/_(deg|px)$/, "").replace(/^pose_/, "").replace(/_pm$/, " ±").replace("mouth_opening", "mouth open")
+  const text = column.replace(/_(deg|px)$/, "").replace(/^pose_/, "").replace(/_pm$/, " ±").replace(/^landmarks\d+/, "points").replace("mouth_opening", "mouth open")
     .replace(/^(units|expression)_(?=AU\d|neutral|happ|surprise|sad|anger|disgust|fear|contempt)/, "").replaceAll("_", " ");
   return { text, unit };
 }
@@ -93,12 +93,12 @@ export function facts(attributes, dataset) {
     if (value === null || flags.includes(column)) continue;
     if (typeof value === "string") {
       const sure = attributes[value] ?? attributes[`${column}_${value}`];
-      if (value) found.push([[named(column).text], plain(value, column) + (typeof sure === "number" ? ` ${(100 * sure).toFixed(0)} %` : "")]);
+      if (value) found.push([[named(column).text], plain(value, column) + (typeof sure === "number" ? ` ${(100 * sure).toFixed(0)} %` : ""), "word"]);
     } else if (!isOwned(column) && !(column.endsWith("_pm") && column.slice(0, -3) in attributes)) {
       found.push([[named(column).text, unsure.has(column) ? experimental(" exp.") : null], shown(column, value, attributes[`${column}_pm`])]);
     }
   }
-  return found.map(([name, value]) => make("div", {}, make("dt", {}, ...name), make("dd", {}, value)));
+  return found.map(([name, value, kind]) => make("div", kind ? { class: kind } : {}, make("dt", {}, ...name), make("dd", {}, value)));
 }
 
 const FIRST = ["yaw", "pitch", "roll", "mouth_opening", "smile", "mouth"];

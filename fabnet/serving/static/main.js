@@ -57,8 +57,9 @@ function choose(row) {
 
 function go(to, row = null) {
   const hash = row === null ? `#${to}` : `#${to}/${row}`;
-  if (location.hash === hash) follow();
-  else location.hash = hash;
+  // Not by location.hash: the browser would scroll to the element of that name.
+  if (location.hash !== hash) history.pushState(null, "", hash);
+  follow();
 }
 
 /** Shows the view in the address: `#map/12` is the map, with row 12 open. */
@@ -78,7 +79,7 @@ function follow() {
   const number = /^\d+$/.test(row ?? "") ? Number(row) : null;
   map.mark(number);
   if (view === "map") map.show(where);
-  else if (view === "timeline") timeline.show().catch((error) => notice(error.message));
+  else if (view === "timeline") timeline.show(number).catch((error) => notice(error.message));
   else if (view === "compare") compare.show();
   gallery.mark(number);
   if (number === null) {

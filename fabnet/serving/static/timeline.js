@@ -39,12 +39,14 @@ export class TimelineView {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (this.data) this.draw(); });
   }
 
-  /** Shows the first video, unless one is shown already. */
-  async show() {
+  /** Shows the video of a row, or else the first one, unless one is shown already. */
+  async show(row = null) {
     if (this.data) return;
     const videos = await this.list();
     find("#time-bar").hidden = !videos.length;
-    if (videos.length) await this.load(videos[0].name);
+    const { video = null } = row === null ? {} : await json(`/api/faces/${row}`).catch(() => ({}));
+    if (videos.some(({ name }) => name === video)) await this.load(video, row);
+    else if (videos.length) await this.load(videos[0].name);
     else this.box.replaceChildren(make("p", { class: "say" }, "No video of this dataset has two or more frames."));
   }
 

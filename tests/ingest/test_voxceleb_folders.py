@@ -23,7 +23,7 @@ META = (
     "VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet\n"
     "id10001\tA.J._Buckley\tm\tIreland\tdev\n"
     "id10002\tA.R._Rahman\tm\tIndia\tdev\n"
-    "id10283\tEmma_K.\tf\tUK\ttest\n"
+    "id10283\tEli_Roth.\tm\tUSA\ttest\n"
 )
 
 
@@ -36,7 +36,7 @@ def vox(second: Path, faces: list[np.ndarray], tmp_path: Path) -> Path:
             place = root / "vox2" / part / "mp4" / identity / "21Uxsk56VDQ" / f"{track}.mp4"
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(second, place)
-    for name in ("A.J._Buckley", "Emma_K"):
+    for name in ("A.J._Buckley", "Eli_Roth"):
         for number in (25, 50):
             write_image(root / f"vox1/unzippedFaces/{name}/1.6/{name[0]}video/{number:07d}.jpg", faces[0][:144, :144])
     utterance(root / "vox1/txt/id10002/second/00001.txt", PIXELS, {0: "30 30 60 60", 10: "31 30 60 60"})

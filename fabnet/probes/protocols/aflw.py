@@ -13,11 +13,12 @@ smallest SHA-256 hashes (of fewer than 5,000 images, a fifth). Crop: the labelle
 absolute error of roll, pitch and yaw in degrees, and their mean. The database's angles are radians, with the signs of
 this project.
 
-Uncertain: the list. AFLW has no official split; KEPLER's 1,000 test images were drawn at random, and are not in its
-release. Ours are another draw by a fixed rule, so that scores are comparable among those who use it, and close to
-KEPLER's only as far as two draws of 1,000 are. A face without a pose or rectangle is left out, and of several only the
-first counts. The signs are those that Hopenet's reader implies (roll opposite to 300W-LP's; pitch and yaw the same);
-the order of the axes is not documented.
+Uncertain: the list. AFLW has no official split; KEPLER's 1,000 test images are not in its release, and how they were
+drawn is not known here. Ours are another 1,000 by a fixed rule: scores are comparable among those who use it, and with
+KEPLER's only as far as two such sets are alike. The crop: the demo of FAb-Net's authors cuts a square around the face
+out of image66922.jpg (x 237-332, y 228-323), which is taken to be its rectangle. A face without a pose or rectangle is
+left out, and of several only the first counts. The signs are those that Hopenet's reader implies (roll opposite to
+300W-LP's; pitch and yaw the same); the order of the axes is not documented.
 
 Source: Koestinger et al.: Annotated facial landmarks in the wild, ICCV workshops 2011; Kumar et al.: KEPLER, FG 2017,
 for the test images.

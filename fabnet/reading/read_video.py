@@ -8,9 +8,10 @@ are found, and the faces of neighbouring pieces are linked by where they are and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Condition
 from typing import NamedTuple
 
 import cv2
@@ -46,6 +47,9 @@ NEIGHBOUR_SIMILARITY = 0.64
 0.65 or more for one person (3,444 pairs), and 0.63 or less for 99 % of different people."""
 MAX_PIECE_BYTES = 48 * 2**20
 """Size of the decoded pictures of a piece beyond which it ends."""
+MAX_WAITING_BYTES = 128 * 2**20
+"""Size of the decoded pictures that wait to be read, beyond which no further piece is begun, however many cores there
+are."""
 DISSOLVES = "the picture fades or dissolves"
 
 
@@ -101,6 +105,39 @@ class _Frame:
     """Five points of each of these faces."""
 
 
+class _Piece(NamedTuple):
+    """Frames that are read together, and the size of their pictures."""
+
+    frames: list[_Frame]
+    num_bytes: int
+
+
+class _Room:
+    """Bounds the size of the pictures that wait to be read.
+
+    Args:
+        most: the bound in bytes; a larger piece is admitted alone.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._used, self._changed = most, 0, Condition()
+
+    def admitted(self, pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+        """Pieces, each as soon as there is room for it."""
+        for piece in pieces:
+            with self._changed:
+                while self._used and self._used + piece.num_bytes > self._most:
+                    self._changed.wait()
+                self._used += piece.num_bytes
+            yield piece
+
+    def give_back(self, num_bytes: int) -> None:
+        """Make room when a piece has been read."""
+        with self._changed:
+            self._used -= num_bytes
+            self._changed.notify()
+
+
 def read_video(
     path: Path,
     eyes: Eyes,
@@ -131,12 +168,17 @@ def read_video(
         VideoError: the file does not exist, has no video, or no frame can be decoded.
     """
 
-    def read(piece: list[_Frame]) -> tuple[list[_Frame], int, int]:
-        return _read_piece(piece, eyes, make_detector(), spec)
+    room = _Room(MAX_WAITING_BYTES)
+
+    def read(piece: _Piece) -> tuple[list[_Frame], int, int]:
+        try:
+            return _read_piece(piece.frames, eyes, make_detector(), spec)
+        finally:
+            room.give_back(piece.num_bytes)
 
     shots, linking = ShotDetector(), _Linking(eyes.encoder.card.window, spec)
     waiting: deque[_Frame] = deque()
-    pieces = _pieces(path, fps, search_every_s, counts)
+    pieces = room.admitted(_pieces(path, fps, search_every_s, counts))
     for piece, looks, searched in in_threads(read, pieces, workers=num_threads):
         counts.looks, counts.frames_searched = counts.looks + looks, counts.frames_searched + searched
         for place, frame in enumerate(piece):
@@ -148,7 +190,7 @@ def read_video(
     yield from linking.linked(waiting, shots.finish())
 
 
-def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoFaces) -> Iterator[list[_Frame]]:
+def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoFaces) -> Iterator[_Piece]:
     """The frames to read, in pieces."""
     kept, follow, starts = Ticks(fps), Ticks(FOLLOW_FPS), Ticks(1 / search_every_s)
     piece: list[_Frame] = []
@@ -166,13 +208,13 @@ def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoF
         counts.frames_decoded += 1
         is_kept, is_followed, is_start = (each.meets(picture.time_s) for each in (kept, follow, starts))
         if piece and (is_start or num_bytes > MAX_PIECE_BYTES):
-            yield piece
+            yield _Piece(piece, num_bytes)
             piece, num_bytes = [], 0
         if is_kept or is_followed:
             piece.append(_Frame(picture.index, picture.time_s, is_kept, picture.thumbnail(), picture))
             num_bytes += picture.num_bytes
     if piece:
-        yield piece
+        yield _Piece(piece, num_bytes)
 
 
 def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropSpec) -> tuple[list[_Frame], int, int]:

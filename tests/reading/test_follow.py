@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+import fabnet.reading.read_video as read_video_module
 from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.faces.crop import CropSpec
@@ -241,3 +243,28 @@ def test_a_face_that_turns_back_is_not_lost(two: People, eyes: Eyes, tmp_path: P
     assert [frame.tracks for frame in found] == [(0,)] * 36
     middles = np.array([frame.faces.next_px[0, [0, 2]].mean() for frame in found]) - shifts
     assert np.abs(middles - np.median(middles)).max() < 4
+
+
+def test_no_more_pictures_wait_than_there_is_room_for(
+    carphone: Path, eyes: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = frames_of(carphone, eyes)
+    reading: list[int] = [0, 0]
+    read_piece = read_video_module._read_piece
+
+    def counted(*args: Any) -> Any:
+        reading[0] += 1
+        reading[1] = max(reading)
+        try:
+            return read_piece(*args)
+        finally:
+            reading[0] -= 1
+
+    monkeypatch.setattr(read_video_module, "_read_piece", counted)
+    monkeypatch.setattr(read_video_module, "MAX_WAITING_BYTES", 1)
+    found = frames_of(carphone, eyes)
+    assert reading == [0, 1]
+    assert [frame.number for frame in found] == [frame.number for frame in plain]
+    assert all(
+        np.array_equal(a.faces.seen.embeddings, b.faces.seen.embeddings) for a, b in zip(found, plain, strict=True)
+    )

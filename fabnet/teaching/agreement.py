@@ -165,7 +165,7 @@ def _few(is_yes: np.ndarray, person: np.ndarray) -> str:
     for word, which in (("with", is_yes), ("without", ~is_yes)):
         faces, people = int(which.sum()), len(set(person[which]))
         if faces < MIN_FACES or people < MIN_PEOPLE:
-            return f"{faces} faces {word} it, of {people} people: too few to judge"
+            return f"too few {word} it: faces {faces}, people {people}"
     return ""
 
 

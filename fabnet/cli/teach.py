@@ -47,8 +47,9 @@ def show(result: TeachResult) -> None:
         table.add_column(column, justify="right" if column in ("value", "faces", "people") else "left")
     for row in result.agreement:
         value, low, high = ("-" if row[name] is None else f"{row[name]:.2f}" for name in ("value", "low", "high"))
+        spread = "" if low == "-" else f"{low} to {high}"
         note = f"experimental: {row['experimental']}" if row["experimental"] else ""
-        table.add_row(row["attribute"], row["metric"], value, "" if low == "-" else f"{low} to {high}", f"{row['n']:,}", f"{row['people']:,}",
+        table.add_row(row["attribute"], row["metric"], value, spread, f"{row['n']:,}", f"{row['people']:,}",
                       note)  # fmt: skip
     console().print(table)
     say(f"taught by {result.faces:,} faces of {result.people:,} people: {result.reader}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from fabnet.errors import ModelError
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint
+from fabnet.sampling.loader import TrainingSteps
 from fabnet.training.run_log import read_metrics
 from fabnet.training.train import train
 
@@ -34,6 +35,20 @@ def test_the_papers_schedule_stops_by_itself(store: Path, tmp_path: Path) -> Non
     assert sorted({row["learning_rate"] for row in rows}) == pytest.approx([1e-5, 1e-4, 1e-3])
     assert "val_loss_noise" not in rows[0]
     assert all(0 <= row["val_loss_noise"] < 0.1 for row in rows[1:])
+
+
+def test_only_the_workers_decode_and_with_the_same_result(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = TINY | {"max_steps": 4, "validate_every": 2}
+    alone = train(store, tmp_path / "alone", **changes)
+
+    def refused(steps: TrainingSteps, item: int | slice) -> NoReturn:
+        raise AssertionError(f"the trainer's process decodes {item}")
+
+    monkeypatch.setattr(TrainingSteps, "__getitem__", refused)  # workers are spawned, and import it anew
+    result = train(store, tmp_path / "run", **changes | {"num_workers": 2})
+    assert (result.val_loss, result.val_loss_unwarped) == (alone.val_loss, alone.val_loss_unwarped)
 
 
 def test_a_run_of_an_earlier_fabnet_resumes(store: Path, tmp_path: Path) -> None:

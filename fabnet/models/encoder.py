@@ -45,7 +45,7 @@ class Encoder(nn.Module):
             if 0 < i < blocks - 1:
                 layers.append(nn.BatchNorm2d(channels[i + 1]))
             if i < blocks - 1:
-                layers.append(nn.LeakyReLU(0.2))
+                layers.append(nn.LeakyReLU(0.2, inplace=True))
         self.size, self.embedding_dim = size, embedding_dim
         self.layers = nn.Sequential(*layers)
 

@@ -203,7 +203,7 @@ class Trainer:
             OutputError: the disk is full.
         """
         state = self.state
-        with self._decoded_once(), worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
+        with self.decoded_once(), worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
             frames = step_loader(
                 self.steps, first_step=state.step, num_workers=self.config.num_workers, val_every=self.round_steps,
                 pin_memory=self.device.type == "cuda",
@@ -233,7 +233,7 @@ class Trainer:
         return state
 
     @contextmanager
-    def _decoded_once(self) -> Iterator[None]:
+    def decoded_once(self) -> Iterator[None]:
         """Keep the decoded images of the run in files, one for each process, if they fit; the first process says so."""
         config, me = self.config, self.me
         scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation

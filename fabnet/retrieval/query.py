@@ -19,7 +19,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError, NoFaceError
-from fabnet.faces.crop import CropSpec
+from fabnet.faces.crop import CropSpec, framing_note
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import crop_faces
 from fabnet.faces.picture import decode_picture
@@ -45,6 +45,8 @@ class Query:
     """Identities of the given rows; None if unknown. Those of photos are always unknown."""
     pictures: tuple[np.ndarray | None, ...]
     """Face of each given photo or row, (H, W, 3) uint8 RGB; None if the dataset has no thumbnail of it."""
+    notes: tuple[str, ...] = ()
+    """Remarks on the crop of photos."""
 
 
 WITHOUT_FILES = re.compile(r"mean|pixels|dlib-identity|random(:\d{1,9})?", re.ASCII)
@@ -172,7 +174,10 @@ def read_query(
             )
         vectors.append(vector)
         pictures.append(decode_stored(row["thumbnail"]) if gallery.has_thumbnails else None)
-    return Query(_mean_direction(vectors), tuple(ids), tuple(row["identity"] for row in rows.values()), tuple(pictures))
+    identities = tuple(row["identity"] for row in rows.values())
+    cut_for = encoder.card if encoder is not None and crop == "detect" else None
+    note = framing_note(cut_for.crop, cut_for.window[1]) if cut_for else None
+    return Query(_mean_direction(vectors), tuple(ids), identities, tuple(pictures), (note,) if note else ())
 
 
 def _is_photo(given: str | Path | np.ndarray) -> bool:

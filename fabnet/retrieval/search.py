@@ -125,6 +125,7 @@ def search(
             *gallery.notes,
             *([] if where == options.where else [f"the condition {options.where!r} is read as {where!r}"]),
             *_notes(options.other_identities, len(given) - len(asked.ids), asked.identities, len(others), k),
+            *asked.notes,
         ),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
         sheet=sheet,

@@ -73,6 +73,8 @@ def test_a_photo_is_embedded_with_the_model_that_the_dataset_names(clip: Path, p
     image = cv2.imread(str(photo))
     assert image is not None
     assert ids(fabnet.search(clip, image[:, :, ::-1].copy(), k=3)) == ids(result)
+    assert "trained on ready crops of unknown framing" in result.notes[-1]
+    assert not any("framing" in note for note in fabnet.search(clip, photo, k=3, crop="none").notes)
 
 
 def test_other_identities(faces: Path) -> None:

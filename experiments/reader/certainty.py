@@ -8,22 +8,18 @@ set counting alike.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-from linear import Waves, ridge
+from linear import Waves, quantile, ridge
+from looks import NEAR_LOOK
+from sums import Looked, Sums, Target
 
 from fabnet.encoders.face_reader import FaceReader, Seen
 from fabnet.teaching.certainty import whitening
 
-if TYPE_CHECKING:
-    from fit import Looked
-
 COVERAGE = 0.92
 """Share of the errors that the half-widths are fitted to hold: a little more than 0.9, since the people are few."""
 SETS = ("youtube_faces", "clips", "mtfl", "cmu_faces")
-ERROR_LOOK = 1
-"""The errors are those in a window beside the canonical one, as reading leaves it."""
 FAR_QUANTILE = 0.995
 
 
@@ -39,26 +35,18 @@ def distance_map(sets: dict[str, Looked]) -> tuple[np.ndarray, np.ndarray, float
 
 
 def fit_spread(
-    reader: FaceReader, sets: dict[str, Looked], points: dict[str, np.ndarray], waves: Waves
-) -> tuple[FaceReader, dict[str, object]]:
-    """Fit the half-widths, and measure how many errors of people held out lie inside.
-
-    Returns:
-        The reader with its half-widths, and figures.
-    """
-    from fit import WEIGHTS, fit_waves, numbers_target, points_target
-
+    reader: FaceReader, sets: dict[str, Looked], targets: dict[str, Target], sums: Sums, waves: Waves
+) -> FaceReader:
+    """Fit the half-widths."""
     made, errors, kinds, seens = [], [], [], []
     for left_out in SETS:
-        names = [name for name in WEIGHTS if name != left_out]
-        values = fit_waves(sets, names, numbers_target, (0, 1, 2, 5, 6), waves, steady=0.1)
-        marks = fit_waves(sets, names, points_target(points), (0, 1, 2), waves, steady=0.0)
+        values, marks = (sums.fit(name, without=left_out) for name in ("numbers", "points"))
         own = sets[left_out]
         train = own.faces.is_train
-        x = own.x[train][:, ERROR_LOOK]
+        x = own.x[train][:, NEAR_LOOK]
         given = values.with_waves(x, waves)
-        wrong = np.abs(given - numbers_target(own, ERROR_LOOK)[train])
-        off = (marks.with_waves(x, waves) - points_target(points)(own, ERROR_LOOK)[train]).reshape(len(x), 68, 2) / 2
+        wrong = np.abs(given - targets["numbers"](own, NEAR_LOOK)[train])
+        off = (marks.with_waves(x, waves) - targets["points"](own, NEAR_LOOK)[train]).reshape(len(x), 68, 2) / 2
         far = np.linalg.norm(off, axis=2).mean(axis=1)  # shares of the window's side
         errors.append(np.concatenate([far[:, None], wrong], axis=1))
         seen = seen_of(own, train)
@@ -79,57 +67,20 @@ def fit_spread(
     floor = np.quantile(error, 0.2, axis=0)
     for place in range(error.shape[1]):
         logs = np.log(error[:, place] + floor[place])
-        fitted = ridge(signs, logs[:, None], weights, penalty=0.02, changes=np.zeros((1, signs.shape[1])), steady=0.0)
+        fitted = ridge(signs, logs[:, None], weights, penalty=0.02)
         ratio = error[:, place] / np.exp(fitted(signs)[:, 0])
         spread[:-1, place] = fitted.coef[:, 0]
-        spread[-1, place] = fitted.intercept[0] + np.log(_quantile(ratio, weights, COVERAGE))
-    reader = replace(reader, spread=spread.astype(np.float32))
-    return reader, covered_shares(reader, sets, points)
-
-
-def covered_shares(reader: FaceReader, sets: dict[str, Looked], points: dict[str, np.ndarray]) -> dict[str, object]:
-    """Share of the errors of people held out that lie inside the half-widths, and the errors, by set."""
-    from fit import numbers_target
-
-    names = ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg", "mouth_opening", "mouth_width", "eyes_opening")
-    figures: dict[str, object] = {}
-    for set_name in SETS:
-        own = sets[set_name]
-        held = ~own.faces.is_train
-        read = reader.columns(seen_of(own, held))
-        truth = numbers_target(own, ERROR_LOOK)[held]
-        use = read["in_range"]
-        figures[f"{set_name}: in range"] = round(float(use.mean()), 3)
-        for place, name in enumerate(names):
-            error = np.abs(read[name] - truth[:, place])
-            figures[f"{set_name}: {name}: mean error, inside, median half-width, correlation"] = [
-                round(float(each), 3)
-                for each in (error[use].mean(), (error <= read[f"{name}_pm"])[use].mean(),
-                             np.median(read[f"{name}_pm"][use]), np.corrcoef(read[name], truth[:, place])[0, 1])
-            ]  # fmt: skip
-        marks = read["landmarks68_px"].reshape(-1, 68, 2)
-        eyes = np.linalg.norm(points[set_name][held][:, 36] - points[set_name][held][:, 45], axis=1)
-        far = np.linalg.norm(marks - points[set_name][held], axis=2).mean(axis=1)
-        figures[f"{set_name}: points: error over the eyes' distance, inside"] = [
-            round(float((far / eyes)[use].mean()), 4), round(float((far <= read["landmarks68_pm_px"])[use].mean()), 3)
-        ]  # fmt: skip
-    return figures
+        spread[-1, place] = fitted.intercept[0] + np.log(quantile(ratio, weights, COVERAGE))
+    return replace(reader, spread=spread.astype(np.float32))
 
 
 def seen_of(own: Looked, use: np.ndarray) -> Seen:
-    """Faces of a set in the look at which errors are taken; light is not known, so it is as usual."""
-    boxes = own.boxes[use][:, ERROR_LOOK].astype(np.float32)
-    usual = np.full(len(boxes), 0.45, np.float32)
-    return Seen(own.x[use][:, ERROR_LOOK].astype(np.float32), boxes, usual, usual / 2)
+    """Faces of a set in the look at which errors are taken."""
+    x, boxes = (each[use][:, NEAR_LOOK].astype(np.float32) for each in (own.x, own.boxes))
+    return Seen(x, boxes, *own.light[use].T)
 
 
 def _signs(reader: FaceReader, seen: Seen, values: np.ndarray) -> np.ndarray:
     made = {name: values[:, place] for place, name in enumerate(("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"))}
     distance = np.linalg.norm((seen.embeddings - reader.mean) @ reader.whiten, axis=1)
     return reader.raw_signs(seen, made, distance)
-
-
-def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])

@@ -10,84 +10,29 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from calibration import platt, rescaled, temperature
 from certainty import distance_map, fit_spread
 from faces import EXPRESSIONS, SETS, UNITS, Faces, read_faces
-from linear import NUM_WAVES, Linear, Waves, auc, logistic, ridge
-from looks import COVERED, LOOKS, NO_FACE
+from judge import judged
+from linear import NUM_WAVES, Linear, Waves, logistic, ridge
+from looks import COVERED, NO_FACE
+from smile import said, smile_target
+from sums import CANONICAL, GREY, NEAR, WEIGHTS, Looked, Sums, Target, changing
 from units import fit_units
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import FaceReader, Task, save_face_reader
 from fabnet.encoders.load_encoder import load
 
-VERSION = "2"
-CANONICAL, NEAR, GREY, TIGHT = 0, 1, LOOKS.index("grey"), LOOKS.index("tight")
-STEADY_LOOKS = (1, 2, GREY, TIGHT)
+VERSION = "3"
 MIN_CROP_PX = 52
 """Side of a crop of a face of about 24 px: smaller faces are said to be small."""
 EXPERIMENTAL_UNITS = (20, 26)
 NAMES = {"happiness": "happy", "sadness": "sad"}
-TURN_DEG, WAVE_PENALTY = 40.0, 1e-2
-WEIGHTS = {"youtube_faces": 1.0, "clips": 1.0, "cmu_faces": 0.5, "mtfl": 1.0, "ferplus": 0.5}
-"""Share of a set in the fit of pose, points and openings."""
-
-
-class Looked:
-    """A set with its embeddings."""
-
-    def __init__(self, faces: Faces, folder: Path) -> None:
-        content = np.load(folder / f"looks-{faces.name}.npz")
-        self.faces, self.x = faces, content["embeddings"].astype(np.float64)
-        self.boxes = content["boxes"].astype(np.float64)
-
-    def changes(self) -> np.ndarray:
-        """(M, D) differences of embeddings of training faces between looks that show the same."""
-        x = self.x[self.faces.is_train]
-        return np.asarray((x[:, STEADY_LOOKS] - x[:, :1]).reshape(-1, x.shape[2]))
-
-
-Target = Callable[[Looked, int], np.ndarray]
-"""Gives the targets of a set's faces in the look of this index."""
-
-
-def stacked(
-    sets: dict[str, Looked], names: list[str], target: Target, looks: tuple[int, ...]
-) -> tuple[np.ndarray, ...]:
-    """Embeddings, targets and weights of training faces of some sets at some looks."""
-    x, y, weights = [], [], []
-    for name in names:
-        own = sets[name]
-        train = own.faces.is_train
-        for index in looks:
-            x.append(own.x[train][:, index])
-            y.append(target(own, index)[train])
-            weights.append(np.full(train.sum(), WEIGHTS[name] / train.sum() / len(looks)))
-    return np.concatenate(x), np.concatenate(y), np.concatenate(weights)
-
-
-def fit_waves(
-    sets: dict[str, Looked], names: list[str], target: Target, looks: tuple[int, ...], waves: Waves, *, steady: float
-) -> Linear:
-    """Fit a map of embeddings and cosines; turned heads, which are few, count more."""
-    x, y, weights = stacked(sets, names, target, looks)
-    turns = np.concatenate([
-        np.tile(sets[name].faces.heads.pose_deg[sets[name].faces.is_train][:, 2], len(looks)) for name in names
-    ])  # fmt: skip
-    own = [sets[name] for name in names]
-    shown = [each.x[each.faces.is_train][::2] for each in own]
-    changes = np.concatenate([
-        waves.features(each[:, look]) - waves.features(each[:, 0]) for each in shown for look in STEADY_LOOKS
-    ])  # fmt: skip
-    scale = y.std(axis=0)
-    fitted = ridge(waves.features(x), y / scale, weights * (1 + np.square(turns / TURN_DEG)), penalty=WAVE_PENALTY,
-                   changes=changes, steady=steady)  # fmt: skip
-    made = waves.unfolded(fitted)
-    assert made.wave_coef is not None
-    return Linear(made.coef * scale, made.intercept * scale, made.wave_coef * scale)
 
 
 def place_target(own: Looked, index: int) -> np.ndarray:
@@ -130,8 +75,7 @@ def usual_points(sets: dict[str, Looked], data: Path) -> dict[str, np.ndarray]:
     window = own.heads.windows[at]
     truth = (np.array([labels[str(own.names[i])] for i in places]) - window[:, None, :2]) / window[:, None, 2:]
     given = normal(own, at)
-    to_labels = ridge(given, truth.reshape(len(at), -1) - given, np.ones(len(at)), penalty=1e-2,
-                      changes=np.zeros((1, given.shape[1])), steady=0.0)  # fmt: skip
+    to_labels = ridge(given, truth.reshape(len(at), -1) - given, np.ones(len(at)), penalty=1e-2)
     made = {}
     for name, each in sets.items():
         every = np.arange(len(each.faces.names))
@@ -141,9 +85,10 @@ def usual_points(sets: dict[str, Looked], data: Path) -> dict[str, np.ndarray]:
     return made
 
 
-def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np.ndarray) -> tuple[Linear, Linear]:
+def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray]) -> tuple[Linear, Linear]:
     """Log-odds of a face, and of one that is covered."""
-    shown = np.concatenate([sets[name].x[sets[name].faces.is_train].reshape(-1, changes.shape[1]) for name in WEIGHTS])
+    dim = others["embeddings"].shape[1]
+    shown = np.concatenate([sets[name].x[sets[name].faces.is_train].reshape(-1, dim) for name in WEIGHTS])
     train, labels, hidden = others["is_train"], others["labels"], others["embeddings"].astype(np.float64)
     nothing, covered = hidden[train & (labels == NO_FACE)], hidden[train & (labels == COVERED)]
     cmu = sets["cmu_faces"]
@@ -157,7 +102,7 @@ def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np
             [np.full(len(each), 1.0) for each, _ in positive] + [np.zeros(len(each)) for each, _ in negative]
         )
         weights = np.concatenate([np.full(len(each), share / len(each)) for each, share in positive + negative])
-        return logistic(x, y, weights, penalty=1e-4, changes=changes, steady=0.0)
+        return logistic(x, y, weights, penalty=1e-4, changing=np.zeros((dim, dim)), steady=0.0)
 
     face = fit([(shown, 1.0), (covered, 0.3)], [(nothing, 1.0)])
     eyed = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "open")][:, (CANONICAL, NEAR, GREY)]
@@ -169,40 +114,33 @@ def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], changes: np
     return face, Linear(over.coef, over.intercept - np.quantile(scores, 0.998))
 
 
-def fit_smile(sets: dict[str, Looked], changes: np.ndarray) -> Linear:
-    """Log-odds of a smile: MTFL's label, FER+'s happy and neutral faces, cmu_faces' happy and neutral ones."""
-    mtfl, fer, cmu = sets["mtfl"], sets["ferplus"], sets["cmu_faces"]
-    sure = fer.faces.labels["agreement"] >= 0.6
-    parts = [
-        (mtfl, mtfl.faces.labels["smile"], np.isfinite(mtfl.faces.labels["smile"]), 1.0),
-        (fer, (fer.faces.labels["expression"] == 1).astype(float), sure & (fer.faces.labels["expression"] <= 1), 0.4),
-        (cmu, (cmu.faces.labels["acted"] == "happy").astype(float),
-         np.isin(cmu.faces.labels["acted"], ("happy", "neutral")), 0.2),
-    ]  # fmt: skip
-    x, y, weights = [], [], []
-    for own, label, use, share in parts:
-        use = use & own.faces.is_train
-        for index in (CANONICAL, NEAR, TIGHT):
-            positive = label[use].mean()
-            x.append(own.x[use][:, index])
-            y.append(label[use])
-            weights.append(share / use.sum() * np.where(label[use] == 1, 0.5 / positive, 0.5 / (1 - positive)))
-    return logistic(
-        np.concatenate(x), np.concatenate(y), np.concatenate(weights), penalty=3e-5, changes=changes, steady=0.1
-    )
+def fit_smile(sets: dict[str, Looked], sums: Sums) -> Linear:
+    """Log-odds of a smile, calibrated on MTFL's training faces by maps that have not seen them."""
+    mtfl = sets["mtfl"]
+    label = said(mtfl)
+    use = mtfl.faces.is_train & (label != 0)
+    scores = sums.unseen("smile", mtfl, NEAR)[use, 0]
+    return rescaled(sums.fit("smile"), *platt(scores, label[use], np.ones(use.sum())))
 
 
 def fit_expression(fer: Looked) -> Linear:
-    """Logits of FER+'s eight classes, as common as there."""
+    """Logits of FER+'s eight classes, as common as there, calibrated on a fold that the map has not seen."""
     from sklearn.linear_model import LogisticRegression
 
     train = fer.faces.is_train & (fer.faces.labels["agreement"] >= 0.4)
-    x = np.concatenate([fer.x[train][:, index] for index in (CANONICAL, NEAR)])
-    scale = x.std(axis=0).mean()
-    model = LogisticRegression(C=0.3, max_iter=300)
-    model.fit((x - x.mean(axis=0)) / scale, np.tile(fer.faces.labels["expression"][train], 2))
-    coef = model.coef_.T / scale
-    return Linear(coef, model.intercept_ - x.mean(axis=0) @ coef)
+    classes = fer.faces.labels["expression"]
+
+    def fit(use: np.ndarray) -> Linear:
+        x = np.concatenate([fer.x[use][:, index] for index in (CANONICAL, NEAR)])
+        scale = x.std(axis=0).mean()
+        model = LogisticRegression(C=0.3, max_iter=300, tol=1e-3)
+        model.fit((x - x.mean(axis=0)) / scale, np.tile(classes[use], 2))
+        coef = model.coef_.T / scale
+        return Linear(coef, model.intercept_ - x.mean(axis=0) @ coef)
+
+    unseen = fer.faces.is_train & (fer.folds == 0)
+    logits = fit(train & (fer.folds != 0))(fer.x[unseen][:, NEAR])
+    return rescaled(fit(train), temperature(logits, classes[unseen]))
 
 
 def main() -> None:
@@ -217,16 +155,18 @@ def main() -> None:
     side = load(options.model).card.window[2]
     sets = {name: Looked(read_faces(name, options.data, options.work, side), options.looks) for name in SETS}
     others = dict(np.load(options.looks / "others.npz"))
-    changes = np.concatenate([sets[name].changes() for name in ("youtube_faces", "clips", "mtfl", "cmu_faces")])
-    names = list(WEIGHTS)
-    waves = Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, 0] for name in names]))
-    place = fit_waves(sets, names, place_target, (0, 1, 2, 3, 4), waves, steady=0.0)
-    face, covered = fit_face(sets, others, changes)
+    waves = Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, 0] for name in WEIGHTS]))
     points = usual_points(sets, options.data)
-    landmarks = fit_waves(sets, names, points_target(points), (0, 1, 2), waves, steady=0.0)
-    values = fit_waves(sets, names, numbers_target, (0, 1, 2, GREY, TIGHT), waves, steady=0.1)
-    smile, expression = fit_smile(sets, changes), fit_expression(sets["ferplus"])
-    units = fit_units(sets, changes)
+    targets: dict[str, Target] = {
+        "place": place_target, "points": points_target(points), "numbers": numbers_target,
+        "smile": smile_target(sets),
+    }  # fmt: skip
+    sums = Sums(sets, waves, targets)
+    place, landmarks, values = (sums.fit(name) for name in ("place", "points", "numbers"))
+    face, covered = fit_face(sets, others)
+    smile, expression = fit_smile(sets, sums), fit_expression(sets["ferplus"])
+    changes = changing(sets)
+    units, figures, common = fit_units(sets, changes)
     names_of_units = {unit: f"AU{unit:02d}" for unit in UNITS}
     usual = [unit for unit in UNITS if unit not in EXPERIMENTAL_UNITS]
     mesh = "MediaPipe's face mesh on training people of YouTube Faces, clips, cmu_faces, MTFL and FER+"
@@ -259,53 +199,12 @@ def main() -> None:
         limits=np.array([far, MIN_CROP_PX * side], np.float32),
         signs_mean=np.zeros(8, np.float32), signs_scale=np.ones(8, np.float32), spread=np.zeros((9, 7), np.float32),
     )  # fmt: skip
-    reader, figures = fit_spread(reader, sets, points, waves)
-    figures |= measured(sets, others, face, covered, smile, units)
+    reader = fit_spread(reader, sets, targets, sums, waves)
+    figures |= judged(reader, sets, others, points, common)
+    reader = replace(reader, errors=figures["errors by group"])
     save_face_reader(reader, options.out)
     options.out.with_suffix(".json").write_text(json.dumps(figures, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
-
-
-def measured(
-    sets: dict[str, Looked], others: dict[str, np.ndarray], face: Linear, covered: Linear, smile: Linear,
-    units: dict[int, Linear],
-) -> dict[str, object]:  # fmt: skip
-    """Figures on faces held out."""
-    figures: dict[str, object] = {}
-    held = ~others["is_train"]
-    x, labels = others["embeddings"].astype(np.float64)[held], others["labels"][held]
-    shown = np.concatenate(
-        [sets[name].x[~sets[name].faces.is_train][:, CANONICAL] for name in ("youtube_faces", "clips")]
-    )
-    figures["face: shown faces taken for one"] = float((face(shown) > 0).mean())
-    figures["face: other windows taken for one"] = float((face(x[labels == NO_FACE]) > 0).mean())
-    figures["covered: covered faces said to be"] = float((covered(x[labels == COVERED]) > 0).mean())
-    figures["covered: plain faces said to be"] = float((covered(shown) > 0).mean())
-    mtfl, cmu, fer = sets["mtfl"], sets["cmu_faces"], sets["ferplus"]
-    use = ~mtfl.faces.is_train & np.isfinite(mtfl.faces.labels["smile"])
-    figures["smile: AUC, mtfl"] = auc(mtfl.faces.labels["smile"][use], smile(mtfl.x[use][:, 0])[:, 0])
-    use = ~cmu.faces.is_train & np.isin(cmu.faces.labels["acted"], ("happy", "neutral"))
-    figures["smile: AUC, cmu_faces"] = auc(cmu.faces.labels["acted"][use] == "happy", smile(cmu.x[use][:, 0])[:, 0])
-    sure = (fer.faces.labels["expression"] == 0) & (fer.faces.labels["agreement"] >= 0.7)
-    neutral = {
-        "mtfl": mtfl.x[
-            ~mtfl.faces.is_train & (mtfl.faces.labels["smile"] == 0) & (mtfl.faces.heads.openings[:, 0] < 0.03)
-        ],
-        "cmu_faces": cmu.x[~cmu.faces.is_train & (cmu.faces.labels["acted"] == "neutral")],
-        "ferplus": fer.x[~fer.faces.is_train & sure],
-    }
-    ck = sets["ckplus48"]
-    hold = ~ck.faces.is_train
-    for unit, fitted in units.items():
-        scores, label = fitted(ck.x[hold][:, 0])[:, 0], ck.faces.labels[f"unit{unit}"][hold]
-        figures[f"unit {unit}: AUC, recall, false alarms"] = [
-            round(auc(label, scores), 3) if 0 < label.sum() < len(label) else None,
-            round(float((scores[label == 1] > 0).mean()), 3), round(float((scores[label == 0] > 0).mean()), 3),
-        ]  # fmt: skip
-    for name, x in neutral.items():
-        shares = [float((fitted(x[:, 0]) > 0).mean()) for fitted in units.values()]
-        figures[f"units present on neutral faces, {name}"] = round(float(np.mean(shares)), 4)
-    return figures
 
 
 if __name__ == "__main__":

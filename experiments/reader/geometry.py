@@ -24,6 +24,12 @@ POINTS68 = (
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
 """Indices of the mesh's points that lie nearest to the usual 68."""
+MOUTH = (
+    0, 1, 2, 4, 13, 14, 17, 36, 37, 39, 40, 42, 50, 61, 78, 81, 82, 84, 87, 88, 91, 95, 145, 146, 152, 159, 164, 175,
+    178, 181, 183, 185, 187, 199, 205, 206, 207, 266, 267, 269, 270, 280, 291, 308, 310, 311, 312, 314, 317, 318, 321,
+    324, 374, 375, 386, 402, 405, 409, 411, 415, 425, 426, 427,
+)  # fmt: skip
+"""Indices of the mesh's points at the mouth, the cheeks, the nose, the chin and the eyelids, which show a smile."""
 
 
 class Heads(NamedTuple):
@@ -37,6 +43,8 @@ class Heads(NamedTuple):
     """(N, 68, 2) in pixels."""
     openings: np.ndarray
     """(N, 3) opening of the mouth, its width, opening of the eyes, over the face's height."""
+    mouth: np.ndarray
+    """(N, 3 P) points at the mouth of the head turned to the front, over its scale."""
 
 
 def rotations(points: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,4 +93,9 @@ def heads(meshes: np.ndarray, template: np.ndarray, window_side: float) -> Heads
 
     eyes = (distance(159, 145) + distance(158, 153) + distance(386, 374) + distance(385, 380)) / 4
     openings = np.stack([distance(13, 14), distance(61, 291), eyes], axis=1)
-    return Heads(np.stack([roll, pitch, yaw], axis=1), windows, meshes[:, POINTS68, :2].astype(np.float64), openings)
+    centred = (meshes - meshes.mean(axis=1, keepdims=True))[:, MOUTH] * TO_CAMERA
+    mouth = np.einsum("nji,npj->npi", turns, centred) / scales[:, None, None]
+    return Heads(
+        np.stack([roll, pitch, yaw], axis=1), windows, meshes[:, POINTS68, :2].astype(np.float64), openings,
+        mouth.reshape(len(mouth), -1),
+    )  # fmt: skip

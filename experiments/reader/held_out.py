@@ -14,6 +14,7 @@ import csv
 import json
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ CURVES = {
     "pose_yaw_deg": "yaw_deg", "pose_pitch_deg": "pitch_deg", "pose_roll_deg": "roll_deg",
 }  # fmt: skip
 """Columns of `read`, and those of the reference curves."""
+ABOUT_CLIP = "range (5 to 95 %), correlation, spread of the error, best lag in frames of 0.1 s, error with mouth, eyes"
+YAW_FACTOR = 1.1
+"""Of the reference's yaw, as in `geometry`."""
+MOST_LAG = 3
 PRESENT = 0.5
 SHIFT = 0.04
 RESAMPLES = 1000
@@ -41,11 +46,35 @@ def rows_of(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(content))
 
 
-def interval(values: list[float]) -> list[float]:
-    """Mean of values, each a person's or clip's, with its 95 % bootstrap interval."""
-    array, rng = np.array(values, float), np.random.default_rng(0)
-    means = [array[rng.integers(0, len(array), len(array))].mean() for _ in range(RESAMPLES)]
-    return [round(float(each), 4) for each in (array.mean(), *np.quantile(means, (0.025, 0.975)))]
+def interval(values: list[Any], figure: Callable[[np.ndarray], Any] = np.mean) -> list[float]:
+    """A figure of values, each a person's or clip's, with its 95 % bootstrap interval."""
+    array, rng = np.array(values), np.random.default_rng(0)
+    drawn = [figure(array[rng.integers(0, len(array), len(array))]) for _ in range(RESAMPLES)]
+    return [round(float(each), 4) for each in (figure(array), *np.nanquantile(drawn, (0.025, 0.975)))]
+
+
+def of_people(people: list[str], figure: Callable[[np.ndarray], Any]) -> list[float]:
+    """A figure of the rows at some indices, with its interval by drawing people."""
+    own = {name: np.flatnonzero(np.array(people) == name) for name in dict.fromkeys(people)}
+    names = list(own)
+    return interval(list(range(len(names))), lambda at: figure(np.concatenate([own[names[int(i)]] for i in at])))
+
+
+def about_clip(name: str, given: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> list[float]:
+    """How far a head moves in a clip, and how its angle differs from the reference curve, with the mean set apart."""
+    use = np.isfinite(truth[name])
+    ours, theirs = given[name][use], truth[name][use]
+    theirs = theirs * np.sign(np.corrcoef(ours, theirs)[0, 1]) * (YAW_FACTOR if name == "pose_yaw_deg" else 1)
+    error = (ours - ours.mean()) - (theirs - theirs.mean())
+    lags = {}
+    for lag in range(-MOST_LAG, MOST_LAG + 1):
+        later, sooner = slice(max(lag, 0), len(ours) + min(lag, 0)), slice(max(-lag, 0), len(ours) - max(lag, 0))
+        lags[lag] = np.corrcoef(ours[later], theirs[sooner])[0, 1]
+    coupled = [abs(np.corrcoef(error, truth[other][use])[0, 1]) for other in ("mouth_opening", "eyes_opening")]
+    low, high = np.quantile(theirs, (0.05, 0.95))
+    correlation = np.corrcoef(ours, theirs)[0, 1]
+    return [round(float(each), 3) for each in
+            (high - low, correlation, error.std(), max(lags, key=lambda lag: lags[lag]), *coupled)]  # fmt: skip
 
 
 def units_of(row: dict[str, Any]) -> np.ndarray:
@@ -71,18 +100,23 @@ def measure_clips(data: Path, figures: dict[str, Any]) -> dict[str, list[dict[st
         times = np.array([row["time_s"] for row in rows])
         every = np.searchsorted(times, np.arange(times[0], times[-1], 0.1))
         near = np.abs(at[None] - times[every][:, None]).argmin(axis=1)
-        for ours, theirs in CURVES.items():
-            given = np.array([rows[place][ours] for place in every])
-            truth = np.array([float(curves[clip["item"]][place][theirs] or "nan") for place in near])
-            use = np.isfinite(truth)
-            agreement[ours].append(abs(float(np.corrcoef(given[use], truth[use])[0, 1])))
+        given = {name: np.array([rows[place][name] for place in every]) for name in CURVES}
+        truth = {
+            name: np.array([float(curves[clip["item"]][place][theirs] or "nan") for place in near])
+            for name, theirs in CURVES.items()
+        }
+        for name in CURVES:
+            use = np.isfinite(truth[name])
+            agreement[name].append(abs(float(np.corrcoef(given[name][use], truth[name][use])[0, 1])))
+        for name in ("pose_yaw_deg", "pose_pitch_deg"):
+            figures[f"clip {clip['item']}: {name}: {ABOUT_CLIP}"] = about_clip(name, given, truth)
         width = np.array([float(curves[clip["item"]][place]["mouth_width"] or "nan") for place in near])
         mouth = np.array([float(curves[clip["item"]][place]["mouth_opening"] or "nan") for place in near])
         quiet = (width <= np.nanquantile(width, 0.4)) & (mouth < 0.015)
         if quiet.sum() >= 5:
             present.append(float(np.mean([(units_of(rows[i]) >= PRESENT).mean() for i in every[quiet]])))
     for name, values in agreement.items():
-        figures[f"clips, correlation inside, median: {name}"] = [round(float(np.median(values)), 3), len(values)]
+        figures[f"clips, correlation inside, median: {name}"] = [*interval(values, np.median), len(values)]
     figures["clips, units present on neutral stretches"] = interval(present)
     return read
 
@@ -92,29 +126,39 @@ def measure_stills(data: Path, figures: dict[str, Any]) -> None:
     splits = {row["item"]: row["split"] for row in rows_of(data / "splits_clips.csv")}
     labels = [row for row in rows_of(data / "cmu_faces" / "labels.csv") if splits[row["person"]] == "val"]
     read = {row["source"]: row for row in fabnet.read(data / "cmu_faces" / "frames").to_pylist()}
-    own = [read[row["path"]] for row in labels]
+    every = [read[row["path"]] for row in labels]
     figures["cmu_faces, faces found, in range"] = [
-        round(float(np.mean([each["in_range"] is not None for each in own])), 3),
-        round(float(np.mean([bool(each["in_range"]) for each in own])), 3),
+        round(float(np.mean([each["in_range"] is not None for each in every])), 3),
+        round(float(np.mean([bool(each["in_range"]) for each in every])), 3),
     ]
     found = [(row, read[row["path"]]) for row in labels if read[row["path"]]["in_range"] is not None]
     open_eyed = [(row, each) for row, each in found if row["eyes"] == "open"]
-    neutral = [each for row, each in open_eyed if row["expression"] == "neutral"]
-    figures["cmu_faces, units present on neutral faces"] = round(
-        float(np.mean([(units_of(each) >= PRESENT).mean() for each in neutral])), 4
+    neutral = [(row, each) for row, each in open_eyed if row["expression"] == "neutral"]
+    present = np.array([(units_of(each) >= PRESENT).mean() for _, each in neutral])
+    figures["cmu_faces, units present on neutral faces"] = of_people(
+        [row["person"] for row, _ in neutral], lambda at: present[at].mean()
     )
     chosen = [(row, each) for row, each in open_eyed if row["expression"] in ("happy", "neutral")]
-    happy = np.array([row["expression"] == "happy" for row, _ in chosen])
-    smile = np.array([each["smile"] for _, each in chosen])
-    figures["cmu_faces, smile, AUC, n"] = [round(float((smile[happy][:, None] > smile[~happy]).mean()), 3), len(chosen)]
-    pitch = np.array([each["pose_pitch_deg"] for row, each in open_eyed if row["pose"] == "straight"])
-    spread = [round(float(pitch.mean()), 2), round(float(pitch.std()), 2)]
-    figures["cmu_faces, pitch of straight heads, mean, spread"] = spread
+    for name, poses in (("smile", {"left", "straight", "right", "up"}), ("smile of straight heads", {"straight"})):
+        own = [(row, each) for row, each in chosen if row["pose"] in poses]
+        happy = np.array([row["expression"] == "happy" for row, _ in own])
+        smile = np.array([each["smile"] for _, each in own])
+
+        def area(at: np.ndarray, happy: np.ndarray = happy, smile: np.ndarray = smile) -> float:
+            return float((smile[at][happy[at]][:, None] > smile[at][~happy[at]]).mean()) if happy[at].any() else np.nan
+
+        figures[f"cmu_faces, {name}, AUC, n"] = [*of_people([row["person"] for row, _ in own], area), len(own)]
+    straight = [(row, each) for row, each in open_eyed if row["pose"] == "straight"]
+    pitch = np.array([each["pose_pitch_deg"] for _, each in straight])
+    figures["cmu_faces, pitch of straight heads, mean"] = round(float(pitch.mean()), 2)
+    figures["cmu_faces, pitch of straight heads, spread, n"] = [
+        *of_people([row["person"] for row, _ in straight], lambda at: pitch[at].std()), len(pitch)
+    ]  # fmt: skip
     for pose in ("left", "straight", "right", "up"):
-        own = [each for row, each in found if row["pose"] == pose]
+        turned = [each for row, each in found if row["pose"] == pose]
         figures[f"cmu_faces, {pose}: yaw, pitch, n"] = [
-            round(float(np.median([each[f"pose_{name}_deg"] for each in own])), 1) for name in ("yaw", "pitch")
-        ] + [len(own)]  # fmt: skip
+            round(float(np.median([each[f"pose_{name}_deg"] for each in turned])), 1) for name in ("yaw", "pitch")
+        ] + [len(turned)]  # fmt: skip
 
 
 def measure_pose(data: Path, figures: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 A map from embeddings x to y = x b + c is fitted with a penalty on its weights, and on its change under changes of the
 picture that do not change y (another window, brightness, framing): the sum of |d b|^2 over differences d of embeddings.
 
-Letters: N faces, D numbers of an embedding, K outputs, M differences.
+Letters: N faces, D numbers of an embedding, K outputs.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import numpy as np
 
 from fabnet.teaching.waves import NUM_WAVES, Linear, Waves
 
-__all__ = ["NUM_WAVES", "Linear", "Waves", "auc", "logistic", "ridge"]
+__all__ = ["NUM_WAVES", "Linear", "Waves", "auc", "logistic", "quantile", "ridge"]
 
-STEPS = 40
+STEPS, CLOSE = 40, 1e-4
 
 
-def ridge(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, penalty: float, changes: np.ndarray, steady: float
-) -> Linear:
+def ridge(x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, penalty: float) -> Linear:
     """Least squares in closed form.
 
     Args:
@@ -27,21 +25,18 @@ def ridge(
         y: (N, K).
         weights: (N,) of the faces.
         penalty: on the weights, over the mean variance of an embedding's number.
-        changes: (M, D) differences under changes of the picture.
-        steady: penalty on the outputs' changes.
     """
     weights = weights / weights.sum()
     mean_x, mean_y = weights @ x, weights @ y
     centred = x - mean_x
     covariance = (centred * weights[:, None]).T @ centred
     penalties = penalty * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    penalties += steady * changes.T @ changes / len(changes)
     coef = np.linalg.solve(covariance + penalties, (centred * weights[:, None]).T @ (y - mean_y))
     return Linear(coef, mean_y - mean_x @ coef)
 
 
 def logistic(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, penalty: float, changes: np.ndarray, steady: float
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, *, penalty: float, changing: np.ndarray, steady: float
 ) -> Linear:
     """Logistic regression by Newton's method.
 
@@ -50,8 +45,8 @@ def logistic(
         y: (N,) 0 or 1.
         weights: (N,) of the faces.
         penalty: as in `ridge`.
-        changes: as in `ridge`.
-        steady: as in `ridge`.
+        changing: (D, D) mean of d d^T over differences d of embeddings under changes of the picture.
+        steady: penalty on the outputs' changes.
 
     Returns:
         The map to (N, 1) log-odds.
@@ -62,7 +57,7 @@ def logistic(
     covariance = np.cov((x - mean).T)
     penalties = np.zeros((x.shape[1] + 1,) * 2)
     penalties[:-1, :-1] = penalty * np.trace(covariance) / len(covariance) * np.eye(x.shape[1])
-    penalties[:-1, :-1] += steady * changes.T @ changes / len(changes)
+    penalties[:-1, :-1] += steady * changing
     solution = np.zeros(x.shape[1] + 1)
     for _ in range(STEPS):
         shares = 1 / (1 + np.exp(-np.clip(centred @ solution, -30, 30)))
@@ -70,7 +65,7 @@ def logistic(
         curve = (centred * (weights * np.maximum(shares * (1 - shares), 1e-6))[:, None]).T @ centred
         step = np.linalg.solve(curve + penalties + 1e-9 * np.eye(len(penalties)), slope)
         solution -= step
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < CLOSE * np.abs(solution).max():
             break
     coef = solution[:-1, None]
     return Linear(coef, solution[-1:] - mean @ coef)
@@ -81,3 +76,10 @@ def auc(is_positive: np.ndarray, scores: np.ndarray) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(is_positive, scores))
+
+
+def quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The value below which a share of the weights lies."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])

@@ -1,7 +1,9 @@
 """Embeddings of every labelled face: in its canonical window, in shifted and scaled ones, and changed in other ways.
 
-Writes WORK/looks-SET.npz of one encoder: `embeddings` (N, L, D) float16 and `boxes` (N, L, 4) float32, in the order of
-`LOOKS`, and WORK/others.npz: windows that show no face, and faces that are covered.
+Writes OUT/looks-SET.npz of one encoder: `embeddings` (N, L, D) float16 and `boxes` (N, L, 4) float32, in the order of
+`LOOKS`; `light` (N, 2) float32, brightness and contrast in the look `NEAR_LOOK`; `rounded_at` (M,), indices of training
+faces whose embeddings in that look were also computed in int8, and `rounding` (M, D) float32, the differences (none
+if the model has no int8 form). Writes OUT/others.npz: windows that show no face, and faces that are covered.
 
 Run: python experiments/reader/looks.py MODEL --data DATA --work WORK --out OUT
 """
@@ -16,15 +18,20 @@ import numpy as np
 from faces import SETS, Faces, Pictures, read_faces
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, load_for_reading
 from fabnet.faces.crop import cut
+from fabnet.reading.canonical import light_of
 
 LOOKS = ("canonical", "near", "near", "far", "far", "grey", "tight")
 """Looks at a face: its canonical window; windows beside it; a grey picture of other brightness; a grey one of 48 px,
 framed tightly, as those of FER+ and CK+."""
+NEAR_LOOK = 1
+"""A window beside the canonical one, as reading leaves it."""
 NEAR, FAR = (0.02, 0.04), (0.07, 0.12)
 """Standard deviations of the shift, in sides of the crop, and of the logarithm of the scale."""
 NO_FACE, COVERED = 0, 2
+MOST_ROUNDED = 700
+"""Upper bound of the faces of a set that are embedded in int8 too."""
 AT_ONCE = 8
 
 
@@ -67,18 +74,24 @@ def embedded(encoder: Embedder, views: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts).astype(np.float16)
 
 
-def write_looks(faces: Faces, read: Pictures, encoder: Embedder, file: Path) -> None:
+def write_looks(faces: Faces, read: Pictures, encoder: Embedder, int8: Embedder | None, file: Path) -> None:
     """Embed the looks at a set's faces."""
     share = encoder.card.window[2]
     rng, size = np.random.default_rng(0), encoder.card.size
     embeddings = np.empty((len(faces.names), len(LOOKS), encoder.embedding_dim), np.float16)
-    boxes = np.empty((len(faces.names), len(LOOKS), 4), np.float32)
+    boxes, light = np.empty((len(faces.names), len(LOOKS), 4), np.float32), np.empty((len(faces.names), 2), np.float32)
     for place, (name, window) in enumerate(zip(faces.names, faces.heads.windows, strict=True)):
         image = read(str(name))
         seen = [look(image, window, window[2] / share, kind, rng, size) for kind in LOOKS]
         embeddings[place] = embedded(encoder, [view for view, _ in seen])
         boxes[place] = [box for _, box in seen]
-    np.savez(file, embeddings=embeddings, boxes=boxes)
+        light[place] = [float(each[0]) for each in light_of(seen[NEAR_LOOK][0][None])]
+    rounded_at, rounding = np.zeros(0, int), np.zeros((0, encoder.embedding_dim), np.float32)
+    if int8 is not None:
+        rounded_at = np.sort(np.random.default_rng(0).permutation(np.flatnonzero(faces.is_train))[:MOST_ROUNDED])
+        views = [cut(read(str(faces.names[i])), boxes[i, NEAR_LOOK], size) for i in rounded_at]
+        rounding = embedded(int8, views).astype(np.float32) - embeddings[rounded_at, NEAR_LOOK]
+    np.savez(file, embeddings=embeddings, boxes=boxes, light=light, rounded_at=rounded_at, rounding=rounding)
     print(f"{faces.name}: {len(faces.names):,} faces", flush=True)
 
 
@@ -152,13 +165,15 @@ def main() -> None:
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     encoder = load(options.model)
+    reads = load_for_reading(options.model)
+    int8 = reads if reads.precision == "int8" else None
     side = encoder.card.window[2]
     sets = [
         (read_faces(name, options.data, options.work, side), Pictures(name, options.data, options.work))
         for name in SETS
     ]
     for faces, read in sets:
-        write_looks(faces, read, encoder, options.out / f"looks-{faces.name}.npz")
+        write_looks(faces, read, encoder, int8, options.out / f"looks-{faces.name}.npz")
     write_others(sets[:2], encoder, options.out / "others.npz")
 
 

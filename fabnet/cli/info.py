@@ -72,7 +72,16 @@ def _lines(texts: Sequence[str]) -> RenderableType:
 
 
 def _flat(value: Any) -> str:
-    return ", ".join(f"{_one(each)} {name}" for name, each in value.items()) if isinstance(value, dict) else str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{_figure(each)} {name.replace('_', ' ')}" for name, each in value.items())
+
+
+def _figure(value: Any) -> str:
+    """A number; one with its interval as `7.41 [6.70, 8.05]`."""
+    if isinstance(value, list) and len(value) == 3 and all(isinstance(each, float) for each in value):
+        return f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
+    return _one(value)
 
 
 def _one(value: Any) -> str:

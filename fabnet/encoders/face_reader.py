@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -119,6 +119,8 @@ class FaceReader:
             the standardised signs; the last row is the intercept.
         taught: what taught it, if another encoder's readings did (`fabnet teach`): by, digest, version, store, faces,
             people, agreement; None: it was fitted to labels.
+        errors: figures on people held out by group of faces: each a value with its 95 % interval, and `faces`, the
+            number of faces.
     """
 
     tasks: tuple[Task, ...]
@@ -136,6 +138,7 @@ class FaceReader:
     signs_scale: np.ndarray
     spread: np.ndarray
     taught: dict[str, Any] | None = None
+    errors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def about(self) -> dict[str, str]:
         """What a table's metadata say of its attributes."""
@@ -301,6 +304,7 @@ def save_face_reader(reader: FaceReader, file: Path) -> None:
             for each in reader.tasks
         ],
         **({} if reader.taught is None else {"taught": reader.taught}),
+        "errors": reader.errors,
     }  # fmt: skip
     tensors = {name: np.ascontiguousarray(getattr(reader, name), np.float32) for name in ARRAYS}
     with written_whole(file) as partial:
@@ -332,7 +336,8 @@ def load_face_reader(file: Path) -> FaceReader:
             taught = said.get("taught")
             if not isinstance(taught, dict | None):
                 raise ValueError("it does not say what taught it")
-            reader = FaceReader(tasks, str(said["model"]), str(said["version"]), **arrays, taught=taught)
+            errors = {name: dict(each) for name, each in dict(said.get("errors", {})).items()}
+            reader = FaceReader(tasks, str(said["model"]), str(said["version"]), **arrays, taught=taught, errors=errors)
             wrong = _wrong_tasks(reader) or _wrong_arrays(reader)
     except (OSError, SafetensorError, InputError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read as a face reader ({error})") from None

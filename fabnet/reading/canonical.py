@@ -21,7 +21,7 @@ from fabnet.faces.window import Window
 if TYPE_CHECKING:  # imports PyAV, which photos do not need
     from fabnet.video.decode import DecodedFrame
 
-__all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "size_of", "whole"]
+__all__ = ["Eyes", "Picture", "Settled", "face_boxes", "light_of", "moved_by", "part_of", "size_of", "whole"]
 
 Picture: TypeAlias = "np.ndarray | DecodedFrame"
 """(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
@@ -87,7 +87,7 @@ class Eyes:
         for view, image, box in zip(views, images, boxes_px, strict=True):
             view[:] = _view(image, box, size)
         embeddings = self.encoder.embed_views(views)
-        brightness, contrast = _light(views)
+        brightness, contrast = light_of(views)
         outputs = self.reader.where(embeddings)
         seen = Seen(embeddings, boxes_px, brightness, contrast)
         return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), views, len(images))
@@ -212,7 +212,7 @@ def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA))
 
 
-def _light(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def light_of(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and contrast of the middle of (N, size, size, 3) windows, (N,) float32 in [0, 1] each."""
     size = views.shape[1]
     middle = views[:, size // 4 : -(size // 4), size // 4 : -(size // 4)]

@@ -94,7 +94,7 @@ def fit_reader(
     }  # fmt: skip
     arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in arrays.items()}
     version = hashlib.sha256(b"".join(values.tobytes() for values in arrays.values())).hexdigest()[:8]
-    return FaceReader(teacher.tasks, digest, f"taught-{version}", **arrays, taught=taught)
+    return FaceReader(teacher.tasks, digest, f"taught-{version}", **arrays, taught=taught, errors={})
 
 
 def _task(reader: FaceReader, name: str) -> Task:

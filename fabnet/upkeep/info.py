@@ -8,7 +8,7 @@ from typing import Any
 from fabnet.errors import InputError
 from fabnet.files.places import as_place
 from fabnet.models.hub import download, is_hub_name
-from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, read_card
+from fabnet.models.model_folder import CONFIG_FILE, ONNX_FILE, READER_FILE, read_card
 from fabnet.weights import shipped_models
 
 __all__ = ["info"]
@@ -66,7 +66,10 @@ def _run_info(run: Path) -> dict[str, Any]:
 
 
 def _model_info(folder: Path) -> dict[str, Any]:
-    card = read_card(folder)
+    from fabnet.encoders.face_reader import load_face_reader
+
+    card, file = read_card(folder), folder / READER_FILE
+    reader = load_face_reader(file) if file.is_file() else None
     return {
         "kind": "model",
         "path": str(folder),
@@ -76,4 +79,5 @@ def _model_info(folder: Path) -> dict[str, Any]:
         "crop": card.crop,
         "has_onnx": (folder / ONNX_FILE).is_file(),
         "training": card.training,
+        **({} if reader is None else {"reader": {"version": reader.version, **reader.errors}}),
     }

@@ -80,3 +80,18 @@ def test_info_of_a_model_prints_whatever_its_training_says(tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert "videos from" in out
     assert "pairs_seen: 5000" in out
+
+
+def test_info_of_a_model_shows_how_well_it_reads_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "close", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["reader"]
+    assert found.pop("version")
+    for group in ("MTFL, men", "MTFL, women", "MTFL, darkest third"):
+        value, low, high = found[group]["yaw_deg"]
+        assert low <= value <= high
+        assert found[group]["faces"] > 100
+    assert main(["info", "close"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"MTFL, women: {found['MTFL, women']['faces']:,} faces" in shown
+    assert re.search(r"\d\.\d\d \[\d\.\d\d, \d\.\d\d\] yaw deg", shown)
+    assert "window [0.5, 0.5, 0.5]" in shown  # no figure with an interval

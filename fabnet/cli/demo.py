@@ -11,10 +11,10 @@ __all__ = ["run", "show"]
 
 
 def run(out: Path = Path("fabnet-demo"), minutes: float = 1.5) -> DemoResult:
-    """Run the whole chain on a real clip that an installed package carries; no network is needed.
+    """Run the whole chain on a real clip that ships with fabnet; no network is needed.
 
-    A clip of a man talking in a car becomes face-tracks, an encoder is trained on them without labels, every frame is
-    embedded, and a page shows all of it. It takes some two minutes on two cores.
+    A clip of a man who turns his head and smiles becomes face-tracks, an encoder is trained on them without labels,
+    every frame is embedded, and a page shows all of it. It takes some two minutes on two cores.
 
     Examples:
       fabnet demo

@@ -216,9 +216,9 @@ def test_dlib_tells_people_apart(shared_data: Path) -> None:
     assert np.median(same) < 0.6 < np.percentile(others, 5)
 
 
-def test_dlib_ignores_the_position_in_the_crop(carphone: Path) -> None:
+def test_dlib_ignores_the_position_in_the_crop(smiling: Path) -> None:
     pytest.importorskip("dlib")
-    frame = next(iter(read_frames(carphone))).image
+    frame = next(iter(read_frames(smiling))).image
     crop = fabnet.crop_faces(frame)[0].image
     moved = np.roll(crop, 8, axis=1)
     dlib, pixels = fabnet.load("dlib-identity"), fabnet.load("pixels")
@@ -227,11 +227,11 @@ def test_dlib_ignores_the_position_in_the_crop(carphone: Path) -> None:
     assert np.abs(np.subtract(*pixels.embed([crop, moved]))).mean() > 0.02
 
 
-def test_dlib_sees_colours_and_pixels_unchanged(carphone: Path) -> None:
+def test_dlib_sees_colours_and_pixels_unchanged(smiling: Path) -> None:
     dlib = pytest.importorskip("dlib")
     from fabnet.encoders.baselines.dlib_identity import face_rectangle
 
-    crop = fabnet.crop_faces(next(iter(read_frames(carphone))).image)[0].image
+    crop = fabnet.crop_faces(next(iter(read_frames(smiling))).image)[0].image
     assert crop.shape == (256, 256, 3)
     spec = importlib.util.find_spec("face_recognition_models")
     assert spec is not None

@@ -73,8 +73,8 @@ def test_an_encoder_not_made_by_load_cannot_be_pickled() -> None:
 
 
 @pytest.mark.parametrize("min_face", [None, 30.0])
-def test_detectors_are_pickled_and_copied(min_face: float | None, carphone: Path) -> None:
-    image = next(iter(read_frames(carphone))).image
+def test_detectors_are_pickled_and_copied(min_face: float | None, smiling: Path) -> None:
+    image = next(iter(read_frames(smiling))).image
     for detector in (
         load_detector(min_face_px=min_face), load_photo_detector(min_face_px=min_face, only_largest=True),
     ):  # fmt: skip
@@ -83,10 +83,10 @@ def test_detectors_are_pickled_and_copied(min_face: float | None, carphone: Path
             assert np.array_equal(other(image)[0].box_px, detector(image)[0].box_px)
 
 
-def test_results_are_pickled_and_copied(store: Path, carphone: Path, tmp_path: Path) -> None:
+def test_results_are_pickled_and_copied(store: Path, smiling: Path, tmp_path: Path) -> None:
     from fabnet.video.decode import read_frames
 
-    faces = fabnet.crop_faces(next(iter(read_frames(carphone))).image)
+    faces = fabnet.crop_faces(next(iter(read_frames(smiling))).image)
     data = tmp_path / "faces.lance"
     results = [
         faces, fabnet.embed([store], data, model="pixels", crop="none"), fabnet.info(store), fabnet.open_store(store),

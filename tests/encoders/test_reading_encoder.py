@@ -22,8 +22,8 @@ from fabnet.weights import shipped_models
 
 
 @pytest.mark.parametrize("model", ["close", "small"])
-def test_readings_in_int8_are_those_of_float32(carphone: Path, model: str) -> None:
-    images = [frame.image for frame in read_frames(carphone, fps=8.0)]
+def test_readings_in_int8_are_those_of_float32(smiling: Path, model: str) -> None:
+    images = [frame.image for frame in read_frames(smiling, fps=8.0)]
     detect = load_detector("yunet")
     made = []
     for encoder in (fabnet.load(model), load_for_reading(model)):

@@ -20,9 +20,9 @@ from .heic import heic
 
 
 @pytest.fixture(scope="module")
-def frame(carphone: Path) -> np.ndarray:
+def frame(smiling: Path) -> np.ndarray:
     """A real face, 144 x 192."""
-    return next(read_frames(carphone)).image
+    return next(read_frames(smiling)).image
 
 
 def near(one: np.ndarray, other: np.ndarray) -> bool:

@@ -226,10 +226,10 @@ def test_the_colours_that_an_avif_names(primaries: int, transfer: int, expected:
     np.testing.assert_allclose(decode_picture(data)[16, 16], [expected] * 3, atol=1)
 
 
-def test_a_profile_does_not_change_what_is_embedded(carphone: Path, tmp_path: Path) -> None:
+def test_a_profile_does_not_change_what_is_embedded(smiling: Path, tmp_path: Path) -> None:
     from fabnet.video.decode import read_frames
 
-    frame = next(read_frames(carphone)).image
+    frame = next(read_frames(smiling)).image
     to_xyz, gamma = SPACES["ProPhoto"]
     light = linear(frame.reshape(-1, 3)) @ (np.linalg.inv(to_xyz) @ np.array(SRGB_XYZ)).T
     wide = np.rint(255 * np.clip(light, 0, 1) ** (1 / gamma)).astype(np.uint8).reshape(frame.shape)

@@ -44,7 +44,7 @@ def test_a_second_command_on_the_same_store_is_refused(second: Path, tmp_path: P
         assert rows_of(out) == whole
 
 
-def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: Path, tmp_path: Path) -> None:
+def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, smiling: Path, tmp_path: Path) -> None:
     video = tmp_path / "a.mp4"
     shutil.copy(second, video)
     (found,) = find_videos([video]).found
@@ -58,7 +58,7 @@ def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: 
     def replace(amount: float) -> None:
         nonlocal is_replaced
         if not is_replaced:
-            shutil.copy(carphone, tmp_path / "b.mp4")
+            shutil.copy(smiling, tmp_path / "b.mp4")
             os.replace(tmp_path / "b.mp4", video)
             is_replaced = True
 
@@ -66,21 +66,21 @@ def test_a_video_replaced_while_it_is_read_is_not_added(second: Path, carphone: 
         track_one(task, replace)
     assert not task.spool.exists()
     entry = track_one(task, lambda amount: None).entry  # the other file, listed with the first one's size
-    assert (entry.size_bytes, entry.rows) == (carphone.stat().st_size, 20)
+    assert (entry.size_bytes, entry.rows) == (smiling.stat().st_size, 20)
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])
 def test_a_video_replaced_during_a_run_has_the_rows_of_the_file_that_the_ledger_names(
-    second: Path, carphone: Path, tmp_path: Path, times: int
+    second: Path, smiling: Path, tmp_path: Path, times: int
 ) -> None:
     random = np.random.default_rng(0)
-    rows_by_size = {second.stat().st_size: 5, carphone.stat().st_size: 20}
+    rows_by_size = {second.stat().st_size: 5, smiling.stat().st_size: 20}
     for place in range(times):
         folder, out = tmp_path / f"in{place}", tmp_path / f"{place}.lance"
         folder.mkdir()
         for number in range(3):
             shutil.copy(second, folder / f"{number}.mp4")
-        shutil.copy(carphone, tmp_path / "new")
+        shutil.copy(smiling, tmp_path / "new")
         process = started("track", folder, "--out", out, *TRACK)
         time.sleep(random.uniform(0.5, 3.0))
         replaced = f"{random.integers(3)}.mp4"

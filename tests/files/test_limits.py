@@ -129,27 +129,27 @@ def test_a_safetensors_header_that_is_too_long_is_refused(tmp_path: Path) -> Non
         load_probes(file)
 
 
-def test_frames_have_limits(carphone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_have_limits(smiling: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fabnet.video.decode.MAX_FRAMES", 5)
-    frames = read_frames(carphone)
+    frames = read_frames(smiling)
     assert [next(frames).index for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(VideoError, match="more than 5 frames, which is the limit"):
         next(frames)
     monkeypatch.setattr("fabnet.video.container.MAX_PIXELS", 192 * 144 - 1)
     with pytest.raises(VideoError, match="192 x 144 px; the limit is 27,647 pixels"):
-        next(read_frames(carphone))
+        next(read_frames(smiling))
     assert MAX_PIXELS < 16384**2
 
 
 @pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile {}\n", "#EXTM3U\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n"])
-def test_a_playlist_opens_no_other_file(carphone: Path, tmp_path: Path, text: str) -> None:
-    (tmp_path / "other.mp4").write_bytes(carphone.read_bytes())
+def test_a_playlist_opens_no_other_file(smiling: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "other.mp4").write_bytes(smiling.read_bytes())
     (tmp_path / "list.mp4").write_text(text.format("other.mp4"))
     with pytest.raises(VideoError, match="is not a video"):
         next(read_frames(tmp_path / "list.mp4"))
 
 
-def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> None:
+def test_links_out_of_a_folder_are_refused(tmp_path: Path, smiling: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "in" / "ann" / "v"
     for folder in (outside, inside):
         folder.mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_links_out_of_a_folder_are_refused(tmp_path: Path, carphone: Path) -> No
     (tmp_path / "in" / "bob").symlink_to(outside)
     videos, look = scan(tmp_path / "in", "identity/video")
     assert [each.file for each in look.left_out()] == ["bob"]
-    (tmp_path / "in" / "a.mp4").symlink_to(carphone)
+    (tmp_path / "in" / "a.mp4").symlink_to(smiling)
     with pytest.raises(VideoError, match=r"a.mp4: symlink out of the folder: to "):
         find_videos([tmp_path / "in"])
 

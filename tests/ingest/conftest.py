@@ -25,9 +25,9 @@ def write_image(path: Path, image_rgb: np.ndarray) -> None:
 
 
 @pytest.fixture(scope="session")
-def faces(carphone: Path) -> list[np.ndarray]:
+def faces(smiling: Path) -> list[np.ndarray]:
     """Four frames of a real face, 144 x 192, RGB."""
-    return [frame.image for frame in read_frames(carphone, fps=1.0)][:4]
+    return [frame.image for frame in read_frames(smiling, fps=1.0)][:4]
 
 
 def fabnet_process(*args: object, **options: Any) -> subprocess.Popen[str]:

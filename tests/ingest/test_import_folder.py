@@ -189,11 +189,11 @@ def test_the_central_one_of_the_large_faces_is_meant() -> None:
     assert chosen_face([], 300, 100) is None
 
 
-def test_videos_of_ready_crops_are_tracks(carphone: Path, tmp_path: Path) -> None:
+def test_videos_of_ready_crops_are_tracks(smiling: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in" / "id00012" / "abc"
     folder.mkdir(parents=True)
     for name in ("00001.mp4", "00002.mp4"):
-        (folder / name).write_bytes(carphone.read_bytes())
+        (folder / name).write_bytes(smiling.read_bytes())
     (folder / "00003.mp4").write_bytes(b"")
     report = imported(tmp_path / "in", tmp_path / "s.lance", fps=2.0)
     assert report.store.tracks == 2

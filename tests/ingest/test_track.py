@@ -57,8 +57,8 @@ def rows_of(store: TrackStore) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
 
 
-def test_a_video_becomes_a_track(carphone: Path, tmp_path: Path) -> None:
-    report = tracked(carphone, tmp_path / "s.lance", fps=2.0)
+def test_a_video_becomes_a_track(smiling: Path, tmp_path: Path) -> None:
+    report = tracked(smiling, tmp_path / "s.lance", fps=2.0)
     assert (report.store.rows, report.store.tracks, report.store.videos) == (8, 1, 1)
     assert report.frames_decoded == 120
     assert report.frames_kept == report.frames_with_face == 8
@@ -69,8 +69,8 @@ def test_a_video_becomes_a_track(carphone: Path, tmp_path: Path) -> None:
     json.dumps(values)
     rows = rows_of(open_store(tmp_path / "s.lance"))
     assert [row["time_s"] for row in rows] == pytest.approx(np.arange(8) / 2, abs=0.05)
-    assert rows[0]["identity"] == "carphone_pristine.mp4/0"
-    assert rows[0]["source"] == rows[0]["video"] == "carphone_pristine.mp4"
+    assert rows[0]["identity"] == "smiling.mp4/0"
+    assert rows[0]["source"] == rows[0]["video"] == "smiling.mp4"
     assert not (tmp_path / "s.lance" / "_spool").exists()
 
 
@@ -104,8 +104,8 @@ def test_identities_and_splits(clips: Path, tmp_path: Path) -> None:
         tracked(clips, tmp_path / "other.lance", identities=names)
 
 
-def test_moments_split_each_track_in_time(carphone: Path, tmp_path: Path) -> None:
-    report = tracked(carphone, tmp_path / "s.lance", splits="moments")
+def test_moments_split_each_track_in_time(smiling: Path, tmp_path: Path) -> None:
+    report = tracked(smiling, tmp_path / "s.lance", splits="moments")
     assert any("not on other people" in note for note in report.notes)
     store = open_store(tmp_path / "s.lance")
     index = store.index()
@@ -119,8 +119,8 @@ def test_moments_split_each_track_in_time(carphone: Path, tmp_path: Path) -> Non
     assert len(train) == pytest.approx(15, abs=1)
 
 
-def test_rows_of_each_of_two_faces_lie_together(carphone: Path, tmp_path: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone, fps=10.0)]
+def test_rows_of_each_of_two_faces_lie_together(smiling: Path, tmp_path: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling, fps=10.0)]
     pairs = [np.hstack([frame, frame[:, ::-1]]) for frame in frames]
     report = tracked(write_video(tmp_path / "two.mp4", pairs), tmp_path / "s.lance")
     assert report.store.tracks == 2
@@ -138,10 +138,10 @@ def test_rows_of_each_of_two_faces_lie_together(carphone: Path, tmp_path: Path) 
     assert sides[0][0] != sides[1][0]
 
 
-def spoil(folder: Path, carphone: Path) -> None:
+def spoil(folder: Path, smiling: Path) -> None:
     (folder / "zero.mp4").write_bytes(b"")
     (folder / "text.mp4").write_text("this is not a video\n" * 100)
-    data = carphone.read_bytes()
+    data = smiling.read_bytes()
     (folder / "short.mp4").write_bytes(data[: len(data) // 2])
     write_video(folder / "black.mp4", [np.zeros((96, 96, 3), np.uint8)] * 10)
     with av.open(str(folder / "sound.mp4"), "w") as sound:
@@ -151,8 +151,8 @@ def spoil(folder: Path, carphone: Path) -> None:
         sound.mux([*stream.encode(silence), *stream.encode(None)])
 
 
-def test_bad_videos_among_good_ones_are_listed(clips: Path, carphone: Path, tmp_path: Path) -> None:
-    spoil(clips, carphone)
+def test_bad_videos_among_good_ones_are_listed(clips: Path, smiling: Path, tmp_path: Path) -> None:
+    spoil(clips, smiling)
     report = tracked(clips, tmp_path / "s.lance", num_workers=2)
     assert report.num_videos == 11
     assert report.store.videos == 6
@@ -169,8 +169,8 @@ def test_bad_videos_among_good_ones_are_listed(clips: Path, carphone: Path, tmp_
     assert again.store.rows == report.store.rows
 
 
-def test_the_part_before_the_damage_is_kept(carphone: Path, tmp_path: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)]
+def test_the_part_before_the_damage_is_kept(smiling: Path, tmp_path: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)]
     whole = write_video(tmp_path / "whole.ts", frames, fps=30, container="mpegts").read_bytes()
     (tmp_path / "in").mkdir()
     damaged = bytearray(whole)
@@ -182,8 +182,8 @@ def test_the_part_before_the_damage_is_kept(carphone: Path, tmp_path: Path) -> N
         assert report.partial[0][0] == "damaged.ts"
 
 
-def test_a_lone_bad_video_is_the_error(clips: Path, carphone: Path, tmp_path: Path) -> None:
-    spoil(clips, carphone)
+def test_a_lone_bad_video_is_the_error(clips: Path, smiling: Path, tmp_path: Path) -> None:
+    spoil(clips, smiling)
     with pytest.raises(VideoError, match="is empty"):
         tracked(clips / "zero.mp4", tmp_path / "a.lance")
     with pytest.raises(NoFaceError, match=r"no face found in black\.mp4"):
@@ -257,9 +257,9 @@ def test_nobody_moves_to_another_split(clips: Path, tmp_path: Path) -> None:
         tracked(clips / "Ann/2.mp4", tmp_path / "s.lance", identities="folder", splits=people)
 
 
-def test_another_file_of_a_name_is_not_added_to_it(clips: Path, carphone: Path, tmp_path: Path) -> None:
+def test_another_file_of_a_name_is_not_added_to_it(clips: Path, smiling: Path, tmp_path: Path) -> None:
     tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
-    shutil.copy(carphone, clips / "Ann/1.mp4")
+    shutil.copy(smiling, clips / "Ann/1.mp4")
     report = tracked(clips / "Ann/1.mp4", tmp_path / "s.lance")
     assert "another file of this name is in the store" in dict(report.failed)["1.mp4"]
     assert report.store.rows == 5
@@ -317,10 +317,10 @@ def test_a_stopped_run_keeps_what_was_finished_and_goes_on(
     assert not (out / "_spool").exists()
 
 
-def test_a_full_disk_is_one_line_and_what_was_finished_stays(carphone: Path, small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_what_was_finished_stays(smiling: Path, small_disk: Path, tmp_path: Path) -> None:
     out = small_disk / "s.lance"
     for number in range(3):
-        shutil.copy(carphone, tmp_path / f"{number}.mp4")
+        shutil.copy(smiling, tmp_path / f"{number}.mp4")
     flags = ("--fps", "all", "--size", 256, "--num-workers", 1)
     process = fabnet_process("track", *sorted(tmp_path.glob("*.mp4")), "--out", out, *flags)
     _, errors = process.communicate(timeout=60)

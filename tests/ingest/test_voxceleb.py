@@ -12,7 +12,7 @@ from fabnet.ingest.voxceleb import read_utterance
 from fabnet.store.track_store import open_store
 
 PIXELS = """Identity  : \tA.J._Buckley
-Reference : \tcarphone
+Reference : \tsmiling
 Offset    : \t6
 FV Conf   : \t18.456\t(1)
 ASD Conf  : \t5.243
@@ -34,7 +34,7 @@ def imported(root: Path, videos: Path | None, out: Path, **changes: Any) -> Any:
 
 def test_both_forms_are_read(tmp_path: Path) -> None:
     pixels = read_utterance(utterance(tmp_path / "1.txt", PIXELS, {13: "20 \t30 \t40 \t50", 14: "21 \t31 \t40 \t50"}))
-    assert (pixels.identity, pixels.reference, pixels.is_share) == ("A.J._Buckley", "carphone", False)
+    assert (pixels.identity, pixels.reference, pixels.is_share) == ("A.J._Buckley", "smiling", False)
     assert pixels.frames.tolist() == [13, 14]
     assert pixels.box_px(0, 176, 144).tolist() == [20, 30, 60, 80]
     shares = read_utterance(utterance(tmp_path / "2.txt", SHARES, {13: "0.25 \t0.5 \t0.5 \t0.25"}))
@@ -58,15 +58,15 @@ def test_other_text_is_refused(tmp_path: Path, content: str) -> None:
         read_utterance(tmp_path / "x.txt")
 
 
-def test_faces_come_from_the_original_video(carphone: Path, tmp_path: Path) -> None:
+def test_faces_come_from_the_original_video(smiling: Path, tmp_path: Path) -> None:
     originals = tmp_path / "originals"
     originals.mkdir()
-    (originals / "carphone.mp4").write_bytes(carphone.read_bytes())
+    (originals / "smiling.mp4").write_bytes(smiling.read_bytes())
     box = "0.3 0.2 0.4 0.5"
-    utterance(tmp_path / "txt/id1/carphone/00001.txt", SHARES, {frame: box for frame in range(0, 60)})
-    utterance(tmp_path / "txt/id1/carphone/00002.txt", SHARES, {frame: box for frame in (30, 55, 9999)})
-    utterance(tmp_path / "txt/id1/carphone/00003.txt", "nonsense", {})
-    utterance(tmp_path / "txt/id2/gone/00001.txt", SHARES.replace("carphone", "gone"), {0: box})
+    utterance(tmp_path / "txt/id1/smiling/00001.txt", SHARES, {frame: box for frame in range(0, 60)})
+    utterance(tmp_path / "txt/id1/smiling/00002.txt", SHARES, {frame: box for frame in (30, 55, 9999)})
+    utterance(tmp_path / "txt/id1/smiling/00003.txt", "nonsense", {})
+    utterance(tmp_path / "txt/id2/gone/00001.txt", SHARES.replace("smiling", "gone"), {0: box})
     report = imported(tmp_path / "txt", originals, tmp_path / "s.lance")
     store = open_store(tmp_path / "s.lance")
     index = store.index(min_frames=1)
@@ -76,8 +76,8 @@ def test_faces_come_from_the_original_video(carphone: Path, tmp_path: Path) -> N
     assert np.allclose([row["time_s"] for row in rows], [0, 1, 2, 30 / 25, 55 / 25], atol=1 / 25)
     assert np.allclose(rows[0]["box_px"], [0.3 * 192, 0.2 * 144, 0.7 * 192, 0.7 * 144], atol=1e-3)
     reasons = dict(report.dropped)
-    assert reasons["id1/carphone/00002.txt"] == "frame 9999: carphone.mp4 ends before"
-    assert "not a VoxCeleb text file" in reasons["id1/carphone/00003.txt"]
+    assert reasons["id1/smiling/00002.txt"] == "frame 9999: smiling.mp4 ends before"
+    assert "not a VoxCeleb text file" in reasons["id1/smiling/00003.txt"]
     assert report.failed == (("id2/gone", "its original video is not there"),)
 
 
@@ -101,7 +101,7 @@ def test_a_box_far_larger_than_its_frame_is_dropped(second: Path, tmp_path: Path
 
 
 def test_missing_originals_are_an_error(tmp_path: Path) -> None:
-    utterance(tmp_path / "txt/id1/carphone/00001.txt", SHARES, {0: "0.3 0.2 0.4 0.5"})
+    utterance(tmp_path / "txt/id1/smiling/00001.txt", SHARES, {0: "0.3 0.2 0.4 0.5"})
     (tmp_path / "originals").mkdir()
     for videos, message in {
         None: "needs --videos DIR", tmp_path / "nowhere": "no such folder of original videos",

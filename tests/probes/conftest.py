@@ -11,6 +11,6 @@ from fabnet.video.decode import read_frames
 
 
 @pytest.fixture
-def face_image(carphone: Path) -> np.ndarray:
+def face_image(smiling: Path) -> np.ndarray:
     """(144, 192, 3) uint8 RGB image of one man."""
-    return next(read_frames(carphone)).image
+    return next(read_frames(smiling)).image

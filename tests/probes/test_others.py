@@ -40,9 +40,9 @@ def test_the_points_lie_on_the_face(tool: str, shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("tool", LANDMARKERS)
-def test_points_move_with_the_face_and_do_not_depend_on_the_size(tool: str, carphone: Path) -> None:
+def test_points_move_with_the_face_and_do_not_depend_on_the_size(tool: str, smiling: Path) -> None:
     need(tool)
-    crop = fabnet.crop_faces(next(iter(read_frames(carphone))).image)[0].image
+    crop = fabnet.crop_faces(next(iter(read_frames(smiling))).image)[0].image
     predict = load_landmarker(tool)
     points, moved = predict([crop])[0], predict([np.roll(crop, 6, axis=1)])[0]
     assert np.abs((moved - points).mean(axis=0) - [6, 0]).max() < 1.5

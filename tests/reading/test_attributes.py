@@ -26,9 +26,9 @@ from fabnet.weights import shipped_models
 
 
 @pytest.fixture(scope="module")
-def man(carphone: Path) -> np.ndarray:
+def man(smiling: Path) -> np.ndarray:
     """(144, 192, 3) uint8 RGB: he leans to the image's left, so that his head turns anticlockwise."""
-    return next(read_frames(carphone)).image
+    return next(read_frames(smiling)).image
 
 
 def save(image: np.ndarray, file: Path) -> Path:
@@ -212,17 +212,17 @@ def test_a_probe_whose_arrays_do_not_fit_its_columns_is_refused(
         load_probes(tmp_path / "odd.safetensors")
 
 
-def short_clip(carphone: Path, file: Path, count: int = 8) -> Path:
+def short_clip(smiling: Path, file: Path, count: int = 8) -> Path:
     with VideoWriter(file, fps=25) as writer:
-        for frame in read_frames(carphone):
+        for frame in read_frames(smiling):
             if frame.index < count:
                 writer.write(frame)
     return file
 
 
 @pytest.mark.parametrize("fps", [None, 8])
-def test_an_overlay_is_the_video_drawn_on(carphone: Path, tmp_path: Path, fps: float | None) -> None:
-    clip = short_clip(carphone, tmp_path / "clip.mp4")
+def test_an_overlay_is_the_video_drawn_on(smiling: Path, tmp_path: Path, fps: float | None) -> None:
+    clip = short_clip(smiling, tmp_path / "clip.mp4")
     result = fabnet.embed([clip], tmp_path / "out.csv", attributes=True, overlay=tmp_path / "over.mp4", fps=fps)
     before, after = list(read_frames(clip)), list(read_frames(tmp_path / "over.mp4"))
     assert result.overlay == tmp_path / "over.mp4"
@@ -238,9 +238,9 @@ def test_an_overlay_is_the_video_drawn_on(carphone: Path, tmp_path: Path, fps: f
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.csv", "over.mp4"]
 
 
-def test_overlays_that_cannot_be_drawn_are_refused(carphone: Path, man: np.ndarray, tmp_path: Path) -> None:
+def test_overlays_that_cannot_be_drawn_are_refused(smiling: Path, man: np.ndarray, tmp_path: Path) -> None:
     photo = save(man, tmp_path / "man.png")
-    clip = short_clip(carphone, tmp_path / "clip.mp4", 2)
+    clip = short_clip(smiling, tmp_path / "clip.mp4", 2)
     content = clip.read_bytes()
     for inputs, over, options, said in (
         ([photo], "over.mp4", {"attributes": True}, "drawn on one video; got 1 inputs, the first man.png"),

@@ -25,8 +25,8 @@ from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="module")
-def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    frame = next(read_frames(carphone))
+def photo(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frame = next(read_frames(smiling))
     file = tmp_path_factory.mktemp("photo") / "man.png"
     cv2.imwrite(str(file), frame.image[:, :, ::-1])
     return file
@@ -47,10 +47,10 @@ def test_a_photo(photo: Path, tiny_run: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(row["box_px"], face.box_px, atol=1e-3)
 
 
-def test_a_video_has_one_row_per_frame(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
-    result = fabnet.embed([carphone], tmp_path / "out.lance", model=tiny_run, fps=10)
+def test_a_video_has_one_row_per_frame(smiling: Path, tiny_run: Path, tmp_path: Path) -> None:
+    result = fabnet.embed([smiling], tmp_path / "out.lance", model=tiny_run, fps=10)
     rows = rows_of(tmp_path / "out.lance")
-    kept = list(read_frames(carphone, fps=10))
+    kept = list(read_frames(smiling, fps=10))
     assert [row["frame"] for row in rows] == [frame.index for frame in kept]
     assert [row["time_s"] for row in rows] == pytest.approx([frame.time_s for frame in kept])
     assert result.embedded >= 0.9 * len(kept)
@@ -294,8 +294,8 @@ def test_a_name_that_is_not_utf8_is_refused(photo: Path, tmp_path: Path, capsys:
     assert "udcff.png: name that is not UTF-8: rename it" in capsys.readouterr().err
 
 
-def test_a_corrupt_video_is_listed_beside_its_rows(carphone: Path, tiny_run: Path, tmp_path: Path) -> None:
-    whole = carphone.read_bytes()
+def test_a_corrupt_video_is_listed_beside_its_rows(smiling: Path, tiny_run: Path, tmp_path: Path) -> None:
+    whole = smiling.read_bytes()
     middle = len(whole) // 2
     video = tmp_path / "hole.mp4"
     video.write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])

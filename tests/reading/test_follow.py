@@ -39,8 +39,8 @@ People = dict[str, list[np.ndarray]]
 
 
 @pytest.fixture(scope="module")
-def two(carphone: Path) -> People:
-    return two_of(load_clip(carphone))
+def two(smiling: Path) -> People:
+    return two_of(load_clip(smiling))
 
 
 @pytest.fixture(scope="module")
@@ -246,9 +246,9 @@ def test_a_face_that_turns_back_is_not_lost(two: People, eyes: Eyes, tmp_path: P
 
 
 def test_no_more_pictures_wait_than_there_is_room_for(
-    carphone: Path, eyes: Eyes, monkeypatch: pytest.MonkeyPatch
+    smiling: Path, eyes: Eyes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = frames_of(carphone, eyes)
+    plain = frames_of(smiling, eyes)
     reading: list[int] = [0, 0]
     read_piece = read_video_module._read_piece
 
@@ -262,7 +262,7 @@ def test_no_more_pictures_wait_than_there_is_room_for(
 
     monkeypatch.setattr(read_video_module, "_read_piece", counted)
     monkeypatch.setattr(read_video_module, "MAX_WAITING_BYTES", 1)
-    found = frames_of(carphone, eyes)
+    found = frames_of(smiling, eyes)
     assert reading == [0, 1]
     assert [frame.number for frame in found] == [frame.number for frame in plain]
     assert all(

@@ -23,9 +23,9 @@ People = dict[str, list[np.ndarray]]
 
 
 @pytest.fixture(scope="module")
-def two(carphone: Path) -> People:
+def two(smiling: Path) -> People:
     """One man as two people; the second is mirrored, larger and in colder light."""
-    return two_of(load_clip(carphone, count=60))
+    return two_of(load_clip(smiling, count=60))
 
 
 def network(file: Path, side: int = 112, batch: Any = "n") -> Path:
@@ -119,7 +119,7 @@ def test_groups_keep_apart_what_may_not_be_joined() -> None:
     assert groups(vectors[:1], never[:1, :1], 0.1).tolist() == [0]
 
 
-def test_a_model_that_cannot_link_is_refused(carphone: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_link_is_refused(smiling: Path, tmp_path: Path) -> None:
     good, wrong = network(tmp_path / "colour.onnx"), network(tmp_path / "wrong.onnx", side=64)
     (tmp_path / "text.onnx").write_text("no network")
     for people, distance, message in [
@@ -132,7 +132,7 @@ def test_a_model_that_cannot_link_is_refused(carphone: Path, tmp_path: Path) -> 
         (good, 3.0, "at most 2"),
     ]:
         with pytest.raises(FabnetError, match=re.escape(message)):
-            fabnet.read(carphone, people=people, people_distance=distance)
+            fabnet.read(smiling, people=people, people_distance=distance)
 
 
 def test_dlib_links_a_man_across_a_cut(two: People, tmp_path: Path) -> None:

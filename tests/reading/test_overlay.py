@@ -59,10 +59,10 @@ def test_only_units_that_are_present_are_written() -> None:
     assert not np.array_equal(drawn()[202:], drawn(AU01=0.9)[202:])
 
 
-def test_read_draws_an_overlay(carphone: Path, tmp_path: Path) -> None:
+def test_read_draws_an_overlay(smiling: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     with VideoWriter(clip, fps=25) as writer:
-        for frame in read_frames(carphone):
+        for frame in read_frames(smiling):
             if frame.index < 4:
                 writer.write(frame)
     fabnet.read_to([clip], tmp_path / "out.csv", overlay=tmp_path / "over.mp4")
@@ -73,5 +73,5 @@ def test_read_draws_an_overlay(carphone: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="also the overlay"):
         fabnet.read_to([clip], tmp_path / "x.csv", overlay=tmp_path / "x.csv")
     with pytest.raises(InputError, match="drawn on one video"):
-        fabnet.read([clip, carphone], overlay=tmp_path / "x.mp4")
+        fabnet.read([clip, smiling], overlay=tmp_path / "x.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.csv", "over.mp4"]

@@ -29,15 +29,15 @@ def apart(table: pa.Table, other: pa.Table, name: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def video(carphone: Path) -> pa.Table:
-    return fabnet.read(carphone, num_threads=2)
+def video(smiling: Path) -> pa.Table:
+    return fabnet.read(smiling, num_threads=2)
 
 
 @pytest.fixture(scope="module")
-def photos(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every tenth frame of the clip as a PNG."""
     folder = tmp_path_factory.mktemp("photos")
-    for frame in read_frames(carphone):
+    for frame in read_frames(smiling):
         if frame.index % 10 == 0:
             cv2.imwrite(str(folder / f"{frame.index:03d}.png"), frame.image[:, :, ::-1])
     return folder
@@ -52,8 +52,8 @@ def test_a_video_has_a_row_per_frame(video: pa.Table) -> None:
     assert video.schema.metadata[b"fabnet.precision"] == b"int8"
 
 
-def test_the_number_of_threads_changes_no_bit(carphone: Path, video: pa.Table) -> None:
-    assert fabnet.read(carphone, num_threads=1).equals(video, check_metadata=False)
+def test_the_number_of_threads_changes_no_bit(smiling: Path, video: pa.Table) -> None:
+    assert fabnet.read(smiling, num_threads=1).equals(video, check_metadata=False)
 
 
 def test_photos_and_video(photos: Path, video: pa.Table) -> None:
@@ -89,8 +89,8 @@ def test_neither_batch_nor_order_changes_a_photo(photos: Path) -> None:
                     assert value == other[name], name
 
 
-def test_when_the_detector_looks_hardly_matters(carphone: Path, video: pa.Table) -> None:
-    read = fabnet.read(carphone, search_every=0.5)
+def test_when_the_detector_looks_hardly_matters(smiling: Path, video: pa.Table) -> None:
+    read = fabnet.read(smiling, search_every=0.5)
     assert read["track"].equals(video["track"])
     for name, most in {"pose_yaw_deg": 1.0, "pose_pitch_deg": 1.0, "smile": 0.05, "AU25": 0.04}.items():
         assert apart(read, video, name) < most, name  # measured 0.60, 0.49, 0.028, 0.015
@@ -109,7 +109,7 @@ def test_a_table_is_as_its_file(second: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [1.0, 5.0])
-def test_kept_frames_are_those_of_all_frames(carphone: Path, video: pa.Table, fps: float) -> None:
-    read = fabnet.read(carphone, fps=fps)
-    assert read["frame"].to_pylist() == [frame.index for frame in read_frames(carphone, fps=fps)]
+def test_kept_frames_are_those_of_all_frames(smiling: Path, video: pa.Table, fps: float) -> None:
+    read = fabnet.read(smiling, fps=fps)
+    assert read["frame"].to_pylist() == [frame.index for frame in read_frames(smiling, fps=fps)]
     assert apart(read, video.take(read["frame"].to_pylist()), "pose_yaw_deg") < MOST["pose_yaw_deg"]

@@ -25,10 +25,10 @@ from tests.video.composed import write_video
 
 
 @pytest.fixture(scope="module")
-def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photo(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A photo of a face: the clip's first frame."""
     file = tmp_path_factory.mktemp("photo") / "photo.png"
-    cv2.imwrite(str(file), next(iter(read_frames(carphone))).image[:, :, ::-1])
+    cv2.imwrite(str(file), next(iter(read_frames(smiling))).image[:, :, ::-1])
     return file
 
 
@@ -208,11 +208,11 @@ def test_wrong_files_of_people_are_refused(photo: Path, tmp_path: Path, text: st
         people(photo, tmp_path, str(tmp_path / "people.csv"))
 
 
-def test_an_interrupt_leaves_nothing(carphone: Path, tmp_path: Path) -> None:
+def test_an_interrupt_leaves_nothing(smiling: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "faces.csv"
     clips = [tmp_path / f"{number}.mp4" for number in range(20)]
     for clip in clips:
-        clip.write_bytes(carphone.read_bytes())
+        clip.write_bytes(smiling.read_bytes())
     command = [sys.executable, "-m", "fabnet", "read", *map(str, clips), "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
@@ -249,8 +249,8 @@ def peak_mb(*args: object) -> float:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
-def test_memory_does_not_grow_with_a_video(carphone: Path, tmp_path: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)]
+def test_memory_does_not_grow_with_a_video(smiling: Path, tmp_path: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)]
     files = [write_video(tmp_path / f"{times}.mp4", frames * times) for times in (3, 12)]
     short, long = (peak_mb(file, "--out", tmp_path / "faces.csv", "--num-threads", 2) for file in files)
     assert long < short + 40, (short, long)
@@ -258,8 +258,8 @@ def test_memory_does_not_grow_with_a_video(carphone: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
-def test_large_frames_take_bounded_memory(carphone: Path, tmp_path: Path) -> None:
-    frames = [cv2.resize(frame.image, (3840, 2160)) for frame in list(read_frames(carphone))[:20]]
+def test_large_frames_take_bounded_memory(smiling: Path, tmp_path: Path) -> None:
+    frames = [cv2.resize(frame.image, (3840, 2160)) for frame in list(read_frames(smiling))[:20]]
     files = [write_video(tmp_path / f"{times}.mp4", frames * times) for times in (1, 3)]
     short, long = (peak_mb(file, "--out", tmp_path / "faces.csv", "--num-threads", 2) for file in files)
     assert long < max(short + 100, 1200), (short, long)  # 1,060 MB measured, of which five pieces are 310 MB

@@ -175,20 +175,20 @@ def test_only_reconstructions_are_replaced(tiny_run: Path, tmp_path: Path) -> No
     assert (tmp_path / "reconstructions" / "notes.txt").read_text() == "mine"
 
 
-def test_a_video_is_followed_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
-    text = report(tiny_run, out=tmp_path, video=carphone).page.read_text()
+def test_a_video_is_followed_over_time(tiny_run: Path, smiling: Path, tmp_path: Path) -> None:
+    text = report(tiny_run, out=tmp_path, video=smiling).page.read_text()
     page = Page(text)
     words = " ".join(page.words.split())
-    assert "carphone_pristine.mp4 over time (" not in words
-    assert "carphone_pristine.mp4 over time" in words
+    assert "smiling.mp4 over time (" not in words
+    assert "smiling.mp4 over time" in words
     assert re.search(r"track 0: \d+ faces, 0\.0 to 3\.\d s", words)
     times = [image["alt"] for image in page.all("img") if (image["alt"] or "").startswith("face at")]
     assert len(times) == 10
     assert times == sorted(times, key=lambda alt: float((alt or "").split()[2]))
 
 
-def test_a_page_reports_the_corrupt_part_of_a_video(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
-    whole = carphone.read_bytes()
+def test_a_page_reports_the_corrupt_part_of_a_video(tiny_run: Path, smiling: Path, tmp_path: Path) -> None:
+    whole = smiling.read_bytes()
     middle = len(whole) // 2
     (tmp_path / "hole.mp4").write_bytes(whole[:middle] + bytes(20_000) + whole[middle + 20_000 :])
     text = report(tiny_run, out=tmp_path / "out", video=tmp_path / "hole.mp4").page.read_text()
@@ -203,7 +203,7 @@ def test_a_folder_that_is_not_a_run_is_reported(tmp_path: Path) -> None:
         report(tmp_path)
 
 
-def test_predictions_of_probes_on_a_video_are_drawn_over_time(tiny_run: Path, carphone: Path, tmp_path: Path) -> None:
+def test_predictions_of_probes_on_a_video_are_drawn_over_time(tiny_run: Path, smiling: Path, tmp_path: Path) -> None:
     def probe(task: str, kind: str, columns: tuple[str, ...]) -> SavedProbe:
         coef = np.random.default_rng(len(columns)).normal(size=(16, len(columns)))
         ones, zeros = np.ones(len(columns)), np.zeros(len(columns))
@@ -216,7 +216,7 @@ def test_predictions_of_probes_on_a_video_are_drawn_over_time(tiny_run: Path, ca
         probe("units", "units", ("AU1", "AU2", "AU4", "AU12")),
     ]
     save_probes(probes, tmp_path / "mine.safetensors")
-    timeline = video_timeline(carphone, tiny_run, fps=3, probes=[tmp_path / "mine.safetensors"])
+    timeline = video_timeline(smiling, tiny_run, fps=3, probes=[tmp_path / "mine.safetensors"])
     assert timeline.tracks[0].attributes is not None
     drawn = timeline.tracks[0].attributes.wide
     for words in ("pose, degrees", "yaw", "mouth, opening", "expression, probabilities", "happy"):

@@ -13,10 +13,10 @@ from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="session")
-def photo(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photo(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first frame of the clip."""
     file = tmp_path_factory.mktemp("photo") / "man.png"
-    cv2.imwrite(str(file), next(read_frames(carphone)).image[:, :, ::-1])
+    cv2.imwrite(str(file), next(read_frames(smiling)).image[:, :, ::-1])
     return file
 
 
@@ -31,8 +31,8 @@ def faces(store: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def clip(carphone: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip(smiling: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip at ten frames per second; its rows have times."""
     out = tmp_path_factory.mktemp("clip") / "clip.lance"
-    fabnet.embed([carphone], out, model=shutil.copytree(tiny_run, out.parent / "run"), fps=10)
+    fabnet.embed([smiling], out, model=shutil.copytree(tiny_run, out.parent / "run"), fps=10)
     return out

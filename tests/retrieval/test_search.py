@@ -105,9 +105,9 @@ def test_video_time_and_columns(clip: Path, faces: Path) -> None:
     assert fabnet.search(faces, table_of(faces)["id"][0], video="it's not there").neighbours == ()
 
 
-def test_a_predicted_attribute(carphone: Path, tmp_path: Path, tiny_run: Path, labelled_values: Path) -> None:
+def test_a_predicted_attribute(smiling: Path, tmp_path: Path, tiny_run: Path, labelled_values: Path) -> None:
     out = tmp_path / "clip.lance"
-    fabnet.embed([carphone], out, model=tiny_run, fps=10, probe=[labelled_values])
+    fabnet.embed([smiling], out, model=tiny_run, fps=10, probe=[labelled_values])
     table = table_of(out)
     middle = float(np.median(table["width"]))
     result = fabnet.search(out, table["id"][0], k=60, where=f"width BETWEEN {middle} AND 1e9")

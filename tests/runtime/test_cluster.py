@@ -54,10 +54,10 @@ def rows_of(store: TrackStore) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def clips(carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     for number in range(6):
-        shutil.copy(carphone, folder / f"{number}.mp4")
+        shutil.copy(smiling, folder / f"{number}.mp4")
     (folder / "zero.mp4").write_bytes(b"")
     return folder
 

@@ -14,7 +14,7 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def faces_data(store: Path, smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 faces of a store and a video at 5 frames a second, with meaningless pose, mouth and expression."""
     from fabnet.encoders.saved_probe import SavedProbe, save_probes
     from fabnet.reading.embed import embed
@@ -33,7 +33,7 @@ def faces_data(store: Path, carphone: Path, tmp_path_factory: pytest.TempPathFac
         probe("expression", "classes", ("neutral", "happiness", "surprise")),
     ]
     save_probes(probes, folder / "probes.safetensors")
-    embed([store, carphone], folder / "faces.lance", fps=5, probe=[folder / "probes.safetensors"])
+    embed([store, smiling], folder / "faces.lance", fps=5, probe=[folder / "probes.safetensors"])
     return folder / "faces.lance"
 
 

@@ -41,8 +41,8 @@ def client(site: Site) -> Client:
 
 
 @pytest.fixture(scope="module")
-def photo(carphone: Path) -> bytes:
-    image = next(iter(read_frames(carphone))).image
+def photo(smiling: Path) -> bytes:
+    image = next(iter(read_frames(smiling))).image
     return bytes(cv2.imencode(".jpg", image[:, :, ::-1])[1])
 
 
@@ -145,7 +145,7 @@ def test_a_photo_finds_faces(client: Client, photo: bytes) -> None:
     found = client.ask("POST", "/api/nearest", params={"k": 5}, content=photo)
     assert found.status_code == 200, found.text
     faces = found.json()["faces"]
-    assert faces[0]["video"] == "carphone_pristine.mp4"
+    assert faces[0]["video"] == "smiling.mp4"
     assert faces[0]["similarity"] > 0.95
     assert found.json()["crop"].startswith("data:image/jpeg;base64,")
 
@@ -284,8 +284,8 @@ def test_served_from_within_a_dataset_has_its_name_and_map(faces_data: Path, mon
 
 
 def test_a_video_over_time(client: Client) -> None:
-    names = [each["name"] for each in client.json("/api/videos", params={"contains": "CARPHONE"})]
-    assert names == ["carphone_pristine.mp4"]
+    names = [each["name"] for each in client.json("/api/videos", params={"contains": "SMILING"})]
+    assert names == ["smiling.mp4"]
     found = client.json("/api/timeline", params={"video": names[0]})
     assert found["rows"] == list(range(60, 80))
     assert not found["is_frames"]

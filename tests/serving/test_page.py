@@ -66,8 +66,8 @@ def test_a_click_shows_the_nearest_faces_of_other_people(page: Browser) -> None:
     page.until("location.hash !== '#gallery/3' && document.querySelectorAll('#nearest .tile').length === 30")
 
 
-def test_a_dropped_photo_is_searched_for(page: Browser, carphone: Path, tmp_path: Path) -> None:
-    image = next(iter(read_frames(carphone))).image
+def test_a_dropped_photo_is_searched_for(page: Browser, smiling: Path, tmp_path: Path) -> None:
+    image = next(iter(read_frames(smiling))).image
     data = base64.b64encode(cv2.imencode(".jpg", image[:, :, ::-1])[1].tobytes()).decode()
     page.run(f"""(() => {{
       const bytes = Uint8Array.from(atob("{data}"), (letter) => letter.charCodeAt(0));
@@ -78,7 +78,7 @@ def test_a_dropped_photo_is_searched_for(page: Browser, carphone: Path, tmp_path
       }}
     }})()""")
     page.until("document.querySelectorAll('#nearest .tile').length === 30")
-    assert page.run("document.querySelector('#nearest .tile').title").startswith("carphone_pristine.mp4")
+    assert page.run("document.querySelector('#nearest .tile').title").startswith("smiling.mp4")
     assert page.run("document.querySelector('#panel .large').naturalWidth") == 256
     assert page.run("document.querySelector('#drop').hidden")
 

@@ -124,9 +124,9 @@ def test_a_track_and_a_part_of_it_over_time(client: Client) -> None:
         assert client.get(f"/api/timeline?video=%3Dtwo.mp4&{odd}").status_code in (200, 422), odd
 
 
-def two_faces(carphone: Path) -> bytes:
+def two_faces(smiling: Path) -> bytes:
     """A photo of two faces, the larger one on the left."""
-    image = next(iter(read_frames(carphone))).image
+    image = next(iter(read_frames(smiling))).image
     smaller = cv2.copyMakeBorder(image[10:130], 12, 12, 0, 0, cv2.BORDER_REPLICATE)
     smaller = cv2.resize(smaller, None, fx=0.8, fy=0.8)
     rest = image.shape[0] - smaller.shape[0]
@@ -134,8 +134,8 @@ def two_faces(carphone: Path) -> bytes:
     return cv2.imencode(".png", cv2.resize(both, None, fx=2, fy=2)[:, :, ::-1])[1].tobytes()
 
 
-def test_each_face_of_a_photo_is_read_and_can_be_searched_for(client: Client, carphone: Path) -> None:
-    photo = two_faces(carphone)
+def test_each_face_of_a_photo_is_read_and_can_be_searched_for(client: Client, smiling: Path) -> None:
+    photo = two_faces(smiling)
     first, second = (client.ask("POST", f"/api/nearest?face={face}", content=photo).json() for face in (0, 1))
     assert len(first["photo"]) == len(second["photo"]) == 2
     assert first["crop"] != second["crop"]
@@ -259,8 +259,8 @@ def test_a_video_plays_in_step_with_its_pictures(page: Browser) -> None:
     assert page.run(shown) == [39, 39]
 
 
-def test_a_face_of_a_photo_is_chosen_on_the_page(page: Browser, carphone: Path, tmp_path: Path) -> None:
-    (tmp_path / "two.png").write_bytes(two_faces(carphone))
+def test_a_face_of_a_photo_is_chosen_on_the_page(page: Browser, smiling: Path, tmp_path: Path) -> None:
+    (tmp_path / "two.png").write_bytes(two_faces(smiling))
     document = page.call("DOM.getDocument")["root"]["nodeId"]
     button = page.call("DOM.querySelector", nodeId=document, selector="#photo-file")["nodeId"]
     page.call("DOM.setFileInputFiles", nodeId=button, files=[str(tmp_path / "two.png")])

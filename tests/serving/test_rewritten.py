@@ -69,15 +69,15 @@ def test_a_removal_from_the_dataset_shows_with_the_next_request(client: Client, 
     assert [file.name for file in data.parent.glob("faces.lance.pca-*")] == [f"faces.lance.pca-{found['version']}.npy"]
 
 
-def test_embedding_again_into_the_dataset(client: Client, data: Path, carphone: Path, own: Path) -> None:
+def test_embedding_again_into_the_dataset(client: Client, data: Path, smiling: Path, own: Path) -> None:
     version = client.json("/api/dataset")["version"]
-    embed([carphone], data, fps=5)
+    embed([smiling], data, fps=5)
     assert client.json("/healthz")["rows"] == 20
     assert shown(client) == ids(data)
     assert client.json("/api/dataset")["attributes"] == []
     assert asked(client, "/api/faces/5/thumbnail", version) == 410
     nearest = client.json("/api/faces/3/nearest", params={"other_people": False})["faces"]
-    assert {face["video"] for face in nearest} == {carphone.name}
+    assert {face["video"] for face in nearest} == {smiling.name}
 
 
 def test_a_dataset_that_disappears_and_comes_back(client: Client, data: Path, tmp_path: Path) -> None:

@@ -203,8 +203,8 @@ def test_embed_keeps_a_row_for_every_frame(tmp_path: Path) -> None:
     np.testing.assert_allclose(times_s, np.arange(50) / FPS, atol=2e-3)
 
 
-def test_tracks_continue_after_a_restart(carphone: Path, tmp_path: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)][:40]
+def test_tracks_continue_after_a_restart(smiling: Path, tmp_path: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)][:40]
     content = write_video(tmp_path / "a.ts", frames).read_bytes()
     (tmp_path / "joined.ts").write_bytes(content * 2)
     stats = VideoStats()

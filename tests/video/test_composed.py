@@ -36,8 +36,8 @@ CLIPS = ("d0", "d3", "d6", "d9", "d10", "d12", "d13", "d14", "d18", "d19", "d20"
 
 
 @pytest.fixture(scope="module")
-def two(carphone: Path) -> People:
-    return two_of(load_clip(carphone))
+def two(smiling: Path) -> People:
+    return two_of(load_clip(smiling))
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ WITHOUT_A_MARK = (".h264", ".hevc", ".dv")
 
 
 @pytest.mark.parametrize("suffix", MADE)
-def test_a_video_of_this_suffix_opens(suffix: str, carphone: Path, tmp_path: Path) -> None:
+def test_a_video_of_this_suffix_opens(suffix: str, smiling: Path, tmp_path: Path) -> None:
     container, codec = MADE[suffix]
     path = tmp_path / f"a{suffix}"
     formats = {"gif": "rgb8", "mjpeg": "yuvj420p"}
@@ -38,7 +38,7 @@ def test_a_video_of_this_suffix_opens(suffix: str, carphone: Path, tmp_path: Pat
             assert isinstance(stream, av.VideoStream)
             stream.width, stream.height = (720, 576) if codec == "dvvideo" else (176, 144)
             stream.pix_fmt = formats.get(codec, "yuv420p")
-            for frame in list(read_frames(carphone))[:3]:
+            for frame in list(read_frames(smiling))[:3]:
                 image = av.VideoFrame.from_ndarray(frame.image)
                 out.mux(stream.encode(image.reformat(width=stream.width, height=stream.height, format=stream.pix_fmt)))
             out.mux(stream.encode())

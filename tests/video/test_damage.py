@@ -65,8 +65,8 @@ def test_dropped_frames_are_not_reported_as_lost(
     assert video_info(path).width == 96
 
 
-def test_a_video_with_a_dropped_frame_is_tracked_without_a_warning(carphone: Path, tmp_path: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)][:50]
+def test_a_video_with_a_dropped_frame_is_tracked_without_a_warning(smiling: Path, tmp_path: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)][:50]
     write_video(tmp_path / "a.avi", frames, codec="mjpeg")
     path = without_chunks(tmp_path / "a.avi", lambda number: number % 7 == 3)
     report = track([path], tmp_path / "store", num_workers=0)

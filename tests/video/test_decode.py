@@ -111,8 +111,8 @@ def test_non_square_pixels_are_stretched(tmp_path: Path, aspect: tuple[int, int]
     assert video_info(upright).height == width
 
 
-def test_info(carphone: Path) -> None:
-    info = video_info(carphone)
+def test_info(smiling: Path) -> None:
+    info = video_info(smiling)
     assert (info.width, info.height) == (192, 144)  # from 176 x 144 non-square pixels
     assert info.fps == pytest.approx(29.97, abs=0.01)
     assert info.duration_s == pytest.approx(4.0, abs=0.01)
@@ -239,10 +239,10 @@ def test_files_that_are_not_videos_are_refused(
 
 @pytest.mark.parametrize("damage", ["cut", "overwritten"])
 def test_good_frames_come_before_the_error_of_a_corrupt_file(
-    tmp_path: Path, carphone: Path, capfd: pytest.CaptureFixture[str], damage: str
+    tmp_path: Path, smiling: Path, capfd: pytest.CaptureFixture[str], damage: str
 ) -> None:
     whole = tmp_path / "whole.mkv"
-    frames = [frame.image for frame in read_frames(carphone)]
+    frames = [frame.image for frame in read_frames(smiling)]
     content = write_video(tmp_path / "whole.mp4", frames, faststart=True).read_bytes()
     middle = len(content) * 6 // 10
     kept = content[:middle] if damage == "cut" else content[:middle] + bytes(4000) + content[middle + 4000 :]

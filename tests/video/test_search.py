@@ -17,9 +17,9 @@ from ..faces.detect.overlap import overlap
 
 
 @pytest.fixture(scope="module")
-def frames(carphone: Path) -> list[np.ndarray]:
+def frames(smiling: Path) -> list[np.ndarray]:
     """20 frames, 0.2 s apart, enlarged twice."""
-    return [cv2.resize(frame.image, None, fx=2, fy=2) for frame in read_frames(carphone, fps=5)]
+    return [cv2.resize(frame.image, None, fx=2, fy=2) for frame in read_frames(smiling, fps=5)]
 
 
 @pytest.fixture(scope="module")

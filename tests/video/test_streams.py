@@ -97,8 +97,8 @@ def test_a_single_stream_gives_no_note(tmp_path: Path) -> None:
     assert notes == []
 
 
-def test_the_ledger_says_which_stream(carphone: Path, tmp_path: Path) -> None:
-    images = [frame.image for frame in read_frames(carphone, fps=5)][:5]
+def test_the_ledger_says_which_stream(smiling: Path, tmp_path: Path) -> None:
+    images = [frame.image for frame in read_frames(smiling, fps=5)][:5]
     path = several(tmp_path / "two.mkv", [(144, 0, NONE), (144, 0, DEFAULT)], images)
     report = track([path], tmp_path / "store", num_workers=0)
     assert (report.partial, report.failed, report.no_face) == ((), (), ())

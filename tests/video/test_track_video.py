@@ -22,9 +22,9 @@ from .composed import turned, write_video
 
 
 @pytest.fixture(scope="module")
-def tracked(carphone: Path) -> tuple[list[TrackedFace], VideoStats]:
+def tracked(smiling: Path) -> tuple[list[TrackedFace], VideoStats]:
     stats = VideoStats()
-    return list(track_video(carphone, load_detector(), fps=5.0, stats=stats)), stats
+    return list(track_video(smiling, load_detector(), fps=5.0, stats=stats)), stats
 
 
 def test_one_man_is_one_track_with_a_face_on_every_frame(tracked: tuple[list[TrackedFace], VideoStats]) -> None:
@@ -52,20 +52,20 @@ def test_a_tracked_face_has_box_points_and_crop(tracked: tuple[list[TrackedFace]
 
 
 def test_the_crop_box_reproduces_the_crop_bit_for_bit(
-    tracked: tuple[list[TrackedFace], VideoStats], carphone: Path
+    tracked: tuple[list[TrackedFace], VideoStats], smiling: Path
 ) -> None:
-    frames = {frame.index: frame.image for frame in read_frames(carphone)}
+    frames = {frame.index: frame.image for frame in read_frames(smiling)}
     for face in tracked[0]:
         np.testing.assert_array_equal(cut(frames[face.frame], face.crop_box_px, 256), face.image)
 
 
-def test_linking_uses_more_frames_than_are_kept(carphone: Path) -> None:
+def test_linking_uses_more_frames_than_are_kept(smiling: Path) -> None:
     stats = VideoStats()
     kept: list[tuple[int, float]] = []
     times_s: list[float] = []
     faces = list(
         track_video(
-            carphone,
+            smiling,
             load_detector(),
             spec=CropSpec(size=64),
             fps=1.0,
@@ -82,10 +82,10 @@ def test_linking_uses_more_frames_than_are_kept(carphone: Path) -> None:
 
 
 def test_following_changes_no_box_and_hardly_a_crop(
-    tracked: tuple[list[TrackedFace], VideoStats], carphone: Path
+    tracked: tuple[list[TrackedFace], VideoStats], smiling: Path
 ) -> None:
     searched = {face.frame: face for face in tracked[0]}
-    followed = list(track_video(carphone, load_detector(), fps=1.0))
+    followed = list(track_video(smiling, load_detector(), fps=1.0))
     assert [face.frame for face in followed] == [0, 30, 60, 90]
     for face in followed:
         np.testing.assert_array_equal(face.box_px, searched[face.frame].box_px)
@@ -93,8 +93,8 @@ def test_following_changes_no_box_and_hardly_a_crop(
         assert overlap(face.crop_box_px, searched[face.frame].crop_box_px) > 0.9
 
 
-def test_a_cut_is_searched(tmp_path: Path, carphone: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)][:40]
+def test_a_cut_is_searched(tmp_path: Path, smiling: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)][:40]
     stats = VideoStats()
     video = frames[:20] + [np.ascontiguousarray(frame[:, ::-1] // 2 + 100) for frame in frames[20:]]
     faces = list(track_video(write_video(tmp_path / "a.mp4", video), load_detector(), fps=0.5, stats=stats))
@@ -102,12 +102,12 @@ def test_a_cut_is_searched(tmp_path: Path, carphone: Path) -> None:
     assert (stats.frames_detected_on, stats.frames_searched) == (8, 2)
 
 
-def test_smoothing_steadies_the_crop(tracked: tuple[list[TrackedFace], VideoStats], carphone: Path) -> None:
+def test_smoothing_steadies_the_crop(tracked: tuple[list[TrackedFace], VideoStats], smiling: Path) -> None:
     def shake(faces: list[TrackedFace]) -> float:
         sides = np.array([face.crop_box_px[2] - face.crop_box_px[0] for face in faces])
         return float(np.abs(np.diff(np.log(sides))).mean())
 
-    plain = list(track_video(carphone, load_detector(), spec=CropSpec(smoothing_s=0.0, size=32), fps=5.0))
+    plain = list(track_video(smiling, load_detector(), spec=CropSpec(smoothing_s=0.0, size=32), fps=5.0))
     assert len(plain) == 20
     assert shake(tracked[0]) < 0.5 * shake(plain)
 
@@ -119,8 +119,8 @@ def test_a_video_without_a_face_gives_none(tmp_path: Path) -> None:
     assert (stats.frames_kept, stats.frames_with_face) == (2, 0)
 
 
-def test_a_corrupt_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone: Path) -> None:
-    frames = [frame.image for frame in read_frames(carphone)]
+def test_a_corrupt_video_keeps_its_good_part_and_warns(tmp_path: Path, smiling: Path) -> None:
+    frames = [frame.image for frame in read_frames(smiling)]
     content = write_video(tmp_path / "whole.mp4", frames, faststart=True).read_bytes()
     path = tmp_path / "cut.mp4"
     path.write_bytes(content[: len(content) * 6 // 10])
@@ -132,8 +132,8 @@ def test_a_corrupt_video_keeps_its_good_part_and_warns(tmp_path: Path, carphone:
     assert "truncated" in stats.warning or "corrupt" in stats.warning
 
 
-def test_a_rotated_video_gives_the_faces_of_the_upright_one(tmp_path: Path, carphone: Path) -> None:
-    upright = [cv2.resize(frame.image, (352, 288)) for frame in read_frames(carphone) if frame.index < 60]
+def test_a_rotated_video_gives_the_faces_of_the_upright_one(tmp_path: Path, smiling: Path) -> None:
+    upright = [cv2.resize(frame.image, (352, 288)) for frame in read_frames(smiling) if frame.index < 60]
     lying = [np.ascontiguousarray(np.rot90(image)) for image in upright]
     straight = list(track_video(write_video(tmp_path / "a.mp4", upright, crf=10), load_detector(), fps=5.0))
     path = turned(write_video(tmp_path / "b.mp4", lying, crf=10), (0, 1, -1, 0))
@@ -152,9 +152,9 @@ def test_a_file_that_is_not_a_video_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"fps": 0.0}, {"fps": -1.0}, {"fps": math.inf}, {"link_fps": 0.0}])
-def test_impossible_rates_are_refused(carphone: Path, wrong: dict[str, float]) -> None:
+def test_impossible_rates_are_refused(smiling: Path, wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="give a positive number"):
-        list(track_video(carphone, load_detector(), **wrong))  # type: ignore[arg-type]
+        list(track_video(smiling, load_detector(), **wrong))  # type: ignore[arg-type]
 
 
 # Not ru_maxrss: a process that was just started has its parent's in it.
@@ -198,6 +198,6 @@ def test_memory_is_flat_in_length(tmp_path: Path, shared_data: Path, fps: float)
 
 @pytest.mark.slow
 @needs_proc
-def test_memory_stays_low_with_large_frames_that_are_all_kept(tmp_path: Path, carphone: Path) -> None:
-    frames = [cv2.resize(frame.image, (1760, 1440)) for frame in read_frames(carphone)]
+def test_memory_stays_low_with_large_frames_that_are_all_kept(tmp_path: Path, smiling: Path) -> None:
+    frames = [cv2.resize(frame.image, (1760, 1440)) for frame in read_frames(smiling)]
     assert peak(write_video(tmp_path / "large.mp4", frames), 30.0)[1] < 1000

@@ -30,8 +30,8 @@ from .overlap import overlap
 
 
 @pytest.fixture(scope="module")
-def frames(carphone: Path) -> list[np.ndarray]:
-    return [frame.image for frame in read_frames(carphone, fps=5)]
+def frames(smiling: Path) -> list[np.ndarray]:
+    return [frame.image for frame in read_frames(smiling, fps=5)]
 
 
 def crop_difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -21,9 +21,9 @@ from fabnet.video.decode import read_frames
 
 
 @pytest.fixture(scope="module")
-def face(carphone: Path) -> tuple[np.ndarray, float]:
+def face(smiling: Path) -> tuple[np.ndarray, float]:
     """A real face with its surroundings, and the side of its box."""
-    image = next(read_frames(carphone)).image
+    image = next(read_frames(smiling)).image
     (found,) = load_detector()(image)
     side = float((found.box_px[2:] - found.box_px[:2]).max())
     middle, half = (found.box_px[:2] + found.box_px[2:]) / 2, 0.75 * side

@@ -69,9 +69,9 @@ def test_grey_and_transparent_pictures_become_rgb(frame: np.ndarray) -> None:
 
 def test_limits_come_before_decoding(frame: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pi_heif")
-    monkeypatch.setattr("fabnet.faces.picture.MAX_PIXELS", 144 * 192 - 1)
+    monkeypatch.setattr("fabnet.faces.picture.MAX_PIXELS", 192 * 192 - 1)
     for data in (heic(frame), avif(frame), heic(frame, says=(16, 16))):
-        with pytest.raises(InputError, match=r"192 x 144 pixels; the limit is|is truncated or corrupt"):
+        with pytest.raises(InputError, match=r"192 x 192 pixels; the limit is|is truncated or corrupt"):
             decode_picture(data)
 
 
@@ -105,9 +105,9 @@ def test_a_missing_extra_is_named(frame: np.ndarray, tmp_path: Path, monkeypatch
 def test_portable_pixmaps_are_read(frame: np.ndarray, suffix: str) -> None:
     pixels = frame if suffix == "ppm" else frame[:, :, 0]
     data = cv2.imencode(f".{suffix}", pixels)[1].tobytes()
-    assert picture_size(data) == (192, 144)
+    assert picture_size(data) == (192, 192)
     assert decode_picture(data).shape == frame.shape
-    assert picture_size(data.replace(b"\n", b"\n# a comment\n", 1)) == (192, 144)
+    assert picture_size(data.replace(b"\n", b"\n# a comment\n", 1)) == (192, 192)
 
 
 def test_phone_photos_work_in_every_verb(frame: np.ndarray, tmp_path: Path) -> None:

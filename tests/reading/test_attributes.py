@@ -27,8 +27,8 @@ from fabnet.weights import shipped_models
 
 @pytest.fixture(scope="module")
 def man(smiling: Path) -> np.ndarray:
-    """(144, 192, 3) uint8 RGB: he leans to the image's left, so that his head turns anticlockwise."""
-    return next(read_frames(smiling)).image
+    """(192, 192, 3) uint8 RGB: he leans to the image's left, so that his head turns anticlockwise."""
+    return next(frame.image for frame in read_frames(smiling) if frame.index == 118)
 
 
 def save(image: np.ndarray, file: Path) -> Path:

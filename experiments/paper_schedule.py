@@ -50,7 +50,13 @@ class Row(NamedTuple):
 
 
 def simulate(
-    config: TrainConfig, num_tracks: int, *, noise: float = NOISE, seed: int = 0, limit: int = 10**9
+    config: TrainConfig,
+    num_tracks: int,
+    *,
+    noise: float = NOISE,
+    seed: int = 0,
+    limit: int = 10**9,
+    learned: float = 0.0,
 ) -> list[Row]:
     """Rounds until the schedule ends the run, or until `limit` pairs.
 
@@ -60,10 +66,10 @@ def simulate(
         noise: standard deviation of the loss from round to round at the full learning rate.
         seed: seed of the noise.
         limit: upper bound of the pairs.
+        learned: pairs at the full rate that the weights in `--init` were learned from.
     """
     random, schedule, rows = np.random.default_rng(seed), Schedule(config), list[Row]()
     round_pairs = steps_a_round(config, num_tracks) * config.batch_size
-    learned = 0.0
     while not schedule.is_done and len(rows) * round_pairs < limit:
         factor = schedule.learning_rate(0, None) / config.learning_rate
         learned += round_pairs * factor * (BATCH_SHARE if config.curriculum else 1)

@@ -28,7 +28,8 @@ def run(model: str, protocol: str, data: Path, options: Flags[ProbeOptions]) -> 
 
     Models: a shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, the authors' .pth; the baselines mean,
     pixels, random[:SEED], dlib-identity, vgg-face:FILE, timm:NAME; trained with the labels scratch:vgg11,
-    scratch:alexnet, scratch:fabnet; other tools' points landmarks:dlib, landmarks:mediapipe.
+    scratch:alexnet, scratch:fabnet, each with :SIZE for another size than 64 px; other tools' points landmarks:dlib,
+    landmarks:mediapipe.
 
     A probe is chosen on people apart, then scored on --split: val to choose encoders by, test to report once.
 

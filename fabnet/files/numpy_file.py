@@ -13,7 +13,7 @@ from fabnet.errors import InputError, first_line
 from fabnet.files.archives import open_archive
 from fabnet.files.limits import MAX_TABLE_BYTES, open_input
 
-__all__ = ["read_npy", "read_npz"]
+__all__ = ["map_npy", "read_npy", "read_npz"]
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -36,6 +36,26 @@ def read_npy(file: Path, limit: int) -> np.ndarray:
             _check_array(stream, size)
             stream.seek(0)
             return np.asarray(np.load(stream, allow_pickle=False))
+        except Exception as error:  # the errors of NumPy's header parser have no common base class
+            raise InputError(f"{file} is not an array of numbers or text: {first_line(error)}") from error
+
+
+def map_npy(file: Path) -> np.ndarray:
+    """Open an array of numbers or text without reading it: its parts are read when they are used.
+
+    Args:
+        file: a file that `numpy.save` wrote, of any size; it must not change while the array is in use.
+
+    Raises:
+        InputError: it is not such a file, is corrupt, or contains objects.
+        OSError: it cannot be read.
+    """
+    with open_input(file, None) as stream:
+        try:
+            size = stream.seek(0, 2)
+            stream.seek(0)
+            _check_array(stream, size)
+            return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False).view(np.ndarray))
         except Exception as error:  # the errors of NumPy's header parser have no common base class
             raise InputError(f"{file} is not an array of numbers or text: {first_line(error)}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import ClassVar
@@ -13,9 +12,11 @@ from fabnet.errors import InputError, ModelError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import FitPredict, Scored, score_task
 from fabnet.probes.faces import FaceCrops, crop_of, read_image
 from fabnet.probes.features import views
+from fabnet.probes.matrix import Selected
 from fabnet.probes.others import POINTS_FROM_68, Landmarker, load_landmarker
 from fabnet.probes.parts import Parts, Split, parts_of
 from fabnet.probes.tasks.task import Task
@@ -24,15 +25,16 @@ from fabnet.runtime.progress import progress
 __all__ = ["DIRECT", "LandmarkScorer", "ScratchScorer", "is_direct", "load_direct"]
 
 DIRECT = {
-    "scratch:vgg11": "VGG-11, trained from scratch with the protocol's labels",
-    "scratch:alexnet": "AlexNet, trained from scratch with the protocol's labels",
-    "scratch:fabnet": "FAb-Net's encoder, trained from scratch with the protocol's labels",
+    "scratch:vgg11": "VGG-11, trained from scratch with the protocol's labels at 64 px; scratch:vgg11:224 at 224 px",
+    "scratch:alexnet": "AlexNet, trained from scratch with the protocol's labels; a size as for VGG-11",
+    "scratch:fabnet": "FAb-Net's encoder, trained from scratch with the protocol's labels; a power of two as its size",
     "landmarks:dlib": "dlib's 68 points (trained on 300-W)",
     "landmarks:mediapipe": "MediaPipe's face mesh at the 68 points",
 }
 """Names that `fabnet probe --model` takes besides encoders, with their descriptions."""
 VIEW = Window(0.5, 0.5, 176 / 256)
 VIEW_SIZE = 64
+VIEW_SIZES = range(32, 1025)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class ScratchScorer:
     """Number of seeds of the network."""
     device: str
     """Device to train on."""
+    cache: Cache
+    """Cache of the faces as the network sees them."""
+    size: int = VIEW_SIZE
+    """Side of the network's input in pixels."""
 
     encoder: ClassVar[None] = None
     prefix: ClassVar[str] = ""
@@ -52,7 +58,7 @@ class ScratchScorer:
     def score(self, benchmark: Benchmark, crops: FaceCrops, split: Split) -> list[Scored]:
         """See `Scorer.score`."""
         parts = parts_of(benchmark, split)
-        faces = views(benchmark, crops, VIEW, VIEW_SIZE)
+        faces = views(benchmark, crops, VIEW, self.size, self.cache)
         seen_px = crops.seen_px(VIEW)
         return [
             score_task(task, seen_px, parts, self._fit_predict(faces, task), probe="none", seeds=self.seeds)
@@ -65,11 +71,11 @@ class ScratchScorer:
         def fit_predict(part: Parts, learned: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
             training = np.concatenate([part.fit, part.select])
             net = fit_scratch(
-                self.architecture, faces[training], learned[training], loss=task.loss,  # type: ignore[arg-type]
+                self.architecture, Selected(faces, training), learned[training], loss=task.loss,  # type: ignore[arg-type]
                 val=np.arange(len(training)) >= len(part.fit), is_mirrorable=task.can_mirror, seed=seed,
                 device=self.device,
             )  # fmt: skip
-            return net.predict(faces[part.score]), f"epoch {net.epoch}"
+            return net.predict(Selected(faces, part.score)), f"epoch {net.epoch}"
 
         return fit_predict
 
@@ -125,42 +131,40 @@ def _as_found(points: np.ndarray, task: Task, seen_px: np.ndarray) -> FitPredict
     return lambda part, targets, seed: (learned[part.score], "as it is")
 
 
-def _scratch(architecture: str, seeds: int, device: str) -> ScratchScorer:
-    return ScratchScorer(architecture, seeds, device)
-
-
-def _landmarks(tool: str, seeds: int, device: str) -> LandmarkScorer:
-    return LandmarkScorer(tool, load_landmarker(tool), seeds)
-
-
-MAKERS: dict[str, Callable[[str, int, str], ScratchScorer | LandmarkScorer]] = {
-    "scratch": _scratch,
-    "landmarks": _landmarks,
-}
-"""What makes the scorer of a name, by the name's prefix, from what follows it, the number of seeds and the device."""
+KINDS = ("scratch", "landmarks")
+"""The prefixes of the names."""
 
 
 def is_direct(name: str) -> bool:
     """Whether a model's name has a prefix of this kind."""
-    return name.partition(":")[0] in MAKERS
+    return name.partition(":")[0] in KINDS
 
 
-def load_direct(name: str, *, seeds: int, device: str = "auto") -> ScratchScorer | LandmarkScorer:
+def load_direct(
+    name: str, *, seeds: int, device: str = "auto", cache: Cache | None = None
+) -> ScratchScorer | LandmarkScorer:
     """The scorer of a reference.
 
     Args:
-        name: one of `DIRECT`.
+        name: one of `DIRECT`; the name of a network may be followed by the side of its input, as in
+            `scratch:vgg11:224`.
         seeds: number of seeds of a network.
         device: device that networks are trained on.
+        cache: cache of the faces that a network sees; None: they stay in memory.
 
     Raises:
         ModelError: unknown name.
         MissingDependencyError: a package that it needs is not installed.
     """
-    if name not in DIRECT:
+    kind, _, rest = name.partition(":")
+    rest, _, size = rest.partition(":") if kind == "scratch" else (rest, "", "")
+    if f"{kind}:{rest}" not in DIRECT:
         near = get_close_matches(name, DIRECT, n=1)
         raise ModelError(
             f"no model {name!r}; " + (f"did you mean {near[0]}?" if near else f"expected one of {', '.join(DIRECT)}")
         )
-    kind, _, rest = name.partition(":")
-    return MAKERS[kind](rest, seeds, device)
+    if kind == "landmarks":
+        return LandmarkScorer(rest, load_landmarker(rest), seeds)
+    if size and (not size.isdecimal() or int(size) not in VIEW_SIZES):
+        raise ModelError(f"model {name!r}: the size is {size!r}; expected a whole number of pixels, 32 to 1024")
+    return ScratchScorer(rest, seeds, device, cache or Cache(None), int(size or VIEW_SIZE))

@@ -14,6 +14,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.linear import LinearProbe, Probe
+from fabnet.probes.matrix import Matrix, Selected
 from fabnet.probes.metrics import Figure, mean_of
 from fabnet.probes.parts import Parts, Split, parts_of
 from fabnet.probes.tasks.task import Task
@@ -68,7 +69,7 @@ class Fitted:
 
 
 def fit_chosen(
-    name: ProbeName, task: Task, features: np.ndarray, targets: np.ndarray, *, is_select: np.ndarray, seed: int = 0
+    name: ProbeName, task: Task, features: Matrix, targets: np.ndarray, *, is_select: np.ndarray, seed: int = 0
 ) -> Fitted:
     """Choose a probe's hyper-parameter on some faces, then fit it on all of them.
 
@@ -85,8 +86,8 @@ def fit_chosen(
         InputError: too few faces have a label.
     """
     known = np.isfinite(targets).any(axis=1)
-    features, targets, is_select = features[known], targets[known], is_select[known]
-    fit, select = (features[~is_select], targets[~is_select]), (features[is_select], targets[is_select])
+    features, targets, is_select = Selected(features, known), targets[known], is_select[known]
+    fit, select = ((Selected(features, each), targets[each]) for each in (~is_select, is_select))
     if len(fit[0]) < 2 or not len(select[0]):
         raise InputError(
             f"{len(fit[0])} labelled faces to fit a probe on and {len(select[0])} to choose it on; expected at least 2 "
@@ -158,8 +159,8 @@ def linear_fit_predict(features: np.ndarray, task: Task, probe: ProbeName, *, pc
         training = np.concatenate([part.fit, part.select])
         inputs = _reduced(features, training, pca)
         is_select = np.arange(len(training)) >= len(part.fit)
-        fitted = fit_chosen(probe, task, inputs[training], learned[training], is_select=is_select, seed=seed)
-        return fitted.probe.predict(inputs[part.score]), fitted.chosen
+        fitted = fit_chosen(probe, task, Selected(inputs, training), learned[training], is_select=is_select, seed=seed)
+        return fitted.probe.predict(Selected(inputs, part.score)), fitted.chosen
 
     return fit_predict
 

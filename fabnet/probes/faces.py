@@ -163,7 +163,7 @@ def find_faces(
     """
     if benchmark.seen_px is not None:
         return FaceCrops(benchmark.seen_px.astype(np.float64), np.zeros(len(benchmark.names), dtype=bool))
-    key = [benchmark.name, detector, *benchmark.names, fingerprint(benchmark)]
+    key = [benchmark.name, detector, *benchmark.names, fingerprint(benchmark, cache)]
     if min_face is not None:
         key.append(f"min_face {min_face}")
     if benchmark.face_px is not None:
@@ -195,12 +195,20 @@ def whole(image: Path | np.ndarray) -> np.ndarray:
     return np.array([width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half])
 
 
-def fingerprint(benchmark: Benchmark) -> str:
-    """A hash of the bytes of a benchmark's images, for caches."""
+def fingerprint(benchmark: Benchmark, cache: Cache) -> str:
+    """A hash of the bytes of a benchmark's images, for caches.
+
+    Args:
+        benchmark: the benchmark.
+        cache: cache of the files' digests.
+    """
     digest = hashlib.sha256()
-    for image in benchmark.images:
-        content = image.tobytes() if isinstance(image, np.ndarray) else read_bytes(image)
-        digest.update(hashlib.sha256(content).digest())
+    of_files = cache.digests.of([image for image in benchmark.images if isinstance(image, Path)])
+    with progress("comparing", total=len(benchmark.images), unit="images") as bar:
+        for image in benchmark.images:
+            in_memory = hashlib.sha256(image.tobytes()).digest() if isinstance(image, np.ndarray) else None
+            digest.update(in_memory or next(of_files))
+            bar.advance()
     return digest.hexdigest()
 
 

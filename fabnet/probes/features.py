@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,30 +33,30 @@ def embed_faces(
         cache: cache for the features.
 
     Returns:
-        (N, D) float32.
+        (N, D) float32; with a cache, memory-mapped and read-only.
 
     Raises:
         InputError: an image is missing or corrupt.
+        OutputError: the cache's disk is full.
     """
     boxes = crops.crop_px(Window(*encoder.card.window))
 
-    def make() -> np.ndarray:
-        parts = []
+    def make() -> Iterator[np.ndarray]:
         with progress("embedding", total=len(boxes), unit="faces") as bar:
             for first in range(0, len(boxes), FACES_AT_ONCE):
                 chosen = range(first, min(first + FACES_AT_ONCE, len(boxes)))
                 images = [crop_of(read_image(benchmark.images[i]), boxes[i], CropSpec().size) for i in chosen]
-                parts.append(encoder.embed(images))
+                yield encoder.embed(images)
                 bar.advance(len(images))
-        return np.concatenate(parts)
 
     if digest is None or cache is None:
-        return make()
+        return Cache(None).matrix("features", [], len(boxes), make)
     where = hashlib.sha256(boxes.tobytes()).hexdigest()
-    return cache.array("features", [benchmark.name, digest, where, *benchmark.names, fingerprint(benchmark)], make)
+    key = [benchmark.name, digest, where, *benchmark.names, fingerprint(benchmark, cache)]
+    return cache.matrix("features", key, len(boxes), make)
 
 
-def views(benchmark: Benchmark, crops: FaceCrops, window: Window, size: int) -> np.ndarray:
+def views(benchmark: Benchmark, crops: FaceCrops, window: Window, size: int, cache: Cache) -> np.ndarray:
     """The image of each face as a network sees it.
 
     Args:
@@ -63,14 +64,19 @@ def views(benchmark: Benchmark, crops: FaceCrops, window: Window, size: int) -> 
         crops: their crops.
         window: window of the network.
         size: side of the network's input in pixels.
+        cache: cache for the views.
 
     Returns:
-        (N, size, size, 3) uint8 RGB.
+        (N, size, size, 3) uint8 RGB; memory-mapped and read-only.
     """
     boxes = crops.seen_px(window)
-    made = np.empty((len(boxes), size, size, 3), dtype=np.uint8)
-    with progress("cutting", total=len(boxes), unit="faces") as bar:
-        for place, (image, box) in enumerate(zip(benchmark.images, boxes, strict=True)):
-            made[place] = crop_of(read_image(image), box, size)
-            bar.advance()
-    return made
+
+    def make() -> Iterator[np.ndarray]:
+        with progress("cutting", total=len(boxes), unit="faces") as bar:
+            for image, box in zip(benchmark.images, boxes, strict=True):
+                yield crop_of(read_image(image), box, size)[None]
+                bar.advance()
+
+    where = hashlib.sha256(boxes.tobytes()).hexdigest()
+    key = [benchmark.name, str(size), where, *benchmark.names, fingerprint(benchmark, cache)]
+    return cache.matrix("views", key, len(boxes), make)

@@ -12,6 +12,7 @@ import numpy as np
 from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.evaluate import Fitted, ProbeName, fit_chosen
+from fabnet.probes.matrix import Selected
 from fabnet.probes.parts import training_parts
 from fabnet.probes.tasks.task import Task
 
@@ -42,7 +43,7 @@ def _fitted(
 ) -> Fitted:
     training = np.concatenate([fit, select])
     is_select = np.arange(len(training)) >= len(fit)
-    fitted = fit_chosen(name, task, features[training], learned[training], is_select=is_select)
+    fitted = fit_chosen(name, task, Selected(features, training), learned[training], is_select=is_select)
     fitted.probe.intercept_ = fitted.probe.intercept_ + task.commonness(training)
     return fitted
 

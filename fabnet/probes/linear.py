@@ -1,6 +1,8 @@
 """The probes: linear maps from frozen features, fitted in different ways but all used alike.
 
-A fitted probe is `features @ coef_ + intercept_` in every case: batch-norm in eval mode is linear too.
+A fitted probe is `features @ coef_ + intercept_` in every case: batch-norm in eval mode is linear too. Features are
+read in batches, so that they may be larger than memory; sums are in float64.
+
 Letters: N samples, D features, K outputs.
 """
 
@@ -9,9 +11,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
 
 from fabnet.errors import InputError
-from fabnet.probes.tasks.losses import Loss
+from fabnet.probes.matrix import Matrix, Selected, batches, moments
+from fabnet.probes.tasks.losses import Loss, class_weights, one_hot
 
 __all__ = ["LinearProbe", "LogisticProbe", "Probe", "RidgeProbe", "SoftmaxProbe"]
 
@@ -30,10 +35,10 @@ class Probe(Protocol):
     coef_: np.ndarray
     intercept_: np.ndarray
 
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> Probe:
+    def fit(self, features: Matrix, targets: np.ndarray) -> Probe:
         """Fit to (N, D) features and (N, K) targets."""
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+    def predict(self, features: Matrix) -> np.ndarray:
         """Predict (N, K) from (N, D)."""
 
 
@@ -41,7 +46,7 @@ class _Affine:
     coef_: np.ndarray
     intercept_: np.ndarray
 
-    def predict(self, features: np.ndarray) -> np.ndarray:
+    def predict(self, features: Matrix) -> np.ndarray:
         """Predict.
 
         Args:
@@ -50,7 +55,10 @@ class _Affine:
         Returns:
             (N, K) float64; logits for classes and units.
         """
-        return np.asarray(features.astype(np.float64) @ self.coef_ + self.intercept_)
+        made = np.empty((len(features), self.coef_.shape[1]))
+        for part, rows in batches(features):
+            made[part] = rows @ self.coef_ + self.intercept_
+        return made
 
     def _unscaled(self, weights: np.ndarray, intercept: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> None:
         """Store a map of (features - mean) / scale as one of the features."""
@@ -58,15 +66,16 @@ class _Affine:
         self.intercept_ = intercept - mean @ self.coef_
 
 
-def _checked(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _check(features: Matrix, targets: np.ndarray) -> None:
     if len(features) < 2 or len(features) != len(targets):
         raise InputError(f"a probe needs two samples or more; got {len(features)} features, {len(targets)} targets")
-    return features.astype(np.float64)
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scale = features.std(axis=0)
-    return features.mean(axis=0), np.where(scale > max(1e-12, 1e-5 * scale.max()), scale, 1.0)
+def _mean_and_scale(features: Matrix) -> tuple[np.ndarray, np.ndarray]:
+    """What standardises each feature; a constant one keeps its scale."""
+    mean, variance = moments(features)
+    scale = np.sqrt(variance)
+    return mean, np.where(scale > max(1e-12, 1e-5 * scale.max()), scale, 1.0)
 
 
 class RidgeProbe(_Affine):
@@ -79,7 +88,7 @@ class RidgeProbe(_Affine):
     def __init__(self, penalty: float = 1e-3) -> None:
         self.penalty = penalty
 
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> RidgeProbe:
+    def fit(self, features: Matrix, targets: np.ndarray) -> RidgeProbe:
         """Fit.
 
         Args:
@@ -89,25 +98,31 @@ class RidgeProbe(_Affine):
         Raises:
             InputError: fewer than two samples, or lengths that differ.
         """
-        features = _checked(features, targets)
+        _check(features, targets)
         known = np.isfinite(targets)
         if known.all():
             return self._fit(features, targets)
         self.coef_, self.intercept_ = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
-        for rows in np.unique(known, axis=1).T:
-            if rows.any():
-                columns = (known == rows[:, None]).all(axis=0)
-                part = RidgeProbe(self.penalty)._fit(features[rows], targets[rows][:, columns])
+        same: dict[bytes, list[int]] = {}
+        for column, labelled in enumerate(known.T):
+            same.setdefault(labelled.tobytes(), []).append(column)
+        for columns in same.values():
+            if (rows := known[:, columns[0]]).any():
+                part = RidgeProbe(self.penalty)._fit(Selected(features, rows), targets[rows][:, columns])
                 self.coef_[:, columns], self.intercept_[columns] = part.coef_, part.intercept_
         return self
 
-    def _fit(self, features: np.ndarray, targets: np.ndarray) -> RidgeProbe:
+    def _fit(self, features: Matrix, targets: np.ndarray) -> RidgeProbe:
         """Fit to targets without NaN."""
-        mean, scale = _moments(features)
-        inputs = (features - mean) / scale
+        mean, scale = _mean_and_scale(features)
         centre = targets.mean(axis=0)
-        gram = inputs.T @ inputs + self.penalty * len(inputs) * np.eye(inputs.shape[1])
-        self._unscaled(np.linalg.solve(gram, inputs.T @ (targets - centre)), centre, mean, scale)
+        gram = self.penalty * len(features) * np.eye(features.shape[1])
+        products = np.zeros((features.shape[1], targets.shape[1]))
+        for part, rows in batches(features):
+            inputs = (rows - mean) / scale
+            gram += inputs.T @ inputs
+            products += inputs.T @ (targets[part] - centre)
+        self._unscaled(np.linalg.solve(gram, products), centre, mean, scale)
         return self
 
 
@@ -122,7 +137,7 @@ class SoftmaxProbe(_Affine):
     def __init__(self, num_classes: int, strength: float = 1e-2) -> None:
         self.num_classes, self.strength = num_classes, strength
 
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> SoftmaxProbe:
+    def fit(self, features: Matrix, targets: np.ndarray) -> SoftmaxProbe:
         """Fit.
 
         Args:
@@ -132,19 +147,22 @@ class SoftmaxProbe(_Affine):
         Raises:
             InputError: fewer than two samples, or lengths that differ.
         """
-        features = _checked(features, targets)
-        mean, scale = _moments(features)
+        _check(features, targets)
+        standard = _mean_and_scale(features)
         classes = targets[:, 0].astype(int)
         weights, intercept = np.zeros((features.shape[1], self.num_classes)), np.zeros(self.num_classes)
         present = np.unique(classes)
         if len(present) > 1:
-            model = _balanced(self.strength).fit((features - mean) / scale, classes)
             intercept[:] = -30.0  # for classes without a sample
-            if len(present) == 2:  # scikit-learn returns one row, for the second class
-                weights[:, present[1]], intercept[present] = model.coef_[0], (0.0, model.intercept_[0])
+            number = np.searchsorted(present, classes)
+            if len(present) == 2:  # one logit, for the second class
+                fitted, offset = _logistic(features, number, 1, self.strength, *standard)
+                weights[:, present[1]], intercept[present] = fitted[:, 0], (0.0, offset[0])
             else:
-                weights[:, present], intercept[present] = model.coef_.T, model.intercept_
-        self._unscaled(weights, intercept, mean, scale)
+                weights[:, present], intercept[present] = _logistic(
+                    features, number, len(present), self.strength, *standard
+                )
+        self._unscaled(weights, intercept, *standard)
         return self
 
 
@@ -158,7 +176,7 @@ class LogisticProbe(_Affine):
     def __init__(self, strength: float = 1e-2) -> None:
         self.strength = strength
 
-    def fit(self, features: np.ndarray, targets: np.ndarray) -> LogisticProbe:
+    def fit(self, features: Matrix, targets: np.ndarray) -> LogisticProbe:
         """Fit.
 
         Args:
@@ -168,9 +186,8 @@ class LogisticProbe(_Affine):
         Raises:
             InputError: fewer than two samples, or lengths that differ.
         """
-        features = _checked(features, targets)
-        mean, scale = _moments(features)
-        inputs = (features - mean) / scale
+        _check(features, targets)
+        standard = _mean_and_scale(features)
         weights, intercept = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
         for place, column in enumerate(targets.T):
             known = np.isfinite(column)
@@ -179,16 +196,57 @@ class LogisticProbe(_Affine):
             if len(present) < 2:  # a constant map to the only label
                 intercept[place] = 10.0 if present.tolist() == [1] else -10.0
             else:
-                model = _balanced(self.strength).fit(inputs[known], labels)
-                weights[:, place], intercept[place] = model.coef_[0], model.intercept_[0]
-        self._unscaled(weights, intercept, mean, scale)
+                fitted, offset = _logistic(Selected(features, known), labels, 1, self.strength, *standard)
+                weights[:, place], intercept[place] = fitted[:, 0], offset[0]
+        self._unscaled(weights, intercept, *standard)
         return self
 
 
-def _balanced(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
+def _logistic(
+    features: Matrix, labels: np.ndarray, num_logits: int, strength: float, mean: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logistic regression as scikit-learn's `LogisticRegression(class_weight="balanced")`, from batches of features.
 
-    return LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)
+    Args:
+        features: (N, D).
+        labels: (N,) int from 0, each class with a sample.
+        num_logits: K, the number of classes; 1 for two classes, of which the second has the logit.
+        strength: inverse of the penalty.
+        mean: (D,) mean of the features that standardises them.
+        scale: (D,) their scale.
+
+    Returns:
+        (D, K) weights of the standardised features, and (K,) intercepts.
+    """
+    num_features, num_samples = features.shape[1], len(labels)
+    num_classes = max(2, num_logits)
+    balance = class_weights(labels, num_classes)[labels][:, None]
+    wanted = one_hot(labels[:, None], num_classes) if num_logits > 1 else labels[:, None]
+
+    def loss_of(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights, intercept = np.split(flat.reshape(-1, num_logits), [num_features])
+        unscaled = weights / scale[:, None]
+        loss, gradient, total = 0.0, np.zeros_like(weights), np.zeros(num_logits)
+        for part, rows in batches(features):
+            logits = rows @ unscaled + (intercept - mean @ unscaled)
+            if num_logits > 1:
+                logs = log_softmax(logits, axis=1)
+                losses, excess = -(wanted[part] * logs).sum(axis=1, keepdims=True), np.exp(logs) - wanted[part]
+            else:
+                losses, excess = np.logaddexp(0, logits) - wanted[part] * logits, expit(logits) - wanted[part]
+            loss += float((balance[part] * losses).sum())
+            excess *= balance[part]
+            gradient += rows.T @ excess
+            total += excess.sum(axis=0)
+        gradient = (gradient - np.outer(mean, total)) / scale[:, None] + weights / strength
+        loss += 0.5 * float(np.square(weights).sum()) / strength
+        return loss / num_samples, np.concatenate([gradient, total[None]]).reshape(-1) / num_samples
+
+    start = np.zeros((num_features + 1) * num_logits)
+    options = {"maxiter": 2000, "maxls": 50, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps}
+    found = minimize(loss_of, start, jac=True, method="L-BFGS-B", options=options)
+    weights, intercept = np.split(found.x.reshape(-1, num_logits), [num_features])
+    return weights, intercept[0]
 
 
 class LinearProbe(_Affine):
@@ -227,10 +285,10 @@ class LinearProbe(_Affine):
 
     def fit(
         self,
-        features: np.ndarray,
+        features: Matrix,
         targets: np.ndarray,
         *,
-        select: tuple[np.ndarray, np.ndarray] | None = None,
+        select: tuple[Matrix, np.ndarray] | None = None,
     ) -> LinearProbe:
         """Fit.
 
@@ -244,9 +302,9 @@ class LinearProbe(_Affine):
         """
         import torch
 
-        features = _checked(features, targets)
-        unit = max(float(features.std()), 1e-12)
-        inputs = torch.from_numpy(features / unit).float()
+        _check(features, targets)
+        mean, variance = moments(features)
+        unit = max(float(np.sqrt(variance.mean() + mean.var())), 1e-12)
         weights = torch.from_numpy(self.loss.weights(targets)).float()
         wanted = torch.from_numpy(np.nan_to_num(targets)).float()
         generator = torch.Generator().manual_seed(self.seed)
@@ -256,19 +314,21 @@ class LinearProbe(_Affine):
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(self.seed)
-                norm = torch.nn.BatchNorm1d(inputs.shape[1])
-                linear = torch.nn.Linear(inputs.shape[1], self.loss.num_outputs(targets), bias=False)
+                norm = torch.nn.BatchNorm1d(features.shape[1])
+                linear = torch.nn.Linear(features.shape[1], self.loss.num_outputs(targets), bias=False)
             optimizer = torch.optim.Adam([*norm.parameters(), *linear.parameters()], self.learning_rate, fused=True)
             # The running statistics start at the data's own, so that they are not half way after few epochs.
-            norm.running_mean, norm.running_var = inputs.mean(dim=0), inputs.var(dim=0)
+            norm.running_mean = torch.from_numpy(mean / unit).float()
+            norm.running_var = torch.from_numpy(variance / unit**2 * len(features) / (len(features) - 1)).float()
             self.history_: list[float] = []
             best = np.inf
             for epoch in range(1, self.epochs + 1):
-                order = torch.randperm(len(inputs), generator=generator)
+                order = torch.randperm(len(features), generator=generator)
                 for part in order.split(self.batch_size):
                     if len(part) < 2:
                         continue
-                    loss = self.loss.batch_mean(linear(norm(inputs[part])), wanted[part], weights[part])
+                    inputs = torch.from_numpy(features[part.numpy()] / unit).float()
+                    loss = self.loss.batch_mean(linear(norm(inputs)), wanted[part], weights[part])
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()

@@ -144,7 +144,7 @@ def choose_scorer(
             raise InputError(f"protocol {protocol}: {model} has no embedding to rank faces by")
         if options.save is not None:
             raise InputError(f"{model} has no embedding, so there is no probe to save")
-        return load_direct(str(model), seeds=options.seeds, device=options.device)
+        return load_direct(str(model), seeds=options.seeds, device=options.device, cache=cache)
     encoder = model if isinstance(model, Embedder) else load(model, device=options.device)
     if is_ranked and options.save is not None:
         raise InputError(f"protocol {protocol}: it fits no probe to save")

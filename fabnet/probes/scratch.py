@@ -3,9 +3,9 @@
 The paper compares with VGG-11 (EmotioNet) and quotes AlexNet (AffectNet), both trained from scratch; "fabnet" is this
 package's encoder trained the same way, which separates the architecture from the labels.
 
-Both classic networks are adapted to small inputs: batch-norm after each convolution (without it VGG-11 hardly learns
-from random weights), adaptive pooling of the last map to a fixed grid instead of a fixed input size, and half of
-AlexNet's first stride, as a stride of four would reduce a 64-px face to a single pixel.
+Both classic networks have batch-norm after each convolution; without it VGG-11 hardly learns from random weights. At
+224 px they have their usual strides and grids. Below 128 px, AlexNet has half of its first stride, as a stride of four
+would reduce a 64-px face to a single pixel, and the last maps are pooled to grids that fit the size.
 
 Letters: N faces, S the side of a view in pixels, K outputs.
 """
@@ -22,6 +22,7 @@ from torch import nn
 
 from fabnet.errors import InputError, TrainingError
 from fabnet.models.encoder import Encoder
+from fabnet.probes.matrix import Matrix, Selected
 from fabnet.probes.tasks.losses import Loss
 from fabnet.runtime.progress import progress
 from fabnet.training.device import autocast, choose_device, choose_precision
@@ -51,9 +52,11 @@ def build_network(architecture: Architecture, size: int, num_outputs: int) -> nn
     if size < MIN_SIZE:
         raise InputError(f"a network from scratch takes views of {MIN_SIZE} px or more; got {size}")
     if architecture == "vgg11":
-        return nn.Sequential(*_vgg11_features(), *_classifier(512, 2, num_outputs))
+        return nn.Sequential(*_vgg11_features(), *_classifier(512, min(7, max(2, size // 32)), num_outputs))
     if architecture == "alexnet":
-        return nn.Sequential(*_alexnet_features(), *_classifier(256, 3, num_outputs))
+        stride = 2 if size < 128 else 4
+        grid = min(6, max(3, size // stride // 8 - 1))
+        return nn.Sequential(*_alexnet_features(stride), *_classifier(256, grid, num_outputs))
     if architecture == "fabnet":
         try:
             encoder = Encoder(size)
@@ -80,9 +83,9 @@ def _vgg11_features() -> list[nn.Module]:
     return layers
 
 
-def _alexnet_features() -> list[nn.Module]:
+def _alexnet_features(stride: int) -> list[nn.Module]:
     return [
-        *_convolution(3, 64, 11, 2), nn.MaxPool2d(3, 2),
+        *_convolution(3, 64, 11, stride), nn.MaxPool2d(3, 2),
         *_convolution(64, 192, 5), nn.MaxPool2d(3, 2),
         *_convolution(192, 384, 3), *_convolution(384, 256, 3), *_convolution(256, 256, 3), nn.MaxPool2d(3, 2),
     ]  # fmt: skip
@@ -112,7 +115,7 @@ class ScratchNet:
         self.epoch, self.val_losses = 0, list[float]()
         self._device, self._precision = device, precision
 
-    def predict(self, views: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+    def predict(self, views: Matrix, *, batch_size: int = 256) -> np.ndarray:
         """Predict.
 
         Args:
@@ -138,7 +141,7 @@ class ScratchNet:
 
 def fit_scratch(
     architecture: Architecture,
-    views: np.ndarray,
+    views: Matrix,
     targets: np.ndarray,
     *,
     loss: Loss,
@@ -204,7 +207,7 @@ def fit_scratch(
                     optimizer.zero_grad(set_to_none=True)
                     step_loss.backward()
                     optimizer.step()
-                val_loss = loss.mean(net.predict(views[held]), targets[held])
+                val_loss = loss.mean(net.predict(Selected(views, held)), targets[held])
                 if not math.isfinite(val_loss):
                     raise TrainingError(
                         f"{architecture} from scratch: the validation loss is {val_loss} in epoch {epoch}"
@@ -218,9 +221,9 @@ def fit_scratch(
     return net
 
 
-def _parts(views: np.ndarray, targets: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _parts(views: Matrix, targets: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the labelled faces to train on and to validate on."""
-    if views.ndim != 4 or views.shape[3] != 3 or views.shape[1] != views.shape[2] or views.dtype != np.uint8:
+    if len(views.shape) != 4 or views.shape[3] != 3 or views.shape[1] != views.shape[2] or views.dtype != np.uint8:
         raise InputError(f"expected views (N, S, S, 3) uint8 RGB; got {views.shape} {views.dtype}")
     if not len(views) == len(targets) == len(val):
         raise InputError(

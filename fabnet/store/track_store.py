@@ -288,7 +288,7 @@ class TrackStore:
             return []
         index = self.index(min_frames=1)
         pending = read_pending(self.path)
-        added, videos = [], np.unique(index.video).tolist()
+        added, videos = [], dict.fromkeys(index.video.tolist())
         for entry in known.values():
             if entry.rows and entry.video not in videos:
                 lost = "its rows were lost with an incomplete version of the store"

@@ -235,6 +235,8 @@ def test_a_model_of_crops_of_unknown_framing_says_so(
 def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport]) -> None:
     with pytest.raises(ModelError, match=r"did you mean scratch:vgg11\?"):
         scored("scratch:vgg12")
+    with pytest.raises(ModelError, match="size is '20'; expected a whole number of pixels, 32 to 1024"):
+        scored("scratch:vgg11:20")
     with pytest.raises(InputError, match="has no embedding"):
         scored("scratch:fabnet", save="x")
     report = scored("landmarks:dlib", split="test")
@@ -245,7 +247,7 @@ def test_networks_from_scratch_and_other_tools(scored: Callable[..., ProbeReport
 
 @pytest.mark.slow
 def test_a_network_from_scratch_is_scored_like_embeddings(scored: Callable[..., ProbeReport]) -> None:
-    report = scored("scratch:fabnet", split="test", seeds=2)
+    report = scored("scratch:fabnet:32", split="test", seeds=2)
     assert {each.task for each in report.scored} == {"landmarks", "side", "high", "width"}
     assert all(len(each.by_seed) == 2 and each.chosen.startswith("epoch ") for each in report.scored)
     assert headline(report, "landmarks", "none") < 80  # 32 photos teach little more than where a face is

@@ -81,6 +81,24 @@ def test_the_networks_have_the_known_sizes() -> None:
     assert count("alexnet") == nine["alexnet"] + first + (256 * 9 + 1) * 4096 + head
 
 
+def test_at_224_px_the_classic_networks_have_their_usual_sizes() -> None:
+    """As torchvision's `vgg11_bn` and `alexnet`, but for the bias that batch-norm replaces in our convolutions."""
+
+    def count(architecture: Architecture) -> int:
+        with torch.device("meta"):
+            return sum(weight.numel() for weight in build_network(architecture, 224, 1000).parameters())
+
+    assert count("vgg11") == 132_868_840 - 2_752
+    assert count("alexnet") == 61_100_840 + 1_152
+    with torch.device("meta"):
+        for architecture in ("vgg11", "alexnet"):
+            network = build_network(architecture, 224, 8)
+            assert isinstance(network, torch.nn.Sequential)
+            last = network[: [type(module).__name__ for module in network].index("AdaptiveAvgPool2d")]
+            grid = last(torch.zeros(2, 3, 224, 224)).shape[-1]
+            assert grid == {"vgg11": 7, "alexnet": 6}[architecture]
+
+
 def test_units_with_missing_labels_are_learned() -> None:
     views, centres = squares(200)
     targets = (centres < 0).astype(float)[:, 1:].repeat(2, axis=1)  # y only: mirroring would change x

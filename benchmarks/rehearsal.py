@@ -157,11 +157,14 @@ def resumed(path: Path) -> dict[str, float]:
 
 
 def added(path: Path) -> dict[str, float]:
-    """Add a video of 10 rows to the store."""
+    """Add two videos of 10 rows to the store; the first makes the process read the table of tracks."""
     store, rows = open_store(path), next(made(BATCH_ROWS)).slice(0, 10)
-    name = pa.array(["id99999/new"] * len(rows))
-    rows = rows.set_column(ROW_SCHEMA.get_field_index("video"), ROW_SCHEMA.field("video"), name)
-    return {"add a video: s": timed(lambda: store.append([rows], [])), "adding: MiB in all": peak_mib()}
+    found = {}
+    for name in ("a first video", "another video"):
+        column = pa.array([f"id99999/{name}"] * len(rows))
+        one = rows.set_column(ROW_SCHEMA.get_field_index("video"), ROW_SCHEMA.field("video"), column)
+        found[f"add {name}: s"] = timed(lambda one=one: store.append([one], []))  # type: ignore[misc]
+    return found
 
 
 MEASURES = {measure.__name__: measure for measure in (opened, validated, resumed, added)}

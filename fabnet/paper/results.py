@@ -46,6 +46,7 @@ PLACES: dict[str, tuple[Place, ...]] = {
     "emotionet": (Place(3, "EmotioNet", ""),),
     "ckplus": (Place(3, "CK+", "", "EmotioNet"),),
     "affectnet": (Place(4, "AffectNet", ""),),
+    "affectnet-all": (Place(4, "AffectNet, both halves", ""),),
     "ferplus": (Place(4, "FER+", "", "AffectNet"),),
     "rafdb": (Place(4, "RAF-DB", "", "AffectNet"),),
 }

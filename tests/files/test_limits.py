@@ -135,8 +135,8 @@ def test_frames_have_limits(smiling: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [next(frames).index for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(VideoError, match="more than 5 frames, which is the limit"):
         next(frames)
-    monkeypatch.setattr("fabnet.video.container.MAX_PIXELS", 192 * 144 - 1)
-    with pytest.raises(VideoError, match="192 x 144 px; the limit is 27,647 pixels"):
+    monkeypatch.setattr("fabnet.video.container.MAX_PIXELS", 192 * 192 - 1)
+    with pytest.raises(VideoError, match="192 x 192 px; the limit is 36,863 pixels"):
         next(read_frames(smiling))
     assert MAX_PIXELS < 16384**2
 

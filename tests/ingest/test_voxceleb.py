@@ -74,7 +74,7 @@ def test_faces_come_from_the_original_video(smiling: Path, tmp_path: Path) -> No
     assert index.lengths.tolist() == [3, 2]
     rows = store.read_rows(range(5)).to_pylist()
     assert np.allclose([row["time_s"] for row in rows], [0, 1, 2, 30 / 25, 55 / 25], atol=1 / 25)
-    assert np.allclose(rows[0]["box_px"], [0.3 * 192, 0.2 * 144, 0.7 * 192, 0.7 * 144], atol=1e-3)
+    assert np.allclose(rows[0]["box_px"], [0.3 * 192, 0.2 * 192, 0.7 * 192, 0.7 * 192], atol=1e-3)
     reasons = dict(report.dropped)
     assert reasons["id1/smiling/00002.txt"] == "frame 9999: smiling.mp4 ends before"
     assert "not a VoxCeleb text file" in reasons["id1/smiling/00003.txt"]
@@ -95,7 +95,7 @@ def test_a_box_far_larger_than_its_frame_is_dropped(second: Path, tmp_path: Path
     boxes = {0: "20 30 60 60", 10: "20 30 600 600"}
     utterance(tmp_path / "txt" / "id1" / "second" / "1.txt", PIXELS, boxes)
     report = imported(tmp_path / "txt", second.parent, tmp_path / "store", fps=25.0)
-    reason = "frame 10: the box is 600 x 600 px, the frame 192 x 144"
+    reason = "frame 10: the box is 600 x 600 px, the frame 192 x 192"
     assert report.dropped == (("id1/second/1.txt", reason),)
     assert open_store(tmp_path / "store").num_rows == 1
 

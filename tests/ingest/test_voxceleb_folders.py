@@ -102,7 +102,7 @@ def test_all_faces_are_framed_alike(vox: Path, second: Path, faces: list[np.ndar
     # text files: the same crop of their box, of whose middle VoxCeleb's crop lies 0.2 sides lower
     np.testing.assert_allclose(rows["id10002"]["crop_box_px"], [19, 30, 103, 114], atol=1e-4)
     # mp4: as they are
-    assert rows["id00012"]["crop_box_px"] == [24, 0, 168, 144]
+    assert rows["id00012"]["crop_box_px"] == [0, 0, 192, 192]
 
 
 def test_a_video_of_both_kinds_is_read_once(vox: Path, second: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_one_bad_file_leaves_the_others(album: Path, tmp_path: Path) -> None:
     for name in ("cut.png", "empty.jpg"):
         assert rows[name]["reason"].startswith("cannot be read: ")
         assert rows[name]["in_range"] == rows[name]["pose_yaw_deg"] == rows[name]["track"] == ""
-    assert abs(float(rows["a, b.png"]["pose_yaw_deg"])) < 8  # he looks almost straight ahead
+    assert abs(float(rows["a, b.png"]["pose_yaw_deg"])) < 15  # he looks a little to the side
     assert {name for name, _ in result.failed} == {"cut.png", "empty.jpg"}
     assert [each.file for each in result.left_out] == ["note.txt"]
     assert result.rows == result.faces + 2 == len(rows)

@@ -282,7 +282,7 @@ def test_the_verb(clip: Path, photo: Path, tmp_path: Path, capsys: pytest.Captur
     assert (found["method"], found["where"]) == ("exact", "(time_s >= 1.0)")
     assert main([*args, "--sheet", str(tmp_path / "sheet.png")]) == 0
     out = capsys.readouterr().out
-    assert "exact among" in out
+    assert "exact among" in " ".join(out.split())
     assert out.rstrip().endswith("sheet.png")
     for wrong in ("3", "a:b"):
         assert main([*args[:-1], wrong]) == 2

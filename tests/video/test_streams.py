@@ -104,7 +104,7 @@ def test_the_ledger_says_which_stream(smiling: Path, tmp_path: Path) -> None:
     assert (report.partial, report.failed, report.no_face) == ((), (), ())
     entry = open_store(tmp_path / "store").ledger()["two.mkv"]
     assert entry.status == "ok"
-    assert "2 video streams; number 2 (192 x 144, the default one) was read" in entry.reason
+    assert "2 video streams; number 2 (192 x 192, the default one) was read" in entry.reason
     assert any(note.startswith("two.mkv: it contains 2 video streams") for note in report.notes)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.fields import read_fields
 
-__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "framing_note", "to_crop", "window_of"]
+__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "framing_note", "shrunk_square", "to_crop", "window_of"]
 
 EDGE_PX = 2
 Framing = Literal["detector", "voxceleb", "unknown"]
@@ -170,6 +170,40 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     if times > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop)
+
+
+def shrunk_square(image: np.ndarray, left: int, top: int, side: int, size: int, *, smoothly: bool = True) -> np.ndarray:
+    """Cut a square on whole pixels out of an image and shrink it, several times as fast as `cut`.
+
+    It is halved while it stays large enough, then interpolated to twice the size, of which four pixels are averaged.
+
+    Args:
+        image: (H, W) or (H, W, 3) uint8.
+        left: first column of the square; outside the image its border is repeated.
+        top: first row.
+        side: side of the square in pixels, at least `size`. It should be divisible as often as it is halved.
+        size: side of the result in pixels.
+        smoothly: False: it is interpolated to the size itself, which is enough for colours without brightness.
+
+    Returns:
+        (size, size) or (size, size, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    last = left + side, top + side
+    part = image[min(max(top, 0), height - 1) : max(last[1], 1), min(max(left, 0), width - 1) : max(last[0], 1)]
+    if left < 0 or top < 0 or last[0] > width or last[1] > height:
+        # The border is also repeated around a square that lies beside the image.
+        above, below, before, after = (
+            min(max(by, 0), side) for by in (-top, last[1] - height, -left, last[0] - width)
+        )
+        part = cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REPLICATE)[:side, :side]
+    inner = 2 * size if smoothly and side >= 2 * size else size
+    while side >= 2 * inner:
+        side = (side + 1) // 2
+        part = cv2.resize(part, (side, side), interpolation=cv2.INTER_AREA)
+    if side != inner:
+        part = cv2.resize(part, (inner, inner), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA) if inner != size else part)
 
 
 def window_of(image: np.ndarray, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:

@@ -18,10 +18,21 @@ from fabnet.files.limits import MAX_FRAMES
 from fabnet.video.bounds import Bounds
 from fabnet.video.clock import Clock
 from fabnet.video.container import open_video
-from fabnet.video.display import PLANAR, Turn, as_shown, part_as_shown, pixel_aspect, plane, shown_size, turn_of
+from fabnet.video.display import (
+    PLANAR,
+    Turn,
+    as_shown,
+    has_planes,
+    part_as_shown,
+    pixel_aspect,
+    plane,
+    shown_size,
+    turn_of,
+)
 from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
 from fabnet.video.rate import check_fps
+from fabnet.video.square import square_as_shown
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
 
@@ -111,6 +122,27 @@ class DecodedFrame:
         """
         return part_as_shown(self._picture, self._aspect, self._turn, box_px)
 
+    def square(self, left: int, top: int, side: int, size: int) -> np.ndarray | None:
+        """A square of `image` on whole pixels, shrunk to (size, size, 3); None: its `part` has to be converted first.
+
+        Args:
+            left: first column; the square may extend beyond the frame.
+            top: first row.
+            side: side in pixels, at least twice the size.
+            size: side of the result.
+        """
+        if not self._has_planes:
+            return None
+        return square_as_shown(self._picture, self._planes, self._turn, (left, top, side), size)
+
+    @cached_property
+    def _planes(self) -> list[np.ndarray]:
+        return [plane(each) for each in self._picture.planes]
+
+    @cached_property
+    def _has_planes(self) -> bool:
+        return has_planes(self._picture, self._aspect)
+
     @property
     def num_bytes(self) -> int:
         """Memory of the picture as decoded."""
@@ -129,9 +161,12 @@ class DecodedFrame:
         picture = self._picture
         if picture.format.name not in PLANAR:
             picture = picture.reformat(format="yuv420p", threads=1)
+            planes = [plane(each) for each in picture.planes]
+        else:
+            planes = self._planes
         parts = []
-        for each, side in zip(picture.planes, (size, size // 2, size // 2), strict=True):
-            rows = halves(plane(each), 2 * side)[-1]
+        for each, side in zip(planes, (size, size // 2, size // 2), strict=True):
+            rows = halves(each, 2 * side)[-1]
             parts.append(cv2.resize(rows, (side, side), interpolation=cv2.INTER_AREA).ravel())
         return np.concatenate(parts).astype(np.float32)
 

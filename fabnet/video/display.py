@@ -17,11 +17,13 @@ __all__ = [
     "PLANAR",
     "Turn",
     "as_shown",
+    "has_planes",
     "part_as_shown",
     "pixel_aspect",
     "plane",
     "shown_size",
     "shown_width",
+    "stored_span",
     "turn_of",
 ]
 
@@ -115,13 +117,9 @@ def part_as_shown(
     Raises:
         VideoError: see `as_shown`.
     """
-    is_plain = (
-        picture.format.name in PLANAR and picture.height % 2 == 0 and not picture.interlaced_frame and aspect == 1
-        and min(each.line_size for each in picture.planes) > 0
-    )  # fmt: skip
-    if not is_plain:
+    if not has_planes(picture, aspect):
         return 0, 0, as_shown(picture, aspect, turn)
-    (x0, x1), (y0, y1) = _stored(box_px.tolist(), turn, picture.width, picture.height)
+    (x0, x1), (y0, y1) = stored_span(box_px.tolist(), turn, picture.width, picture.height)
     left, right = _span(x0, x1, picture.width)
     top, bottom = _span(y0, y1, picture.height)
     part = av.VideoFrame(right - left, bottom - top, picture.format.name)
@@ -134,7 +132,15 @@ def part_as_shown(
     return shown_left, shown_top, as_shown(part, aspect, turn)
 
 
-def _stored(box: list[float], turn: Turn, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def has_planes(picture: av.VideoFrame, aspect: Fraction) -> bool:
+    """Whether parts of a decoded picture can be converted alone: 8-bit, colours at half the size, square pixels."""
+    return (
+        picture.format.name in PLANAR and picture.height % 2 == 0 and not picture.interlaced_frame and aspect == 1
+        and all(each.line_size > 0 for each in picture.planes)
+    )  # fmt: skip
+
+
+def stored_span(box: list[float], turn: Turn, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
     """Columns and rows of a stored picture of this size that are shown in a box."""
     x0, y0, x1, y1 = box
     columns, rows = [

@@ -15,6 +15,7 @@ of 0.33 or more; across dissolves the correlation was below 0.88 in 99 of 100 ca
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class _Seen:
     index: int
     time_s: float
     thumbnail: np.ndarray
+    centred: np.ndarray
+    """Its brightness without the mean."""
     contrast: float
     step: float
     is_mixed: bool = False
@@ -89,8 +92,10 @@ class ShotDetector:
             Newly decided frames in order: each frame's index with its shot's number, or None for a frame within a fade
             or dissolve, which belongs to no shot.
         """
-        step = float(np.abs(thumbnail - self._seen[-1].thumbnail).mean()) if self._seen else 0.0
-        self._seen.append(_Seen(index, time_s, thumbnail, float(thumbnail[:LUMA].std()), step))
+        step = _step(self._seen[-1].thumbnail, thumbnail) if self._seen else 0.0
+        centred = _centred(thumbnail)
+        contrast = math.sqrt(float(centred @ centred) / LUMA)
+        self._seen.append(_Seen(index, time_s, thumbnail, centred, contrast, step))
         self._mark_cut(len(self._seen) - 1 - NEIGHBOURS)
         self._mark_fade(time_s)
         if time_s >= self._dissolve_next_s:
@@ -134,7 +139,7 @@ class ShotDetector:
         around = [self._seen[at].step for at in range(max(place - NEIGHBOURS, 1), place)]
         around += [self._seen[at].step for at in range(place + 1, min(place + 1 + NEIGHBOURS, len(self._seen)))]
         if frame.step > CUT_OVER_NEIGHBOURS * max(around, default=0.0):
-            frame.is_cut = _correlation(before.thumbnail, frame.thumbnail) < CUT_CORRELATION
+            frame.is_cut = _correlation(before.centred, frame.centred) < CUT_CORRELATION
 
     def _mark_fade(self, now_s: float) -> None:
         """Mark the frames `FADE_S` ago if they are the low point of a fade, together with its ramps."""
@@ -162,7 +167,9 @@ class ShotDetector:
         first, last = self._seen[begin].thumbnail, self._seen[-1].thumbnail
         change = last - first
         energy = float(change @ change)
-        if energy < DISSOLVE_CHANGE**2 * len(change) or _correlation(first, last) > DISSOLVE_CORRELATION:
+        if energy < DISSOLVE_CHANGE**2 * len(change):
+            return
+        if _correlation(self._seen[begin].centred, self._seen[-1].centred) > DISSOLVE_CORRELATION:
             return
         frames = list(self._seen)[begin:]
         middle_s = start_s + half_s
@@ -193,13 +200,25 @@ class ShotDetector:
 
 def is_jump(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether two neighbouring frames differ as much as across a hard cut, by their thumbnails alone."""
-    return float(np.abs(after - before).mean()) >= CUT_STEP and _correlation(before, after) < CUT_CORRELATION
+    return (
+        _step(before, after) >= CUT_STEP and _correlation(_centred(before), _centred(after)) < CUT_CORRELATION
+    )
+
+
+def _step(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean absolute difference of two thumbnails."""
+    return float(cv2.norm(before, after, cv2.NORM_L1)) / len(after)
+
+
+def _centred(thumbnail: np.ndarray) -> np.ndarray:
+    """A thumbnail's brightness without its mean."""
+    luma = thumbnail[:LUMA]
+    return np.asarray(luma - np.float32(cv2.mean(luma)[0]))
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Correlation of two thumbnails' brightness, -1 to 1."""
-    first, second = first[:LUMA] - first[:LUMA].mean(), second[:LUMA] - second[:LUMA].mean()
-    return float(first @ second / np.sqrt((first @ first) * (second @ second) + 1.0))
+    """Correlation of two thumbnails' centred brightness, -1 to 1."""
+    return float(first @ second) / math.sqrt(float(first @ first) * float(second @ second) + 1.0)
 
 
 def _shifted_correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -20,8 +20,9 @@ def halves(image: np.ndarray, smallest_px: int) -> list[np.ndarray]:
         dropped.
     """
     found = [image]
-    while min(found[-1].shape[:2]) >= 2 * smallest_px:
-        height, width = (side // 2 for side in found[-1].shape[:2])
+    height, width = image.shape[:2]
+    while height >= 2 * smallest_px and width >= 2 * smallest_px:
+        height, width = height // 2, width // 2
         whole = found[-1][: 2 * height, : 2 * width]
         found.append(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
     return found

@@ -17,7 +17,17 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.fields import read_fields
 
-__all__ = ["VOXCELEB", "CropSpec", "Framing", "crop_box", "cut", "framing_note", "shrunk_square", "to_crop", "window_of"]
+__all__ = [
+    "VOXCELEB",
+    "CropSpec",
+    "Framing",
+    "crop_box",
+    "cut",
+    "framing_note",
+    "shrunk_square",
+    "to_crop",
+    "window_of",
+]
 
 EDGE_PX = 2
 Framing = Literal["detector", "voxceleb", "unknown"]
@@ -193,9 +203,7 @@ def shrunk_square(image: np.ndarray, left: int, top: int, side: int, size: int, 
     part = image[min(max(top, 0), height - 1) : max(last[1], 1), min(max(left, 0), width - 1) : max(last[0], 1)]
     if left < 0 or top < 0 or last[0] > width or last[1] > height:
         # The border is also repeated around a square that lies beside the image.
-        above, below, before, after = (
-            min(max(by, 0), side) for by in (-top, last[1] - height, -left, last[0] - width)
-        )
+        above, below, before, after = (min(max(by, 0), side) for by in (-top, last[1] - height, -left, last[0] - width))
         part = cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REPLICATE)[:side, :side]
     inner = 2 * size if smoothly and side >= 2 * size else size
     while side >= 2 * inner:

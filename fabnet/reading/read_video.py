@@ -179,7 +179,7 @@ def read_video(
     shots, linking = ShotDetector(), _Linking(eyes.encoder.card.window, spec)
     waiting: deque[_Frame] = deque()
     pieces = room.admitted(_pieces(path, fps, search_every_s, counts))
-    for piece, looks, searched in in_threads(read, pieces, workers=num_threads):
+    for piece, looks, searched in in_threads(read, pieces, workers=num_threads, ahead=1):
         counts.looks, counts.frames_searched = counts.looks + looks, counts.frames_searched + searched
         for place, frame in enumerate(piece):
             waiting.append(frame)

@@ -29,13 +29,16 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield waiting
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None) -> Iterator[R]:
+def in_threads(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int | None = None, ahead: int = AHEAD
+) -> Iterator[R]:
     """Call a function on each item in threads while the caller's thread draws the next items.
 
     Args:
         function: a function that several threads may call at once.
         items: its arguments; they are drawn only a few calls ahead, so memory is bounded.
         workers: threads; None: one per core.
+        ahead: calls queued beyond those that run.
 
     Yields:
         The results in the order of the items. Exceptions of the function and of the items are raised here.
@@ -45,7 +48,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], *, workers: int |
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) >= workers + AHEAD:
+            if len(waiting) >= workers + ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

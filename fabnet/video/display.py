@@ -140,7 +140,9 @@ def has_planes(picture: av.VideoFrame, aspect: Fraction) -> bool:
     )  # fmt: skip
 
 
-def stored_span(box: list[float], turn: Turn, width: int, height: int) -> tuple[tuple[float, float], tuple[float, float]]:
+def stored_span(
+    box: list[float], turn: Turn, width: int, height: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """Columns and rows of a stored picture of this size that are shown in a box."""
     x0, y0, x1, y1 = box
     columns, rows = [

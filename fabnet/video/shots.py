@@ -200,9 +200,7 @@ class ShotDetector:
 
 def is_jump(before: np.ndarray, after: np.ndarray) -> bool:
     """Whether two neighbouring frames differ as much as across a hard cut, by their thumbnails alone."""
-    return (
-        _step(before, after) >= CUT_STEP and _correlation(_centred(before), _centred(after)) < CUT_CORRELATION
-    )
+    return _step(before, after) >= CUT_STEP and _correlation(_centred(before), _centred(after)) < CUT_CORRELATION
 
 
 def _step(before: np.ndarray, after: np.ndarray) -> float:

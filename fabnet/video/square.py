@@ -1,4 +1,4 @@
-"""Cuts small squares out of decoded pictures: brightness and colours are shrunk first, and few pixels converted to RGB."""
+"""Cuts small squares out of decoded pictures: shrinks brightness and colours first, and converts few pixels to RGB."""
 
 from __future__ import annotations
 
@@ -68,5 +68,7 @@ def _conversion(pixels: str, matrix: int, levels: int) -> np.ndarray:
     rgb = as_shown(probe, Fraction(1), Turn(is_mirrored=False, quarter_turns=0))[::2, ::2].reshape(-1, 3)
     yuv = np.concatenate([values.reshape(3, -1).T, np.ones((PROBE_PX**2, 1))], axis=1).astype(np.float64)
     is_whole = (rgb > 0) & (rgb < 255)  # others are cut off
-    rows = [np.linalg.lstsq(yuv[mask], rgb[mask, i].astype(np.float64), rcond=None)[0] for i, mask in enumerate(is_whole.T)]
+    rows = [
+        np.linalg.lstsq(yuv[mask], rgb[mask, i].astype(np.float64), rcond=None)[0] for i, mask in enumerate(is_whole.T)
+    ]
     return np.stack(rows)

@@ -8,10 +8,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from fabnet.errors import InputError, VideoError
+from fabnet.faces.crop import shrunk_square
 from fabnet.reading.embed import embed
 from fabnet.video.decode import Ticks, decode_frames, read_frames, video_info
 
@@ -170,6 +172,33 @@ def test_a_part_of_a_turned_frame_has_the_numbers_of_the_whole(
         assert top <= y0
         assert x1 <= left + part.shape[1]
         assert y1 <= top + part.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "codec"),
+    [(None, "libx264"), (None, "mjpeg"), ((0, 1, -1, 0), "libx264"), ((-1, 0, 0, -1), "libx264"),
+     ((0, -1, 1, 0), "libx264"), ((-1, 0, 0, 1), "libx264"), ((0, 1, 1, 0), "libx264")],
+)  # fmt: skip
+def test_a_small_square_shows_what_the_converted_frame_does(
+    tmp_path: Path, matrix: tuple[int, int, int, int] | None, codec: str
+) -> None:
+    coarse = np.random.default_rng(0).integers(60, 190, (15, 20, 3), np.uint8)
+    images = [cv2.resize(coarse, (320, 240), interpolation=cv2.INTER_CUBIC)]
+    suffix = "mkv" if matrix is None else "mp4"
+    path = write_video(tmp_path / f"a.{suffix}", images, codec=codec)
+    frame = next(iter(decode_frames(path if matrix is None else turned(path, matrix))))
+    whole = frame.image()
+    for left, top, side in ((20, 30, 64), (21, 13, 71), (-30, -40, 128), (200, 180, 100), (7, 500, 64)):
+        square = frame.square(left, top, side, 32)
+        assert square is not None
+        is_even = left % 2 == top % 2 == side % 2 == 0  # otherwise the colours are half a pixel beside the brightness
+        away = square.astype(float) - shrunk_square(whole, left, top, side, 32)
+        assert np.abs(away).mean() < (1.5 if is_even else 5)
+
+
+def test_a_stretched_frame_has_no_small_square(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_frames(2), pixel_aspect=Fraction(4, 3))
+    assert next(iter(decode_frames(path))).square(0, 0, 32, 16) is None
 
 
 def test_a_frame_that_is_turned_or_stretched_has_the_right_parts(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ class FabNet(nn.Module):
             loss = torch.stack([self._difference(image, wanted) for image, wanted in both]).mean(dim=0)
         # The sampler reads a NaN position as a corner of the image, so the loss would look sound while its gradient
         # reads outside the image's memory.
-        return loss.where(made.flow.isfinite().flatten(1).all(dim=1), torch.nan)
+        return loss.masked_fill(~made.flow.isfinite().flatten(1).all(dim=1), torch.nan)
 
     def _difference(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """(B,) L1, mixed with dissimilarity by `ssim`."""

@@ -25,7 +25,7 @@ def occluded(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) ->
     x = torch.arange(width, device=images.device)
     y = torch.arange(height, device=images.device)
     image = torch.arange(count, device=images.device)[:, None, None]
-    in_pixels = images.new_tensor([width, height, width, height])
+    in_pixels = torch.tensor([width, height, width, height]).to(images, non_blocking=True)
     left, top, right, bottom = (frames * in_pixels).round().long()[:, :, None].unbind(dim=1)
     rows, columns = y.clamp(top, bottom - 1), x.clamp(left, right - 1)
     framed = (image * height + rows[:, :, None]) * width + columns[:, None, :]

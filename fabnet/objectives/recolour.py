@@ -25,7 +25,7 @@ def recoloured(images: torch.Tensor, changes: torch.Tensor) -> torch.Tensor:
     contrast, brightness, saturation, gamma, is_grey = changes[:, :, None, None].unbind(dim=1)
     planes = images.contiguous().flatten(2)
     own = torch.eye(3, device=images.device)
-    luma = images.new_tensor(LUMA).expand(3, 3)
+    luma = torch.tensor(LUMA).to(images, non_blocking=True).expand(3, 3)
     mean = planes.mean(dim=(1, 2), keepdim=True)
     with torch.autocast(images.device.type, enabled=False):
         # All but gamma is linear in a pixel's three numbers: a small matrix per image, before it and after it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -15,19 +16,19 @@ from fabnet.objectives.options import ObjectiveOptions
 __all__ = ["RotNet", "turned"]
 
 
-def turned(images: torch.Tensor, quarters: torch.Tensor) -> torch.Tensor:
+def turned(images: torch.Tensor, quarters: np.ndarray) -> torch.Tensor:
     """Rotate square images anticlockwise by quarter turns.
 
     Args:
         images: (B, C, H, H) float.
-        quarters: (B,) int64, 0 to 3.
+        quarters: (B,) int64, 0 to 3; on the host, so that nothing waits for the device.
 
     Returns:
         (B, C, H, H) in the memory layout of the images.
     """
     result = images.clone()
     for quarter in (1, 2, 3):
-        chosen = quarters == quarter
+        chosen = torch.from_numpy(np.flatnonzero(quarters == quarter)).to(images.device, non_blocking=True)
         result[chosen] = images[chosen].rot90(quarter, dims=(2, 3))
     return result
 
@@ -70,7 +71,8 @@ class RotNet(nn.Module):
             (B,) float32, cross-entropy in nats, the mean over a sample's frames; a uniform guess gives log 4 = 1.386.
         """
         frames, count = batch.frames(), len(batch.target)
-        place = torch.arange(len(frames), device=frames.device)
+        place = np.arange(len(frames), dtype=np.int64)
         quarters = (place % count + place // count) % 4
         scores = self.classifier(self.encoder(turned(frames, quarters)).relu()).float()
-        return F.cross_entropy(scores, quarters, reduction="none").view(-1, count).mean(dim=0)
+        wanted = torch.from_numpy(quarters).to(frames.device, non_blocking=True)
+        return F.cross_entropy(scores, wanted, reduction="none").view(-1, count).mean(dim=0)

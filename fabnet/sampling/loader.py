@@ -122,6 +122,10 @@ class TrainingSteps(Dataset[torch.Tensor]):
             rank=rank, world_size=world_size,
         )  # fmt: skip
 
+    def views(self, step: int) -> np.ndarray | None:
+        """How the encoder sees the images of a step's share, see `Draw`; None, without drawing, if as they are."""
+        return self.draw(step).views if self._jitter.recolour or self._jitter.occlude else None
+
     @property
     def val_parts(self) -> list[slice]:
         """The validation samples in parts of a step's size, so that they take no more memory; at most 64 each."""

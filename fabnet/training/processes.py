@@ -50,13 +50,16 @@ def processes(device: torch.device) -> Iterator[Processes]:
     """Join the other processes of the run for the block; without torchrun there is one process.
 
     Args:
-        device: the device of this process: CUDA uses NCCL, others gloo.
+        device: the device of this process, which becomes torch's current one. Tensors on CUDA pass through NCCL,
+            others through gloo, so that what the processes agree on needs no device.
 
     Raises:
         InputError: torchrun's environment variables are incomplete.
         TrainingError: another process ended, so that this one waited in vain.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # pinned memory and NCCL would otherwise take the first device in every process
     if "WORLD_SIZE" not in os.environ:
         yield Processes()
         return
@@ -68,7 +71,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
         yield me
         return
     try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
         with _last_words():
             yield me
     except (dist.DistError, RuntimeError) as error:
@@ -132,5 +135,4 @@ def gather(values: torch.Tensor) -> torch.Tensor:
 
 def wait_for_all() -> None:
     """Wait until every process of the run has called this."""
-    if dist.is_initialized():
-        dist.barrier()
+    gather(torch.zeros(1))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -22,8 +23,7 @@ from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
 from fabnet.sampling.decoded import decoded_images
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
-from fabnet.sampling.pairs import Draw, Jitter, Near, draw, draw_fixed
-from fabnet.store.frame_times import frame_times_ms
+from fabnet.sampling.pairs import Draw, Jitter, draw_fixed
 from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
@@ -37,17 +37,17 @@ from fabnet.training.initial import (
     load_initial,
     still_statistics,
 )
+from fabnet.training.near_pairs import near_pairs
 from fabnet.training.processes import Processes, gather, wait_for_all
 from fabnet.training.reporter import Reporter
 from fabnet.training.schedule import Schedule, steps_a_round
+from fabnet.training.step_results import NotFinite, StepResult, StepResults, losses_not_finite
 from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
 from fabnet.training.validate import Validation, noise_of_change, share, validate
 
 __all__ = ["Trainer"]
 
 LOG_EVERY = 50
-NEAR_TRIAL = 4096
-"""Frames that are drawn to find out whether a store has pairs near in time."""
 
 
 class Trainer:
@@ -100,7 +100,7 @@ class Trainer:
         self.state = LoopState(total_steps=config.max_steps)
         if resume:
             self._go_on()
-        self.clock = Clock()
+        self.clock, self.results = Clock(), StepResults(device)
         val = self._tracks("val")
         self.num_val_tracks = len(val[0])
         self.steps = self._make_steps(draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources))
@@ -160,29 +160,11 @@ class Trainer:
                 (config.jitter_scale_min, config.jitter_scale_max), config.jitter_shift, config.flip, config.recolour,
                 config.occlude,
             ),
-            seed=config.seed, near=self._near(starts, lengths),
+            seed=config.seed, near=near_pairs(self.store, config, starts, lengths),
             val=share(val, rank=self.me.rank, world_size=self.me.world_size),
             rank=self.me.rank, world_size=self.me.world_size,
             people=self.store.people("train", config.sources + 1) if config.draw == "person" else None,
         )  # fmt: skip
-
-    def _near(self, starts: np.ndarray, lengths: np.ndarray) -> Near | None:
-        """Settings of pairs near in time; refuses a store that has none."""
-        gap_s = self.config.pair_gap
-        if gap_s is None:
-            return None
-        near = Near(frame_times_ms(self.store), round(1000 * gap_s), self.config.near_share)
-        trial = draw(
-            starts, lengths, seed=0, step=0, batch_size=NEAR_TRIAL, num_sources=self.num_sources,
-            near=near._replace(share=1.0),
-        )  # fmt: skip
-        if not trial.near.any():
-            raise TrainingError(
-                f"pair_gap {gap_s} applies to no frame: of {NEAR_TRIAL} frames drawn from {self.store.path}, none has "
-                f"{self.num_sources} more of its track within {gap_s} s; leave pair_gap out, raise it, or track the "
-                "videos with a higher --fps (folders of frames have no times)"
-            )
-        return near
 
     @property
     def is_done(self) -> bool:
@@ -210,17 +192,19 @@ class Trainer:
             )  # fmt: skip
             while not self.is_done:
                 began = time.monotonic()
-                state.losses.append(self.step(next_frames(frames)))
+                self.step(next_frames(frames))
+                is_round, is_row = state.step % self.round_steps == 0, state.step % LOG_EVERY == 0
+                if is_round or is_row or self.is_done:
+                    self.settle()
                 took = time.monotonic() - began
                 state.elapsed_s += took
                 self.clock.tick(took)
                 is_stopped = self._agree(stop.is_set())
-                is_round = state.step % self.round_steps == 0
                 validation = self.validate(frames if is_round else None) if is_round or self.is_done else None
-                if validation is not None or state.step % LOG_EVERY == 0:
+                if validation is not None or is_row:
                     reporter.row(validation)
                     # A resumed run drops the row of an end between two rows, so it needs these losses again.
-                    if is_round or state.step % LOG_EVERY == 0:
+                    if is_round or is_row:
                         state.losses, state.near = [], []
                 if validation is not None:
                     self.save(reporter)
@@ -245,43 +229,63 @@ class Trainer:
             yield
         self.steps.kept = None
 
-    def step(self, frames: torch.Tensor) -> float:
-        """Take one step.
+    def step(self, frames: torch.Tensor) -> None:
+        """Take one step; `state.losses` gets its loss, the mean over the selected samples of all processes.
+
+        On CUDA the step is only queued, and its loss is read a few steps later; `settle` reads all.
 
         Args:
             frames: (B, S + 1, H, W, 3) uint8, this process's share of the batch.
 
-        Returns:
-            Mean loss of the selected samples over all processes.
-
         Raises:
-            TrainingError: a loss or gradient is not finite; the weights are untouched.
+            TrainingError: a loss or gradient of this step, or of an earlier one that is read now, is not finite. That
+                step left the weights untouched.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate(self.state.step, self.state.total_steps)
         batch, forwarded = self._forwarded(frames)
         losses = self._losses(batch)
         everyone = gather(losses)
-        self._check(everyone, forwarded, f"the loss became {float(everyone.sum())}")
+        if self.device.type == "cpu" and not everyone.isfinite().all():
+            # The CPU's sampler has a gradient that reads outside the image's memory if a position is not finite.
+            self._stop(self.state.step, losses_not_finite(everyone, forwarded))
         chosen = self._chosen(everyone)
-        mine = chosen - self.me.rank * len(losses)
-        mine = mine[(mine >= 0) & (mine < len(losses))]
+        # A mask has a size that the host knows; an index by it would wait for the device.
+        is_chosen = torch.zeros_like(everyone, dtype=torch.bool).index_fill_(0, chosen, True)
+        mine = is_chosen[self.me.rank * len(losses) :][: len(losses)]
         # DDP averages over processes; rescale to a mean over the selected samples of all processes.
-        loss = losses[mine].sum() * (self.me.world_size / len(chosen))
+        loss = (losses * mine).sum() * (self.me.world_size / len(chosen))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.get_total_norm([each.grad for each in self.objective.parameters() if each.grad is not None])
-        self._check(everyone[chosen] * norm, forwarded[chosen], f"the gradient's norm became {float(norm)}")
+        result = StepResult(self.state.step, everyone, forwarded, chosen, norm)
+        self.optimizer.found_inf = result.is_bad  # type: ignore[attr-defined]  # if 1, fused optimisers change nothing
         self.optimizer.step()
+        self.results.add(result)
+        self.settle(is_all=False)
         if self.config.pair_gap is not None:
             self.state.near.append(float(self.steps.draw(self.state.step, whole=True).near.mean()))
         self.state.step += 1
         self.state.pairs_seen += self.config.pairs_a_step
-        return float(everyone[chosen].mean())
+
+    def settle(self, *, is_all: bool = True) -> None:
+        """Wait for the steps that were queued, and read their losses into `state.losses`.
+
+        Args:
+            is_all: whether to read all steps, or to leave the last ones on CUDA to a later call.
+
+        Raises:
+            TrainingError: a loss or gradient is not finite.
+        """
+        for result in self.results.due(is_all=is_all):
+            read = result.read()
+            if isinstance(read, NotFinite):
+                self._stop(result.step, read)
+            self.state.losses.append(read)
 
     def _forwarded(self, frames: torch.Tensor) -> tuple[Batch, torch.Tensor]:
         """The samples that are forwarded with gradients, and their indices in the global batch."""
-        batch = Batch.from_frames(frames, self.device, self.steps.draw(self.state.step).views)
+        batch = Batch.from_frames(frames, self.device, self.steps.views(self.state.step))
         indices = torch.arange(len(frames) * self.me.world_size, device=self.device)
         if self.config.curriculum_forward == "twice":
             with torch.no_grad(), still_statistics(self.objective):
@@ -300,16 +304,13 @@ class Trainer:
             losses: torch.Tensor = self.network(batch)
         return losses
 
-    def _check(self, values: torch.Tensor, places: torch.Tensor, what: str) -> None:
-        """Raise an error if a sample's value is not finite, and name the sample by its index in the global batch."""
-        bad = ~values.isfinite()
-        if not bad.any():
-            return
-        rows = self.steps.draw(self.state.step, whole=True).rows[places[bad].cpu().numpy()[:3]]
+    def _stop(self, step: int, found: NotFinite) -> NoReturn:
+        """End the run because of a step, and name the first samples concerned."""
+        rows = self.steps.draw(step, whole=True).rows[found.samples[:3].cpu().numpy()]
         table = self.store.read_rows(rows[:, 0], ("video", "track", "frame")).to_pylist()
         names = "; ".join(f"{row['video']} track {row['track']} frame {row['frame']}" for row in table)
         raise TrainingError(
-            f"{what} at step {self.state.step} (targets: {names}); the last checkpoint is good: start a new run from "
+            f"{found.what} at step {step} (targets: {names}); the last checkpoint is good: start a new run from "
             "it with --init and a lower --learning-rate"
         )
 
@@ -319,7 +320,7 @@ class Trainer:
         plan = None
         if minutes is not None and state.total_steps is None:
             plan = self.clock.plan(minutes, step=state.step, elapsed_s=state.elapsed_s)
-        said = gather(torch.tensor([[float(is_stopped), plan or 0]], dtype=torch.float64, device=self.device))
+        said = gather(torch.tensor([[float(is_stopped), plan or 0]], dtype=torch.float64))  # waits for no device
         if state.total_steps is None and said[0, 1]:
             state.total_steps, state.max_minutes = int(said[0, 1]), minutes
         return bool(said[:, 0].any())
@@ -340,6 +341,7 @@ class Trainer:
                 of a run between two rounds. The curriculum and the schedule must not take that into account, so that a
                 run resumed from there equals one that never stopped.
         """
+        self.settle()
         began = time.monotonic()
         parts = self.steps.val_parts
         validation = validate(
@@ -362,6 +364,7 @@ class Trainer:
 
     def save(self, reporter: Reporter | None = None) -> None:
         """Upload or sync the log, then write a checkpoint; only the first process does."""
+        self.settle()  # a step that is not finite ends the run before anything is written
         if not self.me.is_first:
             return
         if reporter is not None:

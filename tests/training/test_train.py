@@ -221,7 +221,8 @@ def test_only_the_selected_samples_are_learned_from(store: Path, tmp_path: Path,
         chosen = copy(batch).argsort()[:4].sort().values
     losses = copy(batch)[chosen] if forward == "once" else copy(batch.at(chosen))
     losses.mean().backward()
-    assert trainer.step(frames) == pytest.approx(losses.mean().item())
+    trainer.step(frames)
+    assert trainer.state.losses == [pytest.approx(losses.mean().item())]
     for parameter, expected in zip(trainer.objective.parameters(), copy.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, expected.grad)
     for buffer, expected_buffer in zip(trainer.objective.buffers(), copy.buffers(), strict=True):

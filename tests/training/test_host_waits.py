@@ -121,8 +121,8 @@ def test_reading_late_changes_no_result(store: Path, tmp_path: Path, monkeypatch
     for file in ("model.safetensors", "optimizer.safetensors"):
         first, second = (load_file(run / file) for run in runs)
         assert all(torch.equal(first[name], second[name]) for name in first)
-    first, second = ([row["train_loss"] for row in read_metrics(tmp_path / name)] for name in ("at_once", "late"))
-    assert first == second
+    rows = [[row["train_loss"] for row in read_metrics(tmp_path / name)] for name in ("at_once", "late")]
+    assert rows[0] == rows[1]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

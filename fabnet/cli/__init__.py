@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from fabnet.errors import FabnetError
+from fabnet.runtime.cores import sleep_soon
 from fabnet.runtime.interrupts import raising
 from fabnet.runtime.streams import flush_output, prepare_streams
 from fabnet.runtime.terminal import say
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(VERBS)}"
         say(f"fabnet: no verb is called {verb!r}{hint}", to_stderr=True)
         return 2
+    sleep_soon()
     try:
         with raising():
             return _run(verb, rest, as_json=as_json)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,13 @@ def test_a_containers_quota_counts(
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(ALL)), raising=False)
     monkeypatch.setattr(os, "process_cpu_count", lambda: ALL, raising=False)
     assert cores.num_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+)
+def test_a_verb_lets_idle_threads_sleep_unless_the_user_says_otherwise(own: dict[str, str], expected: str) -> None:
+    code = "import os; from fabnet.cli import main; main(['info', 'nowhere']); print(os.environ.get('GOMP_SPINCOUNT'))"
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], env=kept | own, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == expected

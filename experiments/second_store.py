@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,7 +153,17 @@ def pose_of(source: str) -> str:
     return Path(source).stem.partition("_")[0]
 
 
-def rows_of(part: Part, entries: Sequence[LedgerEntry]) -> Iterator[pa.RecordBatch]:
+def in_chunks(table: pa.Table, frames: int) -> pa.Table:
+    """The rows of a video with its tracks cut into tracks of so many frames."""
+    met: Counter[str] = Counter()
+    names = []
+    for track in table.column("track").to_pylist():
+        names.append(f"{track}.{met[track] // frames}")
+        met[track] += 1
+    return table.set_column(table.schema.get_field_index("track"), ROW_SCHEMA.field("track"), [names])
+
+
+def rows_of(part: Part, entries: Sequence[LedgerEntry], chunk: int | None) -> Iterator[pa.RecordBatch]:
     """The rows of these videos of a part, with the set's name before theirs."""
     index = part.store.index(min_frames=1)
     for entry in entries:
@@ -167,15 +177,17 @@ def rows_of(part: Part, entries: Sequence[LedgerEntry]) -> Iterator[pa.RecordBat
         for column in ("identity", "video", "source"):
             values = pc.binary_join_element_wise(f"{part.name}/", table.column(column), "")
             table = table.set_column(table.schema.get_field_index(column), ROW_SCHEMA.field(column), values)
+        if chunk is not None:
+            table = in_chunks(table, chunk)
         yield from table.combine_chunks().to_batches()
 
 
-def copy(part: Part, store: TrackStore) -> None:
+def copy(part: Part, store: TrackStore, chunk: int | None) -> None:
     """Add the videos of a part that the store does not have yet, all in one commit."""
     known = store.ledger()
     entries = [entry for entry in part.store.ledger().values() if entry.rows]
     todo = [entry for entry in entries if f"{part.name}/{entry.video}" not in known]
-    store.append(rows_of(part, todo), [copied_entry(part, entry) for entry in todo])
+    store.append(rows_of(part, todo, chunk), [copied_entry(part, entry) for entry in todo])
 
 
 def show(store: TrackStore, parts: Sequence[Part]) -> None:
@@ -205,6 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--detector", help="default: that of track and import")
     parser.add_argument("--fps", type=float, default=10.0, help="frames kept a second of video")
     parser.add_argument("--size", type=int, default=256, help="of the crops in pixels")
+    parser.add_argument("--chunk", type=int, metavar="FRAMES", help="cut tracks into tracks of so many frames")
     parser.add_argument("--num-workers", type=int, help="default: one a core")
     parser.add_argument("--limit", type=int, help="only so many videos or people of each set and split, to try it")
     options = parser.parse_args(arguments)
@@ -214,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = {"verb": "second_store", "fps": options.fps, "detector": parts[0].store.settings["detector"]}
     with writing(options.out, crop=CropSpec(size=options.size).to_json(), settings=settings) as store:
         for part in parts:
-            copy(part, store)
+            copy(part, store, options.chunk)
         show(store, parts)
 
 

@@ -157,9 +157,9 @@ def in_chunks(table: pa.Table, frames: int) -> pa.Table:
     """The rows of a video with its tracks cut into tracks of so many frames."""
     met: Counter[str] = Counter()
     names = []
-    for track in table.column("track").to_pylist():
-        names.append(f"{track}.{met[track] // frames}")
-        met[track] += 1
+    for name in table.column("track").to_pylist():
+        names.append(f"{name}.{met[name] // frames}")
+        met[name] += 1
     return table.set_column(table.schema.get_field_index("track"), ROW_SCHEMA.field("track"), [names])
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fabnet.probes.probe import probe
     from fabnet.reading.attributes import attributes
     from fabnet.reading.embed import embed
+    from fabnet.reading.face_embedder import FaceEmbedder
     from fabnet.reading.read import read, read_to
     from fabnet.reporting.report import report
     from fabnet.retrieval.search import search
@@ -47,6 +48,7 @@ __version__ = VERSION
 
 __all__ = [
     "Embedder",
+    "FaceEmbedder",
     "attributes",
     "compact",
     "courses",
@@ -76,6 +78,7 @@ __all__ = [
 
 _HOMES = {
     "Embedder": "fabnet.encoders.embedder",
+    "FaceEmbedder": "fabnet.reading.face_embedder",
     "attributes": "fabnet.reading.attributes",
     "compact": "fabnet.upkeep.compact",
     "courses": "fabnet.over_time.courses",

@@ -18,7 +18,7 @@ from fabnet.faces.picture import decode_picture
 from fabnet.files.limits import read_bytes
 from fabnet.files.places import as_place, fetched
 
-__all__ = ["Face", "chosen_face", "crop_faces", "loaded_detector"]
+__all__ = ["Face", "chosen_face", "crop_faces", "loaded_detector", "read_photo"]
 
 LARGE_SHARE = 0.5
 
@@ -64,7 +64,7 @@ def crop_faces(
         InputError: the photo is missing or damaged; the image is not (H, W, 3) uint8, or is empty; `min_face` is
             not positive, or is given beside a detector.
     """
-    image = image if isinstance(image, np.ndarray) else _read(image)
+    image = image if isinstance(image, np.ndarray) else read_photo(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(f"expected an image (H, W, 3) uint8 RGB; got {image.shape} {image.dtype}")
     if detector is not None and min_face is not None:
@@ -86,8 +86,12 @@ def crop_faces(
     return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))
 
 
-def _read(photo: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
+def read_photo(photo: str | Path) -> np.ndarray:
+    """Read a photo to (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
     file = fetched(as_place(photo))
     try:
         return decode_picture(read_bytes(file))

@@ -26,7 +26,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("fabnet.cli.demo", "the whole chain on a real clip that an installed package carries"),
     "track": ("fabnet.cli.track", "raw videos to a store of face-tracks"),
     "import": ("fabnet.cli.import_", "folders of frames or of cropped videos to a store of face-tracks"),
-    "info": ("fabnet.cli.info", "what a store, a run or a model holds; --verify: whether a store is sound"),
+    "info": (
+        "fabnet.cli.info",
+        "what a store, a dataset, a table, a run or a model holds; --verify: whether a store is sound",
+    ),
     "compact": ("fabnet.cli.compact", "a store or an embeddings dataset in fewer files"),
     "remove": ("fabnet.cli.remove", "people out of a store or an embeddings dataset, and off the disk"),
     "train": ("fabnet.cli.train", "train an encoder on a store, without labels"),

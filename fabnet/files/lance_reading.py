@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,12 @@ class Reader:
         """See `generation_of`."""
         _ = self.dataset
         return self._generation or UNNAMED
+
+    @property
+    def changed_at(self) -> datetime:
+        """Local time of the last change of the dataset: of rows, files or an index."""
+        when: datetime = self.read(lambda dataset: dataset.versions()[-1]["timestamp"])
+        return when
 
     @property
     def is_named(self) -> bool:

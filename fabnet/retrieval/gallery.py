@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,24 @@ class Gallery:
     @property
     def has_index(self) -> bool:
         """Whether the dataset has an index of the embeddings."""
-        indices = self._reader.read(lambda dataset: dataset.describe_indices())
-        return any("embedding" in each.field_names for each in indices)
+        return self.index is not None
+
+    @property
+    def about(self) -> dict[str, str]:
+        """Metadata of the dataset."""
+        return dict(self._metadata)
+
+    @property
+    def index(self) -> dict[str, Any] | None:
+        """The index of the embeddings: its type, and how many rows it covers; None if there is none."""
+        found = [each for each in self._reader.read(lambda dataset: dataset.describe_indices())
+                 if "embedding" in each.field_names]  # fmt: skip
+        return {"type": found[0].index_type, "rows": int(found[0].num_rows_indexed)} if found else None
+
+    @property
+    def changed_at(self) -> datetime:
+        """See `Reader.changed_at`."""
+        return self._reader.changed_at
 
     @property
     def is_large_enough(self) -> bool:

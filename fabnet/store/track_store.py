@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ class TrackStore:
     def generation(self) -> str:
         """The name of its rows' numbering, to compare with the same store opened elsewhere."""
         return self._reader.generation
+
+    @property
+    def changed_at(self) -> datetime:
+        """See `Reader.changed_at`."""
+        return self._reader.changed_at
 
     def refresh(self) -> None:
         """Make rows visible that were added since the store was opened.

@@ -103,7 +103,7 @@ def test_no_such_bucket(bucket: str, capsys: pytest.CaptureFixture[str], second:
 
 
 def test_nothing_there(bucket: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert f"no such store, run or model: {bucket}/nothing" in said(capsys, "info", f"{bucket}/nothing")
+    assert f"there is nothing at {bucket}/nothing" in said(capsys, "info", f"{bucket}/nothing")
     for error, args in (
         (5, ["train", f"{bucket}/nothing", "--out", str(tmp_path / "run"), "--max-steps", "1"]),
         (5, ["search", f"{bucket}/nothing", "--query", "a"]),

@@ -19,7 +19,7 @@ from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get
 from fabnet.errors import InputError
 from fabnet.files.places import as_place
 
-__all__ = ["Options", "field_docs", "takes"]
+__all__ = ["Options", "checked", "field_docs", "takes"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,10 +44,7 @@ class Options:
             InputError: a value is of another type or is impossible.
         """
         for name, kind in _types(type(self)).items():
-            value = _brought(getattr(self, name), kind)
-            if not _is_a(value, kind):
-                raise InputError(f"{name} must be {_expected(kind)}; got {value!r}")
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
         self.check()
 
     def check(self) -> None:
@@ -137,6 +134,23 @@ def field_docs(cls: type) -> dict[str, str]:
     }
 
 
+def checked(name: str, value: Any, kind: Any) -> Any:
+    """A value of an option in the form that its field keeps.
+
+    Args:
+        name: name of the option.
+        value: what was given.
+        kind: type of the field.
+
+    Raises:
+        InputError: the value is of another type.
+    """
+    value = _brought(value, kind)
+    if not _is_a(value, kind):
+        raise InputError(f"{name} must be {_expected(kind)}; got {value!r:.80}")
+    return value
+
+
 def _types(cls: type[Options]) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
@@ -165,7 +179,7 @@ def _is_a(value: Any, kind: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_is_a(value, each) for each in inner)
     if origin is Literal:
-        return isinstance(value, str) and value in inner
+        return not isinstance(value, bool) and any(isinstance(value, type(each)) and value == each for each in inner)
     if origin is tuple:
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
         return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_is_a, value, kinds))

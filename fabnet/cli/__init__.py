@@ -1,7 +1,8 @@
 """The command line: `fabnet VERB ...`. One module a verb, and no logic in any of them.
 
 A verb's module has `run`, whose signature and docstring become flags and help, and `show`, which prints its
-result for people. A verb whose flags hang on others has `command_for(args) -> run` in place of `run`.
+result for people. A verb whose flags depend on others has `command_for(args, values) -> run` in place of `run`, where
+`values` are the options of `--config FILE` by name.
 """
 
 from __future__ import annotations
@@ -54,14 +55,15 @@ VERBS: dict[str, tuple[str, str]] = {
 
 def _usage() -> str:
     verbs = "\n".join(f"  {verb:<8} {line}" for verb, (_, line) in VERBS.items())
-    return f"""usage: fabnet VERB ... [--json] [--debug]
+    return f"""usage: fabnet VERB ... [--config FILE] [--json] [--debug]
 
 A facial-attribute embedding learned from raw face videos, without labels.
 
 {verbs}
 
-  --json   print the result as one JSON object on stdout; everything else goes to stderr
-  --debug  show the traceback of an error
+  --config FILE  read options of the verb from a YAML file; flags on the command line win
+  --json         print the result as one JSON object on stdout; everything else goes to stderr
+  --debug        show the traceback of an error
 
 Examples:
   fabnet demo
@@ -142,12 +144,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     import tyro
 
+    from fabnet.cli.config_file import configured, read_config, split_config
     from fabnet.cli.flags import registry
 
+    args, file = split_config(args)
+    values = {} if file is None else read_config(file)
     module = import_module(VERBS[verb][0])
-    run = module.command_for(args) if hasattr(module, "command_for") else module.run
+    run, of_options = configured(
+        module.command_for(args, values) if hasattr(module, "command_for") else module.run, values, file, args
+    )
     try:
-        result = tyro.cli(run, prog=f"fabnet {verb}", args=args, description=_description(run), registry=registry())
+        result = tyro.cli(
+            run, prog=f"fabnet {verb}", args=args, description=_description(run), registry=registry(of_options)
+        )
     finally:
         flush_output()  # the help of a verb
     if os.environ.get("RANK", "0") != "0":
@@ -170,7 +179,8 @@ def _say(result: Any, show: Callable[[Any], None] = print) -> None:
 
 def _description(run: Callable[..., Any]) -> str:
     """What a verb's help says before its flags: the docstring up to `Args:`, with its examples as they stand."""
-    return inspect.cleandoc(run.__doc__ or "").split("\nArgs:\n")[0].strip()
+    own = inspect.cleandoc(run.__doc__ or "").split("\nArgs:\n")[0].strip()
+    return f"{own}\n\nWith --config FILE, options come from a YAML file, and flags win: see docs/verbs.md."
 
 
 def _plain(result: Any) -> Any:

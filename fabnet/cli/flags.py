@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_type_hints
@@ -19,29 +21,39 @@ from tyro.constructors import (
 from fabnet.files.places import as_place
 from fabnet.options import Options, field_docs
 
-__all__ = ["Flags", "registry"]
+__all__ = ["Flags", "named_flags", "registry"]
 
 T = TypeVar("T")
 Flags = OmitArgPrefixes[Annotated[T, arg(name="")]]
 """A dataclass whose fields are flags of the command itself."""
 
 
-def registry() -> ConstructorRegistry:
-    """The rules for options, paths and unions that take text."""
+def named_flags(args: Sequence[str]) -> set[str]:
+    """The names of the options that arguments give, with underscores: `--no-flip` gives flip."""
+    flags = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
+    return {flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
+
+
+def registry(defaults: Mapping[str, Any] | None = None) -> ConstructorRegistry:
+    """The rules for options, paths and unions that take text.
+
+    Args:
+        defaults: values that options have in place of their own defaults, by name.
+    """
     rules = ConstructorRegistry()
-    rules.struct_rule(_options)
+    rules.struct_rule(partial(_options, given=defaults or {}))
     rules.primitive_rule(_place)
     rules.primitive_rule(_text)
     return rules
 
 
-def _options(kind: StructTypeInfo) -> StructConstructorSpec | None:
+def _options(kind: StructTypeInfo, given: Mapping[str, Any]) -> StructConstructorSpec | None:
     """The fields of a verb's options, each with its string as one paragraph."""
     if not (isinstance(kind.type, type) and issubclass(kind.type, Options)):
         return None
     types, docs, defaults = get_type_hints(kind.type), field_docs(kind.type), vars(kind.type())
     fields = [
-        StructFieldSpec(name=name, type=types[name], default=default, helptext=docs.get(name))
+        StructFieldSpec(name=name, type=types[name], default=given.get(name, default), helptext=docs.get(name))
         for name, default in defaults.items()
     ]
     return StructConstructorSpec(instantiate=kind.type, fields=tuple(fields))

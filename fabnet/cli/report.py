@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +21,8 @@ from fabnet.runtime.terminal import say
 __all__ = ["command_for", "show"]
 
 
-def command_for(args: Sequence[str]) -> Callable[..., Any]:
-    """The command: the page, or the figure that the arguments name, which has flags of its own."""
+def command_for(args: Sequence[str], values: Mapping[str, Any]) -> Callable[..., Any]:
+    """The command: the page, or the figure that the arguments or the file name, which has flags of its own."""
     named = [after for before, after in pairwise(args) if before == "--figure"]
     named += [arg.partition("=")[2] for arg in args if arg.startswith("--figure=")]
     drawn: dict[str, Callable[..., Any]] = {
@@ -31,7 +31,7 @@ def command_for(args: Sequence[str]) -> Callable[..., Any]:
         "confidence": confidence,
         "retrieval": retrieval,
     }
-    return drawn.get(named[-1] if named else "", page)
+    return drawn.get(named[-1] if named else str(values.get("figure")), page)
 
 
 def page(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from fabnet.cli.flags import named_flags
 from fabnet.runtime.terminal import console, say
 from fabnet.training.config import TrainConfig
 from fabnet.training.config import preset as preset_named
@@ -16,14 +17,23 @@ from fabnet.training.train import TrainResult, train
 
 __all__ = ["command_for", "show"]
 
+LENGTHS = {"max_steps", "max_minutes"}
 
-def command_for(args: Sequence[str]) -> Callable[..., Any]:
-    """The command, with the flags of the objective and the defaults of the preset that the arguments name."""
-    flags = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
-    given = {flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
-    default = preset_named(_named(args, "--preset") or "small", curriculum="--curriculum" in args)
-    objective = _named(args, "--objective")
-    if objective is not None:
+
+def command_for(args: Sequence[str], values: Mapping[str, Any]) -> Callable[..., Any]:
+    """The command, with the flags of the objective and the defaults of the preset that the arguments or the file name.
+
+    A flag for the length of the run wins over the other one in the file.
+    """
+    given = named_flags(args)
+    is_curriculum = values.get("curriculum") is True and "curriculum" not in given
+    default = preset_named(
+        _named(args, "--preset") or str(values.get("preset", "small")),
+        curriculum=is_curriculum or "--curriculum" in args,
+    )
+    objective = _named(args, "--objective") or values.get("objective")
+    given |= values.keys() - (LENGTHS if given & LENGTHS else set())
+    if isinstance(objective, str):
         default = default.with_changes({"objective": objective})
 
     def run(

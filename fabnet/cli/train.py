@@ -92,4 +92,6 @@ def show(result: TrainResult) -> None:
         beside = "" if result.val_loss_unwarped is None else f" (unwarped source {result.val_loss_unwarped:.4f})"
         table.add_row("validation loss", f"{result.val_loss:.4f}{beside}")
     console().print(table)
+    for note in result.result_notes:
+        say(f"note: {note}")
     say(f"look at it: fabnet report {result.run}")

@@ -52,7 +52,7 @@ class Reconstructions:
 
     Attributes:
         strips: the best, the middle and the worst, in this order.
-        num_pairs: number of pairs drawn.
+        num_pairs: number of different pairs drawn.
         num_better: number of pairs nearer to the target than the unwarped source.
         loss: mean loss over the pairs.
         loss_unwarped: mean unwarped loss over the pairs.
@@ -94,7 +94,7 @@ def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_
         objective: the network.
         card: its model card.
         store: store with validation tracks.
-        num_pairs: B.
+        num_pairs: number of samples to draw; B, those that differ, is less if the validation tracks are few and short.
 
     Returns:
         None if no validation track in the store is long enough.
@@ -104,6 +104,8 @@ def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_
     if not len(index):
         return None
     drawn = draw_fixed(index.starts, index.lengths, num_samples=num_pairs, num_sources=num_sources)
+    # A pair that was drawn twice, or in both directions, would be shown twice.
+    drawn = drawn.at(np.sort(np.unique(np.sort(drawn.rows, axis=1), axis=0, return_index=True)[1]))
     batch = Batch.from_frames(frames_of(drawn, store, window=Window(*card.window), size=card.size), torch.device("cpu"))
     with torch.inference_mode():
         made = objective.reconstruct(batch)
@@ -160,17 +162,30 @@ def reconstructions(
         return Strip(label, names[number], pictures, float(losses[number]), float(unwarped[number]))
 
     order = np.argsort(losses / np.maximum(unwarped, 1e-6))
-    first = max((len(order) - num_each) // 2, 0)
-    chosen = {"best": order[:num_each], "middle": order[first : first + num_each], "worst": order[-num_each:]}
     return Reconstructions(
-        strips=[strip(label, number) for label, numbers in chosen.items() for number in numbers.tolist()],
-        num_pairs=num_pairs,
+        strips=[strip(label, number) for label, numbers in _chosen(order, num_each) for number in numbers],
+        num_pairs=len(order),
         num_better=int((losses < unwarped).sum()),
         loss=float(losses.mean()),
         loss_unwarped=float(unwarped.mean()),
         scale_px=scale_px,
         num_sources=num_sources,
     )
+
+
+def _chosen(order: np.ndarray, num_each: int) -> list[tuple[str, list[int]]]:
+    """The best, the middle and the worst of some pairs; none is in two of them.
+
+    Args:
+        order: (N,) the pairs, best first.
+        num_each: number of each kind, if there are enough.
+    """
+    each = min(num_each, max(1, len(order) // 3))
+    ends = order[each:][-each:]
+    between = order[each : len(order) - len(ends)]
+    first = (len(between) - min(each, len(between))) // 2
+    return [("best", order[:each].tolist()), ("middle", between[first : first + each].tolist()),
+            ("worst", ends.tolist())]  # fmt: skip
 
 
 def to_image(tensor: torch.Tensor) -> np.ndarray:

@@ -26,6 +26,7 @@ from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
 from fabnet.store.summary import store_summary
 from fabnet.store.track_store import TrackStore, open_store
+from fabnet.training.advice import HARDLY, data_notes, result_notes
 from fabnet.training.run_log import read_metrics
 from fabnet.training.train import read_run, store_of
 
@@ -97,7 +98,7 @@ def report(run: str | Path, options: ReportOptions | None = None, **changes: Any
     config, store_path = read_run(run)
     model = find_model(run)
     store = open_store(store_of(run, store_path))
-    metrics = read_metrics(run)
+    metrics, training = read_metrics(run), read_card(model).training
     environment = Environment(loader=PackageLoader("fabnet.reporting", "."), autoescape=True, undefined=StrictUndefined)
     environment.filters["data_uri"] = data_uri
     made = reconstructions(model, store)
@@ -105,7 +106,8 @@ def report(run: str | Path, options: ReportOptions | None = None, **changes: Any
         run=run.resolve().name,
         config=config.to_json(),
         input_px=config.input_size,
-        training=read_card(model).training,
+        training=training,
+        notes=[*result_notes(training), *data_notes(store, config)],
         last=metrics[-1] if metrics else {},
         store=store_summary(store).to_json(),
         is_moments=store.settings.get("splits") == "moments",
@@ -113,6 +115,7 @@ def report(run: str | Path, options: ReportOptions | None = None, **changes: Any
         margins=[(100 * AXIS_IN / width, 100 * EDGE_IN / width) for width in (WIDE_IN, NARROW_IN)],
         tracks=_sample_tracks(store),
         made=made,
+        hardly=HARDLY,
         legend=data_uri(flow_legend()),
         video=None if video is None else video.name,
         timeline=None if video is None else video_timeline(video, run, probes=options.probe),

@@ -17,9 +17,12 @@ from fabnet.files.locks import locked_file
 from fabnet.files.output import output_errors, written_whole
 from fabnet.files.places import as_place, is_remote, make_folder, remove, workplace
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
+from fabnet.models.model_folder import read_card
 from fabnet.options import takes
+from fabnet.runtime.terminal import say
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
+from fabnet.training.advice import data_notes, result_notes
 from fabnet.training.config import TrainConfig, small
 from fabnet.training.device import choose_device
 from fabnet.training.initial import curriculum_position, has_single_source
@@ -57,6 +60,10 @@ class TrainResult:
     """Final loss on the validation pairs (FAb-Net's: mean absolute difference in [0, 1])."""
     val_loss_unwarped: float | None
     """Loss of the unwarped sources on the same pairs; None if the objective does not warp."""
+    data_notes: list[str]
+    """Remarks on the data, which were printed at the start: few videos, few people in validation, few tracks."""
+    result_notes: list[str]
+    """Remarks on the result: it is not, or hardly, better than the unwarped source."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a JSON object."""
@@ -144,19 +151,25 @@ def train(
         elif me.is_first and list_checkpoints(run):
             raise InputError(_HOLDS_A_RUN.format(run))
         trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
+        notes = data_notes(tracks, config)
         if me.is_first:
             _write_run(run, config, tracks, digest)
+            for note in notes:
+                say(f"note: {note}", to_stderr=True)
         state = trainer.train()
         trainer.leave()
+    best = best_checkpoint(run)
     return TrainResult(
         run=run,
-        model=best_checkpoint(run),
+        model=best,
         steps=state.step,
         pairs_seen=state.pairs_seen,
         frames_encoded=state.step * config.batch_size * (config.sources + 1),
         pairs_per_s=round(trainer.clock.steps_per_s * config.pairs_a_step, 1),
         val_loss=state.val_loss,
         val_loss_unwarped=state.val_loss_unwarped,
+        data_notes=notes,
+        result_notes=result_notes(read_card(best).training),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.last_convolutions import end_of
 from fabnet.errors import InputError
 from fabnet.faces.window import decode_jpeg
 from fabnet.files.folder import Look, natural
@@ -93,6 +94,7 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
         images: (N, 3, size, size) float32 RGB in [0, 1], which determine the ranges.
     """
     importlib.import_module("fabnet.runtime.onnx_runtime")  # first, because it turns telemetry off
+    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Batches(CalibrationDataReader):  # type: ignore[misc]
@@ -103,7 +105,7 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
             batch = next(self._batches, None)
             return None if batch is None else {"images": batch}
 
-    model = _trimmed(exported)
+    model = onnx.load(exported)
     kept = _kept_nodes(model.graph)
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises a preprocessing that has no effect on these networks
@@ -119,42 +121,9 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
         logging.getLogger().setLevel(level)
 
 
-def _trimmed(exported: Path) -> Any:
-    """An exported encoder without the weights of its last convolutions that only meet padding: three quarters of them.
-
-    Such a convolution, one for each look, takes 2 x 2 pixels with a kernel of 4 x 4. The embeddings stay the same.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    model = onnx.load(exported)
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    kept = _kept_nodes(model.graph)
-    last = [node for node in convolutions if node.name in kept]
-    size = model.graph.input[0].type.tensor_type.shape.dim[2].dim_value
-    side = size if len(last) == 1 else size * 2 // 3
-    for node in last:
-        attributes = {each.name: each for each in node.attribute}
-        kernel, pads = attributes["kernel_shape"], attributes["pads"]
-        takes_4 = side == 2 ** (len(convolutions) // len(last))
-        if takes_4 and list(kernel.ints) == [4, 4] and set(pads.ints) == {1}:
-            weights = next(each for each in model.graph.initializer if each.name == node.input[1])
-            met = np.ascontiguousarray(numpy_helper.to_array(weights)[:, :, 1:3, 1:3])
-            weights.CopyFrom(numpy_helper.from_array(met, weights.name))
-            kernel.ints[:], pads.ints[:] = [2, 2], [0] * 4
-    model.graph.ClearField("value_info")  # it repeats the shape of the weights
-    return model
-
-
 def _kept_nodes(graph: Any) -> set[str]:
     """Names of the nodes that stay float32: all before the first convolutions, and the last ones with all after."""
-    makers = {name: node for node in graph.node for name in node.output}
-    kept, left = set(), [each.name for each in graph.output]
-    while left:
-        node = makers.get(left.pop())
-        if node is not None:
-            kept.add(node.name)
-            left += [] if node.op_type == "Conv" else node.input
+    kept = end_of(graph)
     of_pixels = {"", *(each.name for each in (*graph.input, *graph.initializer))}
     for node in graph.node:
         if node.op_type != "Conv" and of_pixels.issuperset(node.input):

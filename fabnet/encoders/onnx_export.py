@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fabnet.encoders.last_convolutions import trim
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.files.output import written_whole
@@ -57,7 +58,7 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
                 input_names=["images"], output_names=["embeddings"], opset_version=OPSET, dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, verbose=False,
             )  # fmt: skip
-        facts = _without_traces(partial) | _parity(encoder, card, partial)
+        facts = _tidied(partial) | _parity(encoder, card, partial)
         if not facts.pop("is_batch_free"):
             raise ModelError(
                 f"the ONNX encoder of {folder} only accepts {TRACED_BATCH} images at once; expected any number"
@@ -87,14 +88,16 @@ def _quiet() -> Iterator[None]:
         registry.removeFilter(is_of_the_network)
 
 
-def _without_traces(file: Path) -> dict[str, Any]:
-    """Remove the exporter's stack traces, which contain paths of this machine, from an ONNX file; return its facts."""
+def _tidied(file: Path) -> dict[str, Any]:
+    """Remove from an ONNX file weights without effect, and the exporter's stack traces, which contain paths of this
+    machine; return its facts."""
     import onnx
 
     model = onnx.load(file)
     for holder in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
         holder.ClearField("metadata_props")
         holder.ClearField("doc_string")
+    trim(model)
     onnx.save(model, file)
     (images,) = model.graph.input
     return {

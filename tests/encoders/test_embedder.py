@@ -54,6 +54,16 @@ def test_an_exported_file_names_no_path_of_the_machine(exported_run: Path) -> No
         assert b"site-packages" not in content
 
 
+def test_an_exported_file_holds_no_weights_that_only_meet_padding(exported_run: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    for file in (exported_run / "encoder.onnx", *(folder / "encoder.onnx" for folder in shipped_models().values())):
+        if file.is_file():
+            graph = onnx.load(file).graph
+            kernels = {each.name: each.dims for each in graph.initializer}
+            last = [node for node in graph.node if node.op_type == "Conv"][-1]
+            assert list(kernels[last.input[1]])[2:] == [2, 2], file
+
+
 def test_a_shipped_folder_is_complete_and_small(tiny_run: Path, tmp_path: Path) -> None:
     assert ship(tiny_run, tmp_path / "tiny", note="a try") < 1e-3
     onnx, torched = fabnet.load(tmp_path / "tiny"), fabnet.load(tmp_path / "tiny", backend="torch", precision="float32")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from fabnet.version import VERSION
 
 if TYPE_CHECKING:
+    from fabnet.browser.page import export_page
     from fabnet.demonstration import demo
     from fabnet.encoders.embedder import Embedder
     from fabnet.encoders.export import export
@@ -56,6 +57,7 @@ __all__ = [
     "demo",
     "embed",
     "export",
+    "export_page",
     "import_folder",
     "info",
     "load",
@@ -86,6 +88,7 @@ _HOMES = {
     "demo": "fabnet.demonstration",
     "embed": "fabnet.reading.embed",
     "export": "fabnet.encoders.export",
+    "export_page": "fabnet.browser.page",
     "import_folder": "fabnet.ingest.import_folder",
     "info": "fabnet.upkeep.info",
     "leave_working_folder": "fabnet.runtime.module_run",

@@ -33,12 +33,13 @@ class Browser:
     Args:
         program: the browser.
         profile: an empty folder of its own.
+        flags: further flags of the browser.
     """
 
-    def __init__(self, program: str, profile: Path) -> None:
+    def __init__(self, program: str, profile: Path, *flags: str) -> None:
         self._process = subprocess.Popen(
             [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0",
-             "--remote-allow-origins=*", f"--user-data-dir={profile}", "about:blank"],
+             "--remote-allow-origins=*", f"--user-data-dir={profile}", *flags, "about:blank"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._numbers = itertools.count(1)
@@ -131,6 +132,12 @@ class Browser:
         down = {"text": text} if text else {}
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **down)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def choose(self, selector: str, file: Path) -> None:
+        """Choose a file for an input."""
+        document = self.call("DOM.getDocument")["root"]["nodeId"]
+        button = self.call("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=button, files=[str(file)])
 
     def picture(self, file: Path) -> None:
         """Save a screenshot as PNG."""

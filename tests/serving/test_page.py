@@ -86,9 +86,7 @@ def test_a_dropped_photo_is_searched_for(page: Browser, smiling: Path, tmp_path:
 def test_a_file_that_is_not_a_photo_is_refused_in_words(page: Browser, tmp_path: Path) -> None:
     file = tmp_path / "photo.jpg"
     file.write_text("no picture at all")
-    document = page.call("DOM.getDocument")["root"]["nodeId"]
-    button = page.call("DOM.querySelector", nodeId=document, selector="#photo-file")["nodeId"]
-    page.call("DOM.setFileInputFiles", nodeId=button, files=[str(file)])
+    page.choose("#photo-file", file)
     page.until("document.querySelector('#nearest-say')?.textContent.includes('expected a JPEG')")
     assert page.run("document.querySelectorAll('#panel img').length") == 0
     page.events[:] = [each for each in page.events if "status of 400" not in str(each)]

@@ -1,0 +1,112 @@
+// The canonical crop: a face is cut out where its own embedding puts it (fabnet/reading/canonical.py), and followed from
+// frame to frame (fabnet/reading/follow.py, one face at a time).
+
+import { area, overlap } from "./detect.js";
+import { lightOf, onPixels, windowOf } from "./picture.js";
+
+export class Eyes {
+  /**
+   * @param settings page.json.
+   * @param encode takes a Float32Array (3, size, size) RGB in 0 to 1, and gives the embedding.
+   * @param reader a FaceReader.
+   */
+  constructor(settings, encode, reader) {
+    Object.assign(this, { settings, encode, reader, size: settings.size });
+    this.input = new Float32Array(3 * this.size * this.size);
+  }
+
+  /** Embeds one window of a picture. */
+  async look(picture, window) {
+    const box = onPixels(window, this.size), view = windowOf(picture, box, this.size), count = this.size * this.size;
+    for (let at = 0; at < count; at++) {
+      for (let colour = 0; colour < 3; colour++) this.input[colour * count + at] = view.data[4 * at + colour] / 255;
+    }
+    const embedding = await this.encode(this.input), outputs = this.reader.where(embedding);
+    return { embedding, box, ...lightOf(view), outputs, next: this.reader.placed(outputs, box) };
+  }
+
+  /** Looks until the window stays where it is. */
+  async settle(picture, window, { tolerance, looks } = this.settings.settle) {
+    let seen = await this.look(picture, window);
+    for (let count = 1; count < looks; count++) {
+      const side = Math.max(seen.box[2] - seen.box[0], 1e-6);
+      if (Math.max(...seen.next.map((value, place) => Math.abs(value - seen.box[place]))) / side <= tolerance) break;
+      seen = await this.look(picture, seen.next);
+    }
+    return seen;
+  }
+
+  /** The window to begin with where a detector found a face: the encoder's window in the detector's crop. */
+  firstWindow([x0, y0, x1, y1]) {
+    const { crop, window: [centreX, centreY, share] } = this.settings;
+    const width = Math.max(x1 - x0, 1), height = Math.max(y1 - y0, 1);
+    const side = crop.margin * (crop.framing === "voxceleb" ? Math.max(width, height) : Math.sqrt(width * height));
+    const left = (x0 + x1) / 2 + (crop.shift_x - 0.5) * side, top = (y0 + y1) / 2 + (crop.shift_y - 0.5) * side;
+    const first = [left + (centreX - share / 2) * side, top + (centreY - share / 2) * side];
+    return [...first, first[0] + share * side, first[1] + share * side].map(Math.fround);
+  }
+
+  /** The box of a face, as a detector gives it, from the encoder's window around it. */
+  faceBox([x0, y0, x1, y1]) {
+    const { crop, window: [centreX, centreY, share] } = this.settings;
+    const side = (x1 - x0) / share, half = side / crop.margin / 2;
+    const x = (x0 + x1) / 2 - side * (centreX - 0.5 + crop.shift_x), y = (y0 + y1) / 2 - side * (centreY - 0.5 + crop.shift_y);
+    return [x - half, y - half, x + half, y + half];
+  }
+
+  /** A row as `fabnet read` gives it. */
+  row(seen, score) {
+    return { score, box_px: this.faceBox(seen.box), ...this.reader.columns(seen) };
+  }
+}
+
+/** Follows the largest face of a camera. */
+export class Follower {
+  constructor(eyes, detector) {
+    Object.assign(this, { eyes, detector, settings: eyes.settings.follow, face: null, frames: 0, searched_ms: -Infinity });
+  }
+
+  /** The row of the next frame; null where no face is. */
+  async next(picture, now_ms) {
+    const { settings, eyes } = this;
+    let seen = null;
+    if (this.face) {
+      const { box, velocity, score } = this.face;
+      seen = await this.seen(picture, box.map((value, place) => value + velocity[place]))
+        ?? await this.seen(picture, box); // it may be beside where it was expected
+      if (seen) this.keep(seen, score);
+      else this.face = null;
+    }
+    const isDue = now_ms - this.searched_ms > 1000 * settings.search_every_s;
+    if (isDue || (!this.face && this.frames++ % settings.search_empty === 0)) {
+      this.searched_ms = now_ms;
+      const [found] = await this.detector.frame(picture);
+      const window = found && eyes.firstWindow(found.box);
+      if (found && this.face && overlap(window, this.face.box) > settings.same_face) {
+        this.face.score = Math.max(this.face.score, found.score);
+      } else if (found && !(this.face && area(this.face.box) > area(window))) {
+        const other = await this.seen(picture, window, eyes.settings.settle.looks);
+        if (other) {
+          this.face = null;
+          seen = other;
+          this.keep(seen, found.score);
+        }
+      }
+    }
+    return seen && eyes.row(seen, this.face.score);
+  }
+
+  async seen(picture, window, looks = this.settings.looks) {
+    const seen = await this.eyes.settle(picture, window, { tolerance: this.settings.tolerance, looks });
+    const x = (seen.next[0] + seen.next[2]) / 2, y = (seen.next[1] + seen.next[3]) / 2;
+    const isInside = x >= 0 && y >= 0 && x < picture.width && y < picture.height;
+    return isInside && this.eyes.reader.isFace(seen.outputs) ? seen : null;
+  }
+
+  keep(seen, score) {
+    const before = this.face?.box ?? seen.next;
+    const velocity = seen.next.map((value, place) => (value - before[place]) * this.settings.damping);
+    this.face = { box: seen.next, velocity, score };
+    this.frames = 0;
+  }
+}

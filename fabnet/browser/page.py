@@ -27,6 +27,7 @@ from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import INT8_FILE, NOTICE_FILE, ONNX_FILE, READER_FILE, ModelCard
 from fabnet.reading import canonical, follow
 from fabnet.reading.options import ReadOptions
+from fabnet.runtime.onnx_runtime import onnxruntime
 from fabnet.version import VERSION
 from fabnet.weights import shipped_models
 
@@ -88,8 +89,6 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
 
 def _copy_licences(folder: Path, page: Path) -> None:
     """The terms of all that the page carries; the runtime's are those of the Python package of the same project."""
-    import onnxruntime
-
     notices = folder.parent if folder in shipped_models().values() else folder
     if (notices / NOTICE_FILE).is_file():
         shutil.copyfile(notices / NOTICE_FILE, page / "models" / NOTICE_FILE)

@@ -81,7 +81,8 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
         shutil.copyfile(WEIGHTS / "yunet" / "yunet.onnx", models / "yunet.onnx")
         _copy_licences(folder, partial)
         about = f"Model {name}, fabnet {VERSION}, ONNX Runtime Web {RUNTIME_VERSION}."
-        settings = {"about": about, "encoder": f"models/{file}"} | settings_of(encoder.card)
+        own = {"about": about, "encoder": f"models/{file}", "has_notice": (models / NOTICE_FILE).is_file()}
+        settings = own | settings_of(encoder.card)
         (partial / "page.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         size = sum(each.stat().st_size for each in partial.rglob("*") if each.is_file())
     return {"out": str(out), "encoder": file, "runtime": RUNTIME_VERSION, "bytes": size}

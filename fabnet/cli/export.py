@@ -53,7 +53,7 @@ def show(result: dict[str, Any]) -> None:
     """Print where the encoder is and how close it is to torch's in float32, or how to open the page."""
     if "runtime" in result:
         out = result["out"]
-        size = f"{result['bytes'] / 2**20:.0f} MB"
+        size = f"{result['bytes'] / 1e6:.0f} MB"
         say(f"{out}: a page with {result['encoder']} and ONNX Runtime Web {result['runtime']}, {size}")
         say(f"to see it at http://localhost:8000: python -m http.server --bind localhost --directory {out} 8000")
         return

@@ -115,6 +115,8 @@ def test_a_photo_in_int8_gives_nearly_the_numbers_of_read(page: str, frames: lis
         assert text == f"{row['pose_yaw_deg']:.1f} ± {row['pose_yaw_deg_pm']:.1f}".replace("-", "\u2212")
         assert browser.run("document.querySelector('#range').textContent") == "In range."
         assert browser.run("document.querySelectorAll('#numbers abbr').length") == 2
+        links = "[...document.querySelectorAll('footer a')].filter((link) => link.checkVisibility())"
+        assert browser.run(f"Promise.all({links}.map((link) => fetch(link.href).then(({{ ok }}) => ok)))") == [True] * 4
 
 
 def camera(frames: list[np.ndarray], file: Path) -> list[str]:

@@ -195,6 +195,7 @@ try {
   tools = await load();
   panel = new Panel(find("#numbers"), find("#range"), tools.eyes.reader.tasks);
   find("#model").textContent = tools.settings.about;
+  find("#notice").hidden = !tools.settings.has_notice;
   listen();
   empty();
   for (const button of [camera, find("#choose")]) button.disabled = false;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -43,6 +43,7 @@ def command_for(args: Sequence[str], values: Mapping[str, Any]) -> Callable[...,
         preset: str = "small",
         resume: bool = False,
         device: str = "auto",
+        log: tuple[Literal["wandb", "mlflow"], ...] = (),
     ) -> TrainResult:
         """Train an encoder on a store of face-tracks, without labels.
 
@@ -57,6 +58,7 @@ def command_for(args: Sequence[str], values: Mapping[str, Any]) -> Callable[...,
           fabnet train tracks.lance --out run --preset paper
           fabnet train tracks.lance --out baseline --objective autoencoder
           fabnet train tracks.lance --out run3 --init run --sources 3
+          fabnet train tracks.lance --out run --log wandb
           fabnet train tracks.lance --out run --recolour 0.3 --occlude 0.3 --ssim 0.85
 
         Args:
@@ -66,9 +68,10 @@ def command_for(args: Sequence[str], values: Mapping[str, Any]) -> Callable[...,
             preset: small or paper; the defaults shown below are those of this preset.
             resume: go on where the run in --out stopped.
             device: auto, cpu, cuda or cuda:N.
+            log: send the metrics also to wandb (offline unless $WANDB_MODE is online) or mlflow (see docs/verbs.md).
         """
         changes = {name: value for name, value in config.to_json().items() if name in given}
-        return train(store, out, preset=preset, resume=resume, device=device, **changes)
+        return train(store, out, preset=preset, resume=resume, device=device, log=log, **changes)
 
     return run
 

@@ -22,9 +22,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fabnet.encoders.baselines.card import package_folder
 from fabnet.encoders.baselines.dlib_identity import face_rectangle, load_dlib_model
 from fabnet.errors import InputError, ModelError, first_line
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["LANDMARKERS", "MESH_OF_68", "POINTS_FROM_68", "Landmarker", "five_of_68", "load_landmarker"]
 

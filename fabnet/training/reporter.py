@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from fabnet.runtime.progress import Progress, progress
 from fabnet.training.checkpoint import LoopState
+from fabnet.training.metric_logs import MetricLog, opened
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Schedule
 from fabnet.training.stopping import Clock
@@ -32,6 +35,8 @@ class Reporter:
         is_between_rounds: the run resumes from an end between two validation rounds; the validation losses of that end
             are dropped from the log, because an uninterrupted run would not have them.
         drops_row: drop the whole row of that end.
+        logs: where the metrics go beside the run folder, from `check_logs`.
+        config: the run's configuration, for these.
     """
 
     def __init__(
@@ -45,11 +50,15 @@ class Reporter:
         is_silent: bool,
         is_between_rounds: bool,
         drops_row: bool,
+        logs: Sequence[str | MetricLog],
+        config: Mapping[str, Any],
     ) -> None:
         self._run, self._state, self._schedule, self._clock = run, state, schedule, clock
         self._pairs_a_step, self._is_silent = pairs_a_step, is_silent
         self._is_between_rounds, self._drops_row = is_between_rounds, drops_row
+        self._logs, self._config = logs, config
         self._log: RunLog | None = None
+        self._send: MetricLog | None = None
         self._bar: Progress | None = None
         self._open = ExitStack()
 
@@ -60,6 +69,8 @@ class Reporter:
         with ExitStack() as stack:
             log = RunLog(self._run, first_step=state.step, drop_last=self._drops_row, drop_val=self._is_between_rounds)
             self._log = stack.enter_context(log)
+            others = opened(self._logs, self._run, self._config, is_resumed=state.step > 0)
+            self._send = stack.enter_context(others)
             bar = progress("training", total=state.total_steps, unit="steps", done=state.step)
             self._bar = stack.enter_context(bar)
             self._open = stack.pop_all()
@@ -72,7 +83,7 @@ class Reporter:
 
     def row(self, validation: Validation | None = None) -> None:
         """Write a row with the mean loss since the last row, and the validation losses if given."""
-        if self._log is None:
+        if self._log is None or self._send is None:
             return
         state, window = self._state, self._schedule.window
         values = {
@@ -93,6 +104,7 @@ class Reporter:
             }  # fmt: skip
             values |= {name: value for name, value in measured.items() if value is not None}
         self._log.write(state.step, **values)
+        self._send(state.step, values)
 
     def show(self) -> None:
         """Update the progress bar."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from fabnet.training.advice import data_notes, result_notes
 from fabnet.training.config import TrainConfig, small
 from fabnet.training.device import choose_device
 from fabnet.training.initial import curriculum_position, has_single_source
+from fabnet.training.metric_logs import IDS_FILE, WANDB, MetricLog, check_logs
 from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import EVENTS, METRICS
 from fabnet.training.trainer import Trainer
@@ -35,7 +36,7 @@ __all__ = ["RUN_FILE", "TrainResult", "read_run", "store_of", "train"]
 
 RUN_FILE = "config.json"
 _HOLDS_A_RUN = "{} already contains a run; give --resume to continue it, or another --out"
-WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock", "_frames")
+WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock", "_frames", IDS_FILE, WANDB)
 """Files and folders that a run writes in its folder."""
 RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints", "decoded_gb"}
 
@@ -112,6 +113,7 @@ def train(
     preset: str = "small",
     resume: bool = False,
     device: str = "auto",
+    log: str | MetricLog | Sequence[str | MetricLog] = (),
     **changes: Any,
 ) -> TrainResult:
     """Train an encoder without labels on a track store.
@@ -122,6 +124,9 @@ def train(
         preset: "small" or "paper".
         resume: go on where the run in `out` stopped; it then equals one that was never stopped.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        log: where the metrics go beside the run folder: "wandb" (offline unless $WANDB_MODE is online), "mlflow", a
+            function that is called with the step and a dict of metrics for each row of metrics.csv, or several of
+            these. Not kept in the run: give it again to resume.
         changes: fields of `TrainConfig` that differ from the preset. A resumed run keeps its own, but for
             max_steps, max_minutes, num_workers, keep_checkpoints and decoded_gb.
 
@@ -134,9 +139,10 @@ def train(
         StoreError: the store is missing or of another version.
         TrainingError: nothing to train on, or a loss that is not finite.
         BusyError: another command is training in `out`.
+        MissingDependencyError: W&B or MLflow is not installed.
         OutputError: the disk is full.
     """
-    run = as_place(out)
+    run, logs = as_place(out), check_logs(log)
     if not is_remote(run):
         check_links(run, "a run folder", only=WRITTEN)
     config = _resumed(run, changes) if resume else _started(run, preset, changes)
@@ -150,7 +156,7 @@ def train(
             config = _resumed(run, changes)  # again, because another command may have continued the run meanwhile
         elif me.is_first and list_checkpoints(run):
             raise InputError(_HOLDS_A_RUN.format(run))
-        trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me)
+        trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me, logs=logs)
         notes = data_notes(tracks, config)
         if me.is_first:
             _write_run(run, config, tracks, digest)

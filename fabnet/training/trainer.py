@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -37,6 +37,7 @@ from fabnet.training.initial import (
     load_initial,
     still_statistics,
 )
+from fabnet.training.metric_logs import MetricLog
 from fabnet.training.near_pairs import near_pairs
 from fabnet.training.processes import Processes, gather, wait_for_all
 from fabnet.training.reporter import Reporter
@@ -60,6 +61,7 @@ class Trainer:
         device: the device to train on.
         resume: continue from the run's latest checkpoint.
         me: this process among those of the run.
+        logs: where the metrics go beside the run folder, from `check_logs`.
 
     Raises:
         TrainingError: the store has no track to train or to validate on.
@@ -76,7 +78,9 @@ class Trainer:
         device: torch.device,
         resume: bool = False,
         me: Processes | None = None,
+        logs: Sequence[str | MetricLog] = (),
     ) -> None:
+        self.logs = logs
         self.store, self.run, self.config, self.device, self.me = store, run, config, device, me or Processes()
         if config.batch_size % self.me.world_size:
             raise InputError(f"{self.me.world_size} processes cannot share batch_size {config.batch_size} evenly")
@@ -330,7 +334,7 @@ class Trainer:
         return Reporter(
             self.run, self.state, self.schedule, self.clock, pairs_a_step=self.config.pairs_a_step,
             is_silent=not self.me.is_first, is_between_rounds=between,
-            drops_row=between and self.state.step % LOG_EVERY != 0,
+            drops_row=between and self.state.step % LOG_EVERY != 0, logs=self.logs, config=self.config.to_json(),
         )  # fmt: skip
 
     def validate(self, frames: Iterator[torch.Tensor] | None = None) -> Validation:

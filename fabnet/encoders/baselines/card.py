@@ -1,14 +1,10 @@
-"""Shared by the baselines: the preset small's window, model cards, and the folder of a package."""
+"""Shared by the baselines: the preset small's window, and model cards."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
-from fabnet.errors import MissingDependencyError
 from fabnet.models.model_folder import ModelCard
 
-__all__ = ["SMALL_SIZE", "SMALL_WINDOW", "baseline_card", "package_folder"]
+__all__ = ["SMALL_SIZE", "SMALL_WINDOW", "baseline_card"]
 
 SMALL_WINDOW = (0.5, 0.5, 176 / 256)
 """Centre x, centre y and side of the preset small's window, in fractions of a stored crop's side."""
@@ -31,20 +27,3 @@ def baseline_card(name: str, size: int, embedding_dim: int, **facts: object) -> 
         window=SMALL_WINDOW,
         training={"baseline": name, **facts},
     )
-
-
-def package_folder(package: str, *, needed_by: str, install: str) -> Path:
-    """Find the folder of an installed package without importing it.
-
-    Args:
-        package: import name of the package.
-        needed_by: the feature that needs it, for the message.
-        install: the command that installs it, for the message.
-
-    Raises:
-        MissingDependencyError: the package is not installed.
-    """
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise MissingDependencyError(f"{needed_by} needs the package {package}: {install}")
-    return Path(spec.origin).parent

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fabnet.encoders.baselines.card import SMALL_WINDOW, baseline_card, package_folder
+from fabnet.encoders.baselines.card import SMALL_WINDOW, baseline_card
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import ModelError
 from fabnet.faces.window import Window
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["FACE_CENTRE", "FACE_SIDE", "face_rectangle", "load_dlib_identity", "load_dlib_model"]
 

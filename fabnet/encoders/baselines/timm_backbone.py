@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 
-from fabnet.encoders.baselines.card import baseline_card, package_folder
+from fabnet.encoders.baselines.card import baseline_card
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import ModelError, first_line
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["load_timm"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.encoders.baselines.card import SMALL_SIZE, baseline_card, package_folder
+from fabnet.encoders.baselines.card import SMALL_SIZE, baseline_card
 from fabnet.encoders.embedder import Embedder
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["load_untrained"]
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from fabnet.encoders.baselines.card import baseline_card, package_folder
+from fabnet.encoders.baselines.card import baseline_card
 from fabnet.encoders.embedder import Embedder
 from fabnet.errors import ModelError
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.files.mat_file import read_arrays
 from fabnet.models.torch_file import read_torch_file, unreadable
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["LAYERS", "MEAN_RGB", "load_vgg_face", "read_mat", "read_pth"]
 

@@ -38,6 +38,14 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     assert missing == []
 
 
+def test_every_page_is_listed_in_the_index() -> None:
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    lists = re.findall(r"^```{toctree}\n(.*?)^```$", index, re.DOTALL | re.MULTILINE)
+    listed = {line.rpartition("<")[2].rstrip(">") for each in lists for line in each.splitlines()}
+    pages = {page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES if DOCS in page.parents}
+    assert pages - listed == {"index"}
+
+
 def test_pages_named_in_the_code_exist() -> None:
     folders = [ROOT / name for name in ("fabnet", "experiments", "benchmarks", "scripts", "tests")]
     files = [file for folder in folders for file in folder.rglob("*") if file.suffix in (".py", ".md", "")]

@@ -24,6 +24,10 @@ from fabnet.sampling.pairs import Draw, Jitter, Near, draw
 __all__ = ["ImageSource", "TrainingSteps", "frames_of", "next_frames", "step_loader", "worker_deaths"]
 
 
+BATCHES_AHEAD = 4
+"""Batches that are loaded ahead, over all workers; each worker loads two ahead at least. They wait in shared memory."""
+
+
 class ImageSource(Protocol):
     """Where encoded images come from: a track store. It must be picklable, for spawned workers."""
 
@@ -196,7 +200,7 @@ def step_loader(
         num_workers=num_workers,
         pin_memory=pin_memory,
         worker_init_fn=_begin,
-        prefetch_factor=4 if num_workers else None,
+        prefetch_factor=max(2, BATCHES_AHEAD // num_workers) if num_workers else None,
         # Lance is not safe to fork.
         multiprocessing_context="spawn" if num_workers else None,
     )

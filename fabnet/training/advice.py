@@ -11,7 +11,7 @@ from fabnet.store.split import MOMENTS
 from fabnet.store.track_store import TrackStore
 from fabnet.training.config import TrainConfig
 
-__all__ = ["HARDLY", "data_notes", "result_notes"]
+__all__ = ["HARDLY", "data_notes", "result_notes", "share_notes"]
 
 HARDLY = 0.97
 """Share of the unwarped source's loss above which a network has hardly learned to warp."""
@@ -19,6 +19,8 @@ FEW_VIDEOS = 2
 FEW_VAL_PEOPLE = 5
 MANY_TRACKS = 10_000
 """Number of tracks beyond which a store's names are not read: it does not have few videos."""
+LEAST_SAMPLES = 8
+"""Samples that a process on CUDA should get at least: fewer take a GPU less time than queueing a step takes."""
 
 
 def data_notes(store: TrackStore, config: TrainConfig) -> list[str]:
@@ -60,6 +62,30 @@ def data_notes(store: TrackStore, config: TrainConfig) -> list[str]:
             f"each is in it several times: track more videos, more frames of them (--fps){instead}"
         )
     return notes
+
+
+def share_notes(batch_size: int, device: str, *, processes: int) -> list[str]:
+    """What can be said of how processes share a batch.
+
+    The result is the same as with one, because batch-norm and curriculum see the global batch; sharing only costs time.
+
+    Args:
+        batch_size: samples per step, over all processes.
+        device: type of the device, "cpu" or "cuda".
+        processes: processes of the run.
+
+    Returns:
+        A line if a batch is spread over too many CUDA devices; else nothing.
+    """
+    share = batch_size // processes
+    if device != "cuda" or processes == 1 or share >= LEAST_SAMPLES:
+        return []
+    few = max(1, batch_size // LEAST_SAMPLES)
+    fewer = "one process" if few == 1 else f"{few} processes"
+    return [
+        f"{processes} GPUs share a batch of {batch_size}, {share} for each, and will mostly wait for each other: start "
+        f"{fewer}, or train otherwise (--batch-size {processes * LEAST_SAMPLES} or more, with a --learning-rate for it)"
+    ]
 
 
 def result_notes(training: Mapping[str, Any]) -> list[str]:

@@ -92,6 +92,9 @@ class TrainConfig:
     """Smallest improvement of the validation loss that counts, as a share of the best one."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """Precision of convolutions. auto: bf16 if the processor supports it, otherwise float32."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether to compile the network with torch.compile. auto: on CUDA in a single process, if Triton is installed,
+    because small kernels follow each other there faster than Python can queue them; not on a CPU."""
 
     window_centre_x: float = 0.5
     """Horizontal centre of the inner window that the network sees, in fractions of the stored crop's side."""
@@ -139,8 +142,10 @@ class TrainConfig:
     """Pairs per validation, always the same."""
     keep_checkpoints: int = 2
     """Number of latest checkpoints that are kept, beside the best one."""
-    num_workers: int = 1
-    """Worker processes that decode and crop frames; 0: the trainer's process does it."""
+    num_workers: int | None = None
+    """Worker processes that decode and crop frames, for each process of the run; 0: the trainer's process does it.
+    Default: on a CPU one for every ten cores; on CUDA one for every core of the process but one, 16 at most. Processes
+    of a run on one machine share its cores."""
     decoded_gb: float = 4.0
     """Size in GB up to which images are decoded once, into a file in the run folder, which is removed at the end; a
     store that needs more is decoded anew at every use. 0: never a file. The results are the same."""
@@ -166,8 +171,9 @@ class TrainConfig:
         if not 16 <= self.size <= 1024 or self.size & (self.size - 1):
             raise InputError(f"size must be a power of two, 16 to 1024; got {self.size}")
         for name, most in LIMITS.items():
-            if getattr(self, name) > most:
-                raise InputError(f"{name} must be {most} or less; got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value > most:
+                raise InputError(f"{name} must be {most} or less; got {value}")
         if not 0 < self.learning_rate < 10:
             raise InputError(f"learning_rate must lie between 0 and 10; got {self.learning_rate}")
         for name in ("window_centre_x", "window_centre_y"):

@@ -34,11 +34,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Choose the dtype of convolutions: "auto" is bf16 if the processor supports it, otherwise float32."""
+    """Choose the dtype of convolutions: "auto" is bf16 if the processor has instructions for it, otherwise float32."""
     if precision != "auto":
         return torch.bfloat16 if precision == "bf16" else torch.float32
     if device.type == "cuda":
-        has_bf16 = torch.cuda.is_bf16_supported()
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         has_bf16 = any(getattr(torch.cpu, probe, bool)() for probe in probes)

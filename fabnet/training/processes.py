@@ -38,6 +38,8 @@ class Processes(NamedTuple):
     """Number of processes."""
     local_rank: int = 0
     """Rank of this process on its machine, the index of its CUDA device."""
+    local_world_size: int = 1
+    """Number of the run's processes on this machine, which share its cores."""
 
     @property
     def is_first(self) -> bool:
@@ -64,7 +66,8 @@ def processes(device: torch.device) -> Iterator[Processes]:
         yield Processes()
         return
     try:
-        me = Processes(*(int(os.environ[name]) for name in names))
+        rank, world_size, local_rank = (int(os.environ[name]) for name in names)
+        me = Processes(rank, world_size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", world_size)))
     except (KeyError, ValueError):
         raise InputError(f"start several processes with torchrun, which sets {', '.join(names)}") from None
     if me.world_size == 1:

@@ -22,13 +22,14 @@ from fabnet.options import takes
 from fabnet.runtime.terminal import say
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
-from fabnet.training.advice import data_notes, result_notes
+from fabnet.training.advice import data_notes, result_notes, share_notes
 from fabnet.training.config import TrainConfig, small
 from fabnet.training.device import choose_device
 from fabnet.training.initial import curriculum_position, has_single_source
 from fabnet.training.metric_logs import IDS_FILE, WANDB, MetricLog, check_logs
 from fabnet.training.processes import Processes, processes
 from fabnet.training.run_log import EVENTS, METRICS
+from fabnet.training.setup import Setup
 from fabnet.training.trainer import Trainer
 from fabnet.version import VERSION
 
@@ -38,7 +39,7 @@ RUN_FILE = "config.json"
 _HOLDS_A_RUN = "{} already contains a run; give --resume to continue it, or another --out"
 WRITTEN = (RUN_FILE, METRICS, EVENTS, "checkpoints", "_lock", "_frames", IDS_FILE, WANDB)
 """Files and folders that a run writes in its folder."""
-RESUMABLE = {"max_steps", "max_minutes", "num_workers", "keep_checkpoints", "decoded_gb"}
+RESUMABLE = {"max_steps", "max_minutes", "num_workers", "compile", "keep_checkpoints", "decoded_gb"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def train(
             function that is called with the step and a dict of metrics for each row of metrics.csv, or several of
             these. Not kept in the run: give it again to resume.
         changes: fields of `TrainConfig` that differ from the preset. A resumed run keeps its own, but for
-            max_steps, max_minutes, num_workers, keep_checkpoints and decoded_gb.
+            max_steps, max_minutes, num_workers, compile, keep_checkpoints and decoded_gb.
 
     Returns:
         What the run came to.
@@ -157,9 +158,9 @@ def train(
         elif me.is_first and list_checkpoints(run):
             raise InputError(_HOLDS_A_RUN.format(run))
         trainer = Trainer(tracks, run, config, device=where, resume=resume, me=me, logs=logs)
-        notes = data_notes(tracks, config)
+        notes = data_notes(tracks, config) + share_notes(config.batch_size, where.type, processes=me.world_size)
         if me.is_first:
-            _write_run(run, config, tracks, digest)
+            _write_run(run, config, tracks, digest, trainer.setup)
             for note in notes:
                 say(f"note: {note}", to_stderr=True)
         state = trainer.train()
@@ -199,11 +200,12 @@ def _alone(run: Path, me: Processes) -> Iterator[None]:
                 remove(folder)
 
 
-def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str) -> None:
+def _write_run(run: Path, config: TrainConfig, store: TrackStore, digest: str, setup: Setup) -> None:
     content = {
         "config": config.to_json(),
         "store": str(store.path.absolute()),
         "store_digest": digest,
+        "setup": setup.to_json(),
         "fabnet": VERSION,
     }
     with written_whole(run / RUN_FILE) as partial:

@@ -23,11 +23,12 @@ from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
 from fabnet.sampling.decoded import decoded_images
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
+from fabnet.sampling.on_device import on_device
 from fabnet.sampling.pairs import Draw, Jitter, draw_fixed
 from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
-from fabnet.training.device import autocast, choose_precision
+from fabnet.training.device import autocast
 from fabnet.training.global_batch_norm import with_global_batch_norm
 from fabnet.training.initial import (
     architecture_of,
@@ -42,6 +43,7 @@ from fabnet.training.near_pairs import near_pairs
 from fabnet.training.processes import Processes, gather, wait_for_all
 from fabnet.training.reporter import Reporter
 from fabnet.training.schedule import Schedule, steps_a_round
+from fabnet.training.setup import compile_errors, compiled, setup_of
 from fabnet.training.step_results import NotFinite, StepResult, StepResults, losses_not_finite
 from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
 from fabnet.training.validate import Validation, noise_of_change, share, validate
@@ -84,7 +86,7 @@ class Trainer:
         self.store, self.run, self.config, self.device, self.me = store, run, config, device, me or Processes()
         if config.batch_size % self.me.world_size:
             raise InputError(f"{self.me.world_size} processes cannot share batch_size {config.batch_size} evenly")
-        self.dtype = choose_precision(config.precision, device)
+        self.setup = setup_of(config, device, self.me)
         crop = CropSpec.from_json(store.crop)
         centre_y = crop.window_centre_y if config.window_centre_y is None else config.window_centre_y
         self.window = Window(config.window_centre_x, centre_y, config.window_side)
@@ -110,6 +112,8 @@ class Trainer:
         self.steps = self._make_steps(draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources))
         if self.me.world_size > 1 and config.curriculum_forward == "twice":
             raise InputError("several processes need curriculum_forward once: they get unequal numbers of samples")
+        if self.setup.is_compiled:
+            compiled(self.objective)
         self.network = self._shared() if self.me.world_size > 1 else self.objective
         self._to_train_mode()
 
@@ -189,11 +193,18 @@ class Trainer:
             OutputError: the disk is full.
         """
         state = self.state
-        with self.decoded_once(), worker_deaths(), stop_requests() as stop, self._reporter() as reporter:
-            frames = step_loader(
-                self.steps, first_step=state.step, num_workers=self.config.num_workers, val_every=self.round_steps,
+        with (
+            self.decoded_once(),
+            worker_deaths(),
+            compile_errors(),
+            stop_requests() as stop,
+            self._reporter() as reporter,
+        ):
+            loaded = step_loader(
+                self.steps, first_step=state.step, num_workers=self.setup.num_workers, val_every=self.round_steps,
                 pin_memory=self.device.type == "cuda",
             )  # fmt: skip
+            frames = on_device(loaded, self.device)
             while not self.is_done:
                 began = time.monotonic()
                 self.step(next_frames(frames))
@@ -304,7 +315,7 @@ class Trainer:
         return self.schedule.select(losses)
 
     def _losses(self, batch: Batch) -> torch.Tensor:
-        with autocast(self.device, self.dtype):
+        with autocast(self.device, self.setup.dtype):
             losses: torch.Tensor = self.network(batch)
         return losses
 
@@ -352,7 +363,7 @@ class Trainer:
             self.objective,
             (self.steps[part] if frames is None else next_frames(frames) for part in parts),
             num_samples=self.config.num_val_pairs, num_tracks=self.num_val_tracks,
-            device=self.device, dtype=self.dtype,
+            device=self.device, dtype=self.setup.dtype,
         )  # fmt: skip
         self._to_train_mode()
         state = self.state

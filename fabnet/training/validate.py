@@ -88,7 +88,7 @@ def validate(
     for part in _joined(frames, batch_size):
         batch = Batch.from_frames(part, device)
         with torch.no_grad(), autocast(device, dtype):
-            loss = objective(batch)
+            loss = objective.forward(batch)  # not a call: a compiled network would be compiled again for these batches
         losses.append(torch.stack([loss, l1_per_sample(batch.sources[:, 0], batch.target)], dim=1))
     everyone = gather(torch.cat(losses))[:num_samples].double()
     loss, unwarped = everyone.mean(dim=0).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -33,18 +34,19 @@ def load(
             name (`fabnet.encoders.baselines`): "mean", "pixels", "random", "random:SEED", "dlib-identity",
             "vgg-face:FILE", "timm:NAME". A folder that has such a name is reached as "./pixels", or as a `Path`.
         backend: "onnx" (ONNX Runtime), "torch", or "auto": ONNX Runtime where the model has been exported and no
-            CUDA device is asked for, else torch.
-        device: for torch: "auto", "cpu", "cuda" or "cuda:N".
+            CUDA device is asked for, or torch is not installed; else torch.
+        device: "auto", "cpu", "cuda" or "cuda:N". ONNX Runtime needs the package onnxruntime-gpu for CUDA, and takes
+            the CPU for "auto".
         precision: what torch calculates a model in: "float32", "bfloat16", or "auto": bfloat16 on a CPU with
             instructions for it (AVX-512 BF16), which is twice as fast and hardly less exact (docs/performance.md),
-            else float32. ONNX Runtime calculates in what the file holds; baselines in float32.
+            else float32, also on CUDA. ONNX Runtime calculates in what the file holds; baselines in float32.
 
     Returns:
         The encoder, ready to `embed`. A pickle of it holds the name of its model and no weights: it is loaded again
         where it is unpickled, as in a worker process.
 
     Raises:
-        ModelError: there is no such model, it is corrupt, or its ONNX file is asked for bfloat16.
+        ModelError: there is no such model, it is corrupt, its file is asked for bfloat16, or an int8 file for CUDA.
         MissingDependencyError: the backend, or what a model of the hub needs, is not installed.
     """
     if isinstance(model, str) and model not in shipped_models():
@@ -58,12 +60,17 @@ def load(
     has_onnx = file.is_file()
     if backend == "onnx" and not has_onnx:
         raise ModelError(f"{folder} has no {ONNX_FILE}; make one with fabnet export, or use backend torch")
-    wants_onnx = backend == "onnx" or (backend == "auto" and precision != "bfloat16" and device in ("auto", "cpu"))
+    is_on_cpu = device in ("auto", "cpu")
+    wants_onnx = backend == "onnx" or (
+        backend == "auto" and precision != "bfloat16" and (is_on_cpu or find_spec("torch") is None)
+    )
     if wants_onnx and has_onnx:
         if precision == "bfloat16":
             raise ModelError(f"{file} is float32 or int8 and cannot run in bfloat16; use backend torch for that")
+        if not is_on_cpu and (file.name == INT8_FILE or card.training.get("precision") == "int8"):
+            raise ModelError(f"{file} is int8, which is for CPUs: use --device cpu, or the model in float32")
         encoder = Embedder(
-            card, onnx_encoder(file, card), "onnx", precision=card.training.get("precision", "float32"),
+            card, onnx_encoder(file, card, device=device), "onnx", precision=card.training.get("precision", "float32"),
             is_single_threaded=True, read_reader=partial(carried_reader, model),
         )  # fmt: skip
     else:

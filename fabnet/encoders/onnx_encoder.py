@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fabnet.encoders.onnx_graph import check_graph
-from fabnet.errors import ModelError, first_line
+from fabnet.errors import FabnetError, ModelError, first_line
 from fabnet.models.model_folder import CONFIG_FILE, ModelCard
 
 __all__ = ["onnx_encoder", "open_session", "run_session"]
@@ -19,19 +19,21 @@ FIRST_CALL_S = 60.0
 """Time limit for the first picture, when an encoder is loaded."""
 
 
-def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarray]:
+def onnx_encoder(file: Path, card: ModelCard, *, device: str = "cpu") -> Callable[[np.ndarray], np.ndarray]:
     """Load an encoder's ONNX file as a function: (B, 3, size, size) float32 RGB in [0, 1] to (B, D) float32.
 
     Args:
         file: the ONNX file.
         card: the model's card, with the size and D that the file must have.
+        device: "auto", which is the CPU, "cpu", "cuda" or "cuda:N".
 
     Raises:
+        MissingDependencyError: CUDA is asked for, and ONNX Runtime cannot use it here.
         ModelError: the file cannot be loaded, or has another size or D; the function raises it if it cannot be run.
     """
     from fabnet.runtime.onnx_runtime import onnxruntime
 
-    session = open_session(file)
+    session = open_session(file, device=device)
     given = {each.name: list(each.shape)[1:] for each in session.get_inputs()}
     made = [list(each.shape)[1:] for each in session.get_outputs()]
     size, embedding_dim = card.size, card.architecture["embedding_dim"]
@@ -48,22 +50,27 @@ def onnx_encoder(file: Path, card: ModelCard) -> Callable[[np.ndarray], np.ndarr
     return encode
 
 
-def open_session(file: Path) -> Any:
-    """Open an ONNX file on one thread of the processor.
+def open_session(file: Path, *, device: str = "cpu") -> Any:
+    """Open an ONNX file on one thread of the processor, or on CUDA.
+
+    Args:
+        file: the ONNX file.
+        device: see `onnx_encoder`.
 
     Raises:
+        MissingDependencyError: see `onnx_encoder`.
         ModelError: the file cannot be loaded.
     """
-    from fabnet.runtime.onnx_runtime import limited_options, onnxruntime
+    from fabnet.runtime.onnx_runtime import limited_options, open_network
 
     check_graph(file)
     options = limited_options()
     options.intra_op_num_threads = 1
     try:
-        return onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"],
-            disabled_optimizers=["ConstantFolding"],  # it would compute before the time limit applies
-        )  # fmt: skip
+        # Folding of constants would compute before the time limit applies.
+        return open_network(str(file), options, device, disabled_optimizers=["ConstantFolding"])
+    except FabnetError:
+        raise
     except Exception as error:  # onnxruntime's own exceptions share no narrower base
         raise ModelError(f"{file} cannot be loaded: {first_line(error)}") from None
 

@@ -56,14 +56,14 @@ def load_recogniser(name: str | Path, *, device: str = "auto") -> Recogniser:
     Args:
         name: "dlib-identity", "vgg-face:FILE", or an ONNX file of a network like ArcFace's: it takes faces of 112
             pixels, (N, 3, 112, 112) RGB from -1 to 1, aligned by five points, and gives (N, D) numbers.
-        device: for vgg-face: "auto", "cpu", "cuda" or "cuda:N".
+        device: for vgg-face and ONNX files: "auto", "cpu", "cuda" or "cuda:N".
 
     Raises:
         ModelError: the file is missing or corrupt, or takes or gives something else.
         MissingDependencyError: a package that the model needs is not installed.
     """
     if Path(name).suffix.lower() == ".onnx":
-        return _onnx_recogniser(name)
+        return _onnx_recogniser(name, device)
     encoder = load_baseline(str(name), device=device)
     if encoder is None:
         raise ModelError(f"expected {RECOGNISERS}; got {name}")
@@ -74,12 +74,12 @@ def load_recogniser(name: str | Path, *, device: str = "auto") -> Recogniser:
     return Recogniser(str(name), model_digest(str(name)), DISTANCES.get(str(name)), embed)
 
 
-def _onnx_recogniser(name: str | Path) -> Recogniser:
+def _onnx_recogniser(name: str | Path, device: str) -> Recogniser:
     file = fetched(as_place(name))
     if not file.is_file():
         raise ModelError(f"there is no file {name}; expected the ONNX file of a face-recognition network")
     check_file(file, MAX_WEIGHTS_BYTES)
-    session = open_session(file)
+    session = open_session(file, device=device)
     takes = [list(each.shape) for each in session.get_inputs()]
     gives = [list(each.shape) for each in session.get_outputs()]
     if len(takes) != 1 or takes[0][1:] != [3, SIDE, SIDE] or len(gives) != 1 or len(gives[0]) != 2:

@@ -201,10 +201,13 @@ def read_items(
     find: dict[str, Detector] = {}
     if "image" in kinds:
         find["image"] = load_photo_detector(
-            options.detector, min_face_px=options.min_face, only_largest=options.faces == "largest"
+            options.detector,
+            min_face_px=options.min_face,
+            only_largest=options.faces == "largest",
+            device=options.device,
         )
     if "video" in kinds:
-        find["video"] = load_detector(options.detector, min_face_px=options.min_face)
+        find["video"] = load_detector(options.detector, min_face_px=options.min_face, device=options.device)
     for each in inputs:
         try:
             if each.kind == "store":

@@ -58,7 +58,8 @@ class EmbedOptions(Options):
     batch_size: int = 64
     """Upper bound of faces in one batch."""
     device: str = "auto"
-    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda or cuda:N. auto is CUDA, if there is one, for models that run on torch, and the CPU for the rest.
+    With cuda, the detectors yunet and mtcnn run there too if onnxruntime-gpu is installed."""
     precision: Precision = "auto"
     """For models that run on torch; auto is bfloat16 if the processor has instructions for it, which is twice as
     fast."""
@@ -117,7 +118,8 @@ class ReadOptions(Options):
     embedding: bool = False
     """Add the 256 numbers of the canonical crop."""
     device: str = "auto"
-    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda or cuda:N. auto is CUDA, if there is one, for models that run on torch, and the CPU for the rest.
+    With cuda, the detectors yunet and mtcnn run there too if onnxruntime-gpu is installed."""
     num_threads: int | None = None
     """Threads that read; by default one per core. The result does not depend on it."""
 

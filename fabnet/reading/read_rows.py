@@ -47,7 +47,8 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
     """
     spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
     if any(each.kind == "video" for each in inputs):
-        load_detector(options.detector, min_face_px=options.min_face)  # an unknown one fails here, not in each video
+        # An unknown one fails here, not in each video.
+        load_detector(options.detector, min_face_px=options.min_face, device=options.device)
     photos: list[Input] = []
     own = local()
     for each in inputs:
@@ -84,7 +85,10 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
         return [Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")]
     if not hasattr(own, "photos"):
         own.photos = load_photo_detector(
-            options.detector, min_face_px=options.min_face, only_largest=options.faces == "largest"
+            options.detector,
+            min_face_px=options.min_face,
+            only_largest=options.faces == "largest",
+            device=options.device,
         )
     found = sorted(own.photos(image), key=lambda face: -float(np.prod(face.box_px[2:] - face.box_px[:2])))
     if options.faces == "largest":
@@ -107,7 +111,7 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
 
     def detector() -> Detector:
         if not hasattr(own, "detector"):
-            own.detector = load_detector(options.detector, min_face_px=options.min_face)
+            own.detector = load_detector(options.detector, min_face_px=options.min_face, device=options.device)
         return own.detector  # type: ignore[no-any-return]
 
     counts = VideoFaces()

@@ -12,9 +12,21 @@ from typing import Any  # noqa: E402
 
 import onnxruntime  # noqa: E402
 
+from fabnet.errors import InputError, MissingDependencyError  # noqa: E402
 from fabnet.runtime.cores import num_cores  # noqa: E402
 
-__all__ = ["is_beyond_memory", "limited_options", "onnxruntime"]
+__all__ = [
+    "HOW_TO_CUDA",
+    "has_cuda",
+    "is_beyond_memory",
+    "limited_options",
+    "onnxruntime",
+    "open_network",
+    "providers_of",
+]
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+HOW_TO_CUDA = "pip uninstall onnxruntime, then pip install onnxruntime-gpu, with the CUDA and cuDNN that it asks for"
 
 MAX_BYTES, BYTES_A_CORE = 2**32, 2**26
 """Memory limit per process for all networks from files, and what a batch of the shipped networks takes per core."""
@@ -42,6 +54,56 @@ def _reserve_pool() -> None:
     )
     limit = onnxruntime.OrtArenaCfg({"max_mem": max(MAX_BYTES, BYTES_A_CORE * num_cores())})
     onnxruntime.create_and_register_allocator(memory, limit)
+
+
+def providers_of(device: str) -> list[Any]:
+    """The execution providers for a device, the first for what it can do, the CPU's for the rest.
+
+    Args:
+        device: "auto", which is the CPU, "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        InputError: the device is unknown.
+    """
+    if device in ("auto", "cpu"):
+        return [CPU]
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not (device == kind or number.isdecimal()):
+        raise InputError(f"unknown device {device!r}: choose auto, cpu, cuda or cuda:N")
+    # Pictures come in many sizes, and the default search for the fastest convolution would run anew for each.
+    how = {"device_id": number or "0", "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    return [(CUDA, how), CPU]
+
+
+def has_cuda() -> bool:
+    """Whether this ONNX Runtime was built for CUDA, as the package onnxruntime-gpu is."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
+def open_network(network: str | bytes, options: Any, device: str = "cpu", **how: Any) -> Any:
+    """Open a network on a device.
+
+    Args:
+        network: its file, or the content of one.
+        options: the session's options.
+        device: see `providers_of`.
+        how: further arguments of the session.
+
+    Raises:
+        InputError: the device is unknown.
+        MissingDependencyError: CUDA is asked for, and ONNX Runtime cannot use it here.
+        Exception: the network cannot be loaded; ONNX Runtime's errors share no narrower base.
+    """
+    providers = providers_of(device)
+    if len(providers) > 1:
+        if not has_cuda():
+            raise MissingDependencyError(f"this ONNX Runtime has no CUDA: {HOW_TO_CUDA}; or use --device cpu")
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # torch's copies of CUDA's libraries, where they are not the system's
+    session = onnxruntime.InferenceSession(network, options, providers=providers, **how)
+    if len(providers) > 1 and CUDA not in session.get_providers():  # it only warns, and goes on with the CPU
+        raise MissingDependencyError(f"ONNX Runtime cannot start CUDA on {device}: {HOW_TO_CUDA}; or use --device cpu")
+    return session
 
 
 def is_beyond_memory(error: Exception) -> bool:

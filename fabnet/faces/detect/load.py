@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 
 from fabnet.errors import InputError
 from fabnet.faces.detect.detection import MIN_FACE_SHARE, NamedDetector, SmallestFace
+from fabnet.runtime.terminal import say
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "load_detector"]
 
@@ -18,7 +20,11 @@ DEFAULT_DETECTOR = "yunet"
 
 
 def load_detector(
-    name: str = DEFAULT_DETECTOR, *, min_face_px: float | None = None, min_face_share: float = MIN_FACE_SHARE
+    name: str = DEFAULT_DETECTOR,
+    *,
+    min_face_px: float | None = None,
+    min_face_share: float = MIN_FACE_SHARE,
+    device: str = "cpu",
 ) -> NamedDetector:
     """Make a face detector.
 
@@ -29,6 +35,8 @@ def load_detector(
             `min_face_share` of an image's longer side (less in a very long one), at least 20, because the crop of a
             smaller face is too blurred to learn from.
         min_face_share: see `min_face_px`.
+        device: "auto", which is the CPU, "cpu", "cuda" or "cuda:N", for yunet and mtcnn. Without onnxruntime-gpu they
+            run on the CPU all the same, and a line says so; the others choose for themselves.
 
     Returns:
         A detector: `detector(image)` takes (H, W, 3) uint8 RGB and returns `Detection`s, best first. Use one object per
@@ -42,14 +50,15 @@ def load_detector(
         raise InputError(f"min_face_px is {min_face_px}: give a number of pixels, {LEAST_FACE_PX} or more")
     smallest = SmallestFace(min_face_px, min_face_share)
     kind, _, argument = name.partition(":")
+    device = _usable(device) if kind in ("mtcnn", "yunet") and not argument else "cpu"
     if kind == "mtcnn" and not argument:
         from fabnet.faces.detect.mtcnn import Mtcnn
 
-        return Mtcnn(smallest=smallest)
+        return Mtcnn(smallest=smallest, device=device)
     if kind == "yunet" and not argument:
         from fabnet.faces.detect.yunet import Yunet
 
-        return Yunet(smallest=smallest)
+        return Yunet(smallest=smallest, device=device)
     if kind == "yunet":
         from fabnet.faces.detect.opencv import OpencvYunet
 
@@ -59,3 +68,14 @@ def load_detector(
 
         return Uniface(smallest=smallest)
     raise InputError(f"unknown detector {name!r}: choose one of {', '.join(DETECTORS)}")
+
+
+@cache  # the line is said once
+def _usable(device: str) -> str:
+    """The device that detectors run on where this one is asked for: the CPU if ONNX Runtime has no CUDA."""
+    from fabnet.runtime.onnx_runtime import HOW_TO_CUDA, has_cuda
+
+    if device in ("auto", "cpu") or has_cuda():
+        return device
+    say(f"faces are found on the CPU, because this ONNX Runtime has no CUDA ({HOW_TO_CUDA})", to_stderr=True)
+    return "cpu"

@@ -23,7 +23,7 @@ from fabnet.faces.crop import window_of
 from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.networks import fast_network
 from fabnet.faces.detect.pyramid import halves
-from fabnet.runtime.onnx_runtime import onnxruntime
+from fabnet.runtime.onnx_runtime import onnxruntime, open_network
 
 __all__ = ["Mtcnn"]
 
@@ -52,18 +52,21 @@ class Mtcnn:
 
     Args:
         smallest: size of the smallest face looked for.
+        device: "cpu", "cuda" or "cuda:N".
 
     Raises:
         MissingDependencyError: the package with the network files is not installed.
     """
 
-    def __init__(self, *, smallest: SmallestFace | None = None) -> None:
+    def __init__(self, *, smallest: SmallestFace | None = None, device: str = "cpu") -> None:
         folder = _networks_folder()
-        self._smallest = smallest or SmallestFace()
-        self._proposal, self._refine, self._output = (_session(folder / f"{n}.onnx") for n in ("pnet", "rnet", "onet"))
+        self._smallest, self._device = smallest or SmallestFace(), device
+        self._proposal, self._refine, self._output = (
+            _session(folder / f"{name}.onnx", device) for name in ("pnet", "rnet", "onet")
+        )
 
     def __reduce__(self) -> tuple[Callable[[], Mtcnn], tuple[()]]:
-        return partial(Mtcnn, smallest=self._smallest), ()
+        return partial(Mtcnn, smallest=self._smallest, device=self._device), ()
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may extend beyond it."""
@@ -157,12 +160,12 @@ def _networks_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(fast_network(path), options, providers=["CPUExecutionProvider"])
+    return open_network(fast_network(path), options, device)
 
 
 def _as_input(patches: np.ndarray) -> np.ndarray:

@@ -16,8 +16,9 @@ PHOTO_SHARE = 1 / 64
 class _LargeFirst:
     """A detector for callers who want the largest face: looks for small faces only if there are no large ones."""
 
-    def __init__(self, name: str) -> None:
-        self._large, self._small = load_detector(name), load_detector(name, min_face_share=PHOTO_SHARE)
+    def __init__(self, name: str, device: str) -> None:
+        self._large = load_detector(name, device=device)
+        self._small = load_detector(name, min_face_share=PHOTO_SHARE, device=device)
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         return self._large(image) or self._small(image)
@@ -27,7 +28,11 @@ class _LargeFirst:
 
 
 def load_photo_detector(
-    name: str = DEFAULT_DETECTOR, *, min_face_px: float | None = None, only_largest: bool = False
+    name: str = DEFAULT_DETECTOR,
+    *,
+    min_face_px: float | None = None,
+    only_largest: bool = False,
+    device: str = "cpu",
 ) -> NamedDetector:
     """Make a face detector for photos.
 
@@ -37,11 +42,12 @@ def load_photo_detector(
             side, at least 20.
         only_largest: only the largest face is needed, so small ones are looked for only if no large one is found, which
             is faster.
+        device: see `load_detector`.
 
     Raises:
         InputError: see `load_detector`.
         MissingDependencyError: see `load_detector`.
     """
     if min_face_px is None and only_largest:
-        return _LargeFirst(name)
-    return load_detector(name, min_face_px=min_face_px, min_face_share=PHOTO_SHARE)
+        return _LargeFirst(name, device)
+    return load_detector(name, min_face_px=min_face_px, min_face_share=PHOTO_SHARE, device=device)

@@ -48,8 +48,9 @@ def test_workers_follow_cores_and_device(device: str, cores: int, processes: int
     ],
 )  # fmt: skip
 def test_what_is_compiled(changes: dict[str, Any], expected: bool) -> None:
-    given = {"choice": "auto", "device": "cuda", "processes": 1, "has_triton": True, "capability": (8, 0)} | changes
-    assert choose_compile(given.pop("choice"), given.pop("device"), **given) is expected
+    given: dict[str, Any] = {"processes": 1, "has_triton": True, "capability": (8, 0)}
+    given |= {"choice": "auto", "device": "cuda"} | changes
+    assert choose_compile(**given) is expected
 
 
 def test_a_batch_spread_thinly_over_gpus_is_said() -> None:

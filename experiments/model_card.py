@@ -21,7 +21,7 @@ from fabnet.faces.window import Window
 from fabnet.files.output import written_whole
 from fabnet.files.places import cache_folder
 from fabnet.models.find_model import find_model
-from fabnet.models.model_folder import NOTICE_FILE, ONNX_FILE, read_card
+from fabnet.models.model_folder import NOTICE_FILE, ONNX_FILE, READER_FILE, read_card
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import Scored
@@ -173,7 +173,14 @@ def write(model: str | Path, out: Path, measured: dict[str, Any]) -> None:
     has_onnx = (folder / ONNX_FILE).is_file()
     with written_whole(out) as partial:
         partial.write_text(
-            model_card(str(name), read_card(folder), notice=notice, measured=measured, has_onnx=has_onnx)
+            model_card(
+                str(name),
+                read_card(folder),
+                notice=notice,
+                measured=measured,
+                has_onnx=has_onnx,
+                has_reader=(folder / READER_FILE).is_file(),
+            )
         )
 
 

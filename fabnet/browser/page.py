@@ -24,6 +24,7 @@ from fabnet.faces.detect import detection, photos, tiles, yunet
 from fabnet.files.output import written_whole
 from fabnet.files.places import as_place
 from fabnet.models.find_model import find_model
+from fabnet.models.hub import is_hub_name
 from fabnet.models.model_folder import INT8_FILE, NOTICE_FILE, ONNX_FILE, READER_FILE, ModelCard
 from fabnet.reading import canonical, follow
 from fabnet.reading.options import ReadOptions
@@ -66,7 +67,7 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
     folder = find_model(model)
     given = [Path(model).name] if Path(model).suffix == ".onnx" else [INT8_FILE, ONNX_FILE]
     file = next((name for name in given if (folder / name).is_file()), ONNX_FILE)
-    name = str(model) if str(model) in shipped_models() else folder.name
+    name = str(model) if str(model) in shipped_models() or is_hub_name(model) else folder.name
     with written_whole(out, last="index.html") as partial:
         shutil.copytree(STATIC, partial)
         for part in ("models", "ort"):

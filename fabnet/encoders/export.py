@@ -127,7 +127,9 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
         notices = folder.parent if folder in shipped_models().values() else folder
         said = read_text(partial / NOTICE_FILE) if _copy(NOTICE_FILE, notices, partial) else None
         if not _copy(README_FILE, folder, partial):
-            (partial / README_FILE).write_text(model_card(out.resolve().name, card, notice=said))
+            has_reader = (partial / READER_FILE).is_file()
+            text = model_card(out.resolve().name, card, notice=said, has_reader=has_reader)
+            (partial / README_FILE).write_text(text, encoding="utf-8")
     return {"out": str(out), "precision": "float32"} | facts
 
 

@@ -21,6 +21,7 @@ def model_card(
     notice: str | None = None,
     measured: Mapping[str, Any] | None = None,
     has_onnx: bool = True,
+    has_reader: bool = False,
 ) -> str:
     """Write a model's card.
 
@@ -30,6 +31,7 @@ def model_card(
         notice: terms of its weights in Markdown, stored beside it as `NOTICE.md`; None: the card states no terms.
         measured: result of `measure` in `experiments/model_card.py`; None: no scores.
         has_onnx: whether the folder contains the encoder as ONNX.
+        has_reader: whether it contains a face reader.
 
     Returns:
         Markdown that starts with the hub's YAML.
@@ -43,7 +45,7 @@ def model_card(
     environment.filters["interval"] = _with_interval
     return environment.get_template("model_card.md").render(
         name=name, card=card, training=card.training, notice=notice and _without_title(notice), measured=measured,
-        has_onnx=has_onnx,
+        has_onnx=has_onnx, has_reader=has_reader,
     )  # fmt: skip
 
 

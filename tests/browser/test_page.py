@@ -52,7 +52,8 @@ const picture = (name, width, height) =>
 
 @needs_node
 def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -> None:
-    eyes = Eyes(load_for_reading("close"), load_for_reading("close").required_reader())
+    encoder = load_for_reading("close")
+    eyes, size = Eyes(encoder, encoder.required_reader()), encoder.card.size
     rng, boxes, views, lights = np.random.default_rng(0), [], [], []
     for times in (1, 4, 7):
         image = cv2.resize(frames[40], None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
@@ -66,14 +67,14 @@ def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -
     made = run_script(
         f"import {{ lightOf, onPixels, windowOf }} from {module('picture.js')};\n{PICTURE}"
         f"const made = {json.dumps(boxes)}.map(([times, side, box]) => {{\n"
-        "  const view = windowOf(picture(`${times}.rgba`, side, side), onPixels(box, 64), 64);\n"
+        f"  const view = windowOf(picture(`${{times}}.rgba`, side, side), onPixels(box, {size}), {size});\n"
         "  const { brightness, contrast } = lightOf(view);\n"
         "  return [Array.from(view.data), brightness, contrast];\n});\n"
         "console.log(JSON.stringify(made));\n",
         tmp_path,
     )
     for (data, *light), view, expected in zip(made, views, lights, strict=True):
-        difference = np.abs(np.reshape(data, (64, 64, 4))[:, :, :3] - view.astype(int))
+        difference = np.abs(np.reshape(data, (size, size, 4))[:, :, :3] - view.astype(int))
         assert difference.max() <= 1
         assert difference.mean() < 0.2
         assert light == pytest.approx(expected, abs=1e-3)

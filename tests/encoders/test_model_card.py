@@ -55,6 +55,10 @@ def test_a_card_states_the_scores_and_their_people() -> None:
     assert "**test** people" in model_card("small", card, measured=MEASURED | {"split": "test"})
     assert "For research use." in text
     assert "# The weights" not in text
+    assert "fabnet.read(" not in text
+    assert 'hf_hub_download("OWNER/small", "encoder.onnx")' in text
+    assert 'fabnet.read("photo.jpg", model="small")' in model_card("small", card, has_reader=True)
+    assert "hf_hub_download" not in model_card("small", card, has_onnx=False)
     assert f"| pairs seen | {card.training['pairs_seen']:,} |" in text
 
 

@@ -10,14 +10,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import fabnet
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.export import export
 from fabnet.errors import ModelError
 from fabnet.models.hub import download, is_hub_name
 from fabnet.weights import shipped_models
 
 from .hub_server import serving
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ASK = """
 import json, sys
 import numpy as np
@@ -85,6 +90,62 @@ def test_a_model_is_downloaded_once_and_then_works_offline(repositories: Path, t
     # The server is down, or is not asked at all.
     assert ask(hub.url, tmp_path, names[0]) == [fetched]
     assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]
+
+
+PLAIN = """
+import json, sys
+import numpy as np, onnxruntime
+from huggingface_hub import ModelCard, hf_hub_download
+
+name = sys.argv[1].removeprefix("hf:")
+session = onnxruntime.InferenceSession(hf_hub_download(name, "encoder.onnx"))
+size = json.load(open(hf_hub_download(name, "config.json")))["architecture"]["size"]
+images = np.full((1, 3, size, size), 40 / 255, np.float32)
+card = ModelCard.load(hf_hub_download(name, "README.md"))
+print(json.dumps({"embeddings": session.run(None, {"images": images})[0].tolist(), "card": card.data.to_dict()}))
+"""
+
+
+def cached(model: Path, home: Path, name: str) -> dict[str, str]:
+    """Lay a folder out as the hub's client does after a download; the environment in which it is found."""
+    cache = home / "hub" / f"models--{name.replace('/', '--')}"
+    shutil.copytree(model, cache / "snapshots" / COMMIT)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(COMMIT)
+    return os.environ | {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+
+
+def said_by(script: str, env: dict[str, str], *arguments: str) -> Any:
+    done = subprocess.run([sys.executable, "-c", script, *arguments], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_an_exported_folder_is_a_repository(tiny_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    export(tiny_run, tmp_path / "faces")
+    env = cached(tmp_path / "faces", tmp_path / "home", "someone/faces")
+    loaded, direct = said_by(ASK, env, "hf:someone/faces", str(tmp_path / "faces"))
+    plain = said_by(PLAIN, env, "hf:someone/faces")
+    assert loaded["backend"] == "onnx"
+    assert loaded["digest"] == direct["digest"] == model_digest(tiny_run)
+    assert loaded["embeddings"] == direct["embeddings"]
+    assert np.allclose(plain["embeddings"][0], loaded["embeddings"][0], atol=1e-4)
+    assert plain["card"]["library_name"] == "fabnet"
+    assert plain["card"]["license"] == "unknown"
+
+
+@pytest.mark.slow
+def test_an_exported_reader_reads_from_the_hubs_cache(smiling: Path, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub")
+    export("close", tmp_path / "faces")
+    env = cached(tmp_path / "faces", tmp_path / "home", "someone/faces")
+    read = "import json, sys, fabnet; print(json.dumps(fabnet.read(sys.argv[1], model=sys.argv[2], fps=2).to_pylist()))"
+    rows = said_by(read, env, str(smiling), "hf:someone/faces")
+    assert rows == fabnet.read(smiling, fps=2).to_pylist()
+    plain = said_by(PLAIN, env, "hf:someone/faces")
+    assert (plain["card"]["license"], plain["card"]["license_link"]) == ("other", "NOTICE.md")
 
 
 def test_a_missing_model_gives_one_line(repositories: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ PICKLES = 5
 """Number of consecutive pickles in a file from before PyTorch 1.6."""
 ZIP_BEGINS = b"PK\x03\x04"
 NAMED = re.compile(
-    r"collections (OrderedDict|Counter)|builtins (set|complex)|torch(\.cuda)? \w+Storage"
+    r"collections (OrderedDict|Counter)|(builtins|__builtin__) (set|complex)|torch(\.cuda)? \w+Storage"
     r"|torch (Size|device|\w+\d+|bool)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
     r"|torch\.nn\.parameter Parameter|torch\.serialization _get_layout|torch\.storage \w+Storage"
 )

@@ -49,3 +49,12 @@ def test_the_near_zero_start_hardly_moves_anything() -> None:
     source = torch.rand(4, 256)
     assert FlowDecoder(64, near_zero_start=True)(source, source).abs().max() < 0.05
     assert FlowDecoder(64)(source, source).abs().max() > 0.05
+
+
+def test_confidences_are_bounded_by_tanh_where_asked() -> None:
+    torch.manual_seed(0)
+    free, bounded = (ConfidenceDecoder(16, width=4, embedding_dim=8, bound=bound) for bound in ("none", "tanh"))
+    bounded.load_state_dict(free.state_dict())
+    pair = torch.randn(4, 8), torch.randn(4, 8)
+    torch.testing.assert_close(bounded(*pair), torch.tanh(free(*pair)))
+    assert not torch.allclose(bounded(*pair), free(*pair))

@@ -13,6 +13,7 @@ import torch
 
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError
+from fabnet.models.model_folder import AUTHORS_CARD, write_card
 from fabnet.objectives.authors import PARTS
 from fabnet.objectives.fabnet import FabNet
 from fabnet.objectives.model_io import load_objective
@@ -111,6 +112,20 @@ def test_other_files_are_refused(network: FabNet, tmp_path: Path) -> None:
     file.write_bytes(b"")
     with pytest.raises(ModelError, match="cannot be read"):
         load(file)
+
+
+def test_names_that_are_not_the_authors_are_left_out(network: FabNet, tmp_path: Path) -> None:
+    state = theirs(network, "encoder")
+    others = {"other.0.weight": torch.zeros(1), "encoder.first.weight": torch.zeros(1), "encoder.0": torch.zeros(1)}
+    torch.save(state | others, tmp_path / "a.pth")
+    read, _ = load_objective(tmp_path / "a.pth")
+    assert torch.equal(read.state_dict()["encoder.layers.0.weight"], state["encoder.0.weight"])
+
+
+def test_a_folder_without_weights_is_one_line(tmp_path: Path) -> None:
+    write_card(tmp_path, AUTHORS_CARD)
+    with pytest.raises(ModelError, match=r"model.safetensors cannot be loaded: "):
+        load_objective(tmp_path)
 
 
 def test_a_name_of_absurd_length_is_refused_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from fabnet.errors import InputError
 from fabnet.models.lab import rgb_to_lab
 from fabnet.objectives.batch import Batch
-from fabnet.objectives.registry import build_objective
+from fabnet.objectives.registry import build_objective, objective_named
 from fabnet.objectives.rotnet import RotNet, turned
 from fabnet.objectives.splitbrain import SplitBrain
 
@@ -79,29 +79,6 @@ def test_a_blank_autoencoder_has_the_loss_of_grey() -> None:
     torch.testing.assert_close(objective(batch), expected)
 
 
-def test_lab_matches_opencv() -> None:
-    generator = np.random.default_rng(0)
-    images = generator.random((2, 6, 7, 3), dtype=np.float32)
-    images[0, 0, 0], images[0, 0, 1] = 0, 1
-    expected = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2LAB) for image in images])
-    made = rgb_to_lab(torch.from_numpy(images).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
-    np.testing.assert_allclose(made, expected, atol=0.5)  # OpenCV's curves are tables
-
-
-@pytest.mark.parametrize(
-    ("rgb", "lab"),
-    [
-        ((1, 0, 0), (53.24, 80.09, 67.20)),
-        ((0, 1, 0), (87.73, -86.18, 83.18)),
-        ((0, 0, 1), (32.30, 79.19, -107.86)),
-        ((1, 1, 1), (100, 0, 0)),
-    ],
-)
-def test_lab_of_known_colours(rgb: tuple[float, ...], lab: tuple[float, ...]) -> None:
-    made = rgb_to_lab(torch.tensor(rgb, dtype=torch.float32).view(1, 3, 1, 1)).flatten()
-    torch.testing.assert_close(made, torch.tensor(lab, dtype=torch.float32), atol=0.03, rtol=0)
-
-
 def test_half_of_a_splitbrain_never_sees_colour() -> None:
     objective = build("splitbrain").eval()
     assert isinstance(objective, SplitBrain)
@@ -140,6 +117,22 @@ def test_a_blank_splitbrain_has_the_loss_of_both_halves() -> None:
     lightness, colour = (lab[:, :1] - 50) / 50, lab[:, 1:] / 25
     expected = lightness.square().mean((1, 2, 3)) + colour.square().mean((1, 2, 3))
     torch.testing.assert_close(objective(batch), expected.view(2, -1).mean(0))
+
+
+def test_the_halves_of_a_splitbrain_are_encoders_of_half_the_width() -> None:
+    encoder = build("splitbrain").get_submodule("encoder")
+    for name, channels in (("of_lightness", 1), ("of_colour", 2)):
+        first = next(each for each in encoder.get_submodule(name).modules() if isinstance(each, nn.Conv2d))
+        assert first.weight.shape[:2] == (4, channels)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_takes_one_source_and_nothing_of_fabnets(name: str) -> None:
+    cls = objective_named(name)
+    assert (cls.is_warping, cls.takes_sources, cls.takes_views) == (False, False, False)
+    assert cls.is_per_sample
+    with pytest.raises(TypeError):
+        cls.Options("an option without a name")  # type: ignore[call-arg]
 
 
 def test_a_splitbrain_needs_even_sizes() -> None:

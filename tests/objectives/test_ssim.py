@@ -67,6 +67,15 @@ def test_the_gradient_is_that_of_the_formula(monkeypatch: pytest.MonkeyPatch) ->
     assert (ours.grad - exact.grad).norm() <= 1e-5 * exact.grad.norm()
 
 
+def test_images_larger_than_a_chunk_are_taken_one_by_one() -> None:
+    images, targets = (torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert ssim.CHUNK_PIXELS < 256 * 256
+    both = dissimilarity_per_sample(images, targets)
+    alone = [dissimilarity_per_sample(images[at : at + 1], targets[at : at + 1]) for at in range(2)]
+    torch.testing.assert_close(both, torch.cat(alone))
+    assert both.min() > 0.4
+
+
 def test_it_is_part_of_the_loss_in_training_only() -> None:
     torch.manual_seed(0)
     network = FabNet(size=16, width=4, embedding_dim=8, options=FabNet.Options(ssim=0.75))

@@ -132,7 +132,7 @@ def test_a_baseline_takes_one_source_and_nothing_of_fabnets(name: str) -> None:
     assert (cls.is_warping, cls.takes_sources, cls.takes_views) == (False, False, False)
     assert cls.is_per_sample
     with pytest.raises(TypeError):
-        cls.Options("an option without a name")  # type: ignore[call-arg]
+        cls.Options("an option without a name")
 
 
 def test_a_splitbrain_needs_even_sizes() -> None:

@@ -28,7 +28,6 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # the tests execute the notebooks
 nb_merge_streams = True
-nb_output_stderr = "remove"  # progress
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

@@ -13,14 +13,18 @@ __all__ = ["execute"]
 
 
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """A notebook with the outputs of its cells, run in a folder.
+    """A notebook with the outputs of its cells, without progress and notes (stderr), run in a folder.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(folder)}}, record_timing=False)
-    return client.execute()
+    client.execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+    return notebook
 
 
 if __name__ == "__main__":

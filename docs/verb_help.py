@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from unittest import mock
 
 from fabnet.cli import VERBS, main
@@ -13,9 +14,14 @@ from fabnet.cli import VERBS, main
 __all__ = ["page_of_verbs"]
 
 
+EXAMPLES = re.compile(r"^Examples:\n((?:  .*\n)+)", re.MULTILINE)
+
+
 def page_of_verbs() -> str:
-    """A section for every verb, as MyST."""
-    return "\n".join(section(verb, help_of(verb)) for verb in VERBS)
+    """What every verb's help says after its examples, once, and a section for every verb, as MyST."""
+    helps = {verb: help_of(verb) for verb in VERBS}
+    remarks = dict.fromkeys(remark for text in helps.values() if (remark := parts_of(text)[2]))
+    return "\n\n".join([*map(plain, remarks), *(section(verb, text) for verb, text in helps.items())])
 
 
 def help_of(verb: str) -> str:
@@ -28,15 +34,20 @@ def help_of(verb: str) -> str:
     return shown.read()
 
 
+def parts_of(text: str) -> tuple[str, str, str]:
+    """Of a verb's help: what it does, its examples, and what follows them."""
+    before = text.partition("╭")[0].partition("\n\n")[2]
+    description, examples, remark = ([*EXAMPLES.split(f"{before.rstrip()}\n"), "", ""])[:3]
+    return description.strip(), textwrap.dedent(examples), remark.strip()
+
+
 def section(verb: str, text: str) -> str:
     """A verb's help as a section: what it does, its examples, then a list of its arguments and options."""
-    before, *boxes = re.split(r"^╭─ (.+?) ─+╮\n", text, flags=re.MULTILINE)
-    _, _, description = before.partition("\n\n")
-    description, _, examples = description.partition("Examples:\n")
-    parts = [f"\n## {verb}\n", plain(description.strip())]
-    if examples.strip():
-        lines = [line.removeprefix("  ") for line in examples.strip("\n").splitlines()]
-        parts.append("\n".join(["\n```bash", *lines, "```\n"]))
+    _, *boxes = re.split(r"^╭─ (.+?) ─+╮\n", text, flags=re.MULTILINE)
+    description, examples, _ = parts_of(text)
+    parts = [f"\n## {verb}\n", plain(description)]
+    if examples:
+        parts.append(f"\n```bash\n{examples}```\n")
     for title, box in zip(boxes[::2], boxes[1::2], strict=True):
         if title not in ("positional arguments", "options"):
             parts.append(f"\n### {verb}: {title}\n")
@@ -61,6 +72,8 @@ def entries(box: str) -> list[tuple[str, str]]:
 
 
 def plain(text: str) -> str:
-    """A text without meaning for Markdown, but for the names of pages, which become links."""
-    text = re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
+    """A text without meaning for Markdown, but for code in backticks, and names of pages, which become links."""
+    pieces = re.split(r"(`[^`\n]+`)", text)
+    pieces[::2] = [re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", piece) for piece in pieces[::2]]
+    text = "".join(pieces)
     return re.sub(r"docs/([\w-]+\.md)", r"[docs/\1](\1)", text)

@@ -89,6 +89,9 @@ def test_the_help_of_a_verb_becomes_a_section() -> None:
     flags = set(re.findall(r"^│ (--[\w-]+)", made.help_of("read"), re.MULTILINE))
     assert flags == set(re.findall(r"^`(--[\w-]+)", section, re.MULTILINE))
     assert not re.search("[╭╮╰╯│─]", section)
+    assert "--config" not in section
+    assert made.parts_of(made.help_of("read"))[2].startswith("With --config FILE, options come from")
+    assert made.plain("`a_b` is a_b: docs/verbs.md") == r"`a_b` is a\_b: [docs/verbs.md](verbs.md)"
 
 
 class Assets(HTMLParser):

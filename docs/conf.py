@@ -57,7 +57,7 @@ def complete(app: object, docname: str, source: list[str]) -> None:
     elif docname.startswith("docs/tutorials/"):
         notebook = json.loads(source[0])
         name = docname.rpartition("/")[2]
-        notebook["cells"][0]["source"] += [f"\n\n{{download}}`Download this notebook <{name}.ipynb>`"]
+        notebook["cells"][0]["source"].insert(1, f"\n{{download}}`Download this notebook <{name}.ipynb>`\n")
         source[0] = json.dumps(notebook)
 
 

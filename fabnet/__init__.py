@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from fabnet.over_time.summary import summary
     from fabnet.over_time.synchrony import synchrony
     from fabnet.paper.table import table
+    from fabnet.plotting.confusion import plot_confusion
+    from fabnet.plotting.course import plot_course
+    from fabnet.plotting.face import plot_face
+    from fabnet.plotting.neighbours import plot_neighbours
     from fabnet.probes.probe import probe
     from fabnet.reading.attributes import attributes
     from fabnet.reading.embed import embed
@@ -62,6 +66,10 @@ __all__ = [
     "info",
     "load",
     "open_store",
+    "plot_confusion",
+    "plot_course",
+    "plot_face",
+    "plot_neighbours",
     "probe",
     "read",
     "read_to",
@@ -94,6 +102,10 @@ _HOMES = {
     "leave_working_folder": "fabnet.runtime.module_run",
     "load": "fabnet.encoders.load_encoder",
     "open_store": "fabnet.store.track_store",
+    "plot_confusion": "fabnet.plotting.confusion",
+    "plot_course": "fabnet.plotting.course",
+    "plot_face": "fabnet.plotting.face",
+    "plot_neighbours": "fabnet.plotting.neighbours",
     "probe": "fabnet.probes.probe",
     "read": "fabnet.reading.read",
     "read_to": "fabnet.reading.read",

@@ -15,6 +15,7 @@ from fabnet.errors import InputError, ModelError
 from fabnet.faces.window import Window, view
 from fabnet.models.model_folder import ModelCard
 from fabnet.runtime.cores import num_cores
+from fabnet.runtime.notebook import facts
 from fabnet.runtime.threads import batched, in_threads
 
 __all__ = ["Embedder", "Precision"]
@@ -66,6 +67,27 @@ class Embedder:
         if self.origin is None:
             raise TypeError("this encoder was not made by fabnet.load, so it cannot be pickled or copied")
         return self.origin
+
+    @property
+    def name(self) -> str:
+        """The name or path that the model was loaded by; empty if it was not made by `fabnet.load`."""
+        return "" if self.origin is None else str(self.origin[1][0])
+
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        sizes = f"{self.card.size} px to {self.embedding_dim} numbers"
+        return f"<fabnet encoder{named}: {sizes}, {self.backend}, {self.precision}>"
+
+    def _repr_html_(self) -> str:
+        training = self.card.training
+        rows = [
+            ("a face is seen at", f"{self.card.size} x {self.card.size} px"),
+            ("and becomes", f"{self.embedding_dim} numbers"),
+            ("objective", self.card.objective),
+            ("trained for", f"{training['steps']:,} steps" if isinstance(training.get("steps"), int) else None),
+            ("runs on", f"{self.backend}, {self.precision}"),
+        ]
+        return facts(f"encoder {self.name}".strip(), rows)
 
     @property
     def embedding_dim(self) -> int:

@@ -23,6 +23,7 @@ __all__ = [
     "from_aflw2000",
     "from_biwi",
     "geodesic_distance",
+    "head_axes",
     "roll_pitch_yaw",
     "rotation_matrix",
     "yaw_from_mtfl",
@@ -55,6 +56,18 @@ def rotation_matrix(angles: np.ndarray) -> np.ndarray:
     about_z = _stack([[cos, -sin, zero], [sin, cos, zero], [zero, zero, one]])
     rotation: np.ndarray = about_x @ about_y @ about_z
     return rotation
+
+
+def head_axes(angles: np.ndarray) -> np.ndarray:
+    """Where the axes of a head point in an image.
+
+    Args:
+        angles: (3,) roll, pitch, yaw in radians.
+
+    Returns:
+        (3, 3) rows: the head's x, y and z axis; columns: right and down in the image, and towards the camera.
+    """
+    return np.asarray(rotation_matrix(angles).T * (1, -1, 1))
 
 
 def _stack(rows: list[list[np.ndarray]]) -> np.ndarray:

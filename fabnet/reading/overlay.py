@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.encoders.face_reader import Task
 from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, VideoError
-from fabnet.faces.pose import ANGLES, rotation_matrix
+from fabnet.faces.pose import ANGLES, head_axes
 from fabnet.files.output import written_whole
 from fabnet.reading.columns import Row
 from fabnet.reading.inputs import Input
@@ -61,7 +61,7 @@ def draw_axes(
         angles: (3,) roll, pitch, yaw in radians.
         colours: RGB of x, y and z.
     """
-    ends = length_px * rotation_matrix(angles).T * (1, -1, 1)  # rows: where x, y and z point, y down
+    ends = length_px * head_axes(angles)
     width = max(1, round(length_px / 25))
     for axis in np.argsort(ends[:, 2]).tolist():  # axes that point away are drawn first
         start, end = _place(origin_px), _place(origin_px + ends[axis, :2])

@@ -14,6 +14,7 @@ import matplotlib.ticker
 import numpy as np
 
 from fabnet.encoders.readings import Panel
+from fabnet.plotting.canvas import GREY, breaks
 
 __all__ = [
     "AXIS_IN",
@@ -26,7 +27,7 @@ __all__ = [
     "training_chart",
 ]
 
-GREY, BLUE, RED = "#808080", "#3b82f6", "#ef4444"
+BLUE, RED = "#3b82f6", "#ef4444"
 COMPONENT_COLOURS = ("#10b981", "#f59e0b", "#a855f7")
 MANY_COLOURS = (GREY, "#f59e0b", "#a855f7", BLUE, RED, "#10b981", "#ec4899", "#0ea5e9", "#84cc16", "#78716c")
 STYLE = {
@@ -129,12 +130,6 @@ def training_chart(metrics: list[dict[str, float]]) -> Chart:
     return _chart(draw, height=3.4)
 
 
-def _breaks(times_s: np.ndarray) -> np.ndarray:
-    """Indices before which (N,) rising times have a gap, where curves are broken."""
-    gaps = np.diff(times_s)
-    return np.asarray(np.flatnonzero(gaps > 3 * np.median(gaps)) + 1)
-
-
 def time_chart(
     times_s: np.ndarray, scores: np.ndarray, steps: np.ndarray, components: np.ndarray, shares: np.ndarray
 ) -> Chart:
@@ -147,10 +142,10 @@ def time_chart(
         components: (N, K) up to three principal components, in order of strength.
         shares: (K,) share of the variance of each.
     """
-    breaks = _breaks(times_s)
+    at = breaks(times_s)
 
     def broken(values: np.ndarray) -> np.ndarray:
-        return np.insert(values.astype(float), breaks, np.nan)
+        return np.insert(values.astype(float), at, np.nan)
 
     times = broken(times_s)
 
@@ -162,7 +157,7 @@ def time_chart(
         score_axes.set_ylim(0, 1.08)
         score_axes.set_title("detector score (1: certain)")
         within = np.append(np.nan, steps)
-        within[breaks] = np.nan
+        within[at] = np.nan
         step_axes.plot(times, broken(within), color=RED, linewidth=1.3)
         step_axes.set_ylim(bottom=0)
         step_axes.set_title("step between faces")
@@ -188,13 +183,13 @@ def panels_chart(times_s: np.ndarray, panels: Sequence[Panel]) -> Chart:
         times_s: (N,) rising seconds.
         panels: one or more panels.
     """
-    breaks = _breaks(times_s)
-    times = np.insert(times_s.astype(float), breaks, np.nan)
+    at = breaks(times_s)
+    times = np.insert(times_s.astype(float), at, np.nan)
 
     def draw(figure: matplotlib.figure.Figure) -> None:
         all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, gridspec_kw={"hspace": 0.5})[:, 0]
         for axes, panel in zip(all_axes, panels, strict=True):
-            curves = {name: np.insert(values.astype(float), breaks, np.nan) for name, values in panel.curves.items()}
+            curves = {name: np.insert(values.astype(float), at, np.nan) for name, values in panel.curves.items()}
             if panel.are_shares:
                 axes.stackplot(times, *curves.values(), labels=curves, colors=MANY_COLOURS, alpha=0.75)
                 axes.set_ylim(0, 1)

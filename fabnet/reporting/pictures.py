@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from fabnet.faces.picture import jpeg_bytes
+from fabnet.runtime import notebook
 
 __all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "share_map", "side_by_side", "square"]
 
 
 def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
     """An (H, W, 3) uint8 RGB image as the data URI of a JPEG."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image, quality)).decode()
+    return notebook.data_uri(jpeg_bytes(image, quality), "jpeg")
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:

@@ -12,16 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fabnet.errors import InputError
+from fabnet.errors import FabnetError, InputError
 from fabnet.files.lance_lock import locked
 from fabnet.options import takes
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
 from fabnet.retrieval.options import SearchOptions
 from fabnet.retrieval.query import read_query
-from fabnet.retrieval.sheet import write_sheet
+from fabnet.retrieval.sheet import decode_stored, sheet_png, write_sheet
+from fabnet.runtime.notebook import facts, listing, picture
 
 __all__ = ["SearchResult", "search"]
+
+SHOWN = 50
+"""Neighbours that a notebook shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +48,8 @@ class SearchResult:
     """Neighbours, the most similar first: columns of their rows, `rank` from 1, and `similarity`, the cosine."""
     sheet: Path | None
     """Path of the contact sheet; None if none was requested."""
+    asked: tuple[tuple[np.ndarray | None, str], ...]
+    """Face of each photo and row in the query, (H, W, 3) uint8 RGB or None if there is no thumbnail, and its name."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as a JSON object."""
@@ -57,6 +63,40 @@ class SearchResult:
             "neighbours": list(self.neighbours),
             "sheet": None if self.sheet is None else str(self.sheet),
         }
+
+    def faces(self, most: int | None = None) -> list[tuple[np.ndarray | None, Neighbour]]:
+        """Read the faces of the neighbours from the dataset.
+
+        Args:
+            most: upper bound of the neighbours; None: all.
+
+        Returns:
+            Each neighbour's face, (H, W, 3) uint8 RGB, or None if the dataset has no thumbnail of it; and its row.
+
+        Raises:
+            StoreError: the dataset is gone.
+            InputError: a neighbour is not in it any more.
+        """
+        rows, gallery = self.neighbours[:most], Gallery(self.data)
+        found: Sequence[dict[str, Any]] = [{}] * len(rows)
+        if rows and gallery.has_thumbnails:
+            found = gallery.rows([row["id"] for row in rows], ["thumbnail"])
+        faces = [decode_stored(each.get("thumbnail")) for each in found]
+        return list(zip(faces, rows, strict=True))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (row["rank"], f"{row['similarity']:.4f}", row["id"], row["identity"]) for row in self.neighbours[:SHOWN]
+        ]
+        title = f"nearest to {', '.join(self.query)}: {self.method} among {self.rows:,} rows of {self.data}"
+        try:
+            drawn = picture(sheet_png(self.asked, self.faces(SHOWN)), "png", words="the query and its neighbours")
+        except FabnetError as error:  # the dataset has changed since
+            drawn = facts("no pictures", [("because", error)])
+        left = len(self.neighbours) - len(rows)
+        more = facts(f"... and {left:,} more", []) if left else ""
+        notes = "".join(facts(f"note: {note}", []) for note in self.notes)
+        return drawn + listing(title, ("rank", "similarity", "id", "identity"), rows) + more + notes
 
 
 @takes(SearchOptions)
@@ -115,9 +155,10 @@ def search(
     )
     others = [row for row in found if row["id"] not in asked.ids][:k]
     faces = [row.pop("thumbnail", None) for row in others]
+    names = tuple("a picture" if isinstance(each, np.ndarray) else str(each) for each in given)
     result = SearchResult(
         data=gallery.path,
-        query=tuple("a picture" if isinstance(each, np.ndarray) else str(each) for each in given),
+        query=names,
         rows=rows,
         method="index" if use_index else "exact",
         where=condition,
@@ -129,11 +170,12 @@ def search(
         ),
         neighbours=tuple({"rank": rank, **row} for rank, row in enumerate(others, 1)),
         sheet=sheet,
+        asked=tuple(
+            zip(asked.pictures, (name if name in asked.ids else Path(name).name for name in names), strict=True)
+        ),
     )
     if result.sheet is not None:
-        names = [name if name in asked.ids else Path(name).name for name in result.query]
-        queries = zip(asked.pictures, names, strict=True)
-        write_sheet(result.sheet, list(queries), list(zip(faces, result.neighbours, strict=True)))
+        write_sheet(result.sheet, result.asked, list(zip(faces, result.neighbours, strict=True)))
     return result
 
 

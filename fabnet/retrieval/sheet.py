@@ -14,7 +14,7 @@ from fabnet.faces.picture import decode_picture
 from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
 
-__all__ = ["decode_stored", "draw_sheet", "write_sheet"]
+__all__ = ["COLUMNS", "decode_stored", "draw_sheet", "labels", "sheet_png", "write_sheet"]
 
 TILE_PX = 144
 LABEL_PX = 40
@@ -53,7 +53,8 @@ def _tile(picture: np.ndarray | None, lines: Sequence[tuple[str, tuple[int, int,
     return tile
 
 
-def _label(row: Neighbour) -> list[tuple[str, tuple[int, int, int]]]:
+def labels(row: Neighbour) -> list[tuple[str, tuple[int, int, int]]]:
+    """The lines under a neighbour: rank, cosine and time, then who it is, each with its colour."""
     when = "" if row["frame"] is None else f"frame {row['frame']}"
     if row["time_s"] is not None and math.isfinite(row["time_s"]):
         when = f"{row['time_s']:.1f} s"
@@ -76,7 +77,7 @@ def draw_sheet(
         _tile(picture, [(f"query {number}" if len(queries) > 1 else "query", ACCENT), (name, FAINT)], True)
         for number, (picture, name) in enumerate(queries, 1)
     ]
-    right = [_tile(picture, _label(row), False) for picture, row in neighbours]
+    right = [_tile(picture, labels(row), False) for picture, row in neighbours]
     num_rows = max(len(left), -(-len(right) // COLUMNS), 1)
     step_y, step_x = TILE_PX + LABEL_PX + GAP_PX, TILE_PX + GAP_PX
     columns = 1 + min(len(right), COLUMNS)
@@ -97,6 +98,14 @@ def decode_stored(data: bytes | None) -> np.ndarray | None:
         return None
 
 
+def sheet_png(
+    queries: Sequence[tuple[np.ndarray | None, str]], neighbours: Sequence[tuple[np.ndarray | None, Neighbour]]
+) -> bytes:
+    """The contact sheet of `draw_sheet` as the bytes of a PNG."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(draw_sheet(queries, neighbours), cv2.COLOR_RGB2BGR))
+    return bytes(data.tobytes())
+
+
 def write_sheet(
     file: Path, queries: Sequence[tuple[np.ndarray | None, str]], neighbours: Sequence[tuple[bytes | None, Neighbour]]
 ) -> None:
@@ -112,6 +121,5 @@ def write_sheet(
         OutputError: the file cannot be written.
     """
     faces = [(decode_stored(data), row) for data, row in neighbours]
-    _, data = cv2.imencode(".png", cv2.cvtColor(draw_sheet(queries, faces), cv2.COLOR_RGB2BGR))
     with written_whole(file) as partial:
-        partial.write_bytes(data.tobytes())
+        partial.write_bytes(sheet_png(queries, faces))

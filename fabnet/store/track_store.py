@@ -24,6 +24,7 @@ from fabnet.files.lance_reading import Reader, new_generation
 from fabnet.files.places import as_place, is_remote, make_folder
 from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, people_of, sorted_places, spans_of
 from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
+from fabnet.store.notebook import ShownStore
 from fabnet.store.schema import ROW_SCHEMA, check_columns, check_split, check_version, metadata_of
 from fabnet.store.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
 
@@ -38,7 +39,7 @@ STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead"
 """Options of scans; by default Lance would buffer up to 2 GiB."""
 
 
-class TrackStore:
+class TrackStore(ShownStore):
     """An existing store, from `open_store`. It can be pickled: the other process opens it at its first read.
 
     Every read raises a `RewrittenError` if the store was rewritten since it was opened, so that old row numbers are

@@ -19,6 +19,7 @@ from fabnet.files.places import as_place, is_remote, make_folder, remove, workpl
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import read_card
 from fabnet.options import takes
+from fabnet.runtime.notebook import facts
 from fabnet.runtime.terminal import say
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training import config as configs
@@ -70,6 +71,17 @@ class TrainResult:
     def to_json(self) -> dict[str, Any]:
         """Return the result as a JSON object."""
         return dataclasses.asdict(self) | {"run": str(self.run), "model": str(self.model)}
+
+    def _repr_html_(self) -> str:
+        losses = None if self.val_loss is None else f"{self.val_loss:.4f}"
+        unwarped = None if self.val_loss_unwarped is None else f"{self.val_loss_unwarped:.4f}"
+        rows = [
+            ("model (best on validation)", self.model), ("steps", f"{self.steps:,}"),
+            ("pairs seen", f"{self.pairs_seen:,}"), ("speed", f"{self.pairs_per_s:,.1f} pairs/s"),
+            ("validation loss", losses), ("loss of the unwarped source", unwarped),
+            *(("note", note) for note in [*self.data_notes, *self.result_notes]),
+        ]  # fmt: skip
+        return facts(f"run {self.run}", rows)
 
 
 def read_run(run: Path) -> tuple[TrainConfig, str]:

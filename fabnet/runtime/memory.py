@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,12 +37,10 @@ def give_back_freed_blocks() -> None:
 
 def resident_bytes() -> int:
     """Memory that this process uses now, or its peak if the system reports only that; 0: neither is known."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        pass
     if sys.platform == "win32":
         return 0
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 2**10)

@@ -40,10 +40,7 @@ def locked_file(file: Path, place: Path, *, is_required: bool = True, is_kept: b
     """
     from filelock import FileLock, Timeout
 
-    try:
-        lock = FileLock(file, thread_local=False, fallback_to_soft=False)
-    except TypeError:  # filelock before version 4 has no such fallback
-        lock = FileLock(file, thread_local=False)
+    lock = FileLock(file, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

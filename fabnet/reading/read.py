@@ -20,6 +20,7 @@ from fabnet.errors import InputError, NoFaceError
 from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.output import written_whole
+from fabnet.files.parquet import write_parquet
 from fabnet.files.places import as_place, as_places, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
@@ -163,11 +164,7 @@ def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path | IO
         suffix: which of the two.
     """
     if suffix.lower() == ".parquet":
-        import pyarrow.parquet as parquet
-
-        with parquet.ParquetWriter(file, columns) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+        write_parquet(batches, columns, file)
         return
     import pyarrow.csv as arrow_csv
 

@@ -18,6 +18,7 @@ from fabnet.files.lance_package import lance_package
 from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
+from fabnet.files.parquet import write_parquet
 from fabnet.files.places import is_remote, remove
 from fabnet.reading.columns import VERSION_KEY, Row, flat_names, split_lists
 from fabnet.reading.options import FORMATS, Format
@@ -126,11 +127,7 @@ def write_rows(
         return
     with written_whole(out) as partial:
         if file_format == "parquet":
-            import pyarrow.parquet as parquet
-
-            with parquet.ParquetWriter(partial, columns) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
+            write_parquet(batches, columns, partial)
         elif file_format == "csv":
             _write_csv(map(_flat, batches), partial, _flat(pa.RecordBatch.from_pylist([], schema=columns)).schema)
         elif file_format == "npy":

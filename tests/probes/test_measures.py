@@ -29,7 +29,7 @@ def test_the_shape_distance_is_the_residual_of_least_squares() -> None:
     x, y, one, zero = second[:, 0], second[:, 1], np.ones(7), np.zeros(7)
     matrix = np.concatenate([np.stack([x, -y, one, zero], axis=1), np.stack([y, x, zero, one], axis=1)])
     target = np.concatenate([first[:, 0], first[:, 1]])
-    left = matrix @ np.linalg.lstsq(matrix, target)[0] - target
+    left = matrix @ np.linalg.lstsq(matrix, target, rcond=None)[0] - target
     expected = 100 * np.sqrt(np.square(left).sum() / np.square(first - first.mean(axis=0)).sum())
     assert shape_distance(first[None], second[None])[0, 0] == pytest.approx(expected)
     assert shape_distance(second[None], first[None])[0, 0] == pytest.approx(expected)

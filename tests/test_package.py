@@ -173,14 +173,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pip(commands: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [commands / "python", "-m", "pip", *arguments, "--quiet"]
+    command = [str(commands / "python"), "-m", "pip", *arguments, "--quiet"]
     return subprocess.run(command, capture_output=True, text=True, timeout=3600)
 
 
 def fabnet(commands: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command in a folder that holds no code, as a user without PYTHON* variables would."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    command = [commands / "fabnet", *arguments]
+    command = [str(commands / "fabnet"), *arguments]
     return subprocess.run(command, cwd=folder, env=plain, capture_output=True, text=True, timeout=1800)
 
 

@@ -117,6 +117,8 @@ def test_all_modules_reading_and_tracking_need_nothing_that_windows_lacks(
 def test_types_fit_on_other_systems(platform: str, tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     package = Path(fabnet.__file__).parent
-    command = [sys.executable, "-m", "mypy", "--platform", platform, "--no-warn-unreachable", "--cache-dir", tmp_path]
-    done = subprocess.run([*command, package], cwd=package.parent, capture_output=True, text=True, timeout=1800)
+    command = [sys.executable, "-m", "mypy", "--platform", platform, "--no-warn-unreachable", "--cache-dir"]
+    done = subprocess.run(
+        [*command, str(tmp_path), str(package)], cwd=package.parent, capture_output=True, text=True, timeout=1800
+    )
     assert done.returncode == 0, done.stdout

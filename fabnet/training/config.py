@@ -132,7 +132,7 @@ class TrainConfig:
     max_steps: int | None = None
     """Total number of steps."""
     max_minutes: float | None = None
-    """Time budget; it becomes a number of steps once, after the first minute (or a fifth of a shorter budget)."""
+    """Time budget; it becomes a number of steps once, after a steady minute (or a fifth of a shorter budget)."""
     validate_every: int = 500
     """Steps between validation rounds; each is followed by a checkpoint."""
     round_passes: float = 0.0

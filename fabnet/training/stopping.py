@@ -66,7 +66,9 @@ class Clock:
         return self.steps / self.seconds if self.seconds else 0.0
 
     def plan(self, minutes: float, *, step: int, elapsed_s: float) -> int | None:
-        """Turn a time budget into a number of steps, after its first minute or a fifth of a shorter one.
+        """Turn a time budget into a number of steps, after a steady minute or a fifth of a shorter budget.
+
+        The first steps do not count: on CUDA they may compile for a minute, and the next ones are queued at once.
 
         Args:
             minutes: the budget.
@@ -76,7 +78,8 @@ class Clock:
         Returns:
             Total number of steps; None if it is too early to estimate it.
         """
-        if self.steps == 0 or elapsed_s < min(60.0, 12.0 * minutes):
+        is_early = self.seconds < min(60.0, 12.0 * minutes) and elapsed_s < 60.0 * minutes
+        if self.steps == 0 or is_early:
             return None
         # A tenth is reserved for validation and checkpoints, more than they have needed.
         left_s = max(0.0, 60.0 * minutes - elapsed_s)

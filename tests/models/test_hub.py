@@ -29,6 +29,7 @@ import numpy as np
 import fabnet
 from fabnet.encoders.digest import model_digest
 from fabnet.errors import FabnetError
+from fabnet.models.hub import download
 
 answers = []
 for name in sys.argv[1:]:
@@ -36,7 +37,8 @@ for name in sys.argv[1:]:
         encoder = fabnet.load(name)
         faces = [np.full((80, 80, 3), value, np.uint8) for value in (40, 200)]
         said = {"embeddings": encoder.embed(faces).tolist(), "digest": model_digest(name),
-                "backend": encoder.backend, "reader": encoder.reader is not None, "path": fabnet.info(name)["path"]}
+                "backend": encoder.backend, "reader": encoder.reader is not None, "path": fabnet.info(name)["path"],
+                "is_asked_once": not name.startswith("hf:") or download(name) is download(name)}
     except FabnetError as error:
         said = {"error": str(error), "exit_code": error.exit_code}
     answers.append(said)
@@ -87,6 +89,7 @@ def test_a_model_is_downloaded_once_and_then_works_offline(repositories: Path, t
     assert fetched["digest"] == shipped["digest"]
     assert fetched["reader"]
     assert shipped["reader"]
+    assert fetched["is_asked_once"]  # within a process
     # The server is down, or is not asked at all.
     assert ask(hub.url, tmp_path, names[0]) == [fetched]
     assert ask(hub.url, tmp_path, names[0], HF_HUB_OFFLINE="1") == [fetched]

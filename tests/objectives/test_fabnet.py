@@ -113,3 +113,8 @@ def test_both_ways_is_the_mean_of_the_two_ways() -> None:
     model.eval()  # one way, as in validation
     torch.testing.assert_close(both, (model(made) + model(swapped)) / 2)
     assert (model(made) - model(swapped)).abs().max() > 1e-3
+
+
+def test_options_have_names() -> None:
+    with pytest.raises(TypeError):
+        FabNet.Options(True)  # type: ignore[call-arg]

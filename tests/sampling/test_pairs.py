@@ -134,3 +134,10 @@ def test_draws_are_those_of_earlier_runs() -> None:
     assert late.tolist() == [[23, 21], [5, 7], [3, 0], [14, 12], [12, 7], [20, 21], [17, 18], [7, 5]]
     fixed = draw_fixed(starts, lengths, num_samples=6).rows
     assert fixed.tolist() == [[6, 5], [19, 10], [20, 22], [0, 2], [7, 5], [15, 16]]
+
+
+def test_without_jitter_windows_stay_and_nothing_is_mirrored() -> None:
+    made = draw(STARTS, LENGTHS, seed=0, step=0, batch_size=256, jitter=Jitter())
+    assert np.array_equal(made.windows.reshape(-1, 3), np.tile([0.0, 0.0, 1.0], (512, 1)))
+    assert not made.flips.any()
+    assert made.views is None

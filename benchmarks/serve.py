@@ -60,9 +60,9 @@ def load(address: str, process: int, rows: int, photo: bytes | None, clients: in
         while time.monotonic() < ends:
             row, start = chance.randrange(rows), chance.randrange(max(1, rows - 100))
             path, body = chance.choice([
-                (f"/api/faces/{row}/thumbnail", None), (f"/api/faces/{row}/thumbnail", None),
-                (f"/api/faces?start={start}", None), (f"/api/faces/{row}/nearest", None),
-                ("/api/nearest", photo) if photo and chance.random() < 0.2 else ("/healthz", None),
+                (f"/api/v1/faces/{row}/thumbnail", None), (f"/api/v1/faces/{row}/thumbnail", None),
+                (f"/api/v1/faces?start={start}", None), (f"/api/v1/faces/{row}/nearest", None),
+                ("/api/v1/nearest", photo) if photo and chance.random() < 0.2 else ("/healthz", None),
             ])  # fmt: skip
             began = time.perf_counter()
             try:
@@ -104,16 +104,16 @@ def main() -> None:
         assert server.stderr is not None
         address = urlsplit(next(line for line in server.stderr if line.startswith("open ")).split()[1]).netloc
         client = Client(address)
-        rows = json.loads(client.ask("/api/dataset")[1])["rows"]
+        rows = json.loads(client.ask("/api/v1/dataset")[1])["rows"]
         print(f"{rows:,} rows; ready after {time.perf_counter() - began:.1f} s, {memory_mib(server.pid):.0f} MiB")
         chance = random.Random(0)
-        print("nearest to a face:", timed(lambda: client.ask(f"/api/faces/{chance.randrange(rows)}/nearest"), 100))
-        print("a page of faces:", timed(lambda: client.ask(f"/api/faces?start={chance.randrange(rows)}"), 100))
-        print("a thumbnail:", timed(lambda: client.ask(f"/api/faces/{chance.randrange(rows)}/thumbnail"), 300))
-        print("the map, computed or kept:", timed(lambda: client.ask("/api/map/pca"), 5))
+        print("nearest to a face:", timed(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/nearest"), 100))
+        print("a page of faces:", timed(lambda: client.ask(f"/api/v1/faces?start={chance.randrange(rows)}"), 100))
+        print("a thumbnail:", timed(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/thumbnail"), 300))
+        print("the map, computed or kept:", timed(lambda: client.ask("/api/v1/map/pca"), 5))
         photo = options.photo.read_bytes() if options.photo else None
         if photo:
-            print("nearest to a photo:", timed(lambda: client.ask("/api/nearest", photo), 30))
+            print("nearest to a photo:", timed(lambda: client.ask("/api/v1/nearest", photo), 30))
         if options.clients:
             load(address, server.pid, rows, photo, options.clients, options.seconds)
     finally:

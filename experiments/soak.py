@@ -146,8 +146,8 @@ def soak_serve(clips: Path, place: Path, minutes: float) -> dict[str, Any]:
         ends, answered = time.monotonic() + seconds, 0
         while time.monotonic() < ends:
             row = chance.randrange(rows)
-            of_row = [f"/api/faces/{row}/{what}" for what in ("thumbnail", "crop", "nearest")]
-            status, _ = client.ask(chance.choice([*of_row, f"/api/faces?start={row}", "/"]))
+            of_row = [f"/api/v1/faces/{row}/{what}" for what in ("thumbnail", "crop", "nearest")]
+            status, _ = client.ask(chance.choice([*of_row, f"/api/v1/faces?start={row}", "/"]))
             assert status == 200, status
             answered += 1
             time.sleep(1 / REQUESTS_PER_S)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fabnet.upkeep.info import info
     from fabnet.upkeep.remove import remove
     from fabnet.upkeep.verify import verify
+    from fabnet.watching.live import live
 
 __version__ = VERSION
 
@@ -64,6 +65,7 @@ __all__ = [
     "export_page",
     "import_folder",
     "info",
+    "live",
     "load",
     "open_store",
     "plot_confusion",
@@ -100,6 +102,7 @@ _HOMES = {
     "import_folder": "fabnet.ingest.import_folder",
     "info": "fabnet.upkeep.info",
     "leave_working_folder": "fabnet.runtime.module_run",
+    "live": "fabnet.watching.live",
     "load": "fabnet.encoders.load_encoder",
     "open_store": "fabnet.store.track_store",
     "plot_confusion": "fabnet.plotting.confusion",

@@ -16,7 +16,7 @@ ROOT = Path(fabnet.__file__).parent
 ORDER = [
     "errors", "version", "weights", "runtime", "files", "options", "store", "models", "faces", "video", "sampling",
     "objectives", "training", "ingest", "encoders", "reading", "over_time", "retrieval", "upkeep", "probes", "teaching",
-    "plotting", "reporting", "paper", "serving", "browser", "demonstration", "cli", "__main__",
+    "plotting", "reporting", "paper", "serving", "watching", "browser", "demonstration", "cli", "__main__",
 ]  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"))
 

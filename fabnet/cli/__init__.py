@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "fabnet.cli.read",
         "photos and videos to pose, points, expression and action units, with how sure they are",
     ),
+    "live": ("fabnet.cli.live", "the faces of a camera or stream, read as they come, in the terminal and on a page"),
     "courses": (
         "fabnet.cli.courses",
         "what read found, over time: smoothed, against a baseline, summed up, as ELAN tiers or subtitles",

@@ -87,7 +87,7 @@ def first_windows(found: Sequence[Detection], spec: CropSpec, window: Window) ->
 
 
 def follow_piece(
-    frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, spec: CropSpec
+    frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, spec: CropSpec, *, ahead: int = AHEAD
 ) -> Iterator[FollowedFrame]:
     """Find the faces of the first frame, and follow them through the others.
 
@@ -99,6 +99,7 @@ def follow_piece(
         eyes: the encoder and its face reader.
         detector: what finds faces.
         spec: the crop of which the encoder's window is a part.
+        ahead: frames that are drawn before the first of them is yielded; 1 for a camera.
 
     Yields:
         One for each frame.
@@ -110,7 +111,7 @@ def follow_piece(
     coming: deque[tuple[PieceFrame, bool]] = deque()
     seen: deque[Settled] = deque()
     for place in itertools.count():
-        coming.extend(itertools.islice(source, AHEAD - len(coming)))
+        coming.extend(itertools.islice(source, ahead - len(coming)))
         if not coming:
             return
         frame, has_jumped = coming.popleft()

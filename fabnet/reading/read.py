@@ -10,10 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pyarrow as pa
 
-from fabnet.encoders.face_reader import Seen
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.recogniser import RECOGNISERS, is_recogniser, load_recogniser
 from fabnet.errors import InputError, NoFaceError
@@ -28,12 +26,12 @@ from fabnet.reading.inputs import Failure, Inputs, is_same_file, list_inputs
 from fabnet.reading.linked_people import LinkedPeople, PeopleLinker, spooled, with_people
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.people import people_of
+from fabnet.reading.read_batch import about_reading, read_batch
 from fabnet.reading.read_rows import ReadFace, read_faces
 from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched
-from fabnet.version import VERSION
 
 __all__ = ["ReadResult", "read", "read_all", "read_to"]
 
@@ -186,11 +184,7 @@ class _Reading:
         self.inputs: Inputs = list_inputs(as_places(inputs))
         self._person = people_of(options.people, self.inputs.found)
         self._linker = _linker(options)
-        about = {
-            "fabnet.version": VERSION, "fabnet.model": str(options.model), "fabnet.model_digest": reader.model,
-            "fabnet.precision": encoder.precision, "fabnet.crop": "canonical", "fabnet.detector": options.detector,
-            "fabnet.options": options.to_text(), **reader.about(),
-        }  # fmt: skip
+        about = about_reading(self.eyes, options, options.model, options.detector)
         self._columns = schema(reader, embedding_dim=encoder.embedding_dim if options.embedding else None, about=about)
         self.result = ReadResult(str(options.model))
         self.result.failed += self.inputs.failed
@@ -251,30 +245,13 @@ class _Reading:
 
     def _batch(self, rows: Sequence[ReadFace]) -> pa.RecordBatch:
         """Rows with their attributes; null where there is no face."""
-        seen = [row.seen for row in rows if row.seen is not None]
-        has_face = np.array([row.seen is not None for row in rows])
-        attributes: dict[str, np.ndarray] = {}
-        if seen:
-            faces = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
-            attributes = self.eyes.reader.columns(faces)
-            if self._linker is not None:
-                self._linker.see([row.row for row in rows if row.seen is not None], attributes)
-            if self.options.embedding:
-                attributes["embedding"] = faces.embeddings
-        columns = {name: [row.row[name] for row in rows] for name in rows[0].row}
-        columns["person"] = [self._person(row.row) for row in rows]
-        arrays = []
-        for each in self._columns:
-            if each.name in columns:
-                arrays.append(pa.array(columns[each.name], each.type))
-            elif each.name in attributes:
-                arrays.append(_spread(attributes[each.name], has_face, each.type))
-            else:
-                arrays.append(pa.nulls(len(rows), each.type))
+        batch, attributes = read_batch(rows, self._columns, self.eyes.reader, self._person)
+        if self._linker is not None and attributes:
+            self._linker.see([row.row for row in rows if row.seen is not None], attributes)
         self.result.rows += len(rows)
-        self.result.faces += int(has_face.sum())
-        self.result.in_range += int(attributes["in_range"].sum()) if seen else 0
-        return pa.RecordBatch.from_arrays(arrays, schema=self._columns)
+        self.result.faces += sum(row.seen is not None for row in rows)
+        self.result.in_range += int(attributes["in_range"].sum()) if attributes else 0
+        return batch
 
     def _why_nothing(self) -> str:
         failed = self.result.failed
@@ -305,13 +282,3 @@ def _failure_row(name: str, reason: str) -> ReadFace:
     names = ("person", "track", "frame", "time_s", "score", "box_px")
     row = {"source": name} | dict.fromkeys(names)
     return ReadFace(row | {"reason": f"cannot be read: {reason}"}, None)
-
-
-def _spread(values: np.ndarray, has_face: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """Values of the rows with a face as a column of all rows."""
-    at = np.cumsum(has_face) - 1
-    places = pa.array(np.where(has_face, at, 0), mask=~has_face)
-    if pa.types.is_fixed_size_list(kind):
-        flat_values = pa.array(np.ascontiguousarray(values, np.float32).ravel())
-        return pa.FixedSizeListArray.from_arrays(flat_values, kind.list_size).take(places)
-    return pa.array(list(values) if values.dtype == object else values).cast(kind).take(places)

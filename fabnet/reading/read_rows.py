@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from threading import local
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from fabnet.reading.inputs import NO_FACE, Failure, Input, picture, store_rows
 from fabnet.reading.options import ReadOptions
 from fabnet.runtime.threads import batched, in_threads
 
-__all__ = ["ReadFace", "read_faces"]
+if TYPE_CHECKING:
+    from fabnet.reading.read_video import ReadFrame
+
+__all__ = ["ReadFace", "read_faces", "rows_of_frame"]
 
 STORE_ROWS_AT_ONCE = 64
 
@@ -94,12 +97,12 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     if options.faces == "largest":
         found = found[:1]
     if not found:
-        return [ReadFace(_row(each, reason=NO_FACE), None)]
+        return [ReadFace(_row(each.name, reason=NO_FACE), None)]
     window = Window(*eyes.encoder.card.window)
     settled = eyes.settle([image] * len(found), first_windows(found, spec, window))
     boxes = face_boxes(settled.seen.boxes_px, window, spec)
     return [
-        ReadFace(_row(each, track=str(place), score=face.score, box_px=boxes[place]), _one(settled.seen, place))
+        ReadFace(_row(each.name, track=str(place), score=face.score, box_px=boxes[place]), _one(settled.seen, place))
         for place, face in enumerate(found)
     ]
 
@@ -119,18 +122,33 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         each.path, eyes, detector, spec, fps=options.rate, search_every_s=options.search_every, counts=counts,
         num_threads=options.num_threads,
     ):  # fmt: skip
-        values = {"frame": frame.number, "time_s": frame.time_s}
-        boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
-        places = list(range(len(frame.tracks)))
-        if options.faces == "largest":
-            places = sorted(places, key=lambda place: float(boxes[place, 0] - boxes[place, 2]))[:1]
-        if not places:
-            yield ReadFace(_row(each, reason=frame.reason, **values), None)
-        for place in places:
-            found = {"track": str(frame.tracks[place]), "score": frame.scores[place], "box_px": boxes[place]}
-            yield ReadFace(_row(each, **values, **found), _one(frame.faces.seen, place))
+        yield from rows_of_frame(each.name, frame, window, spec, faces=options.faces)
     if counts.warning is not None:
         yield Failure(each.name, counts.warning)
+
+
+def rows_of_frame(
+    name: str, frame: ReadFrame, window: Window, spec: CropSpec, *, faces: Literal["largest", "all"]
+) -> Iterator[ReadFace]:
+    """The rows of a frame of a video: one per face, or one with the reason why there is none.
+
+    Args:
+        name: of the video.
+        frame: the frame.
+        window: the encoder's window in its training crops.
+        spec: how these crops were cut.
+        faces: the largest face, or all.
+    """
+    values = {"frame": frame.number, "time_s": frame.time_s}
+    boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
+    places = list(range(len(frame.tracks)))
+    if faces == "largest":
+        places = sorted(places, key=lambda place: float(boxes[place, 0] - boxes[place, 2]))[:1]
+    if not places:
+        yield ReadFace(_row(name, reason=frame.reason, **values), None)
+    for place in places:
+        found = {"track": str(frame.tracks[place]), "score": frame.scores[place], "box_px": boxes[place]}
+        yield ReadFace(_row(name, **values, **found), _one(frame.faces.seen, place))
 
 
 def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
@@ -158,7 +176,7 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         for place, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}
-            made.append(ReadFace(_row(each, box_px=boxes[place], **names) | own, _one(seen, place)))
+            made.append(ReadFace(_row(each.name, box_px=boxes[place], **names) | own, _one(seen, place)))
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
@@ -169,6 +187,6 @@ def _one(seen: Seen, place: int) -> Seen:
     return Seen(*(part[place : place + 1] for part in seen))
 
 
-def _row(each: Input, **values: Any) -> dict[str, Any]:
+def _row(name: str, **values: Any) -> dict[str, Any]:
     empty = {"person": None, "track": "0", "frame": 0, "time_s": None, "score": None, "box_px": None, "reason": ""}
-    return {"source": each.name} | empty | values
+    return {"source": name} | empty | values

@@ -30,7 +30,7 @@ from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
 from fabnet.video.link import Linker
 from fabnet.video.shots import ShotDetector
 
-__all__ = ["ReadFrame", "VideoFaces", "read_video"]
+__all__ = ["NEIGHBOUR_SIMILARITY", "ReadFrame", "VideoFaces", "described", "read_video"]
 
 FOLLOW_FPS = 12.0
 """Frames per second on which faces are followed, if fewer are kept."""
@@ -256,10 +256,14 @@ def _glances(found: FollowedFrame) -> Iterator[np.ndarray]:
 
 def _describe(frame: _Frame, found: FollowedFrame, eyes: Eyes) -> None:
     """Note what the faces of a frame look like."""
+    frame.points5_px, frame.looks = described(found, eyes)
+
+
+def described(found: FollowedFrame, eyes: Eyes) -> tuple[np.ndarray, list[np.ndarray]]:
+    """What the faces of a frame look like, for a `Linker`: (N, 5, 2) float32 points, and N results of `describe`."""
     seen = found.faces.seen
     points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
-    frame.looks = [_described(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
-    frame.points5_px = points
+    return points, [_described(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
 
 
 def _shown(piece: list[_Frame]) -> Iterator[PieceFrame]:

@@ -6,9 +6,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
-__all__ = ["STOPS", "interruptible", "raising", "stops", "unheard"]
+__all__ = ["STOPS", "interruptible", "raising", "stop_requests", "stops", "unheard"]
 
 STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 """Ctrl-C, `kill`, a closed terminal, and Ctrl-Break on Windows."""
@@ -52,6 +53,25 @@ def interruptible(what_is_kept: str) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(what_is_kept) from None
+
+
+@contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """Turn requests to stop in the block into an event, so that what runs ends by itself; in the main thread only."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, ask) for number in stops()}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

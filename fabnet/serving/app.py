@@ -1,12 +1,14 @@
 """The web application: the page's files, and its JSON API.
 
-`/openapi.json` describes the API. Errors are `{"detail": "one line"}`.
+`/api/v1/openapi.json` describes the API, which docs/rest.md explains. Errors are `{"detail": "one sentence"}`. A change
+that could break a client gets another number than v1.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -14,23 +16,30 @@ import numpy as np
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from fabnet.errors import FabnetError, MissingDependencyError, ModelError, NoFaceError, RewrittenError
 from fabnet.faces.window import decode_jpeg
-from fabnet.serving.answers import Attribute, Classes, Face, FacePage, PhotoFace, Timeline, Video
+from fabnet.serving.answers import DOCUMENTED, Attribute, Classes, Face, FacePage, Found, Problem, Timeline, Video
 from fabnet.serving.compare import Comparison
-from fabnet.serving.conditions import Condition
 from fabnet.serving.face_map import MapProgress
 from fabnet.serving.guard import Guard
-from fabnet.serving.photos import as_data
+from fabnet.serving.photo_api import embed_photo, nearest_to_photo, read_photo
+from fabnet.serving.photos import MAX_BYTES, MAX_FACES, MAX_PIXELS
+from fabnet.serving.requests import AT_ONCE, Costly, Count, Here, Index, Row, Where, known, turns
 from fabnet.serving.site import Shown, Site
-from fabnet.serving.turns import Turns, Uploads
+from fabnet.serving.turns import MOST_WAITING, Rate, Turns, Uploads
 from fabnet.version import VERSION
 
 __all__ = ["build_app"]
 
-AT_ONCE = {"nearest": 4, "photo": 1, "map": 1, "compare": 1}
-"""Costly requests of each kind that run at once; the others wait, without delaying cheap requests."""
+API = "v1"
+DESCRIPTION = (
+    "What fabnet reads off photos, their embeddings, and the faces of an embeddings dataset, of which each is named by "
+    "the number of its row. The columns are those of docs/reading.md. Errors are JSON with one sentence, `detail`. A "
+    "change that could break a client gets another number than v1; fields may be added."
+)
 SENT_BYTES = 2**18
 MOST_LETTERS = 600
 """Maximum length of an error message, which may repeat parts of the request."""
@@ -45,118 +54,129 @@ NUMBERS: dict[int | str, dict[str, Any]] = {
 class Health:
     """Status of the server."""
 
+    __pydantic_config__ = DOCUMENTED
+
     status: str
+    """ok."""
     rows: int
+    """Number of rows of the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the server takes."""
+
+    __pydantic_config__ = DOCUMENTED
+
+    upload_bytes: int
+    """Size of a photo's file."""
+    photo_px: int
+    """Pixels of a photo, its width times its height."""
+    photo_faces: int
+    """Faces of a photo that are read, the largest."""
+    at_once: dict[str, int]
+    """Costly requests of a kind that run at once; others wait."""
+    waiting: int
+    """Costly requests of a kind that wait; more are refused with status 503."""
+    per_second: float
+    """Costly requests per second from one address, on average; more are refused with status 429 and `retry-after`."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The interface."""
+
+    __pydantic_config__ = DOCUMENTED
+
+    api: str
+    """Version of the interface: v1."""
+    fabnet: str
+    """Version of fabnet."""
+    openapi: str
+    """Path of the description of the interface."""
+    limits: Limits
+    """What the server takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The dataset and its features: `photos` and `compare` are empty, or give the reason why a feature is missing."""
+    """The dataset and its features."""
+
+    __pydantic_config__ = DOCUMENTED
 
     name: str
+    """Name of its folder."""
     version: str
+    """Version of its rows, for the parameter `v`: row numbers belong to it."""
     model: str | None
+    """Name of the model that made it, if it says so."""
     rows: int
+    """Number of rows."""
     faces: int
+    """Number of rows with a face."""
     tracks: int
+    """Number of tracks with a face."""
     identities: int
+    """Number of people, as far as the dataset knows."""
     attributes: list[Attribute]
+    """Columns of numbers that were predicted."""
     classes: list[Classes]
+    """Columns of classes that were predicted."""
     maps: list[str]
+    """Methods of the map."""
     photos: str
+    """Why photos cannot be embedded and searched for; empty if they can."""
     compare: str
+    """Why faces cannot be compared; empty if they can."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The nearest faces; for a search by photo also the crop of its face, as a data URI, and all faces of the photo."""
-
-    faces: list[Face]
-    crop: str | None = None
-    photo: list[PhotoFace] = field(default_factory=list)
-
-
-def _site(
-    request: Request,
-    v: Annotated[str, Query(description="version of the dataset to which row numbers refer; others are refused")] = "",
-) -> Site:
-    shown: Shown = request.app.state.shown
-    site = shown.now()
-    if v not in ("", site.catalogue.version):
-        raise HTTPException(410, "the dataset was rewritten since the page was loaded, so its row numbers changed")
-    return site
-
-
-Here = Annotated[Site, Depends(_site)]
-
-
-def _condition(
-    site: Here,
-    where: Annotated[
-        list[str],
-        Query(
-            default_factory=list,
-            description="COLUMN:LOW:HIGH (a bound may be empty) or COLUMN:CLASS; all must hold",
-        ),
-    ],
-) -> Condition:
-    return site.catalogue.condition(where)
-
-
-Where = Annotated[Condition, Depends(_condition)]
-Count = Annotated[int, Query(ge=1, le=200)]
-Index = Annotated[int, Query(ge=0)]
-
-
-def _known(site: Site, row: int) -> int:
-    if not 0 <= row < site.catalogue.num_rows:
-        raise HTTPException(404, f"there is no row {str(row)[:20]}; the dataset has {site.catalogue.num_rows} rows")
-    return row
-
-
-def _row(site: Here, row: int) -> int:
-    return _known(site, row)
-
-
-Row = Annotated[int, Depends(_row)]
-
-
-def build_app(site: Site, *, hosts: Collection[str] = ()) -> FastAPI:
+def build_app(site: Site, *, hosts: Collection[str] = (), token: str | None = None, rate: float = 20.0) -> FastAPI:
     """Build the application.
 
     Args:
         site: the site that it shows.
         hosts: see `Guard`; empty: only loopback.
+        token: see `Guard`; None: none is needed.
+        rate: costly requests per second from one address, on average.
     """
+    bearer = HTTPBearer(auto_error=False, description="The token that the server printed.")
     app = FastAPI(
-        title="fabnet serve", version=VERSION, docs_url=None, redoc_url=None,
-        description="The faces of an embeddings dataset. A face is named by the number of its row.",
+        title="fabnet", version=API, docs_url=None, redoc_url=None, openapi_url=f"/api/{API}/openapi.json",
+        description=DESCRIPTION, generate_unique_id_function=lambda route: route.name,
+        responses={"4XX": {"model": Problem, "description": "The request is refused."},
+                   "5XX": {"model": Problem, "description": "The server is busy, or failed."}},
+        dependencies=[Depends(bearer)] if token else [],
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # overrides OTEL_...
     )  # fmt: skip
     app.state.shown = Shown(site)
-    app.state.uploads = Uploads()
+    app.state.uploads, app.state.rate = Uploads(), Rate(rate)
     app.state.turns = {kind: Turns(at_once) for kind, at_once in AT_ONCE.items()}
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, token=token)
     app.add_exception_handler(FabnetError, _explained)
+    app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _explained)
     for file in files("fabnet.serving").joinpath("static").iterdir():
         _add_file(app, file.name, file.read_bytes())
     app.get("/healthz")(health)
-    app.get("/api/dataset")(dataset)
-    app.get("/api/faces")(faces)
-    app.get("/api/faces/mask", response_class=Response, responses=NUMBERS)(mask)
-    app.get("/api/faces/{row}")(face)
-    app.get("/api/faces/{row}/thumbnail", response_class=Response, responses=JPEG)(thumbnail)
-    app.get("/api/faces/{row}/crop", response_class=Response, responses=JPEG)(crop)
-    app.get("/api/faces/{row}/nearest")(nearest)
+    app.get("/api/v1")(about)
+    app.get("/api/v1/dataset")(dataset)
+    app.get("/api/v1/faces")(faces)
+    app.get("/api/v1/faces/mask", response_class=Response, responses=NUMBERS)(mask)
+    app.get("/api/v1/faces/{row}")(face)
+    app.get("/api/v1/faces/{row}/thumbnail", response_class=Response, responses=JPEG)(thumbnail)
+    app.get("/api/v1/faces/{row}/crop", response_class=Response, responses=JPEG)(crop)
+    app.get("/api/v1/faces/{row}/nearest", dependencies=[Costly])(nearest)
     binary = {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-    app.post("/api/nearest", openapi_extra={"requestBody": binary})(nearest_to_photo)
-    app.get("/api/columns/{column:path}", response_class=Response, responses=NUMBERS)(column)
-    app.get("/api/map/{method}/progress")(map_progress)
-    app.get("/api/map/{method}", response_class=Response, responses=NUMBERS)(face_map)
-    app.get("/api/videos")(videos)
-    app.get("/api/timeline")(timeline)
-    app.get("/api/compare")(compare)
+    photo: dict[str, Any] = {"openapi_extra": {"requestBody": binary}, "dependencies": [Costly]}
+    app.post("/api/v1/read", **photo)(read_photo)
+    app.post("/api/v1/embed", **photo)(embed_photo)
+    app.post("/api/v1/nearest", **photo)(nearest_to_photo)
+    app.get("/api/v1/columns/{column:path}", response_class=Response, responses=NUMBERS)(column)
+    app.get("/api/v1/map/{method}/progress")(map_progress)
+    app.get("/api/v1/map/{method}", response_class=Response, responses=NUMBERS, dependencies=[Costly])(face_map)
+    app.get("/api/v1/videos")(videos)
+    app.get("/api/v1/timeline")(timeline)
+    app.get("/api/v1/compare", dependencies=[Costly])(compare)
     return app
 
 
@@ -183,6 +203,22 @@ async def _explained(_: Request, error: Exception) -> Response:
     elif isinstance(error, ModelError | MissingDependencyError):
         status = 409
     return JSONResponse({"detail": " ".join(str(error).split())[:MOST_LETTERS]}, status)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """The refusal of a request; one that no function of the API has seen gets a sentence, too."""
+    assert isinstance(error, StarletteHTTPException)
+    reason = str(error.detail)
+    if reason == HTTPStatus(error.status_code).phrase:
+        reason = f"there is nothing at this address for this method; /api/{API}/openapi.json lists what there is"
+    return JSONResponse({"detail": reason[:MOST_LETTERS]}, error.status_code, dict(error.headers or {}))
+
+
+def about(request: Request) -> About:
+    """The version of the interface, and its limits."""
+    rate: Rate = request.app.state.rate
+    limits = Limits(MAX_BYTES, MAX_PIXELS, MAX_FACES, AT_ONCE, MOST_WAITING, rate.per_s)
+    return About(API, VERSION, f"/api/{API}/openapi.json", limits)
 
 
 async def health(site: Here) -> Health:
@@ -219,7 +255,7 @@ def faces(
 ) -> FacePage:
     """A range of the faces that meet a condition, in the order of the dataset."""
     if track_of is not None:
-        return site.catalogue.page(where, start, count, track_of=_known(site, track_of))
+        return site.catalogue.page(where, start, count, track_of=known(site, track_of))
     return site.catalogue.page_of_tracks(where, start, count) if by_track else site.catalogue.page(where, start, count)
 
 
@@ -262,27 +298,7 @@ async def nearest(
             raise HTTPException(404, "this row has no embedding to search with")
         return Found(site.catalogue.nearest(vector, k, where, not_row=row, other_people=other_people))
 
-    return await _turns(request, "nearest").take(request, search)
-
-
-async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count = 24, face: Index = 0) -> Found:
-    """The faces most similar to a face of a photo, 0 is its largest; the body is a picture file of at most 10 MiB."""
-    if isinstance(site.photos, FabnetError):
-        raise site.photos
-    photos = site.photos
-    uploads: Uploads = request.app.state.uploads
-    async with uploads.read(request) as data:
-
-        def search() -> Found:
-            photo = photos.read(data, face)
-            return Found(site.catalogue.nearest(photo.embedding, k, where), as_data(photo.crop), photo.faces)
-
-        return await _turns(request, "photo").take(request, search)
-
-
-def _turns(request: Request, kind: str) -> Turns:
-    found: Turns = request.app.state.turns[kind]
-    return found
+    return await turns(request, "nearest").take(request, search)
 
 
 def column(site: Here, column: str) -> Response:
@@ -292,7 +308,7 @@ def column(site: Here, column: str) -> Response:
 
 async def face_map(request: Request, site: Here, method: str) -> Response:
     """The positions of all rows on the map: x and y of each row, mostly in -1 to 1; NaN without a face."""
-    return _sent(await _turns(request, "map").take(request, lambda: site.face_map.places(method)))
+    return _sent(await turns(request, "map").take(request, lambda: site.face_map.places(method)))
 
 
 def map_progress(site: Here, method: str) -> MapProgress:
@@ -341,10 +357,10 @@ async def compare(
     def reconstruct() -> Comparison:
         images = []
         for row in (target, *source):
-            data = site.crops.jpeg(_known(site, row))
+            data = site.crops.jpeg(known(site, row))
             if data is None:
                 raise HTTPException(404, f"row {row} has no face")
             images.append(np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]))
         return comparer.compare(images[0], images[1:])
 
-    return await _turns(request, "compare").take(request, reconstruct)
+    return await turns(request, "compare").take(request, reconstruct)

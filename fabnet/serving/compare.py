@@ -18,6 +18,7 @@ from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.faces.window import Window, view
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import WEIGHTS_FILE, read_card
+from fabnet.serving.answers import DOCUMENTED
 
 __all__ = ["ComparedSource", "Comparer", "Comparison"]
 
@@ -29,6 +30,8 @@ FULL_COLOUR_PX = 1.0
 @dataclass(frozen=True, slots=True)
 class ComparedSource:
     """A source and its reconstruction of the target; pictures are data URIs."""
+
+    __pydantic_config__ = DOCUMENTED
 
     picture: str
     """Network's input window of the source."""
@@ -51,6 +54,8 @@ class ComparedSource:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A target and its reconstruction from sources; pictures are data URIs."""
+
+    __pydantic_config__ = DOCUMENTED
 
     target: str
     """Network's input window of the target."""

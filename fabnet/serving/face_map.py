@@ -20,6 +20,7 @@ from fabnet.errors import InputError, OutputError, StoreError, first_line
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Gallery
+from fabnet.serving.answers import DOCUMENTED
 from fabnet.serving.catalogue import Catalogue
 
 __all__ = ["FaceMap", "MapProgress", "pca"]
@@ -32,6 +33,8 @@ FURTHEST = 1e6
 @dataclass(frozen=True, slots=True)
 class MapProgress:
     """How far the computation of a map is."""
+
+    __pydantic_config__ = DOCUMENTED
 
     stage: str
     """What is being done; empty: no map is being computed."""

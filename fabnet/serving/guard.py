@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from fabnet.errors import first_line
+from fabnet.serving.token import TOKEN_NEEDED, Token
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,9 +49,12 @@ class Guard:
         app: the application to guard.
         hosts: the names and addresses that the server was started for. Loopback is always answered. If one means all
             addresses of this machine (`0.0.0.0`), any address and the machine's own names are answered, too.
+        token: what a request must show, as `Authorization: Bearer TOKEN`. A browser that opens `/?token=TOKEN` gets it
+            as a cookie. None: nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], token: str | None = None) -> None:
+        self._token = Token(token) if token else None
         self._app, self._names = app, {_plain(host) for host in hosts}
         self._any_address = any(address is not None and address.is_unspecified for address in map(_address, hosts))
         if self._any_address:
@@ -77,6 +81,12 @@ class Guard:
 
         if (refusal := self._refusal(scope)) is not None:
             await _refuse(guarded, *refusal)
+            return
+        if self._token is not None and not self._token.is_shown(scope):
+            if self._token.is_asked_for(scope):
+                await self._token.hand_over(guarded)
+            else:
+                await _refuse(guarded, 401, TOKEN_NEEDED, (b"www-authenticate", b"Bearer"))
             return
         try:
             await self._app(scope, receive, guarded)
@@ -149,9 +159,9 @@ def _is_own(scope: Scope, host: str) -> bool:
     return True
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
+async def _refuse(send: Send, status: int, reason: str, *more: tuple[bytes, bytes]) -> None:
     body = json.dumps({"detail": reason}).encode()
-    head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     head += [(b"connection", b"close")] if status == 400 else []
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

@@ -18,8 +18,11 @@ class ServeOptions(Options):
     port: int = 8000
     """Port to listen on; 0 for any free one."""
     host: str = "127.0.0.1"
-    """Address to listen on, or a name of it; anyone who reaches it by that name sees the faces. 0.0.0.0 is every
-    address of this machine, and its own names."""
+    """Address to listen on, or a name of it. 0.0.0.0 is every address of this machine, and its own names. If other
+    machines can reach it, requests need a token: that of the environment variable FABNET_TOKEN, or a new one, which is
+    printed."""
+    rate: float = 20.0
+    """Costly requests (photos, searches, maps, comparisons) per second from one address, on average."""
     store: Path | None = None
     """The track store that was embedded, for larger pictures and sharper comparisons."""
     model: str | Path | None = None
@@ -28,6 +31,8 @@ class ServeOptions(Options):
     """For models that run on torch: auto, cpu, cuda or cuda:N."""
 
     def check(self) -> None:
-        """Check the port."""
+        """Check the port and the rate."""
+        if not 0.01 <= self.rate <= 1e6:
+            raise InputError(f"rate must be 0.01 to 1,000,000 requests a second; got {self.rate}")
         if not 0 <= self.port <= 65535:
             raise InputError(f"there is no port {self.port}; expected 1 to 65535, or 0 for any free port")

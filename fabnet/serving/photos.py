@@ -1,8 +1,10 @@
-"""Photos that are dropped on the page: checked before they are decoded, then searched for faces, which are read."""
+"""Photos that are uploaded: checked before they are decoded, then searched for faces, which are read and embedded."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -11,15 +13,20 @@ import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.face_reader import LANDMARKS
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.picture import decode_bgr, picture_size
-from fabnet.reading.attributes import attributes, shipped_eyes
+from fabnet.faces.window import Window
+from fabnet.reading.attributes import ATTRIBUTES_MODEL, attributes, shipped_eyes
+from fabnet.reading.canonical import face_boxes
+from fabnet.reading.follow import first_windows
 from fabnet.serving.answers import PhotoFace
+from fabnet.serving.photo_answers import EmbeddedFace, Number, Probability, ReadFace, ReadPhoto
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "Photo", "PhotoReader", "as_data"]
+__all__ = ["MAX_BYTES", "MAX_FACES", "MAX_PIXELS", "FaceFinder", "Photo", "PhotoReader", "as_data"]
 
 MAX_FACES = 12
 """Faces of a photo that are read, the largest."""
@@ -39,21 +46,104 @@ class Photo:
     embedding: np.ndarray
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    """A photo of limited size, and its size as shown."""
+
+    image: np.ndarray
+    width: int
+    height: int
+
+    @property
+    def times(self) -> float:
+        """Pixels of the photo as shown per pixel of the image."""
+        return self.width / int(self.image.shape[1])
+
+
+class FaceFinder:
+    """Finds the faces of photos, and reads them; one photo at a time, so that memory is bounded."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._detector = load_photo_detector(only_largest=True)
+        shipped_eyes()
+        self._detector(np.full((256, 256, 3), 128, dtype=np.uint8))  # the first run is slow
+
+    @contextmanager
+    def opened(self, data: bytes) -> Iterator[_Decoded]:
+        """Decode a photo, whose turn it then is.
+
+        Raises:
+            InputError: it has another format, is corrupt, or has too many pixels.
+        """
+        width, height = picture_size(data)
+        if width * height > MAX_PIXELS:
+            raise InputError(f"the photo has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
+        with self._lock:
+            image = _decoded(data, max(width, height))
+            if (image.shape[1] > image.shape[0]) != (width > height):  # turned, as its EXIF says
+                width, height = height, width
+            yield _Decoded(image, width, height)
+
+    def cropped(self, photo: _Decoded, spec: CropSpec) -> list[Face]:
+        """Find and crop the faces, the largest first.
+
+        Raises:
+            NoFaceError: there is none.
+        """
+        faces = crop_faces(photo.image, detector=self._detector, spec=spec)[:MAX_FACES]
+        if not faces:
+            raise self._no_face(photo)
+        return faces
+
+    def read(self, data: bytes) -> ReadPhoto:
+        """Read the faces of a photo, as `fabnet read` does.
+
+        Raises:
+            InputError: see `opened`.
+            NoFaceError: there is none.
+        """
+        eyes = shipped_eyes()
+        window = Window(*eyes.encoder.card.window)
+        spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
+        with self.opened(data) as photo:
+            found = sorted(
+                self._detector(photo.image), key=lambda face: -float(np.prod(face.box_px[2:] - face.box_px[:2]))
+            )
+            found = found[:MAX_FACES]
+            if not found:
+                raise self._no_face(photo)
+            seen = eyes.settle([photo.image] * len(found), first_windows(found, spec, window)).seen
+            read = eyes.reader.columns(seen)
+            boxes = face_boxes(seen.boxes_px, window, spec) * photo.times
+        for name in (f"{LANDMARKS}_px", f"{LANDMARKS}_pm_px"):
+            read[name] = read[name] * photo.times
+        faces = [
+            _read_face({name: values[place] for name, values in read.items()}, boxes[place], face.score)
+            for place, face in enumerate(found)
+        ]
+        return ReadPhoto(ATTRIBUTES_MODEL, eyes.reader.model, eyes.reader.version, photo.width, photo.height, faces)
+
+    def _no_face(self, photo: _Decoded) -> NoFaceError:
+        smallest = self._detector.smallest_px(*photo.image.shape[:2]) * photo.times
+        return NoFaceError(
+            f"no face was found in the photo of {photo.width} x {photo.height} px: a face must be at least "
+            f"{smallest:.0f} px high, upright and unobstructed"
+        )
+
+
 class PhotoReader:
-    """Embeds a face of a photo, and reads all of its large ones; one photo at a time, so that memory is bounded.
+    """Embeds the faces of a photo, and reads all of its large ones.
 
     Args:
         encoder: the encoder that made the dataset's embeddings.
+        finder: what finds faces.
     """
 
-    def __init__(self, encoder: Embedder) -> None:
-        self._encoder, self._lock = encoder, Lock()
-        self._detector = load_photo_detector(only_largest=True)
+    def __init__(self, encoder: Embedder, finder: FaceFinder) -> None:
+        self._encoder, self._finder = encoder, finder
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
-        shipped_eyes()
-        grey = np.full((256, 256, 3), 128, dtype=np.uint8)
-        self._detector(grey)  # the first run of the detector and of the encoder is slow
-        self._encoder.embed([grey])
+        self._encoder.embed([np.full((256, 256, 3), 128, dtype=np.uint8)])  # the first run is slow
 
     def read(self, data: bytes, chosen: int = 0) -> Photo:
         """Find the faces, read them, and embed one.
@@ -66,23 +156,58 @@ class PhotoReader:
             InputError: it has another format, is corrupt, or has too many pixels, or there is no such face.
             NoFaceError: no face was found.
         """
-        width, height = picture_size(data)
-        if width * height > MAX_PIXELS:
-            raise InputError(f"the photo has {width:,} x {height:,} pixels; the limit is {MAX_PIXELS:,} in all")
-        with self._lock:
-            image = _decoded(data, max(width, height))
-            faces = crop_faces(image, detector=self._detector, spec=self._spec)[:MAX_FACES]
-            if not faces:
-                smallest = self._detector.smallest_px(*image.shape[:2]) * max(width, height) / max(image.shape[:2])
-                raise NoFaceError(
-                    f"no face was found in the photo of {width} x {height} px: a face must be at least "
-                    f"{smallest:.0f} px high, upright and unobstructed"
-                )
+        with self._finder.opened(data) as photo:
+            faces = self._finder.cropped(photo, self._spec)
             if chosen >= len(faces):
                 raise InputError(f"there is no face {chosen} in the photo; {len(faces)} are shown")
             crop = faces[chosen].image
             embedding = self._encoder.embed([crop])[0]
             return Photo(_shown(faces), _jpeg(crop), embedding)
+
+    def embed(self, data: bytes) -> tuple[int, int, list[EmbeddedFace]]:
+        """Embed all faces.
+
+        Returns:
+            Width and height of the photo as shown, and its faces.
+
+        Raises:
+            InputError: as in `read`.
+            NoFaceError: no face was found.
+        """
+        with self._finder.opened(data) as photo:
+            faces = self._finder.cropped(photo, self._spec)
+            embeddings = self._encoder.embed([face.image for face in faces])
+        found = [
+            EmbeddedFace(_box(face.box_px * photo.times), float(face.score), embedding.tolist())
+            for face, embedding in zip(faces, embeddings, strict=True)
+        ]
+        return photo.width, photo.height, found
+
+
+def _read_face(values: dict[str, Any], box_px: np.ndarray, score: float) -> ReadFace:
+    numbers: dict[str, Number] = {}
+    probabilities: dict[str, Probability] = {}
+    expression = ""
+    for task in shipped_eyes().reader.tasks:
+        unsure = task.is_experimental
+        for name in task.columns if task.kind != "points" else ():
+            if task.kind == "values":
+                unit = "degree" if name.endswith("_deg") else "face height"
+                numbers[name] = Number(float(values[name]), float(values[f"{name}_pm"]), unit, unsure)
+            else:
+                probabilities[name] = Probability(float(values[name]), unsure)
+        expression = str(values[task.name]) if task.kind == "classes" else expression
+    return ReadFace(
+        box_px=_box(box_px), score=float(score), in_range=bool(values["in_range"]),
+        out_of_range=str(values["out_of_range"]), numbers=numbers, probabilities=probabilities, expression=expression,
+        landmarks68_px=[(float(x), float(y)) for x, y in np.reshape(values[f"{LANDMARKS}_px"], (-1, 2))],
+        landmarks68_pm_px=float(values[f"{LANDMARKS}_pm_px"]),
+    )  # fmt: skip
+
+
+def _box(box_px: np.ndarray) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, box_px)
+    return left, top, right, bottom
 
 
 def _shown(faces: list[Face]) -> list[PhotoFace]:

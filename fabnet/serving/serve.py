@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from fabnet.runtime.terminal import say
 from fabnet.serving.guard import is_loopback
 from fabnet.serving.options import ServeOptions
 
-__all__ = ["ServeResult", "serve"]
+__all__ = ["ServeResult", "listening", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +58,26 @@ def serve(data: str | Path, options: ServeOptions | None = None, **changes: Any)
     from fabnet.serving.app import build_app
     from fabnet.serving.connections import Server
     from fabnet.serving.site import open_site
+    from fabnet.serving.token import new_token
 
-    with _listening(host, options.port) as listener:
+    with listening(host, options.port) as listener:
         address, bound_port = listener.getsockname()[:2]
         site = open_site(data, store=options.store, model=options.model, device=options.device)
         for note in site.catalogue.notes:
             say(f"note: {note}", to_stderr=True)
-        app = build_app(site, hosts=(host, address))
+        token = None if is_loopback(address) else new_token()
+        app = build_app(site, hosts=(host, address), token=token, rate=options.rate)
         url = f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
-        say(f"open {url} (Ctrl-C stops it)", to_stderr=True)
-        if not is_loopback(address):
-            print("note: anyone who can reach this machine can see the faces; there is no password", file=sys.stderr)
+        say(f"open {url}{f'/?token={token}' if token else ''} (Ctrl-C stops it)", to_stderr=True)
+        if token:
+            note = "other machines can reach this server; it answers those who have the token, and does not encrypt"
+            say(f"note: {note}", to_stderr=True)
         with suppress(KeyboardInterrupt):
             Server(app, listener).run(sockets=[listener])
     return ServeResult(as_place(data), url)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """A listening socket.
 
     Raises:

@@ -14,7 +14,7 @@ from fabnet.serving.catalogue import Catalogue
 from fabnet.serving.compare import Comparer
 from fabnet.serving.crops import Crops
 from fabnet.serving.face_map import FaceMap
-from fabnet.serving.photos import PhotoReader
+from fabnet.serving.photos import FaceFinder, PhotoReader
 
 __all__ = ["Shown", "Site", "open_site"]
 
@@ -41,6 +41,8 @@ class Site:
     """Pictures of the faces."""
     face_map: FaceMap
     """Maps of the faces."""
+    finder: FaceFinder
+    """Finder and reader of the faces of photos."""
     photos: PhotoReader | FabnetError
     """Reader of photos, or the reason why searching by photo is not possible."""
     comparer: Comparer | FabnetError
@@ -73,10 +75,10 @@ class Site:
         models = (self.photos, self.comparer)
         if about[0] != about[1]:
             try:
-                models = _models(gallery, self.given)
+                models = _models(gallery, self.given, self.finder)
             except FabnetError as error:
                 models = (error, error)
-        return Site(catalogue, crops, face_map, *models, self.given)
+        return Site(catalogue, crops, face_map, self.finder, *models, self.given)
 
 
 class Shown:
@@ -127,12 +129,15 @@ def open_site(
     given = Given(data, None if store is None else as_place(store), model, device)
     catalogue = Catalogue(Gallery(data))
     crops = Crops(catalogue, given.store)
-    return Site(catalogue, crops, FaceMap(catalogue), *_models(catalogue.gallery, given), given)
+    finder = FaceFinder()
+    return Site(catalogue, crops, FaceMap(catalogue), finder, *_models(catalogue.gallery, given, finder), given)
 
 
-def _models(gallery: Gallery, given: Given) -> tuple[PhotoReader | FabnetError, Comparer | FabnetError]:
+def _models(
+    gallery: Gallery, given: Given, finder: FaceFinder
+) -> tuple[PhotoReader | FabnetError, Comparer | FabnetError]:
     try:
-        photos = PhotoReader(encoder_of(gallery, given.model, device=given.device))
+        photos = PhotoReader(encoder_of(gallery, given.model, device=given.device), finder)
     except FabnetError as error:
         if given.model is not None:
             raise

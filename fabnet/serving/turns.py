@@ -1,9 +1,11 @@
-"""Resources that requests share: turns at costly work, and memory for uploads."""
+"""Resources that requests share: turns at costly work, how often one address may ask for it, and memory for uploads."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,15 +17,52 @@ from starlette.requests import ClientDisconnect
 
 from fabnet.serving.photos import MAX_BYTES
 
-__all__ = ["Turns", "Uploads"]
+__all__ = ["MOST_WAITING", "Rate", "Turns", "Uploads"]
 
+MOST_ADDRESSES = 4096
+"""Addresses whose rate is counted; beyond, the one that asked longest ago is forgotten."""
+BURST_S = 10.0
+"""Time whose requests may come at once."""
 MOST_WAITING = 64
+"""Requests that wait for their turn at one kind of costly work."""
 MAX_HELD_BYTES = 64 * 2**20
 """Maximum size of all uploads together."""
 MAX_DRAINED_BYTES = 256 * 2**20
 """Bytes to read and discard of an upload that is too large, since browsers show no answer before they have sent all."""
 PROGRESS_BYTES = 2**16
 Made = TypeVar("Made")
+
+
+class Rate:
+    """Limits how many costly requests per second come from one address, on average; a burst may be larger.
+
+    Args:
+        per_s: requests per second.
+    """
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s, self._most = per_s, max(1.0, per_s * BURST_S)
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """How many requests each address has left, and when that was."""
+
+    def take(self, address: str, now: float) -> None:
+        """Count a request.
+
+        Raises:
+            HTTPException: there were too many.
+        """
+        left, then = self._left.pop(address, (self._most, now))
+        left = min(self._most, left + (now - then) * self.per_s)
+        is_allowed = left >= 1
+        self._left[address] = (left - is_allowed, now)
+        if len(self._left) > MOST_ADDRESSES:
+            self._left.popitem(last=False)
+        if not is_allowed:
+            wait_s = max(1, math.ceil((1 - left) / self.per_s))
+            reason = (
+                f"too many requests from this address; the limit is {self.per_s:g} a second: try again in {wait_s} s"
+            )
+            raise HTTPException(429, reason, {"retry-after": str(wait_s)})
 
 
 class Turns:

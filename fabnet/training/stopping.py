@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from fabnet.errors import TrainingError
-from fabnet.runtime.interrupts import stops
 
-__all__ = ["Clock", "InterruptedRunError", "stop_requests"]
+__all__ = ["Clock", "InterruptedRunError"]
 
 FIRST_STEPS_LEFT_OUT = 5
 
@@ -21,25 +15,6 @@ class InterruptedRunError(TrainingError):
     """A run was asked to stop; it saved a checkpoint and can continue with `--resume`."""
 
     exit_code = 130
-
-
-@contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """Turn stop signals in the block into an event, after which the run ends at the next step."""
-    asked = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, ask) for number in stops()}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from fabnet.files.places import workplace
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
+from fabnet.runtime.interrupts import stop_requests
 from fabnet.sampling.decoded import decoded_images
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.on_device import on_device
@@ -45,7 +46,7 @@ from fabnet.training.reporter import Reporter
 from fabnet.training.schedule import Schedule, steps_a_round
 from fabnet.training.setup import compile_errors, compiled, setup_of
 from fabnet.training.step_results import NotFinite, StepResult, StepResults, losses_not_finite
-from fabnet.training.stopping import Clock, InterruptedRunError, stop_requests
+from fabnet.training.stopping import Clock, InterruptedRunError
 from fabnet.training.validate import Validation, noise_of_change, share, validate
 
 __all__ = ["Trainer"]

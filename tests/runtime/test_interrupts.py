@@ -14,8 +14,7 @@ from threading import Thread
 import pytest
 
 from fabnet.models.find_model import list_checkpoints
-from fabnet.runtime.interrupts import STOPS, interruptible, unheard
-from fabnet.training.stopping import stop_requests
+from fabnet.runtime.interrupts import STOPS, interruptible, stop_requests, unheard
 
 
 @pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)

@@ -17,10 +17,10 @@ __all__ = ["Client"]
 class Client:
     """Sends requests to the application without a network."""
 
-    def __init__(self, site: Site, *, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(self, site: Site, **options: Any) -> None:
         from fabnet.serving.app import build_app
 
-        self._app = build_app(site, hosts=hosts)
+        self._app = build_app(site, **options)
 
     def ask(self, method: str, path: str, **given: Any) -> Any:
         async def answer() -> Any:

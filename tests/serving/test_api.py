@@ -58,7 +58,7 @@ def png_header(width: int, height: int) -> bytes:
 
 def test_the_dataset_is_described(client: Client) -> None:
     assert client.json("/healthz") == {"status": "ok", "rows": 80}
-    found = client.json("/api/dataset")
+    found = client.json("/api/v1/dataset")
     assert (found["faces"], found["identities"], found["model"]) == (80, 7, "small")
     assert (found["photos"], found["compare"]) == ("", "")
     columns = {each["column"]: each for each in found["attributes"]}
@@ -68,18 +68,18 @@ def test_the_dataset_is_described(client: Client) -> None:
 
 
 def test_faces_come_in_pages_and_meet_the_conditions(client: Client) -> None:
-    page = client.json("/api/faces", params={"start": 70, "count": 20})
+    page = client.json("/api/v1/faces", params={"start": 70, "count": 20})
     assert (page["total"], [face["row"] for face in page["faces"]]) == (80, list(range(70, 80)))
-    everyone = client.json("/api/faces", params={"count": 100})["faces"]
+    everyone = client.json("/api/v1/faces", params={"count": 100})["faces"]
     yaw = np.array([face["attributes"]["pose_yaw_deg"] for face in everyone])
     middle = float(np.median(yaw))
-    some = client.json("/api/faces", params={"count": 100, "where": f"pose_yaw_deg:{middle}:"})
+    some = client.json("/api/v1/faces", params={"count": 100, "where": f"pose_yaw_deg:{middle}:"})
     assert [face["row"] for face in some["faces"]] == np.flatnonzero(yaw >= middle).tolist()
     both = {"count": 100, "where": [f"pose_yaw_deg:{middle}:", "expression:surprise"]}
-    rows = [face["row"] for face in client.json("/api/faces", params=both)["faces"]]
+    rows = [face["row"] for face in client.json("/api/v1/faces", params=both)["faces"]]
     assert rows == [row for row in np.flatnonzero(yaw >= middle).tolist()
                     if everyone[row]["attributes"]["expression"] == "surprise"]  # fmt: skip
-    mask = np.frombuffer(client.get("/api/faces/mask", params=both).content, np.uint8)
+    mask = np.frombuffer(client.get("/api/v1/faces/mask", params=both).content, np.uint8)
     assert np.flatnonzero(mask).tolist() == rows
 
 
@@ -87,62 +87,71 @@ def test_faces_come_in_pages_and_meet_the_conditions(client: Client) -> None:
     "condition", ["id:1:2", "pose_yaw_deg:a:", "pose_yaw_deg:inf:", "pose_yaw_deg", "expression:1 OR 1=1", "x`:0:1"]
 )
 def test_a_condition_is_a_column_of_a_probe_and_never_sql(client: Client, condition: str) -> None:
-    client.refused("/api/faces", 400, params={"where": condition})
+    client.refused("/api/v1/faces", 400, params={"where": condition})
 
 
 def test_the_nearest_faces_are_those_of_search(client: Client, site: Site) -> None:
-    face = client.json("/api/faces/5")
-    found = client.json("/api/faces/5/nearest", params={"k": 7})["faces"]
+    face = client.json("/api/v1/faces/5")
+    found = client.json("/api/v1/faces/5/nearest", params={"k": 7})["faces"]
     expected = search(site.catalogue.gallery, face["id"], k=7, other_identities=True).neighbours
     assert [each["id"] for each in found] == [each["id"] for each in expected]
     assert [each["similarity"] for each in found] == pytest.approx([each["similarity"] for each in expected])
     assert face["identity"] not in {each["identity"] for each in found}
-    anyone = client.json("/api/faces/5/nearest", params={"k": 40, "other_people": False})["faces"]
+    anyone = client.json("/api/v1/faces/5/nearest", params={"k": 40, "other_people": False})["faces"]
     expected = search(site.catalogue.gallery, face["id"], k=40).neighbours
     assert [each["id"] for each in anyone] == [each["id"] for each in expected]
     assert face["identity"] in {each["identity"] for each in anyone}
     assert 5 not in [each["row"] for each in anyone]
     where = {"k": 9, "where": "pose_yaw_deg:50:"}
     assert all(each["attributes"]["pose_yaw_deg"] >= 50
-               for each in client.json("/api/faces/5/nearest", params=where)["faces"])  # fmt: skip
+               for each in client.json("/api/v1/faces/5/nearest", params=where)["faces"])  # fmt: skip
 
 
 def test_pictures_are_the_rows_own(client: Client, site: Site, store: Path) -> None:
     from fabnet.store.track_store import open_store
 
-    thumbnail = client.get("/api/faces/12/thumbnail")
+    thumbnail = client.get("/api/v1/faces/12/thumbnail")
     assert thumbnail.content == site.catalogue.thumbnail(12)
-    face = client.json("/api/faces/12")
+    face = client.json("/api/v1/faces/12")
     columns = ["video", "track", "frame", "image"]
     rows = open_store(store).read_rows(range(60), columns).to_pylist()
     image = next(row["image"] for row in rows if all(row[name] == face[name] for name in columns[:3]))
-    assert client.get("/api/faces/12/crop").content == image
-    of_video = client.get("/api/faces/70/crop").content  # this face is not in the store
+    assert client.get("/api/v1/faces/12/crop").content == image
+    of_video = client.get("/api/v1/faces/70/crop").content  # this face is not in the store
     assert of_video == site.catalogue.thumbnail(70)
 
 
 def test_browsers_keep_nothing_but_the_pages_own_files(client: Client, photo: bytes) -> None:
-    shown = ["/api/dataset", "/api/faces", "/api/faces/1", "/api/faces/1/nearest", "/api/map/pca", "/api/videos",
-             "/api/timeline?video=person0/0", "/api/faces/999/crop", "/openapi.json", "/api/faces/mask"]  # fmt: skip
-    for path in (*shown, *(f"/api/faces/1/{name}{query}" for name in ("thumbnail", "crop") for query in ("", "?v=1"))):
+    shown = ["/api/v1/dataset", "/api/v1/faces", "/api/v1/faces/1", "/api/v1/faces/1/nearest", "/api/v1/map/pca",
+             "/api/v1/videos", "/api/v1/timeline?video=person0/0", "/api/v1/faces/999/crop", "/api/v1/openapi.json",
+             "/api/v1/faces/mask"]  # fmt: skip
+    for path in (
+        *shown,
+        *(f"/api/v1/faces/1/{name}{query}" for name in ("thumbnail", "crop") for query in ("", "?v=1")),
+    ):
         assert client.get(path).headers["cache-control"] == "no-store", path
-    assert client.ask("POST", "/api/nearest", content=photo).headers["cache-control"] == "no-store"
+    assert client.ask("POST", "/api/v1/nearest", content=photo).headers["cache-control"] == "no-store"
     assert client.get("/", headers={"host": "evil.example"}).headers["cache-control"] == "no-store"
     for path in ("/", "/main.js", "/page.css"):
         assert client.get(path).headers["cache-control"] == "no-cache"
 
 
 def test_rows_and_columns_beyond_the_dataset_are_not_found(client: Client) -> None:
-    for path in ("/api/faces/80", "/api/faces/-1", "/api/faces/80/crop", "/api/timeline?video=../../etc/passwd"):
+    for path in (
+        "/api/v1/faces/80",
+        "/api/v1/faces/-1",
+        "/api/v1/faces/80/crop",
+        "/api/v1/timeline?video=../../etc/passwd",
+    ):
         client.refused(path, 404)
-    client.refused("/api/faces/..%2f..%2fetc%2fpasswd/crop", 404)
+    client.refused("/api/v1/faces/..%2f..%2fetc%2fpasswd/crop", 404)
     client.refused("/../pyproject.toml", 404)
-    client.refused("/api/faces/x", 422)
+    client.refused("/api/v1/faces/x", 422)
     client.refused("/docs", 404)
 
 
 def test_a_photo_finds_faces(client: Client, photo: bytes) -> None:
-    found = client.ask("POST", "/api/nearest", params={"k": 5}, content=photo)
+    found = client.ask("POST", "/api/v1/nearest", params={"k": 5}, content=photo)
     assert found.status_code == 200, found.text
     faces = found.json()["faces"]
     assert faces[0]["video"] == "smiling.mp4"
@@ -152,7 +161,7 @@ def test_a_photo_finds_faces(client: Client, photo: bytes) -> None:
 
 def test_bad_uploads_are_refused_in_one_line(client: Client, photo: bytes) -> None:
     def refused(status: int, content: Any) -> str:
-        return client.refused("/api/nearest", status, "POST", content=content)
+        return client.refused("/api/v1/nearest", status, "POST", content=content)
 
     assert refused(400, b"") == "the file is empty; expected a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
     assert "not a picture" in refused(400, b"#!/bin/sh\necho no picture\n" * 99)
@@ -173,7 +182,7 @@ def test_bad_uploads_are_refused_in_one_line(client: Client, photo: bytes) -> No
 def test_a_browser_that_disconnects_during_an_upload_is_not_an_error(site: Site) -> None:
     from fabnet.serving.app import build_app
 
-    scope = {"type": "http", "method": "POST", "path": "/api/nearest", "query_string": b"",
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/nearest", "query_string": b"",
              "headers": [(b"host", b"localhost")]}  # fmt: skip
     coming: Iterator[dict[str, Any]] = iter(
         [{"type": "http.request", "body": b"a part", "more_body": True}, {"type": "http.disconnect"}]
@@ -207,7 +216,7 @@ def test_only_requests_to_this_machines_own_name_are_answered(client: Client, si
         assert "localhost" in client.refused("/healthz", 421, headers={"host": host})
     for host in ("localhost:1", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
         assert client.get("/healthz", headers={"host": host}).status_code == 200
-    client.refused("/api/dataset", 403, headers={"sec-fetch-site": "cross-site"})
+    client.refused("/api/v1/dataset", 403, headers={"sec-fetch-site": "cross-site"})
     local = ("127.0.0.1", "::1", "LOCALHOST", "localhost.", "0.0.0.0", "192.168.0.3")
     assert [is_loopback(name) for name in local] == [True, True, True, True, False, False]
 
@@ -240,12 +249,12 @@ def test_the_security_policy_allows_only_the_page_itself(client: Client) -> None
     for name in ("/", "/page.css", "/main.js", "/map.js"):
         assert "//cdn" not in client.get(name).text
     assert "style=" not in page.text
-    described = client.json("/openapi.json")["paths"]
-    assert {"/healthz", "/api/faces", "/api/nearest", "/api/compare", "/api/map/{method}"} <= set(described)
+    described = client.json("/api/v1/openapi.json")["paths"]
+    assert {"/healthz", "/api/v1/faces", "/api/v1/nearest", "/api/v1/compare", "/api/v1/map/{method}"} <= set(described)
 
 
 def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, faces_data: Path) -> None:
-    places = np.frombuffer(client.get("/api/map/pca").content, "<f4").reshape(-1, 2)
+    places = np.frombuffer(client.get("/api/v1/map/pca").content, "<f4").reshape(-1, 2)
     embeddings = np.array([site.catalogue.embedding(row) for row in range(80)], dtype=np.float64)
     directions = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     centred = directions - directions.mean(axis=0)
@@ -257,18 +266,18 @@ def test_the_map_is_computed_once_and_kept_beside(client: Client, site: Site, fa
     marked = np.full((80, 2), 0.25, np.float32)
     np.save(kept[0], marked)
     again = Client(open_site(faces_data))
-    assert np.frombuffer(again.get("/api/map/pca").content, "<f4").tolist() == [0.25] * 160
+    assert np.frombuffer(again.get("/api/v1/map/pca").content, "<f4").tolist() == [0.25] * 160
     kept[0].write_bytes(b"damaged")
-    anew = np.frombuffer(Client(open_site(faces_data)).get("/api/map/pca").content, "<f4").reshape(-1, 2)
+    anew = np.frombuffer(Client(open_site(faces_data)).get("/api/v1/map/pca").content, "<f4").reshape(-1, 2)
     assert np.allclose(anew, places)
-    client.refused("/api/map/nothing", 400)
+    client.refused("/api/v1/map/nothing", 400)
 
 
 def test_a_map_of_one_number_per_face_is_a_line(store: Path, tmp_path: Path) -> None:
     from fabnet.reading.embed import embed
 
     embed([store], tmp_path / "faces.lance", model="mean")
-    answer = Client(open_site(tmp_path / "faces.lance")).get("/api/map/pca")
+    answer = Client(open_site(tmp_path / "faces.lance")).get("/api/v1/map/pca")
     places = np.frombuffer(answer.content, "<f4").reshape(60, 2)
     assert np.isfinite(places).all()
     assert not places[:, 1].any()
@@ -277,23 +286,23 @@ def test_a_map_of_one_number_per_face_is_a_line(store: Path, tmp_path: Path) -> 
 def test_served_from_within_a_dataset_has_its_name_and_map(faces_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(faces_data)
     client = Client(open_site("."))
-    assert client.json("/api/dataset")["name"] == "faces.lance"
-    assert client.get("/api/map/pca").status_code == 200
+    assert client.json("/api/v1/dataset")["name"] == "faces.lance"
+    assert client.get("/api/v1/map/pca").status_code == 200
     assert len(list(faces_data.parent.glob("faces.lance.pca-*.npy"))) == 1
     assert not list(faces_data.glob("*.npy"))
 
 
 def test_a_video_over_time(client: Client) -> None:
-    names = [each["name"] for each in client.json("/api/videos", params={"contains": "SMILING"})]
+    names = [each["name"] for each in client.json("/api/v1/videos", params={"contains": "SMILING"})]
     assert names == ["smiling.mp4"]
-    found = client.json("/api/timeline", params={"video": names[0]})
+    found = client.json("/api/v1/timeline", params={"video": names[0]})
     assert found["rows"] == list(range(60, 80))
     assert not found["is_frames"]
     assert found["times"] == sorted(found["times"])
-    values = np.frombuffer(client.get("/api/columns/pose_yaw_deg").content, "<f4")
+    values = np.frombuffer(client.get("/api/v1/columns/pose_yaw_deg").content, "<f4")
     assert found["attributes"]["pose_yaw_deg"] == pytest.approx(values[60:].tolist())
-    assert client.json("/api/timeline", params={"video": "person0/0"})["is_frames"]
-    client.refused("/api/columns/embedding", 400)
+    assert client.json("/api/v1/timeline", params={"video": "person0/0"})["is_frames"]
+    client.refused("/api/v1/columns/embedding", 400)
 
 
 def test_a_column_with_a_slash_in_its_name_is_found(faces_data: Path, tmp_path: Path) -> None:
@@ -303,21 +312,21 @@ def test_a_column_with_a_slash_in_its_name_is_found(faces_data: Path, tmp_path: 
     names = ["mouth/opening" if name == "mouth_opening" else name for name in table.column_names]
     lance.write_dataset(table.rename_columns(names), str(tmp_path / "faces.lance"))
     client = Client(open_site(tmp_path / "faces.lance"))
-    values = np.frombuffer(client.get("/api/columns/mouth%2Fopening").content, "<f4")
+    values = np.frombuffer(client.get("/api/v1/columns/mouth%2Fopening").content, "<f4")
     assert values.tolist() == table["mouth_opening"].to_pylist()
 
 
 def test_comparing_shows_what_the_network_reconstructs(client: Client) -> None:
     pytest.importorskip("torch")
-    made = client.json("/api/compare", params={"target": 0, "source": [0]})
+    made = client.json("/api/v1/compare", params={"target": 0, "source": [0]})
     assert made["sources"][0]["loss_unwarped"] == 0
     assert made["sources"][0]["loss"] < 0.03
     assert "no confidences" in made["note"]
-    apart = client.json("/api/compare", params={"target": 60, "source": [65, 70]})
+    apart = client.json("/api/v1/compare", params={"target": 60, "source": [65, 70]})
     assert len(apart["sources"]) == 2
     assert apart["reconstruction"] is None
-    client.refused("/api/compare?target=0&source=999", 404)
-    client.refused("/api/compare?target=0", 422)
+    client.refused("/api/v1/compare?target=0&source=999", 404)
+    client.refused("/api/v1/compare?target=0", 422)
 
 
 def test_the_confidences_of_a_pixel_add_up_to_one(store: Path, tmp_path: Path) -> None:
@@ -328,7 +337,7 @@ def test_the_confidences_of_a_pixel_add_up_to_one(store: Path, tmp_path: Path) -
     train(store, tmp_path / "run", size=32, width=4, embedding_dim=16, batch_size=4, max_steps=2, num_val_pairs=4,
           num_workers=0, sources=2)  # fmt: skip
     embed([store], tmp_path / "faces.lance", model=tmp_path / "run")
-    made = Client(open_site(tmp_path / "faces.lance")).json("/api/compare", params={"target": 0, "source": [3, 6]})
+    made = Client(open_site(tmp_path / "faces.lance")).json("/api/v1/compare", params={"target": 0, "source": [3, 6]})
     assert sum(each["share"] for each in made["sources"]) == pytest.approx(1, abs=1e-5)
     assert made["note"] is None
     assert made["reconstruction"].startswith("data:image/jpeg")
@@ -355,20 +364,20 @@ def test_without_its_model_the_page_offers_no_photos(store: Path, tmp_path: Path
 
     embed([store], tmp_path / "faces.lance", model=load("small"))
     client = Client(open_site(tmp_path / "faces.lance"))
-    assert "--model" in client.json("/api/dataset")["photos"]
-    assert "--model" in client.refused("/api/nearest", 409, "POST", content=photo)
-    assert "--model" in client.refused("/api/compare?target=0&source=1", 409)
-    assert len(client.json("/api/faces/0/nearest", params={"k": 3})["faces"]) == 3
+    assert "--model" in client.json("/api/v1/dataset")["photos"]
+    assert "--model" in client.refused("/api/v1/nearest", 409, "POST", content=photo)
+    assert "--model" in client.refused("/api/v1/compare?target=0&source=1", 409)
+    assert len(client.json("/api/v1/faces/0/nearest", params={"k": 3})["faces"]) == 3
     named = Client(open_site(tmp_path / "faces.lance", model="small"))
-    assert named.ask("POST", "/api/nearest", content=photo).status_code == 200
+    assert named.ask("POST", "/api/v1/nearest", content=photo).status_code == 200
 
 
 def test_without_torch_all_but_comparing_works(faces_data: Path, monkeypatch: pytest.MonkeyPatch, photo: bytes) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     client = Client(open_site(faces_data))
-    assert client.ask("POST", "/api/nearest", content=photo).status_code == 200
-    assert "pip install 'fabnet[train]'" in client.json("/api/dataset")["compare"]
-    assert "torch" in client.refused("/api/compare?target=0&source=1", 409)
+    assert client.ask("POST", "/api/v1/nearest", content=photo).status_code == 200
+    assert "pip install 'fabnet[train]'" in client.json("/api/v1/dataset")["compare"]
+    assert "torch" in client.refused("/api/v1/compare?target=0&source=1", 409)
 
 
 def test_no_telemetry_is_exported_whatever_the_environment_says(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

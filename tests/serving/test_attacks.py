@@ -47,7 +47,7 @@ class Attacked:
                     found += part
             return found
 
-    def ask(self, path: str = "/api/faces/3", *headers: str, method: str = "GET", body: bytes = b"") -> int:
+    def ask(self, path: str = "/api/v1/faces/3", *headers: str, method: str = "GET", body: bytes = b"") -> int:
         """The status of an answer; a refusal is one line of JSON."""
         length = [f"Content-Length: {len(body)}"] if body else []
         head = [f"{method} {path} HTTP/1.1", *length, *headers]
@@ -58,7 +58,7 @@ class Attacked:
     def answers_s(self) -> float:
         """Duration of a usual request."""
         began = time.monotonic()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/faces/3", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/faces/3", timeout=20) as answer:
             assert answer.status == 200
         return time.monotonic() - began
 
@@ -156,7 +156,7 @@ def test_other_sites_pages_are_not_answered(target: Attacked) -> None:
     for fine in ((), (f"Origin: http://{own}",), ("Sec-Fetch-Site: same-origin",), ("Sec-Fetch-Site: none",),
                  (f"Referer: http://{own}/",), (f"Origin: http://{own}",
                  f"Referer: http://{own}/#map/3")):  # fmt: skip
-        assert target.ask("/api/faces/3", *fine) == 200, fine
+        assert target.ask("/api/v1/faces/3", *fine) == 200, fine
     strange = (
         "Origin: null", "Origin: http://evil.com", "Origin: http://localhost:1", "Origin: http://localhost",
         f"Origin: http://{own}.evil.com", f"Origin: http://{own}@evil.com", f"Origin: http://127.0.0.1:{target.port}",
@@ -165,9 +165,9 @@ def test_other_sites_pages_are_not_answered(target: Attacked) -> None:
         f"Referer: http://evil.com/?http://{own}/", f"Referer: http://{own}@evil.com/", "Referer: about:blank",
     )  # fmt: skip
     for header in strange:
-        assert target.ask("/api/faces/3", header) == 403, header
-        assert target.ask("/api/nearest", header, method="POST", body=b"x") == 403, header
-    assert target.ask("/api/faces/3", f"Origin: http://{own}", "Origin: http://evil.com") == 403
+        assert target.ask("/api/v1/faces/3", header) == 403, header
+        assert target.ask("/api/v1/nearest", header, method="POST", body=b"x") == 403, header
+    assert target.ask("/api/v1/faces/3", f"Origin: http://{own}", "Origin: http://evil.com") == 403
     assert target.ask("/", "Sec-Fetch-Site: cross-site", "Referer: http://evil.com/") == 200  # a link to the page
     target.is_quiet()
 
@@ -175,16 +175,16 @@ def test_other_sites_pages_are_not_answered(target: Attacked) -> None:
 def test_no_request_causes_a_server_error(target: Attacked) -> None:
     big, deep = "9" * 5000, b"[" * 100_000
     queries = [
-        f"/api/faces?start={value}&count={other}" for value in ("-1", "NaN", "1e5", big, "9" * 18, "", "0&start=1",
+        f"/api/v1/faces?start={value}&count={other}" for value in ("-1", "NaN", "1e5", big, "9" * 18, "", "0&start=1",
         "%00")
         for other in ("0", "201", "nan", "1")
     ]  # fmt: skip
-    queries += [f"/api/faces?where={value}" for value in (
+    queries += [f"/api/v1/faces?where={value}" for value in (
         "pose_yaw_deg:nan:", "pose_yaw_deg:1e400:", "pose_yaw_deg:1e300:1e308", "pose_yaw_deg:-1e308:1", "::", ":",
         "%00", "%ff",
         "%27%3B--", "x" * 20_000, "expression:%00", "a`b:1:", "&where=" * 2000, "pose_yaw_deg:0:1&where=" * 500,
     )]  # fmt: skip
-    queries += [f"/api/{path}" for path in (
+    queries += [f"/api/v1/{path}" for path in (
         f"faces/{big}", "faces/-0", "faces/1.0", "faces/%31", "faces/1/thumbnail?v=" + "x" * 9000,
         "faces/../../etc/passwd",
         "faces/%2e%2e/%2e%2e/etc/passwd", "faces/1/nearest?k=-1", "faces/1/nearest?k=1&k=2",
@@ -196,22 +196,23 @@ def test_no_request_causes_a_server_error(target: Attacked) -> None:
     )]  # fmt: skip
     queries += ["//etc/passwd", "/..%2f..%2fetc%2fpasswd", "/static/../serve.py", "/%00", "/main.js%00", "*",
     "http://evil.com/",
-                "/" + "a/" * 3000, "/\\..\\..", "/openapi.json?" + "&".join("a=1" for _ in range(4000))]  # fmt: skip
+                "/" + "a/" * 3000, "/\\..\\..",
+                "/api/v1/openapi.json?" + "&".join("a=1" for _ in range(4000))]  # fmt: skip
     for query in queries:
         assert target.ask(query) < 500, query[:80]
     for method in ("HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "POST", "CONNECT", "GET", "BREW", "get"):
-        for path in ("/", "/api/faces", "/api/nearest", "/api/faces/1/crop", "/nothing"):
+        for path in ("/", "/api/v1/faces", "/api/v1/nearest", "/api/v1/faces/1/crop", "/nothing"):
             assert target.ask(path, method=method) < 500, (method, path)
     for body in (deep, b'{"a":' * 9999, b"\x00" * 9, b"\x89PNG\r\n\x1a\n" + bytes(50), zlib.compress(bytes(10**7))):
         for kind in ("application/json", "multipart/form-data; boundary=a", "image/png", "a" * 9000):
-            assert target.ask("/api/nearest", f"Content-Type: {kind}", method="POST", body=body) < 500
-        assert target.ask("/api/faces", "Content-Type: application/json", body=body) == 200
+            assert target.ask("/api/v1/nearest", f"Content-Type: {kind}", method="POST", body=body) < 500
+        assert target.ask("/api/v1/faces", "Content-Type: application/json", body=body) == 200
     target.is_quiet()
 
 
 def test_no_bytes_cause_a_server_error(target: Attacked) -> None:
     host = f"Host: localhost:{target.port}\r\n".encode()
-    post = b"POST /api/nearest HTTP/1.1\r\n" + host
+    post = b"POST /api/v1/nearest HTTP/1.1\r\n" + host
     chunked = b"Transfer-Encoding: chunked\r\n"
     inside = b"GET /healthz HTTP/1.1\r\nHost: evil.com\r\n\r\n"
     raw = [
@@ -237,7 +238,7 @@ def test_no_bytes_cause_a_server_error(target: Attacked) -> None:
         b"GET / HTTP/1.1\r\n" + host + b"X: \x00\r\n\r\n", b"GET /\xff HTTP/1.1\r\n" + host + b"\r\n",
         b"\xff\xfe\r\n\r\n",
         b"GET /healthz HTTP/1.1\nHost: localhost\n\n", b"SSH-2.0-x\r\n\r\n", b"GET / HTTP/1.1\r\nNo colon\r\n\r\n",
-        b"GET /api/faces HTTP/1.1\r\n" + host + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /api/v1/faces HTTP/1.1\r\n" + host + b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://evil.com\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + host + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
@@ -256,7 +257,9 @@ def test_no_bytes_cause_a_server_error(target: Attacked) -> None:
 
 
 def test_stalled_uploads_delay_nobody(target: Attacked) -> None:
-    head = f"POST /api/nearest HTTP/1.1\r\nHost: localhost:{target.port}\r\nContent-Length: 10000000\r\n\r\n".encode()
+    head = (
+        f"POST /api/v1/nearest HTTP/1.1\r\nHost: localhost:{target.port}\r\nContent-Length: 10000000\r\n\r\n".encode()
+    )
     with contextlib.ExitStack() as stack:
         for number in range(24):  # together more than uploads may hold
             body = bytes(9_000_000) if number % 3 == 0 else b"a"
@@ -265,7 +268,7 @@ def test_stalled_uploads_delay_nobody(target: Attacked) -> None:
                 connection.sendall(head + body)
         first = connection
         began = time.monotonic()
-        assert target.ask("/api/nearest", method="POST", body=b"no picture") == 400
+        assert target.ask("/api/v1/nearest", method="POST", body=b"no picture") == 400
         assert time.monotonic() - began < 1
         assert target.answers_s() < 1
         first.settimeout(15)
@@ -276,7 +279,7 @@ def test_stalled_uploads_delay_nobody(target: Attacked) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of descriptors to lower")
 def test_half_open_connections_beyond_the_descriptors_block_nothing(faces_data: Path, tmp_path: Path) -> None:
-    head = b"GET /api/faces/3 HTTP/1.1\r\nHost: localhost\r\nX: "
+    head = b"GET /api/v1/faces/3 HTTP/1.1\r\nHost: localhost\r\nX: "
     with attacked(faces_data, tmp_path / "log", files=FEW_FILES) as server, contextlib.ExitStack() as stack:
         slowest = 0.0
         for number in range(3 * FEW_FILES):
@@ -293,7 +296,7 @@ def test_half_open_connections_beyond_the_descriptors_block_nothing(faces_data: 
 
 def test_slow_headers_and_clients_that_read_nothing_are_disconnected(target: Attacked) -> None:
     host = f"Host: localhost:{target.port}\r\n".encode()
-    page = b"GET /api/faces?count=200 HTTP/1.1\r\n" + host + b"\r\n"
+    page = b"GET /api/v1/faces?count=200 HTTP/1.1\r\n" + host + b"\r\n"
     with target.open() as dripping, target.open(b"GET / HTTP/1.1\r\n" + host) as half, contextlib.ExitStack() as stack:
         for _ in range(5):  # pipelined requests whose answers are not read
             reader = stack.enter_context(target.open())

@@ -72,29 +72,36 @@ def asked_all(path: Path) -> dict[str, Any]:
     """Request every page of a dataset: each answers, or refuses in one line.
 
     Returns:
-        What `/api/dataset` says.
+        What `/api/v1/dataset` says.
     """
     client = Client(open_site(path))
-    about = client.json("/api/dataset")
+    about = client.json("/api/v1/dataset")
     rows = sorted({-1, 0, 1, about["rows"] // 2, about["rows"] - 1, about["rows"]})
-    faces = client.json("/api/faces")["faces"]
-    paths = [f"/api/faces/{row}{page}" for row in rows for page in ("", "/thumbnail", "/crop", "/nearest",
+    faces = client.json("/api/v1/faces")["faces"]
+    paths = [f"/api/v1/faces/{row}{page}" for row in rows for page in ("", "/thumbnail", "/crop", "/nearest",
                                                                     "/nearest?other_people=false")]  # fmt: skip
-    paths += ["/", "/healthz", "/api/faces/mask", "/api/map/pca", "/api/videos", "/api/compare?target=0&source=1"]
-    paths += [f"/api/columns/{quote(each['column'], safe='')}" for each in about["attributes"]]
+    paths += [
+        "/",
+        "/healthz",
+        "/api/v1/faces/mask",
+        "/api/v1/map/pca",
+        "/api/v1/videos",
+        "/api/v1/compare?target=0&source=1",
+    ]
+    paths += [f"/api/v1/columns/{quote(each['column'], safe='')}" for each in about["attributes"]]
     for path_asked in paths:
         answer = client.get(path_asked)
         assert answer.status_code in (200, 400, 404, 409, 422), (path_asked, answer.status_code, answer.text)
         if answer.status_code != 200:
             assert "\n" not in answer.json()["detail"]
-    places = np.frombuffer(client.get("/api/map/pca").content, "<f4")
+    places = np.frombuffer(client.get("/api/v1/map/pca").content, "<f4")
     assert len(places) == 2 * about["rows"]
     for face in faces:
-        answer = client.get("/api/timeline", params={"video": face["video"]})
+        answer = client.get("/api/v1/timeline", params={"video": face["video"]})
         assert answer.status_code in (200, 404)
     for column in about["classes"]:
         for value in column["values"]:
-            client.json("/api/faces", params={"where": f"{column['column']}:{value}"})
+            client.json("/api/v1/faces", params={"where": f"{column['column']}:{value}"})
     return dict(about)
 
 
@@ -207,7 +214,7 @@ def test_what_is_left_out_is_named(tmp_path: Path) -> None:
 
 def test_unknown_identities_do_not_exclude_each_other(tmp_path: Path) -> None:
     path = made(tmp_path, identity=[None, *["a"] * (ROWS - 1)])
-    found = Client(open_site(path)).json("/api/faces/0/nearest")["faces"]
+    found = Client(open_site(path)).json("/api/v1/faces/0/nearest")["faces"]
     assert len(found) == ROWS - 1
     assert "no identity" in search(path, "v/0/0", other_identities=True).notes[0]
 
@@ -230,7 +237,7 @@ class Harm:
 
 def test_a_hostile_cached_map_is_computed_again(tmp_path: Path) -> None:
     path = made(tmp_path)
-    whole = Client(open_site(path)).get("/api/map/pca").content
+    whole = Client(open_site(path)).get("/api/v1/map/pca").content
     (cache,) = tmp_path.glob("odd.lance.pca-*.npy")
     written = cache.read_bytes()
     huge = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 2), }"
@@ -244,7 +251,7 @@ def test_a_hostile_cached_map_is_computed_again(tmp_path: Path) -> None:
     ]  # fmt: skip
     for content in contents:
         cache.write_bytes(content)
-        answer = Client(open_site(path)).get("/api/map/pca")
+        answer = Client(open_site(path)).get("/api/v1/map/pca")
         assert (answer.status_code, answer.content) == (200, whole), content[:80]
         assert cache.read_bytes() == written
     assert not (tmp_path / "harm").exists()
@@ -253,7 +260,7 @@ def test_a_hostile_cached_map_is_computed_again(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 def test_a_cached_map_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -> None:
     path = made(tmp_path)
-    whole = Client(open_site(path)).get("/api/map/pca").content
+    whole = Client(open_site(path)).get("/api/v1/map/pca").content
     (cache,) = tmp_path.glob("odd.lance.pca-*.npy")
     other = tmp_path / "other.npy"
     ways: list[Callable[[Path], None]] = [os.mkfifo, os.mkdir]
@@ -263,7 +270,7 @@ def test_a_cached_map_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -
         other.write_bytes(npy((ROWS, 2), 0.25))
         cache.unlink()
         replace(cache)
-        answer = Client(open_site(path)).get("/api/map/pca")
+        answer = Client(open_site(path)).get("/api/v1/map/pca")
         assert (answer.status_code, answer.content) == (200, whole)
         assert other.read_bytes() == npy((ROWS, 2), 0.25)
         if cache.is_dir():  # it is not replaced

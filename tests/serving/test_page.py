@@ -101,7 +101,7 @@ def test_a_slider_filters_what_is_shown(page: Browser) -> None:
     least = page.run(f"Number(document.querySelector('{slider}').value)")
     rows = page.run("[...document.querySelectorAll('#gallery .tile[data-row]')].map(tile => tile.dataset.row)")
     for row in rows[:5]:
-        yaw = page.run(f"fetch('/api/faces/{row}').then(a => a.json()).then(f => f.attributes.pose_yaw_deg)")
+        yaw = page.run(f"fetch('/api/v1/faces/{row}').then(a => a.json()).then(f => f.attributes.pose_yaw_deg)")
         assert yaw >= least - 1e-4
     page.click("#clear")
     page.until("document.querySelector('#count').textContent === '80 of 80 faces'")

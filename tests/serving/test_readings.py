@@ -67,7 +67,7 @@ def client(read_data: Path) -> Client:
 
 
 def test_half_widths_belong_to_their_numbers(client: Client) -> None:
-    columns = {each["column"]: each for each in client.json("/api/dataset")["attributes"]}
+    columns = {each["column"]: each for each in client.json("/api/v1/dataset")["attributes"]}
     assert set(columns) == {"pose_yaw_deg", "expression_happy", "expression_sad", "AU12", "AU20"}
     assert columns["pose_yaw_deg"]["half_width"] == "pose_yaw_deg_pm"
     assert columns["AU12"]["half_width"] is None
@@ -77,41 +77,41 @@ def test_half_widths_belong_to_their_numbers(client: Client) -> None:
         "expression_sad",
     )
     assert (
-        client.json("/api/faces/20")["attributes"] | {"in_range": "false", "out_of_range": "turned, dark"}
-        == (client.json("/api/faces/20")["attributes"])
+        client.json("/api/v1/faces/20")["attributes"] | {"in_range": "false", "out_of_range": "turned, dark"}
+        == (client.json("/api/v1/faces/20")["attributes"])
     )
 
 
 def test_faces_in_range_are_filtered(client: Client) -> None:
     def total(*where: str) -> int:
-        return int(client.json("/api/faces", params={"where": where})["total"])
+        return int(client.json("/api/v1/faces", params={"where": where})["total"])
 
     assert total("in_range:true") == 60
     assert total("in_range:false") == total("out_of_range:turned, dark") == 20
-    found = client.json("/api/faces/0/nearest", params={"where": "in_range:false", "other_people": False, "k": 50})
+    found = client.json("/api/v1/faces/0/nearest", params={"where": "in_range:false", "other_people": False, "k": 50})
     assert {face["row"] for face in found["faces"]} == set(range(20, 40))
-    client.refused("/api/faces?where=in_range:yes", 400)
+    client.refused("/api/v1/faces?where=in_range:yes", 400)
 
 
 def test_faces_are_grouped_by_track(client: Client, faces_data: Path) -> None:
-    assert client.json("/api/dataset")["tracks"] == 2
-    found = client.json("/api/faces", params={"by_track": True})
+    assert client.json("/api/v1/dataset")["tracks"] == 2
+    found = client.json("/api/v1/faces", params={"by_track": True})
     assert found["total"] == 2
     assert [(face["track"], face["count"]) for face in found["faces"]] == [("0", NUM_FRAMES), ("1", NUM_FRAMES)]
-    few = client.json("/api/faces", params={"by_track": True, "where": "in_range:false"})
+    few = client.json("/api/v1/faces", params={"by_track": True, "where": "in_range:false"})
     assert [face["count"] for face in few["faces"]] == [10, 10]
-    own = client.json("/api/faces", params={"track_of": 1, "count": 200})
+    own = client.json("/api/v1/faces", params={"track_of": 1, "count": 200})
     assert [face["row"] for face in own["faces"]] == list(range(1, 80, 2))
     assert own["faces"][0]["count"] is None
-    client.refused("/api/faces?track_of=80", 404)
-    client.refused("/api/faces?track_of=x", 422)
-    everything = Client(open_site(faces_data)).json("/api/faces", params={"by_track": True, "count": 200})
+    client.refused("/api/v1/faces?track_of=80", 404)
+    client.refused("/api/v1/faces?track_of=x", 422)
+    everything = Client(open_site(faces_data)).json("/api/v1/faces", params={"by_track": True, "count": 200})
     assert sum(face["count"] for face in everything["faces"]) == 80
 
 
 def test_a_track_and_a_part_of_it_over_time(client: Client) -> None:
     def ask(**params: object) -> dict[str, Any]:
-        found: dict[str, Any] = client.json("/api/timeline", params={"video": "=two.mp4"} | params)
+        found: dict[str, Any] = client.json("/api/v1/timeline", params={"video": "=two.mp4"} | params)
         return found
 
     assert ask()["all_tracks"] == [{"name": "0", "faces": NUM_FRAMES}, {"name": "1", "faces": NUM_FRAMES}]
@@ -121,7 +121,7 @@ def test_a_track_and_a_part_of_it_over_time(client: Client) -> None:
     part = ask(track="1", first=5, last=7)
     assert (part["rows"], part["places"], part["total"]) == ([11, 13, 15], [5, 6, 7], NUM_FRAMES)
     for odd in ("first=-1", "first=x", f"last={10**30}", f"first={10**30}", "track=%00", "first=9&last=3"):
-        assert client.get(f"/api/timeline?video=%3Dtwo.mp4&{odd}").status_code in (200, 422), odd
+        assert client.get(f"/api/v1/timeline?video=%3Dtwo.mp4&{odd}").status_code in (200, 422), odd
 
 
 def two_faces(smiling: Path) -> bytes:
@@ -136,16 +136,16 @@ def two_faces(smiling: Path) -> bytes:
 
 def test_each_face_of_a_photo_is_read_and_can_be_searched_for(client: Client, smiling: Path) -> None:
     photo = two_faces(smiling)
-    first, second = (client.ask("POST", f"/api/nearest?face={face}", content=photo).json() for face in (0, 1))
+    first, second = (client.ask("POST", f"/api/v1/nearest?face={face}", content=photo).json() for face in (0, 1))
     assert len(first["photo"]) == len(second["photo"]) == 2
     assert first["crop"] != second["crop"]
     read = first["photo"][0]["attributes"]
     assert read["in_range"] in ("true", "false")
     assert read["pose_yaw_deg_pm"] > 0
     assert first["photo"][0]["picture"].startswith("data:image/jpeg;base64,")
-    assert "no face 2" in client.refused("/api/nearest?face=2", 400, "POST", content=photo)
-    assert "no face" in client.refused(f"/api/nearest?face={10**30}", 400, "POST", content=photo)
-    client.refused("/api/nearest?face=-1", 422, "POST", content=photo)
+    assert "no face 2" in client.refused("/api/v1/nearest?face=2", 400, "POST", content=photo)
+    assert "no face" in client.refused(f"/api/v1/nearest?face={10**30}", 400, "POST", content=photo)
+    client.refused("/api/v1/nearest?face=-1", 422, "POST", content=photo)
 
 
 def test_a_map_says_how_far_it_is(read_data: Path) -> None:
@@ -156,15 +156,15 @@ def test_a_map_says_how_far_it_is(read_data: Path) -> None:
 
     def watched(stage: str, share: float | None) -> None:
         tell(stage, share)
-        seen.append(client.json("/api/map/pca/progress"))
+        seen.append(client.json("/api/v1/map/pca/progress"))
 
     site.face_map._tell = watched  # type: ignore[method-assign]
-    assert client.json("/api/map/pca/progress") == {"stage": "", "share": None, "seconds": 0.0}
-    client.get("/api/map/pca")
+    assert client.json("/api/v1/map/pca/progress") == {"stage": "", "share": None, "seconds": 0.0}
+    client.get("/api/v1/map/pca")
     assert [each["stage"] for each in seen] == ["finding the directions", "placing the faces"]
     assert all(0 <= each["share"] <= 1 for each in seen)
-    assert client.json("/api/map/pca/progress")["stage"] == ""
-    client.refused("/api/map/nothing/progress", 404)
+    assert client.json("/api/v1/map/pca/progress")["stage"] == ""
+    client.refused("/api/v1/map/nothing/progress", 404)
 
 
 def test_the_chart_library_comes_with_its_licence(client: Client) -> None:

@@ -31,7 +31,7 @@ def memory_mib(process: int) -> float:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process's memory is read from /proc")
 def test_large_uploads_are_refused_and_cost_no_memory(faces_data: Path) -> None:
     def upload(body: bytes) -> tuple[int, str]:
-        request = urllib.request.Request(f"{url}/api/nearest", data=body, headers={"content-type": "image/png"})
+        request = urllib.request.Request(f"{url}/api/v1/nearest", data=body, headers={"content-type": "image/png"})
         with pytest.raises(urllib.error.HTTPError) as refusal:
             urllib.request.urlopen(request)
         with refusal.value as answer:
@@ -49,7 +49,13 @@ def test_large_uploads_are_refused_and_cost_no_memory(faces_data: Path) -> None:
 
 
 def test_many_clients_at_once_lose_no_request(server: str) -> None:
-    paths = ("/healthz", "/api/faces?start=20", "/api/faces/7/nearest?k=9", "/api/faces/9/crop", "/api/map/pca")
+    paths = (
+        "/healthz",
+        "/api/v1/faces?start=20",
+        "/api/v1/faces/7/nearest?k=9",
+        "/api/v1/faces/9/crop",
+        "/api/v1/map/pca",
+    )
 
     def one(client: int) -> list[int]:
         statuses = []
@@ -82,10 +88,12 @@ def test_it_listens_on_this_machine_only_and_ends_on_request(faces_data: Path, n
 
 
 def test_a_server_for_all_addresses_refuses_foreign_host_names(faces_data: Path) -> None:
-    with serving(str(faces_data), "--host", "0.0.0.0") as (url, _):
-        with urllib.request.urlopen(f"{url}/healthz") as answer:
+    with serving(str(faces_data), "--host", "0.0.0.0") as (opened, _):
+        url = opened.split("/?")[0]
+        own = {"authorization": f"Bearer {opened.split('token=')[1]}"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/healthz", headers=own)) as answer:
             assert answer.status == 200
-        strange = urllib.request.Request(f"{url}/healthz", headers={"host": "evil.example"})
+        strange = urllib.request.Request(f"{url}/healthz", headers=own | {"host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="421") as refusal:
             urllib.request.urlopen(strange)
         refusal.value.close()

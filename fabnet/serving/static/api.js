@@ -28,5 +28,5 @@ async function answer(path, query, options) {
 export const json = async (path, query, options) => (await answer(path, query, options)).json();
 export const floats = async (path) => new Float32Array(await (await answer(path)).arrayBuffer());
 export const bytes = async (path, query) => new Uint8Array(await (await answer(path, query)).arrayBuffer());
-export const thumbnail = (row) => address(`/api/faces/${row}/thumbnail`);
-export const crop = (row) => address(`/api/faces/${row}/crop`);
+export const thumbnail = (row) => address(`/api/v1/faces/${row}/thumbnail`);
+export const crop = (row) => address(`/api/v1/faces/${row}/crop`);

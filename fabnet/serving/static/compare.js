@@ -49,7 +49,7 @@ export class Compare {
     const [target, ...source] = this.rows;
     const asked = this.rows;
     try {
-      const made = await json("/api/compare", { target, source });
+      const made = await json("/api/v1/compare", { target, source });
       if (asked === this.rows) result.replaceChildren(...this.shown(made));
     } catch (error) {
       result.replaceChildren(make("p", { class: "note" }, error.message));

@@ -158,7 +158,7 @@ export class Gallery {
     const { where, pages } = this;
     pages.set(number, "asked for");
     try {
-      const found = await json("/api/faces", { where, start: number * PAGE, count: PAGE, ...this.query() });
+      const found = await json("/api/v1/faces", { where, start: number * PAGE, count: PAGE, ...this.query() });
       if (pages !== this.pages) return;
       this.pages.set(number, found.faces);
       if (number === 0) {

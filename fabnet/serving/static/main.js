@@ -16,7 +16,7 @@ let where = [];
 let view = "gallery";
 let from = null;
 
-const dataset = await json("/api/dataset").catch((error) => { find("#about").textContent = error.message; throw error; });
+const dataset = await json("/api/v1/dataset").catch((error) => { find("#about").textContent = error.message; throw error; });
 dataset.attributes = ordered(dataset.attributes);
 keepVersion(dataset.version);
 // A row number in the address refers to the version of the dataset that this tab saw last.

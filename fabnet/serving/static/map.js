@@ -42,7 +42,7 @@ export class FaceMap {
     try {
       if (!this.places) await this.load();
       if (this.masked !== text) {
-        const mask = where.length ? await bytes("/api/faces/mask", { where }) : null;
+        const mask = where.length ? await bytes("/api/v1/faces/mask", { where }) : null;
         if (text !== JSON.stringify(this.where)) return;
         this.mask = mask;
         this.masked = text;
@@ -60,7 +60,7 @@ export class FaceMap {
     const isOver = () => isDone || isLate();
     const watching = setInterval(() => this.watch(method, isOver), 400);
     try {
-      const places = await floats(`/api/map/${method}`);
+      const places = await floats(`/api/v1/map/${method}`);
       if (isLate()) return;
       this.places = places;
       say.textContent = "Faces with similar embeddings are near each other.";
@@ -74,7 +74,7 @@ export class FaceMap {
 
   /** Shows how far the server is with the map. */
   async watch(method, isOver) {
-    const { stage, share, seconds } = await json(`/api/map/${method}/progress`).catch(() => ({}));
+    const { stage, share, seconds } = await json(`/api/v1/map/${method}/progress`).catch(() => ({}));
     const bar = find("#map-progress");
     if (!stage || isOver()) return;
     bar.hidden = false;
@@ -91,7 +91,7 @@ export class FaceMap {
     this.coloured = attribute;
     if (attribute) {
       try {
-        const values = await floats(`/api/columns/${encodeURIComponent(attribute.column)}`);
+        const values = await floats(`/api/v1/columns/${encodeURIComponent(attribute.column)}`);
         if (this.coloured !== attribute) return;
         const sorted = values.filter(Number.isFinite).sort();
         const [low, high] = [0.02, 0.98].map((share) => sorted[Math.floor(share * (sorted.length - 1))]);

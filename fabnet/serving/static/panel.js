@@ -31,7 +31,7 @@ export class Panel {
   async face(row, where) {
     const asked = ++this.asked;
     this.shown = { row }; // set before the request, so that two events for the same row draw it once
-    const face = await json(`/api/faces/${row}`).catch((error) => {
+    const face = await json(`/api/v1/faces/${row}`).catch((error) => {
       if (asked === this.asked) this.shown = null;
       throw error;
     });
@@ -50,7 +50,7 @@ export class Panel {
           onchange: (event) => { this.others = event.target.checked; this.refresh(where); },
         }), "other people only")),
     );
-    await this.neighbours(asked, () => json(`/api/faces/${row}/nearest`, { k: NEAREST, other_people: this.others, where }));
+    await this.neighbours(asked, () => json(`/api/v1/faces/${row}/nearest`, { k: NEAREST, other_people: this.others, where }));
   }
 
   /** Searches by a face of a photo, the largest by default. */
@@ -66,7 +66,7 @@ export class Panel {
         make("div", { id: "read" }),
       );
     }
-    const found = await this.neighbours(asked, () => json("/api/nearest", { k: NEAREST, where, face: chosen }, {
+    const found = await this.neighbours(asked, () => json("/api/v1/nearest", { k: NEAREST, where, face: chosen }, {
       method: "POST", body: file, headers: { "content-type": file.type || "application/octet-stream" },
     }));
     if (asked !== this.asked) return;

@@ -44,7 +44,7 @@ export class TimelineView {
     if (this.data) return;
     const videos = await this.list();
     find("#time-bar").hidden = !videos.length;
-    const { video = null } = row === null ? {} : await json(`/api/faces/${row}`).catch(() => ({}));
+    const { video = null } = row === null ? {} : await json(`/api/v1/faces/${row}`).catch(() => ({}));
     if (videos.some(({ name }) => name === video)) await this.load(video, row);
     else if (videos.length) await this.load(videos[0].name);
     else this.box.replaceChildren(make("p", { class: "say" }, "No video of this dataset has two or more frames."));
@@ -53,7 +53,7 @@ export class TimelineView {
   hide() { this.pause(); }
 
   async list() {
-    const videos = await json("/api/videos", { contains: this.data?.video === this.input.value ? "" : this.input.value });
+    const videos = await json("/api/v1/videos", { contains: this.data?.video === this.input.value ? "" : this.input.value });
     find("#videos").replaceChildren(...videos.map(({ name, faces }) => make("option", { value: name }, `${faces} faces`)));
     return videos;
   }
@@ -63,7 +63,7 @@ export class TimelineView {
     this.pause();
     let data;
     try {
-      data = await json("/api/timeline", { video, ...(track ? { track } : {}) });
+      data = await json("/api/v1/timeline", { video, ...(track ? { track } : {}) });
       const { times, rows, tracks, all_tracks: all } = data;
       const isCrowded = !track && times.some((time, place) => place && time === times[place - 1] && tracks[place] !== tracks[place - 1] && rows[place] !== null && rows[place - 1] !== null);
       if (isCrowded) { await this.load(video, row, all[0].name); return; }
@@ -266,7 +266,7 @@ export class TimelineView {
     const asked = { video, ...(track ? { track } : {}), ...part };
     const moment = this.data.times[this.place];
     try {
-      const data = await json("/api/timeline", asked);
+      const data = await json("/api/v1/timeline", asked);
       if (this.data.video !== data.video) return;
       this.data = data;
     } catch (error) { notice(error.message); return; }

@@ -1,0 +1,174 @@
+"""The page of `live`: the picture with what is read drawn on it, and the readings, as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from fabnet.encoders.face_reader import Task
+from fabnet.errors import MissingDependencyError
+from fabnet.reading.overlay import draw_face
+from fabnet.runtime.terminal import say
+from fabnet.watching.terminal import facts
+
+if TYPE_CHECKING:
+    from fabnet.watching.live import Now
+
+__all__ = ["LivePage"]
+
+HOST = "127.0.0.1"
+KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+DRAWN = ("points", "values")
+"""Kinds of tasks that are drawn on the picture: its points, and the head's axes; the others stand beside it."""
+LARGEST_PX = 960
+"""Longer side of the picture that is sent."""
+JPEG_QUALITY = 80
+PAUSE_S = 1.0
+"""Time after which a page without a new picture is told that the connection is alive."""
+WATCHED_S = 2.0
+"""Time after the last page took a picture in which pictures are still drawn."""
+
+
+class LivePage:
+    """Serves the page to this machine; a context manager. Each page gets the newest picture when it is ready for it.
+
+    Args:
+        port: the port; 0 for any free one.
+        tasks: what gives the rows their columns.
+
+    Raises:
+        MissingDependencyError: fastapi or uvicorn is not installed.
+        InputError: the port is taken.
+    """
+
+    def __init__(self, port: int, tasks: Sequence[Task]) -> None:
+        missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+        if missing:
+            raise MissingDependencyError(
+                f"fabnet live --page needs {' and '.join(missing)}: pip install 'fabnet[serve]'"
+            )
+        self._port, self._drawn = port, [task for task in tasks if task.kind in DRAWN]
+        self._changed = threading.Condition()
+        self._message, self._number, self._has_ended = "", 0, False
+        self._asked_s = -np.inf
+
+    def __enter__(self) -> LivePage:
+        from fabnet.serving.connections import Server
+        from fabnet.serving.serve import listening
+
+        self._listener = listening(HOST, self._port)
+        self._server = Server(self._app(), self._listener)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._listener]}, name="fabnet page", daemon=True
+        )
+        self._thread.start()
+        say(f"open http://{HOST}:{self._listener.getsockname()[1]} (Ctrl-C stops it)", to_stderr=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+        self._server.should_exit = True
+        self._thread.join(5.0)
+        self._listener.close()
+
+    def _app(self) -> Any:
+        from fastapi import FastAPI, Response
+        from fastapi.responses import StreamingResponse
+
+        from fabnet.serving.guard import Guard
+
+        app = FastAPI(
+            docs_url=None, redoc_url=None, openapi_url=None,
+            telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+        )  # fmt: skip
+        app.add_middleware(Guard, hosts=())
+        shown = [files("fabnet.watching").joinpath("static", name) for name in ("live.html", "live.css", "live.js")]
+        shown += [files("fabnet.serving").joinpath("static", name) for name in ("page.css", "icon.svg")]
+
+        def add(name: str, content: bytes) -> None:
+            async def send() -> Response:
+                kind = KINDS[name.rpartition(".")[2]]
+                return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
+
+            app.get("/" if name == "live.html" else f"/{name}")(send)
+
+        for file in shown:
+            add(file.name, file.read_bytes())
+
+        async def stream() -> StreamingResponse:
+            return StreamingResponse(self._events(), media_type="text/event-stream")
+
+        app.get("/api/v1/live")(stream)
+        return app
+
+    async def _events(self) -> AsyncIterator[str]:
+        """The newest message each time that the client has taken the one before."""
+        sent = 0
+        while True:
+            self._asked_s = time.monotonic()
+            message, number, has_ended = await asyncio.to_thread(self._newer, sent)
+            if number > sent:
+                sent = number
+                yield f"data: {message}\n\n"
+            elif has_ended:
+                yield "event: ended\ndata: {}\n\n"
+                return
+            else:
+                yield ": waiting\n\n"
+
+    def _newer(self, than: int) -> tuple[str, int, bool]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._number > than or self._has_ended, PAUSE_S)
+            return self._message, self._number, self._has_ended
+
+    def show(self, now: Now) -> None:
+        """Give the pages a frame that was read; it is drawn only if one is open."""
+        if time.monotonic() - self._asked_s > WATCHED_S:
+            return
+        image, rows = now.frame.captured.frame.image(), now.frame.batch.to_pylist()
+        times = min(1.0, LARGEST_PX / max(image.shape[:2]))
+        if times < 1:
+            image = cv2.resize(image, None, fx=times, fy=times, interpolation=cv2.INTER_AREA)
+        image = image.copy()
+        for row in rows:
+            draw_face(image, _scaled(row, times), self._drawn)
+        done, jpeg = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        assert done
+        faces = [
+            {"track": row["track"], "out_of_range": row["out_of_range"], **facts(row)}
+            for row in rows
+            if row["in_range"] is not None
+        ]
+        reason = "" if faces else rows[0]["reason"]
+        message = {
+            "name": now.name, "frame": now.frame.captured.frame.index, "time_s": now.frame.captured.frame.time_s,
+            "frames_per_s": round(now.frames_per_s, 1), "delay_ms": round(now.delay_ms), "frames": now.frames,
+            "dropped": now.dropped, "reason": reason, "faces": faces, "width": image.shape[1], "height": image.shape[0],
+            "picture": f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}",
+        }  # fmt: skip
+        with self._changed:
+            self._message, self._number = json.dumps(message), self._number + 1
+            self._changed.notify_all()
+
+
+def _scaled(row: dict[str, Any], times: float) -> dict[str, Any]:
+    """A row with its pixels in those of a smaller picture."""
+    if times == 1 or row["box_px"] is None:
+        return row
+    scaled = {name: [value * times for value in row[name]] for name in ("box_px", "landmarks68_px")}
+    return row | scaled

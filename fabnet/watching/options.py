@@ -38,7 +38,8 @@ class LiveOptions(Options):
     search_every: float = 1.0
     """Seconds after which the detector looks for new faces. In between, faces are followed."""
     device: str = "auto"
-    """For models that run on torch: auto, cpu, cuda or cuda:N."""
+    """auto, cpu, cuda or cuda:N. auto is CUDA, if there is one, for models that run on torch, and the CPU for the rest.
+    With cuda, the detectors yunet and mtcnn run there too if onnxruntime-gpu is installed."""
 
     def check(self) -> None:
         """Check the numbers."""

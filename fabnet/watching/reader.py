@@ -65,7 +65,7 @@ class LiveReader:
             reader, embedding_dim=None, about=about_reading(self.eyes, options, options.model, options.detector)
         )
         self._name, self._options = name, options
-        self._detector = load_detector(options.detector, min_face_px=options.min_face)
+        self._detector = load_detector(options.detector, min_face_px=options.min_face, device=options.device)
         self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
         self._window = Window(*encoder.card.window)
         self._linker = Linker(NEIGHBOUR_SIMILARITY)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,10 +23,10 @@ from fabnet.video.camera import camera_named, captured
 from fabnet.watching.newest import Newest
 from fabnet.watching.options import LiveOptions
 from fabnet.watching.page import LivePage
-from fabnet.watching.reader import LiveFrame, LiveReader
+from fabnet.watching.reader import LiveFrame, LiveReader, Now
 from fabnet.watching.terminal import showing
 
-__all__ = ["LiveResult", "Now", "live"]
+__all__ = ["LiveResult", "live"]
 
 FRAMES_AT_ONCE = 64
 """Frames whose rows are written together."""
@@ -64,26 +64,6 @@ class LiveResult:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""
         return asdict(self) | {"out": None if self.out is None else str(self.out)}
-
-
-class Now(NamedTuple):
-    """The state of a reading.
-
-    Attributes:
-        name: of the camera.
-        frame: the frame that was read last.
-        frames_per_s: frames read per second, lately.
-        delay_ms: mean time from a frame's coming to its reading, lately.
-        frames: number of frames read.
-        dropped: number of frames that were not.
-    """
-
-    name: str
-    frame: LiveFrame
-    frames_per_s: float
-    delay_ms: float
-    frames: int
-    dropped: int
 
 
 @takes(LiveOptions)

@@ -23,7 +23,7 @@ from fabnet.runtime.terminal import say
 from fabnet.watching.terminal import facts
 
 if TYPE_CHECKING:
-    from fabnet.watching.live import Now
+    from fabnet.watching.reader import Now
 
 __all__ = ["LivePage"]
 

@@ -28,7 +28,7 @@ from fabnet.video.link import MAX_GAP_S, Linker
 from fabnet.video.shots import is_jump
 from fabnet.watching.options import LiveOptions
 
-__all__ = ["LiveFrame", "LiveReader"]
+__all__ = ["LiveFrame", "LiveReader", "Now"]
 
 
 class LiveFrame(NamedTuple):
@@ -43,6 +43,26 @@ class LiveFrame(NamedTuple):
     captured: Captured
     batch: pa.RecordBatch
     delay_s: float
+
+
+class Now(NamedTuple):
+    """The state of a reading.
+
+    Attributes:
+        name: of the camera.
+        frame: the frame that was read last.
+        frames_per_s: frames read per second, lately.
+        delay_ms: mean time from a frame's coming to its reading, lately.
+        frames: number of frames read.
+        dropped: number of frames that were not.
+    """
+
+    name: str
+    frame: LiveFrame
+    frames_per_s: float
+    delay_ms: float
+    frames: int
+    dropped: int
 
 
 class LiveReader:

@@ -13,7 +13,7 @@ from fabnet.runtime.terminal import console, say
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fabnet.watching.live import Now
+    from fabnet.watching.reader import Now
 
 __all__ = ["facts", "showing"]
 

@@ -23,10 +23,9 @@ import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, VideoError
 from fabnet.video.camera import Captured, camera_named, captured
-from fabnet.watching.live import Now
 from fabnet.watching.newest import Newest
 from fabnet.watching.options import LiveOptions
-from fabnet.watching.reader import LiveReader
+from fabnet.watching.reader import LiveReader, Now
 
 
 def test_a_file_plays_at_its_own_pace_and_its_rows_are_those_of_read(smiling: Path, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_every_command_of_page_and_script_has_flags_that_exist(tmp_path: Path) -
     for words in page + ran:
         words = [word for word in words if word != "--json"]
         module = import_module(VERBS[words[0]][0])
-        run = module.command_for(words[1:]) if hasattr(module, "command_for") else module.run
+        run = module.command_for(words[1:], {}) if hasattr(module, "command_for") else module.run
         only_parsed = functools.wraps(run)(lambda *values, **named: None)
         tyro.cli(only_parsed, args=words[1:], registry=registry())  # a wrong flag ends the process
     for words in page:

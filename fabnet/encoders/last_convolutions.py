@@ -36,11 +36,14 @@ def trim(model: Any) -> None:
     side = size if len(last) == 1 else size * 2 // 3
     for node in last:
         attributes = {each.name: each for each in node.attribute}
-        kernel, pads = attributes["kernel_shape"], attributes["pads"]
+        pads = attributes["pads"]
+        weights = next(each for each in graph.initializer if each.name == node.input[1])
+        values = numpy_helper.to_array(weights)
         takes_4 = side == 2 ** (len(convolutions) // len(last))
-        if takes_4 and list(kernel.ints) == [4, 4] and set(pads.ints) == {1}:
-            weights = next(each for each in graph.initializer if each.name == node.input[1])
-            met = np.ascontiguousarray(numpy_helper.to_array(weights)[:, :, 1:3, 1:3])
+        if takes_4 and values.shape[2:] == (4, 4) and set(pads.ints) == {1}:
+            met = np.ascontiguousarray(values[:, :, 1:3, 1:3])
             weights.CopyFrom(numpy_helper.from_array(met, weights.name))
-            kernel.ints[:], pads.ints[:] = [2, 2], [0] * 4
+            pads.ints[:] = [0] * 4
+            if "kernel_shape" in attributes:  # older exporters leave it to the weights
+                attributes["kernel_shape"].ints[:] = [2, 2]
     graph.ClearField("value_info")  # it repeats the shape of the weights

@@ -8,7 +8,10 @@ from typing import IO
 
 import pyarrow as pa
 
-__all__ = ["write_parquet"]
+__all__ = ["LENGTH_KEY", "write_parquet"]
+
+LENGTH_KEY = b"fabnet:length"
+"""Key of a field's metadata: how many values each of its lists has."""
 
 
 def write_parquet(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: str | Path | IO[bytes]) -> None:
@@ -26,12 +29,15 @@ def write_parquet(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: s
     """
     import pyarrow.parquet as parquet
 
-    fields = [
-        field.with_type(pa.list_(field.type.value_type)) if pa.types.is_fixed_size_list(field.type) else field
-        for field in columns
-    ]
+    fields = [_plain(field) for field in columns]
     plain = pa.schema(fields, metadata=columns.metadata)
     with parquet.ParquetWriter(file, plain) as writer:
         for batch in batches:
             arrays = [array.cast(field.type) for array, field in zip(batch.columns, plain, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=plain))
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    if not pa.types.is_fixed_size_list(field.type):
+        return field
+    return field.with_type(pa.list_(field.type.value_type)).with_metadata({LENGTH_KEY: str(field.type.list_size)})

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from fabnet.files.parquet import LENGTH_KEY
 from fabnet.options import Options
 from fabnet.reading.columns import VERSION_KEY
 from fabnet.reading.options import EmbedOptions, ReadOptions
@@ -102,12 +103,16 @@ def _flags(verb: str, options: Mapping[str, Any]) -> list[str]:
 
 def types_of(columns: Iterable[pa.Field]) -> dict[str, str]:
     """The types of columns by name: string, int64, float[256] ...; empty for a column of nothing but nulls."""
-    return {field.name: _type(field.type) for field in columns}
+    return {field.name: _type(field) for field in columns}
 
 
-def _type(kind: pa.DataType) -> str:
+def _type(field: pa.Field) -> str:
+    kind = field.type
     if pa.types.is_fixed_size_list(kind):
         return f"{kind.value_type}[{kind.list_size}]"
+    length = (field.metadata or {}).get(LENGTH_KEY, b"")
+    if pa.types.is_list(kind) and length.isdigit():
+        return f"{kind.value_type}[{int(length)}]"
     return "" if pa.types.is_null(kind) else str(kind)
 
 

@@ -60,7 +60,9 @@ def _box(kind: bytes, content: bytes) -> bytes:
 def _hevc(image: np.ndarray, pix_fmt: str) -> tuple[bytes, bytes]:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
-        stream = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none", "crf": "10"})
+        stream = out.add_stream(
+            "libx265", rate=25, options={"x265-params": "log-level=none:pools=none:frame-threads=1", "crf": "10"}
+        )
         stream.height, stream.width, stream.pix_fmt = *image.shape[:2], pix_fmt
         out.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
         out.mux(stream.encode())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from fabnet.files.parquet import write_parquet
+from fabnet.files.parquet import LENGTH_KEY, write_parquet
 
 
 def test_lists_have_no_fixed_size_in_the_file(tmp_path: Path) -> None:
@@ -26,4 +26,5 @@ def test_lists_have_no_fixed_size_in_the_file(tmp_path: Path) -> None:
     found = parquet.read_table(tmp_path / "faces.parquet")
     assert found.to_pylist() == rows
     assert found.schema.field("box_px").type == pa.list_(pa.float32())
+    assert found.schema.field("box_px").metadata[LENGTH_KEY] == b"4"
     assert found.schema.metadata[b"fabnet"] == b"1"

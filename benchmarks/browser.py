@@ -98,10 +98,10 @@ def main() -> None:
     wide = [cv2.copyMakeBorder(cv2.resize(each, (480, 480)), 0, 0, 80, 80, cv2.BORDER_REPLICATE) for each in frames]
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        shutil.copytree(shipped_models()["close"], scratch / "exact")
+        shutil.copytree(shipped_models()["base"], scratch / "exact")
         (scratch / "exact" / INT8_FILE).unlink()
         flags = camera(wide, scratch / "clip.mjpeg")
-        models: dict[str, str | Path] = {"int8": "close", "float32": scratch / "exact"}
+        models: dict[str, str | Path] = {"int8": "base", "float32": scratch / "exact"}
         for name, model in models.items():
             fabnet.export_page(model, scratch / name / "page", runtime=options.package)
             with served(scratch / name) as (address, _):

@@ -10,7 +10,7 @@ Every frame of the videos is gone through, on all cores:
 Beside the frames per second, the processors' time per frame is given, which other work on the machine changes less.
 Processes are started, and models loaded, before time is taken; a video goes to the process that is free.
 
-Run: python benchmarks/peers.py VIDEO|FOLDER... [--model close] [--mediapipe-python PATH] [--rounds 5] [--json FILE]
+Run: python benchmarks/peers.py VIDEO|FOLDER... [--model base] [--mediapipe-python PATH] [--rounds 5] [--json FILE]
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def prepared() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path, nargs="+")
-    parser.add_argument("--model", default="close")
+    parser.add_argument("--model", default="base")
     parser.add_argument("--mediapipe-python", type=Path, help="Python of an environment with mediapipe and opencv")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="file to write the figures to")

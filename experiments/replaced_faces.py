@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     data = parser.parse_args().data
-    encoder = fabnet.load("close")
+    encoder = fabnet.load("base")
     eyes = Eyes(encoder, encoder.required_reader())
     names = sorted({name for pair in PAIRS for name in pair})
     clips = {name: load_clip(data / "talking_clips" / f"{name}.mp4", count=120) for name in names}

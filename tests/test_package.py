@@ -38,7 +38,7 @@ BESIDE = {
 """Files of the source distribution that lie beside the package."""
 SHIPPED = {
     "small": "model.safetensors",
-    "close": "model.safetensors",
+    "base": "model.safetensors",
     "small-paper": "config.json",
     "yunet": "yunet.onnx",
 }

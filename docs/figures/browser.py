@@ -27,7 +27,7 @@ def main(package: str) -> None:
     frame = [frame.image for frame in read_frames(demo_clip())][FRAME]
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        fabnet.export_page("close", folder / "site" / "page", runtime=package)
+        fabnet.export_page("base", folder / "site" / "page", runtime=package)
         with served(folder / "site") as (address, _), opened(f"{address}page/", folder / "profile") as page:
             page.resize(1280, 920)
             large = cv2.resize(frame, (640, 640), interpolation=cv2.INTER_CUBIC)

@@ -28,7 +28,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import FaceReader, Task, save_face_reader
 from fabnet.encoders.load_encoder import load
 
-VERSION = "3"
+VERSION = "4"
 MIN_CROP_PX = 52
 """Side of a crop of a face of about 24 px: smaller faces are said to be small."""
 EXPERIMENTAL_UNITS = (20, 26)

@@ -27,7 +27,7 @@ opening counts more."""
 FITS = {
     "place": ((0, 1, 2, 3, 4), 1e-2, 0.0),
     "points": ((0, 1, 2), 1e-2, 0.0),
-    "numbers": ((0, 1, 2, GREY, TIGHT), 3e-3, 1.0),
+    "numbers": ((0, 1, 2, GREY, TIGHT), 1e-3, 3.0),
     "smile": ((0, 1, 2, GREY, TIGHT), 1e-3, 1.0),
 }
 """Looks that a target is fitted to, the penalty on its weights, and that on its outputs' changes. Chosen by

@@ -27,7 +27,7 @@ def run(
       fabnet export run --out exported/encoder.onnx
       fabnet export run --out my-faces
       fabnet export run --out int8/encoder.onnx --int8 tracks.lance
-      fabnet export close --out page --browser npm
+      fabnet export base --out page --browser npm
 
     Args:
         model: a shipped name, a run, a checkpoint or hf:OWNER/NAME.

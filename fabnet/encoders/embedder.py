@@ -117,7 +117,7 @@ class Embedder:
         """
         if self.reader is None:
             raise ModelError(
-                "the model carries no face reader: fabnet teach makes one from your own videos, or use --model close, "
+                "the model carries no face reader: fabnet teach makes one from your own videos, or use --model base, "
                 "which ships"
             )
         return self.reader

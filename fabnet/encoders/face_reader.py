@@ -153,8 +153,13 @@ class FaceReader:
         return self._first(embeddings, self.coef.shape[1])
 
     def where(self, embeddings: np.ndarray) -> np.ndarray:
-        """(N, D) embeddings to (N, 5) float32: the outputs that `placed` and `is_face` take, without the attributes."""
-        return self._first(embeddings, FIRST)
+        """(N, D) embeddings to (N, 5) float32: the outputs that `placed` and `is_face` take, without the attributes.
+
+        Each face is computed alone, so that no bit depends on the others: the windows are cut where this says, and on
+        what is no face the last bit may decide where they end.
+        """
+        alone = [self._first(one[None], FIRST) for one in embeddings]
+        return np.concatenate(alone) if alone else np.zeros((0, FIRST), np.float32)
 
     def _first(self, embeddings: np.ndarray, count: int) -> np.ndarray:
         x = np.asarray(embeddings, np.float32)

@@ -28,7 +28,7 @@ from fabnet.reading.columns import check_attributes
 
 __all__ = ["ATTRIBUTES_MODEL", "Predictor", "attributes", "eyes_of", "predictor", "shipped_eyes"]
 
-ATTRIBUTES_MODEL = "close"
+ATTRIBUTES_MODEL = "base"
 """The encoder whose face reader reads the attributes, for every model that was not taught its own."""
 
 

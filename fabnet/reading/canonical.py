@@ -28,6 +28,9 @@ Picture: TypeAlias = "np.ndarray | DecodedFrame"
 
 TOLERANCE = 0.01
 """A window that would move by less, in shares of its side, stays."""
+MIDDLE = 0.5
+"""Side, in sides of the crop, of the middle of a window, which reaches from the brows to the chin. Faces are told apart
+by it, so that it does not matter how much an encoder sees around them."""
 MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
 
@@ -73,6 +76,11 @@ class Eyes:
 
     def __init__(self, encoder: Embedder, reader: FaceReader) -> None:
         self.encoder, self.reader = encoder, reader
+
+    @property
+    def middle(self) -> float:
+        """Side of the middle of a window (`MIDDLE`), in sides of the window."""
+        return min(MIDDLE / self.encoder.card.window[2], 1.0)
 
     def look(self, images: Sequence[Picture], boxes_px: np.ndarray) -> Settled:
         """Embed one window of each picture.

@@ -28,10 +28,10 @@ TOLERANCE = 0.03
 """Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
 MAX_LOOKS = 3
 SAME_FACE = 0.25
-"""Intersection over union beyond which a detected and a followed window may show the same face."""
+"""Intersection over union of their middles beyond which a detected and a followed window may show the same face."""
 ONE_FACE = 0.5
-"""Intersection over union beyond which two windows show one face: of two followed ones, that with the lower score
-ends."""
+"""Intersection over union of their middles beyond which two windows show one face: of two followed ones, that with the
+lower score ends."""
 SEARCH_AGAIN = 5
 """Number of frames after a face was lost on which it is searched for."""
 SEARCH_EMPTY = 3
@@ -166,12 +166,9 @@ def _seen(frames: Sequence[PieceFrame], faces: list[_Face], eyes: Eyes) -> deque
 def _followed(frame: PieceFrame, faces: list[_Face], settled: Settled, eyes: Eyes) -> tuple[Settled, list[_Face]]:
     """The faces of the frame before, where they are now; without those that are not there any more."""
     keep = eyes.reader.is_face(settled.outputs) & _inside(settled.next_px, size_of(frame.image))
+    middles = _middles(settled.next_px, eyes)
     for one, other in itertools.combinations(range(len(faces)), 2):
-        if (
-            keep[one]
-            and keep[other]
-            and intersection_over_union(settled.next_px[one], settled.next_px[other]) > ONE_FACE
-        ):
+        if keep[one] and keep[other] and intersection_over_union(middles[one], middles[other]) > ONE_FACE:
             keep[one if faces[one].score < faces[other].score else other] = False
     if keep.all():
         return settled, faces
@@ -185,7 +182,8 @@ def _searched(
     """Add the faces that the detector finds and that are not followed yet, best score first."""
     found = detector(whole(frame.image))
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
-    overlaps = np.array([[intersection_over_union(window, box) for box in settled.next_px] for window in windows])
+    middles = list(_middles(settled.next_px, eyes))
+    overlaps = np.array([[intersection_over_union(one, box) for box in middles] for one in _middles(windows, eyes)])
     new = [place for place in range(len(found)) if overlaps[place].max(initial=0.0) <= ONE_FACE]
     for _ in faces:  # each followed face is one detected face: the two that overlap most, first
         if overlaps.max(initial=0.0) <= SAME_FACE:
@@ -200,14 +198,19 @@ def _searched(
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
     places: list[int] = []
-    boxes = list(settled.next_px)
-    for i, place in enumerate(new):
-        box = more.next_px[i]
-        if are_there[i] and all(intersection_over_union(box, other) <= ONE_FACE for other in boxes):
-            boxes.append(box)
+    for i, (place, middle) in enumerate(zip(new, _middles(more.next_px, eyes), strict=True)):
+        if are_there[i] and all(intersection_over_union(middle, other) <= ONE_FACE for other in middles):
+            middles.append(middle)
             places.append(i)
-            added.append(_Face(next(numbers), found[place].score, box, np.zeros(4)))
+            added.append(_Face(next(numbers), found[place].score, more.next_px[i], np.zeros(4)))
     return settled.joined(more.at(np.array(places, int))), [*faces, *added]
+
+
+def _middles(boxes_px: np.ndarray, eyes: Eyes) -> np.ndarray:
+    """(N, 4) the middles of windows."""
+    centres = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
+    half = (boxes_px[:, 2:] - boxes_px[:, :2]) * (eyes.middle / 2)
+    return np.concatenate([centres - half, centres + half], axis=1)
 
 
 def _inside(boxes_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -88,7 +88,7 @@ class EmbedOptions(Options):
 class ReadOptions(Options):
     """The options of `read`."""
 
-    model: str | Path = "close"
+    model: str | Path = "base"
     """The encoder, with the face reader that it carries: a shipped name, or a run or model folder that fabnet teach
     was given."""
     faces: Literal["largest", "all"] = "largest"

@@ -29,7 +29,7 @@ class LiveOptions(Options):
     """Stop after that time; by default at the end of the stream, or on Ctrl-C."""
     faces: Literal["largest", "all"] = "all"
     """The faces of each frame: the largest, or all."""
-    model: str | Path = "close"
+    model: str | Path = "base"
     """The encoder, with the face reader that it carries, as in read."""
     detector: str = DEFAULT_DETECTOR
     """What finds faces: yunet, mtcnn, uniface or yunet:FILE.onnx."""

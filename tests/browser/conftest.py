@@ -40,7 +40,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder that reads attributes, in float32 alone."""
     folder = tmp_path_factory.mktemp("models") / "exact"
-    shutil.copytree(shipped_models()["close"], folder)
+    shutil.copytree(shipped_models()["base"], folder)
     (folder / INT8_FILE).unlink()
     return folder
 
@@ -78,7 +78,7 @@ def served(folder: Path) -> Iterator[tuple[str, list[str]]]:
 def page(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a page with the encoder in int8, as `read` uses it."""
     folder = tmp_path_factory.mktemp("page") / "page"
-    export_page("close", folder, runtime=package)
+    export_page("base", folder, runtime=package)
     with served(folder) as (address, _):
         yield address
 

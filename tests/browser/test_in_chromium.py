@@ -131,7 +131,7 @@ def two_looks(folder: Path) -> Path:
     from fabnet.encoders.onnx_export import export_onnx
     from fabnet.models.looks import shared_between_looks
 
-    shipped = shipped_models()["close"]
+    shipped = shipped_models()["base"]
     card = read_card(shipped)
     folder.mkdir()
     write_card(folder, replace(card, architecture=card.architecture | {"looks": 2}, window=(0.5, 0.5, 0.75)))
@@ -149,7 +149,7 @@ def test_an_encoder_of_another_size_gives_the_numbers_of_read(
     package: Path, frames: list[np.ndarray], tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
-    if read_card(shipped_models()["close"]).architecture.get("looks", 1) == 2:
+    if read_card(shipped_models()["base"]).architecture.get("looks", 1) == 2:
         pytest.skip("the encoder that reads attributes has two looks itself")
     model = two_looks(tmp_path / "two")
     fabnet.export_page(model, tmp_path / "site" / "page", runtime=package)
@@ -270,7 +270,7 @@ def test_the_page_fits_the_screen(page: str, frames: list[np.ndarray], tmp_path:
 
 
 def test_a_page_is_whole(package: Path, tmp_path: Path) -> None:
-    made = fabnet.export_page("close", tmp_path / "page", runtime=package)
+    made = fabnet.export_page("base", tmp_path / "page", runtime=package)
     files = {file.relative_to(tmp_path / "page").as_posix() for file in (tmp_path / "page").rglob("*")}
     assert {"index.html", "page.json", "models/NOTICE.md", "models/LICENSE-yunet.txt", "ort/LICENSE.txt"} <= files
     assert f"models/{made['encoder']}" in files

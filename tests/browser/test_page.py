@@ -52,7 +52,7 @@ const picture = (name, width, height) =>
 
 @needs_node
 def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -> None:
-    encoder = load_for_reading("close")
+    encoder = load_for_reading("base")
     eyes, size = Eyes(encoder, encoder.required_reader()), encoder.card.size
     rng, boxes, views, lights = np.random.default_rng(0), [], [], []
     for times in (1, 4, 7):
@@ -100,7 +100,7 @@ console.log(JSON.stringify(made));
 
 @needs_node
 def test_attributes_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -> None:
-    encoder = load_for_reading("close")
+    encoder = load_for_reading("base")
     eyes = Eyes(encoder, encoder.required_reader())
     corners = [(60, 62, 85), (5, 3, 180), (-70, 20, 90), (60, 60, 18), (55, 60, 95)]
     boxes = np.array([[x, y, x + side, y + side] for x, y, side in corners], np.float32)
@@ -115,7 +115,7 @@ def test_attributes_are_those_of_python(frames: list[np.ndarray], tmp_path: Path
     settings = settings_of(encoder.card)
     made = run_script(
         f"""import {{ FaceReader }} from {module("reader.js")};
-const bytes = fs.readFileSync({json.dumps(str(shipped_models()["close"] / READER_FILE))});
+const bytes = fs.readFileSync({json.dumps(str(shipped_models()["base"] / READER_FILE))});
 const reader = new FaceReader(Uint8Array.from(bytes).buffer, {json.dumps(settings["reader"])});
 console.log(JSON.stringify({json.dumps(given)}.map(({{ embedding, ...seen }}) => {{
   seen.embedding = Float32Array.from(embedding);
@@ -143,7 +143,7 @@ def test_faces_are_found_where_python_finds_them(frames: list[np.ndarray], tmp_p
     image = cv2.resize(strip, (2 * side, side), interpolation=cv2.INTER_LINEAR)
     write_rgba(image, tmp_path / "a.rgba")
     network, share = Yunet()._network, 1 / 64
-    settings = settings_of(read_card(shipped_models()["close"]))
+    settings = settings_of(read_card(shipped_models()["base"]))
     script = f"""import {{ Detector }} from {module("detect.js")};
 {PICTURE}const asked = [];
 const file = `${{FOLDER}}/answers.json`;
@@ -192,11 +192,11 @@ def test_the_page_names_no_other_site() -> None:
 def test_only_the_pinned_runtime_is_taken(tmp_path: Path) -> None:
     (tmp_path / PACKAGE).write_bytes(b"something else")
     with pytest.raises(InputError, match="its digest is another"):
-        export_page("close", tmp_path / "page", runtime=tmp_path / PACKAGE)
+        export_page("base", tmp_path / "page", runtime=tmp_path / PACKAGE)
     with pytest.raises(InputError, match="no such file"):
-        export_page("close", tmp_path / "page", runtime=tmp_path / "nothing.tgz")
+        export_page("base", tmp_path / "page", runtime=tmp_path / "nothing.tgz")
     with pytest.raises(InputError, match="is not empty"):
-        export_page("close", tmp_path, runtime=tmp_path / PACKAGE)
+        export_page("base", tmp_path, runtime=tmp_path / PACKAGE)
     assert not (tmp_path / "page").exists()
 
 
@@ -208,6 +208,6 @@ def test_a_model_without_a_face_reader_is_refused(tmp_path: Path) -> None:
 def test_one_output_at_a_time(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from fabnet.cli import main
 
-    arguments = ["export", "close", "--out", str(tmp_path / "page"), "--browser", "npm", "--int8", str(tmp_path)]
+    arguments = ["export", "base", "--out", str(tmp_path / "page"), "--browser", "npm", "--int8", str(tmp_path)]
     assert main(arguments) == InputError.exit_code
     assert "give one of them" in capsys.readouterr().err

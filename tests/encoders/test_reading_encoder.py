@@ -21,7 +21,7 @@ from fabnet.video.decode import read_frames
 from fabnet.weights import shipped_models
 
 
-@pytest.mark.parametrize("model", ["close", "small"])
+@pytest.mark.parametrize("model", ["base", "small"])
 def test_readings_in_int8_are_those_of_float32(smiling: Path, model: str) -> None:
     images = [frame.image for frame in read_frames(smiling, fps=8.0)]
     detect = load_detector("yunet")
@@ -43,20 +43,22 @@ def test_readings_in_int8_are_those_of_float32(smiling: Path, model: str) -> Non
 
 
 def test_batches_change_no_bit() -> None:
-    encoder = load_for_reading("close")
-    views = np.random.default_rng(0).integers(0, 255, (9, 64, 64, 3)).astype(np.uint8)
+    encoder = load_for_reading("base")
+    views = np.random.default_rng(0).integers(0, 255, (9, encoder.card.size, encoder.card.size, 3)).astype(np.uint8)
     one_by_one = [encoder.embed_views(view[None])[0] for view in views]
     np.testing.assert_array_equal(encoder.embed_views(views), one_by_one)
+    where = encoder.required_reader().where
+    np.testing.assert_array_equal(where(np.array(one_by_one)), [where(each[None])[0] for each in one_by_one])
 
 
 def test_it_is_used_where_the_models_folder_has_it(tmp_path: Path) -> None:
-    assert load_for_reading("close").precision == "int8"
-    assert fabnet.load("close").precision == "float32"
+    assert load_for_reading("base").precision == "int8"
+    assert fabnet.load("base").precision == "float32"
     folder = tmp_path / "copy"
-    shutil.copytree(shipped_models()["close"], folder)
+    shutil.copytree(shipped_models()["base"], folder)
     copied = load_for_reading(folder)
     assert copied.precision == "int8"
-    assert copied.required_reader().model == load_for_reading("close").required_reader().model
+    assert copied.required_reader().model == load_for_reading("base").required_reader().model
     again = copy.deepcopy(copied)  # as pickling does
     assert again.precision == "int8"
     (folder / INT8_FILE).unlink()

@@ -142,7 +142,7 @@ def test_an_exported_folder_is_a_repository(tiny_run: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_an_exported_reader_reads_from_the_hubs_cache(smiling: Path, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
-    export("close", tmp_path / "faces")
+    export("base", tmp_path / "faces")
     env = cached(tmp_path / "faces", tmp_path / "home", "someone/faces")
     read = "import json, sys, fabnet; print(json.dumps(fabnet.read(sys.argv[1], model=sys.argv[2], fps=2).to_pylist()))"
     rows = said_by(read, env, str(smiling), "hf:someone/faces")

@@ -173,7 +173,7 @@ def test_a_dataset_says_what_made_it(man: np.ndarray, tmp_path: Path) -> None:
     assert b"fabnet.attributes" not in told
     fabnet.read_to([photo], tmp_path / "c.parquet")
     told = parquet.read_schema(tmp_path / "c.parquet").metadata
-    assert (told[b"fabnet.model"], told[b"fabnet.crop"]) == (b"close", b"canonical")
+    assert (told[b"fabnet.model"], told[b"fabnet.crop"]) == (b"base", b"canonical")
     assert (told[b"fabnet.model_digest"], told[b"fabnet.attributes"]) == (
         reader.model.encode(), reader.version.encode(),
     )  # fmt: skip
@@ -183,7 +183,7 @@ def test_a_dataset_says_what_made_it(man: np.ndarray, tmp_path: Path) -> None:
 def test_a_reader_of_another_encoder_is_not_used(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
-    for file in shipped_models()["close"].iterdir():
+    for file in shipped_models()["base"].iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"window": [0.5, 0.5, 0.6]}))

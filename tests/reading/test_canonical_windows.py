@@ -12,7 +12,7 @@ from fabnet.reading.canonical import Eyes
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    encoder = fabnet.load("close")
+    encoder = fabnet.load("base")
     return Eyes(encoder, encoder.required_reader())
 
 
@@ -34,5 +34,5 @@ def test_a_window_is_embedded_as_it_is_cut(eyes: Eyes, x0: float, y0: float, sid
     box = seen.boxes_px[0]
     assert np.abs(box - [x0, y0, x0 + side, y0 + side]).max() < 0.01 * side  # the window that it says it saw
     assert box[2] - box[0] == pytest.approx(box[3] - box[1], abs=1e-3)
-    exactly = eyes.encoder.embed_views(cut(image, box, 64)[None])
+    exactly = eyes.encoder.embed_views(cut(image, box, eyes.encoder.card.size)[None])
     np.testing.assert_allclose(seen.embeddings, exactly, atol=0.03 * float(np.abs(exactly).max()))

@@ -45,7 +45,7 @@ def two(smiling: Path) -> People:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    encoder = load_for_reading("close")
+    encoder = load_for_reading("base")
     return Eyes(encoder, encoder.required_reader())
 
 

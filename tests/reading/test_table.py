@@ -18,7 +18,7 @@ POINTS = [float(number) for number in range(136)]
 
 def batch(*rows: dict[str, Any] | None) -> pa.RecordBatch:
     """Rows of the shipped reader's columns; None: no face."""
-    reader = load("close").reader
+    reader = load("base").reader
     assert reader is not None
     columns = schema(reader, embedding_dim=3, about={"fabnet.version": "0"})
     empty = {"source": "a.mp4", "frame": 7, "time_s": 0.28, "reason": ""}

@@ -150,7 +150,7 @@ def test_errors_are_as_described(client: Client, photo: Path) -> None:
 def test_a_photo_is_read_as_read_does(client: Client, photo: Path) -> None:
     found = client.ask("POST", "/api/v1/read", content=photo.read_bytes()).json()
     row: dict[str, Any] = fabnet.read(photo).to_pylist()[0]
-    assert (found["width_px"], found["height_px"], found["model"]) == (192, 192, "close")
+    assert (found["width_px"], found["height_px"], found["model"]) == (192, 192, "base")
     (face,) = found["faces"]
     for name, number in face["numbers"].items():
         assert number["value"] == pytest.approx(row[name], abs=1e-3), name

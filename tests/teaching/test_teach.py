@@ -70,7 +70,7 @@ def test_a_model_reads_what_it_was_taught(taught: tuple[Path, TeachResult], seco
     assert metadata["fabnet.model_digest"] == model_digest(folder)
     assert metadata["fabnet.attributes"].startswith("taught-")
     assert by | {"faces": 0} == {
-        "by": "close", "digest": model_digest("close"), "version": shipped_eyes().reader.version,
+        "by": "base", "digest": model_digest("base"), "version": shipped_eyes().reader.version,
         "store": "crops.lance", "faces": 0, "people": 4, "in_range": result.in_range,
     }  # fmt: skip
     assert b"fabnet.attributes_taught" not in shipped.schema.metadata
@@ -184,10 +184,10 @@ def test_faces_are_chosen_evenly(crops: Path) -> None:
 
 
 def test_models_that_cannot_be_taught_are_refused(crops: Path, tmp_path: Path) -> None:
-    kept = shutil.copytree(shipped_models()["close"], tmp_path / "kept")
+    kept = shutil.copytree(shipped_models()["base"], tmp_path / "kept")
     content = (kept / "reader.safetensors").read_bytes()
     for model, said in (
-        ("small", "small ships with fabnet, whose attributes come from close; expected a run"),
+        ("small", "small ships with fabnet, whose attributes come from base; expected a run"),
         (shipped_models()["small"], "ships with fabnet"),
         ("pixels", "pixels is not a folder on this machine; expected a run"),
         ("hf:someone/model", "is not a folder on this machine"),

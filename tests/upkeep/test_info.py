@@ -85,13 +85,13 @@ def test_an_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npy"])
 def test_a_table_of_embed(second: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
-    fabnet.embed(second, tmp_path / f"faces{suffix}", model="close", fps=2)
+    fabnet.embed(second, tmp_path / f"faces{suffix}", model="base", fps=2)
     found = told(capsys, tmp_path / f"faces{suffix}")
     assert (found["kind"], found["format"], found["rows"]) == ("embeddings", suffix[1:], 2)
     assert (found["faces"], found["people"], found["videos"], found["tracks"]) == (2, 1, 1, 1)
     if suffix == ".parquet":
-        assert found["command"] == "fabnet embed --model close --fps 2"
-        assert found["model_digest"] == model_digest("close")
+        assert found["command"] == "fabnet embed --model base --fps 2"
+        assert found["model_digest"] == model_digest("base")
     else:
         assert found["columns"]["e255" if suffix == ".csv" else "score"] == "double"
         assert "does not keep the model" in found["notes"][0]
@@ -112,7 +112,7 @@ def test_a_table_of_read(readings: Path, capsys: pytest.CaptureFixture[str]) -> 
         1,
     )
     assert found["command"] == "fabnet read --faces all --embedding"
-    assert (found["model"], found["model_digest"], found["precision"]) == ("close", model_digest("close"), "int8")
+    assert (found["model"], found["model_digest"], found["precision"]) == ("base", model_digest("base"), "int8")
     assert found["columns"]["landmarks68_px"] == "float[136]"
 
 
@@ -146,8 +146,8 @@ def test_runs_models_and_stores_say_when_and_which(
     assert run["fabnet_version"] == fabnet.__version__
     checkpoint = told(capsys, run["best_checkpoint"])
     assert (checkpoint["kind"], checkpoint["model_digest"]) == ("model", run["model_digest"])
-    shipped = told(capsys, "close")
-    assert shipped["model_digest"] == model_digest("close")
+    shipped = told(capsys, "base")
+    assert shipped["model_digest"] == model_digest("base")
     assert shipped["attributes"]["smile"] == "float"
     assert all(re.fullmatch(MOMENT, each["written"]) for each in (run, checkpoint, shipped, told(capsys, store)))
     assert told(capsys, store)["columns"]["box_px"] == "float[4]"
@@ -163,11 +163,11 @@ def test_a_taught_reader_says_what_taught_it(
     from fabnet.models.find_model import find_model
     from fabnet.models.model_folder import READER_FILE
 
-    folder = Path(shutil.copytree(find_model("close"), tmp_path / "taught"))
-    reader = carried_reader("close")
+    folder = Path(shutil.copytree(find_model("base"), tmp_path / "taught"))
+    reader = carried_reader("base")
     assert reader is not None
     taught = {
-        "by": "close",
+        "by": "base",
         "digest": "d",
         "version": "3",
         "store": "s",
@@ -177,7 +177,7 @@ def test_a_taught_reader_says_what_taught_it(
     }
     save_face_reader(replace(reader, taught=taught), folder / READER_FILE)
     found = told(capsys, folder)
-    assert (found["taught"]["by"], found["taught"]["faces"], found["agreement"]) == ("close", 9, {"x": 1})
+    assert (found["taught"]["by"], found["taught"]["faces"], found["agreement"]) == ("base", 9, {"x": 1})
 
 
 def test_a_probe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import importlib.util
 from pathlib import Path
@@ -245,6 +246,15 @@ def test_dlib_sees_colours_and_pixels_unchanged(smiling: Path) -> None:
     assert abs(rectangle.bottom() + 40 - whole.bottom()) <= 1
     expected = np.array(network.compute_face_descriptor(window, points(window, rectangle)))
     np.testing.assert_allclose(fabnet.load("dlib-identity").embed([crop])[0], expected, atol=1e-5)
+
+
+def test_dlibs_weights_are_read_without_importing_their_package() -> None:
+    """face_recognition_models imports pkg_resources, which setuptools no longer has."""
+    for file in Path(str(fabnet.__file__)).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            assert not {name.partition(".")[0] for name in names} & {"face_recognition_models", "pkg_resources"}, file
 
 
 @pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")

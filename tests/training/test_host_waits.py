@@ -138,7 +138,9 @@ def test_a_step_that_is_not_finite_changes_no_weight_and_is_named_when_it_is_rea
     hook.remove()
     assert all(map(torch.equal, before, trainer.objective.parameters()))
     trainer.step(trainer.steps[2])
-    with pytest.raises(TrainingError, match=r"the gradient's norm became (inf|nan) at step 1 \(targets: .* frame \d"):
+    with pytest.raises(
+        TrainingError, match=r"the gradient's norm became (inf|nan) at step 1 \(targets: [^;]+;[^;]+;[^;]+ frame \d+\);"
+    ):
         trainer.settle()
 
 

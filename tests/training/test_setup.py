@@ -18,7 +18,7 @@ from fabnet.runtime.cores import num_cores
 from fabnet.training.advice import share_notes
 from fabnet.training.config import preset
 from fabnet.training.initial import fresh_objective
-from fabnet.training.processes import Processes, processes
+from fabnet.training.processes import Processes, _is_lost, processes
 from fabnet.training.setup import choose_compile, choose_num_workers, compile_errors, compiled, setup_of
 from fabnet.training.train import read_run, train
 
@@ -78,6 +78,20 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch)
     assert setup_of(config, torch.device("cpu"), Processes(local_world_size=1)).num_workers == 7
     assert setup_of(config, torch.device("cpu"), Processes(local_world_size=4)).num_workers == 2
     assert setup_of(config.with_changes({"num_workers": 0}), torch.device("cpu"), Processes()).num_workers == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.distributed.DistBackendError("unknown"),
+        torch.distributed.DistNetworkError("reset"),
+        RuntimeError("[gloo] Read error: Connection closed by peer"),
+        RuntimeError("NCCL communicator was aborted"),
+    ],
+)
+def test_another_process_that_is_gone_is_recognised(error: Exception) -> None:
+    assert _is_lost(error)
+    assert not _is_lost(RuntimeError("mine"))
 
 
 def test_a_run_records_what_was_chosen_and_chooses_again_when_resumed(store: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fabnet.errors import InputError
-from fabnet.probes.protocols.ckplus import UNITS
 from fabnet.probes.protocols.registry import read_benchmark
 from fabnet.probes.tasks.points import Points
 
@@ -101,7 +100,7 @@ def test_wrong_ferplus_files_are_reported(tmp_path: Path) -> None:
 
 
 def ck_rows(cell: str = "0") -> str:
-    columns = [f"AU{unit}" for unit in (*UNITS, 27)]
+    columns = [f"AU{unit}" for unit in (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26, 27)]
     lines = [",".join(["path", "subject", "video", "frame", "emotion_folder", *columns])]
     for subject in range(13):
         units = ["1" if (subject + i) % 3 == 0 else cell for i in range(len(columns))]

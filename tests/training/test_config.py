@@ -120,6 +120,7 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"min_gain": 1.0}, "min_gain must be 0 or more and less than 1; got 1.0"),
         ({"min_gain": -0.1}, "min_gain must be 0 or more"),
         ({"round_passes": -1.0}, "round_passes must be 0 or more"),
+        ({"pair_gap": 1.0, "near_share": -0.1}, "near_share must lie in 0 to 1; got -0.1"),
     ],
 )
 def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:

@@ -80,9 +80,11 @@ def test_missing_and_wrong_files(aflw2000: Path) -> None:
     savemat(label, {"Pose_Para": np.zeros((1, 7)), "pt2d": POINTS})
     with pytest.raises(InputError, match=r"image00002.mat: expected pt3d_68 of shape \(3, 68\), found \(0,\)"):
         read_benchmark("aflw2000", aflw2000)
-    savemat(label, {"pt3d_68": POINTS})
-    with pytest.raises(InputError, match=r"image00002.mat: expected Pose_Para with pitch, yaw and roll in radians"):
-        read_benchmark("aflw2000", aflw2000)
+    no_roll = np.array([[0.1, 0.2, np.nan, 220]])
+    for pose in ({}, {"Pose_Para": no_roll}, {"Pose_Para": no_roll[:, :2]}):
+        savemat(label, {"pt3d_68": POINTS} | pose)
+        with pytest.raises(InputError, match=r"image00002.mat: expected Pose_Para with pitch, yaw and roll in radians"):
+            read_benchmark("aflw2000", aflw2000)
     label.write_bytes(b"no Matlab file" * 20)
     with pytest.raises(InputError, match=r"image00002.mat is not a MATLAB 5 file"):
         read_benchmark("aflw2000", aflw2000)

@@ -128,6 +128,12 @@ def test_impossible_values_are_refused(changes: dict[str, object], message: str)
         preset("small").with_changes(changes)
 
 
+def test_the_largest_batch() -> None:
+    assert preset("small").with_changes({"batch_size": 65_536}).batch_size == 65_536
+    with pytest.raises(InputError, match="batch_size must be 65536 or less; got 65537"):
+        preset("small").with_changes({"batch_size": 65_537})
+
+
 def test_one_budget_replaces_the_other() -> None:
     assert preset("small").with_changes({"max_minutes": 3.0}).max_steps is None
 

@@ -131,7 +131,7 @@ def face(person: int, frame: int) -> np.ndarray:
     turn, tilt = 0.5 * np.sin(person + 2.0 * frame), 0.3 * np.cos(2.0 * person + frame)
     x = solid[:, 0] * np.cos(turn) + solid[:, 2] * np.sin(turn)
     y = solid[:, 1] * np.cos(tilt) + solid[:, 2] * np.sin(tilt)
-    return 40 * np.column_stack([x, y]) + 100
+    return np.column_stack([40 * x, 55 * y]) + 100
 
 
 @pytest.fixture

@@ -76,7 +76,8 @@ def wrong_frames(video: Composed, frames: list[ReadFrame], eyes: Eyes) -> tuple[
         there = video.who[frame.number]
         if there is None:
             continue
-        points = eyes.reader.points5(frame.faces.outputs, frame.faces.seen.boxes_px)
+        seen = frame.faces.seen
+        points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
         for track, five in zip(frame.tracks, points, strict=True):
             x, y = five.T
             inside = [name for name, (x0, y0, x1, y1) in there

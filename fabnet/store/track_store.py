@@ -24,7 +24,7 @@ from fabnet.files.lance_reading import Reader, new_generation
 from fabnet.files.places import as_place, is_remote, make_folder
 from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, people_of, sorted_places, spans_of
 from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
-from fabnet.store.notebook import ShownStore
+from fabnet.store.notebook import html_of, text_of
 from fabnet.store.schema import ROW_SCHEMA, check_columns, check_split, check_version, metadata_of
 from fabnet.store.side_table import OF_ROWS, add_tracks, forget_tracks, known_rows, read_tracks
 
@@ -39,7 +39,7 @@ STREAMED = {"batch_size": BATCH_ROWS, "batch_readahead": 2, "fragment_readahead"
 """Options of scans; by default Lance would buffer up to 2 GiB."""
 
 
-class TrackStore(ShownStore):
+class TrackStore:
     """An existing store, from `open_store`. It can be pickled: the other process opens it at its first read.
 
     Every read raises a `RewrittenError` if the store was rewritten since it was opened, so that old row numbers are
@@ -55,6 +55,12 @@ class TrackStore(ShownStore):
         self.metadata = dict(metadata)
         self._reader = reader
         self._noted_rows: int | None = None
+
+    def __repr__(self) -> str:
+        return text_of(self.path, lambda: self.num_rows)
+
+    def _repr_html_(self) -> str:
+        return html_of(self.path, lambda: self.index(min_frames=1), self.read_images)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_noted_rows": None}
@@ -85,11 +91,7 @@ class TrackStore(ShownStore):
         return self._reader.changed_at
 
     def refresh(self) -> None:
-        """Make rows visible that were added since the store was opened.
-
-        Raises:
-            StoreError: the store was deleted or rewritten.
-        """
+        """Show rows that were added since the store was opened; a `StoreError` if it was deleted or rewritten."""
         self._reader.reopen()
 
     def index(self, split: str | None = None, min_frames: int = 2) -> TrackIndex:

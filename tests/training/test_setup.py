@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from fabnet.errors import TrainingError
-from fabnet.models.find_model import latest_checkpoint
+from fabnet.models.find_model import latest_checkpoint, list_checkpoints
 from fabnet.objectives.batch import Batch
 from fabnet.runtime.cores import num_cores
 from fabnet.training.advice import share_notes
@@ -189,3 +192,18 @@ def test_on_cuda_a_run_is_compiled_and_equals_one_that_is_not(store: Path, tmp_p
     chosen = json.loads((tmp_path / "auto" / "config.json").read_text())["setup"]
     assert chosen["device"] == "cuda"
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+
+
+def test_the_death_of_a_worker_process_is_reported(store: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def kill() -> None:
+        while not list_checkpoints(run):
+            time.sleep(0.05)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(TrainingError, match=r"worker died \(.*--resume"):
+        train(store, run, **TINY | {"num_workers": 1}, max_steps=100_000, validate_every=5)
+    assert list_checkpoints(run)

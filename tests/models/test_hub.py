@@ -102,7 +102,7 @@ from huggingface_hub import ModelCard, hf_hub_download
 
 name = sys.argv[1].removeprefix("hf:")
 session = onnxruntime.InferenceSession(hf_hub_download(name, "encoder.onnx"))
-size = json.load(open(hf_hub_download(name, "config.json")))["architecture"]["size"]
+size = session.get_inputs()[0].shape[2]
 images = np.full((1, 3, size, size), 40 / 255, np.float32)
 card = ModelCard.load(hf_hub_download(name, "README.md"))
 print(json.dumps({"embeddings": session.run(None, {"images": images})[0].tolist(), "card": card.data.to_dict()}))

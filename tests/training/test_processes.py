@@ -20,7 +20,7 @@ from fabnet.models.find_model import latest_checkpoint, list_checkpoints
 FLAGS = [
     "--size=16", "--width=4", "--embedding-dim=16", "--batch-size=8", "--num-val-pairs=15", "--num-workers=0",
     "--warmup-steps=2", "--sources=2", "--curriculum", "--curriculum-patience=0", "--precision=float32",
-    "--optimizer=sgd", "--learning-rate=0.05",
+    "--optimizer=sgd", "--learning-rate=0.01",
 ]  # fmt: skip
 # Runs fabnet with what the curriculum chose written down, and with a last checkpoint that takes its time to write.
 RECORDING = """

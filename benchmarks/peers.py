@@ -29,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from measure import Timing, interleaved, ratio
 
@@ -38,24 +38,7 @@ from fabnet.reading.inputs import list_inputs
 from fabnet.runtime.cores import num_cores
 from fabnet.video.decode import decode_frames
 
-MESH = """
-import os, sys, time
-os.environ["GLOG_minloglevel"] = "3"
-import cv2, mediapipe
-mesh = mediapipe.solutions.face_mesh
-print(mediapipe.__version__, flush=True)
-for line in sys.stdin:
-    frames, began = 0, time.process_time()
-    video = cv2.VideoCapture(line.rstrip("\\n"))
-    with mesh.FaceMesh(static_image_mode=False, max_num_faces=1) as faces:
-        while True:
-            is_good, image = video.read()
-            if not is_good:
-                break
-            frames += 1
-            faces.process(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
-    print(frames, time.process_time() - began, flush=True)
-"""
+HERE = Path(__file__).parent
 
 
 class Spent(NamedTuple):
@@ -64,63 +47,66 @@ class Spent(NamedTuple):
     Attributes:
         frames: number of frames gone through.
         cpu_s: processors' time.
+        found: number of frames with a face, if faces were looked for.
     """
 
     frames: int
     cpu_s: float
+    found: int = 0
 
     @classmethod
     def sum_of(cls, parts: Iterable[Spent]) -> Spent:
         """Of several processes."""
-        frames, cpu_s = zip(*parts, strict=True)
-        return cls(sum(frames), sum(cpu_s))
+        frames, cpu_s, found = zip(*parts, strict=True)
+        return cls(sum(frames), sum(cpu_s), sum(found))
 
 
-class Mesh:
-    """MediaPipe's face mesh in processes of another Python.
+class Peer:
+    """Another tool, in processes of a Python that has it.
 
     Args:
         python: that Python.
+        script: the worker; see `peer_mediapipe.py`.
         count: number of processes.
     """
 
-    def __init__(self, python: Path, count: int) -> None:
+    def __init__(self, python: Path, script: Path, count: int) -> None:
         self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
-        self.processes = [
+        self._processes = [
             subprocess.Popen(
-                [python, "-c", MESH],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
+                [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
             for _ in range(count)
         ]
-        for process in self.processes:
+        for process in self._processes:
             assert process.stdout is not None
             self.version = process.stdout.readline().strip()
             self._free.put(process)
         if not self.version:
-            raise SystemExit(f"{python} cannot import mediapipe and cv2")
+            raise SystemExit(f"{python} cannot run {script}: a package is missing")
 
     def __call__(self, videos: list[Path]) -> Spent:
         """Go through videos."""
-        with ThreadPoolExecutor(len(self.processes)) as threads:
-            return Spent.sum_of(threads.map(self._video, videos))
+        return Spent.sum_of(Spent(**each) for each in self.answers("video", videos))
 
-    def _video(self, video: Path) -> Spent:
+    def answers(self, kind: str, files: list[Path]) -> list[Any]:
+        """What the workers say of files of a kind, `video` or `picture`."""
+        with ThreadPoolExecutor(len(self._processes)) as threads:
+            return list(threads.map(partial(self._answer, kind), files))
+
+    def _answer(self, kind: str, file: Path) -> Any:
         process = self._free.get()
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{video.absolute()}\n")
+        process.stdin.write(f"{kind} {file.absolute()}\n")
         process.stdin.flush()
-        frames, cpu_s = process.stdout.readline().split()
+        answer = json.loads(process.stdout.readline())
         self._free.put(process)
-        return Spent(int(frames), float(cpu_s))
+        return answer
 
     def close(self) -> None:
         """End the processes."""
-        for process in self.processes:
+        for process in self._processes:
             process.communicate()
 
 
@@ -138,7 +124,7 @@ def read(videos: Path | list[Path], *, model: str, num_threads: int | None = Non
     """Read videos in this process, with this many threads beside the one that decodes; None: one per core."""
     began = time.process_time()
     table = fabnet.read(videos, model=model, num_threads=num_threads)
-    return Spent(len(table), time.process_time() - began)
+    return Spent(len(table), time.process_time() - began, len(table) - table.column("box_px").null_count)
 
 
 def prepared() -> None:
@@ -163,7 +149,7 @@ def main() -> None:
         key=lambda path: -path.stat().st_size,
     )
     cores, missing = num_cores(), absent(options.mediapipe_python)
-    mesh = Mesh(options.mediapipe_python, cores) if options.mediapipe_python else None
+    mesh = Peer(options.mediapipe_python, HERE / "peer_mediapipe.py", cores) if options.mediapipe_python else None
     spent: dict[str, list[Spent]] = {}
 
     with multiprocessing.get_context("spawn").Pool(cores, prepared) as pool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -56,6 +57,16 @@ def second(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
         file.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="session")
+def eight_videos(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of eight videos of one second."""
+    folder = tmp_path_factory.mktemp("eight") / "in"
+    folder.mkdir()
+    for number in range(8):
+        shutil.copy(second, folder / f"{number}.mp4")
+    return folder
 
 
 @pytest.fixture(scope="session")

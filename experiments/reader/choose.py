@@ -5,17 +5,14 @@ Run: python experiments/reader/choose.py MODEL --data DATA --work WORK --looks O
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import sums as sums_of
 from certainty import SETS as SPREAD_SETS
-from faces import SETS, read_faces
+from faces import arguments
 from fit import numbers_target
-from linear import Waves, auc
+from linear import auc
 from smile import said, smile_target
-from sums import NEAR, WEIGHTS, Looked, Sums
+from sums import NEAR, Looked, Sums, read_looks, waves_like
 
 from fabnet.encoders.load_encoder import load
 
@@ -67,15 +64,10 @@ def choose_smile(sets: dict[str, Looked], sums: Sums) -> None:
 
 def main() -> None:
     """Try all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--looks", type=Path, required=True)
-    options = parser.parse_args()
+    options = arguments(__doc__, "looks")
     side = load(options.model).card.window[2]
-    sets = {name: Looked(read_faces(name, options.data, options.work, side), options.looks) for name in SETS}
-    waves = Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, 0] for name in WEIGHTS]))
+    sets = read_looks(options.data, options.work, options.looks, side)
+    waves = waves_like(sets)
     sums = Sums(sets, waves, {"numbers": numbers_target, "smile": smile_target(sets)})
     choose_numbers(sets, sums)
     choose_smile(sets, sums)

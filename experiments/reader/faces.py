@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,6 +34,15 @@ class Faces:
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     """Further labels by name, (N,) each: `smile` 0, 1 or NaN; `unit1` ...; `expression`, `agreement`; `turn`, `acted`,
     `eyes`."""
+
+
+def arguments(description: str | None, *places: str) -> argparse.Namespace:
+    """Options of a script about an encoder: `model`, the folders `data` and `work`, and these further places."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    for place in ("data", "work", *places):
+        parser.add_argument(f"--{place}", type=Path, required=True)
+    return parser.parse_args()
 
 
 @cache

@@ -8,7 +8,6 @@ Run: python experiments/reader/fit.py MODEL --data DATA --work WORK --looks OUT 
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from calibration import platt, rescaled, temperature
 from certainty import distance_map, fit_spread
-from faces import EXPRESSIONS, SETS, UNITS, Faces, read_faces
+from faces import EXPRESSIONS, UNITS, Faces, arguments
 from judge import judged
-from linear import NUM_WAVES, Linear, Waves, logistic, ridge
+from linear import NUM_WAVES, Linear, logistic, ridge
 from looks import COVERED, NO_FACE
 from smile import said, smile_target
-from sums import CANONICAL, GREY, NEAR, WEIGHTS, Looked, Sums, Target, changing
+from sums import CANONICAL, GREY, NEAR, WEIGHTS, Looked, Sums, Target, changing, read_looks, waves_like
 from units import fit_units
 
 from fabnet.encoders.digest import model_digest
@@ -145,17 +144,11 @@ def fit_expression(fer: Looked) -> Linear:
 
 def main() -> None:
     """Fit, measure on people held out, and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--looks", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = arguments(__doc__, "looks", "out")
     side = load(options.model).card.window[2]
-    sets = {name: Looked(read_faces(name, options.data, options.work, side), options.looks) for name in SETS}
+    sets = read_looks(options.data, options.work, options.looks, side)
     others = dict(np.load(options.looks / "others.npz"))
-    waves = Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, 0] for name in WEIGHTS]))
+    waves = waves_like(sets)
     points = usual_points(sets, options.data)
     targets: dict[str, Target] = {
         "place": place_target, "points": points_target(points), "numbers": numbers_target,

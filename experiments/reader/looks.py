@@ -10,12 +10,11 @@ Run: python experiments/reader/looks.py MODEL --data DATA --work WORK --out OUT
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
-from faces import SETS, Faces, Pictures, read_faces
+from faces import SETS, Faces, Pictures, arguments, read_faces
 
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load, load_for_reading
@@ -156,12 +155,7 @@ def write_others(sets: list[tuple[Faces, Pictures]], encoder: Embedder, file: Pa
 
 def main() -> None:
     """Embed all looks of an encoder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = arguments(__doc__, "out")
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     encoder = load(options.model)

@@ -8,13 +8,12 @@ Run: python experiments/reader/rounding.py MODEL --data DATA --work WORK --out e
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
-from faces import Pictures, read_faces
+from faces import Pictures, arguments, read_faces
 from looks import look
 
 from fabnet.encoders.embedder import Embedder
@@ -72,12 +71,7 @@ def compared(encoder: Embedder, exact: np.ndarray, rounded: np.ndarray) -> dict[
 
 def main() -> None:
     """Quantise and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    options = arguments(__doc__, "out")
     cv2.setNumThreads(1)
     encoder, exported = load(options.model, backend="onnx"), find_model(options.model) / ONNX_FILE
     training, held_out = views_of(encoder, options.data, options.work)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from faces import Faces
+from faces import SETS, Faces, read_faces
 from linear import Linear, Waves
 from looks import LOOKS, NEAR_LOOK
 
@@ -51,6 +51,16 @@ class Looked:
         dealt = np.random.default_rng(0).permutation(len(people)) % NUM_FOLDS
         self.folds = np.where(faces.is_train, dealt[own], -1)
         """(N,) fold of each training face, by person; -1: held out."""
+
+
+def read_looks(data: Path, work: Path, looks: Path, window_side: float) -> dict[str, Looked]:
+    """All sets by name, with the embeddings that looks.py wrote to the folder `looks`; the rest as in `read_faces`."""
+    return {name: Looked(read_faces(name, data, work, window_side), looks) for name in SETS}
+
+
+def waves_like(sets: dict[str, Looked]) -> Waves:
+    """Waves for the first look of the training faces."""
+    return Waves.like(np.concatenate([sets[name].x[sets[name].faces.is_train][:, CANONICAL] for name in WEIGHTS]))
 
 
 def changing(sets: dict[str, Looked]) -> np.ndarray:

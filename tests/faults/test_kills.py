@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -37,20 +36,10 @@ def many(kills: int) -> list[Any]:
     return [pytest.param(2, id="few"), pytest.param(kills, id="many", marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module")
-def videos(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight videos in a folder."""
-    folder = tmp_path_factory.mktemp("videos") / "in"
-    folder.mkdir()
-    for number in range(8):
-        shutil.copy(second, folder / f"{number}.mp4")
-    return folder
-
-
 @pytest.mark.parametrize("kills", many(20))
-def test_repeated_kills_of_track_lose_or_duplicate_no_row(videos: Path, tmp_path: Path, kills: int) -> None:
+def test_repeated_kills_of_track_lose_or_duplicate_no_row(eight_videos: Path, tmp_path: Path, kills: int) -> None:
     random = np.random.default_rng(SEED)
-    command = ("track", videos, "--out")
+    command = ("track", eight_videos, "--out")
     takes_s = timed(*command, tmp_path / "timed.lance", *TRACK)
     whole = rows_of(tmp_path / "timed.lance")
     assert len(whole) == 40
@@ -68,7 +57,7 @@ def test_repeated_kills_of_track_lose_or_duplicate_no_row(videos: Path, tmp_path
             assert all(row in rows for row in before)
             assert all(row in whole for row in rows)
             before = rows
-        fabnet.track(videos, out, fps=5.0, link_fps=10.0, size=64, num_workers=0)
+        fabnet.track(eight_videos, out, fps=5.0, link_fps=10.0, size=64, num_workers=0)
         assert rows_of(out) == whole
         assert sum(entry.rows for entry in open_store(out).ledger().values()) == len(whole)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -89,13 +88,3 @@ def cluster() -> Iterator[Cluster]:
             head.terminate()
             head.wait(30)
             head.stdout.close()
-
-
-@pytest.fixture(scope="package")
-def seconds(second: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of eight videos of one second."""
-    folder = tmp_path_factory.mktemp("seconds") / "in"
-    folder.mkdir()
-    for number in range(8):
-        shutil.copy(second, folder / f"{number}.mp4")
-    return folder

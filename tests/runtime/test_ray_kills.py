@@ -39,11 +39,11 @@ def embedded_rows(dataset: Path) -> Rows:
 
 
 @pytest.fixture(scope="module")
-def whole(seconds: Path) -> dict[str, Rows]:
+def whole(eight_videos: Path) -> dict[str, Rows]:
     """Rows that the local engine makes of the videos, by verb."""
-    root = seconds.parent
-    fabnet.track(seconds, root / "track.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
-    fabnet.embed([seconds], root / "embed.lance", fps=5.0, precision="float32")
+    root = eight_videos.parent
+    fabnet.track(eight_videos, root / "track.lance", fps=5.0, link_fps=10.0, size=64, num_workers=0)
+    fabnet.embed([eight_videos], root / "embed.lance", fps=5.0, precision="float32")
     return {"track": rows_of(root / "track.lance"), "embed": embedded_rows(root / "embed.lance")}
 
 
@@ -121,10 +121,10 @@ def kill_again_and_again(
 @pytest.mark.parametrize("kills", many(2, 20))
 @pytest.mark.parametrize(("verb", "options"), [("track", TRACK[:-2]), ("embed", EMBED)])
 def test_killed_workers_lose_or_duplicate_no_row(
-    verb: str, options: tuple[object, ...], kills: int, seconds: Path, whole: dict[str, Rows], cluster: Cluster,
+    verb: str, options: tuple[object, ...], kills: int, eight_videos: Path, whole: dict[str, Rows], cluster: Cluster,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    command = (verb, seconds, *options, "--ray-address", cluster.address)
+    command = (verb, eight_videos, *options, "--ray-address", cluster.address)
     kill_again_and_again(
         verb, command, tmp_path, whole[verb], lambda process: processes_of(cluster.pid, "ray::_serve"), kills
     )
@@ -133,14 +133,14 @@ def test_killed_workers_lose_or_duplicate_no_row(
 @pytest.mark.parametrize("kills", many(1, 20))
 @pytest.mark.parametrize("victims", [head, node])
 def test_a_killed_head_ends_in_one_line_and_the_same_command_continues(
-    victims: Victims, kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path
+    victims: Victims, kills: int, eight_videos: Path, whole: dict[str, Rows], tmp_path: Path
 ) -> None:
-    said = kill_again_and_again("track", ("track", seconds, *TRACK[:-2]), tmp_path, whole["track"], victims, kills)
+    said = kill_again_and_again("track", ("track", eight_videos, *TRACK[:-2]), tmp_path, whole["track"], victims, kills)
     assert said
     assert all(line == f"fabnet track: the Ray that was started here {LOST}" for line in said)
 
 
 @pytest.mark.parametrize("kills", many(1, 20))
-def test_the_same_with_embed(kills: int, seconds: Path, whole: dict[str, Rows], tmp_path: Path) -> None:
-    said = kill_again_and_again("embed", ("embed", seconds, *EMBED), tmp_path, whole["embed"], head, kills)
+def test_the_same_with_embed(kills: int, eight_videos: Path, whole: dict[str, Rows], tmp_path: Path) -> None:
+    said = kill_again_and_again("embed", ("embed", eight_videos, *EMBED), tmp_path, whole["embed"], head, kills)
     assert all(line == f"fabnet embed: the Ray that was started here {LOST}" for line in said)

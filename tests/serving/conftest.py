@@ -8,9 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from fabnet.serving.site import Site
+
+    from .asking import Client
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +41,22 @@ def faces_data(store: Path, smiling: Path, tmp_path_factory: pytest.TempPathFact
     save_probes(probes, folder / "probes.safetensors")
     embed([store, smiling], folder / "faces.lance", fps=5, probe=[folder / "probes.safetensors"])
     return folder / "faces.lance"
+
+
+@pytest.fixture(scope="module")
+def site(faces_data: Path, store: Path) -> Site:
+    """The dataset with its store, as the server opens it."""
+    from fabnet.serving.site import open_site
+
+    return open_site(faces_data, store=store)
+
+
+@pytest.fixture(scope="module")
+def client(site: Site) -> Client:
+    """Requests to `site` without a network."""
+    from .asking import Client
+
+    return Client(site)
 
 
 @contextmanager

@@ -31,16 +31,6 @@ pytest.importorskip("fastapi", reason="fastapi is not installed")
 
 
 @pytest.fixture(scope="module")
-def site(faces_data: Path, store: Path) -> Site:
-    return open_site(faces_data, store=store)
-
-
-@pytest.fixture(scope="module")
-def client(site: Site) -> Client:
-    return Client(site)
-
-
-@pytest.fixture(scope="module")
 def photo(smiling: Path) -> bytes:
     image = next(iter(read_frames(smiling))).image
     return bytes(cv2.imencode(".jpg", image[:, :, ::-1])[1])

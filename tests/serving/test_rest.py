@@ -20,7 +20,7 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError
-from fabnet.serving.site import Site, open_site
+from fabnet.serving.site import Site
 from fabnet.video.decode import read_frames
 
 from .asking import Client
@@ -29,16 +29,6 @@ from .conftest import serving
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 
 PAGE = Path(__file__).parents[2] / "docs" / "rest.md"
-
-
-@pytest.fixture(scope="module")
-def site(faces_data: Path, store: Path) -> Site:
-    return open_site(faces_data, store=store)
-
-
-@pytest.fixture(scope="module")
-def client(site: Site) -> Client:
-    return Client(site)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FORMS = sorted(file for file in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if file.stem != "config")
 SCRIPTS = sorted(file for file in (ROOT / "scripts").iterdir() if file.name != "environment" and file.is_file())
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 INPUTS = {"markdown", "textarea", "input", "dropdown", "checkboxes"}
 """The kinds of a field in an issue form."""
 

@@ -52,8 +52,6 @@ class Entry:
     """Path below the folder given, with forward slashes."""
     status: os.stat_result
     """Result of `stat`; for a symlink, that of its target."""
-    is_link: bool
-    """Whether it is a symlink, or was reached through one."""
 
     @property
     def inode(self) -> tuple[int, int]:
@@ -128,12 +126,11 @@ class Look:
         """List something as left out because it cannot be read."""
         self._unreadable.append(LeftOut(shown_name(name), reason))
 
-    def entries(self, folder: Path, *, is_linked: bool = False) -> tuple[list[Entry], list[Entry]]:
+    def entries(self, folder: Path) -> tuple[list[Entry], list[Entry]]:
         """List the folders and the regular files in a folder, each in natural order.
 
         Args:
             folder: the root, or a folder below it.
-            is_linked: whether it was reached through a symlink.
 
         Raises:
             InputError: the root itself cannot be listed.
@@ -150,7 +147,7 @@ class Look:
             if name.startswith("."):
                 self.num_hidden += 1
                 continue
-            found = self._entry(folder / name, is_linked)
+            found = self._entry(folder / name)
             if found is not None:
                 (folders if stat.S_ISDIR(found.status.st_mode) else files).append(found)
         return folders, files
@@ -161,19 +158,18 @@ class Look:
         Files come folder by folder; those behind symlinks come last.
         """
         read: dict[tuple[int, int], str] = {}
-        waiting: list[tuple[Path, bool]] = [(self.root, False)]
+        waiting = [self.root]
         linked: list[Entry] = []
         while waiting or linked:
             if not waiting:
                 entry = linked.pop(0)
                 if self._is_new(entry, read, "symlink to what is read anyway"):
                     if stat.S_ISDIR(entry.status.st_mode):
-                        waiting.append((entry.path, True))
+                        waiting.append(entry.path)
                     else:
                         yield entry
                 continue
-            folder, is_linked = waiting.pop()
-            folders, files = self.entries(folder, is_linked=is_linked)
+            folders, files = self.entries(waiting.pop())
             for entry in files:
                 if entry.path.is_symlink():
                     linked.append(entry)
@@ -183,7 +179,7 @@ class Look:
                 if entry.path.is_symlink():
                     linked.append(entry)
                 elif self._is_new(entry, read, "same folder under a second name"):
-                    waiting.append((entry.path, is_linked))
+                    waiting.append(entry.path)
 
     def kind(self, entry: Entry) -> Kind | None:
         """The kind of a file by its content, else by its suffix; None: neither, so it is listed as left out."""
@@ -209,14 +205,13 @@ class Look:
     def _below(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _entry(self, path: Path, is_linked: bool) -> Entry | None:
+    def _entry(self, path: Path) -> Entry | None:
         name = self._below(path)
         if (reason := wrong_name(name)) is not None:
             self.cannot_read(name, reason)
             return None
         try:
-            is_link = path.is_symlink()
-            if is_link and (reason := self._wrong_link(path)):
+            if path.is_symlink() and (reason := self._wrong_link(path)):
                 self.cannot_read(name, reason)
                 return None
             status = path.stat()
@@ -230,7 +225,7 @@ class Look:
         if stat.S_ISDIR(status.st_mode) and os.path.isdir(path / "_versions"):
             self.leave_out(name, "Lance dataset: give its own path to read it")
             return None
-        return Entry(path, name, status, is_link or is_linked)
+        return Entry(path, name, status)
 
     def _wrong_link(self, path: Path) -> str | None:
         """The reason why a symlink is not followed; None if it is."""

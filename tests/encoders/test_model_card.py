@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,24 @@ def test_a_card_states_the_scores_and_their_people() -> None:
     assert 'fabnet.read("photo.jpg", model="small")' in model_card("small", card, has_reader=True)
     assert "hf_hub_download" not in model_card("small", card, has_onnx=False)
     assert f"| pairs seen | {card.training['pairs_seen']:,} |" in text
+
+
+@pytest.mark.parametrize("name", sorted(shipped_models()))
+def test_the_cards_that_ship_are_true_of_their_folders_and_hold_in_a_copy(name: str) -> None:
+    folder = shipped_models()[name]
+    text, card = (folder / "README.md").read_text(encoding="utf-8"), read_card(folder)
+    has_onnx = (folder / "encoder.onnx").is_file()
+    assert (f'hf_hub_download("OWNER/{name}", "encoder.onnx")' in text) == has_onnx
+    assert f"| input | `images`, (B, 3, {card.size}, {card.size}) float32 RGB in [0, 1], any B" in text
+    assert {file.name for file in folder.glob("*.*") if f"`{file.name}`" not in text} <= {"README.md"}
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []  # as a copy leads nowhere
+    assert {"Intended use", "Excluded use", "Limits", "Citation"} <= set(headings(text))
+
+
+def test_only_a_network_that_warps_is_said_to() -> None:
+    card = read_card(shipped_models()["small"])
+    assert "learns to warp one frame" in model_card("small", card)
+    assert "learns to warp" not in model_card("turns", replace(card, objective="rotnet"))
 
 
 def test_the_hub_reads_the_cards_metadata() -> None:

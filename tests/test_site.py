@@ -59,6 +59,18 @@ def test_pages_named_in_the_code_exist() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
+def test_modules_named_to_contributors_exist_and_the_map_has_every_folder() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = (ROOT, DOCS, ROOT / "fabnet", ROOT / "fabnet" / "probes" / "protocols")
+    named = {name for name in re.findall(r"`([\w/]+\.(?:py|md))`", text) if not re.search("NAME|VERB", name)}
+    assert named
+    assert [name for name in sorted(named) if not any((place / name).is_file() for place in places)] == []
+    starts = re.findall(r"^  (\w+)/ .* start: (\S+)$", text, re.MULTILINE)
+    assert [f"{room}/{file}" for room, file in starts if not (ROOT / "fabnet" / room / file).is_file()] == []
+    rooms = {file.parent.name for file in (ROOT / "fabnet").glob("*/__init__.py")}
+    assert rooms - set(re.findall(r"^  (\w+)/ ", text, re.MULTILINE)) == set()
+
+
 def test_locked_tools_of_the_site_are_not_locked_twice() -> None:
     def names(file: str) -> set[str]:
         lines = (ROOT / "requirements" / file).read_text().splitlines()

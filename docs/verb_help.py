@@ -24,12 +24,12 @@ def page_of_verbs() -> str:
     return "\n\n".join([*map(plain, remarks), *(section(verb, text) for verb, text in helps.items())])
 
 
-def help_of(verb: str) -> str:
-    """What `fabnet VERB --help` prints on a terminal of 100 columns."""
+def help_of(verb: str, *choice: str) -> str:
+    """What `fabnet VERB --help` prints on a terminal of 100 columns, after an option on which others depend."""
     shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # with an encoding, the boxes have their borders
     width = mock.patch.dict(os.environ, {"COLUMNS": "100"})
     with width, contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
-        main([verb, "--help"])
+        main([verb, *choice, "--help"])
     shown.seek(0)
     return shown.read()
 

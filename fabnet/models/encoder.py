@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from fabnet.models.halving_conv import HalvingConv2d
+
 __all__ = ["Encoder", "num_halvings"]
 
 
@@ -41,7 +43,7 @@ class Encoder(nn.Module):
         channels = [in_channels] + [min(width * 2**i, width * 8) for i in range(blocks - 1)] + [embedding_dim]
         layers: list[nn.Module] = []
         for i in range(blocks):
-            layers.append(nn.Conv2d(channels[i], channels[i + 1], kernel_size=4, stride=2, padding=1))
+            layers.append(HalvingConv2d(channels[i], channels[i + 1]))
             if 0 < i < blocks - 1:
                 layers.append(nn.BatchNorm2d(channels[i + 1]))
             if i < blocks - 1:

@@ -19,6 +19,7 @@ from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.files.output import written_whole
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.model_io import load_objective
+from fabnet.runtime.interrupts import held
 
 __all__ = ["export_onnx"]
 
@@ -52,7 +53,7 @@ def export_onnx(folder: Path, file: Path) -> dict[str, Any]:
     objective, card = load_objective(folder)
     encoder = objective.get_submodule("encoder")
     with written_whole(file) as partial:
-        with _quiet():
+        with _quiet(), held():  # a KeyboardInterrupt within torch's compiled code would abort the process
             torch.onnx.export(
                 encoder, (torch.rand(TRACED_BATCH, 3, card.size, card.size),), str(partial),
                 input_names=["images"], output_names=["embeddings"], opset_version=OPSET, dynamo=True,

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from fabnet.errors import StoreError, first_line
 from fabnet.files.lance_checks import LISTS_BYTES, check_data_files
 from fabnet.files.lance_manifests import check_manifests
 from fabnet.files.lance_package import lance_package
+from fabnet.files.lance_stream import streamed
 from fabnet.files.lance_versions import (
     check_files,
     discard_after,
@@ -240,13 +242,18 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
 
 
 def put_fragments(
-    folder: Path, rows: pa.Table | pa.RecordBatchReader, schema: pa.Schema, *, add_to: Any = None, synced: bool = True
+    folder: Path,
+    rows: pa.Table | Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    *,
+    add_to: Any = None,
+    synced: bool = True,
 ) -> list[FragmentMetadata]:
     """Write rows to data files that no version of the dataset names yet, and sync them.
 
     Args:
         folder: the dataset, which need not exist.
-        rows: the rows, which are streamed.
+        rows: the rows, a table or batches, which are streamed; what they raise is raised here.
         schema: schema of the rows.
         add_to: the open dataset to which the rows will be added; None: they will be the only rows of the dataset.
         synced: whether to sync the files; their sizes are checked in any case.
@@ -255,7 +262,9 @@ def put_fragments(
     if mode == "overwrite" and not is_remote(folder):
         discard_after(folder, open_dataset(folder).version, whole_too=False)  # Lance would open the newest one
     to = lance_name(folder) if add_to is None else add_to
-    made: list[FragmentMetadata] = lance_package().fragment.write_fragments(rows, to, schema=schema, mode=mode)
+    write = partial(lance_package().fragment.write_fragments, schema=schema, mode=mode)
+    made: list[FragmentMetadata]
+    made = write(rows, to) if isinstance(rows, pa.Table) else streamed(rows, schema, lambda stream: write(stream, to))
     if not is_remote(folder):
         files = {folder / "data" / each.path: each.file_size_bytes for one in made for each in one.files}
         check_files(files.items())
@@ -266,7 +275,7 @@ def put_fragments(
 
 def write_rows(
     folder: Path,
-    rows: pa.Table | pa.RecordBatchReader | list[FragmentMetadata],
+    rows: pa.Table | Iterable[pa.RecordBatch] | list[FragmentMetadata],
     schema: pa.Schema,
     *,
     overwrite: bool = False,
@@ -276,7 +285,7 @@ def write_rows(
 
     Args:
         folder: the dataset.
-        rows: the rows, which are streamed, or the fragments that `put_fragments` made of them.
+        rows: as in `put_fragments`, or the fragments that it made of them.
         schema: schema of the rows.
         overwrite: replace all rows of the dataset.
         is_derived: as in `changing`.

@@ -288,8 +288,7 @@ def _added(out: Path, part: Part, result: Note, columns: pa.Schema) -> Note:
         with pa.memory_map(str(part.spool)) as source, lance_writes(out):
             reader = pa.ipc.open_file(source)
             batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
-            stream = pa.RecordBatchReader.from_batches(reader.schema, batches)
-            fragments = put_fragments(out, stream, columns)
+            fragments = put_fragments(out, batches, columns)
     drop_spool(part.spool)
     note = replace(result, fragments=tuple(json.dumps(fragment.to_json()) for fragment in fragments))
     table = pa.Table.from_pylist([{"key": part.key, "note": json.dumps(asdict(note))}], schema=_NOTES_SCHEMA)

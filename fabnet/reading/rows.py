@@ -141,13 +141,13 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
     is_new = not has_dataset(out)
     if is_new and not is_remote(out):
         with written_whole(out) as partial:
-            _replace(batches, partial, columns)
+            replace_rows(partial, batches, columns, overwrite=True)
         return
     with locked(out), lance_writes(out):
         if (out / REMOVING).is_file():
             raise StoreError(f"{out}: a removal was interrupted; finish it first with `fabnet remove {out}`")
         try:
-            _replace(batches, out, columns)
+            replace_rows(out, batches, columns, overwrite=True)
         except BaseException:
             with suppress(OSError):  # uncommitted files, which the next command would remove too
                 if is_new:
@@ -157,25 +157,6 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
             raise
         remove(out / NOTES)  # left by an unfinished run on a cluster
         sweep(out, leftovers=not is_remote(out))
-
-
-def _replace(batches: Iterable[pa.RecordBatch], folder: Path, columns: pa.Schema) -> None:
-    raised: list[Exception] = []
-
-    def watched() -> Iterator[pa.RecordBatch]:
-        try:
-            yield from batches
-        except Exception as error:
-            raised.append(error)
-            raise
-
-    try:
-        replace_rows(folder, pa.RecordBatchReader.from_batches(columns, watched()), columns, overwrite=True)
-    except OSError:
-        # Lance turns any error of the rows' source into an OSError with a traceback in its text.
-        if raised:
-            raise raised[0] from None
-        raise
 
 
 def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -268,14 +269,9 @@ class TrackStore:
             self.note_tracks()
 
     def _append(self, first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> None:
-        def chained() -> Iterator[pa.RecordBatch]:
-            yield first
-            yield from rest
-
-        reader = pa.RecordBatchReader.from_batches(ROW_SCHEMA, chained())
         try:
             with lance_writes(self.path):
-                self._reader.keep(write_rows(self.path, reader, ROW_SCHEMA))
+                self._reader.keep(write_rows(self.path, chain([first], rest), ROW_SCHEMA))
         except OutputError:
             self._sweep()
             raise

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from fabnet.models.find_model import list_checkpoints
-from fabnet.runtime.interrupts import STOPS, interruptible, stop_requests, unheard
+from fabnet.runtime.interrupts import STOPS, held, interruptible, raising, stop_requests, unheard
 
 
 @pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
@@ -29,6 +30,69 @@ def test_each_request_to_stop_is_an_interrupt_that_says_how_to_continue(number: 
     with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
         stopped()
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+def test_a_module_is_imported_whole_before_the_interrupt(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(0.2)\nIS_WHOLE = True\n"
+    (tmp_path / "interrupted_here.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imports() -> None:
+        with raising():
+            import_module("interrupted_here")
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        imports()
+    assert sys.modules.pop("interrupted_here").IS_WHOLE
+
+
+def test_a_script_that_is_itself_imported_can_be_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import os, signal, time\nfrom fabnet.runtime.interrupts import raising\n"
+        "with raising():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(10)\n"
+    )
+    (tmp_path / "works_at_import.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        import_module("works_at_import")
+    assert time.monotonic() - began < 5
+
+
+def test_what_is_held_is_not_interrupted_until_its_end() -> None:
+    done = []
+
+    def works() -> None:
+        with raising():
+            with held():
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.2)
+                done.append(True)
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        works()
+    assert done == [True]
+
+
+def test_ctrl_c_while_the_command_starts_gives_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'fabnet.cli':\n"
+        "            import os, signal\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "fabnet", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal's end is no signal here")

@@ -78,6 +78,15 @@ def open_session(file: Path, *, device: str = "cpu") -> Any:
 def run_session(file: Path, session: Any, given: dict[str, np.ndarray], how: Any = None) -> np.ndarray:
     """The first output of a session from `open_session`.
 
+    Args:
+        file: the network's file, for the message.
+        session: the session.
+        given: arrays by the names of the network's inputs, of their shapes and types.
+        how: ONNX Runtime's `RunOptions`.
+
+    Returns:
+        The output, of the shape and type that the network gives it.
+
     Raises:
         ModelError: it cannot be run.
     """

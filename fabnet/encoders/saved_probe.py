@@ -98,7 +98,18 @@ class SavedProbe:
         return self.reading.columns(self.task, self.columns, self.predict(embeddings, seen_px).astype(np.float32))
 
     def rows(self, embeddings: np.ndarray, seen_px: np.ndarray) -> list[dict[str, Any]]:
-        """Predict values of these columns, one dictionary per face; points are flat."""
+        """Predict values of these columns, one dictionary per face.
+
+        Args:
+            embeddings: (N, D) float.
+            seen_px: (N, 4) box that the network saw of each image.
+
+        Returns:
+            N dictionaries by column; P points are a flat list of 2 P numbers.
+
+        Raises:
+            InputError: the embeddings have another length.
+        """
         columns = {
             name: list(values.reshape(len(values), -1)) if values.ndim > 1 else values.tolist()
             for name, values in self.attributes(embeddings, seen_px).items()

@@ -49,7 +49,7 @@ class Utterance:
     """Whether the boxes are in shares of the frame, not in pixels."""
 
     def kept(self, fps: float) -> np.ndarray:
-        """Indices of the first frame at or after each tick of 1 / fps of the video's time."""
+        """(n,) int64 indices of the first frame at or after each tick of 1 / fps of the video's time."""
         ticks = np.floor(self.frames / LISTED_FPS * fps + 1e-9)
         return np.flatnonzero(np.diff(ticks, prepend=ticks[0] - 1) > 0)
 

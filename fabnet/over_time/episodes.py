@@ -88,6 +88,11 @@ def smiles(times: np.ndarray, smile: np.ndarray, max_gap: float) -> list[Episode
     """Smiles in a track: the probability is a half or more, for a quarter of a second or longer.
 
     Breaks of up to half a second are bridged, because the probability flickers while somebody talks.
+
+    Args:
+        times: (N,) seconds, rising.
+        smile: (N,) probability, 0 to 1.
+        max_gap: as in `episodes`.
     """
     return episodes(
         times, smile >= SMILE_PROBABILITY, max_gap=max_gap, shortest=SMILE_SHORTEST, bridged=SMILE_LONGEST_BREAK

@@ -155,7 +155,15 @@ def read_crops(store: TrackStore, rows: Sequence[int]) -> Crops:
 
 
 def lessons(store: TrackStore, rows: np.ndarray, teacher: Eyes, pupil: Embedder, *, num_threads: int | None) -> Lessons:
-    """Read faces with the teacher, and look at each in several windows with the pupil."""
+    """Read faces with the teacher, and look at each in several windows with the pupil.
+
+    Args:
+        store: the track store that holds the faces.
+        rows: (N,) int64 row numbers.
+        teacher: the encoder that ships, with its face reader.
+        pupil: the encoder that is taught.
+        num_threads: threads; None: one per core.
+    """
     look = partial(_lesson, store=store, teacher=teacher, pupil=pupil)
     parts: list[Lessons] = []
     with progress("teaching", total=len(rows), unit="faces") as bar:

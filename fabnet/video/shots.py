@@ -199,7 +199,7 @@ class ShotDetector:
 
 
 def is_jump(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether two neighbouring frames differ as much as across a hard cut, by their thumbnails alone."""
+    """Whether two neighbouring frames differ as much as across a hard cut, by their `DecodedFrame.thumbnail` alone."""
     return _step(before, after) >= CUT_STEP and _correlation(_centred(before), _centred(after)) < CUT_CORRELATION
 
 

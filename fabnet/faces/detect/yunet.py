@@ -87,7 +87,7 @@ class Yunet:
         return _as_mtcnn(best) if best is not None else None
 
     def search(self, image: np.ndarray) -> list[Detection]:
-        """Find the faces of an image, with the boxes as the network has them."""
+        """Find the faces of an (H, W, 3) uint8 RGB image, with the network's own boxes instead of boxes as MTCNN's."""
         small, to_image = self._shrunk(image)
         found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
         return [face.scaled(to_image) for face in found]

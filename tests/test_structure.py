@@ -78,7 +78,7 @@ def loaded_with(name: str) -> set[str]:
         ("training.train", ["faces.detect", "faces.find", "video", "ingest", "encoders", "runtime.cluster"]),
         ("ingest.track", ["models", "sampling", "objectives", "training", "encoders"]),
         ("reading.embed", ["sampling", "objectives", "training", "ingest", "probes"]),
-        ("over_time.report", ["models", "faces", "video", "sampling", "store", "encoders", "reading", "files.lance"]),
+        ("over_time.verb", ["models", "faces", "video", "sampling", "store", "encoders", "reading", "files.lance"]),
         ("retrieval.search", ["sampling", "objectives", "training", "video", "store", "reading", "runtime.cluster"]),
         ("probes.probe", ["objectives", "training", "video", "store.track_store", "files.lance", "runtime.cluster"]),
     ],

@@ -9,7 +9,7 @@ import tyro
 
 from fabnet.cli.flags import Flags
 from fabnet.over_time.options import CoursesOptions, SynchronyOptions
-from fabnet.over_time.report import CoursesResult, courses_to, summary_to, synchrony_to
+from fabnet.over_time.verb import CoursesResult, courses_to, summary_to, synchrony_to
 from fabnet.runtime.terminal import console, say
 
 __all__ = ["run", "show"]

@@ -16,8 +16,8 @@ from fabnet.probes.cache import Cache
 from fabnet.probes.evaluate import FitPredict, Scored, score_task
 from fabnet.probes.faces import FaceCrops, crop_of, read_image
 from fabnet.probes.features import views
+from fabnet.probes.landmarkers import POINTS_FROM_68, Landmarker, load_landmarker
 from fabnet.probes.matrix import Selected
-from fabnet.probes.others import POINTS_FROM_68, Landmarker, load_landmarker
 from fabnet.probes.parts import Parts, Split, parts_of
 from fabnet.probes.tasks.task import Task
 from fabnet.runtime.progress import progress
@@ -85,7 +85,7 @@ class LandmarkScorer:
     """Scores the points that another tool finds; nothing is fitted."""
 
     tool: str
-    """Name in `fabnet.probes.others.LANDMARKERS`."""
+    """Name in `fabnet.probes.landmarkers.LANDMARKERS`."""
     find: Landmarker
     """The loaded tool."""
     seeds: int

@@ -11,7 +11,7 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.probes.others import LANDMARKERS, five_of_68, load_landmarker
+from fabnet.probes.landmarkers import LANDMARKERS, five_of_68, load_landmarker
 from fabnet.probes.protocols.youtube_faces import OUTER_EYES, read_landmarks
 from fabnet.probes.tasks.points import point_distance, point_errors
 from fabnet.video.decode import read_frames

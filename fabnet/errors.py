@@ -106,6 +106,7 @@ _WRITE_ADVICE = {
     errno.EACCES: "no permission to write there: choose another place",
     errno.EPERM: "no permission to write there: choose another place",
     errno.EROFS: "the file system is read-only: choose another place",
+    errno.EEXIST: "part of the path is a file, not a folder: choose another place",
     errno.ENOTDIR: "part of the path is a file, not a folder: choose another place",
 }
 

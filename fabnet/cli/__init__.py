@@ -105,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(VERBS)}"
         say(f"fabnet: no verb is called {verb!r}{hint}", to_stderr=True)
         return 2
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its warnings about a file would not say which file
     sleep_soon()
     try:
         with raising():

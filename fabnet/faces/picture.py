@@ -17,9 +17,12 @@ __all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size",
 
 FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-BMP_HEADER_BYTES = 40
-TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
-TIFF_TYPES = {3: "H", 4: "I"}
+BMP_HEADER_BYTES, MAX_TIFF_ENTRIES = 40, 2**16
+TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
+"""First bytes of TIFF and BigTIFF, and the order of bytes in numbers."""
+TIFF_TYPES = {3: "H", 4: "I", 16: "Q"}
+MAX_TRAILER_BYTES = 2**16
+"""Bytes that phones may put behind the end of a JPEG."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
@@ -68,10 +71,21 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
     except cv2.error:
         image = None
     if image is None:
-        raise InputError(f"OpenCV cannot decode these {len(data)} bytes as an image; expected {FORMATS}")
+        raise InputError(_why_not(data))
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # the header was wrong
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
     return in_srgb(data, np.asarray(image))
+
+
+def _why_not(data: bytes) -> str:
+    """Why OpenCV cannot decode a picture whose header is right."""
+    if data.startswith(JPEG):
+        lacks_end = bytes([0xFF, JPEG_END]) not in data[-MAX_TRAILER_BYTES:]
+        return f"the JPEG is {'truncated: its end is missing' if lacks_end else 'corrupt'} ({len(data):,} bytes)"
+    if data[:4] in TIFF_ORDER:
+        return "the TIFF is truncated, corrupt or of a rare kind (32 bits per channel?): save it with 8 or 16 bits"
+    kind = "PNG" if data.startswith(PNG) else "WebP" if data[:4] == b"RIFF" else "BMP" if data[:2] == b"BM" else "image"
+    return f"the {kind} is truncated, corrupt or of a rare kind ({len(data):,} bytes)"
 
 
 def _decode_heif(data: bytes) -> np.ndarray:
@@ -161,13 +175,16 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
     """Width and height of a TIFF's first picture, the only one that is decoded."""
     try:
-        (place,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, place)
+        is_big = data[2:4] in (b"+\0", b"\0+")
+        first, entry_bytes, value_at = (8, 20, 12) if is_big else (2, 12, 8)
+        (place,) = struct.unpack_from(f"{order}Q", data, 8) if is_big else struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, place)
         found: dict[int, int] = {}
-        for entry in range(count):
-            tag, kind = struct.unpack_from(f"{order}HH", data, place + 2 + 12 * entry)
+        for entry in range(min(count, MAX_TIFF_ENTRIES)):
+            at = place + first + entry_bytes * entry
+            tag, kind = struct.unpack_from(f"{order}HH", data, at)
             if tag in (256, 257) and kind in TIFF_TYPES:
-                (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, place + 10 + 12 * entry)
+                (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, at + value_at)
                 found.setdefault(tag, side)  # decoders take the first of two
         return found[256], found[257]
     except (struct.error, KeyError):

@@ -111,7 +111,7 @@ def _may_have_profile(data: bytes) -> bool:
         return data.find(b"iCCP", 0, max(data.find(b"IDAT"), 0)) >= 0
     if data[8:16] == b"WEBPVP8X":
         return bool(data[20] & 0x20)
-    return data[:4] in (b"II*\0", b"MM\0*")
+    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _opened(data: bytes) -> Any:

@@ -39,7 +39,7 @@ class LeftOut:
     reason: str
     """Reason. The part before a colon is the same for all files with this reason."""
     count: int = 1
-    """Number of files."""
+    """Number of files, or of the pictures of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,10 @@ def left_out_lines(left_out: Sequence[LeftOut]) -> list[str]:
     """What was left out: one line per reason, with the first names."""
     lines = []
     for reason, found in _by_reason(left_out).items():
-        count, names = sum(each.count for each in found), [each.file for each in found if each.count == 1]
+        count, names = (
+            sum(each.count for each in found),
+            [each.file for each in found if each.count == 1 or ":" in each.reason],
+        )
         more = " ..." if len(names) > NAMED else ""
         lines.append(f"{count:,} left out, {reason}" + (f": {', '.join(names[:NAMED])}{more}" if names else ""))
     return lines

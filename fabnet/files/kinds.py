@@ -30,6 +30,8 @@ STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
+    (b"II+\0", "image"),
+    (b"MM\0+", "image"),
     (b"GIF87a", "video"),
     (b"GIF89a", "video"),
     (b"\x1aE\xdf\xa3", "video"),

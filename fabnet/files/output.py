@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from fabnet.files.places import is_remote, make_folder, refusal, remove, send
 from fabnet.files.sync import sync, sync_folder
 
 __all__ = ["output_errors", "unlink", "written_whole"]
+
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @contextmanager
@@ -115,8 +118,15 @@ def written_whole(
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse special files, which a rename would replace: run as root, it would make `/dev/null` a regular file."""
-    kind = what_is(path.stat().st_mode) if path.exists() and not path.is_dir() else None
+    """Refuse what a rename would replace although it cannot be written: special files, and read-only ones.
+
+    Run as root, it would make `/dev/null` a regular file.
+    """
+    is_file = path.exists() and not path.is_dir()
+    mode = path.stat().st_mode if is_file else None
+    if mode is not None and stat.S_ISREG(mode) and not (mode & WRITABLE and os.access(path, os.W_OK)):
+        raise OutputError(f"{path} is read-only: make it writable, or choose another place")
+    kind = None if mode is None else what_is(mode)
     if path.is_symlink() and os.readlink(path).startswith("/proc/"):
         kind = "an open stream"  # /dev/stdout
     if kind is not None:

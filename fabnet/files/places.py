@@ -27,6 +27,7 @@ __all__ = [
     "as_place",
     "as_places",
     "cache_folder",
+    "dataset_around",
     "fetched",
     "is_remote",
     "lance_name",
@@ -57,10 +58,12 @@ def as_place(given: str | Path) -> Path:
         given: a local path, a URI, or a place.
 
     Raises:
-        InputError: the URI has an unknown scheme or contains credentials, or its bucket is missing, forbidden or
-            unreachable.
+        InputError: the path is empty; or the URI has an unknown scheme or contains credentials, or its bucket is
+            missing, forbidden or unreachable.
         MissingDependencyError: the extra that its scheme needs is not installed.
     """
+    if not str(given):  # `Path("")` would be the working folder
+        raise InputError("a path is empty; expected a file or folder: is a variable unset?")
     if not is_remote(given):
         return Path(given)
     if not isinstance(given, str):
@@ -110,11 +113,18 @@ def local(given: str | Path, what: str) -> Path:
         what: what is there, in the plural, for the message.
 
     Raises:
-        InputError: it is the URI of an object store.
+        InputError: it is empty, or the URI of an object store.
     """
     if is_remote(given):
         raise InputError(f"{what} must be on this machine, not in an object store: copy them here first")
-    return Path(given)
+    return as_place(given)
+
+
+def dataset_around(place: Path) -> Path | None:
+    """The Lance dataset in whose folder a place on this machine lies; None: in none."""
+    if is_remote(place):
+        return None
+    return next((folder for folder in place.absolute().parents if (folder / "_versions").is_dir()), None)
 
 
 def _agree() -> None:

@@ -34,6 +34,9 @@ from fabnet.weights import shipped_models
 
 __all__ = ["EmbedResult", "embed"]
 
+OTHER_TABLES = ("arrow", "feather", "h5", "hdf5", "json", "jsonl", "npz", "pkl", "tsv", "txt", "xls", "xlsx", "zip")
+"""Endings of tables that `embed` does not write; a dataset's folder of such a name would surprise."""
+
 
 @dataclass
 class EmbedResult:
@@ -87,7 +90,8 @@ def embed(
         What was embedded, and what could not be.
 
     Raises:
-        InputError: no input is given, one is missing or there is nothing in it, something else or an input lies at
+        InputError: no input is given, one is missing or there is nothing in it, the format and the ending of `out`
+            differ, something else or an input lies at
             `out`, a probe is of another model, or there is no one video to draw on.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged.
@@ -97,7 +101,7 @@ def embed(
     """
     options = EmbedOptions.of(options, changes)
     out = as_place(out)
-    model, on_ray, file_format = options.model, options.engine == "ray", options.format or _format_of(out)
+    model, on_ray, file_format = options.model, options.engine == "ray", _format_of(out, options.format)
     check_place(out, file_format)
     is_cuda = options.device.startswith("cuda")
     tasks_on = engine_for(options.engine, ray_address=options.ray_address, num_gpus=int(is_cuda))
@@ -206,9 +210,19 @@ def _check_something(result: EmbedResult, min_face: float | None) -> None:
     )
 
 
-def _format_of(out: Path) -> Format:
-    ending = out.suffix.removeprefix(".")
-    return next((known for known in FORMATS if known == ending), "lance")
+def _format_of(out: Path, given: Format | None) -> Format:
+    """The format that is given, or that the ending of the output names; a dataset where it names none.
+
+    Raises:
+        InputError: they differ, or the ending is that of another kind of table.
+    """
+    ending = out.suffix.removeprefix(".").lower()
+    named = next((known for known in FORMATS if known == ending), None)
+    if given is None and ending in OTHER_TABLES:
+        raise InputError(f"--out {out} ends in .{ending}; expected .lance, .parquet, .csv or .npy")
+    if given is not None and named not in (None, given):
+        raise InputError(f"--out {out} ends in .{ending}, but --format is {given}: leave --format out")
+    return given or named or "lance"
 
 
 def _name_of(model: str | Path | Embedder) -> str:

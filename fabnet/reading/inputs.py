@@ -17,8 +17,9 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.picture import decode_picture
+from fabnet.faces.several import num_pictures
 from fabnet.faces.window import decode_jpeg
-from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name
+from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
 from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes, what_is
 from fabnet.files.media import check_name
@@ -93,23 +94,23 @@ class Inputs(NamedTuple):
     failed: tuple[Failure, ...]
     """Files named like photos or videos that cannot be read."""
     left_out: tuple[LeftOut, ...]
-    """All other files in the given folders."""
+    """All other files in the given folders, and the pictures of a file after its first one."""
 
 
 def list_inputs(paths: Sequence[Path]) -> Inputs:
     """Find photos, videos and stores, without duplicates, and list the files that cannot be read.
 
     Raises:
-        InputError: no path is given, a path does not exist, has an unknown format or is a folder without inputs; or two
-            given files have the same name.
+        InputError: no path is given, a path does not exist or is a folder without inputs; the only path is something
+            else; or two given files have the same name.
     """
     if not paths:
-        raise InputError("nothing to embed: give photos, videos, folders of them, or a track store")
+        raise InputError("no input given: name photos, videos, folders of them, or a track store")
     found: dict[tuple[str, str], Input] = {}
     failed: list[Failure] = []
     left_out: list[LeftOut] = []
     for path in paths:
-        inside = _inputs(path)
+        inside = _inputs(path, is_only=len(paths) == 1)
         failed += inside.failed
         left_out += inside.left_out
         for each in inside.found:  # a store's name is not compared, because its rows have their own names
@@ -121,24 +122,33 @@ def list_inputs(paths: Sequence[Path]) -> Inputs:
                 raise InputError(f"two inputs have the name {each.name}: {other.path} and {each.path}; {advice}")
             reason = f"another input has the same name: {other.path} and {each.path}; {advice}"
             failed.append(Failure(each.name, reason))
+    for each in found.values():
+        if each.kind == "image" and (count := num_pictures(each.path)) > 1:
+            left_out.append(LeftOut(each.name, f"pictures after the first one of a file: {count - 1}", count - 1))
     return Inputs(tuple(found.values()), tuple(failed), tuple(left_out))
 
 
-def _inputs(path: Path) -> Inputs:
-    """The inputs at a given path."""
+def _inputs(path: Path, *, is_only: bool) -> Inputs:
+    """The inputs at a given path; among several, a file that is not an input is listed."""
     if _is_store(path):
         return Inputs((Input(path, path.name, "store"),), (), ())
     if is_remote(path):
         raise InputError(f"{path} is not a track store; photos and videos must be on this machine")
+    if (path / "_versions").is_dir():
+        raise InputError(f"{path} is a dataset, but not a track store; expected photos, videos or a track store")
     if path.is_dir():
         return _below(path)
     if not path.exists():
         raise InputError(f"no such file or folder: {shown_name(path)}")
+    if not is_only and (reason := wrong_name(path)) is not None:
+        return Inputs((), (Failure(shown_name(path.name), reason),), ())
     check_name(path)
     special = what_is(path.stat().st_mode)
     if special is not None:
         return Inputs((), (Failure(path.name, f"{path} is {special}; expected a photo or a video"),), ())
     kind = _kind(path)
+    if kind is None and not is_only:
+        return Inputs((), (Failure(path.name, "neither a photo nor a video by its name and content"),), ())
     if kind is None:
         known = " ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
         raise InputError(f"{path} is neither a photo nor a video by its name and content; expected one of {known}")

@@ -19,7 +19,7 @@ from fabnet.files.cells import as_cells
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
-from fabnet.files.places import as_place, as_places, local
+from fabnet.files.places import as_place, as_places, dataset_around, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import Failure, Inputs, is_same_file, list_inputs
@@ -144,12 +144,14 @@ def check_out(out: Path) -> None:
     """Refuse a file that a table cannot be written to.
 
     Raises:
-        InputError: its ending is unknown, or it is a folder.
+        InputError: its ending is unknown, it is a folder, or it lies inside a dataset.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"--out {out} ends in {out.suffix or 'nothing'!r}; expected {' or '.join(SUFFIXES)}")
     if out.is_dir():
         raise InputError(f"--out {out} is a folder; expected a file")
+    if (dataset := dataset_around(out)) is not None:
+        raise InputError(f"--out {out} lies inside the dataset {dataset}: choose another place")
 
 
 def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path | IO[bytes], suffix: str) -> None:

@@ -19,7 +19,7 @@ from fabnet.files.lance_reading import new_generation
 from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
-from fabnet.files.places import is_remote, remove
+from fabnet.files.places import dataset_around, is_remote, remove
 from fabnet.reading.columns import VERSION_KEY, Row, flat_names, split_lists
 from fabnet.reading.options import FORMATS, Format
 from fabnet.store.track_store import is_store
@@ -55,12 +55,14 @@ def check_place(out: Path, file_format: Format) -> None:
     """Refuse to replace what `embed` did not write.
 
     Raises:
-        InputError: `out` is a folder where a file is expected; or a file, another dataset or other files where a
-            dataset is expected; or there is a CSV beside an npy that `embed` did not write.
+        InputError: `out` lies inside a dataset, or is a folder where a file is expected; or a file, another dataset or
+            other files where a dataset is expected; or there is a CSV beside an npy that `embed` did not write.
         StoreError: the dataset at `out` is corrupt.
         MissingDependencyError: it is a dataset, and Lance is not installed.
     """
     found = None
+    if (dataset := dataset_around(out)) is not None:
+        raise InputError(f"--out {out} lies inside the dataset {dataset}: choose another place")
     if file_format == "npy":
         _check_table_place(out)
     if file_format == "lance":
@@ -83,8 +85,6 @@ def check_place(out: Path, file_format: Format) -> None:
 def _check_table_place(out: Path) -> None:
     """Refuse to replace the CSV beside an npy if `embed` did not write it."""
     table = _table_beside(out)
-    if table == out:
-        raise InputError(f"{out} is also the CSV for the rows of an npy: choose another --out, such as NAME.npy")
     if table.is_file():
         with open_input(table, None) as file:
             if file.read(len(TABLE_BEGINS)) == TABLE_BEGINS:

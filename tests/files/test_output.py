@@ -59,6 +59,23 @@ def test_a_kill_between_renames_keeps_the_former_output(former: Path) -> None:
     assert os.listdir(former.parent) == ["out"]
 
 
+def test_a_read_only_file_is_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("old")
+    kept.chmod(0o444)
+    with pytest.raises(OutputError, match=r"kept\.csv is read-only"), written_whole(kept) as partial:
+        partial.write_text("new")
+    assert kept.read_text() == "old"
+    assert os.listdir(tmp_path) == ["kept.csv"]
+    kept.chmod(0o644)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="part of the path is a file"), written_whole(tmp_path / "file" / "x.csv"):
+        pass
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no named pipes in folders")
 def test_special_files_are_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")

@@ -110,7 +110,7 @@ def test_nothing_to_embed_is_refused_and_nothing_is_written(tiny_run: Path, tmp_
     (tmp_path / "grey.txt").write_text("")
     with pytest.raises(InputError, match="neither a photo nor a video"):
         fabnet.embed([tmp_path / "grey.txt"], tmp_path / "out.lance", model=tiny_run)
-    with pytest.raises(InputError, match="nothing to embed: give photos"):
+    with pytest.raises(InputError, match="no input given: name photos"):
         fabnet.embed([], tmp_path / "out.lance", model=tiny_run)
     for batch_size in (0, -1):
         with pytest.raises(InputError, match="batch_size must be 1 or more; got"):
@@ -118,6 +118,19 @@ def test_nothing_to_embed_is_refused_and_nothing_is_written(tiny_run: Path, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grey.png", "grey.txt"]
     result = fabnet.embed([grey], tmp_path / "crops.lance", model=tiny_run, crop="none")
     assert result.embedded == 1
+
+
+def test_the_ending_and_the_format_must_agree(photo: Path, store: Path, tiny_run: Path, tmp_path: Path) -> None:
+    for name, given, message in [
+        ("a.csv", "parquet", "ends in .csv, but --format is parquet"),
+        ("a.json", None, "ends in .json; expected .lance, .parquet, .csv or .npy"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            fabnet.embed([photo], tmp_path / name, model=tiny_run, format=given)
+    with pytest.raises(InputError, match="lies inside the dataset"):
+        fabnet.embed([photo], store / "a.csv", model=tiny_run)
+    fabnet.embed([photo], tmp_path / "A.CSV", model=tiny_run)
+    assert pyarrow.csv.read_csv(tmp_path / "A.CSV")["source"].to_pylist() == ["man.png"]
 
 
 def test_two_files_of_one_name_are_refused_and_a_repeated_file_counts_once(photo: Path, tmp_path: Path) -> None:
@@ -255,7 +268,7 @@ def test_no_input_is_replaced(photo: Path, tmp_path: Path) -> None:
 def test_the_table_beside_an_npy_is_replaced_if_embed_wrote_it(photo: Path, tmp_path: Path) -> None:
     for _ in range(2):
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
-    with pytest.raises(InputError, match="also the CSV for the rows of an npy"):
+    with pytest.raises(InputError, match=r"ends in \.csv, but --format is npy"):
         fabnet.embed([photo], tmp_path / "new.csv", format="npy", model="pixels", crop="none")
 
 

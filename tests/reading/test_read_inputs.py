@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, OutputError
+from fabnet.files.folder import left_out_lines
 from fabnet.reading.read import read_all, read_to
 from fabnet.video.decode import read_frames
 from tests.video.composed import write_video
@@ -115,6 +118,10 @@ def test_the_terminal_says_what_is_missing(album: Path, capsys: pytest.CaptureFi
         (("{video_csv}", "--out", "{video_csv}"), 2, "is an input"),
         (("{photo}", "--people", "{people}", "--out", "{people}"), 2, "is an input"),
         (("{photo}", "--people", "{tmp}/no.csv"), 2, "there is no file"),
+        (("",), 2, "a path is empty"),
+        (("{photo}", "--out", ""), 2, "a path is empty"),
+        (("{photo}", "--out", "{data}/x.csv"), 2, "lies inside the dataset"),
+        (("{data}",), 2, "is a dataset, but not a track store"),
         (("{photo}", "--people", "{photo}"), 2, "video,person"),
         (("{photo}", "--detector", "eyes"), 2, "unknown detector 'eyes'"),
         (("{clip}", "--detector", "eyes"), 2, "unknown detector 'eyes'"),
@@ -127,8 +134,8 @@ def test_what_cannot_be_done_is_said_in_one_line(
     args: tuple[str, ...], code: int, message: str, photo: Path, second: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    for name in ("empty", "x.csv"):
-        (tmp_path / name).mkdir()
+    for name in ("empty", "x.csv", "data.lance/_versions"):
+        (tmp_path / name).mkdir(parents=True)
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
     (tmp_path / "cut.png").write_bytes(photo.read_bytes()[:500])
     (tmp_path / "people.csv").write_text("video,person\nphoto.png,Ann\n")
@@ -136,7 +143,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     places = {
         "empty": tmp_path / "empty", "folder": tmp_path / "x.csv", "grey": tmp_path / "grey.png", "tmp": tmp_path,
         "cut": tmp_path / "cut.png", "people": tmp_path / "people.csv", "photo": photo, "clip": second,
-        "video_csv": tmp_path / "clip.csv",
+        "video_csv": tmp_path / "clip.csv", "data": tmp_path / "data.lance",
     }  # fmt: skip
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     found, out, err = said(capsys, *(each.format(**places) for each in args))
@@ -144,6 +151,32 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert message in err
     assert err.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_named_file_that_is_no_input_leaves_the_others(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("text")
+    table, result = read_all([photo, tmp_path / "note.txt"])
+    assert (result.faces, result.failed) == (1, [("note.txt", "neither a photo nor a video by its name and content")])
+    assert table["source"].to_pylist() == ["note.txt", "photo.png"]
+    if os.name != "nt":
+        odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff.png"))
+        odd.write_bytes(photo.read_bytes())
+        assert [name for name, _ in read_all([photo, odd])[1].failed] == [r"odd\udcff.png"]
+
+
+def test_further_pictures_of_a_file_are_counted(photo: Path, tmp_path: Path) -> None:
+    first = Image.open(photo)
+    others = [first.rotate(angle) for angle in (5, 10)]
+    names = ("a.png", "a.tiff", "a.webp")
+    for name in names:
+        first.save(tmp_path / name, save_all=True, append_images=others, duration=40, lossless=True)
+    (tmp_path / "one.png").write_bytes(photo.read_bytes())
+    table, result = read_all(tmp_path)
+    assert table["source"].to_pylist() == sorted([*names, "one.png"])
+    assert [(each.file, each.count) for each in result.left_out] == [(name, 2) for name in names]
+    assert left_out_lines(result.left_out) == [
+        "6 left out, pictures after the first one of a file: a.png, a.tiff, a.webp"
+    ]
 
 
 def test_a_truncated_video_is_read_up_to_there(second: Path, tmp_path: Path) -> None:

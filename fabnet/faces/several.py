@@ -1,0 +1,81 @@
+"""Counts the pictures of a file: of an animated PNG or WebP, or the pages of a TIFF; only the first one is read."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["num_pictures"]
+
+PNG, MAX_COUNT = b"\x89PNG\r\n\x1a\n", 100_000
+ORDER = {b"II*\0": "<", b"MM\0*": ">"}
+ANIMATED = 0x02
+"""Bit of an extended WebP's header."""
+SUBFILE_TYPE, REDUCED = 254, 1
+"""TIFF's tag for what a page is, and its bit for a smaller copy of another page."""
+
+
+def num_pictures(path: Path) -> int:
+    """Number of pictures in a file, from its headers; 1 if the format has one picture, or the file cannot be read.
+
+    Args:
+        path: a picture.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(21)
+            if head.startswith(PNG):
+                return _of_png(file)
+            if head[8:16] == b"WEBPVP8X" and len(head) == 21 and head[20] & ANIMATED:
+                return _of_webp(file)
+            if head[:4] in ORDER:
+                return _of_tiff(file, ORDER[head[:4]])
+    except (OSError, struct.error):
+        pass
+    return 1
+
+
+def _of_png(file: BinaryIO) -> int:
+    """The count that an animated PNG states before its first picture."""
+    file.seek(len(PNG))
+    for _ in range(MAX_COUNT):
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if kind == b"acTL":
+            return max(1, int(struct.unpack(">I", file.read(4))[0]))
+        if kind in (b"IDAT", b"IEND"):
+            break
+        file.seek(length + 4, 1)
+    return 1
+
+
+def _of_webp(file: BinaryIO) -> int:
+    count, place = 0, 12
+    while count < MAX_COUNT:
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        kind, length = struct.unpack("<4sI", head)
+        count += kind == b"ANMF"
+        place += 8 + length + length % 2
+    return max(1, count)
+
+
+def _of_tiff(file: BinaryIO, order: str) -> int:
+    file.seek(4)
+    (place,) = struct.unpack(f"{order}I", file.read(4))
+    pages, seen = 0, set[int]()
+    while place and place not in seen and len(seen) < MAX_COUNT:
+        seen.add(place)
+        file.seek(place)
+        (count,) = struct.unpack(f"{order}H", file.read(2))
+        entries = file.read(12 * count)
+        kinds = [
+            struct.unpack_from(f"{order}I", entries, at + 8)[0]
+            for at in range(0, len(entries) - 11, 12)
+            if struct.unpack_from(f"{order}H", entries, at)[0] == SUBFILE_TYPE
+        ]
+        pages += not any(kind & REDUCED for kind in kinds)
+        (place,) = struct.unpack(f"{order}I", file.read(4))
+    return max(1, pages)

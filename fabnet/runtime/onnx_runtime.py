@@ -17,6 +17,7 @@ from fabnet.runtime.cores import num_cores  # noqa: E402
 
 __all__ = [
     "HOW_TO_CUDA",
+    "detector_options",
     "has_cuda",
     "is_beyond_memory",
     "limited_options",
@@ -44,6 +45,15 @@ def limited_options() -> Any:
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = 4  # errors are raised anyway
+    return options
+
+
+def detector_options() -> Any:
+    """Options of a session for a small network that ships: one thread, because callers run several at once."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False
     return options
 
 

@@ -23,7 +23,7 @@ from fabnet.faces.crop import window_of
 from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.networks import fast_network
 from fabnet.faces.detect.pyramid import halves
-from fabnet.runtime.onnx_runtime import onnxruntime, open_network
+from fabnet.runtime.onnx_runtime import detector_options, onnxruntime, open_network
 
 __all__ = ["Mtcnn"]
 
@@ -161,11 +161,7 @@ def _networks_folder() -> Path:
 
 
 def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.enable_mem_pattern = False
-    return open_network(fast_network(path), options, device)
+    return open_network(fast_network(path), detector_options(), device)
 
 
 def _as_input(patches: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 import fabnet.weights
 from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.tiles import in_tiles, merged
-from fabnet.runtime.onnx_runtime import onnxruntime, open_network
+from fabnet.runtime.onnx_runtime import detector_options, open_network
 
 __all__ = ["Yunet"]
 
@@ -52,12 +52,8 @@ class Yunet:
 
     def __init__(self, *, smallest: SmallestFace | None = None, device: str = "cpu") -> None:
         self._smallest, self._device = smallest or SmallestFace(), device
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.enable_mem_pattern = False
         path = Path(fabnet.weights.__file__).parent / "yunet" / "yunet.onnx"
-        self._network = open_network(str(path), options, device)
+        self._network = open_network(str(path), detector_options(), device)
 
     def __reduce__(self) -> tuple[Callable[[], Yunet], tuple[()]]:
         return partial(Yunet, smallest=self._smallest, device=self._device), ()

@@ -3,7 +3,7 @@
     python experiments/replaced_faces.py DATA
 
 Pairs of the talking clips are composed to scenes (`tests/video/composed.py`). A face is wrong where its track began
-with somebody else. In "at one place", the face changes inside a wide picture that stays the same, so that it is no cut.
+with somebody else. In "at one place", the face changes inside a wide picture that stays the same, which is not a cut.
 """
 
 from __future__ import annotations

@@ -155,8 +155,8 @@ class FaceReader:
     def where(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, 5) float32: the outputs that `placed` and `is_face` take, without the attributes.
 
-        Each face is computed alone, so that no bit depends on the others: the windows are cut where this says, and on
-        what is no face the last bit may decide where they end.
+        Each face is computed alone, so that no bit depends on the others: windows are cut at the places that it gives,
+        and without a face in them, the last bit may decide the place.
         """
         alone = [self._first(one[None], FIRST) for one in embeddings]
         return np.concatenate(alone) if alone else np.zeros((0, FIRST), np.float32)

@@ -131,7 +131,7 @@ def test_a_frame_after_a_dissolve_is_read(two: People, eyes: Eyes, tmp_path: Pat
 
 
 def replaced(people: People, after: int) -> Composed:
-    """One face at another's place, in a wide picture of which little changes, so that it is no cut."""
+    """One face at another's place, in a wide picture of which little changes, so that it is not a cut."""
     video = Composed()
     wide = cv2.resize(cv2.GaussianBlur(next(iter(people.values()))[0], (0, 0), 40), (640, 480))
     for number in range(60):

@@ -95,7 +95,7 @@ def test_ctrl_c_while_the_command_starts_gives_no_traceback(tmp_path: Path) -> N
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="a terminal's end is no signal here")
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the end of a terminal is not a signal here")
 def test_a_hangup_ignored_by_nohup_stays_ignored() -> None:
     with unheard(signal.SIGHUP):
         with interruptible("kept"), stop_requests() as asked:

@@ -34,7 +34,7 @@ from fabnet.encoders.export import export
 from fabnet.faces.window import decode_jpeg
 from fabnet.models.model_folder import WEIGHTS_FILE, ModelCard, write_card
 from fabnet.objectives.fabnet import FabNet
-from fabnet.reading.inputs import Failure, Input, Item, decoded, list_inputs, read_items
+from fabnet.reading.inputs import Failure, Input, Item, Remark, decoded, list_inputs, read_items
 from fabnet.reading.options import EmbedOptions
 from fabnet.runtime.threads import batched, in_threads
 from fabnet.store.track_store import open_store
@@ -157,7 +157,7 @@ def decode(kind: str, source: Path, encoder: Embedder) -> None:
     inputs: list[Input] = list(list_inputs([source]).found)
     items = read_items(inputs, EmbedOptions(crop="none"), spec=None)
 
-    def pictures(batch: list[Item | Failure]) -> list[Item | Failure]:
+    def pictures(batch: list[Item | Failure | Remark]) -> list[Item | Failure]:
         return [decoded(each, min_side=encoder.sharp_side) for each in batch if isinstance(each, Item)]
 
     for batch in in_threads(pictures, batched(items, encoder.at_once(64))):

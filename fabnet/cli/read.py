@@ -89,6 +89,8 @@ def _show_missing(result: ReadResult, *, to_stderr: bool = False) -> None:
     lines = [reason if reason.startswith(source) else f"{source}: {reason}" for source, reason in result.failed]
     for line in [f"cannot be read: {each}" for each in lines] + left_out_lines(result.left_out):
         console(to_stderr=to_stderr).print(line, highlight=False)
+    for note in result.notes:
+        console(to_stderr=to_stderr).print(f"note: {note}", highlight=False)
 
 
 def _show_rows(read: pa.Table) -> None:

@@ -59,12 +59,14 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
         (every second one is kept for the comparison), and what `fabnet.encoders.int8.parity` gives.
 
     Raises:
-        InputError: beside `out` lies the `config.json` or the face reader of something else, `out` is a folder with
-            something in it, or there are no crops to calibrate on.
+        InputError: the ending .onnx is not in lower case, beside `out` lies the `config.json` or the face reader of
+            something else, `out` is a folder with something in it, or there are no crops to calibrate on.
         ModelError: the model cannot be loaded, or the file gives something else than torch.
         MissingDependencyError: onnx or onnxscript is not installed.
     """
     folder, out = find_model(model), as_place(out)
+    if out.suffix.lower() == ".onnx" != out.suffix:
+        raise InputError(f"--out {out} ends in {out.suffix}; expected .onnx in lower case")
     if out.suffix != ".onnx":
         if int8 is not None:
             raise InputError(f"--int8 exports only an ONNX file; expected --out FILE.onnx, got {out}")

@@ -20,7 +20,7 @@ from fabnet.files.places import as_place, as_places, is_remote, local
 from fabnet.options import takes
 from fabnet.reading.attributes import predictor
 from fabnet.reading.columns import Row, schema
-from fabnet.reading.inputs import Failure, Input, is_same_file, list_inputs
+from fabnet.reading.inputs import Failure, Input, Remark, is_same_file, list_inputs
 from fabnet.reading.options import FORMATS, EmbedOptions, Format
 from fabnet.reading.overlay import drawing
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of
@@ -63,7 +63,7 @@ class EmbedResult:
     faces_per_s: float = 0.0
     """Faces embedded per second, including reading and detection."""
     notes: list[str] = field(default_factory=list)
-    """Remarks on the crop."""
+    """Remarks on the crop, and on videos: which of several streams was read, where a clock jumps."""
     overlay: Path | None = None
     """Video with its faces drawn on; None if none was requested."""
 
@@ -142,6 +142,7 @@ def embed(
             result.rows += note.rows
             result.embedded += note.embedded
             result.failed += note.failed
+            result.notes += note.remarks
         _check_something(result, options.min_face)
     else:
         give_back_freed_blocks()
@@ -181,11 +182,14 @@ def _check_apart(out: Path, found: Sequence[Input], overlay: Path | None) -> Non
 
 
 def _counted(
-    rows: Iterable[Row | Failure], result: EmbedResult, seen: Callable[[Row], None], min_face: float | None
+    rows: Iterable[Row | Failure | Remark], result: EmbedResult, seen: Callable[[Row], None], min_face: float | None
 ) -> Iterator[Row]:
     for row in rows:
         if isinstance(row, Failure):
             result.failed.append(row)
+            continue
+        if isinstance(row, Remark):
+            result.notes.append(f"{row.name}: {row.text}")
             continue
         result.rows += 1
         result.embedded += row["embedding"] is not None

@@ -37,6 +37,7 @@ __all__ = [
     "Input",
     "Inputs",
     "Item",
+    "Remark",
     "decoded",
     "is_same_file",
     "list_inputs",
@@ -69,6 +70,13 @@ class Failure(NamedTuple):
 
     name: str
     reason: str
+
+
+class Remark(NamedTuple):
+    """What a reader of a video should know: which of several streams was read, or where its clock jumps."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,7 @@ def _kind(path: Path) -> Kind | None:
 
 def read_items(
     inputs: Sequence[Input], options: EmbedOptions, *, spec: dict[str, Any] | None
-) -> Iterator[Item | Failure]:
+) -> Iterator[Item | Failure | Remark]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
 
     Pictures that are already crops are yielded as bytes, for `decoded`.
@@ -334,10 +342,12 @@ def _whole(image: np.ndarray) -> np.ndarray:
     return np.array([0, 0, image.shape[1], image.shape[0]], dtype=np.float32)
 
 
-def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec) -> Iterator[Item | Failure]:
+def _of_video(
+    each: Input, find: Detector, faces: str, fps: float | None, spec: CropSpec
+) -> Iterator[Item | Failure | Remark]:
     """Yield at least one item per kept frame, in order of time: its faces, or the reason why there is none.
 
-    The last item is a failure if a part of the video cannot be decoded.
+    Remarks follow, and a failure if a part of the video cannot be decoded.
     """
     from fabnet.video.track_video import VideoStats, track_video
 
@@ -362,6 +372,7 @@ def _of_video(each: Input, find: Detector, faces: str, fps: float | None, spec: 
         # All faces of a frame arrive within the smoothing's look-ahead plus the longest gap that is bridged.
         yield from rows_until(face.time_s - LARGEST_AFTER_S)
     yield from rows_until(float("inf"))
+    yield from (Remark(each.name, note) for note in stats.notes)
     if stats.warning is not None:
         yield Failure(each.name, stats.warning)
 

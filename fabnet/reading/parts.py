@@ -45,7 +45,7 @@ from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import INT8_FILE, READER_FILE
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, Predictor, predictor
 from fabnet.reading.columns import Row, schema
-from fabnet.reading.inputs import Failure, Input, num_rows
+from fabnet.reading.inputs import Failure, Input, Remark, num_rows
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.pipeline import embedded
 from fabnet.reading.rows import NOTES, to_batches
@@ -110,6 +110,8 @@ class Note:
     failed: tuple[Failure, ...]
     fragments: tuple[str, ...] = ()
     """Lance's metadata of the dataset's fragments that contain its rows."""
+    remarks: tuple[str, ...] = ()
+    """Remarks on its videos."""
 
 
 def parts_of(inputs: Sequence[Input], recipe: Recipe, out: Path) -> list[Part]:
@@ -188,13 +190,16 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
         OutputError: the disk is full.
     """
     encoder, predicting = _loaded(part.recipe)
-    failed: list[Failure] = []
+    failed, remarks = list[Failure](), list[str]()
     count = {"rows": 0, "embedded": 0}
 
     def rows() -> Iterator[Row]:
         for row in embedded(part.inputs, encoder, predicting, part.recipe.options, num_threads=1):
             if isinstance(row, Failure):
                 failed.append(row)
+                continue
+            if isinstance(row, Remark):
+                remarks.append(f"{row.name}: {row.text}")
                 continue
             count["rows"] += 1
             count["embedded"] += row["embedding"] is not None
@@ -207,7 +212,7 @@ def embed_part(part: Part, report: Callable[[float], None]) -> Note:
         with pa.OSFile(str(part.spool), "wb") as sink, pa.ipc.new_file(sink, columns) as writer:
             for batch in to_batches(rows(), columns):
                 writer.write_batch(batch)
-    return Note(count["rows"], count["embedded"], tuple(failed))
+    return Note(count["rows"], count["embedded"], tuple(failed), remarks=tuple(remarks))
 
 
 def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine: Engine) -> list[Note]:
@@ -270,7 +275,7 @@ def _read_notes(out: Path) -> dict[str, Note]:
 def _note(out: Path, text: str) -> Note | None:
     values = json.loads(text)
     values["failed"] = tuple(Failure(*each) for each in values["failed"])
-    note = Note(**{**values, "fragments": tuple(values["fragments"])})
+    note = Note(**{**values, "fragments": tuple(values["fragments"]), "remarks": tuple(values.get("remarks", ()))})
     described = [file for each in note.fragments for file in json.loads(each)["files"]]
     if any(Path(file["path"]).name != file["path"] for file in described):
         return None

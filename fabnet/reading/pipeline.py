@@ -12,7 +12,7 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.faces.window import decode_jpeg
 from fabnet.reading.attributes import Predictor
 from fabnet.reading.columns import Row
-from fabnet.reading.inputs import Failure, Input, Item, decoded, read_items
+from fabnet.reading.inputs import Failure, Input, Item, Remark, decoded, read_items
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.thumbnail import thumbnail
 from fabnet.runtime.threads import batched, in_threads
@@ -30,7 +30,7 @@ def embedded(
     options: EmbedOptions,
     *,
     num_threads: int | None = None,
-) -> Iterator[Row | Failure]:
+) -> Iterator[Row | Failure | Remark]:
     """Embed inputs, one after another; memory does not grow with their length.
 
     Args:
@@ -48,8 +48,8 @@ def embedded(
 
 
 def _rows(
-    items: Sequence[Item | Failure], *, encoder: Embedder, predicting: Predictor, thumbnails: bool
-) -> list[Row | Failure]:
+    items: Sequence[Item | Failure | Remark], *, encoder: Embedder, predicting: Predictor, thumbnails: bool
+) -> list[Row | Failure | Remark]:
     """The rows of a batch, in the order of its items; runs in a worker thread."""
     read = [decoded(item, min_side=encoder.sharp_side) if isinstance(item, Item) else item for item in items]
     crops, in_full, boxes = list[np.ndarray](), list[np.ndarray](), []
@@ -63,7 +63,7 @@ def _rows(
     finite = np.isfinite(embeddings).all(axis=1)
     embeddings = np.where(finite[:, None], embeddings, 0)
     predicted = predicting.rows(in_full, np.array(boxes, np.float32).reshape(-1, 4), embeddings)
-    place, rows = 0, list[Row | Failure]()
+    place, rows = 0, list[Row | Failure | Remark]()
     for item in read:
         if isinstance(item, Item):
             row = item.row | {"embedding": None}

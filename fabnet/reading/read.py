@@ -22,7 +22,7 @@ from fabnet.files.parquet import write_parquet
 from fabnet.files.places import as_place, as_places, dataset_around, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.inputs import Failure, Inputs, is_same_file, list_inputs
+from fabnet.reading.inputs import Failure, Inputs, Remark, is_same_file, list_inputs
 from fabnet.reading.linked_people import LinkedPeople, PeopleLinker, spooled, with_people
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.people import people_of
@@ -59,6 +59,8 @@ class ReadResult:
     """Inputs that cannot be read, each with the reason."""
     left_out: list[LeftOut] = field(default_factory=list)
     """All else in the folders given: file, reason, count."""
+    notes: list[str] = field(default_factory=list)
+    """Remarks on videos: which of several streams was read, where a clock jumps."""
     faces_per_s: float = 0.0
     """Faces read per second, decoding included."""
 
@@ -239,7 +241,9 @@ class _Reading:
         for name, reason in self.inputs.failed:
             yield _failure_row(name, reason)
         for each in read_faces(self.inputs.found, self.eyes, self.options):
-            if isinstance(each, Failure):
+            if isinstance(each, Remark):
+                self.result.notes.append(f"{each.name}: {each.text}")
+            elif isinstance(each, Failure):
                 self.result.failed.append(each)
                 yield _failure_row(each.name, each.reason)
             else:

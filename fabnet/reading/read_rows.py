@@ -19,7 +19,7 @@ from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
 from fabnet.reading.canonical import Eyes, face_boxes
 from fabnet.reading.follow import first_windows
-from fabnet.reading.inputs import NO_FACE, Failure, Input, picture, store_rows
+from fabnet.reading.inputs import NO_FACE, Failure, Input, Remark, picture, store_rows
 from fabnet.reading.options import ReadOptions
 from fabnet.runtime.threads import batched, in_threads
 
@@ -43,7 +43,7 @@ class ReadFace(NamedTuple):
     seen: Seen | None
 
 
-def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadFace | Failure]:
+def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadFace | Failure | Remark]:
     """Read the faces of inputs, in their order; memory does not grow with the length of a video or store.
 
     Photos are read on all cores, one in each thread; so are the pieces of a video and the rows of a store.
@@ -60,9 +60,11 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
             continue
         yield from _of_photos(photos, eyes, options, spec, own)
         photos = []
-        read = _of_video if each.kind == "video" else _of_store
         try:
-            yield from read(each, eyes, options, spec)
+            if each.kind == "video":
+                yield from _of_video(each, eyes, options, spec)
+            else:
+                yield from _of_store(each, eyes, options, spec)
         except FabnetError as error:
             yield Failure(each.name, str(error))
         except OSError as error:
@@ -107,7 +109,7 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     ]
 
 
-def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
+def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure | Remark]:
     from fabnet.reading.read_video import VideoFaces, read_video  # imports PyAV, which photos do not need
 
     own, window = local(), Window(*eyes.encoder.card.window)
@@ -123,6 +125,7 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         num_threads=options.num_threads,
     ):  # fmt: skip
         yield from rows_of_frame(each.name, frame, window, spec, faces=options.faces)
+    yield from (Remark(each.name, note) for note in counts.notes)
     if counts.warning is not None:
         yield Failure(each.name, counts.warning)
 

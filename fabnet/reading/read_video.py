@@ -86,6 +86,8 @@ class VideoFaces:
     """Number of windows embedded."""
     warning: str | None = None
     """Error that ended decoding after at least one frame; None if there was none."""
+    notes: list[str] = field(default_factory=list)
+    """Which of several streams was read, and where the clock jumps or pauses."""
 
 
 @dataclass(slots=True, eq=False)
@@ -196,7 +198,7 @@ def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoF
     kept, follow, starts = Ticks(fps), Ticks(FOLLOW_FPS), Ticks(1 / search_every_s)
     piece: list[_Frame] = []
     num_bytes = 0
-    frames = decode_frames(path)
+    frames = decode_frames(path, notes=counts.notes)
     while True:
         try:
             picture = next(frames, None)

@@ -47,6 +47,12 @@ def test_the_exported_encoder_gives_the_same(tiny_run: Path, export_result: tupl
         export(tiny_run, file.with_name("other.onnx"))
 
 
+def test_an_ending_in_upper_case_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.ONNX; expected \.onnx"):
+        export("small", tmp_path / "encoder.ONNX")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_exported_file_names_no_path_of_the_machine(exported_run: Path) -> None:
     for file in (exported_run / "encoder.onnx", shipped_models()["small"] / "encoder.onnx"):
         content = file.read_bytes()

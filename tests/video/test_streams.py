@@ -13,6 +13,8 @@ from av.stream import Disposition
 
 from fabnet.errors import VideoError
 from fabnet.ingest.track import track
+from fabnet.reading.embed import embed
+from fabnet.reading.read import read_all
 from fabnet.store.track_store import open_store
 from fabnet.video.decode import decode_frames, read_frames, video_info
 
@@ -106,6 +108,14 @@ def test_the_ledger_says_which_stream(smiling: Path, tmp_path: Path) -> None:
     assert entry.status == "ok"
     assert "2 video streams; number 2 (192 x 192, the default one) was read" in entry.reason
     assert any(note.startswith("two.mkv: it contains 2 video streams") for note in report.notes)
+
+
+def test_read_and_embed_say_which_stream(smiling: Path, tmp_path: Path) -> None:
+    images = [frame.image for frame in read_frames(smiling, fps=5)][:5]
+    path = several(tmp_path / "two.mkv", [(144, 0, NONE), (144, 0, DEFAULT)], images)
+    said = "two.mkv: it contains 2 video streams; number 2 (192 x 192, the default one) was read"
+    assert read_all(path)[1].notes == [said]
+    assert said in embed(path, tmp_path / "two.csv").notes
 
 
 def test_a_file_with_only_covers_is_not_a_video(tmp_path: Path) -> None:

@@ -214,8 +214,8 @@ class _Reading:
                     for row in batch.to_pylist():
                         draw(row)
                 yield batch
-        if not self.result.faces:
-            raise NoFaceError(self._why_nothing())
+            if not self.result.faces:  # before an overlay takes its place
+                raise NoFaceError(self._why_nothing())
 
     def _linked(self, linker: PeopleLinker) -> Iterator[pa.RecordBatch]:
         """Read everything to a temporary file, link the tracks, and give the rows with their people."""

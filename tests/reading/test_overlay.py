@@ -10,9 +10,9 @@ import pytest
 
 import fabnet
 from fabnet.encoders.face_reader import Task
-from fabnet.errors import InputError
+from fabnet.errors import InputError, NoFaceError
 from fabnet.reading.overlay import draw_face
-from fabnet.video.decode import read_frames
+from fabnet.video.decode import Frame, read_frames
 from fabnet.video.encode import VideoWriter
 
 TASKS = (
@@ -75,3 +75,13 @@ def test_read_draws_an_overlay(smiling: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="drawn on one video"):
         fabnet.read([clip, smiling], overlay=tmp_path / "x.mp4")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.csv", "over.mp4"]
+
+
+def test_without_a_face_no_overlay_is_written(tmp_path: Path) -> None:
+    clip = tmp_path / "grey.mp4"
+    with VideoWriter(clip, fps=25) as writer:
+        for number in range(4):
+            writer.write(Frame(number, number / 25, np.full((96, 96, 3), 128, np.uint8)))
+    with pytest.raises(NoFaceError):
+        fabnet.read_to([clip], tmp_path / "out.csv", overlay=tmp_path / "over.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["grey.mp4"]

@@ -105,15 +105,14 @@ def quantize(exported: Path, out: Path, images: np.ndarray) -> None:
             batch = next(self._batches, None)
             return None if batch is None else {"images": batch}
 
-    model = onnx.load(exported)
-    kept = _kept_nodes(model.graph)
+    kept = _kept_nodes(onnx.load(exported).graph)
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # it advises a preprocessing that has no effect on these networks
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             quantize_static(
-                model, out, Batches(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
+                exported, out, Batches(), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
                 nodes_to_exclude=sorted(kept),
             )  # fmt: skip

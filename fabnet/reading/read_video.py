@@ -35,8 +35,9 @@ __all__ = ["NEIGHBOUR_SIMILARITY", "ReadFrame", "VideoFaces", "described", "read
 FOLLOW_FPS = 12.0
 """Frames per second on which faces are followed, if fewer are kept."""
 LINK_EVERY_S = 0.4
-"""Time between frames on which it is checked that a followed face still looks the same; with several faces, which may
-pass each other, this is checked on every frame."""
+"""Longest time between frames on which it is checked that a followed face still looks the same, if frames lie closer;
+with several faces, which may pass each other, this is checked on every frame. It is below the linker's `ADJACENT_S`,
+beyond which a face that has turned meanwhile begins another track."""
 OTHER_FACE = 0.8
 """Correlation of the middles of a face's windows on neighbouring frames below which it is checked at once whether it
 looks the same. It was lower in 1.1 % of 1,638 pairs of frames of one person, and in all 3,520 pairs of different
@@ -228,7 +229,8 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
     """
     looks, searched, has_several = 0, 0, False
     described: set[int] = set()
-    next_s = -np.inf
+    described_s = -np.inf
+    later_s = [*(frame.time_s for frame in piece[1:]), np.inf]
     before: tuple[_Frame, FollowedFrame] | None = None
     glances: dict[int, np.ndarray] = {}
     for place, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
@@ -240,8 +242,9 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
         has_changed = any(float(last[face] @ glances[face]) < OTHER_FACE for face in glances.keys() & last.keys())
         if has_changed and before is not None and before[0].looks is None:
             _describe(*before, eyes)
-        if place in (0, len(piece) - 1) or is_new or has_several or has_changed or frame.time_s >= next_s:
-            next_s = frame.time_s + LINK_EVERY_S
+        is_due = later_s[place] > described_s + LINK_EVERY_S
+        if is_due or is_new or has_several or has_changed:
+            described_s = frame.time_s
             described.update(found.numbers)
             _describe(frame, found, eyes)
         before = frame, found

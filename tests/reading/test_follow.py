@@ -21,6 +21,7 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.reading.canonical import Eyes, Picture, Settled
 from fabnet.reading.follow import AHEAD, FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.read_video import DISSOLVES, ReadFrame, VideoFaces, read_video
+from fabnet.video.link import ADJACENT_S
 from fabnet.video.track_video import TrackedFace
 from tests.video.composed import (
     Composed,
@@ -78,7 +79,11 @@ def judged(video: Composed, frames: list[ReadFrame], reader: FaceReader) -> Verd
 
 @dataclass(frozen=True)
 class Case:
-    """A composed video, and the tracks and shares that `track` gives of it when it keeps every frame."""
+    """A composed video, and the tracks and shares that `track` gives of it when it keeps every frame.
+
+    A face that is half covered may be split once more: its similarity from frame to frame is near the least that is
+    needed, so that the last bit of a pixel decides, and OpenCV 4 rounds otherwise than 5.
+    """
 
     video: Composed
     tracks: dict[str, int]
@@ -97,7 +102,7 @@ def case(name: str, two: People) -> Case:
             return Case(passing(first, second, count=75), {"he": 4, "other": 1}, {"he": 0.65, "other": 1.0})
         case "covering":
             covering = passing(first, second, count=75, is_turning=True)
-            return Case(covering, {"he": 3, "other": 1}, {"he": 0.3, "other": 1.0})
+            return Case(covering, {"he": 4, "other": 1}, {"he": 0.3, "other": 1.0})
         case "dissolve":
             return Case(blended(first, second, each=40, count=25), both, {"he": 0.92, "other": 0.92})
         case "fade":
@@ -120,6 +125,24 @@ def test_people_are_never_mixed(two: People, eyes: Eyes, tmp_path: Path, name: s
     assert found.tracks_of.keys() == made.tracks.keys()
     assert all(found.tracks_of[who] <= most for who, most in made.tracks.items()), found
     assert all(found.share[who] >= least for who, least in made.share.items()), found
+
+
+@pytest.mark.parametrize("fps", [8.0, 10.0])
+def test_a_followed_face_is_compared_before_it_would_begin_another_track(
+    smiling: Path, eyes: Eyes, monkeypatch: pytest.MonkeyPatch, fps: float
+) -> None:
+    times_s = []
+    push = read_video_module.Linker.push
+
+    def noted(self: Any, time_s: float, *given: Any) -> Any:
+        times_s.append(time_s)
+        return push(self, time_s, *given)
+
+    monkeypatch.setattr(read_video_module.Linker, "push", noted)
+    detector = partial(load_detector, "yunet")
+    options: dict[str, Any] = {"search_every_s": 1.0, "counts": VideoFaces(), "num_threads": 1}
+    assert {frame.tracks for frame in read_video(smiling, eyes, detector, CropSpec(), fps=fps, **options)} == {(0,)}
+    assert np.diff(times_s).max() <= read_video_module.LINK_EVERY_S < ADJACENT_S
 
 
 def test_a_frame_after_a_dissolve_is_read(two: People, eyes: Eyes, tmp_path: Path) -> None:

@@ -12,15 +12,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from inspect import signature
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from fabnet.errors import InputError, TrainingError
+from fabnet.training.global_batch_norm import with_global_batch_norm
 
-__all__ = ["Processes", "gather", "processes", "wait_for_all"]
+__all__ = ["Processes", "gather", "processes", "shared", "wait_for_all"]
 
 TIMEOUT = timedelta(minutes=10)
 LOST = (
@@ -118,6 +122,20 @@ def _is_lost(error: BaseException) -> bool:
         return True
     words = ("gloo", "nccl", "connection closed", "connection reset", "broken pipe", "timed out")
     return any(word in str(error).lower() for word in words)
+
+
+def shared(network: nn.Module, device: torch.device) -> DistributedDataParallel:
+    """Share a network among all processes: gradients are their mean, and batch norms are of the global batch.
+
+    Args:
+        network: the network, with the same weights in every process; its layers are changed in place.
+        device: the device of this process, where the network is.
+    """
+    devices = [device] if device.type == "cuda" else None
+    # Newer versions of torch have another name for this option, and warn of the old one.
+    is_new = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+    options: dict[str, Any] = {"forward_sync_buffers" if is_new else "broadcast_buffers": False}
+    return DistributedDataParallel(with_global_batch_norm(network), device_ids=devices, **options)
 
 
 def gather(values: torch.Tensor) -> torch.Tensor:

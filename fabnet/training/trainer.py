@@ -12,7 +12,6 @@ from typing import NoReturn
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from fabnet.errors import InputError, ModelError, TrainingError
 from fabnet.faces.crop import CropSpec
@@ -30,7 +29,6 @@ from fabnet.store.track_store import TrackStore
 from fabnet.training.checkpoint import LoopState, load_checkpoint, save_checkpoint
 from fabnet.training.config import TrainConfig
 from fabnet.training.device import autocast
-from fabnet.training.global_batch_norm import with_global_batch_norm
 from fabnet.training.initial import (
     architecture_of,
     build_optimizer,
@@ -41,7 +39,7 @@ from fabnet.training.initial import (
 )
 from fabnet.training.metric_logs import MetricLog
 from fabnet.training.near_pairs import near_pairs
-from fabnet.training.processes import Processes, gather, wait_for_all
+from fabnet.training.processes import Processes, gather, shared, wait_for_all
 from fabnet.training.reporter import Reporter
 from fabnet.training.schedule import Schedule, steps_a_round
 from fabnet.training.setup import compile_errors, compiled, setup_of
@@ -115,7 +113,7 @@ class Trainer:
             raise InputError("several processes need curriculum_forward once: they get unequal numbers of samples")
         if self.setup.is_compiled:
             compiled(self.objective)
-        self.network = self._shared() if self.me.world_size > 1 else self.objective
+        self.network = shared(self.objective, device) if self.me.world_size > 1 else self.objective
         self._to_train_mode()
 
     def _go_on(self) -> None:
@@ -129,12 +127,6 @@ class Trainer:
             self.state.total_steps = self.config.max_steps
         elif self.config.max_minutes != self.state.max_minutes:  # the budget has changed
             self.state.total_steps = None
-
-    def _shared(self) -> nn.Module:
-        devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(
-            with_global_batch_norm(self.objective), device_ids=devices, broadcast_buffers=False
-        )
 
     def leave(self) -> None:
         """Wait for all processes, then drop DDP before exit, or its threads survive.

@@ -53,8 +53,13 @@ def torchrun(count: int) -> list[str]:
     ]  # fmt: skip
 
 
+def alone() -> dict[str, str]:
+    """The environment with one thread for each process."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
 def quiet() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    return alone() | {"PYTHONWARNINGS": "ignore"}
 
 
 def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Path, tmp_path: Path) -> None:
@@ -64,8 +69,9 @@ def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Pat
     for name, start in (("one", [sys.executable]), ("two", torchrun(2))):
         flags = [*FLAGS, "--max-steps=20", "--validate-every=4", f"--out={tmp_path / name}", "--json"]
         command = [*start, str(script), str(tmp_path / name), "train", str(store), *flags]
-        done = subprocess.run(command, capture_output=True, text=True, env=quiet())
+        done = subprocess.run(command, capture_output=True, text=True, env=alone())
         assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr, done.stderr
         # Only the first process prints.
         said = json.loads(done.stdout)
         assert said["steps"] == 20
@@ -78,7 +84,7 @@ def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Pat
     for name, value in made["one"].items():
         if value.is_floating_point():
             difference = (made["two"][name] - value).norm() / value.norm().clamp(min=1e-3)
-            assert difference < 1e-5, (name, float(difference))
+            assert difference < 1e-4, (name, float(difference))
 
 
 def children(pid: int) -> list[int]:

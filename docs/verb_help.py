@@ -64,7 +64,7 @@ def entries(box: str) -> list[tuple[str, str]]:
             continue
         if line[0] != " ":
             name, _, what = line.partition("  ")
-            name = re.sub(r"^\[\[(\S+) \[.*$", r"\1 ...", name)  # any number of arguments
+            name = re.sub(r"^\[*(\S+) \[\1.*$", r"\1 ...", name)  # any number of arguments
             found.append((name, what.strip()))
         else:
             found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}".strip())

@@ -23,6 +23,8 @@ from fabnet.reading.canonical import Eyes, light_of
 from fabnet.weights import shipped_models
 
 NODE = shutil.which("node")
+LARGEST_DIFFERENCE = 1 if int(cv2.__version__.split(".")[0]) > 4 else 2
+"""In grey levels. OpenCV 4 rounds positions in a picture to 1/32 of a pixel, OpenCV 5 does not."""
 needs_node = pytest.mark.skipif(NODE is None, reason="Node.js is not installed to run the page's JavaScript with")
 
 
@@ -75,7 +77,7 @@ def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -
     )
     for (data, *light), view, expected in zip(made, views, lights, strict=True):
         difference = np.abs(np.reshape(data, (size, size, 4))[:, :, :3] - view.astype(int))
-        assert difference.max() <= 1
+        assert difference.max() <= LARGEST_DIFFERENCE
         assert difference.mean() < 0.2
         assert light == pytest.approx(expected, abs=1e-3)
 

@@ -174,7 +174,7 @@ ODD: list[dict[str, Any]] = [
     {"embedding": vectors([None] * ROWS)},
     {"embedding": vectors([[None] * DIM, *[[0.5] * DIM] * (ROWS - 1)])},
     {"embedding": vectors(np.ones((ROWS, 1)), dim=1), "reason": ["", "none"] * 3},
-    {"embedding": vectors(kind=pa.float16()), "reason": ["", None] * 3},
+    {"embedding": vectors().cast(pa.list_(pa.float16(), DIM)), "reason": ["", None] * 3},
     {"thumbnail": pa.array([None, b"", b"no picture", b"<html>", PICTURE[:40], PICTURE], pa.binary())},
     {"thumbnail": pa.array([PICTURE] * ROWS, pa.large_binary())},
     {"identity": pa.array(["a", "b"] * 3, pa.large_string()), "video": pa.array(["v"] * ROWS).dictionary_encode()},

@@ -21,7 +21,7 @@ from fabnet.faces.detect.load import load_detector
 from fabnet.reading.canonical import Eyes, Picture, Settled
 from fabnet.reading.follow import AHEAD, FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.read_video import DISSOLVES, ReadFrame, VideoFaces, read_video
-from fabnet.video.link import ADJACENT_S
+from fabnet.video.link import ADJACENT_S, Linker
 from fabnet.video.track_video import TrackedFace
 from tests.video.composed import (
     Composed,
@@ -132,13 +132,13 @@ def test_a_followed_face_is_compared_before_it_would_begin_another_track(
     smiling: Path, eyes: Eyes, monkeypatch: pytest.MonkeyPatch, fps: float
 ) -> None:
     times_s = []
-    push = read_video_module.Linker.push
+    push = Linker.push
 
     def noted(self: Any, time_s: float, *given: Any) -> Any:
         times_s.append(time_s)
         return push(self, time_s, *given)
 
-    monkeypatch.setattr(read_video_module.Linker, "push", noted)
+    monkeypatch.setattr(Linker, "push", noted)
     detector = partial(load_detector, "yunet")
     options: dict[str, Any] = {"search_every_s": 1.0, "counts": VideoFaces(), "num_threads": 1}
     assert {frame.tracks for frame in read_video(smiling, eyes, detector, CropSpec(), fps=fps, **options)} == {(0,)}

@@ -6,8 +6,8 @@ goes on from where it was. A fourth arm is a single source for as many pairs *le
 together: its rate stays at the peak until the plateaus of the first arm, moved to the end of its time, would drop it.
 The curriculum learns from half of the pairs that it sees.
 
-A run that was stopped goes on where it was; one that is done is not repeated. What each arm saw, learned from and reached
-is printed as it ends. Score the runs by `second_table.py single-0=RUNS/single-0 ...`.
+A run that was stopped goes on where it was; one that is done is not repeated. What each arm saw, learned from and
+reached is printed as it ends. Score the runs by `second_table.py single-0=RUNS/single-0 ...`.
 
 Run: python experiments/three_steps.py STORE --runs RUNS --seeds 0 1 2 [--size 32]
 """

@@ -55,7 +55,7 @@ class Course(NamedTuple):
 
 def course(run: Path) -> Course:
     """What a run did, from its metrics."""
-    config, rows = read_run(run), read_metrics(run)
+    (config, _), rows = read_run(run), read_metrics(run)
     share = LEARNED_SHARE if config.curriculum else 1.0
     rates = {int(row["step"]): row["learning_rate"] for row in rows if "learning_rate" in row}
     steps, peak = max(rates), max(rates.values())

@@ -16,6 +16,7 @@ from fabnet.models.looks import TwoLooks, looks_at
 from fabnet.models.model_folder import input_size
 from fabnet.models.warp import warp
 from fabnet.objectives.batch import Batch
+from fabnet.objectives.motion import motion_weights
 from fabnet.objectives.options import ObjectiveOptions
 from fabnet.objectives.ssim import dissimilarity_per_sample
 from fabnet.objectives.views import seen
@@ -23,7 +24,7 @@ from fabnet.objectives.views import seen
 __all__ = ["FabNet", "Reconstruction", "l1_per_sample"]
 
 
-def l1_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def l1_per_sample(images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     """Mean absolute difference of each sample.
 
     The paper's L1 norm is a sum over pixels; the mean over C, H, W gives a learning rate the same meaning at
@@ -32,11 +33,13 @@ def l1_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     Args:
         images: (B, C, H, W) float.
         targets: (B, C, H, W) float.
+        weights: (B, 1, H, W) float of mean 1 in each sample; None: all pixels count alike, as in the paper.
 
     Returns:
         (B,) float32.
     """
-    return (images.float() - targets.float()).abs().mean(dim=(1, 2, 3))
+    difference = (images.float() - targets.float()).abs()
+    return (difference if weights is None else difference * weights).mean(dim=(1, 2, 3))
 
 
 class Reconstruction(NamedTuple):
@@ -86,6 +89,9 @@ class FabNet(nn.Module):
         ssim: float = 0.0
         """Share, 0 to 1, of structural dissimilarity in the training loss; the rest is L1. Validation uses L1 alone.
         Not in the paper."""
+        motion: float = 0.0
+        """Share, 0 or more and below 1, of the training loss's weights that follow how much source and target differ
+        around a pixel, so that what moves counts for more than what stays. Needs one source. Not in the paper."""
         looks: Literal[1, 2] = 1
         """2: two encoders look at the face, at the whole window and closer at the two thirds in its middle, each at the
         network's size; each gives half of the embedding, and the loss compares both. Not in the paper."""
@@ -94,6 +100,10 @@ class FabNet(nn.Module):
             """Check the values against each other and against the number of sources."""
             if not 0 <= self.ssim <= 1:
                 raise ValueError(f"ssim must lie in 0 to 1; got {self.ssim}")
+            if not 0 <= self.motion < 1:
+                raise ValueError(f"motion must be 0 or more and less than 1; got {self.motion}")
+            if self.motion and num_sources > 1:
+                raise ValueError(f"motion needs one source; got {num_sources}: drop one of the two options")
             if self.both_ways and num_sources > 1:
                 raise ValueError(f"both_ways needs one source; got {num_sources}: drop one of the two options")
             if self.confidence_bound != "none" and num_sources == 1:
@@ -181,35 +191,42 @@ class FabNet(nn.Module):
             batch: as in `reconstruct`.
 
         Returns:
-            (B,) float32 in [0, 1]: the mean absolute difference, in training mixed with dissimilarity by `ssim`, and
-            averaged over both looks, if there are two; NaN where a flow is not finite.
+            (B,) float32 in [0, 1]: the mean absolute difference, in training mixed with dissimilarity by `ssim`,
+            weighted by `motion`, and averaged over both looks, if there are two; NaN where a flow is not finite.
         """
         of_source, of_target = self._embed(batch)
         if not (self.training and self.options.both_ways):
-            return self._loss(self._warp(batch.sources, of_source, of_target), batch.target)
+            return self._loss(self._warp(batch.sources, of_source, of_target), batch.sources, batch.target)
         # Twice as many pairs from the same frames.
         sources = torch.cat([batch.sources, batch.target[:, None]])
         targets = torch.cat([batch.target, batch.sources[:, 0]])
         of_sources = torch.cat([of_source, of_target[:, None]])
         of_targets = torch.cat([of_target, of_source[:, 0]])
-        return self._loss(self._warp(sources, of_sources, of_targets), targets).view(2, -1).mean(dim=0)
+        return self._loss(self._warp(sources, of_sources, of_targets), sources, targets).view(2, -1).mean(dim=0)
 
-    def _loss(self, made: Reconstruction, target: torch.Tensor) -> torch.Tensor:
+    def _loss(self, made: Reconstruction, sources: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        share = self.options.motion
         if not self.training:
             loss = l1_per_sample(made.images, target)
-        elif self.options.looks == 1:
-            loss = self._difference(made.images, target)
-        else:  # a pixel of the middle is in both looks, so it counts about three times as much as one outside
-            both = zip(looks_at(made.images), looks_at(target), strict=True)
-            loss = torch.stack([self._difference(image, wanted) for image, wanted in both]).mean(dim=0)
+        else:
+            weights = motion_weights(sources[:, 0], target, share) if share else None
+            if self.options.looks == 1:
+                loss = self._difference(made.images, target, weights)
+            else:  # a pixel of the middle is in both looks, so it counts about three times as much as one outside
+                at = (None, None) if weights is None else looks_at(weights)
+                both = zip(looks_at(made.images), looks_at(target), at, strict=True)
+                loss = torch.stack([self._difference(*look) for look in both]).mean(dim=0)
         # The sampler reads a NaN position as a corner of the image, so the loss would look sound while its gradient
         # reads outside the image's memory.
         return loss.masked_fill(~made.flow.isfinite().flatten(1).all(dim=1), torch.nan)
 
-    def _difference(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """(B,) L1, mixed with dissimilarity by `ssim`."""
-        loss, share = l1_per_sample(images, targets), self.options.ssim
-        return loss if not share else (1 - share) * loss + share * dissimilarity_per_sample(images, targets)
+    def _difference(self, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+        """(B,) L1, mixed with dissimilarity by `ssim`, both weighted by (B, 1, H, W) `weights` if there are any."""
+        share = self.options.ssim
+        if weights is not None:
+            weights = weights / weights.mean(dim=(1, 2, 3), keepdim=True)
+        loss = l1_per_sample(images, targets, weights)
+        return loss if not share else (1 - share) * loss + share * dissimilarity_per_sample(images, targets, weights)
 
 
 def _enlarged(maps: torch.Tensor, size: int) -> torch.Tensor:

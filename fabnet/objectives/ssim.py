@@ -20,7 +20,9 @@ CHUNK_PIXELS = 2**15
 """Number of pixels that a CPU works on at a time, so that some ten maps of them fit its caches."""
 
 
-def dissimilarity_per_sample(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def dissimilarity_per_sample(
+    images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """(1 - SSIM) / 2 of each sample, the mean over channels and all 3 x 3 windows inside the image.
 
     The gradient is that of the formula, in closed form, and only to `images`: targets are data.
@@ -28,16 +30,19 @@ def dissimilarity_per_sample(images: torch.Tensor, targets: torch.Tensor) -> tor
     Args:
         images: (B, C, H, W) float in [0, 1], H and W 3 or more.
         targets: (B, C, H, W) float in [0, 1].
+        weights: (B, 1, H, W) float of mean 1 in each sample, one for each window, at its upper left pixel; None: all
+            windows count alike.
 
     Returns:
-        (B,) float32 in [0, 1], up to rounding.
+        (B,) float32 in [0, 1], up to rounding; with weights about so, since those of the last rows and columns, where
+        no window fits, count in their mean.
 
     Source:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, with means over
         3 x 3 pixels instead of Gaussian ones, as in photometric losses since Godard et al., CVPR 2017. Not in the
         paper.
     """
-    made: torch.Tensor = _Dissimilarity.apply(images, targets)
+    made: torch.Tensor = _Dissimilarity.apply(images, targets, weights)
     return made
 
 
@@ -45,14 +50,15 @@ class _Dissimilarity(torch.autograd.Function):
     """The gradient is computed with the value, chunk by chunk; the backward pass only scales it."""
 
     @staticmethod
-    def forward(ctx: Any, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, images: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
         pixels = images.shape[2] * images.shape[3]
         chunk = len(images) if images.is_cuda else max(1, CHUNK_PIXELS // pixels)
         gradient = torch.empty_like(images, dtype=torch.float32) if ctx.needs_input_grad[0] else None
         losses = []
         for first in range(0, len(images), chunk):
             part = slice(first, first + chunk)
-            losses.append(_losses(images[part], targets[part], None if gradient is None else gradient[part]))
+            parts = [None if each is None else each[part] for each in (gradient, weights)]
+            losses.append(_losses(images[part], targets[part], *parts))
         if gradient is not None:
             ctx.save_for_backward(gradient)
             ctx.dtype = images.dtype
@@ -60,12 +66,14 @@ class _Dissimilarity(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * gradients[0][:, None, None, None]).to(ctx.dtype), None
+        return (gradient * gradients[0][:, None, None, None]).to(ctx.dtype), None, None
 
 
-def _losses(images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor | None) -> torch.Tensor:
+def _losses(
+    images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor | None, weights: torch.Tensor | None
+) -> torch.Tensor:
     """The (N,) losses; their gradient to the images is written to `gradient`.
 
     Maps are flat, so that a sum over windows is a sum of shifted maps, over whole memory. A window is kept at its upper
@@ -92,7 +100,10 @@ def _losses(images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor 
     share = (below * other_below).reciprocal_().view(-1, height * width).mul_(inside.view(-1)).view(-1)
     similarity = (above * other_above).mul_(share)
     windows = shape[1] * (height - WINDOW + 1) * (width - WINDOW + 1)
-    losses: torch.Tensor = similarity.view(len(images), -1).sum(dim=1).div_(-2 * windows).add_(0.5)
+    of_windows = None if weights is None else weights.reshape(len(images), 1, -1)
+    counted = similarity.view(len(images), shape[1], -1)
+    counted = counted if of_windows is None else counted * of_windows
+    losses: torch.Tensor = counted.flatten(1).sum(dim=1).div_(-2 * windows).add_(0.5)
     if gradient is None:
         return losses
 
@@ -104,6 +115,8 @@ def _losses(images: torch.Tensor, targets: torch.Tensor, gradient: torch.Tensor 
     torch.mul(above, share, out=of_product).mul_(AREA)
     torch.sub(other_above, above, out=of_sum).mul_(share).mul_(sum_b)
     of_sum.addcmul_(below.sub_(other_below).mul_(sum_a), other, value=0.5)
+    if of_windows is not None:
+        behind[reach:].view(3, len(images), shape[1], -1).mul_(of_windows)
     at_a, at_squares, at_product = _window_sums(behind, width).view(3, -1)
     at_a.addcmul_(a, at_squares).addcmul_(b, at_product)
     torch.mul(at_a.view(shape), -0.5 / windows, out=gradient)

@@ -79,7 +79,7 @@ def test_options_belong_to_their_objective() -> None:
     with pytest.raises(InputError, match="the objective autoencoder has no option 'ssim'"):
         config.with_changes({"ssim": 0.5})
     former = preset("small").to_json() | {"objective": "rotnet"}  # as an earlier fabnet wrote it
-    del former["looks"]  # younger than that
+    del former["looks"], former["motion"]  # younger than that
     assert TrainConfig.from_json(former).objective == "rotnet"
 
 
@@ -98,6 +98,8 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"both_ways": True, "sources": 3}, "one source"),
         ({"both_ways": True, "objective": "rotnet"}, "rotnet has no option 'both_ways'"),
         ({"ssim": 1.5}, "ssim must lie in 0 to 1; got 1.5"),
+        ({"motion": 1.0}, "motion must be 0 or more and less than 1; got 1.0"),
+        ({"motion": 0.5, "sources": 2}, "motion needs one source; got 2: drop one of the two options"),
         ({"recolour": 0.5, "objective": "rotnet"}, "rotnet takes no recolour; got 0.5"),
         ({"objective": "rotnett"}, "no objective is called 'rotnett'"),
         ({"max_steps": None}, "needs an end"),

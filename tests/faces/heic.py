@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -64,7 +65,9 @@ def _hevc(image: np.ndarray, pix_fmt: str) -> tuple[bytes, bytes]:
             "libx265", rate=25, options={"x265-params": "log-level=none:pools=none:frame-threads=1", "crf": "10"}
         )
         stream.height, stream.width, stream.pix_fmt = *image.shape[:2], pix_fmt
-        out.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        frame = av.VideoFrame.from_ndarray(image)
+        frame.pts, frame.time_base = 0, Fraction(1, 25)  # without a time, the muxer has refused the frame now and then
+        out.mux(stream.encode(frame))
         out.mux(stream.encode())
     file.seek(0)
     with av.open(file) as back:

@@ -60,7 +60,7 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
 
     Raises:
         InputError: the ending .onnx is not in lower case, beside `out` lies the `config.json` or the face reader of
-            something else, `out` is a folder with something in it, or there are no crops to calibrate on.
+            something else, `out` is a folder that is not empty, or there are no crops to calibrate on.
         ModelError: the model cannot be loaded, or the file gives something else than torch.
         MissingDependencyError: onnx or onnxscript is not installed.
     """

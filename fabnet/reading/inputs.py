@@ -16,8 +16,8 @@ from fabnet.faces.detect.detection import Detector
 from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import Face, crop_faces
+from fabnet.faces.num_pictures import num_pictures
 from fabnet.faces.picture import decode_picture
-from fabnet.faces.several import num_pictures
 from fabnet.faces.window import decode_jpeg
 from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
 from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head

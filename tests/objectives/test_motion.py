@@ -9,6 +9,7 @@ from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet, l1_per_sample
 from fabnet.objectives.motion import LARGEST, motion_weights
 from fabnet.objectives.ssim import dissimilarity_per_sample
+from tests.objectives.formula import similarity
 
 
 def pictures(count: int, seed: int, size: int = 24) -> torch.Tensor:
@@ -33,16 +34,8 @@ def test_the_weighted_dissimilarity_and_its_gradient_are_those_of_the_formula() 
     ours = images.clone().requires_grad_()
     losses = dissimilarity_per_sample(ours, targets, weights)
     losses.sum().backward()
-    exact, b = images.double().requires_grad_(), targets.double()
-
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        return values.unfold(2, 3, 1).unfold(3, 3, 1).mean(dim=(4, 5))
-
-    covariance = mean(exact * b) - mean(exact) * mean(b)
-    variance = mean(exact**2) - mean(exact) ** 2 + mean(b**2) - mean(b) ** 2
-    similarity = (2 * mean(exact) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
-    similarity = similarity / ((mean(exact) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4))
-    expected = 0.5 - (similarity * weights[:, :, :-2, :-2]).mean(dim=(1, 2, 3)) / 2
+    exact = images.double().requires_grad_()
+    expected = 0.5 - (similarity(exact, targets.double()) * weights[:, :, :-2, :-2]).mean(dim=(1, 2, 3)) / 2
     expected.sum().backward()
     torch.testing.assert_close(losses.double(), expected, rtol=1e-5, atol=1e-6)
     assert ours.grad is not None

@@ -11,6 +11,7 @@ from fabnet.objectives import ssim
 from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet, l1_per_sample
 from fabnet.objectives.ssim import dissimilarity_per_sample
+from tests.objectives.formula import similarity
 
 
 def pictures(count: int, seed: int) -> torch.Tensor:
@@ -50,16 +51,8 @@ def test_the_gradient_is_that_of_the_formula(monkeypatch: pytest.MonkeyPatch) ->
     losses = dissimilarity_per_sample(ours, targets)
     (losses * weights).sum().backward()
 
-    exact, b = images.double().requires_grad_(), targets.double()
-
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        return values.unfold(2, 3, 1).unfold(3, 3, 1).mean(dim=(4, 5))
-
-    covariance = mean(exact * b) - mean(exact) * mean(b)
-    variance = mean(exact**2) - mean(exact) ** 2 + mean(b**2) - mean(b) ** 2
-    similarity = (2 * mean(exact) * mean(b) + 1e-4) * (2 * covariance + 9e-4)
-    similarity = similarity / ((mean(exact) ** 2 + mean(b) ** 2 + 1e-4) * (variance + 9e-4))
-    expected = (1 - similarity).mean(dim=(1, 2, 3)) / 2
+    exact = images.double().requires_grad_()
+    expected = (1 - similarity(exact, targets.double())).mean(dim=(1, 2, 3)) / 2
     (expected * weights).sum().backward()
     torch.testing.assert_close(losses.double(), expected, rtol=1e-5, atol=1e-7)
     assert ours.grad is not None

@@ -105,6 +105,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         num_sources: int,
         seed: int,
         people: np.ndarray | None = None,
+        frames: np.ndarray | None = None,
         near: Near | None = None,
         val: Draw | None = None,
         rank: int = 0,
@@ -113,7 +114,7 @@ class TrainingSteps(Dataset[torch.Tensor]):
         self._images, self._starts, self._lengths = images, starts, lengths
         self._size, self._window, self._jitter = size, window, jitter
         self._batch_size, self._num_sources, self._seed = batch_size, num_sources, seed
-        self._people, self._near = people, near
+        self._people, self._frames, self._near = people, frames, near
         self._val, self._rank, self._world_size = val, rank, world_size
         self.kept: DecodedImages | None = None
 
@@ -122,8 +123,8 @@ class TrainingSteps(Dataset[torch.Tensor]):
         rank, world_size = (0, 1) if whole else (self._rank, self._world_size)
         return draw(
             self._starts, self._lengths, seed=self._seed, step=step, batch_size=self._batch_size,
-            num_sources=self._num_sources, jitter=self._jitter, people=self._people, near=self._near,
-            rank=rank, world_size=world_size,
+            num_sources=self._num_sources, jitter=self._jitter, people=self._people, frames=self._frames,
+            near=self._near, rank=rank, world_size=world_size,
         )  # fmt: skip
 
     def views(self, step: int) -> np.ndarray | None:

@@ -152,11 +152,12 @@ def draw(
     num_sources: int = 1,
     jitter: Jitter | None = None,
     people: np.ndarray | None = None,
+    frames: np.ndarray | None = None,
     near: Near | None = None,
     rank: int = 0,
     world_size: int = 1,
 ) -> Draw:
-    """Draw the samples of a step: tracks uniformly with replacement, frames of a track without replacement.
+    """Draw the samples of a step: tracks with replacement, frames of a track without replacement.
 
     Every process draws the same global batch and takes its share, so the batch does not depend on their number.
     `near` changes the sources of the samples that it concerns, and nothing else.
@@ -170,7 +171,9 @@ def draw(
         num_sources: S.
         jitter: variation of the windows; None: none.
         people: (people + 1,) int64, where the tracks of each person begin, and the number of tracks: a person is drawn
-            uniformly, then one of their tracks. None: a track is drawn uniformly.
+            uniformly, then one of their tracks. With neither this nor `frames`, a track is drawn uniformly.
+        frames: (tracks,) int64, the number of frames up to the end of each track: each frame is as likely to be the
+            target as any other.
         near: which samples have sources near the target in time; None: sources are drawn from the whole track.
         rank: rank of this process.
         world_size: number of processes; divides `batch_size`.
@@ -187,7 +190,9 @@ def draw(
         raise ValueError(f"{world_size} processes cannot share a batch of {batch_size} evenly")
     jitter = jitter or Jitter()
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, step], dtype=np.uint64)))
-    if people is None:
+    if frames is not None:
+        tracks = np.searchsorted(frames, generator.integers(0, frames[-1], size=batch_size), side="right")
+    elif people is None:
         tracks = generator.integers(0, len(starts), size=batch_size)
     else:
         person = generator.integers(0, len(people) - 1, size=batch_size)

@@ -119,9 +119,10 @@ class TrainConfig:
     """Probability, 0 to 1, that the encoder's input is framed tightly, and independently that a box of it is erased;
     the loss uses the whole face. Not in the paper."""
 
-    draw: Literal["track", "person"] = "track"
+    draw: Literal["track", "person", "frame"] = "track"
     """track: each track is as likely as any other; person: each person is as likely as any other, then each of their
-    tracks, so that people with many tracks do not count for more."""
+    tracks, so that people with many tracks do not count for more; frame: each frame is as likely as any other, so that
+    long tracks count for more."""
     pair_gap: float | None = None
     """Draw some pairs near in time: a target and its sources are at most this many seconds apart, so that little but
     the expression differs. None: sources come from anywhere in the track. Not in the paper."""

@@ -165,6 +165,7 @@ class Trainer:
             val=share(val, rank=self.me.rank, world_size=self.me.world_size),
             rank=self.me.rank, world_size=self.me.world_size,
             people=self.store.people("train", config.sources + 1) if config.draw == "person" else None,
+            frames=lengths.cumsum() if config.draw == "frame" else None,
         )  # fmt: skip
 
     @property

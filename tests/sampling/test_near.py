@@ -1,4 +1,4 @@
-"""Pairs near in time, and draws by person: closed forms of what is drawn."""
+"""Pairs near in time, and draws by person and by frame: closed forms of what is drawn."""
 
 from __future__ import annotations
 
@@ -112,13 +112,22 @@ def test_people_are_equally_likely_then_their_tracks_then_frames() -> None:
     assert chisquare(counts).pvalue > 1e-4
 
 
-def test_a_draw_from_ten_million_rows_needs_no_memory_of_their_size() -> None:
+def test_frames_are_equally_likely_to_be_the_target() -> None:
+    rows = many(near=None, frames=LENGTHS.cumsum()).rows
+    assert chisquare(np.bincount(rows[:, 0])[np.bincount(rows[:, 0]) > 0]).pvalue > 1e-4
+    expected = [row for start, length in zip(STARTS, LENGTHS, strict=True) for row in range(start, start + length)]
+    assert np.unique(rows[:, 0]).tolist() == expected
+    track = np.searchsorted(STARTS, rows[:, 0], side="right") - 1
+    assert (np.searchsorted(STARTS, rows[:, 1], side="right") - 1 == track).all()
+
+
+@pytest.mark.parametrize("by", ["people", "frames"])
+def test_a_draw_from_ten_million_rows_needs_no_memory_of_their_size(by: str) -> None:
     num_tracks = 1_000_000
     starts, lengths = np.arange(num_tracks) * 10, np.full(num_tracks, 10)
     times_ms = np.tile(np.arange(10, dtype=np.int32) * 100, num_tracks)
-    options: dict[str, Any] = {
-        "batch_size": 64, "near": Near(times_ms, 150, 0.5), "people": np.arange(0, num_tracks + 1, 4)
-    }  # fmt: skip
+    given = {"people": np.arange(0, num_tracks + 1, 4), "frames": lengths.cumsum()}[by]
+    options: dict[str, Any] = {"batch_size": 64, "near": Near(times_ms, 150, 0.5), by: given}
     draw(starts, lengths, seed=0, step=0, **options)
     tracemalloc.start()
     drawn = draw(starts, lengths, seed=0, step=1, **options)
@@ -166,9 +175,10 @@ def test_times_and_people_are_read_from_a_store(tmp_path: Path) -> None:
     assert index.identity[store.people("train")[:-1]].tolist() == ["p0", "p1", "p2"]
 
 
-def test_a_run_says_how_many_pairs_were_near_and_resumes_to_the_same_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["person", "frame"])
+def test_a_run_says_how_many_pairs_were_near_and_resumes_to_the_same_weights(tmp_path: Path, by: str) -> None:
     a_store(tmp_path / "s.lance", [0.0, 0.1, 5.0])
-    options = TINY | {"pair_gap": 0.2, "near_share": 0.9, "draw": "person"}
+    options = TINY | {"pair_gap": 0.2, "near_share": 0.9, "draw": by}
     train(tmp_path / "s.lance", tmp_path / "whole", **options, max_steps=8)
     shutil.copytree(tmp_path / "whole", tmp_path / "parts")
     shutil.rmtree(latest_checkpoint(tmp_path / "parts"))

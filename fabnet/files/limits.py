@@ -7,10 +7,8 @@ So all input is opened by `open_input` or `read_bytes`, and a file that a librar
 
 from __future__ import annotations
 
-import csv
 import os
 import stat
-from collections.abc import Iterator
 from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,11 +24,9 @@ __all__ = [
     "MAX_TABLE_BYTES",
     "MAX_WEIGHTS_BYTES",
     "check_file",
-    "csv_rows",
     "open_input",
     "open_text",
     "read_bytes",
-    "read_csv",
     "read_text",
     "unpacked_limit",
     "what_is",
@@ -44,12 +40,6 @@ MAX_PICTURE_BYTES = 2**28
 """Size of a picture file."""
 MAX_TABLE_BYTES = 2**28
 """Size of a CSV or text file."""
-MAX_TABLE_ROWS = 4_000_000
-"""Rows of a CSV file; a short row takes a hundred times its bytes in memory."""
-MAX_TABLE_CELLS = 40_000_000
-"""Cells of a CSV file."""
-MAX_LINE_CHARS = 2**20
-"""Characters of a line of a CSV file."""
 MAX_JSON_BYTES = 2**26
 """Size of a JSON file."""
 MAX_CONFIG_BYTES = 2**22
@@ -188,79 +178,3 @@ def read_text(file: Path, limit: int = MAX_JSON_BYTES, *, encoding: str = "utf-8
         UnicodeDecodeError: it is not text in this encoding.
     """
     return read_bytes(file, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def csv_rows(
-    file: Path, *, delimiter: str | None = ",", limit: int = MAX_TABLE_BYTES
-) -> Iterator[tuple[int, list[str]]]:
-    """Read the rows of a CSV file of limited size one by one.
-
-    Args:
-        file: the file, in UTF-8.
-        delimiter: separator of cells; None: a tab if the first line has one, else a comma.
-        limit: upper bound of its size in bytes.
-
-    Yields:
-        The number of the row's last line, and its cells; a blank line has no cells.
-
-    Raises:
-        InputError: it is not a regular file, is too large, or cannot be read as CSV in UTF-8.
-        OSError: it cannot be read.
-    """
-    with open_text(file, limit, encoding="utf-8-sig") as text:
-        try:
-            if delimiter is None:
-                delimiter = "\t" if "\t" in text.readline(MAX_LINE_CHARS) else ","
-                text.seek(0)
-            reader = csv.reader(_lines(file, text), delimiter=delimiter)
-            cells = 0
-            for count, row in enumerate(reader, start=1):
-                cells += len(row)
-                if count > MAX_TABLE_ROWS or cells > MAX_TABLE_CELLS:
-                    raise InputError(
-                        f"{file} has more than {MAX_TABLE_ROWS:,} rows or {MAX_TABLE_CELLS:,} cells, which is the limit"
-                    )
-                yield reader.line_num, row
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{file} cannot be read as CSV in UTF-8: {error}") from None
-
-
-def _lines(file: Path, text: TextIO) -> Iterator[str]:
-    number = 0
-    while line := text.readline(MAX_LINE_CHARS + 1):
-        number += 1
-        if len(line) > MAX_LINE_CHARS:
-            raise InputError(f"{file}, line {number}: more than {MAX_LINE_CHARS:,} characters, which is the limit")
-        yield line
-
-
-def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
-    """Read the rows of a CSV file as dictionaries, with the names in its first line as keys.
-
-    Args:
-        file: the file, in UTF-8.
-        header: the expected header, for the message; it is not checked.
-
-    Returns:
-        Pairs of a line number and a row; blank lines are skipped. Missing cells are None; cells beyond the header are
-        a list under the key None.
-
-    Raises:
-        InputError: as in `csv_rows`.
-        OSError: it cannot be read.
-    """
-    try:
-        rows = ((number, row) for number, row in csv_rows(file) if row)
-        names = next(rows, (0, []))[1]
-        return [(number, _by_name(names, row)) for number, row in rows]
-    except InputError as error:
-        if "cannot be read as CSV" not in str(error):
-            raise
-        raise InputError(f"{error}: expected the header {header}") from error
-
-
-def _by_name(names: list[str], row: list[str]) -> dict[Any, Any]:
-    found: dict[Any, Any] = dict(zip(names, row + [None] * (len(names) - len(row)), strict=False))
-    if len(row) > len(names):
-        found[None] = row[len(names) :]
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.files.limits import read_csv
+from fabnet.files.csv_file import read_csv
 from fabnet.files.places import as_place, fetched
 
 __all__ = ["read_people"]

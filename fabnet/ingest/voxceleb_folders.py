@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fabnet.errors import InputError
+from fabnet.files.csv_file import csv_rows
 from fabnet.files.folder import Entry, Look
 from fabnet.files.kinds import kind_by_suffix
-from fabnet.files.limits import csv_rows
 from fabnet.files.places import as_place, fetched
 from fabnet.ingest.layouts import TrackFiles, VideoFolder
 
@@ -64,7 +64,7 @@ def read_speakers(file: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"no such file of speakers: {file} (--speakers)")
     ids: dict[str, str] = {}
-    for number, row in csv_rows(path, delimiter=None):
+    for number, row in csv_rows(path):
         cells = [cell.strip() for cell in row]
         if number == 1 or not any(cells):
             continue

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.files.limits import read_csv
+from fabnet.files.csv_file import read_csv
 from fabnet.files.places import as_place, fetched
 from fabnet.store.schema import SPLITS
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from fabnet.encoders.digest import file_digest
 from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError
-from fabnet.files.limits import csv_rows
+from fabnet.files.csv_file import csv_rows
 from fabnet.files.mat_file import read_arrays
 from fabnet.files.numpy_file import read_npz
 from fabnet.models.model_folder import read_card

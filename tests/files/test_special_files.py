@@ -19,7 +19,8 @@ from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.saved_probe import load_probes
 from fabnet.errors import FabnetError, InputError
 from fabnet.faces.detect.opencv import OpencvYunet
-from fabnet.files.limits import check_file, open_input, open_text, read_bytes, read_csv, read_text
+from fabnet.files.csv_file import read_csv
+from fabnet.files.limits import check_file, open_input, open_text, read_bytes, read_text
 from fabnet.files.mat_file import read_arrays
 from fabnet.files.numpy_file import read_npy, read_npz
 from fabnet.models.model_folder import ModelCard, read_card

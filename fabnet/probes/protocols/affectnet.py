@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.files.limits import csv_rows
+from fabnet.files.csv_file import csv_rows
 from fabnet.files.numpy_file import read_npy
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, numbers_of
@@ -135,7 +135,7 @@ def _places(name: str, *folders: str) -> tuple[str, ...]:
 
 def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a list without its header, with line numbers."""
-    for line, row in csv_rows(file, limit=MAX_LIST_BYTES):
+    for line, row in csv_rows(file, separator=",", limit=MAX_LIST_BYTES):
         if not row or row[0] == COLUMNS[0]:
             continue
         if len(row) != len(COLUMNS):

@@ -30,8 +30,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.files.csv_file import csv_rows
 from fabnet.files.kinds import IMAGE_SUFFIXES
-from fabnet.files.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.labels import Units
@@ -114,7 +114,7 @@ def _lists(data: Path) -> list[tuple[str, list[Path]]]:
 def _rows(file: Path) -> Iterator[tuple[str, list[float]]]:
     """The image name and its (11,) units for each row of a list."""
     places: list[int] | None = None
-    for number, row in csv_rows(file, delimiter=None):
+    for number, row in csv_rows(file, separator="\t" if file.suffix == ".txt" else None):
         if not row:
             continue
         if places is None:

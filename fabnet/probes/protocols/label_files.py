@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.files.limits import MAX_TABLE_BYTES, csv_rows, read_text
+from fabnet.files.csv_file import csv_rows, open_table
 
 __all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 
@@ -39,7 +39,8 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         InputError: it is not a text file.
     """
     try:
-        text = read_text(path, MAX_TABLE_BYTES, encoding="utf-8-sig")
+        with open_table(path) as opened:
+            text = opened.read()
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path} cannot be read as text: {error}") from error
     for number, line in enumerate(text.splitlines(), start=1):
@@ -76,7 +77,7 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
             found[number] = {name: cell.strip() for name, cell in zip(header, row, strict=True) if name}
         return found
     except OSError as error:
-        raise InputError(f"{path} cannot be read as CSV in UTF-8: {error}") from None
+        raise InputError(f"{path} cannot be read as CSV: {error}") from None
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

@@ -21,6 +21,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.protocols.decimal_commas import with_points
 from fabnet.probes.protocols.label_files import find, rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, point_distance
@@ -43,7 +44,7 @@ def read(data: Path) -> Benchmark:
     """
     file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
     images = find("mtfl", data, "images, the folder of stills", "images")
-    rows = rows_of(file, COLUMNS)
+    rows = with_points(file, rows_of(file, COLUMNS), POINTS)
     points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in rows.items()]).reshape(-1, 10)
     smile, glasses = (_yes_no(file, rows, name) for name in ("smile", "glasses"))
     pose = np.array([_number(file, i, row["pose5"] or "nan") for i, row in rows.items()]) - 1

@@ -9,6 +9,7 @@ the targets, whose kind follows from their names and values:
     only 0 and 1           absent or present: a task with the column's name, AUC
     other numbers          values: a task with the column's name, correlation and absolute error
 
+Numbers may have a decimal comma if semicolons or tabs separate the cells (`fabnet.probes.protocols.decimal_commas`).
 Probes can be saved only if no name or class has a dot or a backtick and no name is one of `embed`'s own columns. An
 empty cell is a missing label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (or of
 the path). Crop: the detector's; a face that is not found is scored on the whole image.
@@ -24,6 +25,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES
 from fabnet.probes.benchmark import Benchmark
+from fabnet.probes.protocols.decimal_commas import is_number, with_points
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, box_side
@@ -87,19 +89,21 @@ def _tasks(file: Path, rows: dict[int, dict[str, str]], targets: list[str]) -> t
     while {f"x{count}", f"y{count}"} <= set(targets):
         count += 1
     points = [f"{axis}{i}" for i in range(count) for axis in "xy"]
+    angles = tuple(name for name in ANGLES if name in targets)
+    singles = [name for name in targets if name not in points and name not in angles]
+    classes = [name for name in singles if _are_classes(file, name, [row[name] for row in rows.values()])]
+    rows = with_points(file, rows, [name for name in targets if name not in classes])
     if points:
         values = np.array([[_number(file, line, row[name]) for name in points] for line, row in rows.items()])
         tasks.append(Points(name="landmarks", targets=values, normalisers=(box_side(),)))
-    angles = tuple(name for name in ANGLES if name in targets)
     if angles:
         values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in rows.items()])
         tasks.append(Angles(name="pose", targets=values, columns=angles))
     stray = [name for name in targets if re.fullmatch(r"[xy]\d+", name) and name not in points]
     if stray:
         raise InputError(f"{file} has a column {stray[0]}; expected points x0, y0, x1, y1 ..., from 0 without a gap")
-    for name in targets:
-        if name not in points and name not in angles:
-            tasks.append(_single(file, name, [row[name] for row in rows.values()]))
+    for name in singles:
+        tasks.append((_classes if name in classes else _single)(name, [row[name] for row in rows.values()]))
     return tuple(tasks)
 
 
@@ -110,24 +114,23 @@ def _number(file: Path, line: int, text: str) -> float:
         raise InputError(f"{file}, line {line}: expected a number or an empty cell, found {text!r}") from None
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _single(file: Path, name: str, cells: list[str]) -> Task:
-    """The task of one column: classes if a cell is not a number, units if all are 0 or 1, else values."""
-    words = [cell for cell in cells if cell and not _is_number(cell)]
+def _are_classes(file: Path, name: str, cells: list[str]) -> bool:
+    """Whether a column of its own holds classes: a cell is not a number."""
+    words = [cell for cell in cells if cell and not is_number(cell)]
     if 0 < 2 * len(words) < sum(map(bool, cells)):
         raise InputError(f"{file}: column {name} holds numbers and {words[0]!r}; leave unknown cells empty")
-    if words:
-        classes = tuple(sorted(set(cells) - {""}))
-        place = {text: float(i) for i, text in enumerate(classes)} | {"": np.nan}
-        numbers = np.array([place[cell] for cell in cells])[:, None]
-        return Classes(name=name, targets=numbers, columns=classes)
+    return bool(words)
+
+
+def _classes(name: str, cells: list[str]) -> Task:
+    classes = tuple(sorted(set(cells) - {""}))
+    place = {text: float(i) for i, text in enumerate(classes)} | {"": np.nan}
+    numbers = np.array([place[cell] for cell in cells])[:, None]
+    return Classes(name=name, targets=numbers, columns=classes)
+
+
+def _single(name: str, cells: list[str]) -> Task:
+    """The task of a column of numbers: units if all are 0 or 1, else values."""
     values = np.array([float(cell or "nan") for cell in cells])[:, None]
     is_unit = set(values[np.isfinite(values)]) <= {0.0, 1.0}
     return (Units if is_unit else Values)(name=name, targets=values, columns=(name,))

@@ -27,9 +27,9 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES
-from fabnet.files.limits import csv_rows
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.label_files import numbers_of
+from fabnet.probes.protocols.decimal_commas import with_points
+from fabnet.probes.protocols.label_files import numbers_of, rows_of
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
 from fabnet.probes.tasks.points import Points, box_side, point_distance
 from fabnet.probes.tasks.quantities import Angles, Values
@@ -39,6 +39,7 @@ __all__ = ["read", "read_landmarks"]
 
 OUTER_EYES = (36, 45)
 INNER_LIPS = ((62, 66),)
+POINTS = tuple(f"{axis}{i}" for i in range(68) for axis in "xy")
 LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 
 
@@ -49,18 +50,15 @@ def read_landmarks(file: Path) -> dict[str, np.ndarray]:
         (68, 2) float64 by frame name.
 
     Raises:
-        InputError: no such file, or a row without 68 points.
+        InputError: no such file, another header, or a row without 68 points.
     """
     if not file.exists():
         raise InputError(f"no such landmark file: {file}; expected CSV with the columns frame,x0,y0,...,x67,y67")
-    points = {}
-    rows = ((number, row) for number, row in csv_rows(file) if any(row))
-    next(rows, None)  # the header
-    for number, row in rows:
-        if len(row) < 137:
-            raise InputError(f"{file}, line {number}: expected a frame and 136 numbers")
-        points[row[0]] = numbers_of(file, number, row[1:137], 136).reshape(68, 2)
-    return points
+    rows = with_points(file, rows_of(file, ("frame", *POINTS)), POINTS)
+    return {
+        row["frame"]: numbers_of(file, line, [row[name] for name in POINTS], 136).reshape(68, 2)
+        for line, row in rows.items()
+    }
 
 
 def read(data: Path) -> Benchmark:

@@ -1,0 +1,146 @@
+"""Reads tables that users give: CSV files of any common separator and Unicode encoding, of limited size.
+
+Spreadsheet programs write commas, semicolons or tabs, by the language of the computer, and UTF-8 or UTF-16. The
+encoding follows from the file's byte-order mark, the separator from its header line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any, TextIO
+
+from fabnet.errors import InputError
+from fabnet.files.limits import MAX_TABLE_BYTES, read_bytes
+
+__all__ = ["csv_rows", "open_table", "read_csv", "separator_of"]
+
+MAX_ROWS = 4_000_000
+"""Rows of a file; a short row takes a hundred times its bytes in memory."""
+MAX_CELLS = 40_000_000
+MAX_LINE_CHARS = 2**20
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+QUOTED = re.compile(r'(^|[,;\t\r\n])"[^"]*(?:""[^"]*)*"')
+HEAD_BYTES = 4
+"""Beginning of a file in which a zero byte shows that it is UTF-16 or UTF-32, or not text."""
+
+
+def open_table(file: Path, limit: int = MAX_TABLE_BYTES) -> TextIO:
+    """Open a text file in UTF-8, or in UTF-16 with a byte-order mark; line ends are not translated.
+
+    Raises:
+        InputError: it is not a regular file, is larger than `limit` bytes, or seems to have another encoding.
+        OSError: it cannot be read.
+    """
+    data = read_bytes(file, limit)
+    encoding = "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(codecs.BOM_UTF32_LE):
+        encoding = "utf-16"
+    elif b"\0" in data[:HEAD_BYTES]:
+        raise InputError(
+            f"{file} is not text in UTF-8, or in UTF-16 with a byte-order mark (it has zero bytes): save it as UTF-8"
+        )
+    return TextIOWrapper(BytesIO(data), encoding=encoding, newline="")
+
+
+def separator_of(file: Path, text: TextIO) -> str:
+    """Find the separator of a table's cells in its header line, outside double quotes: a comma if it has a single cell.
+
+    Args:
+        file: the file, for the message.
+        text: its text, from the first character; it is left there.
+
+    Raises:
+        InputError: the line has several kinds of separators.
+        UnicodeDecodeError: the text is not in its encoding.
+    """
+    head = QUOTED.sub(r"\1", text.read(MAX_LINE_CHARS).lstrip("\r\n"))
+    text.seek(0)
+    header = re.split(r"[\r\n]", head, maxsplit=1)[0]
+    found = [separator for separator in SEPARATORS if separator in header]
+    if len(found) > 1:
+        kinds = " and ".join(SEPARATORS[each] for each in found)
+        raise InputError(
+            f"{file}: the header line has {kinds}, so its separator is unclear: rename the columns, or put names with "
+            "such characters in double quotes"
+        )
+    return found[0] if found else ","
+
+
+def csv_rows(
+    file: Path, *, separator: str | None = None, limit: int = MAX_TABLE_BYTES
+) -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a CSV file one by one.
+
+    Args:
+        file: the file, in UTF-8, or in UTF-16 with a byte-order mark.
+        separator: separator of cells; None: as the header line says.
+        limit: upper bound of its size in bytes.
+
+    Yields:
+        The number of the row's last line, and its cells; a blank line has no cells.
+
+    Raises:
+        InputError: it is not a regular file, is too large, has an unclear separator, or cannot be read as CSV.
+        OSError: it cannot be read.
+    """
+    with open_table(file, limit) as text:
+        try:
+            reader = csv.reader(_lines(file, text), delimiter=separator or separator_of(file, text))
+            cells = 0
+            for count, row in enumerate(reader, start=1):
+                cells += len(row)
+                if count > MAX_ROWS or cells > MAX_CELLS:
+                    raise InputError(
+                        f"{file} has more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells, which is the limit"
+                    )
+                yield reader.line_num, row
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
+        except csv.Error as error:
+            raise InputError(f"{file} cannot be read as CSV: {error}") from None
+
+
+def _lines(file: Path, text: TextIO) -> Iterator[str]:
+    number = 0
+    while line := text.readline(MAX_LINE_CHARS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARS:
+            raise InputError(f"{file}, line {number}: more than {MAX_LINE_CHARS:,} characters, which is the limit")
+        yield line
+
+
+def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
+    """Read the rows of a CSV file as dictionaries, with the names in its first line as keys.
+
+    Args:
+        file: the file, as in `csv_rows`.
+        header: the expected header, for the message; it is not checked.
+
+    Returns:
+        Pairs of a line number and a row; blank lines are skipped. Missing cells are None; cells beyond the header are
+        a list under the key None.
+
+    Raises:
+        InputError: as in `csv_rows`.
+        OSError: it cannot be read.
+    """
+    try:
+        rows = ((number, row) for number, row in csv_rows(file) if row)
+        names = next(rows, (0, []))[1]
+        return [(number, _by_name(names, row)) for number, row in rows]
+    except InputError as error:
+        if "cannot be read as CSV" not in str(error):
+            raise
+        raise InputError(f"{error}: expected the header {header}") from error
+
+
+def _by_name(names: list[str], row: list[str]) -> dict[Any, Any]:
+    found: dict[Any, Any] = dict(zip(names, row + [None] * (len(names) - len(row)), strict=False))
+    if len(row) > len(names):
+        found[None] = row[len(names) :]
+    return found

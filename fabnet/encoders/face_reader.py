@@ -18,7 +18,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from fabnet.encoders.readings import softmax
 from fabnet.errors import InputError
+from fabnet.faces.landmarks import five_of_68
 from fabnet.files.output import written_whole
 from fabnet.models.weights_file import check_safetensors
 
@@ -190,10 +192,9 @@ class FaceReader:
         """(N, K) outputs and (N, 4) windows to (N, 5, 2) float32: eyes, nose, mouth corners in the picture."""
         first = FIRST + sum(len(task.columns) for task in self.tasks[: self._points_task])
         points = outputs[:, first : first + 136].reshape(-1, 68, 2)
-        chosen = [points[:, a:b].mean(axis=1) for a, b in ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))]
         sides = boxes_px[:, 2] - boxes_px[:, 0]
         middle = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
-        return np.asarray(np.stack(chosen, axis=1) * sides[:, None, None] / 2 + middle[:, None], np.float32)
+        return np.asarray(five_of_68(points) * sides[:, None, None] / 2 + middle[:, None], np.float32)
 
     @property
     def _points_task(self) -> int:
@@ -232,11 +233,9 @@ class FaceReader:
                 middle = (seen.boxes_px[:, :2] + seen.boxes_px[:, 2:]) / 2
                 made[f"{task.name}_px"] = (xy + middle[:, None]).reshape(part.shape).astype(np.float32)
             elif task.kind == "classes":
-                shares = np.exp(part - part.max(axis=1, keepdims=True))
-                shares /= shares.sum(axis=1, keepdims=True)
                 labels = np.array([name.removeprefix(f"{task.name}_") for name in task.columns])
                 made[task.name] = labels[part.argmax(axis=1)]
-                made |= dict(zip(task.columns, shares.T, strict=True))
+                made |= dict(zip(task.columns, softmax(part).T, strict=True))
             elif task.kind == "probabilities":
                 made |= dict(zip(task.columns, 0.5 * (1 + np.tanh(part.T / 2)), strict=True))
             else:

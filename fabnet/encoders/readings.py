@@ -12,12 +12,21 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["READINGS", "Panel", "Reading"]
+__all__ = ["READINGS", "Panel", "Reading", "softmax"]
 
 MAX_UNITS = 3
 """Upper bound of units for a task to be drawn over time."""
 SMALLEST_SHARE = 0.1
 """Classes that never reach this probability are drawn as one."""
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(N, K) float logits to (N, K) probabilities of the same dtype, whose rows sum to 1; N may be 0.
+
+    Written out, because reading faces must not need SciPy.
+    """
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 class Panel(NamedTuple):
@@ -139,8 +148,7 @@ class _Classes(Reading):
     def in_units(
         self, outputs: np.ndarray, *, scale: np.ndarray, centre: np.ndarray, seen_px: np.ndarray | None
     ) -> np.ndarray:
-        shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return softmax(outputs)
 
     def fields(self, task: str, columns: Sequence[str]) -> list[pa.Field]:
         return [pa.field(task, pa.string()), *_plain(task, columns)]

@@ -1,1 +1,1 @@
-"""From a picture to a face: detectors, the crop, the network's window, head pose."""
+"""From a picture to a face: detectors, the crop, the network's window, points, head pose."""

@@ -7,12 +7,14 @@ programs. Such a text gets a leading apostrophe, which marks it as text; numbers
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["as_cell", "as_cells"]
+__all__ = ["as_cell", "as_cells", "write_csv"]
 
 FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 """The last four are the fullwidth forms of the first four; some spreadsheets treat them alike."""
@@ -36,3 +38,22 @@ def as_cells(column: pa.Array) -> pa.Array:
     is_formula = pc.and_not(pc.match_substring_regex(column, FORMULA), is_number)
     mark, nothing = (pa.scalar(text, column.type) for text in (MARK, ""))
     return pc.if_else(is_formula, pc.binary_join_element_wise(mark, column, nothing), column)
+
+
+def write_csv(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: str | Path | IO[bytes]) -> None:
+    """Write batches to a CSV file as they come, with a header and texts as in `as_cell`.
+
+    Args:
+        batches: of the table; no column is a list.
+        columns: their schema; its metadata do not go into the file.
+        file: where they are written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    import pyarrow.csv as arrow_csv
+
+    with arrow_csv.CSVWriter(file, columns) as writer:
+        for batch in batches:
+            cells = [as_cells(column) for column in batch.columns]
+            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-__all__ = ["Message", "fields", "found", "numbers"]
+__all__ = ["Message", "fields", "found", "numbers", "varint"]
 
 Message = TypeVar("Message", bytes, memoryview)
 """A serialized message. A memoryview is never copied: the contents of its fields are views, too."""
@@ -23,17 +23,17 @@ def fields(message: Message) -> Iterator[tuple[int, Message | int]]:
     """
     at, depth = 0, 0
     while at < len(message):
-        key, at = _varint(message, at)
+        key, at = varint(message, at)
         kind = key & 7
         value: Message | int | None = None
         if kind == BYTES:
-            length, at = _varint(message, at)
+            length, at = varint(message, at)
             if at + length > len(message):
                 raise ValueError("holds a truncated field")
             value = message[at : at + length]
             at += length
         elif kind == VARINT:
-            value, at = _varint(message, at)
+            value, at = varint(message, at)
         elif kind in (FIXED64, FIXED32):
             at += 8 if kind == FIXED64 else 4
         elif kind in (GROUP, GROUP_END):
@@ -66,12 +66,19 @@ def numbers(packed: bytes) -> Iterator[int]:
     """
     at = 0
     while at < len(packed):
-        value, at = _varint(packed, at)
+        value, at = varint(packed, at)
         yield value
 
 
-def _varint(message: Message, at: int) -> tuple[int, int]:
-    """A varint (seven bits per byte), and the position after it."""
+def varint(message: Message, at: int) -> tuple[int, int]:
+    """Read a varint (seven bits per byte) that begins at an offset.
+
+    Returns:
+        Its value, and the offset of the byte after it.
+
+    Raises:
+        ValueError: it is truncated, or longer than a varint can be.
+    """
     value = 0
     for index in range(MAX_VARINT_BYTES):
         if at + index >= len(message):

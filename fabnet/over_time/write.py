@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError
-from fabnet.files.cells import as_cells
+from fabnet.files.cells import write_csv
 from fabnet.files.output import written_whole
 from fabnet.over_time.readings import numbers, quantities
 from fabnet.over_time.tiers import write_elan, write_webvtt
@@ -68,7 +68,7 @@ def write_courses(table: pa.Table, out: Path, *, max_gap: float) -> None:
         elif suffix == ".vtt":
             write_webvtt(table, partial, max_gap=max_gap)
         elif suffix == ".csv":
-            _write_csv(_long(table), LONG, partial)
+            write_csv(_long(table), LONG, partial)
         else:
             _write_parquet(table, partial)
 
@@ -83,7 +83,7 @@ def write_table(table: pa.Table, out: Path) -> None:
     check_out(out, is_courses=False)
     with written_whole(out) as partial:
         if out.suffix.lower() == ".csv":
-            _write_csv(table.to_batches(), table.schema, partial)
+            write_csv(table.to_batches(), table.schema, partial)
         else:
             _write_parquet(table, partial)
 
@@ -92,14 +92,6 @@ def _write_parquet(table: pa.Table, file: Path) -> None:
     import pyarrow.parquet as parquet
 
     parquet.write_table(table, file)
-
-
-def _write_csv(batches: Iterator[pa.RecordBatch] | list[pa.RecordBatch], columns: pa.Schema, file: Path) -> None:
-    import pyarrow.csv as arrow_csv
-
-    with arrow_csv.CSVWriter(file, columns) as writer:
-        for batch in batches:
-            writer.write_batch(pa.RecordBatch.from_arrays([as_cells(each) for each in batch.columns], schema=columns))
 
 
 def _long(table: pa.Table) -> Iterator[pa.RecordBatch]:

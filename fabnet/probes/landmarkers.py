@@ -24,9 +24,10 @@ import numpy as np
 
 from fabnet.encoders.baselines.dlib_identity import face_rectangle, load_dlib_model
 from fabnet.errors import InputError, ModelError, first_line
+from fabnet.faces.landmarks import five_of_68
 from fabnet.runtime.packages import package_folder
 
-__all__ = ["LANDMARKERS", "MESH_OF_68", "POINTS_FROM_68", "Landmarker", "five_of_68", "load_landmarker"]
+__all__ = ["LANDMARKERS", "MESH_OF_68", "POINTS_FROM_68", "Landmarker", "load_landmarker"]
 
 Landmarker = Callable[[Sequence[np.ndarray]], np.ndarray]
 
@@ -65,19 +66,6 @@ def load_landmarker(tool: str) -> Landmarker:
     if tool not in LANDMARKERS:
         raise InputError(f"no landmark tool is called {tool!r}; expected {' or '.join(LANDMARKERS)}")
     return LANDMARKERS[tool]()
-
-
-def five_of_68(points: np.ndarray) -> np.ndarray:
-    """Five points from 68: the eye centres (left in the image first), nose tip and mouth corners.
-
-    Args:
-        points: (N, 68, 2).
-
-    Returns:
-        (N, 5, 2) in the same coordinates.
-    """
-    eyes = [points[:, first : first + 6].mean(axis=1) for first in (36, 42)]
-    return np.stack([*eyes, points[:, 30], points[:, 48], points[:, 54]], axis=1)
 
 
 POINTS_FROM_68: dict[int, Callable[[np.ndarray], np.ndarray]] = {5: five_of_68, 68: lambda points: points}

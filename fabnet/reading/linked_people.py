@@ -22,6 +22,7 @@ from pyarrow import ipc
 from fabnet.encoders.recogniser import Recogniser
 from fabnet.errors import FabnetError, MissingDependencyError
 from fabnet.faces.crop import CropSpec, crop_box, cut
+from fabnet.faces.landmarks import five_of_68
 from fabnet.files.limits import read_bytes
 from fabnet.files.output import output_errors
 from fabnet.reading.inputs import Input, picture, store_rows
@@ -133,7 +134,7 @@ class PeopleLinker:
             seen.count += 1
             second = frame if time_s is None else int(time_s)
             if second not in seen.best or turns[place] < seen.best[second].turn:
-                seen.best[second] = _Look(float(turns[place]), frame, row["box_px"], _five(points[place]))
+                seen.best[second] = _Look(float(turns[place]), frame, row["box_px"], five_of_68(points[place]))
 
     def link(self, inputs: Sequence[Input]) -> tuple[dict[Track, str], LinkedPeople]:
         """Look up faces of each track again, and link the tracks.
@@ -250,12 +251,6 @@ def with_people(batch: pa.RecordBatch, people: Mapping[Track, str]) -> pa.Record
     tracks = zip(batch.column("source").to_pylist(), batch.column("track").to_pylist(), strict=True)
     place = batch.schema.get_field_index("person")
     return batch.set_column(place, batch.schema.field(place), pa.array(map(people.get, tracks), pa.string()))
-
-
-def _five(points: np.ndarray) -> np.ndarray:
-    """(68, 2) points to (5, 2): eyes, nose, corners of the mouth."""
-    spans = ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))
-    return np.array([points[first:stop].mean(axis=0) for first, stop in spans], np.float32)
 
 
 Wanted = Mapping[str, Mapping[int, Sequence[tuple[str, _Look]]]]

@@ -15,7 +15,7 @@ import pyarrow as pa
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.recogniser import RECOGNISERS, is_recogniser, load_recogniser
 from fabnet.errors import InputError, NoFaceError
-from fabnet.files.cells import as_cells
+from fabnet.files.cells import write_csv
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
@@ -168,13 +168,7 @@ def write(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: Path | IO
     if suffix.lower() == ".parquet":
         write_parquet(batches, columns, file)
         return
-    import pyarrow.csv as arrow_csv
-
-    empty = flat(pa.RecordBatch.from_pylist([], schema=columns)).schema
-    with arrow_csv.CSVWriter(file, empty) as writer:
-        for batch in batches:
-            cells = [as_cells(column) for column in flat(batch).columns]
-            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=empty))
+    write_csv(map(flat, batches), flat(pa.RecordBatch.from_pylist([], schema=columns)).schema, file)
 
 
 class _Reading:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError, StoreError
-from fabnet.files.cells import as_cells
+from fabnet.files.cells import write_csv
 from fabnet.files.lance import LANCE_FOLDERS, foreign, has_dataset, lance_reads, lance_writes, open_dataset, sweep
 from fabnet.files.lance import write_rows as replace_rows
 from fabnet.files.lance_lock import REMOVING, locked
@@ -129,7 +129,7 @@ def write_rows(
         if file_format == "parquet":
             write_parquet(batches, columns, partial)
         elif file_format == "csv":
-            _write_csv(map(_flat, batches), partial, _flat(pa.RecordBatch.from_pylist([], schema=columns)).schema)
+            write_csv(map(_flat, batches), _flat(pa.RecordBatch.from_pylist([], schema=columns)).schema, partial)
         elif file_format == "npy":
             _write_npy(batches, partial, out, columns)
         else:
@@ -159,15 +159,6 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
         sweep(out, leftovers=not is_remote(out))
 
 
-def _write_csv(batches: Iterable[pa.RecordBatch], file: Path, columns: pa.Schema) -> None:
-    import pyarrow.csv
-
-    with pyarrow.csv.CSVWriter(file, columns) as writer:
-        for batch in batches:
-            cells = [as_cells(column) for column in batch.columns]
-            writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=batch.schema))
-
-
 def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, columns: pa.Schema) -> None:
     embeddings: list[np.ndarray] = []
     nothing = [float("nan")] * columns.field("embedding").type.list_size
@@ -180,6 +171,6 @@ def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, colu
 
     empty = pa.RecordBatch.from_pylist([], schema=columns).drop_columns(["embedding"])
     with written_whole(_table_beside(out)) as rows_file:
-        _write_csv(without_embedding(), rows_file, _flat(empty).schema)
+        write_csv(without_embedding(), _flat(empty).schema, rows_file)
         with partial.open("wb") as file:
             np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))

@@ -10,7 +10,7 @@ import numpy as np
 from fabnet.faces.picture import jpeg_bytes
 from fabnet.runtime import notebook
 
-__all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "share_map", "side_by_side", "square"]
+__all__ = ["data_uri", "flow_arrows", "flow_colours", "flow_legend", "share_map", "side_by_side", "square", "to_image"]
 
 
 def data_uri(image: np.ndarray, *, quality: int = 88) -> str:
@@ -22,6 +22,11 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
     """Resize a square (H, H, 3) uint8 image to (side, side, 3) uint8, antialiased when it shrinks."""
     shrinks = image.shape[0] > side
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
+def to_image(pixels: np.ndarray) -> np.ndarray:
+    """(3, H, W) float RGB in [0, 1], a network's input or output, to (H, W, 3) uint8; values beyond are clipped."""
+    return np.ascontiguousarray((pixels.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
 
 
 def flow_colours(flow: np.ndarray, *, largest: float) -> np.ndarray:

@@ -15,12 +15,12 @@ from fabnet.objectives.batch import Batch
 from fabnet.objectives.fabnet import FabNet, Reconstruction, l1_per_sample
 from fabnet.objectives.model_io import load_objective
 from fabnet.reporting.names import track_name
-from fabnet.reporting.pictures import flow_arrows, flow_colours, share_map, square
+from fabnet.reporting.pictures import flow_arrows, flow_colours, share_map, square, to_image
 from fabnet.sampling.loader import frames_of
 from fabnet.sampling.pairs import draw_fixed
 from fabnet.store.track_store import TrackStore
 
-__all__ = ["Made", "Reconstructions", "Strip", "reconstructed", "reconstructions", "to_image"]
+__all__ = ["Made", "Reconstructions", "Strip", "reconstructed", "reconstructions"]
 
 SIDE_PX = 144
 SMALLEST_SCALE_PX = 1.0
@@ -142,8 +142,8 @@ def reconstructions(
     scale_px = max(float(np.percentile(lengths, 98)) * half_px, SMALLEST_SCALE_PX)
 
     def strip(label: str, number: int) -> Strip:
-        target, image = (square(to_image(each[number]), SIDE_PX) for each in (batch.target, made.images))
-        sources = [to_image(source) for source in batch.sources[number]]
+        target, image = (square(to_image(each[number].numpy()), SIDE_PX) for each in (batch.target, made.images))
+        sources = [to_image(source) for source in batch.sources[number].numpy()]
         flow = made.flow[number].numpy()
         if num_sources == 1:
             pictures = [
@@ -186,8 +186,3 @@ def _chosen(order: np.ndarray, num_each: int) -> list[tuple[str, list[int]]]:
     first = (len(between) - min(each, len(between))) // 2
     return [("best", order[:each].tolist()), ("middle", between[first : first + each].tolist()),
             ("worst", ends.tolist())]  # fmt: skip
-
-
-def to_image(tensor: torch.Tensor) -> np.ndarray:
-    """(3, H, W) float RGB, a network's input or output, to (H, W, 3) uint8."""
-    return np.asarray((tensor.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy())

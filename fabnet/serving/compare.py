@@ -18,6 +18,7 @@ from fabnet.errors import MissingDependencyError, ModelError
 from fabnet.faces.window import Window, view
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import WEIGHTS_FILE, read_card
+from fabnet.reporting.pictures import data_uri, flow_arrows, flow_colours, flow_legend, share_map, square, to_image
 from fabnet.serving.answers import DOCUMENTED
 
 __all__ = ["ComparedSource", "Comparer", "Comparison"]
@@ -121,7 +122,7 @@ class Comparer:
             note = "this network was trained with one source per target, so it has no confidences" + (
                 "; each source is warped on its own" if is_apart else ""
             )
-        blended = None if is_apart or len(sources) == 1 else _image(made.images[0].numpy())
+        blended = None if is_apart or len(sources) == 1 else to_image(made.images[0].numpy())
         return _shown(frames, warped, flow, None if blended is None else weights, blended, note)
 
 
@@ -133,8 +134,6 @@ def _shown(
     blended: np.ndarray | None,
     note: str | None,
 ) -> Comparison:
-    from fabnet.reporting.pictures import data_uri, flow_arrows, flow_colours, flow_legend, share_map, square
-
     def shown(image: np.ndarray) -> str:
         return data_uri(square(image, SIDE_PX))
 
@@ -143,7 +142,7 @@ def _shown(
     target = frames[0]
     sources = []
     for index, image in enumerate(frames[1:]):
-        made = _image(warped[index])
+        made = to_image(warped[index])
         share = None if weights is None else weights[index]
         sources.append(
             ComparedSource(
@@ -166,11 +165,6 @@ def _shown(
         legend=data_uri(flow_legend()),
         note=note,
     )
-
-
-def _image(tensor: np.ndarray) -> np.ndarray:
-    """(3, H, W) float in [0, 1] to (H, W, 3) uint8."""
-    return np.ascontiguousarray((tensor.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from fastapi import Request
 from fabnet.errors import FabnetError
 from fabnet.serving.answers import Found
 from fabnet.serving.photo_answers import EmbeddedPhoto, ReadPhoto
-from fabnet.serving.photos import PhotoReader, as_data
+from fabnet.serving.photos import PhotoReader
 from fabnet.serving.requests import Count, Here, Index, Where, turns
 from fabnet.serving.site import Site
 from fabnet.serving.turns import Uploads
@@ -41,7 +41,7 @@ async def nearest_to_photo(request: Request, site: Here, where: Where, k: Count 
 
         def search() -> Found:
             photo = photos.read(data, face)
-            return Found(site.catalogue.nearest(photo.embedding, k, where), as_data(photo.crop), photo.faces)
+            return Found(site.catalogue.nearest(photo.embedding, k, where), photo.crop, photo.faces)
 
         return await turns(request, "photo").take(request, search)
 

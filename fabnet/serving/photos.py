@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,14 +22,16 @@ from fabnet.faces.window import Window
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, attributes, shipped_eyes
 from fabnet.reading.canonical import face_boxes
 from fabnet.reading.follow import first_windows
+from fabnet.reporting.pictures import data_uri
 from fabnet.serving.answers import PhotoFace
 from fabnet.serving.photo_answers import EmbeddedFace, Number, Probability, ReadFace, ReadPhoto
 
-__all__ = ["MAX_BYTES", "MAX_FACES", "MAX_PIXELS", "FaceFinder", "Photo", "PhotoReader", "as_data"]
+__all__ = ["MAX_BYTES", "MAX_FACES", "MAX_PIXELS", "FaceFinder", "Photo", "PhotoReader"]
 
 MAX_FACES = 12
 """Faces of a photo that are read, the largest."""
 THUMBNAIL_PX = 96
+JPEG_QUALITY = 95
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 50_000_000
 LARGEST_PX = 3200
@@ -39,10 +40,10 @@ LARGEST_PX = 3200
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """The largest faces of a photo, and one of them: its crop as JPEG, and its (D,) float32 embedding."""
+    """The largest faces of a photo, and one of them: its crop as a data URI, and its (D,) float32 embedding."""
 
     faces: list[PhotoFace]
-    crop: bytes
+    crop: str
     embedding: np.ndarray
 
 
@@ -162,7 +163,7 @@ class PhotoReader:
                 raise InputError(f"there is no face {chosen} in the photo; {len(faces)} are shown")
             crop = faces[chosen].image
             embedding = self._encoder.embed([crop])[0]
-            return Photo(_shown(faces), _jpeg(crop), embedding)
+            return Photo(_shown(faces), data_uri(crop, quality=JPEG_QUALITY), embedding)
 
     def embed(self, data: bytes) -> tuple[int, int, list[EmbeddedFace]]:
         """Embed all faces.
@@ -216,22 +217,11 @@ def _shown(faces: list[Face]) -> list[PhotoFace]:
     small = (THUMBNAIL_PX, THUMBNAIL_PX)
     return [
         PhotoFace(
-            as_data(_jpeg(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA))),
+            data_uri(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA), quality=JPEG_QUALITY),
             {name: _plain(values[place]) for name, values in flat.items()},
         )
         for place, face in enumerate(faces)
     ]
-
-
-def as_data(jpeg: bytes) -> str:
-    """A picture as a data URI."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    assert done
-    return data.tobytes()
 
 
 def _plain(value: Any) -> float | str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fabnet.encoders.face_reader import LANDMARKS, FaceReader, Task
+from fabnet.encoders.readings import softmax
 from fabnet.teaching.certainty import half_widths, whitening
 from fabnet.teaching.lessons import BESIDE, FAR, NEAR, Lessons
 from fabnet.teaching.waves import NUM_WAVES, Linear, Moments, Waves
@@ -190,9 +191,9 @@ def _steepness(
     factor, shift = np.ones(outputs.shape[1]), np.zeros(outputs.shape[1])
     for task, at in zip(teacher.tasks, places_of(teacher.tasks).values(), strict=True):
         if task.kind == "classes":
-            truth = _shares(targets[:, at])
+            truth = softmax(targets[:, at])
             tried = np.geomspace(*STEEPNESS, 25)
-            losses = [-(weights @ (truth * np.log(_shares(each * outputs[:, at]) + 1e-12)).sum(axis=1))
+            losses = [-(weights @ (truth * np.log(softmax(each * outputs[:, at]) + 1e-12)).sum(axis=1))
                       for each in tried]  # fmt: skip
             factor[at] = tried[int(np.argmin(losses))]
         elif task.kind == "probabilities":
@@ -200,11 +201,6 @@ def _steepness(
                 truth = 1 / (1 + np.exp(-targets[:, place]))
                 factor[place], shift[place] = _logistic(outputs[:, place], truth, weights)
     return factor, shift
-
-
-def _shares(logits: np.ndarray) -> np.ndarray:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def _logistic(x: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import threading
 import time
@@ -19,6 +18,7 @@ import numpy as np
 from fabnet.encoders.face_reader import Task
 from fabnet.errors import MissingDependencyError
 from fabnet.reading.overlay import draw_face
+from fabnet.reporting.pictures import data_uri
 from fabnet.runtime.terminal import say
 from fabnet.watching.terminal import facts
 
@@ -147,8 +147,6 @@ class LivePage:
         image = image.copy()
         for row in rows:
             draw_face(image, _scaled(row, times), self._drawn)
-        done, jpeg = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        assert done
         faces = [
             {"track": row["track"], "out_of_range": row["out_of_range"], **facts(row)}
             for row in rows
@@ -159,7 +157,7 @@ class LivePage:
             "name": now.name, "frame": now.frame.captured.frame.index, "time_s": now.frame.captured.frame.time_s,
             "frames_per_s": round(now.frames_per_s, 1), "delay_ms": round(now.delay_ms), "frames": now.frames,
             "dropped": now.dropped, "reason": reason, "faces": faces, "width": image.shape[1], "height": image.shape[0],
-            "picture": f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}",
+            "picture": data_uri(image, quality=JPEG_QUALITY),
         }  # fmt: skip
         with self._changed:
             self._message, self._number = json.dumps(message), self._number + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabnet.encoders.readings import MAX_UNITS, READINGS
+from fabnet.encoders.readings import MAX_UNITS, READINGS, softmax
 
 
 def test_each_kind_shows_its_own_curves() -> None:
@@ -34,3 +34,9 @@ def test_unlikely_classes_are_shown_as_one() -> None:
 def test_many_units_are_not_shown() -> None:
     many = tuple(f"AU{number}" for number in range(MAX_UNITS + 1))
     assert READINGS["units"].panel("units", many, np.zeros((2, len(many)))) is None
+
+
+def test_softmax_gives_probabilities_for_logits_of_any_size_and_for_no_face() -> None:
+    logits = np.array([[0.0, np.log(3.0)], [1000.0, 0.0]])
+    np.testing.assert_allclose(softmax(logits), [[0.25, 0.75], [1.0, 0.0]], atol=1e-12)
+    assert softmax(np.zeros((0, 3), np.float32)).shape == (0, 3)

@@ -11,7 +11,8 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError, MissingDependencyError
-from fabnet.probes.landmarkers import LANDMARKERS, five_of_68, load_landmarker
+from fabnet.faces.landmarks import five_of_68
+from fabnet.probes.landmarkers import LANDMARKERS, load_landmarker
 from fabnet.probes.protocols.youtube_faces import OUTER_EYES, read_landmarks
 from fabnet.probes.tasks.points import point_distance, point_errors
 from fabnet.video.decode import read_frames
@@ -51,11 +52,6 @@ def test_points_move_with_the_face_and_do_not_depend_on_the_size(tool: str, smil
     five = five_of_68(points[None])[0]
     assert five[0, 0] < five[2, 0] < five[1, 0]
     assert five[0, 1] < five[2, 1] < five[3, 1]
-
-
-def test_five_points_are_eyes_nose_and_mouth() -> None:
-    points = np.arange(68.0)[None, :, None].repeat(2, axis=2)
-    np.testing.assert_array_equal(five_of_68(points)[0, :, 0], [38.5, 44.5, 30, 48, 54])
 
 
 def test_missing_tools_are_reported() -> None:

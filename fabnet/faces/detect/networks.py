@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from fabnet.files.protobuf import varint
+
 __all__ = ["fast_network"]
 
 # Field numbers of onnx.proto.
@@ -74,23 +76,11 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     at = 0
     while at < len(message):
         start = at
-        key, at = _varint(message, at)
-        length, value_at = _varint(message, at)
+        key, at = varint(message, at)
+        length, value_at = varint(message, at)
         is_bytes = key & 7 == 2
         at = value_at + length if is_bytes else value_at
         yield key >> 3, message[value_at if is_bytes else start : at], message[start:at]
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    """The varint at index `at`, and the index after it."""
-    number = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return number, at
 
 
 def _text(number: int, value: str) -> bytes:

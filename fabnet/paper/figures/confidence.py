@@ -18,8 +18,8 @@ from fabnet.objectives.fabnet import FabNet
 from fabnet.objectives.model_io import load_objective
 from fabnet.paper.figures.files import WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
 from fabnet.paper.figures.panels import panel, say
-from fabnet.reporting.pictures import square
-from fabnet.reporting.reconstructions import Made, reconstructed, to_image
+from fabnet.reporting.pictures import square, to_image
+from fabnet.reporting.reconstructions import Made, reconstructed
 from fabnet.store.track_store import open_store
 from fabnet.training.train import read_run, store_of
 
@@ -126,8 +126,9 @@ def chosen_samples(shares: np.ndarray) -> list[tuple[str, int]]:
 
 
 def _example(label: str, number: int, found: Made) -> Example:
-    target, made = (square(to_image(each[number]), SHOWN_PX) for each in (found.batch.target, found.made.images))
-    sources = [square(to_image(source), SHOWN_PX) for source in found.batch.sources[number]]
+    both = (found.batch.target, found.made.images)
+    target, made = (square(to_image(each[number].numpy()), SHOWN_PX) for each in both)
+    sources = [square(to_image(source), SHOWN_PX) for source in found.batch.sources[number].numpy()]
     return Example(label, found.names[number], target, made, sources, found.made.weights[number].numpy())
 
 

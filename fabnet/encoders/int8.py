@@ -19,7 +19,7 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.last_convolutions import end_of
 from fabnet.errors import InputError
 from fabnet.faces.window import decode_jpeg
-from fabnet.files.folder import Look, natural
+from fabnet.files.folder import FolderScan, natural
 from fabnet.files.limits import read_bytes
 from fabnet.store.track_store import is_store, open_store
 
@@ -62,8 +62,8 @@ def _files(source: Path) -> list[bytes]:
             raise InputError(f"no such file or folder: {source}")
         if not source.is_dir():
             raise InputError(f"{source} is neither a folder of face crops nor a track store; give one of these")
-        look = Look(source)
-        pictures = [entry for entry in look.walk() if look.kind(entry) == "image"]
+        scanned = FolderScan(source)
+        pictures = [entry for entry in scanned.walk() if scanned.kind(entry) == "image"]
         files = [entry.path for entry in sorted(pictures, key=lambda entry: natural(entry.name))]
         return [read_bytes(files[i]) for i in _spread(len(files))]
     store = open_store(source)

@@ -17,8 +17,8 @@ from fabnet.files.limits import what_is
 
 __all__ = [
     "Entry",
+    "FolderScan",
     "LeftOut",
-    "Look",
     "left_out_json",
     "left_out_lines",
     "natural",
@@ -84,7 +84,7 @@ def wrong_name(name: str | Path) -> str | None:
     return f"UTF-8 name that Python reads as {sys.getfilesystemencoding()} here: set PYTHONUTF8=1 in the environment"
 
 
-class Look:
+class FolderScan:
     """A scan of a folder that lists what it cannot read instead of failing.
 
     Symlinks are followed within the folder. The folder itself may be a symlink.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError, VideoError
-from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
+from fabnet.files.folder import FolderScan, LeftOut, left_out_lines, natural, shown_name, wrong_name
 from fabnet.files.kinds import VIDEO_SUFFIXES
 from fabnet.files.limits import what_is
 from fabnet.files.places import local, several
@@ -104,14 +104,14 @@ def find_videos(paths: Path | str | Iterable[Path | str]) -> Videos:
 
 
 def _below(folder: Path) -> Videos:
-    look, found = Look(folder), []
-    for entry in look.walk():
-        kind = look.kind(entry)
+    scanned, found = FolderScan(folder), []
+    for entry in scanned.walk():
+        kind = scanned.kind(entry)
         if kind == "video":
             found.append(_video(entry.path, entry.name, entry.status))
         elif kind == "image":
-            look.leave_out(entry.name, "picture: `fabnet import` and `fabnet embed` read pictures")
-    left_out, failed = look.left_out("video"), look.failed("video")
+            scanned.leave_out(entry.name, "picture: `fabnet import` and `fabnet embed` read pictures")
+    left_out, failed = scanned.left_out("video"), scanned.failed("video")
     if not found and not failed:
         raise InputError(_no_video(shown_name(folder), left_out))
     found.sort(key=lambda video: natural(video.name))

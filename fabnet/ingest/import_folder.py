@@ -10,7 +10,7 @@ from typing import Any
 
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.find import loaded_detector
-from fabnet.files.folder import Look
+from fabnet.files.folder import FolderScan
 from fabnet.files.places import as_place, local
 from fabnet.ingest.import_worker import ImportTask, import_video, is_text, is_video
 from fabnet.ingest.layouts import VideoFolder, scan
@@ -72,9 +72,9 @@ def import_folder(
     engine = engine_for("local", num_workers=options.num_workers)
     root, out = local(folder, "folders to import"), as_place(out)
     if options.layout == "voxceleb":
-        found, look = scan_voxceleb(root, options.speakers, has_originals=options.videos is not None)
+        found, scanned = scan_voxceleb(root, options.speakers, has_originals=options.videos is not None)
     else:
-        found, look = scan(root, options.layout)
+        found, scanned = scan(root, options.layout)
     split_by_key, notes = _splits(found, options.splits)
     originals: dict[str, Path | None] = {}
     if options.videos is not None:
@@ -84,10 +84,10 @@ def import_folder(
                 f"{root} has no text file that refers to the videos in {options.videos}: leave out --videos"
             )
         originals, others = originals_of(root, texts, local(options.videos, "videos"))
-        look.include(others)
+        scanned.include(others)
     if options.crop == "detect":
         loaded_detector(options.detector, options.min_face, for_photos=True)
-        found = _without_videos(found, look)
+        found = _without_videos(found, scanned)
     tasks = [
         ImportTask(
             video=each.video,
@@ -108,7 +108,7 @@ def import_folder(
     done = run(
         IMPORTING, tasks, out, crop=options.spec, settings=_settings(options), splits=split_by_key, engine=engine
     )
-    return _report(done, look, notes, time.monotonic() - start)
+    return _report(done, scanned, notes, time.monotonic() - start)
 
 
 def _splits(found: Sequence[VideoFolder], splits: str | Path) -> tuple[dict[str, str], list[str]]:
@@ -148,7 +148,7 @@ IMPORTING = Job(
 )
 
 
-def _without_videos(found: Sequence[VideoFolder], look: Look) -> list[VideoFolder]:
+def _without_videos(found: Sequence[VideoFolder], scanned: FolderScan) -> list[VideoFolder]:
     """Leave out tracks that are videos: faces are found in frames only."""
     reason = (
         "video: --crop detect is for frames. Import cropped videos with --crop none; whole scenes go through "
@@ -156,20 +156,20 @@ def _without_videos(found: Sequence[VideoFolder], look: Look) -> list[VideoFolde
     )
     kept = []
     for each in found:
-        frames = tuple(track for track in each.tracks if not is_video(look.root, track.files[0]))
+        frames = tuple(track for track in each.tracks if not is_video(scanned.root, track.files[0]))
         for track in each.tracks:
             if track not in frames:
-                look.leave_out(track.files[0], reason)
+                scanned.leave_out(track.files[0], reason)
         if frames:
             kept.append(replace(each, tracks=frames))
     if not kept:
-        raise InputError(f"{look.left_out()[-1].file} is a {reason}")
+        raise InputError(f"{scanned.left_out()[-1].file} is a {reason}")
     return kept
 
 
-def _report(done: Run, look: Look, notes: Sequence[str], wall_s: float) -> ImportReport:
+def _report(done: Run, scanned: FolderScan, notes: Sequence[str], wall_s: float) -> ImportReport:
     entries = done.entries
-    failed = done.with_status("failed") + tuple((each.file, each.reason) for each in look.failed("image", "video"))
+    failed = done.with_status("failed") + tuple((each.file, each.reason) for each in scanned.failed("image", "video"))
     dropped = tuple(each for entry in entries for each in entry.dropped)
     if done.is_empty:
         first = (dropped or failed or ((entries[0].video, entries[0].reason),))[0]
@@ -183,7 +183,7 @@ def _report(done: Run, look: Look, notes: Sequence[str], wall_s: float) -> Impor
         frames_with_face=sum(entry.rows for entry in entries),
         dropped=dropped,
         failed=failed + done.changed,
-        left_out=tuple(look.left_out("image", "video")),
+        left_out=tuple(scanned.left_out("image", "video")),
         notes=(*split_notes(done.store), *notes),
         wall_s=wall_s,
     )

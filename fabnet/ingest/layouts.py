@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabnet.errors import InputError
-from fabnet.files.folder import Entry, Look, left_out_lines
+from fabnet.files.folder import Entry, FolderScan, left_out_lines
 from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_suffix
 
 __all__ = ["LAYOUTS", "TrackFiles", "VideoFolder", "scan"]
@@ -50,7 +50,7 @@ class VideoFolder:
     ready crops, frames, videos or text files."""
 
 
-def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
+def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], FolderScan]:
     """Find the videos and tracks in a folder.
 
     Args:
@@ -59,7 +59,7 @@ def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
             identity/video (IDENTITY/VIDEO/frame.jpg), or voxceleb-txt (IDENTITY/VIDEO/TRACK.txt).
 
     Returns:
-        The videos in natural order, and the look into the folder, which lists what was left out.
+        The videos in natural order, and the scan of the folder, which lists what was left out.
 
     Raises:
         InputError: the folder is missing, the layout is unknown, or no file fits the layout.
@@ -69,28 +69,28 @@ def scan(folder: Path, layout: str) -> tuple[list[VideoFolder], Look]:
     if not folder.is_dir():
         there = "a file" if folder.exists() else "nothing"
         raise InputError(f"cannot import {folder}: expected a folder of identities' folders; found {there}")
-    look = Look(folder)
+    scanned = FolderScan(folder)
     videos = []
-    identities, files = look.entries(folder)
-    _misplaced(look, files)
+    identities, files = scanned.entries(folder)
+    _misplaced(scanned, files)
     for identity in identities:
-        folders, files = look.entries(identity.path)
-        _misplaced(look, files)
+        folders, files = scanned.entries(identity.path)
+        _misplaced(scanned, files)
         for video in folders:
-            found = _video_folder(look, identity.path.name, video, layout)
+            found = _video_folder(scanned, identity.path.name, video, layout)
             if found.tracks:
                 videos.append(found)
     if not videos:
         raise InputError(f"nothing to import in {folder} with the layout {layout}{_seen(folder)}")
-    return videos, look
+    return videos, scanned
 
 
-def _misplaced(look: Look, files: Sequence[Entry]) -> None:
+def _misplaced(scanned: FolderScan, files: Sequence[Entry]) -> None:
     for entry in files:
-        look.leave_out(entry.name, "not where the layout has files: too few folders deep")
+        scanned.leave_out(entry.name, "not where the layout has files: too few folders deep")
 
 
-def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> VideoFolder:
+def _video_folder(scanned: FolderScan, identity: str, video: Entry, layout: str) -> VideoFolder:
     size_bytes, mtime = 0, 0.0
     tracks: list[TrackFiles] = []
 
@@ -101,24 +101,24 @@ def _video_folder(look: Look, identity: str, video: Entry, layout: str) -> Video
         if entries:
             tracks.append(TrackFiles(name, tuple(entry.name for entry in entries)))
 
-    folders, files = look.entries(video.path)
+    folders, files = scanned.entries(video.path)
     if layout == "identity/video":
-        add("0", _of_kind(look, files, "image"))
+        add("0", _of_kind(scanned, files, "image"))
     elif layout == "identity/video/track":
         for track in folders:
-            deeper, frames = look.entries(track.path)
-            add(track.path.name, _of_kind(look, frames, "image"))
-            _too_deep(look, deeper)
+            deeper, frames = scanned.entries(track.path)
+            add(track.path.name, _of_kind(scanned, frames, "image"))
+            _too_deep(scanned, deeper)
     if layout != "identity/video":
-        for entry in _of_kind(look, files, None if layout == "voxceleb-txt" else "video"):
+        for entry in _of_kind(scanned, files, None if layout == "voxceleb-txt" else "video"):
             stem = entry.path.stem
             add(entry.path.name if any(track.name == stem for track in tracks) else stem, [entry])
     if layout != "identity/video/track":
-        _too_deep(look, folders)
+        _too_deep(scanned, folders)
     return VideoFolder(identity, video.name, tuple(tracks), size_bytes, mtime, folder=video.name)
 
 
-def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entry]:
+def _of_kind(scanned: FolderScan, files: Sequence[Entry], kind: Kind | None) -> list[Entry]:
     """The files of a kind (None: text files). The others are left out.
 
     A known suffix is trusted, because a release has millions of frames; their content is checked when they are read.
@@ -128,27 +128,27 @@ def _of_kind(look: Look, files: Sequence[Entry], kind: Kind | None) -> list[Entr
         if kind is None:
             is_wanted = entry.path.suffix.lower() == ".txt"
             if not is_wanted:
-                look.leave_out(entry.name, f"not a text file: {entry.path.suffix or 'no suffix'}")
+                scanned.leave_out(entry.name, f"not a text file: {entry.path.suffix or 'no suffix'}")
         else:
             is_known = kind_by_suffix(entry.name) == kind
-            found_kind = kind if is_known else look.kind(entry)
+            found_kind = kind if is_known else scanned.kind(entry)
             is_wanted = found_kind == kind
             if not is_wanted and found_kind is not None:
-                look.leave_out(entry.name, f"{NAMES[found_kind]}: the layout has a {NAMES[kind]} here")
+                scanned.leave_out(entry.name, f"{NAMES[found_kind]}: the layout has a {NAMES[kind]} here")
         if is_wanted:
             found.append(entry)
     return found
 
 
-def _too_deep(look: Look, folders: Sequence[Entry]) -> None:
+def _too_deep(scanned: FolderScan, folders: Sequence[Entry]) -> None:
     for entry in folders:
-        look.leave_out(entry.name, "folder: deeper than the layout")
+        scanned.leave_out(entry.name, "folder: deeper than the layout")
 
 
 def _seen(folder: Path) -> str:
     """What the folder has instead, and the layout that would fit, for the message."""
-    look = Look(folder)
-    for entry in look.walk():
+    scanned = FolderScan(folder)
+    for entry in scanned.walk():
         suffix = entry.path.suffix.lower()
         if suffix not in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, ".txt"):
             continue
@@ -162,5 +162,5 @@ def _seen(folder: Path) -> str:
         if suffix in VIDEO_SUFFIXES and depth < 2:
             fits = "; raw videos go through `fabnet track`"
         return f": found {entry.name}, {depth} folders deep{fits}"
-    there = "; ".join(left_out_lines(look.left_out()))
+    there = "; ".join(left_out_lines(scanned.left_out()))
     return ": found no picture, video or text file" + (f"; {there}" if there else "")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError, VideoError
-from fabnet.files.folder import LeftOut, Look
+from fabnet.files.folder import FolderScan, LeftOut
 from fabnet.files.kinds import kind_by_suffix
 from fabnet.files.limits import MAX_TABLE_BYTES, read_bytes
 from fabnet.ingest.layouts import TrackFiles, VideoFolder
@@ -132,17 +132,17 @@ def find_originals(videos: Path) -> tuple[dict[str, Path], list[LeftOut]]:
     """
     if not videos.is_dir():
         raise InputError(f"no such folder of original videos: {videos} (--videos)")
-    look, found = Look(videos), dict[str, Path]()
-    for entry in look.walk():
+    scanned, found = FolderScan(videos), dict[str, Path]()
+    for entry in scanned.walk():
         if kind_by_suffix(entry.name) != "video":
-            look.leave_out(entry.name, f"not a video by its name: {entry.path.suffix or 'no suffix'}")
+            scanned.leave_out(entry.name, f"not a video by its name: {entry.path.suffix or 'no suffix'}")
             continue
         first = found.setdefault(entry.path.stem, entry.path)
         if first != entry.path:
-            look.leave_out(entry.name, f"another original has this reference: {first}")
+            scanned.leave_out(entry.name, f"another original has this reference: {first}")
     if not found:
         raise InputError(f"no video in {videos} (--videos): expected the originals, named by their references")
-    return found, look.left_out()
+    return found, scanned.left_out()
 
 
 def originals_of(

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from fabnet.errors import InputError
 from fabnet.files.csv_file import csv_rows
-from fabnet.files.folder import Entry, Look
+from fabnet.files.folder import Entry, FolderScan
 from fabnet.files.kinds import kind_by_suffix
 from fabnet.files.places import as_place, fetched
 from fabnet.ingest.layouts import TrackFiles, VideoFolder
@@ -80,7 +80,7 @@ def _plain(name: str) -> str:
     return name.rstrip(".")  # the list's names may end with a dot, which the folders' lack
 
 
-def scan_voxceleb(folder: Path, speakers: Path | None, *, has_originals: bool) -> tuple[list[VideoFolder], Look]:
+def scan_voxceleb(folder: Path, speakers: Path | None, *, has_originals: bool) -> tuple[list[VideoFolder], FolderScan]:
     """Find the videos and tracks of VoxCeleb1, VoxCeleb2, or both.
 
     Args:
@@ -89,7 +89,7 @@ def scan_voxceleb(folder: Path, speakers: Path | None, *, has_originals: bool) -
         has_originals: whether the videos that text files refer to are given.
 
     Returns:
-        The videos in natural order of their folders, under the speakers' ids, and the look into the folder.
+        The videos in natural order of their folders, under the speakers' ids, and the scan of the folder.
 
     Raises:
         InputError: the folder or the list is missing, a speaker is not known by id, or nothing fits the layout.
@@ -98,14 +98,14 @@ def scan_voxceleb(folder: Path, speakers: Path | None, *, has_originals: bool) -
         raise InputError(
             f"cannot import {folder}: expected VoxCeleb's folders; found {'a file' if folder.exists() else 'nothing'}"
         )
-    ids, look = {} if speakers is None else read_speakers(speakers), Look(folder)
+    ids, scanned = {} if speakers is None else read_speakers(speakers), FolderScan(folder)
     found: dict[str, tuple[int, VideoFolder]] = {}
-    for speaker in _speakers(look, folder, is_test=_is_of_test(folder), above=frozenset()):
-        identity = _identity(look, speaker.folder, ids, is_list_given=speakers is not None)
+    for speaker in _speakers(scanned, folder, is_test=_is_of_test(folder), above=frozenset()):
+        identity = _identity(scanned, speaker.folder, ids, is_list_given=speakers is not None)
         if identity is None:
             continue
-        for video, is_unzipped in _videos(look, speaker.folder):
-            rank, made = _tracks(look, identity, video, speaker.is_test, is_unzipped, has_originals)
+        for video, is_unzipped in _videos(scanned, speaker.folder):
+            rank, made = _tracks(scanned, identity, video, speaker.is_test, is_unzipped, has_originals)
             if not made.tracks:
                 continue
             other = found.get(made.video)
@@ -114,13 +114,13 @@ def scan_voxceleb(folder: Path, speakers: Path | None, *, has_originals: bool) -
             if other is not None:
                 kept = found[made.video][1]
                 left = made if kept is not made else other[1]
-                look.leave_out(left.folder, f"the same video of the same speaker: read from {kept.folder}")
+                scanned.leave_out(left.folder, f"the same video of the same speaker: read from {kept.folder}")
     if not found:
         raise InputError(
             f"nothing to import in {folder} with the layout voxceleb: expected ID/VIDEO/TRACK.mp4, NAME/1.6/VIDEO/ "
             "frames, or ID/VIDEO/TRACK.txt with --videos, below dev, test, mp4, unzippedFaces or txt"
         )
-    return [made for _, made in found.values()], look
+    return [made for _, made in found.values()], scanned
 
 
 def _is_of_test(folder: Path) -> bool:
@@ -133,24 +133,26 @@ def _is_of_test(folder: Path) -> bool:
     return False
 
 
-def _speakers(look: Look, folder: Path, *, is_test: bool, above: frozenset[tuple[int, int]]) -> Iterator[_Speaker]:
-    folders, files = look.entries(folder)
+def _speakers(
+    scanned: FolderScan, folder: Path, *, is_test: bool, above: frozenset[tuple[int, int]]
+) -> Iterator[_Speaker]:
+    folders, files = scanned.entries(folder)
     for file in files:
-        look.leave_out(file.name, TOO_HIGH)
+        scanned.leave_out(file.name, TOO_HIGH)
     for entry in folders:
         name = entry.path.name
         if RELEASE.fullmatch(name) and entry.inode not in above:
             is_of_test = is_test or "test" in name.lower().split("_")
-            yield from _speakers(look, entry.path, is_test=is_of_test, above=above | {entry.inode})
+            yield from _speakers(scanned, entry.path, is_test=is_of_test, above=above | {entry.inode})
         elif RELEASE.fullmatch(name):
-            look.leave_out(entry.name, "symlink to a folder above it")
+            scanned.leave_out(entry.name, "symlink to a folder above it")
         elif name in SOUND:
-            look.leave_out(entry.name, "folder: sound")
+            scanned.leave_out(entry.name, "folder: sound")
         else:
             yield _Speaker(entry, is_test)
 
 
-def _identity(look: Look, folder: Entry, ids: Mapping[str, str], *, is_list_given: bool) -> str | None:
+def _identity(scanned: FolderScan, folder: Entry, ids: Mapping[str, str], *, is_list_given: bool) -> str | None:
     """The id of a speaker; None: it is none."""
     name = folder.path.name
     if ID.fullmatch(name):
@@ -160,32 +162,32 @@ def _identity(look: Look, folder: Entry, ids: Mapping[str, str], *, is_list_give
             f"{folder.path}: expected a speaker's id, like id10001: for folders of names, give --speakers vox1_meta.csv"
         )
     if _plain(name) not in ids:
-        look.leave_out(folder.name, "folder: neither an id nor a name in the list of speakers")
+        scanned.leave_out(folder.name, "folder: neither an id nor a name in the list of speakers")
         return None
     return ids[_plain(name)]
 
 
-def _videos(look: Look, speaker: Entry) -> Iterator[tuple[Entry, bool]]:
+def _videos(scanned: FolderScan, speaker: Entry) -> Iterator[tuple[Entry, bool]]:
     """The folders of a speaker's videos, and whether they are unzippedFaces'."""
-    folders, files = look.entries(speaker.path)
+    folders, files = scanned.entries(speaker.path)
     for file in files:
-        look.leave_out(file.name, TOO_HIGH)
+        scanned.leave_out(file.name, TOO_HIGH)
     for entry in folders:
         if entry.path.name != str(UNZIPPED_MARGIN):
             yield entry, False
             continue
-        deeper, others = look.entries(entry.path)
+        deeper, others = scanned.entries(entry.path)
         for file in others:
-            look.leave_out(file.name, TOO_HIGH)
+            scanned.leave_out(file.name, TOO_HIGH)
         for video in deeper:
             yield video, True
 
 
 def _tracks(
-    look: Look, identity: str, video: Entry, is_test: bool, is_unzipped: bool, has_originals: bool
+    scanned: FolderScan, identity: str, video: Entry, is_test: bool, is_unzipped: bool, has_originals: bool
 ) -> tuple[int, VideoFolder]:
     """The tracks of one video's folder, of the best kind that it has, and the kind's place in `RANKS`."""
-    folders, files = look.entries(video.path)
+    folders, files = scanned.entries(video.path)
     groups: dict[str, list[tuple[str, Sequence[Entry]]]] = {name: [] for name in RANKS}
     pictures = list[Entry]()
     for file in files:
@@ -194,22 +196,22 @@ def _tracks(
             pictures.append(file)
         elif kind is None or (kind == "text" and not has_originals):
             reason = "text file: --videos DIR with the originals is not given" if kind else "neither video nor picture"
-            look.leave_out(file.name, reason)
+            scanned.leave_out(file.name, reason)
         else:
             groups[kind].append((file.path.stem, [file]))
     if pictures:
         groups["image"].append(("0", pictures))
     for track in folders:
-        deeper, frames = look.entries(track.path)
+        deeper, frames = scanned.entries(track.path)
         chosen = [frame for frame in frames if kind_by_suffix(frame.name) == "image"]
         for entry in (*deeper, *(frame for frame in frames if frame not in chosen)):
-            look.leave_out(entry.name, "not a picture: the layout has frames here")
+            scanned.leave_out(entry.name, "not a picture: the layout has frames here")
         if chosen:
             groups["image"].append((track.path.name, chosen))
     rank = next((place for place, name in enumerate(RANKS) if groups[name]), 0)
     for name in RANKS[rank + 1 :]:
         for _, entries in groups[name]:
-            look.leave_out(entries[0].name, f"the same video of {identity}: another file beside it has its faces")
+            scanned.leave_out(entries[0].name, f"the same video of {identity}: another file beside it has its faces")
     tracks = groups[RANKS[rank]]
     every = [entry.status for _, entries in tracks for entry in entries]
     made = VideoFolder(

@@ -19,7 +19,7 @@ from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.num_pictures import num_pictures
 from fabnet.faces.picture import decode_picture
 from fabnet.faces.window import decode_jpeg
-from fabnet.files.folder import LeftOut, Look, left_out_lines, natural, shown_name, wrong_name
+from fabnet.files.folder import FolderScan, LeftOut, left_out_lines, natural, shown_name, wrong_name
 from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes, what_is
 from fabnet.files.media import check_name
@@ -173,12 +173,12 @@ def _is_store(path: Path) -> bool:
 
 
 def _below(folder: Path) -> Inputs:
-    look, found = Look(folder), []
-    for entry in look.walk():
-        kind = look.kind(entry)
+    scanned, found = FolderScan(folder), []
+    for entry in scanned.walk():
+        kind = scanned.kind(entry)
         if kind is not None:
             found.append(Input(entry.path, entry.name, kind))
-    left_out, failed = look.left_out("image", "video"), look.failed("image", "video")
+    left_out, failed = scanned.left_out("image", "video"), scanned.failed("image", "video")
     if not found and not failed:
         there = f": {'; '.join(left_out_lines(left_out))}" if left_out else ""
         raise InputError(f"{folder} contains no photo, video or store{there}")

@@ -19,7 +19,7 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, VideoError
-from fabnet.files.folder import Look
+from fabnet.files.folder import FolderScan
 from fabnet.files.kinds import kind_by_content
 from fabnet.ingest.import_folder import import_folder
 from fabnet.ingest.track import track
@@ -167,14 +167,14 @@ def test_what_may_not_be_read_is_named(second: Path, tmp_path: Path) -> None:
         shutil.copy(second, folder / name)
     for path in (folder / "closed", folder / "open" / "c.mp4", folder / "open" / "d.dat"):
         path.chmod(0)
-    look = Look(folder)
+    scanned = FolderScan(folder)
     for above in (folder, *folder.parents):
         if above.stat().st_uid == os.geteuid() and above != Path("/"):
             above.chmod(above.stat().st_mode | 0o55)
     with as_nobody():
-        kinds = {entry.name: look.kind(entry) for entry in look.walk()}
+        kinds = {entry.name: scanned.kind(entry) for entry in scanned.walk()}
     assert kinds == {"open/b.mp4": "video", "open/c.mp4": "video", "open/d.dat": None}
-    assert {each.file: each.reason for each in look.left_out()} == {
+    assert {each.file: each.reason for each in scanned.left_out()} == {
         "closed": "folder that cannot be read: Permission denied",
         "open/d.dat": "cannot be read: Permission denied",
     }

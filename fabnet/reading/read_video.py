@@ -30,7 +30,7 @@ from fabnet.video.decode import DecodedFrame, Ticks, decode_frames
 from fabnet.video.link import Linker
 from fabnet.video.shots import ShotDetector
 
-__all__ = ["NEIGHBOUR_SIMILARITY", "ReadFrame", "VideoFaces", "described", "read_video"]
+__all__ = ["NEIGHBOUR_SIMILARITY", "ReadFrame", "VideoFaces", "describe_faces", "read_video"]
 
 FOLLOW_FPS = 12.0
 """Frames per second on which faces are followed, if fewer are kept."""
@@ -103,8 +103,8 @@ class _Frame:
     numbers: tuple[int, ...] = ()
     scores: tuple[float, ...] = ()
     faces: Settled | None = None
-    looks: list[np.ndarray] | None = None
-    """What each face looks like, from `describe`; None on frames where this is not asked for."""
+    descriptors: list[np.ndarray] | None = None
+    """Each face's result of `describe`; None on frames where this is not asked for."""
     points5_px: np.ndarray = field(default_factory=lambda: np.zeros((0, 5, 2), np.float32))
     """Five points of each of these faces."""
 
@@ -240,13 +240,13 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
         has_several |= len(found.numbers) > 1
         last, glances = glances, {} if has_several else dict(zip(found.numbers, _glances(found, eyes), strict=True))
         has_changed = any(float(last[face] @ glances[face]) < OTHER_FACE for face in glances.keys() & last.keys())
-        if has_changed and before is not None and before[0].looks is None:
-            _describe(*before, eyes)
+        if has_changed and before is not None and before[0].descriptors is None:
+            _add_descriptors(*before, eyes)
         is_due = later_s[place] > described_s + LINK_EVERY_S
         if is_due or is_new or has_several or has_changed:
             described_s = frame.time_s
             described.update(found.numbers)
-            _describe(frame, found, eyes)
+            _add_descriptors(frame, found, eyes)
         before = frame, found
     return piece, looks, searched
 
@@ -263,16 +263,23 @@ def _glances(found: FollowedFrame, eyes: Eyes) -> Iterator[np.ndarray]:
         yield grey / max(float(np.sqrt(grey @ grey)), 1e-6)
 
 
-def _describe(frame: _Frame, found: FollowedFrame, eyes: Eyes) -> None:
-    """Note what the faces of a frame look like."""
-    frame.points5_px, frame.looks = described(found, eyes)
+def _add_descriptors(frame: _Frame, found: FollowedFrame, eyes: Eyes) -> None:
+    frame.points5_px, frame.descriptors = describe_faces(found, eyes)
 
 
-def described(found: FollowedFrame, eyes: Eyes) -> tuple[np.ndarray, list[np.ndarray]]:
-    """What the faces of a frame look like, for a `Linker`: (N, 5, 2) float32 points, and N results of `describe`."""
+def describe_faces(found: FollowedFrame, eyes: Eyes) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Describe the appearance of a frame's faces, for a `Linker`.
+
+    Args:
+        found: the frame and its N faces, one or more.
+        eyes: the encoder and its face reader.
+
+    Returns:
+        (N, 5, 2) float32 points in pixels of the frame, and N results of `describe`.
+    """
     seen = found.faces.seen
     points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
-    return points, [_described(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
+    return points, [_describe_face(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
 
 
 def _shown(piece: list[_Frame]) -> Iterator[PieceFrame]:
@@ -283,8 +290,8 @@ def _shown(piece: list[_Frame]) -> Iterator[PieceFrame]:
         yield PieceFrame(frame.index, frame.time_s, picture, frame.glance)
 
 
-def _described(image: Picture, box_px: np.ndarray, points5_px: np.ndarray) -> np.ndarray:
-    """What a face looks like, from `describe`; twice its window holds what that sees."""
+def _describe_face(image: Picture, box_px: np.ndarray, points5_px: np.ndarray) -> np.ndarray:
+    """The result of `describe` for a face; twice its window holds what that function needs."""
     reach = (box_px[2:] - box_px[:2]) / 2
     left, top, part = part_of(image, np.concatenate([box_px[:2] - reach, box_px[2:] + reach]))
     return describe(part, points5_px - np.array([left, top], np.float32))
@@ -318,10 +325,10 @@ class _Linking:
         assert frame.faces is not None
         if shot is None:
             self._tracks = {}
-        if frame.looks is not None or shot is None:
+        if frame.descriptors is not None or shot is None:
             boxes = face_boxes(frame.faces.next_px, self._window, self._spec)
-            seen = [] if frame.looks is None else zip(boxes, frame.points5_px, frame.scores, strict=True)
-            found = self._linker.push(frame.time_s, shot, [Detection(*each) for each in seen], frame.looks or [])
+            seen = [] if frame.descriptors is None else zip(boxes, frame.points5_px, frame.scores, strict=True)
+            found = self._linker.push(frame.time_s, shot, [Detection(*each) for each in seen], frame.descriptors or [])
             if shot is not None:
                 self._tracks |= dict(zip(frame.numbers, found, strict=True))
         self._open.append((frame, shot))

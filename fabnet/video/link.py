@@ -55,17 +55,17 @@ class _Track:
     centre: np.ndarray
     side: float
     speed: np.ndarray
-    looks: deque[tuple[float, np.ndarray]] = field(default_factory=deque)
+    descriptors: deque[tuple[float, np.ndarray]] = field(default_factory=deque)
 
     def expected(self, time_s: float) -> np.ndarray:
         return self.centre + self.speed * min(time_s - self.time_s, ADJACENT_S)
 
-    def see(self, time_s: float, centre: np.ndarray, side: float, looks: np.ndarray) -> None:
+    def see(self, time_s: float, centre: np.ndarray, side: float, descriptor: np.ndarray) -> None:
         self.speed = (centre - self.centre) / max(time_s - self.time_s, 1e-3)
         self.time_s, self.centre, self.side = time_s, centre, side
-        self.looks.append((time_s, looks))
-        while len(self.looks) > 1 and self.looks[0][0] < time_s - MEMORY_S:
-            self.looks.popleft()
+        self.descriptors.append((time_s, descriptor))
+        while len(self.descriptors) > 1 and self.descriptors[0][0] < time_s - MEMORY_S:
+            self.descriptors.popleft()
 
 
 class Linker:
@@ -87,7 +87,7 @@ class Linker:
         return frozenset(track.number for track in self._tracks)
 
     def push(
-        self, time_s: float, shot: int | None, detections: Sequence[Detection], looks: Sequence[np.ndarray]
+        self, time_s: float, shot: int | None, detections: Sequence[Detection], descriptors: Sequence[np.ndarray]
     ) -> list[int | None]:
         """Link the detections of the next frame.
 
@@ -95,7 +95,7 @@ class Linker:
             time_s: the frame's time; non-decreasing.
             shot: the frame's shot; None: within a fade or dissolve, where every track ends and none begins.
             detections: its faces.
-            looks: each face's result of `describe`.
+            descriptors: each face's result of `describe`.
 
         Returns:
             The track number of each detection; None for one that belongs to no track. A frame has at most one detection
@@ -106,29 +106,29 @@ class Linker:
             return [None] * len(detections)
         centres = [(face.box_px[:2] + face.box_px[2:]) / 2 for face in detections]
         sides = [_side(face.box_px) for face in detections]
-        pairs, ended = self._pairs(time_s, centres, sides, looks)
+        pairs, ended = self._pairs(time_s, centres, sides, descriptors)
         numbers: list[int | None] = []
         for place, face in enumerate(detections):
             seen = (centres[place], sides[place])
             if place in pairs:
                 track = pairs[place]
-                track.see(time_s, *seen, looks[place])
+                track.see(time_s, *seen, descriptors[place])
                 numbers.append(track.number)
             elif face.score >= MIN_START_SCORE:
-                numbers.append(self._start(time_s, shot, *seen, looks[place]))
+                numbers.append(self._start(time_s, shot, *seen, descriptors[place]))
             else:
                 numbers.append(None)
         self._tracks = [track for track in self._tracks if track.number not in ended]
         return numbers
 
-    def _start(self, time_s: float, shot: int, centre: np.ndarray, side: float, looks: np.ndarray) -> int:
-        track = _Track(self._next_number, shot, time_s, centre, side, np.zeros(2), deque([(time_s, looks)]))
+    def _start(self, time_s: float, shot: int, centre: np.ndarray, side: float, descriptor: np.ndarray) -> int:
+        track = _Track(self._next_number, shot, time_s, centre, side, np.zeros(2), deque([(time_s, descriptor)]))
         self._next_number += 1
         self._tracks.append(track)
         return track.number
 
     def _pairs(
-        self, time_s: float, centres: list[np.ndarray], sides: list[float], looks: Sequence[np.ndarray]
+        self, time_s: float, centres: list[np.ndarray], sides: list[float], descriptors: Sequence[np.ndarray]
     ) -> tuple[dict[int, _Track], set[int]]:
         """The track that each detection continues, by index, and the numbers of the tracks that end in doubt."""
         shape = (len(self._tracks), len(centres))
@@ -138,7 +138,7 @@ class Linker:
                 distance[row, column] = _distance(track, time_s, centre, side)
                 if distance[row, column] > CONTESTED_DISTANCE:
                     continue
-                fit[row, column] = max(similarity(looks[column], seen) for _, seen in track.looks)
+                fit[row, column] = max(similarity(descriptors[column], seen) for _, seen in track.descriptors)
                 is_contested = self._is_contested(time_s, row, column, centres, sides)
                 needed[row, column] = _needed(
                     time_s - track.time_s, distance[row, column], _ratio(track.side, side), is_contested

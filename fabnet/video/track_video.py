@@ -87,7 +87,7 @@ class _Looked:
     index: int
     time_s: float
     detections: list[Detection]
-    looks: list[np.ndarray]
+    descriptors: list[np.ndarray]
     parts: list[_Part] | None
 
 
@@ -199,13 +199,13 @@ def _look(
     with _timed(stats, "detect"):
         detections = search.push(image, frame.time_s, is_whole=is_kept or has_jumped)
     with _timed(stats, "link"):
-        looks = [describe(image, face.landmarks5_px) for face in detections]
+        descriptors = [describe(image, face.landmarks5_px) for face in detections]
     with _timed(stats, "crop"):
         parts = [_part(image, allowed_box(face.box_px, spec)) for face in detections] if is_kept else None
     stats.frames_detected_on += 1
     stats.frames_searched = search.num_searched
     stats.frames_kept += is_kept
-    return _Looked(frame.index, frame.time_s, detections, looks, parts)
+    return _Looked(frame.index, frame.time_s, detections, descriptors, parts)
 
 
 def _part(image: np.ndarray, box_px: np.ndarray) -> _Part:
@@ -238,7 +238,7 @@ class _Tracks:
         self._open.clear()
 
     def _link(self, frame: _Looked, shot: int | None) -> None:
-        numbers = self._linker.push(frame.time_s, shot, frame.detections, frame.looks)
+        numbers = self._linker.push(frame.time_s, shot, frame.detections, frame.descriptors)
         for place, (number, detection) in enumerate(zip(numbers, frame.detections, strict=True)):
             if number is None:
                 continue
@@ -250,7 +250,7 @@ class _Tracks:
                 item = _Waiting(frame, detection, frame.parts[place])
                 self._waiting_bytes += item.part.pixels.nbytes
             track.smoother.push(frame.time_s, detection.box_px, item)
-        frame.looks, frame.parts = [], None
+        frame.descriptors, frame.parts = [], None
 
     def _finished(self, now_s: float) -> Iterator[TrackedFace]:
         still_open = self._linker.open_tracks

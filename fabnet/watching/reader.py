@@ -21,7 +21,7 @@ from fabnet.reading.follow import FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.inputs import NO_FACE
 from fabnet.reading.read_batch import about_reading, read_batch
 from fabnet.reading.read_rows import rows_of_frame
-from fabnet.reading.read_video import NEIGHBOUR_SIMILARITY, ReadFrame, described
+from fabnet.reading.read_video import NEIGHBOUR_SIMILARITY, ReadFrame, describe_faces
 from fabnet.reading.table import schema
 from fabnet.video.camera import Captured
 from fabnet.video.link import MAX_GAP_S, Linker
@@ -128,10 +128,12 @@ class LiveReader:
                 return
 
     def _rows(self, captured: Captured, found: FollowedFrame) -> pa.RecordBatch:
-        points, looks = described(found, self.eyes) if found.numbers else (np.zeros((0, 5, 2), np.float32), [])
+        points, descriptors = (
+            describe_faces(found, self.eyes) if found.numbers else (np.zeros((0, 5, 2), np.float32), [])
+        )
         boxes = face_boxes(found.faces.next_px, self._window, self._spec)
         detections = [Detection(*each) for each in zip(boxes, points, found.scores, strict=True)]
-        linked = self._linker.push(captured.frame.time_s, self._shot, detections, looks)
+        linked = self._linker.push(captured.frame.time_s, self._shot, detections, descriptors)
         known = [(place, number) for place, number in enumerate(linked) if number is not None]
         places = [place for place, _ in known]
         frame = ReadFrame(

@@ -140,7 +140,7 @@ def _copy(name: str, source: Path, target: Path) -> bool:
     if not (source / name).is_file():
         return False
     content = read_bytes(source / name, MAX_WEIGHTS_BYTES)
-    with written_whole(target / name) as partial:
+    with written_whole(target / name, is_internal=True) as partial:
         partial.write_bytes(content)
     return True
 

@@ -81,6 +81,8 @@ def has_dataset(path: Path) -> bool:
     Raises:
         StoreError: it contains a link, or names files of another place.
     """
+    if not is_remote(path) and path.is_symlink() and not path.exists():
+        return False  # dangling, or part of a loop, which listing its folders would report as a system error
     if not is_remote(path) and (path / "_versions").exists():
         # This comes first because `has_version` opens a file there.
         check_links(path, "a store or dataset", only=("_versions",), error=StoreError)

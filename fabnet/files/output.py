@@ -22,6 +22,8 @@ from fabnet.files.sync import sync, sync_folder
 
 __all__ = ["output_errors", "unlink", "written_whole"]
 
+MAX_LINKS = 40
+"""Symlinks in a chain, as on Linux."""
 WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -57,7 +59,11 @@ def unlink(path: Path) -> None:
 
 @contextmanager
 def written_whole(
-    path: Path, *, last: str | None = None, check: Callable[[Path], object] | None = None
+    path: Path,
+    *,
+    last: str | None = None,
+    check: Callable[[Path], object] | None = None,
+    is_internal: bool = False,
 ) -> Iterator[Path]:
     """Yield a temporary path beside `path` for a file or folder, and rename it into place at the end.
 
@@ -65,17 +71,21 @@ def written_whole(
     name, until the same output is written again.
 
     Args:
-        path: destination of the output; what is there is replaced.
+        path: destination of the output; what is there is replaced. A symlink is kept, and its target is replaced: the
+            temporary path is then beside the target.
         last: name of the file that makes a folder valid. In an object store, where a folder is not atomic, it is
             uploaded last.
         check: called with the written path before the rename; raises if the output is not whole.
+        is_internal: whether the path is a file that fabnet keeps in a folder of its own. A symlink there leads to
+            files of another place, so it is replaced and not followed.
 
     Yields:
         A path that does not exist yet: in the same folder (which is made), or, for an object store, in a temporary one.
 
     Raises:
         BusyError: another command is writing the same output.
-        OutputError: the disk is full, or writing there is not allowed; nothing half-written is left.
+        OutputError: the disk is full, writing there is not allowed, or a symlink leads nowhere; nothing half-written
+            is left.
     """
     if is_remote(path):
         with output_errors(path), TemporaryDirectory(prefix="fabnet-") as folder:
@@ -84,8 +94,11 @@ def written_whole(
                 check(Path(folder) / path.name)
             send(Path(folder) / path.name, path, last=last)
         return
-    if path.is_dir() and (path.is_symlink() or not path.name):
-        path = path.resolve()  # symlinks to folders are kept; `.` has no name
+    with output_errors(path):
+        target = path if is_internal and not path.is_dir() else _end_of_links(path)
+        if target.is_dir() and (target != path or not path.name):
+            target = target.resolve()  # `.` has no name, and a symlink may lead to `..`
+    path = target
     partial, replaced = (path.with_name(f".{path.name}.{os.getpid()}.{what}") for what in ("partial", "replaced"))
     with ExitStack() as stack, output_errors(path):
         _refuse_special(path)
@@ -117,6 +130,28 @@ def written_whole(
             remove(replaced)
 
 
+def _end_of_links(path: Path) -> Path:
+    """The place that a path leads to through symlinks: it need not exist, but its folder must.
+
+    Symlinks to open streams are returned as they are.
+    """
+    place = path
+    for _ in range(MAX_LINKS):
+        if not place.is_symlink() or _is_stream(place):
+            break
+        place = place.parent / os.readlink(place)
+    else:
+        raise OutputError(f"{path} is a symlink that leads to itself: remove it, or choose another place")
+    if place != path and not place.parent.is_dir():
+        raise OutputError(f"{path} is a symlink to {place}, whose folder does not exist: make it, or remove the link")
+    return place
+
+
+def _is_stream(link: Path) -> bool:
+    """Whether a symlink stands for an open stream, as /dev/stdout does."""
+    return os.readlink(link).startswith("/proc/") or os.path.realpath(link.parent).startswith("/proc/")
+
+
 def _refuse_special(path: Path) -> None:
     """Refuse what a rename would replace although it cannot be written: special files, and read-only ones.
 
@@ -127,8 +162,8 @@ def _refuse_special(path: Path) -> None:
     if mode is not None and stat.S_ISREG(mode) and not (mode & WRITABLE and os.access(path, os.W_OK)):
         raise OutputError(f"{path} is read-only: make it writable, or choose another place")
     kind = None if mode is None else what_is(mode)
-    if path.is_symlink() and os.readlink(path).startswith("/proc/"):
-        kind = "an open stream"  # /dev/stdout
+    if path.is_symlink() and _is_stream(path):
+        kind = "an open stream"
     if kind is not None:
         raise OutputError(f"{path} is {kind}, which fabnet never replaces: choose another place")
 

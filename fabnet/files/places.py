@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
-from fabnet.errors import InputError, MissingDependencyError, first_line
+from fabnet.errors import InputError, MissingDependencyError, OutputError, first_line
 from fabnet.files.limits import MAX_WEIGHTS_BYTES
 from fabnet.files.sync import sync_folder
 from fabnet.runtime.progress import progress
@@ -174,9 +174,18 @@ def lance_name(path: Path) -> str:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and its parents, and sync them; does nothing in an object store, which has no folders."""
+    """Make a folder and its parents, and sync them; does nothing in an object store, which has no folders.
+
+    Raises:
+        OutputError: it is a symlink that leads nowhere.
+        OSError: it cannot be made.
+    """
     if is_remote(path):
         return
+    if path.is_symlink() and not path.exists():
+        raise OutputError(
+            f"{path} is a symlink to {os.readlink(path)}, which does not exist: make it, or remove the link"
+        )
     made = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for each in made:

@@ -100,7 +100,7 @@ def write_card(folder: Path, card: ModelCard) -> None:
         "crop": card.crop,
         "training": card.training,
     }
-    with written_whole(folder / CONFIG_FILE) as partial:
+    with written_whole(folder / CONFIG_FILE, is_internal=True) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n")
 
 

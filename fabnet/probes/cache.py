@@ -52,7 +52,7 @@ class Cache:
             except (OSError, InputError):
                 file.unlink()
         array = make()
-        with suppress(BusyError), written_whole(file) as partial, partial.open("wb") as stream:
+        with suppress(BusyError), written_whole(file, is_internal=True) as partial, partial.open("wb") as stream:
             np.save(stream, array)  # skipped if another command is caching the same array
         return array
 
@@ -83,7 +83,7 @@ class Cache:
             except (OSError, InputError):
                 file.unlink()
         try:
-            with written_whole(file) as partial, partial.open("wb") as stream:
+            with written_whole(file, is_internal=True) as partial, partial.open("wb") as stream:
                 _write(stream, num_rows, make())
         except BusyError:
             return _joined(num_rows, make())

@@ -99,7 +99,7 @@ class FaceMap:
         if places is None:
             with np.errstate(all="ignore"):  # numbers may be near the limits of float64
                 places = pca(gallery, self._tell) if method == "pca" else _umap(gallery, self._tell)
-            with suppress(OutputError), written_whole(file) as partial:
+            with suppress(OutputError), written_whole(file, is_internal=True) as partial:
                 partial.write_bytes(_header(len(places)) + places.tobytes())
             if not _is_current(gallery):  # people on this map were removed meanwhile
                 file.unlink(missing_ok=True)

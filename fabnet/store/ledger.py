@@ -121,7 +121,7 @@ def note_pending(store: Path, entries: Sequence[LedgerEntry]) -> None:
     Raises:
         OutputError: the disk is full, or writing there is not allowed.
     """
-    with written_whole(store / PENDING) as path:
+    with written_whole(store / PENDING, is_internal=True) as path:
         path.write_text(json.dumps([entry.to_json() for entry in entries]), encoding="utf-8")
 
 

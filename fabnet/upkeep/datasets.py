@@ -78,5 +78,5 @@ def note_removing(path: Path, identities: list[str]) -> None:
     if not identities:
         unlink(path / REMOVING)
         return
-    with written_whole(path / REMOVING) as partial:
+    with written_whole(path / REMOVING, is_internal=True) as partial:
         partial.write_text(json.dumps({"identities": identities}), encoding="utf-8")

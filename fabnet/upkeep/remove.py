@@ -241,5 +241,5 @@ class _Digests:
 
     def add(self, names: list[str]) -> None:
         self._known = sorted({*self._known, *map(self._digest, names)})
-        with written_whole(self._file) as partial:
+        with written_whole(self._file, is_internal=True) as partial:
             partial.write_text(json.dumps({"salt": self._salt, "sha256": self._known}), encoding="utf-8")

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from fabnet.errors import InputError, OutputError
+from fabnet.files.lance import has_dataset
+from fabnet.files.locks import BusyError
 from fabnet.files.output import written_whole
+from fabnet.files.places import make_folder
 
 
 @pytest.fixture
@@ -86,3 +89,89 @@ def test_special_files_are_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match="never replaces"), written_whole(entry) as partial:
             partial.write_text("new")
     assert {entry: entry.lstat() for entry in tmp_path.iterdir()} == before
+
+
+def write_text(path: Path, text: str, *, is_internal: bool = False) -> None:
+    with written_whole(path, is_internal=is_internal) as partial:
+        partial.write_text(text)
+
+
+def test_a_symlink_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    out, target = tmp_path / "here" / "out.csv", tmp_path / "there" / "kept.csv"
+    out.symlink_to("../here/second")
+    out.with_name("second").symlink_to("../there/kept.csv")
+    for text in ("made", "replaced"):  # the link is dangling at first
+        with written_whole(out) as partial:
+            assert partial.parent.samefile(target.parent)  # so that the rename is atomic
+            partial.write_text(text)
+        assert (os.readlink(out), os.readlink(out.with_name("second"))) == ("../here/second", "../there/kept.csv")
+        assert target.read_text() == text
+    assert sorted(os.listdir(out.parent)) == ["out.csv", "second"]
+    assert os.listdir(target.parent) == ["kept.csv"]
+    with pytest.raises(ZeroDivisionError), written_whole(out) as partial:
+        partial.write_text(f"{1 / 0}")
+    assert target.read_text() == "replaced"
+    assert os.listdir(target.parent) == ["kept.csv"]
+
+
+def test_two_symlinks_to_one_file_share_its_lock(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to("target")
+    with written_whole(tmp_path / "a") as partial:
+        partial.write_text("a")
+        with pytest.raises(BusyError, match="another command is writing"), written_whole(tmp_path / "b"):
+            raise AssertionError
+
+
+def test_a_symlink_to_a_folder_is_kept(former: Path) -> None:
+    link = former.with_name("link")
+    link.symlink_to("out")
+    write(link)
+    with pytest.raises(OutputError, match="out: it is a folder"):
+        write_text(link, "new")
+    assert os.readlink(link) == "out"
+    assert os.listdir(former) == ["new"]
+    for name, up in (("up", "inner/.."), ("here", ".")):
+        (former / name).symlink_to(up)
+        with pytest.raises(OutputError, match=r"it is a folder|does not exist"):
+            write_text(former / name, "new")
+    assert sorted(os.listdir(former)) == ["here", "new", "up"]
+
+
+def test_symlinks_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    loop, gone = tmp_path / "loop", tmp_path / "gone.csv"
+    loop.symlink_to("other")
+    (tmp_path / "other").symlink_to("loop")
+    gone.symlink_to("unmounted/gone.csv")
+    with pytest.raises(OutputError, match="loop is a symlink that leads to itself"):
+        write_text(loop, "new")
+    with pytest.raises(
+        OutputError, match=r"gone\.csv is a symlink to .*unmounted/gone.csv, whose folder does not exist"
+    ):
+        write_text(gone, "new")
+    for link in (loop, gone):
+        with pytest.raises(OutputError, match=r"is a symlink to .*, which does not exist"):
+            make_folder(link)
+        assert not has_dataset(link)
+    assert sorted(os.listdir(tmp_path)) == ["gone.csv", "loop", "other"]
+
+
+def test_a_symlink_among_files_of_fabnets_own_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("mine")
+    (tmp_path / "state.json").symlink_to("letter.txt")
+    write_text(tmp_path / "state.json", "new", is_internal=True)
+    assert (tmp_path / "letter.txt").read_text() == "mine"
+    assert not (tmp_path / "state.json").is_symlink()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="has no open streams in folders")
+def test_a_file_that_is_an_open_stream_is_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "redirected"
+    with file.open("w") as stream:
+        (tmp_path / "link").symlink_to(f"/dev/fd/{stream.fileno()}")
+        for path in (tmp_path / "link", Path(f"/dev/fd/{stream.fileno()}")):
+            with pytest.raises(OutputError, match="is an open stream, which fabnet never replaces"):
+                write_text(path, "new")
+    assert file.read_text() == ""

@@ -6,14 +6,13 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from fabnet.faces.tiff import num_pages, tiff_layout
+
 __all__ = ["num_pictures"]
 
 PNG, MAX_COUNT = b"\x89PNG\r\n\x1a\n", 100_000
-ORDER = {b"II*\0": "<", b"MM\0*": ">"}
 ANIMATED = 0x02
 """Bit of an extended WebP's header."""
-SUBFILE_TYPE, REDUCED = 254, 1
-"""TIFF's tag for what a page is, and its bit for a smaller copy of another page."""
 
 
 def num_pictures(path: Path) -> int:
@@ -29,8 +28,8 @@ def num_pictures(path: Path) -> int:
                 return _of_png(file)
             if head[8:16] == b"WEBPVP8X" and len(head) == 21 and head[20] & ANIMATED:
                 return _of_webp(file)
-            if head[:4] in ORDER:
-                return _of_tiff(file, ORDER[head[:4]])
+            if (layout := tiff_layout(head)) is not None:
+                return num_pages(file, layout)
     except (OSError, struct.error):
         pass
     return 1
@@ -60,22 +59,3 @@ def _of_webp(file: BinaryIO) -> int:
         count += kind == b"ANMF"
         place += 8 + length + length % 2
     return max(1, count)
-
-
-def _of_tiff(file: BinaryIO, order: str) -> int:
-    file.seek(4)
-    (place,) = struct.unpack(f"{order}I", file.read(4))
-    pages, seen = 0, set[int]()
-    while place and place not in seen and len(seen) < MAX_COUNT:
-        seen.add(place)
-        file.seek(place)
-        (count,) = struct.unpack(f"{order}H", file.read(2))
-        entries = file.read(12 * count)
-        kinds = [
-            struct.unpack_from(f"{order}I", entries, at + 8)[0]
-            for at in range(0, len(entries) - 11, 12)
-            if struct.unpack_from(f"{order}H", entries, at)[0] == SUBFILE_TYPE
-        ]
-        pages += not any(kind & REDUCED for kind in kinds)
-        (place,) = struct.unpack(f"{order}I", file.read(4))
-    return max(1, pages)

@@ -11,16 +11,14 @@ import numpy as np
 from fabnet.errors import InputError, first_line
 from fabnet.faces.heif import heif_kind, heif_size, open_heif
 from fabnet.faces.profile import in_srgb
+from fabnet.faces.tiff import is_tiff, tiff_size
 from fabnet.files.limits import MAX_PIXELS
 
 __all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size", "picture_size", "sound_size"]
 
 FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-BMP_HEADER_BYTES, MAX_TIFF_ENTRIES = 40, 2**16
-TIFF_ORDER = {b"II*\0": "<", b"MM\0*": ">", b"II+\0": "<", b"MM\0+": ">"}
-"""First bytes of TIFF and BigTIFF, and the order of bytes in numbers."""
-TIFF_TYPES = {3: "H", 4: "I", 16: "Q"}
+BMP_HEADER_BYTES = 40
 MAX_TRAILER_BYTES = 2**16
 """Bytes that phones may put behind the end of a JPEG."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -82,7 +80,7 @@ def _why_not(data: bytes) -> str:
     if data.startswith(JPEG):
         lacks_end = bytes([0xFF, JPEG_END]) not in data[-MAX_TRAILER_BYTES:]
         return f"the JPEG is {'truncated: its end is missing' if lacks_end else 'corrupt'} ({len(data):,} bytes)"
-    if data[:4] in TIFF_ORDER:
+    if is_tiff(data):
         return "the TIFF is truncated, corrupt or of a rare kind (32 bits per channel?): save it with 8 or 16 bits"
     kind = "PNG" if data.startswith(PNG) else "WebP" if data[:4] == b"RIFF" else "BMP" if data[:2] == b"BM" else "image"
     return f"the {kind} is truncated, corrupt or of a rare kind ({len(data):,} bytes)"
@@ -149,8 +147,8 @@ def picture_size(data: bytes) -> tuple[int, int]:
     elif data[:2] == b"BM" and len(data) >= 26 and int.from_bytes(data[14:18], "little") >= BMP_HEADER_BYTES:
         width, height = struct.unpack_from("<ii", data, 18)
         size = abs(width), abs(height)
-    elif data[:4] in TIFF_ORDER:
-        size = _tiff_size(data, TIFF_ORDER[data[:4]])
+    elif is_tiff(data):
+        size = tiff_size(data)
     elif heif_kind(data) is not None:
         size = heif_size(data)
     elif found := NETPBM.match(data[:1024]):
@@ -170,25 +168,6 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     if data[12:16] == b"VP8 ":
         return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
     return None
-
-
-def _tiff_size(data: bytes, order: str) -> tuple[int, int] | None:
-    """Width and height of a TIFF's first picture, the only one that is decoded."""
-    try:
-        is_big = data[2:4] in (b"+\0", b"\0+")
-        first, entry_bytes, value_at = (8, 20, 12) if is_big else (2, 12, 8)
-        (place,) = struct.unpack_from(f"{order}Q", data, 8) if is_big else struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}{'Q' if is_big else 'H'}", data, place)
-        found: dict[int, int] = {}
-        for entry in range(min(count, MAX_TIFF_ENTRIES)):
-            at = place + first + entry_bytes * entry
-            tag, kind = struct.unpack_from(f"{order}HH", data, at)
-            if tag in (256, 257) and kind in TIFF_TYPES:
-                (side,) = struct.unpack_from(f"{order}{TIFF_TYPES[kind]}", data, at + value_at)
-                found.setdefault(tag, side)  # decoders take the first of two
-        return found[256], found[257]
-    except (struct.error, KeyError):
-        return None
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:

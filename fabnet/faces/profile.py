@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from fabnet.faces.colour import Colours, to_srgb
+from fabnet.faces.tiff import is_tiff
 
 __all__ = ["in_srgb"]
 
@@ -111,7 +112,7 @@ def _may_have_profile(data: bytes) -> bool:
         return data.find(b"iCCP", 0, max(data.find(b"IDAT"), 0)) >= 0
     if data[8:16] == b"WEBPVP8X":
         return bool(data[20] & 0x20)
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return is_tiff(data)
 
 
 def _opened(data: bytes) -> Any:

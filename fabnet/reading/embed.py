@@ -91,8 +91,8 @@ def embed(
 
     Raises:
         InputError: no input is given, one is missing or there is nothing in it, the format and the ending of `out`
-            differ, something else or an input lies at
-            `out`, a probe is of another model, or there is no one video to draw on.
+            differ, something else or an input lies at `out`, a probe is of another model, or an overlay is asked for
+            and the input is not one video.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged.
         OutputError: the disk is full.

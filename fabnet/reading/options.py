@@ -20,7 +20,7 @@ FORMATS: tuple[Format, ...] = ("lance", "parquet", "csv", "npy")
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedOptions(Options):
-    """The options of `embed` and `read`."""
+    """The options of `embed`."""
 
     model: str | Path | Embedder = "small"
     """A shipped name, a run, a checkpoint, an .onnx file, hf:OWNER/NAME, or a baseline (see fabnet probe --help); in

@@ -46,7 +46,7 @@ class Yunet:
     the box that a search gives it.
 
     Args:
-        smallest: how small the faces are that are looked for.
+        smallest: size of the smallest face looked for.
         device: "cpu", "cuda" or "cuda:N".
     """
 
@@ -63,11 +63,11 @@ class Yunet:
         return [_as_mtcnn(face) for face in self.search(image)]
 
     def smallest_px(self, height: int, width: int) -> float:
-        """As `Detector.smallest_px`."""
+        """See `NamedDetector.smallest_px`."""
         return self._smallest.of(height, width)
 
     def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
-        """As `Follower.follow`."""
+        """See `Follower.follow`; searches only the part of the image around the face's former box."""
         small, to_image = self._shrunk(image)
         middle, side = _place(face.box_px)
         reach = FOLLOWED_SIDES / 2 * side

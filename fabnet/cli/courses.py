@@ -64,7 +64,7 @@ def show(result: CoursesResult) -> None:
     else:
         shown = result.table.select(result.shown)
         if len(shown.schema.names) > len(shown):
-            table = Table("", *[str(place + 1) for place in range(min(len(shown), MAX_SHOWN))])
+            table = Table("", *[str(index + 1) for index in range(min(len(shown), MAX_SHOWN))])
             for name in shown.schema.names:
                 table.add_row(name, *[_text(each) for each in shown.column(name)[:MAX_SHOWN].to_pylist()])
         else:

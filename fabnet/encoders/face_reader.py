@@ -243,15 +243,15 @@ class FaceReader:
         distance = np.linalg.norm((seen.embeddings - self.mean) @ self.whiten, axis=1)
         signs = self.signs(seen, made, distance)
         widths = np.exp(np.clip(signs @ self.spread[:-1] + self.spread[-1], -20, 20))
-        place = 0
+        index = 0
         for task in self.tasks:
             if task.kind == "points":
-                made[f"{task.name}_pm_px"] = widths[:, place] * sides
-                place += 1
+                made[f"{task.name}_pm_px"] = widths[:, index] * sides
+                index += 1
             elif task.kind == "values":
                 for name in task.columns:
-                    made[f"{name}_pm"] = widths[:, place]
-                    place += 1
+                    made[f"{name}_pm"] = widths[:, index]
+                    index += 1
         reasons = {
             "no face": ~self.is_face(outputs),
             "turned": np.any([np.abs(made[name]) > limit for name, limit in MAX_TURN_DEG.items()], axis=0),

@@ -14,30 +14,30 @@ from fabnet.training import device
 __all__ = ["choose_precision", "for_inference"]
 
 
-def choose_precision(precision: Precision, place: torch.device) -> torch.dtype:
+def choose_precision(precision: Precision, torch_device: torch.device) -> torch.dtype:
     """Choose the dtype that an encoder computes in.
 
     Args:
         precision: "auto" is bf16 on a CPU with instructions for it (AVX-512 BF16), otherwise float32.
-        place: the device.
+        torch_device: the device.
     """
     if precision == "auto":
-        return device.choose_precision("auto", place) if place.type == "cpu" else torch.float32
+        return device.choose_precision("auto", torch_device) if torch_device.type == "cpu" else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-def for_inference(network: nn.Module, place: torch.device, dtype: torch.dtype) -> nn.Module:
+def for_inference(network: nn.Module, torch_device: torch.device, dtype: torch.dtype) -> nn.Module:
     """Make a network faster but no longer trainable, in place.
 
     Args:
         network: an `Encoder`, or a network that contains some, in eval mode; other parts stay float32.
-        place: the device to run on.
+        torch_device: the device to run on.
         dtype: dtype that the encoders compute in; their inputs and outputs stay float32.
 
     Returns:
         The network.
     """
-    network = network.to(place).eval()
+    network = network.to(torch_device).eval()
     for module in list(network.modules()):
         if isinstance(module, Encoder):
             module.layers = _Folded(module.layers, module.size, dtype)  # type: ignore[assignment]

@@ -72,9 +72,9 @@ def _files(source: Path) -> list[bytes]:
         starts, lengths = store.spans(min_frames=1)
     order = np.argsort(starts)
     ends = np.cumsum(lengths[order])
-    places = _spread(int(ends[-1]) if len(ends) else 0)
-    tracks = np.searchsorted(ends, places, side="right")
-    return store.read_images(places + (starts + lengths)[order][tracks] - ends[tracks])
+    indices = _spread(int(ends[-1]) if len(ends) else 0)
+    tracks = np.searchsorted(ends, indices, side="right")
+    return store.read_images(indices + (starts + lengths)[order][tracks] - ends[tracks])
 
 
 def _spread(count: int) -> np.ndarray:

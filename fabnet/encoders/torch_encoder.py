@@ -48,18 +48,18 @@ def torch_encoder(folder: Path, device: str, precision: Precision) -> TorchEncod
     from fabnet.objectives.model_io import load_objective
     from fabnet.training.device import choose_device
 
-    place = choose_device(device)
-    dtype = choose_precision(precision, place)
-    objective, _ = load_objective(folder, place)
-    encoder = for_inference(objective.get_submodule("encoder"), place, dtype)
-    on_cpu, num_threads = place.type == "cpu", torch.get_num_threads()
+    torch_device = choose_device(device)
+    dtype = choose_precision(precision, torch_device)
+    objective, _ = load_objective(folder, torch_device)
+    encoder = for_inference(objective.get_submodule("encoder"), torch_device, dtype)
+    on_cpu, num_threads = torch_device.type == "cpu", torch.get_num_threads()
 
     def encode(images: np.ndarray) -> np.ndarray:
         if on_cpu:
             torch.set_num_threads(1)  # for this thread only, because the other cores run other batches
         try:
             with torch.inference_mode():
-                return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
+                return np.asarray(encoder(torch.from_numpy(images).to(torch_device)).cpu().numpy())
         finally:
             if on_cpu:
                 torch.set_num_threads(num_threads)

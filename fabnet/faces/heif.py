@@ -48,7 +48,7 @@ def heif_kind(data: bytes) -> Literal["avif", "heic"] | None:
     if data[4:8] != b"ftyp":
         return None
     end = min(int.from_bytes(data[:4], "big"), len(data), 256)
-    brands = {data[8:12], *(data[place : place + 4] for place in range(16, end - 3, 4))}
+    brands = {data[8:12], *(data[offset : offset + 4] for offset in range(16, end - 3, 4))}
     if data[8:12] not in AVIF_BRANDS | HEIC_BRANDS:
         return None
     return "avif" if brands & AVIF_BRANDS else "heic"

@@ -150,12 +150,12 @@ def _cmyk(data: bytes) -> np.ndarray | None:
 
 def _png_chunk(data: bytes, name: bytes, size: int) -> bytes | None:
     """Content of a PNG chunk before the pixels; None if it is absent or does not have `size` bytes."""
-    place = 8
-    while place + 8 <= len(data) and data[place + 4 : place + 8] not in (b"IDAT", b"IEND"):
-        length = int.from_bytes(data[place : place + 4], "big")
-        if data[place + 4 : place + 8] == name:
-            return data[place + 8 : place + 8 + size] if length == size <= len(data) - place - 8 else None
-        place += 12 + length
+    offset = 8
+    while offset + 8 <= len(data) and data[offset + 4 : offset + 8] not in (b"IDAT", b"IEND"):
+        length = int.from_bytes(data[offset : offset + 4], "big")
+        if data[offset + 4 : offset + 8] == name:
+            return data[offset + 8 : offset + 8 + size] if length == size <= len(data) - offset - 8 else None
+        offset += 12 + length
     return None
 
 
@@ -186,8 +186,8 @@ def _heif_colours(data: bytes) -> Colours | None:
     """Colours from the `colr` box of a HEIC or AVIF."""
     if data[4:8] != b"ftyp":
         return None
-    place = data.find(b"colrnclx", 0, HEIF_HEAD) + 8
-    if place < 8 or place + 4 > len(data):
+    offset = data.find(b"colrnclx", 0, HEIF_HEAD) + 8
+    if offset < 8 or offset + 4 > len(data):
         return None
-    primaries, transfer = (int.from_bytes(data[at : at + 2], "big") for at in (place, place + 2))
+    primaries, transfer = (int.from_bytes(data[at : at + 2], "big") for at in (offset, offset + 2))
     return Colours.by_number(transfer, primaries)

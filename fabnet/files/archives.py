@@ -50,11 +50,11 @@ def open_archive(stream: IO[bytes], limit: int) -> zipfile.ZipFile:
 def _check_directory(stream: IO[bytes], size: int) -> None:
     stream.seek(max(0, size - END_BYTES - LONGEST_COMMENT))
     tail = stream.read()
-    place = tail.rfind(END)
-    if place < 0 or len(tail) < place + END_BYTES:
+    offset = tail.rfind(END)
+    if offset < 0 or len(tail) < offset + END_BYTES:
         raise zipfile.BadZipFile("it is not a ZIP archive")
-    (length,) = struct.unpack_from("<I", tail, place + 12)
-    locator = tail.rfind(LOCATOR_64, 0, place)
+    (length,) = struct.unpack_from("<I", tail, offset + 12)
+    locator = tail.rfind(LOCATOR_64, 0, offset)
     if locator >= 0:
         (at,) = struct.unpack_from("<Q", tail, locator + 8)
         stream.seek(min(at, size))

@@ -78,7 +78,7 @@ def kind_by_content(name: str | Path, head: bytes) -> Kind | None:
     if head[:2] in (b"P5", b"P6") and head[2:3].isspace():
         return "image"
     for first, step in ((0, 188), (4, 192)):  # MPEG transport streams; cameras put a time stamp before each packet
-        if len(head) > first + 3 * step and all(head[first + step * place] == 0x47 for place in range(4)):
+        if len(head) > first + 3 * step and all(head[first + step * packet] == 0x47 for packet in range(4)):
             return "video"
     if head[:4] == b"OggS":
         return "video" if any(codec in head for codec in (b"theora", b"OVP80", b"BBCD")) else None

@@ -71,8 +71,8 @@ def row_numbers(dataset: Any, addresses: Sequence[int]) -> list[int]:
             left[each.fragment_id] = rows.column("_rowaddr").to_numpy()
     found = []
     for address in addresses:
-        fragment, place = divmod(address, 2**32)
-        found.append(starts[fragment] + (int(np.searchsorted(left[fragment], address)) if fragment in left else place))
+        fragment, index = divmod(address, 2**32)
+        found.append(starts[fragment] + (int(np.searchsorted(left[fragment], address)) if fragment in left else index))
     return found
 
 

@@ -24,10 +24,10 @@ class Batch(NamedTuple):
     sources: torch.Tensor
     views: torch.Tensor | None = None
 
-    def at(self, places: torch.Tensor) -> Batch:
+    def at(self, indices: torch.Tensor) -> Batch:
         """The samples at these indices, (K,) int64."""
-        views = None if self.views is None else self.views[places]
-        return Batch(self.target[places], self.sources[places], views)
+        views = None if self.views is None else self.views[indices]
+        return Batch(self.target[indices], self.sources[indices], views)
 
     def frames(self) -> torch.Tensor:
         """All images: (B (S + 1), 3, H, W), the targets, then every sample's first source, second source and so on."""

@@ -62,8 +62,8 @@ def courses(table: pa.Table | str | Path, options: CoursesOptions | None = None,
             near = min(options.window / 2, options.max_gap)
             notes.append(f"nothing was smoothed: no two readable frames of a track are within {near} s")
     columns = {name: read.column(name) for name in read.schema.names}
-    for place, name in enumerate(names):
-        columns[name] = _column(values[:, place])
+    for index, name in enumerate(names):
+        columns[name] = _column(values[:, index])
     if EXPRESSION in columns:
         columns[EXPRESSION] = _likeliest(names, values, columns[EXPRESSION], readable)
     if options.baseline is not None:
@@ -99,9 +99,9 @@ def _smoothed(
 ) -> tuple[np.ndarray, bool]:  # fmt: skip
     """The values, smoothed run by run; and whether a run had several rows."""
     smoothed, changed = values.copy(), False
-    known = [place for place in range(len(names)) if np.isfinite(values[:, place]).any()]
-    measures = [place for place in known if names[place].startswith(MEASURES)]
-    probabilities = [place for place in known if place not in measures and names[place] not in EYES]
+    known = [index for index in range(len(names)) if np.isfinite(values[:, index]).any()]
+    measures = [index for index in known if names[index].startswith(MEASURES)]
+    probabilities = [index for index in known if index not in measures and names[index] not in EYES]
     readable = readable & np.isfinite(values[:, known]).all(axis=1)
     for track in tracks(table):
         for run in runs(times[track], readable[track], options.max_gap):
@@ -121,12 +121,12 @@ def _column(values: np.ndarray) -> pa.Array:
 def _likeliest(names: list[str], values: np.ndarray, former: pa.ChunkedArray, readable: np.ndarray) -> pa.Array:
     """The most likely expression of each row after smoothing, named as before."""
     texts = former.to_pylist()
-    places = [place for place, name in enumerate(names) if name.startswith(f"{EXPRESSION}_")]
-    if not places:
+    indices = [index for index, name in enumerate(names) if name.startswith(f"{EXPRESSION}_")]
+    if not indices:
         return pa.array([text if fine else None for text, fine in zip(texts, readable, strict=True)], pa.string())
     bare = not any(text and text.startswith(f"{EXPRESSION}_") for text in texts)
-    labels = [names[place].removeprefix(f"{EXPRESSION}_") if bare else names[place] for place in places]
-    best = np.where(np.isnan(values[:, places]), -np.inf, values[:, places]).argmax(axis=1)
+    labels = [names[index].removeprefix(f"{EXPRESSION}_") if bare else names[index] for index in indices]
+    best = np.where(np.isnan(values[:, indices]), -np.inf, values[:, indices]).argmax(axis=1)
     return pa.array([labels[at] if fine else None for at, fine in zip(best, readable, strict=True)], pa.string())
 
 

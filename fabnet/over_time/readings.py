@@ -72,9 +72,9 @@ def _from_file(file: Path) -> pa.Table:
 
 def _with_floats(table: pa.Table) -> pa.Table:
     """Columns of a CSV file in which every number happens to be whole, or none is given, as floats again."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if field.name != "frame" and (pa.types.is_integer(field.type) or pa.types.is_null(field.type)):
-            table = table.set_column(place, field.name, table.column(place).cast(pa.float64()))
+            table = table.set_column(index, field.name, table.column(index).cast(pa.float64()))
     return table
 
 

@@ -101,13 +101,13 @@ def _long(table: pa.Table) -> Iterator[pa.RecordBatch]:
         part = table.slice(start, ROWS_AT_ONCE).combine_chunks()
         values = np.stack([numbers(part, name) for name in names], axis=1)
         widths = np.full(values.shape, np.nan)
-        for place, name in enumerate(names):
+        for index, name in enumerate(names):
             if f"{name}_pm" in part.schema.names:
-                widths[:, place] = numbers(part, f"{name}_pm")
-        rows, places = np.nonzero(np.isfinite(values))
+                widths[:, index] = numbers(part, f"{name}_pm")
+        rows, indices = np.nonzero(np.isfinite(values))
         made = {each: part.column(each).combine_chunks().take(pa.array(rows)) for each in LONG.names[:5]}
-        made["quantity"] = pa.array(names, pa.string()).take(pa.array(places))
-        made["value"] = pa.array(values[rows, places])
-        kept = widths[rows, places]
+        made["quantity"] = pa.array(names, pa.string()).take(pa.array(indices))
+        made["value"] = pa.array(values[rows, indices])
+        kept = widths[rows, indices]
         made["half_width"] = pa.array(kept, mask=np.isnan(kept))
         yield pa.RecordBatch.from_arrays([made[field.name].cast(field.type) for field in LONG], schema=LONG)

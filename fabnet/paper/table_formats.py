@@ -97,7 +97,7 @@ def to_latex(table: PaperTable) -> str:
 
 def _latex_panel(panel: Panel) -> dict[str, Any]:
     """The template's content of a panel, all text escaped for LaTeX."""
-    places = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
+    indices = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
     groups = []
     before: tuple[str, ...] = ()
     for group in panel.groups:
@@ -110,18 +110,18 @@ def _latex_panel(panel: Panel) -> dict[str, Any]:
         lines = []
         for row in group.rows:
             lines.append(
-                [_tex(text) for text in (row.label, *(c.text for c in row.cells), *(row.facts[i] for i in places))]
+                [_tex(text) for text in (row.label, *(c.text for c in row.cells), *(row.facts[i] for i in indices))]
             )
             if any(cell.detail for cell in row.cells):
                 details = [rf"{{\tiny {_tex(cell.detail)}}}" if cell.detail else "" for cell in row.cells]
-                lines.append(["", *details, *([""] * len(places))])
+                lines.append(["", *details, *([""] * len(indices))])
         groups.append({"headings": headings, "lines": lines})
     return {
         "mark": _tex(MARKS[panel.origin]),
         "title": _tex(panel.title),
-        "head": [_tex(text) for text in (panel.label, *panel.columns, *(panel.facts[i] for i in places))],
+        "head": [_tex(text) for text in (panel.label, *panel.columns, *(panel.facts[i] for i in indices))],
         "num_columns": len(panel.columns),
-        "num_facts": len(places),
+        "num_facts": len(indices),
         "groups": groups,
     }
 
@@ -168,11 +168,11 @@ def _across(panel: Panel, width: int) -> list[slice]:
     if panel.origin == "published" or len(panel.columns) <= NARROW:
         return [slice(None)]
     parts, start, used = [], 0, 0
-    for place, column in enumerate(panel.columns):
+    for index, column in enumerate(panel.columns):
         needed = 1 + max(len(column), 4)
-        if used + needed > width - LABEL - DATE and place > start:
-            parts.append(slice(start, place))
-            start, used = place, 0
+        if used + needed > width - LABEL - DATE and index > start:
+            parts.append(slice(start, index))
+            start, used = index, 0
         used += needed
     return [*parts, slice(start, None)]
 

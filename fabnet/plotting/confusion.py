@@ -52,10 +52,10 @@ def plot_confusion(
         raise InputError(f"{unknown[0]!r} is none of the classes {', '.join(map(str, names))}")
     if len(names) > MAX_CLASSES:
         raise InputError(f"there are {len(names)} classes, and a plot shows {MAX_CLASSES}")
-    places = {name: place for place, name in enumerate(names)}
+    indices = {name: index for index, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
     for one, other in pairs:
-        counts[places[one], places[other]] += 1
+        counts[indices[one], indices[other]] += 1
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2.5 + 0.6 * len(names)
     ax = axes_for(ax, size_in=(side, side - 0.5))

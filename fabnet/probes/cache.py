@@ -97,10 +97,10 @@ def _joined(num_rows: int, parts: Iterator[np.ndarray]) -> np.ndarray:
     """Join parts into one array, without a second copy of them."""
     first = next(parts)
     made = np.empty((num_rows, *first.shape[1:]), first.dtype)
-    place = 0
+    index = 0
     for part in itertools.chain([first], parts):
-        made[place : place + len(part)] = part
-        place += len(part)
+        made[index : index + len(part)] = part
+        index += len(part)
     return made
 
 

@@ -189,15 +189,15 @@ class LogisticProbe(_Affine):
         _check(features, targets)
         standard = _mean_and_scale(features)
         weights, intercept = np.zeros((features.shape[1], targets.shape[1])), np.zeros(targets.shape[1])
-        for place, column in enumerate(targets.T):
+        for index, column in enumerate(targets.T):
             known = np.isfinite(column)
             labels = column[known].astype(int)
             present = np.unique(labels)
             if len(present) < 2:  # a constant map to the only label
-                intercept[place] = 10.0 if present.tolist() == [1] else -10.0
+                intercept[index] = 10.0 if present.tolist() == [1] else -10.0
             else:
                 fitted, offset = _logistic(Selected(features, known), labels, 1, self.strength, *standard)
-                weights[:, place], intercept[place] = fitted[:, 0], offset[0]
+                weights[:, index], intercept[index] = fitted[:, 0], offset[0]
         self._unscaled(weights, intercept, *standard)
         return self
 

@@ -58,7 +58,7 @@ def fit_shape(points: np.ndarray) -> np.ndarray:
         upgrade, shape = upgrade @ mirror, shape @ mirror
     turn = _mean_rotation((motion @ upgrade).reshape(-1, 2, 3))
     shape = shape @ turn.T
-    index = {point: place for place, point in enumerate(RIGID)}
+    index = {point: number for number, point in enumerate(RIGID)}
     return np.asarray(shape / np.linalg.norm(shape[index[36]] - shape[index[45]]))
 
 

@@ -52,10 +52,10 @@ class Settled(NamedTuple):
     views: np.ndarray
     num_looks: int
 
-    def at(self, places: np.ndarray | slice) -> Settled:
+    def at(self, indices: np.ndarray | slice) -> Settled:
         """The faces at these indices."""
-        seen = Seen(*(part[places] for part in self.seen))
-        return Settled(seen, self.outputs[places], self.next_px[places], self.views[places], self.num_looks)
+        seen = Seen(*(part[indices] for part in self.seen))
+        return Settled(seen, self.outputs[indices], self.next_px[indices], self.views[indices], self.num_looks)
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""

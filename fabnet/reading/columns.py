@@ -90,7 +90,7 @@ def split_lists(batch: pa.RecordBatch, names_of: Callable[[pa.Field], Sequence[t
 
     Args:
         batch: of any columns.
-        names_of: gives the columns that a list becomes, with their places in it.
+        names_of: gives the columns that a list becomes, with their indices in it.
 
     Returns:
         Columns of float32 in place of each list, null where it is null; the other columns and the metadata unchanged.
@@ -103,6 +103,6 @@ def split_lists(batch: pa.RecordBatch, names_of: Callable[[pa.Field], Sequence[t
         values = np.full((len(column), field.type.list_size), np.nan, np.float32)
         is_there = np.asarray(column.is_valid())
         values[is_there] = np.asarray(column.drop_null().flatten()).reshape(-1, field.type.list_size)
-        for name, place in names_of(field):
-            columns[name] = pa.array(values[:, place], mask=~is_there)
+        for name, index in names_of(field):
+            columns[name] = pa.array(values[:, index], mask=~is_there)
     return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(batch.schema.metadata)

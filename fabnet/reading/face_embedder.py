@@ -121,10 +121,10 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
                     yield crop
 
         batches = batched(crops(), encoder.at_once(AT_ONCE))
-        for place, part in enumerate(in_threads(encoder.embed_batch, batches)):
+        for index, part in enumerate(in_threads(encoder.embed_batch, batches)):
             if not np.isfinite(part).all():
                 raise ModelError(f"the model {self.model} gave numbers that are not finite (NaN or infinity)")
-            first = place * encoder.at_once(AT_ONCE)
+            first = index * encoder.at_once(AT_ONCE)
             embeddings[rows[first : first + len(part)]] = part
         return embeddings
 
@@ -135,7 +135,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
             input_features: ignored; photos have no columns.
         """
         encoder = self._fitted() or self._load()
-        return np.array([f"e{place}" for place in range(encoder.embedding_dim)], dtype=object)
+        return np.array([f"e{index}" for index in range(encoder.embedding_dim)], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -110,7 +110,7 @@ def follow_piece(
     source = _with_jumps(frames)
     coming: deque[tuple[PieceFrame, bool]] = deque()
     seen: deque[Settled] = deque()
-    for place in itertools.count():
+    for index in itertools.count():
         coming.extend(itertools.islice(source, ahead - len(coming)))
         if not coming:
             return
@@ -127,11 +127,11 @@ def follow_piece(
             seen = _seen([frame], faces, eyes)
             settled, kept = _followed(frame, faces, seen.popleft(), eyes)
         if len(kept) < len(faces):
-            lost = place
+            lost = index
             seen.clear()
         is_missing = not kept or lost is not None
-        is_again = lost is not None and place <= lost + SEARCH_AGAIN
-        is_searched = has_jumped or is_again or (is_missing and place % SEARCH_EMPTY == 0)
+        is_again = lost is not None and index <= lost + SEARCH_AGAIN
+        is_searched = has_jumped or is_again or (is_missing and index % SEARCH_EMPTY == 0)
         if is_searched:
             settled, kept = _searched(frame, settled, kept, eyes, detector, spec, numbers)
         for face, box in zip(kept, settled.next_px, strict=True):
@@ -184,26 +184,26 @@ def _searched(
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
     middles = list(_middles(settled.next_px, eyes))
     overlaps = np.array([[intersection_over_union(one, box) for box in middles] for one in _middles(windows, eyes)])
-    new = [place for place in range(len(found)) if overlaps[place].max(initial=0.0) <= ONE_FACE]
+    new = [index for index in range(len(found)) if overlaps[index].max(initial=0.0) <= ONE_FACE]
     for _ in faces:  # each followed face is one detected face: the two that overlap most, first
         if overlaps.max(initial=0.0) <= SAME_FACE:
             break
-        place, known = divmod(int(overlaps.argmax()), len(faces))
-        faces[known].score = max(faces[known].score, found[place].score)
-        overlaps[place], overlaps[:, known] = 0, 0
-        new = [each for each in new if each != place]
+        index, known = divmod(int(overlaps.argmax()), len(faces))
+        faces[known].score = max(faces[known].score, found[index].score)
+        overlaps[index], overlaps[:, known] = 0, 0
+        new = [each for each in new if each != index]
     if not new:
         return settled, faces
     more = eyes.settle([frame.image] * len(new), windows[new], tolerance=TOLERANCE)
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
-    places: list[int] = []
-    for i, (place, middle) in enumerate(zip(new, _middles(more.next_px, eyes), strict=True)):
+    indices: list[int] = []
+    for i, (index, middle) in enumerate(zip(new, _middles(more.next_px, eyes), strict=True)):
         if are_there[i] and all(intersection_over_union(middle, other) <= ONE_FACE for other in middles):
             middles.append(middle)
-            places.append(i)
-            added.append(_Face(next(numbers), found[place].score, more.next_px[i], np.zeros(4)))
-    return settled.joined(more.at(np.array(places, int))), [*faces, *added]
+            indices.append(i)
+            added.append(_Face(next(numbers), found[index].score, more.next_px[i], np.zeros(4)))
+    return settled.joined(more.at(np.array(indices, int))), [*faces, *added]
 
 
 def _middles(boxes_px: np.ndarray, eyes: Eyes) -> np.ndarray:

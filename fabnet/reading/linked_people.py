@@ -123,18 +123,18 @@ class PeopleLinker:
         """
         turns = np.hypot(attributes["pose_yaw_deg"], attributes["pose_pitch_deg"])
         points = np.asarray(attributes["landmarks68_px"]).reshape(-1, 68, 2)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             frame, time_s = row["frame"], row["time_s"]
             seen = self._seen.setdefault(
                 (row["source"], row["track"]), _Seen(frame, frame, is_timed=time_s is not None)
             )
             seen.first, seen.last = min(seen.first, frame), max(seen.last, frame)
-            if not attributes["in_range"][place]:
+            if not attributes["in_range"][index]:
                 continue
             seen.count += 1
             second = frame if time_s is None else int(time_s)
-            if second not in seen.best or turns[place] < seen.best[second].turn:
-                seen.best[second] = _Look(float(turns[place]), frame, row["box_px"], five_of_68(points[place]))
+            if second not in seen.best or turns[index] < seen.best[second].turn:
+                seen.best[second] = _Look(float(turns[index]), frame, row["box_px"], five_of_68(points[index]))
 
     def link(self, inputs: Sequence[Input]) -> tuple[dict[Track, str], LinkedPeople]:
         """Look up faces of each track again, and link the tracks.
@@ -249,8 +249,8 @@ def spooled(batches: Iterable[pa.RecordBatch], columns: pa.Schema) -> Iterator[p
 def with_people(batch: pa.RecordBatch, people: Mapping[Track, str]) -> pa.RecordBatch:
     """The batch with the people of its tracks."""
     tracks = zip(batch.column("source").to_pylist(), batch.column("track").to_pylist(), strict=True)
-    place = batch.schema.get_field_index("person")
-    return batch.set_column(place, batch.schema.field(place), pa.array(map(people.get, tracks), pa.string()))
+    index = batch.schema.get_field_index("person")
+    return batch.set_column(index, batch.schema.field(index), pa.array(map(people.get, tracks), pa.string()))
 
 
 Wanted = Mapping[str, Mapping[int, Sequence[tuple[str, _Look]]]]

@@ -63,21 +63,21 @@ def _rows(
     finite = np.isfinite(embeddings).all(axis=1)
     embeddings = np.where(finite[:, None], embeddings, 0)
     predicted = predicting.rows(in_full, np.array(boxes, np.float32).reshape(-1, 4), embeddings)
-    place, rows = 0, list[Row | Failure | Remark]()
+    index, rows = 0, list[Row | Failure | Remark]()
     for item in read:
         if isinstance(item, Item):
             row = item.row | {"embedding": None}
             row["id"] = f"{row['video']}/{row['track']}/{row['frame']}"
-            if isinstance(item.image, np.ndarray) and not finite[place]:
+            if isinstance(item.image, np.ndarray) and not finite[index]:
                 row["reason"] = NOT_FINITE
                 rows.append(Failure(row["source"], f"{NOT_FINITE}, of {row['id']}"))
-                place += 1
+                index += 1
             elif isinstance(item.image, np.ndarray):
-                row["embedding"] = embeddings[place]
+                row["embedding"] = embeddings[index]
                 if thumbnails:
                     row["thumbnail"] = thumbnail(item.image)
-                row |= predicted[place]
-                place += 1
+                row |= predicted[index]
+                index += 1
             rows.append(row)
         else:
             rows.append(item)

@@ -75,8 +75,8 @@ def read_batch(
 def _spread(values: np.ndarray, has_face: np.ndarray, kind: pa.DataType) -> pa.Array:
     """Values of the rows with a face as a column of all rows."""
     at = np.cumsum(has_face) - 1
-    places = pa.array(np.where(has_face, at, 0), mask=~has_face)
+    indices = pa.array(np.where(has_face, at, 0), mask=~has_face)
     if pa.types.is_fixed_size_list(kind):
         flat_values = pa.array(np.ascontiguousarray(values, np.float32).ravel())
-        return pa.FixedSizeListArray.from_arrays(flat_values, kind.list_size).take(places)
-    return pa.array(list(values) if values.dtype == object else values).cast(kind).take(places)
+        return pa.FixedSizeListArray.from_arrays(flat_values, kind.list_size).take(indices)
+    return pa.array(list(values) if values.dtype == object else values).cast(kind).take(indices)

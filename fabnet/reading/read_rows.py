@@ -104,8 +104,8 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     settled = eyes.settle([image] * len(found), first_windows(found, spec, window))
     boxes = face_boxes(settled.seen.boxes_px, window, spec)
     return [
-        ReadFace(_row(each.name, track=str(place), score=face.score, box_px=boxes[place]), _one(settled.seen, place))
-        for place, face in enumerate(found)
+        ReadFace(_row(each.name, track=str(index), score=face.score, box_px=boxes[index]), _one(settled.seen, index))
+        for index, face in enumerate(found)
     ]
 
 
@@ -144,14 +144,14 @@ def rows_of_frame(
     """
     values = {"frame": frame.number, "time_s": frame.time_s}
     boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
-    places = list(range(len(frame.tracks)))
+    indices = list(range(len(frame.tracks)))
     if faces == "largest":
-        places = sorted(places, key=lambda place: float(boxes[place, 0] - boxes[place, 2]))[:1]
-    if not places:
+        indices = sorted(indices, key=lambda index: float(boxes[index, 0] - boxes[index, 2]))[:1]
+    if not indices:
         yield ReadFace(_row(name, reason=frame.reason, **values), None)
-    for place in places:
-        found = {"track": str(frame.tracks[place]), "score": frame.scores[place], "box_px": boxes[place]}
-        yield ReadFace(_row(name, **values, **found), _one(frame.faces.seen, place))
+    for index in indices:
+        found = {"track": str(frame.tracks[index]), "score": frame.scores[index], "box_px": boxes[index]}
+        yield ReadFace(_row(name, **values, **found), _one(frame.faces.seen, index))
 
 
 def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
@@ -176,18 +176,18 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         ]
         seen = eyes.in_crops(images, np.array(squares, np.float32))
         boxes = face_boxes(seen.boxes_px, window, spec)
-        for place, row in enumerate(kept):
+        for index, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}
-            made.append(ReadFace(_row(each.name, box_px=boxes[place], **names) | own, _one(seen, place)))
+            made.append(ReadFace(_row(each.name, box_px=boxes[index], **names) | own, _one(seen, index)))
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
         yield from made
 
 
-def _one(seen: Seen, place: int) -> Seen:
-    return Seen(*(part[place : place + 1] for part in seen))
+def _one(seen: Seen, index: int) -> Seen:
+    return Seen(*(part[index : index + 1] for part in seen))
 
 
 def _row(name: str, **values: Any) -> dict[str, Any]:

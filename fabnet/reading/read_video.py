@@ -185,9 +185,9 @@ def read_video(
     pieces = room.admitted(_pieces(path, fps, search_every_s, counts))
     for piece, looks, searched in in_threads(read, pieces, workers=num_threads, ahead=1):
         counts.looks, counts.frames_searched = counts.looks + looks, counts.frames_searched + searched
-        for place, frame in enumerate(piece):
+        for index, frame in enumerate(piece):
             waiting.append(frame)
-            if place == 0:
+            if index == 0:
                 linking.starts.add(frame.index)
             decided = shots.push(frame.index, frame.time_s, frame.glance)
             yield from linking.linked(waiting, decided)
@@ -233,7 +233,7 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
     later_s = [*(frame.time_s for frame in piece[1:]), np.inf]
     before: tuple[_Frame, FollowedFrame] | None = None
     glances: dict[int, np.ndarray] = {}
-    for place, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
+    for index, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
         frame.numbers, frame.scores, frame.faces = found.numbers, found.scores, found.faces
         looks, searched = looks + found.faces.num_looks, searched + found.is_searched
         is_new = not described.issuperset(found.numbers)
@@ -242,7 +242,7 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
         has_changed = any(float(last[face] @ glances[face]) < OTHER_FACE for face in glances.keys() & last.keys())
         if has_changed and before is not None and before[0].descriptors is None:
             _add_descriptors(*before, eyes)
-        is_due = later_s[place] > described_s + LINK_EVERY_S
+        is_due = later_s[index] > described_s + LINK_EVERY_S
         if is_due or is_new or has_several or has_changed:
             described_s = frame.time_s
             described.update(found.numbers)
@@ -338,13 +338,13 @@ class _Linking:
 
     def _numbered(self, frame: _Frame, shot: int | None) -> ReadFrame:
         assert frame.faces is not None
-        tracks = [(place, self._tracks.get(number)) for place, number in enumerate(frame.numbers)]
-        known = [(place, track) for place, track in tracks if track is not None]
-        places = [place for place, _ in known]
+        tracks = [(index, self._tracks.get(number)) for index, number in enumerate(frame.numbers)]
+        known = [(index, track) for index, track in tracks if track is not None]
+        indices = [index for index, _ in known]
         numbers = tuple(self._numbers.setdefault(track, len(self._numbers)) for _, track in known)
         faces, scores = frame.faces, frame.scores
-        if len(places) < len(scores):
-            faces, scores = faces.at(np.array(places, int)), tuple(scores[place] for place in places)
+        if len(indices) < len(scores):
+            faces, scores = faces.at(np.array(indices, int)), tuple(scores[index] for index in indices)
         is_between = shot is None or not self._tracks.keys() >= set(frame.numbers)
-        reason = "" if places else DISSOLVES if is_between else NO_FACE
+        reason = "" if indices else DISSOLVES if is_between else NO_FACE
         return ReadFrame(frame.index, frame.time_s, numbers, scores, faces, reason)

@@ -48,7 +48,7 @@ def to_batches(rows: Iterable[Row], columns: pa.Schema) -> Iterator[pa.RecordBat
 
 def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Split lists into columns for CSV: box_x0 ... box_y1, e0 ... e255; points become TASK_x0, TASK_y0 ..."""
-    return split_lists(batch, lambda field: [(name, place) for place, name in enumerate(flat_names(field))])
+    return split_lists(batch, lambda field: [(name, index) for index, name in enumerate(flat_names(field))])
 
 
 def check_place(out: Path, file_format: Format) -> None:

@@ -51,10 +51,10 @@ def flat(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _flat_names(field: pa.Field) -> list[tuple[str, int]]:
-    """The columns that a list becomes, with their places in it."""
+    """The columns that a list becomes, with their indices in it."""
     name, count = field.name, field.type.list_size
     if name == "embedding":
-        return [(f"e{place}", place) for place in range(count)]
+        return [(f"e{index}", index) for index in range(count)]
     if name == "box_px":
         return [(f"box_{axis}{corner}", 2 * corner + (axis == "y")) for corner in (0, 1) for axis in "xy"]
     return [(f"{axis}_{point}", 2 * point + (axis == "y")) for axis in "xy" for point in range(count // 2)]
@@ -106,8 +106,8 @@ def _success(batch: pa.RecordBatch) -> pa.Array:
     return pc.cast(pc.is_valid(batch.column("in_range")), pa.int64())
 
 
-def _element(name: str, place: int) -> Make:
-    return lambda batch: pc.list_element(batch.column(name), place)
+def _element(name: str, index: int) -> Make:
+    return lambda batch: pc.list_element(batch.column(name), index)
 
 
 def _length(low: int, high: int) -> Make:

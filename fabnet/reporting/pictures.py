@@ -70,9 +70,9 @@ def flow_arrows(image: np.ndarray, flow: np.ndarray, *, side: int, num_arrows: i
     """
     canvas = (square(image, 2 * side) * 0.55).astype(np.uint8)
     half = (2 * side - 1) / 2
-    places = ((np.arange(num_arrows) + 0.5) / num_arrows * flow.shape[1]).astype(int)
-    for y in places.tolist():
-        for x in places.tolist():
+    indices = ((np.arange(num_arrows) + 0.5) / num_arrows * flow.shape[1]).astype(int)
+    for y in indices.tolist():
+        for x in indices.tolist():
             end = np.array([x, y]) / (flow.shape[1] - 1) * 2 - 1
             begin = np.clip(end + flow[:, y, x], -1, 1)
             start, stop = (tuple(np.rint((point + 1) * half).astype(int).tolist()) for point in (begin, end))

@@ -112,7 +112,7 @@ def reconstructed(objective: FabNet, card: ModelCard, store: TrackStore, *, num_
         losses = l1_per_sample(made.images, batch.target).numpy()
         unwarped = l1_per_sample(batch.sources[:, 0], batch.target).numpy()
     begins = [np.flatnonzero((index.starts <= row) & (row < index.starts + index.lengths)) for row in drawn.rows[:, 0]]
-    return Made(batch, made, losses, unwarped, [track_name(index, int(places[0])) for places in begins])
+    return Made(batch, made, losses, unwarped, [track_name(index, int(indices[0])) for indices in begins])
 
 
 def reconstructions(
@@ -155,9 +155,9 @@ def reconstructions(
             ]
         else:
             pictures = [("target", target), ("reconstruction", image)]
-            for place, source in enumerate(sources):
-                share = made.weights[number, place].numpy()
-                pictures.append((f"source {place + 1}", square(source, SIDE_PX)))
+            for index, source in enumerate(sources):
+                share = made.weights[number, index].numpy()
+                pictures.append((f"source {index + 1}", square(source, SIDE_PX)))
                 pictures.append((f"its share, {share.mean():.0%}", square(share_map(share), SIDE_PX)))
         return Strip(label, names[number], pictures, float(losses[number]), float(unwarped[number]))
 

@@ -154,12 +154,17 @@ def _sample_tracks(store: TrackStore) -> list[dict[str, Any]]:
     index = store.index(min_frames=1)
     chosen = np.linspace(0, len(index) - 1, min(SAMPLE_TRACKS, len(index))).round().astype(int)
     tracks = []
-    for place in chosen.tolist():
-        start, length = int(index.starts[place]), int(index.lengths[place])
+    for number in chosen.tolist():
+        start, length = int(index.starts[number]), int(index.lengths[number])
         rows = start + np.linspace(0, length - 1, min(SAMPLE_FACES, length)).round().astype(int)
         images = [np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]) for data in store.read_images(rows)]
         pictures = [data_uri(square(image, SAMPLE_PX)) for image in images]
         tracks.append(
-            {"name": track_name(index, place), "split": str(index.split[place]), "faces": length, "pictures": pictures}
+            {
+                "name": track_name(index, number),
+                "split": str(index.split[number]),
+                "faces": length,
+                "pictures": pictures,
+            }
         )
     return tracks

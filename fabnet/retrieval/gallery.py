@@ -190,8 +190,8 @@ class Gallery:
         """Read columns of all rows, in order, in batches; columns that cannot be used are null."""
         there = [name for name in columns if name not in self._columns.unusable]
 
-        def start(dataset: Any, **place: int) -> Iterator[pa.RecordBatch]:
-            scanner = dataset.scanner(columns=there, scan_in_order=True, **STREAMED, **place)
+        def start(dataset: Any, **index: int) -> Iterator[pa.RecordBatch]:
+            scanner = dataset.scanner(columns=there, scan_in_order=True, **STREAMED, **index)
             batches: Iterator[pa.RecordBatch] = scanner.to_batches()
             return batches
 
@@ -304,8 +304,8 @@ class Gallery:
                 nearest=query, filter=where, prefilter=True, with_row_address=numbers, **STREAMED,
             ).to_table().to_pylist()  # fmt: skip
             if numbers:
-                places = row_numbers(dataset, [row.pop("_rowaddr") for row in rows])
-                rows = [row | {"row": place} for row, place in zip(rows, places, strict=True)]
+                indices = row_numbers(dataset, [row.pop("_rowaddr") for row in rows])
+                rows = [row | {"row": index} for row, index in zip(rows, indices, strict=True)]
             return list(rows)
 
         with self._filtering(where):

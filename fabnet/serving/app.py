@@ -308,7 +308,7 @@ def column(site: Here, column: str) -> Response:
 
 async def face_map(request: Request, site: Here, method: str) -> Response:
     """The positions of all rows on the map: x and y of each row, mostly in -1 to 1; NaN without a face."""
-    return _sent(await turns(request, "map").take(request, lambda: site.face_map.places(method)))
+    return _sent(await turns(request, "map").take(request, lambda: site.face_map.positions(method)))
 
 
 def map_progress(site: Here, method: str) -> MapProgress:

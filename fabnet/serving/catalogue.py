@@ -248,13 +248,13 @@ class Catalogue:
             own = with_face[[self._track_name(each) == track for each in with_face]]
             numbers = numbers[~self._has_face[numbers] | np.isin(self._track_codes[numbers], own)]
         total = len(numbers)
-        places = np.arange(total)[first : None if last is None else last + 1]
-        places = places[_thinned(len(places), MAX_TIMELINE_ROWS)]
-        numbers = numbers[places]
+        indices = np.arange(total)[first : None if last is None else last + 1]
+        indices = indices[_thinned(len(indices), MAX_TIMELINE_ROWS)]
+        numbers = numbers[indices]
         rows = self.gallery.take(numbers.tolist(), ["frame", "time_s"])
         seconds, frames = ([_finite(row[name]) for row in rows] for name in ("time_s", "frame"))
         is_frames = None in seconds
-        when = [float(index) for index in places]
+        when = [float(index) for index in indices]
         for known in (frames, seconds):  # seconds if every row has them, else frames
             when = when if None in known else [float(each or 0) for each in known]
         order = np.argsort(when, kind="stable")
@@ -267,7 +267,7 @@ class Catalogue:
             tracks=[self._track_name(each) for each in self._track_codes[chosen]],
             attributes={name: [_finite(value) for value in each[chosen]] for name, each in self._numbers.items()},
             classes={name: values[codes[chosen]].tolist() for name, (values, codes) in self._classes.items()},
-            places=places[order].tolist(),
+            places=indices[order].tolist(),
             total=total,
             all_tracks=[Track(*each) for each in tracks[:MAX_TRACKS]],
         )

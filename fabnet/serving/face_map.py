@@ -72,7 +72,7 @@ class FaceMap:
         has_umap = find_spec("umap") is not None and len(self._catalogue.faces) <= MAX_UMAP_FACES
         return ["pca", *(["umap"] if has_umap else [])]
 
-    def places(self, method: str) -> np.ndarray:
+    def positions(self, method: str) -> np.ndarray:
         """(N, 2) float32 x, y of each row, mostly in -1 to 1; NaN without a face.
 
         Raises:
@@ -95,15 +95,15 @@ class FaceMap:
     def _read(self, method: str) -> np.ndarray:
         gallery = self._catalogue.gallery
         file = gallery.full_path.with_name(f"{gallery.full_path.name}.{method}-{self._catalogue.version}.npy")
-        places = _kept(file, self._catalogue.num_rows)
-        if places is None:
+        positions = _kept(file, self._catalogue.num_rows)
+        if positions is None:
             with np.errstate(all="ignore"):  # numbers may be near the limits of float64
-                places = pca(gallery, self._tell) if method == "pca" else _umap(gallery, self._tell)
+                positions = pca(gallery, self._tell) if method == "pca" else _umap(gallery, self._tell)
             with suppress(OutputError), written_whole(file, is_internal=True) as partial:
-                partial.write_bytes(_header(len(places)) + places.tobytes())
+                partial.write_bytes(_header(len(positions)) + positions.tobytes())
             if not _is_current(gallery):  # people on this map were removed meanwhile
                 file.unlink(missing_ok=True)
-        return places
+        return positions
 
 
 def _is_current(gallery: Gallery) -> bool:
@@ -148,14 +148,14 @@ def _umap(gallery: Gallery, tell: Tell) -> np.ndarray:
     )
     tell("placing the faces", None)
     is_sound = np.isfinite(embeddings[:, 0])
-    places = np.full((len(embeddings), 2), np.nan, dtype=np.float32)
+    positions = np.full((len(embeddings), 2), np.nan, dtype=np.float32)
     num_neighbours = max(2, min(15, int(is_sound.sum()) - 1))
     reducer = umap.UMAP(n_neighbors=num_neighbours, metric="cosine", random_state=0, n_jobs=1)
     try:
-        places[is_sound] = reducer.fit_transform(embeddings[is_sound])
+        positions[is_sound] = reducer.fit_transform(embeddings[is_sound])
     except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:  # too few or identical faces
         raise InputError(f"umap cannot draw a map of these {int(is_sound.sum())} faces: {first_line(error)}") from None
-    return _framed(places)
+    return _framed(positions)
 
 
 def _directions(gallery: Gallery, tell: Tell, stage: str) -> Iterator[np.ndarray]:
@@ -173,13 +173,13 @@ def _directions(gallery: Gallery, tell: Tell, stage: str) -> Iterator[np.ndarray
         yield block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-12)
 
 
-def _framed(places: np.ndarray) -> np.ndarray:
+def _framed(positions: np.ndarray) -> np.ndarray:
     """Shift and scale positions, both axes alike, so that all but the outermost fill -1 to 1."""
-    known = places[np.isfinite(places[:, 0])]
+    known = positions[np.isfinite(positions[:, 0])]
     if not len(known):
-        return places.astype(np.float32)
+        return positions.astype(np.float32)
     low, high = np.percentile(known, [0.5, 99.5], axis=0)
-    return np.asarray((places - (low + high) / 2) / max(float((high - low).max()) / 2, 1e-9), dtype=np.float32)
+    return np.asarray((positions - (low + high) / 2) / max(float((high - low).max()) / 2, 1e-9), dtype=np.float32)
 
 
 def _header(rows: int) -> bytes:
@@ -206,6 +206,6 @@ def _kept(file: Path, rows: int) -> np.ndarray | None:
         return None
     if len(data) != size or not data.startswith(header):
         return None
-    places = np.frombuffer(data, "<f4", offset=len(header)).reshape(rows, 2)
-    is_drawn = np.abs(places) < FURTHEST
-    return places if (is_drawn | np.isnan(places)).all() and is_drawn.any() else None
+    positions = np.frombuffer(data, "<f4", offset=len(header)).reshape(rows, 2)
+    is_drawn = np.abs(positions) < FURTHEST
+    return positions if (is_drawn | np.isnan(positions)).all() and is_drawn.any() else None

@@ -91,9 +91,12 @@ class Guard:
         try:
             await self._app(scope, receive, guarded)
         except Exception as error:  # a bug in fabnet: one line in the terminal, and one in the answer
-            place = traceback.extract_tb(error.__traceback__)[-1]
+            raised_at = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{type(error).__name__}: {first_line(error)!r}"
-            print(f"fabnet serve: {scope['method']} failed: {told} ({place.filename}:{place.lineno})", file=sys.stderr)
+            print(
+                f"fabnet serve: {scope['method']} failed: {told} ({raised_at.filename}:{raised_at.lineno})",
+                file=sys.stderr,
+            )
             if not has_begun:
                 await _refuse(guarded, 500, f"the server failed ({type(error).__name__}); its terminal shows more")
 

@@ -120,8 +120,8 @@ class FaceFinder:
         for name in (f"{LANDMARKS}_px", f"{LANDMARKS}_pm_px"):
             read[name] = read[name] * photo.times
         faces = [
-            _read_face({name: values[place] for name, values in read.items()}, boxes[place], face.score)
-            for place, face in enumerate(found)
+            _read_face({name: values[index] for name, values in read.items()}, boxes[index], face.score)
+            for index, face in enumerate(found)
         ]
         return ReadPhoto(ATTRIBUTES_MODEL, eyes.reader.model, eyes.reader.version, photo.width, photo.height, faces)
 
@@ -218,9 +218,9 @@ def _shown(faces: list[Face]) -> list[PhotoFace]:
     return [
         PhotoFace(
             data_uri(cv2.resize(face.image, small, interpolation=cv2.INTER_AREA), quality=JPEG_QUALITY),
-            {name: _plain(values[place]) for name, values in flat.items()},
+            {name: _plain(values[index]) for name, values in flat.items()},
         )
-        for place, face in enumerate(faces)
+        for index, face in enumerate(faces)
     ]
 
 

@@ -54,11 +54,11 @@ class ChosenRows:
         return self._count
 
     def between(self, first: int, last: int) -> np.ndarray:
-        """The chosen rows from one place among them up to another.
+        """The chosen rows from index `first` among them up to, but without, index `last`.
 
         Returns:
             (last - first,) int64 row numbers.
         """
-        places = np.arange(first, last) if self._drawn is None else self._drawn[first:last]
-        tracks = np.searchsorted(self._ends, places, side="right")
-        return np.asarray(self._starts[tracks] + places - self._firsts[tracks])
+        indices = np.arange(first, last) if self._drawn is None else self._drawn[first:last]
+        tracks = np.searchsorted(self._ends, indices, side="right")
+        return np.asarray(self._starts[tracks] + indices - self._firsts[tracks])

@@ -22,7 +22,7 @@ __all__ = [
     "find_tracks",
     "index_of",
     "people_of",
-    "sorted_places",
+    "sort_order",
     "spans_of",
 ]
 
@@ -114,7 +114,7 @@ def index_of(path: Path, tracks: pa.Table) -> TrackIndex:
     Raises:
         StoreError: the rows of a track are not contiguous.
     """
-    tracks = tracks.take(sorted_places(tracks))
+    tracks = tracks.take(sort_order(tracks))
     starts, lengths = spans_of(tracks)
     identity, video, track, split = (np.array(tracks.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS)
     index = TrackIndex(starts, lengths, split, identity, video, track)
@@ -122,7 +122,7 @@ def index_of(path: Path, tracks: pa.Table) -> TrackIndex:
     return index
 
 
-def sorted_places(tracks: pa.Table) -> pa.Array:
+def sort_order(tracks: pa.Table) -> pa.Array:
     """Indices that sort a table of tracks by identity, video and track; what a run draws depends on this order."""
     return pc.sort_indices(tracks, sort_keys=[(name, "ascending") for name in ("identity", "video", "track")])
 

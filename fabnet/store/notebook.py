@@ -31,8 +31,8 @@ def html_of(path: Path, find_tracks: Callable[[], TrackIndex], read_images: Call
     title = f"track store {path}"
     try:
         index = find_tracks()
-        places = np.unique(np.linspace(0, max(len(index) - 1, 0), NUM_FACES).round().astype(int))[: len(index)]
-        images = read_images(index.starts[places] + index.lengths[places] // 2)
+        chosen = np.unique(np.linspace(0, max(len(index) - 1, 0), NUM_FACES).round().astype(int))[: len(index)]
+        images = read_images(index.starts[chosen] + index.lengths[chosen] // 2)
     except FabnetError as error:
         return facts(title, [("cannot be read", error)])
     rows = [
@@ -46,7 +46,7 @@ def html_of(path: Path, find_tracks: Callable[[], TrackIndex], read_images: Call
         people = len(np.unique(split.identity))
         rows.append((name, f"{split.num_rows:,} crops, {len(split):,} tracks, {people:,} identities"))
     faces = [
-        picture(image, "jpeg", words=f"{index.identity[place]}, {index.video[place]}", width_px=FACE_PX)
-        for image, place in zip(images, places.tolist(), strict=True)
+        picture(image, "jpeg", words=f"{index.identity[each]}, {index.video[each]}", width_px=FACE_PX)
+        for image, each in zip(images, chosen.tolist(), strict=True)
     ]
     return facts(title, rows) + "".join(faces)

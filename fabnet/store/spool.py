@@ -125,9 +125,9 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
     check_file(path, None)
     with pa.memory_map(str(path)) as source:
         reader = pa.ipc.open_file(source)
-        places, times, by_moments = _places(reader)
-        taken = set(places)
-        for name, of_track in places.items():
+        positions, times, by_moments = _positions(reader)
+        taken = set(positions)
+        for name, of_track in positions.items():
             if name not in by_moments:
                 yield from _batches(reader, of_track)
                 continue
@@ -140,20 +140,20 @@ def read_spool(path: Path) -> Iterator[pa.RecordBatch]:
                     yield _renamed(batch, split, track)
 
 
-def _places(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[int, int]]], dict, set[str]]:
+def _positions(reader: pa.ipc.RecordBatchFileReader) -> tuple[dict[str, list[tuple[int, int]]], dict, set[str]]:
     """The positions (batch, row) of each track's rows, their times, and the tracks to split by moments."""
-    places: dict[str, list[tuple[int, int]]] = {}
+    positions: dict[str, list[tuple[int, int]]] = {}
     times: dict[str, list[float]] = {}
     by_moments = set()
     for number in range(reader.num_record_batches):
         batch = reader.get_batch(number)
         columns = [batch.column(name).to_pylist() for name in ("track", "split", "time_s", "frame")]
         for row, (track, split, time_s, frame) in enumerate(zip(*columns, strict=True)):
-            places.setdefault(track, []).append((number, row))
+            positions.setdefault(track, []).append((number, row))
             if split == MOMENTS:
                 by_moments.add(track)
                 times.setdefault(track, []).append(frame if time_s is None else time_s)
-    return places, times, by_moments
+    return positions, times, by_moments
 
 
 def _val_name(name: str, taken: set[str]) -> str:
@@ -165,13 +165,13 @@ def _val_name(name: str, taken: set[str]) -> str:
     return name
 
 
-def _batches(reader: pa.ipc.RecordBatchFileReader, places: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(places), OUT_ROWS):
-        yield _gather(reader, places[start : start + OUT_ROWS])
+def _batches(reader: pa.ipc.RecordBatchFileReader, positions: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(positions), OUT_ROWS):
+        yield _gather(reader, positions[start : start + OUT_ROWS])
 
 
-def _gather(reader: pa.ipc.RecordBatchFileReader, places: Sequence[tuple[int, int]]) -> pa.RecordBatch:
-    slices = [reader.get_batch(number).slice(row, 1) for number, row in places]
+def _gather(reader: pa.ipc.RecordBatchFileReader, positions: Sequence[tuple[int, int]]) -> pa.RecordBatch:
+    slices = [reader.get_batch(number).slice(row, 1) for number, row in positions]
     return pa.Table.from_batches(slices).combine_chunks().to_batches()[0]
 
 

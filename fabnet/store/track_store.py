@@ -23,7 +23,7 @@ from fabnet.errors import OutputError, StoreError
 from fabnet.files.lance import has_dataset, lance_reads, lance_writes, merge_files, open_dataset, sweep, write_rows
 from fabnet.files.lance_reading import Reader, new_generation
 from fabnet.files.places import as_place, is_remote, make_folder
-from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, people_of, sorted_places, spans_of
+from fabnet.store.index import COLUMNS, TrackIndex, digest_of, find_tracks, index_of, people_of, sort_order, spans_of
 from fabnet.store.ledger import LedgerEntry, clear_pending, note_pending, read_ledger, read_pending, write_ledger
 from fabnet.store.notebook import html_of, text_of
 from fabnet.store.schema import ROW_SCHEMA, check_columns, check_split, check_version, metadata_of
@@ -149,7 +149,7 @@ class TrackStore:
             if split is not None:
                 chosen = pc.and_(chosen, pc.equal(tracks.column("split"), split))
             tracks = tracks.filter(chosen)
-            return tracks.select(columns).take(sorted_places(tracks))
+            return tracks.select(columns).take(sort_order(tracks))
 
     def digest(self) -> str:
         """A short digest of the tracks that a run trains on and validates with, independent of the store's path.

@@ -18,7 +18,7 @@ from fabnet.reading.canonical import Eyes
 from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched, in_threads
 from fabnet.store.track_store import TrackStore
-from fabnet.teaching.fit import places_of
+from fabnet.teaching.fit import output_slices
 from fabnet.teaching.lessons import ROWS_AT_ONCE, People, read_crops
 
 __all__ = ["Judged", "judge", "marked"]
@@ -55,7 +55,7 @@ def judge(store: TrackStore, held: People, teacher: Eyes, pupil: Eyes, *, num_th
             parts.append(part)
             bar.advance(ROWS_AT_ONCE)
     known, given = (
-        {name: np.concatenate([part[place][name] for part in parts]) for name in parts[0][place]} for place in (0, 1)
+        {name: np.concatenate([part[index][name] for part in parts]) for name in parts[0][index]} for index in (0, 1)
     )
     names = dict(zip(held.rows.tolist(), held.person, strict=True))
     person = np.array([names[row] for row in known["row"].tolist()], dtype=object)
@@ -71,7 +71,7 @@ def marked(reader: FaceReader, rows: Sequence[dict[str, Any]]) -> FaceReader:
     poor = {row["attribute"] for row in rows if row["experimental"]}
     tasks, outputs, widths = list[Task](), list(range(FIRST)), list[int]()
     width = 0
-    for task, at in zip(reader.tasks, places_of(reader.tasks).values(), strict=True):
+    for task, at in zip(reader.tasks, output_slices(reader.tasks).values(), strict=True):
         has_widths = {"points": 1, "values": len(task.columns)}.get(task.kind, 0)
         name = task.name.removesuffix(EXPERIMENTAL)
         if task.kind in ("points", "classes"):
@@ -81,13 +81,13 @@ def marked(reader: FaceReader, rows: Sequence[dict[str, Any]]) -> FaceReader:
         else:
             are_poor = [task.is_experimental or column in poor for column in task.columns]
             for is_poor in (False, True):
-                places = [place for place, each in enumerate(are_poor) if each == is_poor]
-                if places:
-                    columns = tuple(task.columns[place] for place in places)
+                indices = [index for index, each in enumerate(are_poor) if each == is_poor]
+                if indices:
+                    columns = tuple(task.columns[index] for index in indices)
                     tasks.append(replace(task, name=name + EXPERIMENTAL * is_poor, columns=columns,
                                          is_experimental=is_poor))  # fmt: skip
-                outputs += [FIRST + at.start + place for place in places]
-                widths += [width + place for place in places if has_widths]
+                outputs += [FIRST + at.start + index for index in indices]
+                widths += [width + index for index in indices if has_widths]
         width += has_widths
     return replace(
         reader, tasks=tuple(tasks), coef=reader.coef[:, outputs], wave_coef=reader.wave_coef[:, outputs],

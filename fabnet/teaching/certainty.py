@@ -62,11 +62,11 @@ def half_widths(
     spread = teacher.spread.astype(np.float64)
     ratios = np.quantile(_errors(teacher.tasks, off) / known, COVERAGE, axis=0)
     spread[-1] += np.log(np.hypot(1, ratios))
-    place = 0
+    index = 0
     for task in teacher.tasks:
         if task.kind == "points":  # their half-widths are in sides of the window
-            spread[-1, place] -= np.log(wider)
-        place += {"points": 1, "values": len(task.columns)}.get(task.kind, 0)
+            spread[-1, index] -= np.log(wider)
+        index += {"points": 1, "values": len(task.columns)}.get(task.kind, 0)
     return {"signs_mean": signs_mean, "signs_scale": signs_scale, "spread": spread}
 
 

@@ -19,7 +19,7 @@ from fabnet.teaching.certainty import half_widths, whitening
 from fabnet.teaching.lessons import BESIDE, FAR, NEAR, Lessons
 from fabnet.teaching.waves import NUM_WAVES, Linear, Moments, Waves
 
-__all__ = ["fit_reader", "places_of"]
+__all__ = ["fit_reader", "output_slices"]
 
 FOLDS = 4
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
@@ -50,7 +50,7 @@ class _Cross(NamedTuple):
     penalties: list[float]
 
 
-def places_of(tasks: tuple[Task, ...]) -> dict[str, slice]:
+def output_slices(tasks: tuple[Task, ...]) -> dict[str, slice]:
     """The outputs of each task among those of all tasks."""
     ends = np.cumsum([0, *(len(task.columns) for task in tasks)]).tolist()
     return {task.name: slice(*ends[number : number + 2]) for number, task in enumerate(tasks)}
@@ -72,20 +72,20 @@ def fit_reader(
     covered = use | (learned.out_of_range == "covered")
     own, who = learned.at(np.flatnonzero(use)), person[use]
     waves = Waves.like(own.x[:, 0].astype(np.float64))
-    places = places_of(teacher.tasks)
-    yaw = own.targets[:, places["pose"]][:, list(_task(teacher, "pose").columns).index("pose_yaw_deg")]
+    outputs_of = output_slices(teacher.tasks)
+    yaw = own.targets[:, outputs_of["pose"]][:, list(_task(teacher, "pose").columns).index("pose_yaw_deg")]
     weights = 1 + np.square(yaw / TURN_DEG)
     weights /= weights.sum()
     cross, moments, scale = _crossed(own, who, teacher, waves, weights)
-    tasks = _joined([_scaled(moments.solved(waves, penalty), scale).part(places[task.name])
+    tasks = _joined([_scaled(moments.solved(waves, penalty), scale).part(outputs_of[task.name])
                      for task, penalty in zip(teacher.tasks, cross.penalties, strict=True)])  # fmt: skip
-    factor, shift = _steepness(cross.outputs, _targets(own, READ_LOOK, places), teacher, weights)
+    factor, shift = _steepness(cross.outputs, _targets(own, READ_LOOK, outputs_of), teacher, weights)
     tasks = Linear(tasks.coef * factor, tasks.intercept * factor + shift, tasks.weights_of_waves(0) * factor)
     maps = _joined([*_placing(own, waves), _covering(learned.at(np.flatnonzero(covered)), waves), tasks])
     shown = own.x[:, : READ_LOOK + 1].reshape(-1, own.x.shape[2]).astype(np.float64)
     mean, whiten = whitening(shown, np.full(len(shown), 1 / len(shown)))
-    off = cross.outputs - _targets(own, READ_LOOK, places)
-    at, wider = places[LANDMARKS], float(np.median(own.sides(0) / own.teacher_sides))
+    off = cross.outputs - _targets(own, READ_LOOK, outputs_of)
+    at, wider = outputs_of[LANDMARKS], float(np.median(own.sides(0) / own.teacher_sides))
     off[:, at] *= own.sides(READ_LOOK)[:, None] / 2
     arrays = {
         "coef": maps.coef, "waves": waves.directions, "phases": waves.phases,
@@ -102,9 +102,9 @@ def _task(reader: FaceReader, name: str) -> Task:
     return next(task for task in reader.tasks if task.name == name)
 
 
-def _targets(own: Lessons, look: int, places: dict[str, slice]) -> np.ndarray:
+def _targets(own: Lessons, look: int, outputs_of: dict[str, slice]) -> np.ndarray:
     """(N, K) targets in a look: points in half sides of its window, from its middle."""
-    targets, at = own.targets.copy(), places[LANDMARKS]
+    targets, at = own.targets.copy(), outputs_of[LANDMARKS]
     box = own.boxes[:, look].astype(np.float64)
     middle, sides = (box[:, :2] + box[:, 2:]) / 2, box[:, 2] - box[:, 0]
     points = (targets[:, at].reshape(len(box), -1, 2) - middle[:, None]) / sides[:, None, None] * 2
@@ -118,8 +118,8 @@ def _crossed(
     """Read faces by maps fitted on other people; also the sums over all, and the (K,) scale of the targets in them."""
     names, codes = np.unique(person.astype(str), return_inverse=True)
     fold = codes % min(FOLDS, len(names))
-    places = places_of(teacher.tasks)
-    looked = {look: _targets(own, look, places) for look in NEAR}
+    outputs_of = output_slices(teacher.tasks)
+    looked = {look: _targets(own, look, outputs_of) for look in NEAR}
     scale = np.maximum(np.concatenate(list(looked.values())).std(axis=0), 1e-6)
     parts = []
     for number in range(fold.max() + 1):
@@ -133,15 +133,15 @@ def _crossed(
     for number, part in enumerate(parts):
         at = fold == number
         x = own.x[:, READ_LOOK].astype(np.float64)
-        for place, penalty in enumerate(PENALTIES):
-            outputs[place, at] = _scaled((total - part).solved(waves, penalty), scale).with_waves(x[at], waves)
+        for index, penalty in enumerate(PENALTIES):
+            outputs[index, at] = _scaled((total - part).solved(waves, penalty), scale).with_waves(x[at], waves)
         rest = own.x[~at][:, : READ_LOOK + 1].reshape(-1, x.shape[1]).astype(np.float64)
         mean, whiten = whitening(rest, np.full(len(rest), 1 / len(rest)))
         distance[at] = np.linalg.norm((x[at] - mean) @ whiten, axis=1)
     wrong = np.einsum("pnk,n->pk", np.square((outputs - looked[READ_LOOK]) / scale), weights)
-    best = [int(wrong[:, places[task.name]].mean(axis=1).argmin()) for task in teacher.tasks]
-    chosen = [outputs[place][:, places[task.name]] for place, task in zip(best, teacher.tasks, strict=True)]
-    return _Cross(np.concatenate(chosen, axis=1), distance, [PENALTIES[place] for place in best]), total, scale
+    best = [int(wrong[:, outputs_of[task.name]].mean(axis=1).argmin()) for task in teacher.tasks]
+    chosen = [outputs[index][:, outputs_of[task.name]] for index, task in zip(best, teacher.tasks, strict=True)]
+    return _Cross(np.concatenate(chosen, axis=1), distance, [PENALTIES[index] for index in best]), total, scale
 
 
 def _scaled(fitted: Linear, scale: np.ndarray) -> Linear:
@@ -170,8 +170,8 @@ def _placing(own: Lessons, waves: Waves) -> list[Linear]:
         sums.append(Moments.of(waves, own.x[:, look], target, ones))
         face.append(Moments.of(waves, own.x[:, look], ones[:, None], ones))
     face.append(Moments.of(waves, own.x[:, BESIDE], -ones[:, None], ones * len(FAR)))
-    place = sum(sums[1:], sums[0]).solved(waves, PENALTY)
-    return [place, _scaled(sum(face[1:], face[0]).solved(waves, PENALTY), np.array([FACE_LOGIT]))]
+    index = sum(sums[1:], sums[0]).solved(waves, PENALTY)
+    return [index, _scaled(sum(face[1:], face[0]).solved(waves, PENALTY), np.array([FACE_LOGIT]))]
 
 
 def _covering(known: Lessons, waves: Waves) -> Linear:
@@ -189,7 +189,7 @@ def _steepness(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(K,) factors and shifts with which probabilities of other people are as the teacher's."""
     factor, shift = np.ones(outputs.shape[1]), np.zeros(outputs.shape[1])
-    for task, at in zip(teacher.tasks, places_of(teacher.tasks).values(), strict=True):
+    for task, at in zip(teacher.tasks, output_slices(teacher.tasks).values(), strict=True):
         if task.kind == "classes":
             truth = softmax(targets[:, at])
             tried = np.geomspace(*STEEPNESS, 25)
@@ -197,9 +197,9 @@ def _steepness(
                       for each in tried]  # fmt: skip
             factor[at] = tried[int(np.argmin(losses))]
         elif task.kind == "probabilities":
-            for place in range(at.start, at.stop):
-                truth = 1 / (1 + np.exp(-targets[:, place]))
-                factor[place], shift[place] = _logistic(outputs[:, place], truth, weights)
+            for index in range(at.start, at.stop):
+                truth = 1 / (1 + np.exp(-targets[:, index]))
+                factor[index], shift[index] = _logistic(outputs[:, index], truth, weights)
     return factor, shift
 
 

@@ -98,10 +98,10 @@ class Lessons(NamedTuple):
     covered: np.ndarray
     out_of_range: np.ndarray
 
-    def at(self, places: np.ndarray) -> Lessons:
+    def at(self, indices: np.ndarray) -> Lessons:
         """Some of the faces."""
-        chosen = {name: getattr(self, name)[places] for name in self._fields if name != "seen"}
-        return Lessons(**chosen, seen=Seen(*(part[places] for part in self.seen)))
+        chosen = {name: getattr(self, name)[indices] for name in self._fields if name != "seen"}
+        return Lessons(**chosen, seen=Seen(*(part[indices] for part in self.seen)))
 
     def sides(self, look: int) -> np.ndarray:
         """(N,) sides of the windows of a look, in pixels of the crop."""
@@ -120,9 +120,9 @@ def chosen_people(store: TrackStore, splits: Sequence[str], count: int) -> Peopl
         people = np.unique(np.linspace(0, len(sizes) - 1, min(len(sizes), count // len(there) or 1)).astype(int))
         share = _share(sizes[people], count // len(there) or 1)
         names = store.read_rows(starts[first[people]], ["identity"]).column("identity").to_pylist()
-        for place, name in zip(people, names, strict=True):
-            taken = min(share, int(sizes[place]))
-            ranks = before[first[place]] + ((np.arange(taken) + 0.5) * sizes[place] / taken).astype(np.int64)
+        for index, name in zip(people, names, strict=True):
+            taken = min(share, int(sizes[index]))
+            ranks = before[first[index]] + ((np.arange(taken) + 0.5) * sizes[index] / taken).astype(np.int64)
             track = np.searchsorted(before, ranks, side="right") - 1
             rows.append(starts[track] + ranks - before[track])
             person += [name] * taken
@@ -191,13 +191,13 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
     windows = (seen.boxes_px - np.tile(corner, 2)) / scale[:, None]
     canonical = _own_windows(windows, teacher.encoder, pupil)
     boxes = np.empty((len(crops.rows), len(LOOKS), 4), np.float32)
-    for place, row in enumerate(crops.rows):
-        boxes[place] = _looked_at(canonical[place], row)
+    for index, row in enumerate(crops.rows):
+        boxes[index] = _looked_at(canonical[index], row)
     size = pupil.card.size
     views = np.empty((*boxes.shape[:2], size, size, 3), np.uint8)
-    for place, image in enumerate(crops.images):
+    for index, image in enumerate(crops.images):
         for look in range(len(LOOKS)):
-            views[place, look] = cut(image, boxes[place, look], size)
+            views[index, look] = cut(image, boxes[index, look], size)
     flat = views.reshape(-1, size, size, 3)
     step = pupil.at_once(64)
     made = [pupil.embed_views(flat[first : first + step]) for first in range(0, len(flat), step)]

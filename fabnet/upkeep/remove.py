@@ -150,10 +150,10 @@ def _tracks(path: Path, kind: str) -> TrackIndex:
         table = find_tracks(batches)
         names = {name: np.array(table.column(name).to_pylist(), dtype=np.str_) for name in COLUMNS}
     lengths = table.column("length").to_numpy()
-    keys, places = np.unique(
+    keys, indices = np.unique(
         np.stack([names["identity"], names["video"], names["track"]], axis=1), axis=0, return_inverse=True
     ) if len(lengths) else (np.empty((0, 3), np.str_), np.empty(0, np.int64))  # fmt: skip
-    total = np.bincount(places.reshape(-1), weights=lengths, minlength=len(keys)).astype(np.int64)
+    total = np.bincount(indices.reshape(-1), weights=lengths, minlength=len(keys)).astype(np.int64)
     return TrackIndex(np.zeros(len(keys), np.int64), total, keys[:, 2], keys[:, 0], keys[:, 1], keys[:, 2])
 
 

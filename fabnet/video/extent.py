@@ -44,13 +44,13 @@ def _segment_end(file: BinaryIO, start: int) -> int | None:
     """Byte offset at which a Matroska recording ends; None if it states no end, as a live stream."""
     file.seek(start)
     head = file.read(4096)
-    place = head.find(SEGMENT) + len(SEGMENT)
-    if place < len(SEGMENT) or place >= len(head) or not head[place]:
+    offset = head.find(SEGMENT) + len(SEGMENT)
+    if offset < len(SEGMENT) or offset >= len(head) or not head[offset]:
         return None
-    num_bytes = 9 - head[place].bit_length()
+    num_bytes = 9 - head[offset].bit_length()
     unknown = (1 << 7 * num_bytes) - 1
-    stated = int.from_bytes(head[place : place + num_bytes], "big") & unknown
-    return None if stated == unknown else start + place + num_bytes + stated
+    stated = int.from_bytes(head[offset : offset + num_bytes], "big") & unknown
+    return None if stated == unknown else start + offset + num_bytes + stated
 
 
 def next_file(path: Path, format_name: str, start: int) -> int | None:
@@ -68,13 +68,13 @@ def next_file(path: Path, format_name: str, start: int) -> int | None:
     """
     with open_input(path, None) as file:
         if format_name.startswith("mov"):
-            return next((place for place, kind in _boxes(file, start) if kind == b"ftyp" and place > start), None)
+            return next((offset for offset, kind in _boxes(file, start) if kind == b"ftyp" and offset > start), None)
         if format_name.startswith("matroska"):
             end = _segment_end(file, start)
             return end if end is not None and _is_at(file, end, EBML) else None
         if format_name == "asf":
             return next(
-                (place for place, kind in _asf_objects(file, start) if kind == ASF_HEADER and place > start), None
+                (offset for offset, kind in _asf_objects(file, start) if kind == ASF_HEADER and offset > start), None
             )
     return None
 
@@ -93,36 +93,36 @@ def next_flv(path: Path, end: int) -> int | None:
         return _flv_header(file, end)
 
 
-def _is_at(file: BinaryIO, place: int, start: bytes) -> bool:
-    file.seek(place)
+def _is_at(file: BinaryIO, offset: int, start: bytes) -> bool:
+    file.seek(offset)
     return file.read(len(start)) == start
 
 
-def _flv_header(file: BinaryIO, place: int) -> int | None:
-    file.seek(place)
+def _flv_header(file: BinaryIO, offset: int) -> int | None:
+    file.seek(offset)
     kept = b""
     while chunk := file.read(CHUNK):
         data = kept + chunk
         found = data.find(FLV_HEADER)
         while found >= 0:
             if found >= 5 and data[found - 5 : found - 1] == b"FLV\x01":
-                return place + found - 5
+                return offset + found - 5
             found = data.find(FLV_HEADER, found + 1)
         kept = data[-16:]
-        place += len(data) - len(kept)
+        offset += len(data) - len(kept)
     return None
 
 
-def _riff_chunks(file: BinaryIO, place: int) -> Iterator[tuple[int, int]]:
+def _riff_chunks(file: BinaryIO, offset: int) -> Iterator[tuple[int, int]]:
     """Start and end of each top-level chunk of an AVI file."""
     while True:
-        file.seek(place)
+        file.seek(offset)
         head = file.read(8)
         if len(head) < 8 or head[:4] != b"RIFF":
             return
-        end = place + 8 + int.from_bytes(head[4:], "little")
-        yield place, end
-        place = end + end % 2
+        end = offset + 8 + int.from_bytes(head[4:], "little")
+        yield offset, end
+        offset = end + end % 2
 
 
 def _ivf_frames(file: BinaryIO) -> Iterator[int]:
@@ -137,31 +137,31 @@ def _ivf_frames(file: BinaryIO) -> Iterator[int]:
         yield end
 
 
-def _boxes(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
+def _boxes(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
     """Start and type of each top-level box of an MP4 or QuickTime file."""
     for _ in range(MAX_BOXES):
-        file.seek(place)
+        file.seek(offset)
         head = file.read(16)
         if len(head) < 8:
             return
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if size == 1:
             size = int.from_bytes(head[8:], "big")
-        yield place, kind
+        yield offset, kind
         if size < 8:  # extends to the end of the file, or is corrupt
             return
-        place += size
+        offset += size
 
 
-def _asf_objects(file: BinaryIO, place: int) -> Iterator[tuple[int, bytes]]:
+def _asf_objects(file: BinaryIO, offset: int) -> Iterator[tuple[int, bytes]]:
     """Start and GUID of each top-level object of an ASF file."""
     for _ in range(MAX_BOXES):
-        file.seek(place)
+        file.seek(offset)
         head = file.read(24)
         if len(head) < 24:
             return
-        yield place, head[:16]
+        yield offset, head[:16]
         size = int.from_bytes(head[16:], "little")
         if not 24 <= size < 1 << 62:  # a live stream without an end, or corrupt
             return
-        place += size
+        offset += size

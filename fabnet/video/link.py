@@ -108,14 +108,14 @@ class Linker:
         sides = [_side(face.box_px) for face in detections]
         pairs, ended = self._pairs(time_s, centres, sides, descriptors)
         numbers: list[int | None] = []
-        for place, face in enumerate(detections):
-            seen = (centres[place], sides[place])
-            if place in pairs:
-                track = pairs[place]
-                track.see(time_s, *seen, descriptors[place])
+        for index, face in enumerate(detections):
+            seen = (centres[index], sides[index])
+            if index in pairs:
+                track = pairs[index]
+                track.see(time_s, *seen, descriptors[index])
                 numbers.append(track.number)
             elif face.score >= MIN_START_SCORE:
-                numbers.append(self._start(time_s, shot, *seen, descriptors[place]))
+                numbers.append(self._start(time_s, shot, *seen, descriptors[index]))
             else:
                 numbers.append(None)
         self._tracks = [track for track in self._tracks if track.number not in ended]
@@ -162,8 +162,8 @@ class Linker:
     ) -> bool:
         """Whether another face, seen now or up to `MAX_GAP_S` ago, is near this detection."""
         here, reach = centres[column], CONTESTED_DISTANCE * sides[column]
-        near = [other for place, other in enumerate(centres) if place != column]
-        near += [track.expected(time_s) for place, track in enumerate(self._tracks) if place != row]
+        near = [other for index, other in enumerate(centres) if index != column]
+        near += [track.expected(time_s) for index, track in enumerate(self._tracks) if index != row]
         return any(float(np.linalg.norm(other - here)) < reach for other in near)
 
 
@@ -192,7 +192,7 @@ def _needed(gap_s: float, distance: float, ratio: float, is_contested: bool) -> 
 
 def _distance(track: _Track, time_s: float, centre: np.ndarray, side: float) -> float:
     """Distance in face sides from the face's last or its extrapolated position, whichever is nearer."""
-    nearest = min(float(np.linalg.norm(centre - place)) for place in (track.centre, track.expected(time_s)))
+    nearest = min(float(np.linalg.norm(centre - index)) for index in (track.centre, track.expected(time_s)))
     return nearest / math.sqrt(track.side * side)
 
 

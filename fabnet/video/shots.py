@@ -110,8 +110,8 @@ class ShotDetector:
 
     def finish(self) -> list[tuple[int, int | None]]:
         """Decide the remaining frames once the video has ended."""
-        for place in range(max(len(self._seen) - NEIGHBOURS, 0), len(self._seen)):
-            self._mark_cut(place)
+        for index in range(max(len(self._seen) - NEIGHBOURS, 0), len(self._seen)):
+            self._mark_cut(index)
         return self._decide(np.inf)
 
     def _decide(self, until_s: float) -> list[tuple[int, int | None]]:
@@ -129,15 +129,15 @@ class ShotDetector:
             decided.append((frame.index, self._shot))
         return decided
 
-    def _mark_cut(self, place: int) -> None:
+    def _mark_cut(self, index: int) -> None:
         """Mark the frame at this index of the buffer if a cut lies just before it."""
-        if place < 1:
+        if index < 1:
             return
-        before, frame = self._seen[place - 1], self._seen[place]
+        before, frame = self._seen[index - 1], self._seen[index]
         if frame.step < CUT_STEP:
             return
-        around = [self._seen[at].step for at in range(max(place - NEIGHBOURS, 1), place)]
-        around += [self._seen[at].step for at in range(place + 1, min(place + 1 + NEIGHBOURS, len(self._seen)))]
+        around = [self._seen[at].step for at in range(max(index - NEIGHBOURS, 1), index)]
+        around += [self._seen[at].step for at in range(index + 1, min(index + 1 + NEIGHBOURS, len(self._seen)))]
         if frame.step > CUT_OVER_NEIGHBOURS * max(around, default=0.0):
             frame.is_cut = _correlation(before.centred, frame.centred) < CUT_CORRELATION
 

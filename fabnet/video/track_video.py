@@ -239,7 +239,7 @@ class _Tracks:
 
     def _link(self, frame: _Looked, shot: int | None) -> None:
         numbers = self._linker.push(frame.time_s, shot, frame.detections, frame.descriptors)
-        for place, (number, detection) in enumerate(zip(numbers, frame.detections, strict=True)):
+        for index, (number, detection) in enumerate(zip(numbers, frame.detections, strict=True)):
             if number is None:
                 continue
             track = self._open.setdefault(number, _Track(BoxSmoother(self._spec)))
@@ -247,7 +247,7 @@ class _Tracks:
             track.best_score = max(track.best_score, detection.score)
             item = None
             if frame.parts is not None:
-                item = _Waiting(frame, detection, frame.parts[place])
+                item = _Waiting(frame, detection, frame.parts[index])
                 self._waiting_bytes += item.part.pixels.nbytes
             track.smoother.push(frame.time_s, detection.box_px, item)
         frame.descriptors, frame.parts = [], None

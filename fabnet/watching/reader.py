@@ -134,13 +134,13 @@ class LiveReader:
         boxes = face_boxes(found.faces.next_px, self._window, self._spec)
         detections = [Detection(*each) for each in zip(boxes, points, found.scores, strict=True)]
         linked = self._linker.push(captured.frame.time_s, self._shot, detections, descriptors)
-        known = [(place, number) for place, number in enumerate(linked) if number is not None]
-        places = [place for place, _ in known]
+        known = [(index, number) for index, number in enumerate(linked) if number is not None]
+        indices = [index for index, _ in known]
         frame = ReadFrame(
             captured.frame.index, captured.frame.time_s,
             tuple(self._tracks.setdefault(number, len(self._tracks)) for _, number in known),
-            tuple(found.scores[place] for place in places), found.faces.at(np.array(places, int)),
-            "" if places else NO_FACE,
+            tuple(found.scores[index] for index in indices), found.faces.at(np.array(indices, int)),
+            "" if indices else NO_FACE,
         )  # fmt: skip
         rows = list(rows_of_frame(self._name, frame, self._window, self._spec, faces=self._options.faces))
         return read_batch(rows, self.schema, self.eyes.reader, lambda row: None)[0]

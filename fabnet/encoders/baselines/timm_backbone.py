@@ -35,7 +35,7 @@ def load_timm(name: str, *, device: str = "auto") -> Embedder:
 
     from fabnet.training.device import choose_device
 
-    place = choose_device(device)
+    torch_device = choose_device(device)
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
     except Exception as error:  # timm's, the hub's and the network's own exceptions share no narrower base
@@ -43,14 +43,14 @@ def load_timm(name: str, *, device: str = "auto") -> Embedder:
             f"timm:{name} cannot be loaded ({first_line(error)}); timm.list_models(pretrained=True) lists the "
             "backbones, and weights that are not in its cache need a connection"
         ) from None
-    network = network.to(place).eval()
+    network = network.to(torch_device).eval()
     config = timm.data.resolve_model_data_config(network)
     size = int(config["input_size"][-1])
-    mean, std = (torch.tensor(config[key], device=place).reshape(1, 3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(config[key], device=torch_device).reshape(1, 3, 1, 1) for key in ("mean", "std"))
 
     def encode(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            inputs = (torch.from_numpy(images).to(place) - mean) / std
+            inputs = (torch.from_numpy(images).to(torch_device) - mean) / std
             return np.asarray(network(inputs).float().cpu().numpy())
 
     embedding_dim = encode(np.zeros((1, 3, size, size), dtype=np.float32)).shape[1]

@@ -32,14 +32,14 @@ def load_untrained(seed: int = 0, *, device: str = "auto") -> Embedder:
     from fabnet.models.encoder import Encoder
     from fabnet.training.device import choose_device
 
-    place = choose_device(device)
+    torch_device = choose_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         encoder = Encoder(SMALL_SIZE, WIDTH, EMBEDDING_DIM)
-    encoder = encoder.to(place).eval()
+    encoder = encoder.to(torch_device).eval()
 
     def encode(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return np.asarray(encoder(torch.from_numpy(images).to(place)).cpu().numpy())
+            return np.asarray(encoder(torch.from_numpy(images).to(torch_device)).cpu().numpy())
 
     return Embedder(baseline_card("random", SMALL_SIZE, EMBEDDING_DIM, seed=seed), encode, "torch")

@@ -60,13 +60,13 @@ def load_vgg_face(file: Path, *, device: str = "auto") -> Embedder:
 
     from fabnet.training.device import choose_device
 
-    place = choose_device(device)
-    network = _network(weights).to(place).eval()
-    mean = torch.tensor(MEAN_RGB, device=place).reshape(1, 3, 1, 1)
+    torch_device = choose_device(device)
+    network = _network(weights).to(torch_device).eval()
+    mean = torch.tensor(MEAN_RGB, device=torch_device).reshape(1, 3, 1, 1)
 
     def encode(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            inputs = torch.from_numpy(images).to(place) * 255 - mean
+            inputs = torch.from_numpy(images).to(torch_device) * 255 - mean
             return np.asarray(network(inputs).cpu().numpy())
 
     return Embedder(baseline_card("vgg-face", SIZE, len(weights["fc7"][1]), file=str(file)), encode, "torch")

@@ -69,7 +69,7 @@ class Yunet:
     def follow(self, image: np.ndarray, face: Detection) -> Detection | None:
         """See `Follower.follow`; searches only the part of the image around the face's former box."""
         small, to_image = self._shrunk(image)
-        middle, side = _place(face.box_px)
+        middle, side = _centre_and_side(face.box_px)
         reach = FOLLOWED_SIDES / 2 * side
         step = STRIDES_PX[-1]
         first = np.maximum((middle - reach) / to_image // step * step, 0).astype(int)
@@ -108,7 +108,7 @@ class Yunet:
         padded[:height, :width] = image[:, :, ::-1]
         score, box, points = self._network.run(None, {"image": padded[None]})
         (cells,) = np.nonzero(score[:, 0] >= MIN_CELL_SCORE)
-        corner, stride = _places(padded.shape[0], padded.shape[1], cells)
+        corner, stride = _cell_corners(padded.shape[0], padded.shape[1], cells)
         centre = (corner + box[cells, :2]) * stride
         half = np.exp(np.minimum(box[cells, 2:], 10.0)) * stride / 2
         five = (corner[:, None] + points[cells].reshape(-1, 5, 2)) * stride[:, None]
@@ -127,16 +127,16 @@ def _as_mtcnn(face: Detection) -> Detection:
 
 def _is_near(box_px: np.ndarray, middle: np.ndarray, side: float) -> bool:
     """Whether a face may be the one that was here: moved by less than half a side, at most twice as large."""
-    now, long = _place(box_px)
+    now, long = _centre_and_side(box_px)
     return bool(np.abs(now - middle).max() < side / 2 and side / 2 < long < 2 * side)
 
 
-def _place(box_px: np.ndarray) -> tuple[np.ndarray, float]:
+def _centre_and_side(box_px: np.ndarray) -> tuple[np.ndarray, float]:
     """A box's centre and its longer side."""
     return (box_px[:2] + box_px[2:]) / 2, float((box_px[2:] - box_px[:2]).max())
 
 
-def _places(height: int, width: int, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cell_corners(height: int, width: int, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns and rows (N, 2) of cells, and their strides (N, 1), as float32."""
     columns = np.array([width // stride for stride in STRIDES_PX])
     counts = columns * np.array([height // stride for stride in STRIDES_PX])

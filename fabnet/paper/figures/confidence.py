@@ -142,11 +142,11 @@ def _grid(num_sources: int) -> tuple[float, int]:
 def _draw(figure: matplotlib.figure.Figure, examples: list[Example], side: float, columns: int, largest: float) -> None:
     colours, scale = matplotlib.colormaps[COLOURS], Normalize(0, largest)
     step = HEAD_IN + 2 * (side + LINE_IN) + GAP_IN
-    for place, example in enumerate(examples):
-        row, column = divmod(place, columns)
+    for index, example in enumerate(examples):
+        row, column = divmod(index, columns)
         left = column * ((len(example.sources) + 1) * (side + GAP_IN) + BETWEEN_IN)
         top = row * step
-        say(figure, left, top + 0.09, f"({'abcdefgh'[place]}) {example.label}", align="left", size=7)
+        say(figure, left, top + 0.09, f"({'abcdefgh'[index]}) {example.label}", align="left", size=7)
         panel(figure, left, top + HEAD_IN, side, example.target)
         say(figure, left + side / 2, top + HEAD_IN + side + 0.07, "target")
         panel(figure, left, top + HEAD_IN + side + LINE_IN, side, example.made)

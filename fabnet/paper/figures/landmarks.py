@@ -119,7 +119,7 @@ def landmarks_figure(
     errors = 100 * point_errors(predicted, points) / norm.measure(points)
     known = np.flatnonzero(np.isfinite(errors))
     whose = np.array(benchmark.names if benchmark.people is None else benchmark.people)[scored.places]
-    chosen = {label: known[place] for label, place in chosen_faces(errors[known], whose[known]).items()}
+    chosen = {label: known[index] for label, index in chosen_faces(errors[known], whose[known]).items()}
     faces = [
         _face(label, benchmark.images[scored.places[i]], seen_px[scored.places[i]], points[i], predicted[i], errors[i])
         for label, i in chosen.items()
@@ -166,10 +166,10 @@ def chosen_faces(errors: np.ndarray, people: np.ndarray) -> dict[str, int]:
     chosen = {}
     for percentile in PERCENTILES:
         rank = percentile / 100 * (len(order) - 1)
-        for place in order[np.argsort(np.abs(np.arange(len(order)) - rank), kind="stable")].tolist():
-            if people[place] not in taken:
-                taken.add(people[place])
-                chosen["median" if percentile == 50 else f"{percentile:g}th percentile"] = place
+        for index in order[np.argsort(np.abs(np.arange(len(order)) - rank), kind="stable")].tolist():
+            if people[index] not in taken:
+                taken.add(people[index])
+                chosen["median" if percentile == 50 else f"{percentile:g}th percentile"] = index
                 break
     return {**chosen, "worst": worst}
 

@@ -172,8 +172,8 @@ def _named(gallery: Gallery, ids: tuple[str, ...]) -> list[Row]:
 def _drawn(rows: list[Row], generator: np.random.Generator) -> list[Row]:
     """Draw rows at random, each of another person."""
     chosen: dict[str, Row] = {}
-    for place in generator.permutation(len(rows)).tolist():
-        chosen.setdefault(rows[place]["identity"], rows[place])
+    for index in generator.permutation(len(rows)).tolist():
+        chosen.setdefault(rows[index]["identity"], rows[index])
         if len(chosen) == NUM_QUERIES:
             break
     return list(chosen.values())
@@ -187,7 +187,7 @@ def _nearest(asked: Row, rows: list[Row], vectors: np.ndarray, *, same_identity:
     if not is_ranked.any():
         raise InputError(f"all faces are of the query's person, {asked['identity']}; give --same-identity to rank them")
     order = np.argsort(np.where(is_ranked, -similarity, np.inf), kind="stable")[: min(NUM_NEAREST, is_ranked.sum())]
-    return [{**rows[place], "similarity": float(similarity[place])} for place in order.tolist()]
+    return [{**rows[index], "similarity": float(similarity[index])} for index in order.tolist()]
 
 
 def _draw(figure: matplotlib.figure.Figure, lines: list[tuple[Row, list[Row]]]) -> None:

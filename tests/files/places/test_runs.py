@@ -199,7 +199,7 @@ def test_a_remote_dataset_is_served(bucket: str, run: str, same_store: str) -> N
 
     fabnet.embed([same_store], f"{bucket}/served.lance", model=run)
     site = open_site(f"{bucket}/served.lance", store=same_store)
-    assert site.face_map.places("pca").shape == (60, 2)
+    assert site.face_map.positions("pca").shape == (60, 2)
     assert len(list(as_place(bucket + "/x").parent.glob("served.lance.pca-*.npy"))) == 1
     removed = fabnet.remove(f"{bucket}/served.lance", ["person0"])
     assert removed.rows == 10

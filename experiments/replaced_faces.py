@@ -77,7 +77,7 @@ def wrong_frames(video: Composed, frames: list[ReadFrame], eyes: Eyes) -> tuple[
         if there is None:
             continue
         seen = frame.faces.seen
-        points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
+        points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen)
         for track, five in zip(frame.tracks, points, strict=True):
             x, y = five.T
             inside = [name for name, (x0, y0, x1, y1) in there

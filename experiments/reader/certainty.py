@@ -14,7 +14,8 @@ from linear import Waves, quantile, ridge
 from looks import NEAR_LOOK
 from sums import Looked, Sums, Target
 
-from fabnet.encoders.face_reader import FaceReader, Seen
+from fabnet.encoders.face_reader import FaceReader
+from fabnet.encoders.seen import Seen
 from fabnet.teaching.certainty import whitening
 
 COVERAGE = 0.92
@@ -82,7 +83,7 @@ def fit_spread(
 def seen_of(own: Looked, use: np.ndarray) -> Seen:
     """Faces of a set in the look at which errors are taken."""
     x, boxes = (each[use][:, NEAR_LOOK].astype(np.float32) for each in (own.x, own.boxes))
-    return Seen(x, boxes, *own.light[use].T)
+    return Seen(x, boxes, np.zeros(len(x), np.float32), *own.light[use].T)
 
 
 def _signs(reader: FaceReader, seen: Seen, values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ Run: python experiments/reader/fit.py MODEL --data DATA --work WORK --looks OUT 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +18,21 @@ from calibration import platt, rescaled, temperature
 from certainty import distance_map, fit_spread
 from faces import EXPRESSIONS, UNITS, Faces, arguments
 from judge import judged
-from linear import NUM_WAVES, Linear, logistic, ridge
-from looks import COVERED, NO_FACE
+from linear import NUM_WAVES, Linear, Waves, logistic, ridge
+from looks import COVERED, LOOKS, NO_FACE, TILTED, TURNED
 from smile import said, smile_target
-from sums import CANONICAL, GREY, NEAR, WEIGHTS, Looked, Sums, Target, changing, read_looks, waves_like
+from sums import CANONICAL, GREY, NEAR, TIGHT, WEIGHTS, Looked, Sums, Target, changing, read_looks, waves_like
 from units import fit_units
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import FaceReader, Task, save_face_reader
 from fabnet.encoders.load_encoder import load
 
-VERSION = "4"
+VERSION = "5"
 MIN_CROP_PX = 52
 """Side of a crop of a face of about 24 px: smaller faces are said to be small."""
+SHOWN_LOOKS = (CANONICAL, NEAR, LOOKS.index("far"), GREY, TIGHT)
+"""Looks that show what a face is."""
 EXPERIMENTAL_UNITS = (20, 26)
 NAMES = {"happiness": "happy", "sadness": "sad"}
 
@@ -84,33 +87,52 @@ def usual_points(sets: dict[str, Looked], data: Path) -> dict[str, np.ndarray]:
     return made
 
 
-def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray]) -> tuple[Linear, Linear]:
-    """Log-odds of a face, and of one that is covered."""
-    dim = others["embeddings"].shape[1]
-    shown = np.concatenate([sets[name].x[sets[name].faces.is_train].reshape(-1, dim) for name in WEIGHTS])
-    train, labels, hidden = others["is_train"], others["labels"], others["embeddings"].astype(np.float64)
-    nothing, covered = hidden[train & (labels == NO_FACE)], hidden[train & (labels == COVERED)]
+Group = tuple[np.ndarray, float]
+"""(N, F) embeddings or features, and the sum of their weights."""
+
+
+def told_apart(positive: Sequence[Group], negative: Sequence[Group], *, penalty: float) -> Linear:
+    """Log-odds of being of the positive groups."""
+    groups = [*positive, *negative]
+    x = np.concatenate([each for each, _ in groups])
+    y = np.concatenate([np.full(len(each), float(i < len(positive))) for i, (each, _) in enumerate(groups)])
+    weights = np.concatenate([np.full(len(each), share / len(each)) for each, share in groups])
+    return logistic(x, y, weights, penalty=penalty, changing=np.zeros((x.shape[1],) * 2), steady=0.0)
+
+
+def fit_face(sets: dict[str, Looked], others: dict[str, np.ndarray], waves: Waves) -> Linear:
+    """Log-odds of a face that is not on its side or upside down; with waves, since a turned face looks like a face."""
+    shown = np.concatenate([sets[name].x[sets[name].faces.is_train][:, SHOWN_LOOKS] for name in WEIGHTS])
+    is_face = [
+        (shown.reshape(-1, shown.shape[2]), 1.0),
+        (of_kind(others, COVERED), 0.3),
+        (of_kind(others, TILTED), 0.3),
+    ]
+    is_none = [(of_kind(others, NO_FACE), 1.0), (of_kind(others, TURNED), 0.3)]
+    positive, negative = ([(waves.features(x), share) for x, share in groups] for groups in (is_face, is_none))
+    return waves.unfolded(told_apart(positive, negative, penalty=1e-3))
+
+
+def fit_covered(sets: dict[str, Looked], others: dict[str, np.ndarray]) -> Linear:
+    """Log-odds of a covered face, less than zero for all but two in a thousand of the plain ones."""
     cmu = sets["cmu_faces"]
     shades = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "sunglasses")][:, CANONICAL]
+    eyed = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "open")]
     usual = [sets[name].x[sets[name].faces.is_train] for name in ("youtube_faces", "clips", "mtfl")]
-    plain = np.concatenate([x[:, (CANONICAL, NEAR, GREY)].reshape(-1, x.shape[2]) for x in usual])
-
-    def fit(positive: list[tuple[np.ndarray, float]], negative: list[tuple[np.ndarray, float]]) -> Linear:
-        x = np.concatenate([each for each, _ in positive + negative])
-        y = np.concatenate(
-            [np.full(len(each), 1.0) for each, _ in positive] + [np.zeros(len(each)) for each, _ in negative]
-        )
-        weights = np.concatenate([np.full(len(each), share / len(each)) for each, share in positive + negative])
-        return logistic(x, y, weights, penalty=1e-4, changing=np.zeros((dim, dim)), steady=0.0)
-
-    face = fit([(shown, 1.0), (covered, 0.3)], [(nothing, 1.0)])
-    eyed = cmu.x[cmu.faces.is_train & (cmu.faces.labels["eyes"] == "open")][:, (CANONICAL, NEAR, GREY)]
-    eyed = eyed.reshape(-1, eyed.shape[2])
-    turned = [each.x[each.faces.is_train & (np.abs(each.faces.heads.pose_deg[:, 2]) > 30)][:, CANONICAL]
-              for each in (sets["mtfl"], sets["youtube_faces"])]  # fmt: skip
-    over = fit([(covered, 1.0), (shades, 0.5)], [(plain, 1.5), (eyed, 0.7), (np.concatenate(turned), 0.7)])
+    plain, eyed = (x[:, (CANONICAL, NEAR, GREY)].reshape(-1, x.shape[2]) for x in (np.concatenate(usual), eyed))
+    profiles = [
+        each.x[each.faces.is_train & (np.abs(each.faces.heads.pose_deg[:, 2]) > 30)][:, CANONICAL]
+        for each in (sets["mtfl"], sets["youtube_faces"])
+    ]
+    is_covered = [(of_kind(others, COVERED), 1.0), (shades, 0.5)]
+    over = told_apart(is_covered, [(plain, 1.5), (eyed, 0.7), (np.concatenate(profiles), 0.7)], penalty=1e-4)
     scores = np.concatenate([over(plain)[:, 0], over(eyed)[:, 0]])
-    return face, Linear(over.coef, over.intercept - np.quantile(scores, 0.998))
+    return Linear(over.coef, over.intercept - np.quantile(scores, 0.998))
+
+
+def of_kind(others: dict[str, np.ndarray], label: int) -> np.ndarray:
+    """(N, D) embeddings of the other windows of training people with this label."""
+    return np.asarray(others["embeddings"][others["is_train"] & (others["labels"] == label)], np.float64)
 
 
 def fit_smile(sets: dict[str, Looked], sums: Sums) -> Linear:
@@ -156,7 +178,7 @@ def main() -> None:
     }  # fmt: skip
     sums = Sums(sets, waves, targets)
     place, landmarks, values = (sums.fit(name) for name in ("place", "points", "numbers"))
-    face, covered = fit_face(sets, others)
+    face, covered = fit_face(sets, others, waves), fit_covered(sets, others)
     smile, expression = fit_smile(sets, sums), fit_expression(sets["ferplus"])
     changes = changing(sets)
     units, figures, common = fit_units(sets, changes)

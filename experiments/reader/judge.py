@@ -15,7 +15,7 @@ from certainty import SETS, seen_of
 from faces import EXPRESSIONS
 from geometry import Heads
 from linear import auc, logistic
-from looks import COVERED, NO_FACE
+from looks import COVERED, NO_FACE, TILTED, TURNED
 from smile import said
 from sums import CANONICAL, NEAR, Looked
 from units import neutral
@@ -155,6 +155,8 @@ def faces_or_not(reader: FaceReader, held: dict[str, Held], others: dict[str, np
     return {
         "face: shown faces taken for one": float((shown[:, FACE] > 0).mean()),
         "face: other windows taken for one": float((outputs[labels == NO_FACE, FACE] > 0).mean()),
+        "face: tilted faces taken for one": float((outputs[labels == TILTED, FACE] > 0).mean()),
+        "face: faces on their side or upside down taken for one": float((outputs[labels == TURNED, FACE] > 0).mean()),
         "covered: covered faces said to be": float((outputs[labels == COVERED, COVERED_OUTPUT] > 0).mean()),
         "covered: plain faces said to be": float((shown[:, COVERED_OUTPUT] > 0).mean()),
     }

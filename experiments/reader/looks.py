@@ -3,7 +3,8 @@
 Writes OUT/looks-SET.npz of one encoder: `embeddings` (N, L, D) float16 and `boxes` (N, L, 4) float32, in the order of
 `LOOKS`; `light` (N, 2) float32, brightness and contrast in the look `NEAR_LOOK`; `rounded_at` (M,), indices of training
 faces whose embeddings in that look were also computed in int8, and `rounding` (M, D) float32, the differences (none
-if the model has no int8 form). Writes OUT/others.npz: windows that show no face, and faces that are covered.
+if the model has no int8 form). Writes OUT/others.npz: windows that show no face, faces that are covered, and faces
+turned in the picture.
 
 Run: python experiments/reader/looks.py MODEL --data DATA --work WORK --out OUT
 """
@@ -28,7 +29,11 @@ NEAR_LOOK = 1
 """A window beside the canonical one, as reading leaves it."""
 NEAR, FAR = (0.02, 0.04), (0.07, 0.12)
 """Standard deviations of the shift, in sides of the crop, and of the logarithm of the scale."""
-NO_FACE, COVERED = 0, 2
+NO_FACE, TILTED, COVERED, TURNED = 0, 1, 2, 3
+"""Other windows: without a face; a face that leans to a side, as people hold their heads; covered; on its side or
+upside down."""
+TILTED_DEG, TURNED_DEG = (15.0, 45.0), (75.0, 180.0)
+"""By how much tilted and turned faces are turned, to either side."""
 MOST_ROUNDED = 700
 """Upper bound of the faces of a set that are embedded in int8 too."""
 AT_ONCE = 8
@@ -97,7 +102,7 @@ def write_looks(faces: Faces, read: Pictures, encoder: Embedder, int8: Embedder 
 def other_views(
     image: np.ndarray, window: np.ndarray, crop: float, rng: np.random.Generator, size: int
 ) -> list[tuple[np.ndarray, int]]:
-    """Windows of a picture that show no face or a covered one, each with `NO_FACE` or `COVERED`."""
+    """Windows of a picture that show no face, or a covered, tilted or turned one, each with its label."""
     height, width = image.shape[:2]
     made: list[tuple[np.ndarray, int]] = []
 
@@ -124,7 +129,18 @@ def other_views(
         covered = image.copy()
         covered[top:bottom, left:right] = patch(image, bottom - top, right - left, rng)
         add(covered, x, y, side, NO_FACE if is_whole else COVERED)
+    for label, limits in ((TILTED, TILTED_DEG), (TURNED, TURNED_DEG)):
+        shift, scale = rng.normal(0, FAR[0], 2) * crop, np.exp(rng.normal(0, FAR[1]))
+        degrees = rng.uniform(*limits) * rng.choice([-1, 1])
+        add(turned(image, x, y, degrees), x + shift[0], y + shift[1], side * scale, label)
     return made
+
+
+def turned(image: np.ndarray, x: float, y: float, degrees: float) -> np.ndarray:
+    """A picture turned about a point of it, of the same size; what comes in from outside repeats the border."""
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D((x, y), degrees, 1.0)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE))
 
 
 def patch(image: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -140,7 +156,7 @@ def patch(image: np.ndarray, height: int, width: int, rng: np.random.Generator) 
 
 
 def write_others(sets: list[tuple[Faces, Pictures]], encoder: Embedder, file: Path) -> None:
-    """Embed windows without a face, and covered faces."""
+    """Embed the other windows."""
     rng, size, share = np.random.default_rng(1), encoder.card.size, encoder.card.window[2]
     views, labels, is_train = [], [], []
     for faces, read in sets:
@@ -150,7 +166,7 @@ def write_others(sets: list[tuple[Faces, Pictures]], encoder: Embedder, file: Pa
                 labels.append(label)
                 is_train.append(train)
     np.savez(file, embeddings=embedded(encoder, views), labels=np.array(labels), is_train=np.array(is_train))
-    print(f"without a face or covered: {len(views):,}", flush=True)
+    print(f"other windows: {len(views):,}", flush=True)
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ from faces import Pictures, arguments, read_faces
 from looks import look
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.face_reader import Seen
 from fabnet.encoders.int8 import parity, quantize
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.onnx_encoder import onnx_encoder
+from fabnet.encoders.seen import Seen
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import ONNX_FILE
 
@@ -52,7 +52,8 @@ def compared(encoder: Embedder, exact: np.ndarray, rounded: np.ndarray) -> dict[
     """How far readings of two precisions differ."""
     reader, count = encoder.required_reader(), len(exact)
     boxes, light = np.tile(np.array([0, 0, SIDE_PX, SIDE_PX], np.float32), (count, 1)), np.full(count, 0.5, np.float32)
-    one, other = (reader.columns(Seen(each, boxes, light, light)) for each in (exact, rounded))
+    turns = np.zeros(count, np.float32)
+    one, other = (reader.columns(Seen(each, boxes, turns, light, light)) for each in (exact, rounded))
     units = [name for task in reader.tasks for name in task.columns if name.startswith("AU")]
     said: dict[str, object] = dict(parity(exact, rounded))
     said["faces"] = count
@@ -64,7 +65,7 @@ def compared(encoder: Embedder, exact: np.ndarray, rounded: np.ndarray) -> dict[
                       "bias": float(far.mean())}  # fmt: skip
     points = np.abs(other["landmarks68_px"] - one["landmarks68_px"]).mean() / SIDE_PX
     said["points, share of the window"] = float(points)
-    placed = [reader.placed(reader.outputs(each), boxes) for each in (exact, rounded)]
+    placed = [reader.placed(reader.where(each), boxes, turns)[0] for each in (exact, rounded)]
     said["window, share of its side"] = float(np.abs(placed[1] - placed[0]).max(axis=1).mean() / SIDE_PX)
     return said
 

@@ -107,6 +107,7 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
         "size": card.size,
         "window": list(card.window),
         "crop": {name: asdict(spec)[name] for name in ("margin", "shift_x", "shift_y", "framing")},
+        "find": {"tried_deg": canonical.TRIED_DEG, "sure": canonical.SURE},
         "settle": {"tolerance": canonical.TOLERANCE, "looks": canonical.MAX_LOOKS},
         "follow": {
             "tolerance": follow.TOLERANCE, "looks": follow.MAX_LOOKS, "damping": follow.DAMPING,
@@ -116,6 +117,7 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
         "reader": {
             "format": face_reader.FORMAT, "first": face_reader.FIRST, "face": face_reader.FACE,
             "covered": face_reader.COVERED, "face_probability": face_reader.FACE_PROBABILITY,
+            "pose": face_reader.POSE, "max_roll_deg": face_reader.MAX_ROLL_DEG,
             "max_turn_deg": face_reader.MAX_TURN_DEG, "min_brightness": face_reader.MIN_BRIGHTNESS,
             "min_contrast": face_reader.MIN_CONTRAST,
         },

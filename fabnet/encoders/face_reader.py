@@ -13,18 +13,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.readings import softmax
+from fabnet.encoders.seen import Seen, in_camera, in_picture, points_px
 from fabnet.errors import InputError
 from fabnet.faces.landmarks import five_of_68
 from fabnet.files.output import written_whole
 from fabnet.models.weights_file import check_safetensors
 
-__all__ = ["FaceReader", "Seen", "Task", "is_experimental", "load_face_reader", "save_face_reader"]
+__all__ = ["FaceReader", "Task", "is_experimental", "load_face_reader", "save_face_reader"]
 
 FORMAT = "fabnet-reader-1"
 ARRAYS = (
@@ -38,6 +39,11 @@ FIRST = 5
 EXPERIMENTAL = {"fabnet.experimental": "true"}
 """Metadata of a column that is experimental."""
 FACE_PROBABILITY = 0.5
+ROLL = "pose_roll_deg"
+POSE = (ROLL, "pose_pitch_deg", "pose_yaw_deg")
+MAX_ROLL_DEG = 10.0
+"""A head that leans by more inside its window is looked at again, with the window turned. Up to here the lean changes
+nothing; beyond, errors grow, and are three times as large at 30 degrees."""
 LANDMARKS = "landmarks68"
 """The task that every reader has: 68 points."""
 MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 45.0}
@@ -46,22 +52,6 @@ MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
 NUM_SIGNS = 8
 """F, the number of signs of difficulty: see `FaceReader.raw_signs`."""
 KINDS = ("points", "values", "classes", "probabilities")
-
-
-class Seen(NamedTuple):
-    """What the encoder saw of N faces.
-
-    Attributes:
-        embeddings: (N, D) float32.
-        boxes_px: (N, 4) float32 x0, y0, x1, y1 of the windows in the picture.
-        brightness: (N,) float32 mean of the window's grey levels, in [0, 1].
-        contrast: (N,) float32 standard deviation of the window's grey levels, in [0, 1].
-    """
-
-    embeddings: np.ndarray
-    boxes_px: np.ndarray
-    brightness: np.ndarray
-    contrast: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,49 +142,56 @@ class FaceReader:
 
     def outputs(self, embeddings: np.ndarray) -> np.ndarray:
         """(N, D) embeddings to (N, K) float32 outputs."""
-        return self._first(embeddings, self.coef.shape[1])
+        x = np.asarray(embeddings, np.float32)
+        waves = np.cos(x @ self.waves + self.phases)
+        return np.asarray(x @ self.coef + waves @ self.wave_coef + self.intercept)
 
     def where(self, embeddings: np.ndarray) -> np.ndarray:
-        """(N, D) embeddings to (N, 5) float32: the outputs that `placed` and `is_face` take, without the attributes.
+        """(N, D) embeddings to (N, 6) float32: the outputs that `placed` and `is_face` take; the last is the roll.
 
         Each face is computed alone, so that no bit depends on the others: windows are cut at the places that it gives,
         and without a face in them, the last bit may decide the place.
         """
-        alone = [self._first(one[None], FIRST) for one in embeddings]
-        return np.concatenate(alone) if alone else np.zeros((0, FIRST), np.float32)
+        names = [name for task in self.tasks for name in task.columns]
+        columns = [*range(FIRST), FIRST + names.index(ROLL)]
+        coef, wave_coef, intercept = self.coef[:, columns], self.wave_coef[:, columns], self.intercept[columns]
+        made = np.empty((len(embeddings), len(columns)), np.float32)
+        for place, one in enumerate(np.asarray(embeddings, np.float32)):
+            made[place] = one @ coef + np.cos(one @ self.waves + self.phases) @ wave_coef + intercept
+        return made
 
-    def _first(self, embeddings: np.ndarray, count: int) -> np.ndarray:
-        x = np.asarray(embeddings, np.float32)
-        waves = np.cos(x @ self.waves + self.phases)
-        return np.asarray(x @ self.coef[:, :count] + waves @ self.wave_coef[:, :count] + self.intercept[:count])
-
-    def placed(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
-        """The canonical window around each face.
+    def placed(self, outputs: np.ndarray, boxes_px: np.ndarray, turns_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The canonical window around each face, and how far it is turned.
 
         Args:
-            outputs: (N, K) from `outputs` or `where`.
+            outputs: (N, 6) from `where`.
             boxes_px: (N, 4) the windows that the encoder saw, in the picture.
+            turns_deg: (N,) how far they were turned.
 
         Returns:
-            (N, 4) float32 square windows in the same pixels.
+            (N, 4) float32 square windows in the same pixels, and (N,) float32 degrees. A window that a head stands
+            nearly upright in keeps its turn.
         """
         sides = boxes_px[:, 2:3] - boxes_px[:, :1]
         moves = np.minimum(np.maximum(outputs[:, PLACE], -0.5), 0.5)
-        middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2 + moves[:, :2] * sides
+        middles = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2 + in_picture(moves[:, :2], turns_deg) * sides
         half = sides * np.exp(moves[:, 2:]) / 2
-        return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
+        rolls = outputs[:, -1]
+        turned = turns_deg + rolls
+        turned = np.where(np.abs(turned) <= MAX_ROLL_DEG, 0, turned)
+        turns = np.where(np.abs(rolls) <= MAX_ROLL_DEG, turns_deg, turned)
+        windows = np.concatenate([middles - half, middles + half], axis=1)
+        return np.asarray(windows, np.float32), np.asarray(turns, np.float32)
 
     def is_face(self, outputs: np.ndarray) -> np.ndarray:
         """(N, K) from `outputs` or `where` to (N,) bool: whether the window shows a face."""
         return np.asarray(outputs[:, FACE] > np.log(FACE_PROBABILITY / (1 - FACE_PROBABILITY)))
 
-    def points5(self, outputs: np.ndarray, boxes_px: np.ndarray) -> np.ndarray:
-        """(N, K) outputs and (N, 4) windows to (N, 5, 2) float32: eyes, nose, mouth corners in the picture."""
+    def points5(self, outputs: np.ndarray, seen: Seen) -> np.ndarray:
+        """(N, K) outputs to (N, 5, 2) float32: eyes, nose, mouth corners in the picture."""
         first = FIRST + sum(len(task.columns) for task in self.tasks[: self._points_task])
         points = outputs[:, first : first + 136].reshape(-1, 68, 2)
-        sides = boxes_px[:, 2] - boxes_px[:, 0]
-        middle = (boxes_px[:, :2] + boxes_px[:, 2:]) / 2
-        return np.asarray(five_of_68(points) * sides[:, None, None] / 2 + middle[:, None], np.float32)
+        return points_px(five_of_68(points), seen)
 
     @property
     def _points_task(self) -> int:
@@ -229,9 +226,8 @@ class FaceReader:
             part = outputs[:, first : first + len(task.columns)]
             first += len(task.columns)
             if task.kind == "points":
-                xy = part.reshape(len(part), len(task.columns) // 2, 2) * sides[:, None, None] / 2
-                middle = (seen.boxes_px[:, :2] + seen.boxes_px[:, 2:]) / 2
-                made[f"{task.name}_px"] = (xy + middle[:, None]).reshape(part.shape).astype(np.float32)
+                xy = part.reshape(len(part), len(task.columns) // 2, 2)
+                made[f"{task.name}_px"] = points_px(xy, seen).reshape(part.shape)
             elif task.kind == "classes":
                 labels = np.array([name.removeprefix(f"{task.name}_") for name in task.columns])
                 made[task.name] = labels[part.argmax(axis=1)]
@@ -263,6 +259,7 @@ class FaceReader:
         said = [", ".join(name for name, holds in reasons.items() if holds[i]) for i in range(len(outputs))]
         made["out_of_range"] = np.array(said, dtype=object)
         made["in_range"] = np.array([not text for text in said], dtype=bool)
+        made |= dict(zip(POSE, in_camera(np.stack([made[name] for name in POSE]), seen.turns_deg), strict=True))
         return {field.name: made[field.name] for field in self.fields()}
 
     def signs(self, seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ __all__ = [
     "framing_note",
     "shrunk_square",
     "to_crop",
+    "upright",
     "window_of",
 ]
 
@@ -180,6 +181,28 @@ def cut(image: np.ndarray, crop_box_px: np.ndarray, size: int) -> np.ndarray:
     if times > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop)
+
+
+def upright(
+    image: np.ndarray, centre_px: np.ndarray, turn_deg: float, region_px: tuple[int, int, int, int]
+) -> np.ndarray:
+    """Turn an image about a point, so that a head that leans by an angle stands upright, and cut out a part.
+
+    Args:
+        image: (H, W, 3) uint8.
+        centre_px: (2,) the point, which stays where it is.
+        turn_deg: the head's angle, anticlockwise in the image.
+        region_px: left, top, right and bottom of the part of the turned image; it may reach beyond the image.
+
+    Returns:
+        (bottom - top, right - left, 3) uint8; where it shows what lies outside the image, the border is repeated.
+    """
+    x, y = (float(value) - 0.5 for value in centre_px)  # warpAffine counts pixel centres from 0
+    left, top, right, bottom = region_px
+    turn = cv2.getRotationMatrix2D((x, y), -turn_deg, 1.0)
+    turn[:, 2] -= left, top
+    size = right - left, bottom - top
+    return np.asarray(cv2.warpAffine(image, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def shrunk_square(image: np.ndarray, left: int, top: int, side: int, size: int, *, smoothly: bool = True) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The canonical crop: the window around a face where its own embedding puts it, not where a detector does.
 
 A face is embedded in a first window, near it; the embedding says where the head lies in this window, and the face is
-cut again there. This is repeated until the window stays where it is, so that a face gets the same numbers from whatever
-window it began. Roll is left as it is.
+cut again there, with the window turned if the head leans. This is repeated until the window stays where it is, so that
+a face gets the same numbers from whatever window it began.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.face_reader import FaceReader, Seen
-from fabnet.faces.crop import CropSpec, cut, shrunk_square
+from fabnet.encoders.face_reader import FACE, FaceReader
+from fabnet.encoders.seen import Seen, in_picture
+from fabnet.faces.crop import EDGE_PX, CropSpec, cut, shrunk_square, upright
 from fabnet.faces.window import Window
 
 if TYPE_CHECKING:  # imports PyAV, which photos do not need
@@ -31,8 +32,16 @@ TOLERANCE = 0.01
 MIDDLE = 0.5
 """Side, in sides of the crop, of the middle of a window, which reaches from the brows to the chin. Faces are told apart
 by it, so that it does not matter how much an encoder sees around them."""
+CORNER = 0.21
+"""How far the corners of a turned square reach beyond its sides, in shares of a side."""
+TRIED_DEG, SURE = (60.0, -60.0, 120.0, -120.0, 180.0), 2.0
+"""Turns of the windows that are tried where an upright one shows no face, and the log-odds from which one does."""
 MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
+
+
+ARRAYS = ("outputs", "next_px", "next_turns_deg", "views")
+"""Fields of `Settled` with an entry for each face, beside `seen`."""
 
 
 class Settled(NamedTuple):
@@ -40,8 +49,9 @@ class Settled(NamedTuple):
 
     Attributes:
         seen: what the encoder saw in the last windows.
-        outputs: (N, 5) float32 outputs of the face reader that say where each face is.
+        outputs: (N, 6) float32 outputs of the face reader that say where each face is.
         next_px: (N, 4) float32 where the outputs put the windows.
+        next_turns_deg: (N,) float32 how far they turn them.
         views: (N, size, size, 3) uint8 RGB, the last windows.
         num_looks: number of windows embedded, in all.
     """
@@ -49,21 +59,27 @@ class Settled(NamedTuple):
     seen: Seen
     outputs: np.ndarray
     next_px: np.ndarray
+    next_turns_deg: np.ndarray
     views: np.ndarray
     num_looks: int
 
     def at(self, indices: np.ndarray | slice) -> Settled:
         """The faces at these indices."""
         seen = Seen(*(part[indices] for part in self.seen))
-        return Settled(seen, self.outputs[indices], self.next_px[indices], self.views[indices], self.num_looks)
+        return self._replace(seen=seen, **{name: getattr(self, name)[indices] for name in ARRAYS})
+
+    def take(self, indices: np.ndarray, others: Settled) -> None:
+        """Take the faces of another at these indices."""
+        for part, new in zip(self.seen, others.seen, strict=True):
+            part[indices] = new
+        for name in ARRAYS:
+            getattr(self, name)[indices] = getattr(others, name)
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
         seen = Seen(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
-        outputs = np.concatenate([self.outputs, other.outputs])
-        next_px = np.concatenate([self.next_px, other.next_px])
-        views = np.concatenate([self.views, other.views])
-        return Settled(seen, outputs, next_px, views, self.num_looks + other.num_looks)
+        arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
+        return self._replace(seen=seen, **arrays, num_looks=self.num_looks + other.num_looks)
 
 
 class Eyes:
@@ -82,28 +98,31 @@ class Eyes:
         """Side of the middle of a window (`MIDDLE`), in sides of the window."""
         return min(MIDDLE / self.encoder.card.window[2], 1.0)
 
-    def look(self, images: Sequence[Picture], boxes_px: np.ndarray) -> Settled:
+    def look(self, images: Sequence[Picture], boxes_px: np.ndarray, turns_deg: np.ndarray) -> Settled:
         """Embed one window of each picture.
 
         Args:
             images: N pictures; one may come several times.
             boxes_px: (N, 4) the square windows in them; large ones are moved to whole pixels first.
+            turns_deg: (N,) how far they are turned.
         """
         size = self.encoder.card.size
         boxes_px = _on_pixels(boxes_px, size)
+        turns_deg = np.where([_is_shown(*each) for each in zip(images, boxes_px, strict=True)], turns_deg, 0)
         views = np.empty((len(images), size, size, 3), np.uint8)
-        for view, image, box in zip(views, images, boxes_px, strict=True):
-            view[:] = _view(image, box, size)
+        for view, image, box, turn in zip(views, images, boxes_px, turns_deg, strict=True):
+            view[:] = _view(image, box, float(turn), size)
         embeddings = self.encoder.embed_views(views)
         brightness, contrast = light_of(views)
         outputs = self.reader.where(embeddings)
-        seen = Seen(embeddings, boxes_px, brightness, contrast)
-        return Settled(seen, outputs, self.reader.placed(outputs, boxes_px), views, len(images))
+        seen = Seen(embeddings, boxes_px, np.array(turns_deg, np.float32), brightness, contrast)
+        return Settled(seen, outputs, *self.reader.placed(outputs, boxes_px, seen.turns_deg), views, len(images))
 
     def settle(
         self,
         images: Sequence[Picture],
         boxes_px: np.ndarray,
+        turns_deg: np.ndarray | None = None,
         *,
         tolerance: float = TOLERANCE,
         looks: int = MAX_LOOKS,
@@ -113,20 +132,43 @@ class Eyes:
         Args:
             images: N pictures; one may come several times.
             boxes_px: (N, 4) windows near the faces.
+            turns_deg: (N,) how far they are turned; None: not at all.
             tolerance: movement of a window, in shares of its side, below which it stays.
             looks: number of looks at the most.
         """
-        settled = self.look(images, boxes_px)
+        settled = self.look(images, boxes_px, np.zeros(len(boxes_px)) if turns_deg is None else turns_deg)
         num_looks = settled.num_looks
         for _ in range(looks - 1):
-            far = np.flatnonzero(moved_by(settled.seen.boxes_px, settled.next_px) > tolerance)
+            is_far = moved_by(settled.seen.boxes_px, settled.next_px) > tolerance
+            far = np.flatnonzero(is_far | (settled.next_turns_deg != settled.seen.turns_deg))
             if not len(far):
                 break
-            again = self.look([images[int(i)] for i in far], settled.next_px[far])
+            again = self.look([images[int(i)] for i in far], settled.next_px[far], settled.next_turns_deg[far])
             num_looks += again.num_looks
-            for part, new in zip((*settled.seen, settled.outputs, settled.next_px, settled.views),
-                                 (*again.seen, again.outputs, again.next_px, again.views), strict=True):  # fmt: skip
-                part[far] = new
+            settled.take(far, again)
+        return settled._replace(num_looks=num_looks)
+
+    def find(self, images: Sequence[Picture], boxes_px: np.ndarray, *, tolerance: float = TOLERANCE) -> Settled:
+        """Find the canonical window of each detected face, whichever way up it is.
+
+        Where an upright window shows no face, turned ones are tried; one that surely shows a face is taken.
+
+        Args:
+            images: N pictures; one may come several times.
+            boxes_px: (N, 4) windows where a detector found the faces.
+            tolerance: as in `settle`.
+        """
+        settled = self.settle(images, boxes_px, tolerance=tolerance)
+        lost = np.flatnonzero(~self.reader.is_face(settled.outputs))
+        if not len(lost):
+            return settled
+        pictures = [images[int(i)] for i in lost]
+        tried = [self.look(pictures, boxes_px[lost], np.full(len(lost), turn)) for turn in TRIED_DEG]
+        best = np.argmax([each.outputs[:, FACE] for each in tried], axis=0)
+        turned = self.settle(pictures, boxes_px[lost], np.array(TRIED_DEG)[best], tolerance=tolerance)
+        sure = np.flatnonzero(turned.outputs[:, FACE] > SURE)
+        num_looks = settled.num_looks + sum(each.num_looks for each in tried) + turned.num_looks
+        settled.take(lost[sure], turned.at(sure))
         return settled._replace(num_looks=num_looks)
 
     def in_crops(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray) -> Seen:
@@ -142,7 +184,7 @@ class Eyes:
         sizes = np.array([(crop.shape[1], crop.shape[0]) for crop in crops], np.float32).reshape(-1, 2)
         half = sizes.min(axis=1, keepdims=True) / 2  # a picture that is taken as a crop need not be square
         squares = np.concatenate([sizes / 2 - half, sizes / 2 + half], axis=1)
-        seen = self.settle(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
+        seen = self.find(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
         scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / sizes
         placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
         return seen._replace(boxes_px=np.asarray(placed, np.float32))
@@ -154,11 +196,12 @@ def moved_by(boxes_px: np.ndarray, next_px: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(next_px - boxes_px).max(axis=1) / sides)
 
 
-def face_boxes(windows_px: np.ndarray, window: Window, spec: CropSpec) -> np.ndarray:
+def face_boxes(windows_px: np.ndarray, turns_deg: np.ndarray, window: Window, spec: CropSpec) -> np.ndarray:
     """The boxes of faces, as a detector gives them, from the encoder's windows around them.
 
     Args:
         windows_px: (N, 4) windows.
+        turns_deg: (N,) how far they are turned.
         window: the encoder's window in its training crops.
         spec: how these crops were cut around boxes.
 
@@ -168,7 +211,7 @@ def face_boxes(windows_px: np.ndarray, window: Window, spec: CropSpec) -> np.nda
     crops = (windows_px[:, 2] - windows_px[:, 0]) / window.side
     middles = (windows_px[:, :2] + windows_px[:, 2:]) / 2
     shifts = np.array([window.centre_x - 0.5 + spec.shift_x, window.centre_y - 0.5 + spec.shift_y])
-    middles = middles - crops[:, None] * shifts
+    middles = middles - crops[:, None] * in_picture(np.tile(shifts, (len(crops), 1)), turns_deg)
     half = (crops / spec.margin / 2)[:, None]
     return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
 
@@ -201,9 +244,12 @@ def _on_pixels(boxes_px: np.ndarray, size: int) -> np.ndarray:
     return np.where(sides[:, :1] < 2 * size, boxes_px, whole)
 
 
-def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
+def _view(image: Picture, box_px: np.ndarray, turn_deg: float, size: int) -> np.ndarray:
     """Cut out a window, like `cut`; for windows on whole pixels there are faster ways."""
     side = int(box_px[2] - box_px[0])
+    if turn_deg:
+        turned, box_px = _turned(image, box_px, turn_deg)
+        return _view(turned, box_px, 0.0, size)
     if side >= 2 * size and not isinstance(image, np.ndarray):
         view = image.square(int(box_px[0]), int(box_px[1]), side, size)
         if view is not None:
@@ -212,6 +258,25 @@ def _view(image: Picture, box_px: np.ndarray, size: int) -> np.ndarray:
     if side < 2 * size:
         return cut(part, box_px - np.array([left, top, left, top]), size)
     return shrunk_square(part, int(box_px[0]) - left, int(box_px[1]) - top, side, size)
+
+
+def _is_shown(image: Picture, box_px: np.ndarray) -> bool:
+    """Whether a window is small enough beside a picture to show something of it; larger ones are not turned."""
+    return float(box_px[2] - box_px[0]) <= 2 * max(size_of(image))
+
+
+def _turned(image: Picture, box_px: np.ndarray, turn_deg: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a window that is turned shows, (H, W, 3) uint8 RGB, and (4,) the window in it."""
+    reach = CORNER * (box_px[2] - box_px[0]) + EDGE_PX
+    around = box_px + np.array([-reach, -reach, reach, reach])
+    left, top, part = part_of(image, around)
+    if isinstance(image, np.ndarray):  # only what is looked at
+        (left, top), (right, bottom) = np.clip(around.astype(int).reshape(2, 2), 0, np.array(size_of(image)) - 1)
+        part = image[top : bottom + 1, left : right + 1]
+    box_px = box_px - np.array([left, top, left, top], np.float32)
+    first, last = np.floor(box_px[:2]).astype(int) - EDGE_PX, np.ceil(box_px[2:]).astype(int) + EDGE_PX
+    turned = upright(part, (box_px[:2] + box_px[2:]) / 2, turn_deg, (*first.tolist(), *last.tolist()))
+    return turned, box_px - np.tile(first, 2).astype(np.float32)
 
 
 def light_of(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -78,6 +78,7 @@ class _Face:
     score: float
     box_px: np.ndarray
     velocity_px: np.ndarray
+    turn_deg: float
 
 
 def first_windows(found: Sequence[Detection], spec: CropSpec, window: Window) -> np.ndarray:
@@ -134,8 +135,8 @@ def follow_piece(
         is_searched = has_jumped or is_again or (is_missing and index % SEARCH_EMPTY == 0)
         if is_searched:
             settled, kept = _searched(frame, settled, kept, eyes, detector, spec, numbers)
-        for face, box in zip(kept, settled.next_px, strict=True):
-            face.velocity_px, face.box_px = (box - face.box_px) * DAMPING, box
+        for face, box, turn in zip(kept, settled.next_px, settled.next_turns_deg, strict=True):
+            face.velocity_px, face.box_px, face.turn_deg = (box - face.box_px) * DAMPING, box, float(turn)
         numbered, scores = tuple(face.number for face in kept), tuple(face.score for face in kept)
         yield FollowedFrame(numbered, scores, settled, is_searched, frame.image)
         faces = kept
@@ -155,7 +156,8 @@ def _seen(frames: Sequence[PieceFrame], faces: list[_Face], eyes: Eyes) -> deque
     steps = np.cumsum(DAMPING ** np.arange(len(frames)))
     expected = (boxes + steps[:, None, None] * velocities).astype(np.float32).reshape(-1, 4)
     images = [frame.image for frame in frames for _ in faces]
-    settled = eyes.settle(images, expected, tolerance=TOLERANCE, looks=MAX_LOOKS)
+    turns = np.tile([face.turn_deg for face in faces], len(frames))
+    settled = eyes.settle(images, expected, turns, tolerance=TOLERANCE, looks=MAX_LOOKS)
     if len(frames) == 1:
         return deque([settled])
     count = len(faces)
@@ -194,7 +196,7 @@ def _searched(
         new = [each for each in new if each != index]
     if not new:
         return settled, faces
-    more = eyes.settle([frame.image] * len(new), windows[new], tolerance=TOLERANCE)
+    more = eyes.find([frame.image] * len(new), windows[new], tolerance=TOLERANCE)
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
     indices: list[int] = []
@@ -202,7 +204,8 @@ def _searched(
         if are_there[i] and all(intersection_over_union(middle, other) <= ONE_FACE for other in middles):
             middles.append(middle)
             indices.append(i)
-            added.append(_Face(next(numbers), found[index].score, more.next_px[i], np.zeros(4)))
+            turn = float(more.next_turns_deg[i])
+            added.append(_Face(next(numbers), found[index].score, more.next_px[i], np.zeros(4), turn))
     return settled.joined(more.at(np.array(indices, int))), [*faces, *added]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fabnet.encoders.face_reader import FaceReader, Seen
+from fabnet.encoders.face_reader import FaceReader
+from fabnet.encoders.seen import Seen
 from fabnet.options import Options
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.read_rows import ReadFace

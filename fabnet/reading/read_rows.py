@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fabnet.encoders.face_reader import Seen
+from fabnet.encoders.seen import Seen
 from fabnet.errors import FabnetError, first_line
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detector
@@ -101,8 +101,8 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     if not found:
         return [ReadFace(_row(each.name, reason=NO_FACE), None)]
     window = Window(*eyes.encoder.card.window)
-    settled = eyes.settle([image] * len(found), first_windows(found, spec, window))
-    boxes = face_boxes(settled.seen.boxes_px, window, spec)
+    settled = eyes.find([image] * len(found), first_windows(found, spec, window))
+    boxes = face_boxes(settled.seen.boxes_px, settled.seen.turns_deg, window, spec)
     return [
         ReadFace(_row(each.name, track=str(index), score=face.score, box_px=boxes[index]), _one(settled.seen, index))
         for index, face in enumerate(found)
@@ -143,7 +143,8 @@ def rows_of_frame(
         faces: the largest face, or all.
     """
     values = {"frame": frame.number, "time_s": frame.time_s}
-    boxes = face_boxes(frame.faces.seen.boxes_px, window, spec)
+    seen = frame.faces.seen
+    boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec)
     indices = list(range(len(frame.tracks)))
     if faces == "largest":
         indices = sorted(indices, key=lambda index: float(boxes[index, 0] - boxes[index, 2]))[:1]
@@ -151,7 +152,7 @@ def rows_of_frame(
         yield ReadFace(_row(name, reason=frame.reason, **values), None)
     for index in indices:
         found = {"track": str(frame.tracks[index]), "score": frame.scores[index], "box_px": boxes[index]}
-        yield ReadFace(_row(name, **values, **found), _one(frame.faces.seen, index))
+        yield ReadFace(_row(name, **values, **found), _one(seen, index))
 
 
 def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
@@ -175,7 +176,7 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
             box if row["crop_box_px"] is None else row["crop_box_px"] for row, box in zip(kept, whole, strict=True)
         ]
         seen = eyes.in_crops(images, np.array(squares, np.float32))
-        boxes = face_boxes(seen.boxes_px, window, spec)
+        boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec)
         for index, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}

@@ -278,7 +278,7 @@ def describe_faces(found: FollowedFrame, eyes: Eyes) -> tuple[np.ndarray, list[n
         (N, 5, 2) float32 points in pixels of the frame, and N results of `describe`.
     """
     seen = found.faces.seen
-    points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen.boxes_px)
+    points = eyes.reader.points5(eyes.reader.outputs(seen.embeddings), seen)
     return points, [_describe_face(found.image, *each) for each in zip(found.faces.next_px, points, strict=True)]
 
 
@@ -326,7 +326,7 @@ class _Linking:
         if shot is None:
             self._tracks = {}
         if frame.descriptors is not None or shot is None:
-            boxes = face_boxes(frame.faces.next_px, self._window, self._spec)
+            boxes = face_boxes(frame.faces.next_px, frame.faces.next_turns_deg, self._window, self._spec)
             seen = [] if frame.descriptors is None else zip(boxes, frame.points5_px, frame.scores, strict=True)
             found = self._linker.push(frame.time_s, shot, [Detection(*each) for each in seen], frame.descriptors or [])
             if shot is not None:

@@ -114,9 +114,9 @@ class FaceFinder:
             found = found[:MAX_FACES]
             if not found:
                 raise self._no_face(photo)
-            seen = eyes.settle([photo.image] * len(found), first_windows(found, spec, window)).seen
+            seen = eyes.find([photo.image] * len(found), first_windows(found, spec, window)).seen
             read = eyes.reader.columns(seen)
-            boxes = face_boxes(seen.boxes_px, window, spec) * photo.times
+            boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec) * photo.times
         for name in (f"{LANDMARKS}_px", f"{LANDMARKS}_pm_px"):
             read[name] = read[name] * photo.times
         faces = [

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fabnet.encoders.face_reader import FaceReader, Seen, Task
+from fabnet.encoders.face_reader import FaceReader, Task
+from fabnet.encoders.seen import Seen
 
 __all__ = ["half_widths", "whitening"]
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.face_reader import COVERED, LANDMARKS, FaceReader, Seen
+from fabnet.encoders.face_reader import COVERED, LANDMARKS, FaceReader
+from fabnet.encoders.seen import Seen
 from fabnet.errors import FabnetError
-from fabnet.faces.crop import CropSpec, crop_box, cut
+from fabnet.faces.crop import CropSpec, crop_box, cut, upright
 from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes, face_boxes
 from fabnet.reading.inputs import picture
@@ -184,6 +185,7 @@ def _together(parts: Sequence[Lessons]) -> Lessons:
 def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Embedder) -> Lessons:
     crops = read_crops(store, rows)
     seen = teacher.in_crops(crops.images, crops.boxes_px)
+    images, seen = _upright(crops, seen)
     read, outputs = teacher.reader.columns(seen), teacher.reader.outputs(seen.embeddings)
     widths = np.array([image.shape[1] for image in crops.images], np.float32)
     scale = (crops.boxes_px[:, 2] - crops.boxes_px[:, 0]) / np.maximum(widths, 1)
@@ -195,7 +197,7 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
         boxes[index] = _looked_at(canonical[index], row)
     size = pupil.card.size
     views = np.empty((*boxes.shape[:2], size, size, 3), np.uint8)
-    for index, image in enumerate(crops.images):
+    for index, image in enumerate(images):
         for look in range(len(LOOKS)):
             views[index, look] = cut(image, boxes[index, look], size)
     flat = views.reshape(-1, size, size, 3)
@@ -210,10 +212,22 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
     )  # fmt: skip
 
 
+def _upright(crops: Crops, seen: Seen) -> tuple[list[np.ndarray], Seen]:
+    """The crops, each turned about its window's middle as the window is, and what was seen as if it were not."""
+    images = list(crops.images)
+    for place in np.flatnonzero(seen.turns_deg):
+        corner, side = crops.boxes_px[place, :2], crops.boxes_px[place, 2] - crops.boxes_px[place, 0]
+        middle = (seen.boxes_px[place, :2] + seen.boxes_px[place, 2:]) / 2
+        centre = (middle - corner) * images[place].shape[1] / side
+        region = (0, 0, *images[place].shape[1::-1])
+        images[place] = upright(images[place], centre, float(seen.turns_deg[place]), region)
+    return images, seen._replace(turns_deg=np.zeros_like(seen.turns_deg))
+
+
 def _own_windows(windows: np.ndarray, teacher: Embedder, pupil: Embedder) -> np.ndarray:
     """(N, 4) the pupil's windows around the faces that these windows of the teacher show."""
     specs = [CropSpec.from_json(each.card.crop) if each.card.crop else CropSpec() for each in (teacher, pupil)]
-    faces = face_boxes(windows, Window(*teacher.card.window), specs[0])
+    faces = face_boxes(windows, np.zeros(len(windows)), Window(*teacher.card.window), specs[0])
     squares = np.array([crop_box(box, specs[1]) for box in faces], np.float32).reshape(-1, 4)
     return Window(*pupil.card.window).inside(squares)
 

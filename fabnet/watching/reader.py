@@ -94,7 +94,7 @@ class LiveReader:
         self._shot = 0
         self._before: tuple[float, np.ndarray] | None = None
         warm = np.full((encoder.card.size * 2, encoder.card.size * 2, 3), 128, np.uint8)
-        self.eyes.look([warm], np.array([[0, 0, *warm.shape[:2]]], np.float32))  # the first run is slow
+        self.eyes.look([warm], np.array([[0, 0, *warm.shape[:2]]], np.float32), np.zeros(1))  # the first run is slow
         self._detector(np.full((480, 640, 3), 128, np.uint8))
 
     def read(self, frames: Iterable[Captured]) -> Iterator[LiveFrame]:
@@ -131,7 +131,7 @@ class LiveReader:
         points, descriptors = (
             describe_faces(found, self.eyes) if found.numbers else (np.zeros((0, 5, 2), np.float32), [])
         )
-        boxes = face_boxes(found.faces.next_px, self._window, self._spec)
+        boxes = face_boxes(found.faces.next_px, found.faces.next_turns_deg, self._window, self._spec)
         detections = [Detection(*each) for each in zip(boxes, points, found.scores, strict=True)]
         linked = self._linker.push(captured.frame.time_s, self._shot, detections, descriptors)
         known = [(index, number) for index, number in enumerate(linked) if number is not None]

@@ -63,13 +63,14 @@ def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -
         for _ in range(6):
             side, (x, y) = rng.uniform(0.15, 0.9), rng.uniform(-0.3, 0.6, 2)
             box = (np.array([x, y, x + side, y + side]) * len(image)).astype(np.float32)
-            boxes.append((times, len(image), box.tolist()))
-            views.append(eyes.look([image], box[None]).views[0])
+            turn = float(rng.choice([0, -60, 12, 35]))
+            boxes.append((times, len(image), box.tolist(), turn))
+            views.append(eyes.look([image], box[None], np.array([turn])).views[0])
             lights.append([float(each[0]) for each in light_of(views[-1][None])])
     made = run_script(
         f"import {{ lightOf, onPixels, windowOf }} from {module('picture.js')};\n{PICTURE}"
-        f"const made = {json.dumps(boxes)}.map(([times, side, box]) => {{\n"
-        f"  const view = windowOf(picture(`${{times}}.rgba`, side, side), onPixels(box, {size}), {size});\n"
+        f"const made = {json.dumps(boxes)}.map(([times, side, box, turn]) => {{\n"
+        f"  const view = windowOf(picture(`${{times}}.rgba`, side, side), onPixels(box, {size}), {size}, turn);\n"
         "  const { brightness, contrast } = lightOf(view);\n"
         "  return [Array.from(view.data), brightness, contrast];\n});\n"
         "console.log(JSON.stringify(made));\n",
@@ -107,12 +108,18 @@ def test_attributes_are_those_of_python(frames: list[np.ndarray], tmp_path: Path
     corners = [(60, 62, 85), (5, 3, 180), (-70, 20, 90), (60, 60, 18), (55, 60, 95)]
     boxes = np.array([[x, y, x + side, y + side] for x, y, side in corners], np.float32)
     dark = (frames[60] // 40).astype(np.uint8)
-    settled = eyes.look([frames[60]] * 4 + [dark], boxes)
+    settled = eyes.look([frames[60]] * 4 + [dark], boxes, np.array([0, 20, -50, 0, 0]))
     seen, expected = settled.seen, eyes.reader.columns(settled.seen)
     assert {"no face", "small", "dark"} <= set(", ".join(expected["out_of_range"]).split(", "))
     given = [
-        {"embedding": each.tolist(), "box": box.tolist(), "brightness": float(bright), "contrast": float(contrast)}
-        for each, box, bright, contrast in zip(*seen, strict=True)
+        {
+            "embedding": each.tolist(),
+            "box": box.tolist(),
+            "turn": float(turn),
+            "brightness": float(bright),
+            "contrast": float(contrast),
+        }
+        for each, box, turn, bright, contrast in zip(*seen, strict=True)
     ]
     settings = settings_of(encoder.card)
     made = run_script(
@@ -122,14 +129,15 @@ const reader = new FaceReader(Uint8Array.from(bytes).buffer, {json.dumps(setting
 console.log(JSON.stringify({json.dumps(given)}.map(({{ embedding, ...seen }}) => {{
   seen.embedding = Float32Array.from(embedding);
   const outputs = reader.where(seen.embedding);
-  return [reader.columns(seen), reader.placed(outputs, seen.box)];
+  return [reader.columns(seen), reader.placed(outputs, seen.box, seen.turn)];
 }})));
 """,
         tmp_path,
     )
     for place, (columns, placed) in enumerate(made):
         assert columns.keys() == expected.keys()
-        assert placed == pytest.approx(settled.next_px[place].tolist(), abs=0.01)
+        assert placed["box"] == pytest.approx(settled.next_px[place].tolist(), abs=0.01)
+        assert placed["turn"] == pytest.approx(float(settled.next_turns_deg[place]), abs=0.01)
         for name, values in expected.items():
             if isinstance(columns[name], str | bool):
                 assert columns[name] == values[place], name

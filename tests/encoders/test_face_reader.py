@@ -16,17 +16,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from fabnet.encoders.face_reader import (
-    ARRAYS,
-    FIRST,
-    NUM_SIGNS,
-    FaceReader,
-    Seen,
-    Task,
-    load_face_reader,
-    save_face_reader,
-)
+from fabnet.encoders.face_reader import ARRAYS, FIRST, NUM_SIGNS, FaceReader, Task, load_face_reader, save_face_reader
+from fabnet.encoders.seen import Seen
 from fabnet.errors import InputError
+from fabnet.faces.pose import ANGLES, rotation_matrix
 from fabnet.weights import shipped_models
 
 TASKS = (
@@ -64,11 +57,17 @@ def seen(
     for place, value in (outputs or {}).items():
         embeddings[:, list(place) if isinstance(place, range) else place] = value
     boxes = np.tile(np.array([10, 20, 10 + side, 20 + side], np.float32), (count, 1))
-    return Seen(embeddings, boxes, np.full(count, light, np.float32), np.full(count, 0.2, np.float32))
+    return Seen(
+        embeddings,
+        boxes,
+        np.zeros(count, np.float32),
+        np.full(count, light, np.float32),
+        np.full(count, 0.2, np.float32),
+    )
 
 
 def test_a_window_is_placed_by_shift_and_scale(reader: FaceReader) -> None:
-    outputs = np.zeros((4, NUM_OUTPUTS), np.float32)
+    outputs = np.zeros((4, 6), np.float32)
     outputs[1, :3] = 0.1, -0.2, 0.0
     outputs[2, 2] = np.log(1.2)
     outputs[3, :3] = 9.0, -9.0, 9.0  # at most half a side, and e^0.5
@@ -80,9 +79,44 @@ def test_a_window_is_placed_by_shift_and_scale(reader: FaceReader) -> None:
         [0, 10, 120, 130],
         [110 - half, 20 - half, 110 + half, 20 + half],
     ]
-    placed = reader.placed(outputs, boxes)
+    placed, turns = reader.placed(outputs, boxes, np.zeros(4, np.float32))
     np.testing.assert_allclose(placed, expected, rtol=1e-5, atol=1e-4)
-    assert placed.dtype == np.float32
+    assert placed.dtype == turns.dtype == np.float32
+    assert not turns.any()
+
+
+def test_a_window_turns_with_a_head_that_leans(reader: FaceReader) -> None:
+    outputs = np.zeros((6, 6), np.float32)
+    outputs[:, -1] = 9, 12, -40, 9, -9, 12
+    before = np.array([0, 0, 0, 20, 11, -20], np.float32)
+    boxes = np.tile(np.array([0, 0, 100, 100], np.float32), (6, 1))
+    _, turns = reader.placed(outputs, boxes, before)
+    assert turns.tolist() == [0, 12, -40, 20, 11, 0]  # the last stands upright again
+    outputs = np.array([[0.1, 0.2, 0, 0, 0, 0]], np.float32)
+    placed, _ = reader.placed(outputs, boxes[:1], np.array([90], np.float32))
+    np.testing.assert_allclose(placed, [[20, -10, 120, 90]], atol=1e-4)  # down in the window is right in the picture
+
+
+def test_points_and_pose_of_a_turned_window_are_those_of_the_picture(reader: FaceReader) -> None:
+    points = np.random.default_rng(0).uniform(-0.8, 0.8, (68, 2)).astype(np.float32)
+    given: dict[int | range, Any] = {
+        range(POINTS, POINTS + 136): points.reshape(-1),
+        POSE: 5.0,
+        POSE + 1: -12.0,
+        POSE + 2: 30.0,
+    }
+    upright, turned = seen(given), seen(given)._replace(turns_deg=np.array([25], np.float32))
+    one, other = reader.columns(upright), reader.columns(turned)
+    angle = np.radians(25)
+    about = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    expected = (one["landmarks68_px"].reshape(68, 2) - [60, 70]) @ about.T + [60, 70]
+    np.testing.assert_allclose(other["landmarks68_px"].reshape(68, 2), expected, rtol=1e-4)
+    first, second = (
+        rotation_matrix(np.radians([float(read[f"pose_{name}_deg"][0]) for name in ANGLES])) for read in (one, other)
+    )
+    np.testing.assert_allclose(second, rotation_matrix(np.array([angle, 0, 0])) @ first, atol=1e-5)
+    same = {name for name in one if np.array_equal(one[name], other[name])}
+    assert set(one) - same == {"landmarks68_px", "pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"}
 
 
 def test_a_face_is_one_from_a_probability_of_a_half(reader: FaceReader) -> None:
@@ -97,7 +131,7 @@ def test_points_are_in_pixels_of_the_picture(reader: FaceReader) -> None:
     read = reader.columns(faces)["landmarks68_px"].reshape(68, 2)
     expected = np.array([60, 70]) + 50 * points
     np.testing.assert_allclose(read, expected, rtol=1e-5)
-    five = reader.points5(reader.outputs(faces.embeddings), faces.boxes_px)[0]
+    five = reader.points5(reader.outputs(faces.embeddings), faces)[0]
     eyes = [expected[36:42].mean(axis=0), expected[42:48].mean(axis=0)]
     np.testing.assert_allclose(five, [*eyes, expected[30], expected[48], expected[54]], rtol=1e-5)
 

@@ -30,7 +30,7 @@ def smooth(height: int, width: int) -> np.ndarray:
 )  # fmt: skip
 def test_a_window_is_embedded_as_it_is_cut(eyes: Eyes, x0: float, y0: float, side: float) -> None:
     image = smooth(300, 400)
-    seen = eyes.look([image], np.array([[x0, y0, x0 + side, y0 + side]])).seen
+    seen = eyes.look([image], np.array([[x0, y0, x0 + side, y0 + side]]), np.zeros(1)).seen
     box = seen.boxes_px[0]
     assert np.abs(box - [x0, y0, x0 + side, y0 + side]).max() < 0.01 * side  # the window that it says it saw
     assert box[2] - box[0] == pytest.approx(box[3] - box[1], abs=1e-3)

@@ -67,7 +67,7 @@ def judged(video: Composed, frames: list[ReadFrame], reader: FaceReader) -> Verd
         assert len(set(frame.tracks)) == len(frame.tracks) == len(frame.scores) == len(frame.faces.outputs)
         assert bool(frame.reason) == (not frame.tracks)
         seen = frame.faces.seen
-        points = reader.points5(reader.outputs(seen.embeddings), seen.boxes_px)
+        points = reader.points5(reader.outputs(seen.embeddings), seen)
         for track, five in zip(frame.tracks, points, strict=True):
             box = np.concatenate([five.min(axis=0), five.max(axis=0)])
             no_crop = np.zeros((1, 1, 3), np.uint8)
@@ -238,7 +238,7 @@ def test_a_piece_without_frames_or_faces(two: People, eyes: Eyes) -> None:
     assert followed([], eyes, []) == []
     grey = [np.full((90, 120, 3), 128, np.uint8)] * 4
     for frame in followed(grey, eyes, []):
-        assert frame.faces.outputs.shape == (0, 5)
+        assert frame.faces.outputs.shape == (0, 6)
         assert frame.scores == ()
 
 
@@ -246,9 +246,9 @@ def test_a_lone_face_is_looked_at_on_several_frames_at_once(two: People, eyes: E
     calls: list[int] = []
 
     class Counting(Eyes):
-        def look(self, images: Sequence[Picture], boxes_px: np.ndarray) -> Settled:
+        def look(self, images: Sequence[Picture], boxes_px: np.ndarray, turns_deg: np.ndarray) -> Settled:
             calls.append(len(images))
-            return super().look(images, boxes_px)
+            return super().look(images, boxes_px, turns_deg)
 
     path = Composed([two["he"][0]] * 24).write(tmp_path / "still.mp4")
     frames = frames_of(path, Counting(eyes.encoder, eyes.reader))

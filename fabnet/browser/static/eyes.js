@@ -3,6 +3,7 @@
 
 import { area, overlap } from "./detect.js";
 import { lightOf, onPixels, windowOf } from "./picture.js";
+import { inPicture } from "./reader.js";
 
 export class Eyes {
   /**
@@ -15,14 +16,16 @@ export class Eyes {
     this.input = new Float32Array(3 * this.size * this.size);
   }
 
-  /** Embeds one window of a picture. */
-  async look(picture, window) {
-    const box = onPixels(window, this.size), view = windowOf(picture, box, this.size), count = this.size * this.size;
+  /** Embeds one window of a picture: a box, and by how much it is turned about its middle. */
+  async look(picture, { box: given, turn: asked }) {
+    const box = onPixels(given, this.size), isShown = box[2] - box[0] <= 2 * Math.max(picture.width, picture.height);
+    const turn = isShown ? asked : 0;
+    const view = windowOf(picture, box, this.size, turn), count = this.size * this.size;
     for (let at = 0; at < count; at++) {
       for (let colour = 0; colour < 3; colour++) this.input[colour * count + at] = view.data[4 * at + colour] / 255;
     }
     const embedding = await this.encode(this.input), outputs = this.reader.where(embedding);
-    return { embedding, box, ...lightOf(view), outputs, next: this.reader.placed(outputs, box) };
+    return { embedding, box, turn, ...lightOf(view), outputs, next: this.reader.placed(outputs, box, turn) };
   }
 
   /** Looks until the window stays where it is. */
@@ -30,10 +33,25 @@ export class Eyes {
     let seen = await this.look(picture, window);
     for (let count = 1; count < looks; count++) {
       const side = Math.max(seen.box[2] - seen.box[0], 1e-6);
-      if (Math.max(...seen.next.map((value, place) => Math.abs(value - seen.box[place]))) / side <= tolerance) break;
+      const move = Math.max(...seen.next.box.map((value, place) => Math.abs(value - seen.box[place])));
+      if (move / side <= tolerance && seen.next.turn === seen.turn) break;
       seen = await this.look(picture, seen.next);
     }
     return seen;
+  }
+
+  /** The window of a detected face, whichever way up it is. */
+  async find(picture, window, rule = this.settings.settle) {
+    const { tried_deg: turns, sure } = this.settings.find, { face } = this.reader.settings;
+    const upright = await this.settle(picture, window, rule);
+    if (this.reader.isFace(upright.outputs)) return upright;
+    let best = { odds: -Infinity };
+    for (const turn of turns) {
+      const odds = (await this.look(picture, { ...window, turn })).outputs[face];
+      if (odds > best.odds) best = { odds, turn };
+    }
+    const turned = await this.settle(picture, { ...window, turn: best.turn }, rule);
+    return turned.outputs[face] > sure ? turned : upright;
   }
 
   /** The window to begin with where a detector found a face: the encoder's window in the detector's crop. */
@@ -43,20 +61,21 @@ export class Eyes {
     const side = crop.margin * (crop.framing === "voxceleb" ? Math.max(width, height) : Math.sqrt(width * height));
     const left = (x0 + x1) / 2 + (crop.shift_x - 0.5) * side, top = (y0 + y1) / 2 + (crop.shift_y - 0.5) * side;
     const first = [left + (centreX - share / 2) * side, top + (centreY - share / 2) * side];
-    return [...first, first[0] + share * side, first[1] + share * side].map(Math.fround);
+    return { box: [...first, first[0] + share * side, first[1] + share * side].map(Math.fround), turn: 0 };
   }
 
   /** The box of a face, as a detector gives it, from the encoder's window around it. */
-  faceBox([x0, y0, x1, y1]) {
+  faceBox({ box: [x0, y0, x1, y1], turn }) {
     const { crop, window: [centreX, centreY, share] } = this.settings;
     const side = (x1 - x0) / share, half = side / crop.margin / 2;
-    const x = (x0 + x1) / 2 - side * (centreX - 0.5 + crop.shift_x), y = (y0 + y1) / 2 - side * (centreY - 0.5 + crop.shift_y);
+    const [right, down] = inPicture(centreX - 0.5 + crop.shift_x, centreY - 0.5 + crop.shift_y, turn);
+    const x = (x0 + x1) / 2 - side * right, y = (y0 + y1) / 2 - side * down;
     return [x - half, y - half, x + half, y + half];
   }
 
   /** A row as `fabnet read` gives it. */
   row(seen, score) {
-    return { score, box_px: this.faceBox(seen.box), ...this.reader.columns(seen) };
+    return { score, box_px: this.faceBox(seen), ...this.reader.columns(seen) };
   }
 }
 
@@ -71,9 +90,9 @@ export class Follower {
     const { settings, eyes } = this;
     let seen = null;
     if (this.face) {
-      const { box, velocity, score } = this.face;
-      seen = await this.seen(picture, box.map((value, place) => value + velocity[place]))
-        ?? await this.seen(picture, box); // it may be beside where it was expected
+      const { box, turn, velocity, score } = this.face;
+      seen = await this.seen(picture, { box: box.map((value, place) => value + velocity[place]), turn })
+        ?? await this.seen(picture, { box, turn }); // it may be beside where it was expected
       if (seen) this.keep(seen, score);
       else this.face = null;
     }
@@ -82,10 +101,11 @@ export class Follower {
       this.searched_ms = now_ms;
       const [found] = await this.detector.frame(picture);
       const window = found && eyes.firstWindow(found.box);
-      if (found && this.face && overlap(window, this.face.box) > settings.same_face) {
+      if (found && this.face && overlap(window.box, this.face.box) > settings.same_face) {
         this.face.score = Math.max(this.face.score, found.score);
-      } else if (found && !(this.face && area(this.face.box) > area(window))) {
-        const other = await this.seen(picture, window, eyes.settings.settle.looks);
+      } else if (found && !(this.face && area(this.face.box) > area(window.box))) {
+        const { tolerance } = settings, { looks } = eyes.settings.settle;
+        const other = this.there(picture, await eyes.find(picture, window, { tolerance, looks }));
         if (other) {
           this.face = null;
           seen = other;
@@ -96,17 +116,20 @@ export class Follower {
     return seen && eyes.row(seen, this.face.score);
   }
 
-  async seen(picture, window, looks = this.settings.looks) {
-    const seen = await this.eyes.settle(picture, window, { tolerance: this.settings.tolerance, looks });
-    const x = (seen.next[0] + seen.next[2]) / 2, y = (seen.next[1] + seen.next[3]) / 2;
+  async seen(picture, window) {
+    return this.there(picture, await this.eyes.settle(picture, window, this.settings));
+  }
+
+  there(picture, seen) {
+    const [x0, y0, x1, y1] = seen.next.box, x = (x0 + x1) / 2, y = (y0 + y1) / 2;
     const isInside = x >= 0 && y >= 0 && x < picture.width && y < picture.height;
     return isInside && this.eyes.reader.isFace(seen.outputs) ? seen : null;
   }
 
   keep(seen, score) {
-    const before = this.face?.box ?? seen.next;
-    const velocity = seen.next.map((value, place) => (value - before[place]) * this.settings.damping);
-    this.face = { box: seen.next, velocity, score };
+    const { box, turn } = seen.next, before = this.face?.box ?? box;
+    const velocity = box.map((value, place) => (value - before[place]) * this.settings.damping);
+    this.face = { box, turn, velocity, score };
     this.frames = 0;
   }
 }

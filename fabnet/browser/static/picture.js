@@ -5,7 +5,7 @@
 // fabnet/faces/crop.py, which uses OpenCV, up to one grey level.
 
 const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
-const EDGE = 1e-3;
+const EDGE = 1e-3, BORDER = 2;
 
 /** Rounds halves to the even neighbour, as numpy and OpenCV do. */
 export function rint(value) {
@@ -134,8 +134,35 @@ export function onPixels(box, size) {
   return [left, top, right, bottom];
 }
 
-/** Cuts out a window from `onPixels` at the size of the network's input. */
-export function windowOf(picture, box, size) {
+/** Turns what a box shows about its middle, so that a head that leans stands upright. */
+function upright(picture, [x0, y0, x1, y1], turn) {
+  const left = Math.floor(x0) - BORDER, top = Math.floor(y0) - BORDER;
+  const made = blank(Math.ceil(x1) + BORDER - left, Math.ceil(y1) + BORDER - top), { data } = picture;
+  const x = (x0 + x1) / 2 - 0.5, y = (y0 + y1) / 2 - 0.5, sin = Math.sin(turn), cos = Math.cos(turn);
+  for (let row = 0, to = 0; row < made.height; row++) {
+    for (let column = 0; column < made.width; column++, to += 4) {
+      const right = left + column - x, down = top + row - y;
+      const atX = x + cos * right + sin * down, atY = y + cos * down - sin * right;
+      const first = Math.floor(atX), upper = Math.floor(atY), across = atX - first, below = atY - upper;
+      const near = 4 * clamp(first, 0, picture.width - 1), far = 4 * clamp(first + 1, 0, picture.width - 1);
+      const high = 4 * picture.width * clamp(upper, 0, picture.height - 1);
+      const low = 4 * picture.width * clamp(upper + 1, 0, picture.height - 1);
+      for (let colour = 0; colour < 3; colour++) {
+        const above = data[high + near + colour] * (1 - across) + data[high + far + colour] * across;
+        const under = data[low + near + colour] * (1 - across) + data[low + far + colour] * across;
+        made.data[to + colour] = above * (1 - below) + under * below;
+      }
+    }
+  }
+  return { turned: made, box: [x0 - left, y0 - top, x1 - left, y1 - top] };
+}
+
+/** Cuts out a window from `onPixels` at the size of the network's input, turned by an angle in degrees, anticlockwise. */
+export function windowOf(picture, box, size, turn = 0) {
+  if (turn) {
+    const part = upright(picture, box, (turn * Math.PI) / 180);
+    return windowOf(part.turned, part.box, size);
+  }
   const side = Math.trunc(box[2] - box[0]);
   return side < 2 * size ? cut(picture, box, size) : shrunkSquare(picture, box[0], box[1], side, size);
 }

@@ -1,5 +1,9 @@
 // What is read off an embedding: `FaceReader` of fabnet/encoders/face_reader.py.
 
+import { axes } from "./draw.js";
+
+const RADIAN = Math.PI / 180;
+
 /** The arrays and the metadata of a safetensors file. */
 export function readSafetensors(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true));
@@ -12,14 +16,27 @@ export function readSafetensors(buffer) {
   return { metadata, arrays };
 }
 
-/** A row times a matrix, only its first columns. */
-function times(row, { shape: [, width], data }, columns = width) {
-  const made = new Float32Array(columns);
+/** A row times a matrix, only these of its columns. */
+function times(row, { shape: [, width], data }, columns = [...Array(width).keys()]) {
+  const made = new Float32Array(columns.length);
   for (let i = 0; i < row.length; i++) {
     const factor = row[i], start = i * width;
-    for (let j = 0; j < columns; j++) made[j] += factor * data[start + j];
+    for (let j = 0; j < columns.length; j++) made[j] += factor * data[start + columns[j]];
   }
   return made;
+}
+
+/** A vector in a window that is turned by an angle in degrees, as one in the picture: right and down. */
+export function inPicture(right, down, turn) {
+  const sin = Math.sin(turn * RADIAN), cos = Math.cos(turn * RADIAN);
+  return [cos * right + sin * down, cos * down - sin * right];
+}
+
+/** Roll, pitch and yaw in degrees in a turned window as those in the picture (fabnet/faces/pose.py). */
+function inCamera([roll, pitch, yaw], turn) {
+  const [x, y, z] = axes(roll, pitch, yaw).map(([right, down, towards]) => [...inPicture(right, down, turn), towards]);
+  const angles = [Math.atan2(-y[0], x[0]), Math.atan2(-z[1], z[2]), -Math.atan2(z[0], Math.hypot(x[0], y[0]))];
+  return angles.map((angle) => angle / RADIAN);
 }
 
 export class FaceReader {
@@ -31,26 +48,32 @@ export class FaceReader {
     const { metadata, arrays } = readSafetensors(buffer);
     if (metadata.format !== settings.format) throw new Error(`the face reader has the format ${metadata.format}; expected ${settings.format}`);
     Object.assign(this, { settings, arrays, ...JSON.parse(metadata.reader) });
+    const names = this.tasks.flatMap((task) => task.columns), [roll] = settings.pose;
+    this.placing = [...Array(settings.first).keys(), settings.first + names.indexOf(roll)];
   }
 
-  outputs(embedding, count) {
+  outputs(embedding, columns) {
     const { waves, phases, coef, wave_coef: waveCoef, intercept } = this.arrays;
     const cosines = times(embedding, waves).map((value, place) => Math.cos(value + phases.data[place]));
-    const plain = times(embedding, coef, count), waved = times(cosines, waveCoef, count);
-    return plain.map((value, place) => value + waved[place] + intercept.data[place]);
+    const plain = times(embedding, coef, columns), waved = times(cosines, waveCoef, columns);
+    return plain.map((value, place) => value + waved[place] + intercept.data[columns ? columns[place] : place]);
   }
 
-  /** The outputs that say where the face is. */
+  /** The outputs that say where the face is; the last is the roll. */
   where(embedding) {
-    return this.outputs(embedding, this.settings.first);
+    return this.outputs(embedding, this.placing);
   }
 
-  /** The canonical window around a face, from the outputs and the window that was seen. */
-  placed(outputs, [x0, y0, x1, y1]) {
+  /** The canonical window around a face and its turn in degrees, from the outputs and the window that was seen. */
+  placed(outputs, [x0, y0, x1, y1], turn) {
     const side = x1 - x0;
     const [right, down, scale] = Array.from(outputs.subarray(0, 3), (move) => Math.min(Math.max(move, -0.5), 0.5));
-    const x = (x0 + x1) / 2 + right * side, y = (y0 + y1) / 2 + down * side, half = (side * Math.exp(scale)) / 2;
-    return [x - half, y - half, x + half, y + half].map(Math.fround);
+    const [moveX, moveY] = inPicture(right, down, turn), half = (side * Math.exp(scale)) / 2;
+    const x = (x0 + x1) / 2 + moveX * side, y = (y0 + y1) / 2 + moveY * side;
+    const box = [x - half, y - half, x + half, y + half].map(Math.fround);
+    const roll = outputs[outputs.length - 1], most = this.settings.max_roll_deg, turned = Math.fround(turn + roll);
+    if (Math.abs(roll) <= most) return { box, turn };
+    return { box, turn: Math.abs(turned) <= most ? 0 : turned };
   }
 
   isFace(outputs) {
@@ -59,9 +82,9 @@ export class FaceReader {
   }
 
   /** The columns that `fabnet read` gives, by name; points are one list x0, y0, x1, y1 ... */
-  columns({ embedding, box, brightness, contrast }) {
+  columns({ embedding, box, turn, brightness, contrast }) {
     const { settings } = this, { mean, whiten, spread, limits, signs_mean: signsMean, signs_scale: signsScale, coef } = this.arrays;
-    const outputs = this.outputs(embedding, coef.shape[1]), side = box[2] - box[0];
+    const outputs = this.outputs(embedding), side = box[2] - box[0];
     const made = {};
     let first = settings.first;
     for (const task of this.tasks) {
@@ -69,7 +92,8 @@ export class FaceReader {
       first += values.length;
       if (task.kind === "points") {
         const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-        made[`${task.name}_px`] = values.map((value, place) => (value * side) / 2 + middle[place % 2]);
+        made[`${task.name}_px`] = values.flatMap((_, place) => (place % 2 ? [] : (
+          inPicture(values[place], values[place + 1], turn).map((value, axis) => (value * side) / 2 + middle[axis]))));
       } else if (task.kind === "classes") {
         const most = Math.max(...values), shares = values.map((value) => Math.exp(value - most));
         const sum = shares.reduce((one, other) => one + other);
@@ -102,6 +126,7 @@ export class FaceReader {
     };
     made.out_of_range = Object.keys(reasons).filter((name) => reasons[name]).join(", ");
     made.in_range = !made.out_of_range;
+    if (turn) inCamera(settings.pose.map((name) => made[name]), turn).forEach((angle, at) => { made[settings.pose[at]] = angle; });
     return made;
   }
 }

@@ -38,7 +38,7 @@ MOST_STEPS = 400
 """Upper bound of the thresholds that are tried."""
 MOST_FACES = 1000
 """Upper bound of the faces of a set without a unit: more add time, not figures."""
-FALSE_ALARMS, MOST_OF_A_UNIT = 0.035, 0.1
+FALSE_ALARMS, MOST_OF_A_UNIT = 0.028, 0.1
 """Share of neutral faces of other sets, each set counting alike, in which a unit may be called present: mean over the
 units, and of a single unit."""
 

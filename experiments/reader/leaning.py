@@ -1,7 +1,8 @@
 """How well heads that lean to a side are read: pictures of people held out, turned by known angles.
 
 The labels are those of MediaPipe's mesh, turned with the picture. The first window of each face lies beside its
-canonical one, as a detector's does. The last figures of each angle are those of windows that are never turned.
+canonical one, as a detector's does. Figures are given for `read`'s windows and for windows that are never turned, and
+so is how often YuNet finds the face.
 
 Run: python experiments/reader/leaning.py MODEL --data DATA --work WORK --out leaning.json
 """
@@ -20,6 +21,8 @@ from looks import boxes_of, turned
 
 from fabnet.encoders import face_reader
 from fabnet.encoders.load_encoder import load_for_reading
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.reading import canonical
 from fabnet.reading.canonical import Eyes
 
@@ -49,13 +52,18 @@ def figures_of(eyes: Eyes, images: list[np.ndarray], windows: np.ndarray, meshes
     return {name: mean_interval(people, np.asarray(each, float)) for name, each in zip(NAMES, values, strict=True)}
 
 
+def holds(found: list[Detection], x: float, y: float) -> bool:
+    """Whether a found box holds a point."""
+    return any(bool((face.box_px[:2] <= (x, y)).all() and (face.box_px[2:] >= (x, y)).all()) for face in found)
+
+
 def main() -> None:
     """Measure, and write the figures."""
     options = arguments(__doc__, "out")
     cv2.setNumThreads(1)
     encoder = load_for_reading(options.model)
     eyes, share = Eyes(encoder, encoder.required_reader()), encoder.card.window[2]
-    template = read_template(options.work)
+    template, detector = read_template(options.work), load_photo_detector()
     kept = face_reader.MAX_ROLL_DEG, canonical.SURE
     figures: dict[str, Any] = {}
     for name in SETS:
@@ -78,6 +86,9 @@ def main() -> None:
                 windows.append(boxes_of(np.array([[x + shift[0], y + shift[1], width * scale]]))[0])
             given = images, np.stack(windows), np.stack(meshes), share, template, faces.people[places]
             made = {"": figures_of(eyes, *given)}
+            is_found = [float(holds(detector(image), *faces.heads.windows[i][:2])) for image, i in
+                        zip(images, places, strict=True)]  # fmt: skip
+            made[""]["found by the detector"] = mean_interval(faces.people[places], np.array(is_found))
             face_reader.MAX_ROLL_DEG, canonical.SURE = np.inf, np.inf
             made[", never turned"] = figures_of(eyes, *given)
             face_reader.MAX_ROLL_DEG, canonical.SURE = kept

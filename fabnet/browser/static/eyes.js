@@ -42,16 +42,15 @@ export class Eyes {
 
   /** The window of a detected face, whichever way up it is. */
   async find(picture, window, rule = this.settings.settle) {
-    const { tried_deg: turns, sure } = this.settings.find, { face } = this.reader.settings;
+    const { tried_deg: turns, sure } = this.settings.find, { face, covered } = this.reader.settings;
     const upright = await this.settle(picture, window, rule);
-    if (this.reader.isFace(upright.outputs)) return upright;
-    let best = { odds: -Infinity };
+    if (this.reader.isFace(upright.outputs) && upright.outputs[covered] <= 0) return upright;
+    let best = upright;
     for (const turn of turns) {
-      const odds = (await this.look(picture, { ...window, turn })).outputs[face];
-      if (odds > best.odds) best = { odds, turn };
+      const turned = await this.settle(picture, { ...window, turn }, rule), odds = turned.outputs[face];
+      if (odds > Math.max(best.outputs[face], sure) && turned.outputs[covered] <= 0) best = turned;
     }
-    const turned = await this.settle(picture, { ...window, turn: best.turn }, rule);
-    return turned.outputs[face] > sure ? turned : upright;
+    return best;
   }
 
   /** The window to begin with where a detector found a face: the encoder's window in the detector's crop. */

@@ -107,7 +107,7 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
         "size": card.size,
         "window": list(card.window),
         "crop": {name: asdict(spec)[name] for name in ("margin", "shift_x", "shift_y", "framing")},
-        "find": {"tried_deg": canonical.TRIED_DEG, "sure": canonical.SURE},
+        "find": {"tried_deg": canonical.TRIED_DEG, "sure": canonical.SURE, "better": canonical.BETTER},
         "settle": {"tolerance": canonical.TOLERANCE, "looks": canonical.MAX_LOOKS},
         "follow": {
             "tolerance": follow.TOLERANCE, "looks": follow.MAX_LOOKS, "damping": follow.DAMPING,

@@ -47,7 +47,7 @@ def read_photo(image: np.ndarray, file: Path) -> dict[str, Any]:
     return dict(row)
 
 
-@pytest.mark.parametrize("degrees", [-40, -20, 20, 40, 90])
+@pytest.mark.parametrize("degrees", [-40, -20, 20, 40, 90, 180])
 def test_a_head_that_leans_is_read_as_one_that_does_not(
     frames: list[np.ndarray], tmp_path: Path, degrees: float
 ) -> None:

@@ -42,13 +42,13 @@ export class Eyes {
 
   /** The window of a detected face, whichever way up it is. */
   async find(picture, window, rule = this.settings.settle) {
-    const { tried_deg: turns, sure } = this.settings.find, { face, covered } = this.reader.settings;
+    const { tried_deg: turns, sure, better } = this.settings.find, { face, covered } = this.reader.settings;
     const upright = await this.settle(picture, window, rule);
-    if (this.reader.isFace(upright.outputs) && upright.outputs[covered] <= 0) return upright;
-    let best = upright;
+    if (upright.outputs[face] > sure && upright.outputs[covered] <= 0) return upright;
+    let best = upright, least = Math.max(upright.outputs[face] + better, sure);
     for (const turn of turns) {
-      const turned = await this.settle(picture, { ...window, turn }, rule), odds = turned.outputs[face];
-      if (odds > Math.max(best.outputs[face], sure) && turned.outputs[covered] <= 0) best = turned;
+      const turned = await this.settle(picture, { ...window, turn }, rule);
+      if (turned.outputs[face] > least && turned.outputs[covered] <= 0) [best, least] = [turned, turned.outputs[face]];
     }
     return best;
   }

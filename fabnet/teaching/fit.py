@@ -30,8 +30,9 @@ READ_LOOK = 1
 TURN_DEG = 40.0
 """Turned heads, which are few, count more: twice at this yaw."""
 FAR_QUANTILE = 0.99
-FACE_LOGIT = 4.0
-"""Log-odds of a face where the map of shown and other windows, 1 and -1, gives 1."""
+FACE_LOGIT = 8.0
+"""Log-odds of a face where the map of shown and other windows, 1 and -1, gives 1: about what the shipped readers give,
+so that what surely is a face for them (`canonical.SURE`) is for pupils, too."""
 STEEPNESS = (0.5, 4.0)
 """Least and largest factor of log-odds."""
 

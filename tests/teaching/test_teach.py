@@ -14,17 +14,20 @@ import pytest
 
 import fabnet
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.face_reader import is_experimental, load_face_reader
+from fabnet.encoders.face_reader import FACE, is_experimental, load_face_reader
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.seen import Seen
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.window import Window
 from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import find_model
 from fabnet.reading.attributes import shipped_eyes
+from fabnet.reading.canonical import MAX_LOOKS, SURE, Eyes
 from fabnet.store.track_store import open_store
 from fabnet.teaching.agreement import judge, marked
 from fabnet.teaching.lessons import chosen_people
 from fabnet.teaching.teach import TeachResult, teach
+from fabnet.video.decode import read_frames
 from fabnet.weights import shipped_models
 
 
@@ -92,6 +95,16 @@ def test_its_embeddings_come_with_its_own_attributes(
     for key in (b"fabnet.attributes", b"fabnet.attributes_taught"):
         assert own.schema.metadata[key] == read.schema.metadata[key]
     assert own.schema.metadata[b"fabnet.attributes_model_digest"].decode() == model_digest(folder)
+
+
+def test_an_upright_face_is_surely_one(taught: tuple[Path, TeachResult], second: Path) -> None:
+    encoder = load(str(taught[0]))
+    eyes = Eyes(encoder, encoder.required_reader())
+    image = next(frame.image for frame in read_frames(second))
+    (face,) = fabnet.crop_faces(image)
+    settled = eyes.find([image], Window(*encoder.card.window).inside(face.crop_box_px[None]))
+    assert settled.outputs[0, FACE] > SURE
+    assert settled.num_looks <= MAX_LOOKS  # no turned windows were tried
 
 
 def test_every_attribute_is_judged_on_people_held_out(taught: tuple[Path, TeachResult]) -> None:

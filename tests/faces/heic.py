@@ -62,13 +62,16 @@ def _hevc(image: np.ndarray, pix_fmt: str) -> tuple[bytes, bytes]:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
         stream = out.add_stream(
-            "libx265", rate=25, options={"x265-params": "log-level=none:pools=none:frame-threads=1", "crf": "10"}
+            "libx265",
+            rate=25,
+            options={"x265-params": "log-level=none:pools=none:frame-threads=1:bframes=0", "crf": "10"},
         )
         stream.height, stream.width, stream.pix_fmt = *image.shape[:2], pix_fmt
         frame = av.VideoFrame.from_ndarray(image)
-        frame.pts, frame.time_base = 0, Fraction(1, 25)  # without a time, the muxer has refused the frame now and then
-        out.mux(stream.encode(frame))
-        out.mux(stream.encode())
+        frame.pts, frame.time_base = 0, Fraction(1, 25)
+        for packet in (*stream.encode(frame), *stream.encode()):
+            packet.pts = packet.dts = 0  # of a single frame, the encoder's own time of decoding may be anything
+            out.mux(packet)
     file.seek(0)
     with av.open(file) as back:
         assert isinstance(back, av.container.InputContainer)

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 from faces import Pictures, arguments, read_faces, read_template
-from geometry import heads
+from geometry import Heads, heads
 from judge import mean_interval
 from looks import boxes_of, turned
 
@@ -30,18 +30,17 @@ SETS, MOST = ("youtube_faces", "clips", "mtfl"), 150
 ANGLES_DEG = (0, 15, 30, 45, 60, 90, 135, 180)
 NEAR, SCALE = 0.05, 0.1
 """Standard deviations of a first window's shift, in its sides, and of the logarithm of its scale."""
-NAMES = (
-    "points, share of the eyes' distance", "roll, mean error in degrees", "pitch", "yaw", "in range",
-    "in range and points off by more than a fifth",
-)  # fmt: skip
+POINTS, ROLL, PITCH, YAW = "points, share of the eyes' distance", "roll, mean error in degrees", "pitch", "yaw"
+IN_RANGE, IN_RANGE_AND_FAR = "in range", "in range and points off by more than a fifth"
+NAMES = (POINTS, ROLL, PITCH, YAW, IN_RANGE, IN_RANGE_AND_FAR)
 FAR = 0.2
 
 
-def figures_of(eyes: Eyes, images: list[np.ndarray], windows: np.ndarray, meshes: np.ndarray, share: float,
-               template: np.ndarray, people: np.ndarray) -> dict[str, Any]:  # fmt: skip
-    """Figures of faces that lie near these windows and have these meshes."""
+def figures_of(
+    eyes: Eyes, images: list[np.ndarray], windows: np.ndarray, truth: Heads, people: np.ndarray
+) -> dict[str, Any]:
+    """Figures of faces that lie near these windows."""
     read = [eyes.reader.columns(eyes.find([image], box[None]).seen) for image, box in zip(images, windows, strict=True)]
-    truth = heads(meshes, template, share)
     points = np.stack([each["landmarks68_px"][0].reshape(68, 2) for each in read])
     eye = np.linalg.norm(truth.points68[:, 36] - truth.points68[:, 45], axis=1)
     off = np.linalg.norm(points - truth.points68, axis=2).mean(axis=1) / eye
@@ -84,10 +83,10 @@ def main() -> None:
                 meshes.append(mesh)
                 shift, scale = rng.normal(0, NEAR, 2) * width, np.exp(rng.normal(0, SCALE))
                 windows.append(boxes_of(np.array([[x + shift[0], y + shift[1], width * scale]]))[0])
-            given = images, np.stack(windows), np.stack(meshes), share, template, faces.people[places]
+            given = images, np.stack(windows), heads(np.stack(meshes), template, share), faces.people[places]
             made = {"": figures_of(eyes, *given)}
-            is_found = [float(holds(detector(image), *faces.heads.windows[i][:2])) for image, i in
-                        zip(images, places, strict=True)]  # fmt: skip
+            middles = faces.heads.windows[places, :2]
+            is_found = [float(holds(detector(image), *middle)) for image, middle in zip(images, middles, strict=True)]
             made[""]["found by the detector"] = mean_interval(faces.people[places], np.array(is_found))
             face_reader.MAX_ROLL_DEG, canonical.SURE = np.inf, np.inf
             made[", never turned"] = figures_of(eyes, *given)

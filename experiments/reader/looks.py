@@ -19,7 +19,7 @@ from faces import SETS, Faces, Pictures, arguments, read_faces
 
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load, load_for_reading
-from fabnet.faces.crop import cut
+from fabnet.faces.crop import cut, upright
 from fabnet.reading.canonical import light_of
 
 LOOKS = ("canonical", "near", "near", "far", "far", "grey", "tight")
@@ -139,8 +139,7 @@ def other_views(
 def turned(image: np.ndarray, x: float, y: float, degrees: float) -> np.ndarray:
     """A picture turned about a point of it, of the same size; what comes in from outside repeats the border."""
     height, width = image.shape[:2]
-    turn = cv2.getRotationMatrix2D((x, y), degrees, 1.0)
-    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE))
+    return upright(image, np.array([x + 0.5, y + 0.5]), -degrees, (0, 0, width, height))
 
 
 def patch(image: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:

@@ -156,8 +156,8 @@ class FaceReader:
         columns = [*range(FIRST), FIRST + names.index(ROLL)]
         coef, wave_coef, intercept = self.coef[:, columns], self.wave_coef[:, columns], self.intercept[columns]
         made = np.empty((len(embeddings), len(columns)), np.float32)
-        for place, one in enumerate(np.asarray(embeddings, np.float32)):
-            made[place] = one @ coef + np.cos(one @ self.waves + self.phases) @ wave_coef + intercept
+        for index, one in enumerate(np.asarray(embeddings, np.float32)):
+            made[index] = one @ coef + np.cos(one @ self.waves + self.phases) @ wave_coef + intercept
         return made
 
     def placed(self, outputs: np.ndarray, boxes_px: np.ndarray, turns_deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

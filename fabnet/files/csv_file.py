@@ -1,7 +1,8 @@
 """Reads tables that users give: CSV files of any common separator and Unicode encoding, of limited size.
 
 Spreadsheet programs write commas, semicolons or tabs, by the language of the computer, and UTF-8 or UTF-16. The
-encoding follows from the file's byte-order mark, the separator from its header line.
+encoding follows from the file's byte-order mark, the separator from its header line, or from a line `sep=;` before it,
+which Excel reads and never shows.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import codecs
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from fabnet.errors import InputError
-from fabnet.files.limits import MAX_TABLE_BYTES, read_bytes
+from fabnet.files.limits import MAX_TABLE_BYTES, open_input, read_bytes
 
-__all__ = ["csv_rows", "open_table", "read_csv", "separator_of"]
+__all__ = ["Dialect", "csv_rows", "dialect_of", "open_table", "read_csv"]
 
 MAX_ROWS = 4_000_000
 """Rows of a file; a short row takes a hundred times its bytes in memory."""
@@ -25,8 +27,23 @@ MAX_CELLS = 40_000_000
 MAX_LINE_CHARS = 2**20
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 QUOTED = re.compile(r'(^|[,;\t\r\n])"[^"]*(?:""[^"]*)*"')
-HEAD_BYTES = 4
+SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"]*)"?(?=[\r\n]|$)', re.IGNORECASE)
+BLANK_LINES = re.compile(r"[\r\n]*")
+LINE_END = re.compile(r"\r\n|\r|\n")
+FIRST_BYTES = 4
 """Beginning of a file in which a zero byte shows that it is UTF-16 or UTF-32, or not text."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written."""
+
+    encoding: Literal["utf-8-sig", "utf-16"]
+    """Its encoding; a byte-order mark is left out."""
+    separator: str
+    """The character between cells."""
+    lines_before_header: int
+    """Number of lines before the header line: a line `sep=;`, and blank ones."""
 
 
 def open_table(file: Path, limit: int = MAX_TABLE_BYTES) -> TextIO:
@@ -37,30 +54,55 @@ def open_table(file: Path, limit: int = MAX_TABLE_BYTES) -> TextIO:
         OSError: it cannot be read.
     """
     data = read_bytes(file, limit)
-    encoding = "utf-8-sig"
+    return TextIOWrapper(BytesIO(data), encoding=_encoding(file, data), newline="")
+
+
+def _encoding(file: Path, data: bytes) -> Literal["utf-8-sig", "utf-16"]:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(codecs.BOM_UTF32_LE):
-        encoding = "utf-16"
-    elif b"\0" in data[:HEAD_BYTES]:
+        return "utf-16"
+    if b"\0" in data[:FIRST_BYTES]:
         raise InputError(
             f"{file} is not text in UTF-8, or in UTF-16 with a byte-order mark (it has zero bytes): save it as UTF-8"
         )
-    return TextIOWrapper(BytesIO(data), encoding=encoding, newline="")
+    return "utf-8-sig"
 
 
-def separator_of(file: Path, text: TextIO) -> str:
-    """Find the separator of a table's cells in its header line, outside double quotes: a comma if it has a single cell.
+def dialect_of(file: Path) -> Dialect:
+    """How a CSV file is written, by its first lines.
 
-    Args:
-        file: the file, for the message.
-        text: its text, from the first character; it is left there.
+    A line `sep=;` names the separator; else the header line shows it, outside double quotes. A header line of a single
+    cell counts as one of commas.
 
     Raises:
-        InputError: the line has several kinds of separators.
-        UnicodeDecodeError: the text is not in its encoding.
+        InputError: it is not a regular file, seems to have another encoding, has several kinds of separators in its
+            header line, or names one that is not supported.
+        OSError: it cannot be read.
     """
-    head = QUOTED.sub(r"\1", text.read(MAX_LINE_CHARS).lstrip("\r\n"))
-    text.seek(0)
-    header = re.split(r"[\r\n]", head, maxsplit=1)[0]
+    with open_input(file, None) as stream:
+        data = stream.read(4 * MAX_LINE_CHARS)
+    encoding = _encoding(file, data)
+    try:
+        head = codecs.getincrementaldecoder(encoding)().decode(data)[:MAX_LINE_CHARS]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
+    named = SEPARATOR_LINE.match(head)
+    skipped = BLANK_LINES.match(head, named.end() if named else 0)
+    start = skipped.end() if skipped else 0
+    separator = _named_separator(file, named[1]) if named else _shown_separator(file, head[start:])
+    return Dialect(encoding, separator, len(LINE_END.findall(head[:start])))
+
+
+def _named_separator(file: Path, name: str) -> str:
+    if name not in SEPARATORS:
+        raise InputError(
+            f"{file} begins with sep={name[:40]}; expected sep= and a comma, a semicolon or a tab: save the file with "
+            "one of these"
+        )
+    return name
+
+
+def _shown_separator(file: Path, text: str) -> str:
+    header = LINE_END.split(QUOTED.sub(r"\1", text), maxsplit=1)[0]
     found = [separator for separator in SEPARATORS if separator in header]
     if len(found) > 1:
         kinds = " and ".join(SEPARATORS[each] for each in found)
@@ -78,19 +120,25 @@ def csv_rows(
 
     Args:
         file: the file, in UTF-8, or in UTF-16 with a byte-order mark.
-        separator: separator of cells; None: as the header line says.
+        separator: separator of cells in a list without a header; None: as in `dialect_of`.
         limit: upper bound of its size in bytes.
 
     Yields:
-        The number of the row's last line, and its cells; a blank line has no cells.
+        The number of the row's last line, and its cells; a blank line has no cells. A line `sep=;` is left out.
 
     Raises:
         InputError: it is not a regular file, is too large, has an unclear separator, or cannot be read as CSV.
         OSError: it cannot be read.
     """
     with open_table(file, limit) as text:
+        skipped = 0
+        if separator is None:
+            dialect = dialect_of(file)
+            separator, skipped = dialect.separator, dialect.lines_before_header
         try:
-            reader = csv.reader(_lines(file, text), delimiter=separator or separator_of(file, text))
+            for _ in range(skipped):
+                text.readline()
+            reader = csv.reader(_lines(file, text, skipped), delimiter=separator)
             cells = 0
             for count, row in enumerate(reader, start=1):
                 cells += len(row)
@@ -98,15 +146,14 @@ def csv_rows(
                     raise InputError(
                         f"{file} has more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells, which is the limit"
                     )
-                yield reader.line_num, row
+                yield skipped + reader.line_num, row
         except UnicodeDecodeError as error:
             raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
         except csv.Error as error:
             raise InputError(f"{file} cannot be read as CSV: {error}") from None
 
 
-def _lines(file: Path, text: TextIO) -> Iterator[str]:
-    number = 0
+def _lines(file: Path, text: TextIO, number: int) -> Iterator[str]:
     while line := text.readline(MAX_LINE_CHARS + 1):
         number += 1
         if len(line) > MAX_LINE_CHARS:

@@ -64,10 +64,10 @@ def read_speakers(file: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"no such file of speakers: {file} (--speakers)")
     ids: dict[str, str] = {}
-    for number, row in csv_rows(path):
+    rows = ((number, row) for number, row in csv_rows(path) if any(cell.strip() for cell in row))
+    next(rows, None)  # the header
+    for number, row in rows:
         cells = [cell.strip() for cell in row]
-        if number == 1 or not any(cells):
-            continue
         if len(cells) < 2 or not ID.fullmatch(cells[0]):
             raise InputError(f"{file}, line {number}: expected an id like id10001 and a name; found {' '.join(row)!r}")
         ids[_plain(cells[1])] = cells[0]

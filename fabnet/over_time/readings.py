@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.errors import InputError, first_line
+from fabnet.files.csv_columns import CsvColumns
 from fabnet.files.limits import open_input
 from fabnet.files.places import as_place
 
@@ -45,6 +47,9 @@ def readings(table: pa.Table | str | Path) -> pa.Table:
             raise InputError(f"{name}: the column {each} holds {found.schema.field(each).type}; expected text")
     if not len(found):
         raise InputError(f"{name} has no rows")
+    repeated = [each for each, count in Counter(found.schema.names).items() if count > 1]
+    if repeated:
+        raise InputError(f"{name} has several columns named {repeated[0]}: rename or remove all but one")
     if not quantities(found.schema):
         raise InputError(f"{name} has no columns of numbers to follow, such as smile or pose_yaw_deg")
     return found
@@ -54,19 +59,16 @@ def _from_file(file: Path) -> pa.Table:
     if file.suffix.lower() not in (".parquet", ".csv"):
         raise InputError(f"{file} ends in {file.suffix or 'nothing'!r}; expected a .parquet or .csv file")
     try:
-        with open_input(file, None) as raw:
-            if file.suffix.lower() == ".parquet":
-                import pyarrow.parquet as parquet
-
-                return parquet.read_table(pa.PythonFile(raw))
-            import pyarrow.csv as arrow_csv
-
+        if file.suffix.lower() == ".csv":
             kinds = dict.fromkeys(TEXTS, pa.string()) | {"in_range": pa.bool_(), "time_s": pa.float64()}
-            convert = arrow_csv.ConvertOptions(column_types=kinds, strings_can_be_null=True)
-            return _with_floats(arrow_csv.read_csv(pa.PythonFile(raw), convert_options=convert))
+            return _with_floats(CsvColumns(file, TEXTS).table(kinds))
+        import pyarrow.parquet as parquet
+
+        with open_input(file, None) as raw:
+            return parquet.read_table(pa.PythonFile(raw))
     except FileNotFoundError:
         raise InputError(f"there is no file {file}") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read as a table: {first_line(error)}") from error
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 
 from fabnet.errors import InputError, first_line
+from fabnet.files.csv_columns import CsvColumns
 from fabnet.files.limits import open_input
 from fabnet.files.numpy_file import map_npy
 from fabnet.upkeep.counting import MOST_ROWS, count_names
@@ -20,9 +19,6 @@ __all__ = ["TABLES", "table_info"]
 
 TABLES = (".parquet", ".csv", ".npy")
 ROWS_AT_ONCE = 16_384
-BLOCK_BYTES = 2**20
-HEAD_BYTES = 2**20
-"""Beginning of a CSV file that shows its columns and their types."""
 MOST_NAMED = 8
 NAMES: dict[Kind, dict[str, str]] = {
     "embeddings": {"person": "identity", "video": "video", "track": "track"},
@@ -37,6 +33,10 @@ HEADERS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     ("readings", ("input", "frame", "approx_time", "in_range", "FaceRectX")),
 )
 """The first columns of the CSV files that fabnet writes."""
+TEXTS = (
+    "id", "identity", "video", "track", "source", "person", "input", "reason", "out_of_range", "expression", "quantity",
+)  # fmt: skip
+"""Columns of these files that may hold no numbers."""
 EXPECTED = "expected a table of fabnet read, courses or embed"
 
 
@@ -56,8 +56,10 @@ def table_info(file: Path) -> dict[str, Any]:
     try:
         if suffix == ".npy":
             return _of_npy(file)
+        if suffix == ".csv":
+            return _of_csv(file)
         with open_input(file, None) as raw:
-            return _of_parquet(file, raw) if suffix == ".parquet" else _of_csv(file, raw)
+            return _of_parquet(file, raw)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{file} is corrupt, or not {_called(suffix)}: {first_line(error)}") from None
 
@@ -89,40 +91,27 @@ def _of_parquet(file: Path, raw: IO[bytes]) -> dict[str, Any]:
     return _about(file, kind, ".parquet") | counts | origin(about, kind, is_file=True) | {"columns": types_of(columns)}
 
 
-def _of_csv(file: Path, raw: IO[bytes]) -> dict[str, Any]:
-    import pyarrow.csv as arrow_csv
-
-    head = raw.read(HEAD_BYTES)
-    header = head.splitlines()[0].decode("utf-8-sig") if head.strip() else ""
-    columns = next(csv.reader([header]), [])
+def _of_csv(file: Path) -> dict[str, Any]:
+    table = CsvColumns(file, TEXTS)
+    columns = table.names
     kind = next((kind for kind, first in HEADERS if tuple(columns[: len(first)]) == first), None)
     if kind is None:
         raise InputError(f"fabnet did not write {file}: its columns are {_named(columns)}; {EXPECTED}")
-    if len(head) == HEAD_BYTES:
-        head = head[: head.rindex(b"\n") + 1]
-    types = types_of(arrow_csv.read_csv(io.BytesIO(head)).schema)
-    raw.seek(0)
     names = NAMES[kind]
     if not set(names.values()) <= set(columns):  # another tool's names
         names = {"person": columns[0], "video": columns[0], "track": columns[columns.index("frame") + 1]}
-    counts = count_names(_csv_batches(raw, columns, kind), **names, reason="reason" if "reason" in columns else None)
+    reason = "reason" if "reason" in columns else None
+    wanted = dict.fromkeys([*names.values(), *([reason] if reason else [])])
+    counts = count_names(table.batches(list(wanted)), **names, reason=reason)
     if names is not NAMES[kind]:
         counts = {"rows": counts["rows"], "videos": counts["videos"]}
     made = "courses" if kind == "courses" else "embed" if kind == "embeddings" else "read"
-    notes = ["a CSV file does not keep the model and the options; a Parquet file does"]
-    return _about(file, kind, ".csv") | counts | {"command": f"fabnet {made}", "columns": types, "notes": notes}
-
-
-def _csv_batches(raw: IO[bytes], columns: Sequence[str], kind: Kind) -> Iterator[pa.RecordBatch]:
-    import pyarrow.csv as arrow_csv
-
-    wanted = [name for name in dict.fromkeys((*NAMES[kind].values(), "reason", *columns[:3])) if name in columns]
-    convert = arrow_csv.ConvertOptions(
-        include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
-    )
-    read = arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
-    with arrow_csv.open_csv(pa.PythonFile(raw), read_options=read, convert_options=convert) as batches:
-        yield from batches
+    about = {
+        "command": f"fabnet {made}",
+        "columns": types_of(table.types()),
+        "notes": ["a CSV file does not keep the model and the options; a Parquet file does"],
+    }
+    return _about(file, kind, ".csv") | counts | about
 
 
 def _of_npy(file: Path) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def test_every_reader_takes_every_separator_and_encoding(encoding: str, separato
     assert read_splits(written("person|split\nZoë|val\n")) == {"Zoë": "val"}
     assert rows_of(written("\npath|täg\nä.jpg|1\n"), ["path"]) == {3: {"path": "ä.jpg", "täg": "1"}}
     assert read_csv(written("a|b\n1|2\n"), "a,b") == [(2, {"a": "1", "b": "2"})]
+    assert rows_of(written("sep=|\npath|täg\nä.jpg|1\n"), ["path"]) == {3: {"path": "ä.jpg", "täg": "1"}}
+    assert read_speakers(written("sep=|\nVoxCeleb1 ID|VGGFace1 ID\nid10001|Zoë.\n")) == {"Zoë": "id10001"}
     assert read_speakers(written("VoxCeleb1 ID|VGGFace1 ID\nid10001|Zoë.\n")) == {"Zoë": "id10001"}
     assert list(lines_of(written("ä.jpg 1\n\n 2\n"))) == [(1, "ä.jpg 1"), (3, "2")]
 
@@ -42,10 +44,14 @@ def test_every_reader_takes_every_separator_and_encoding(encoding: str, separato
         ('"a;b",c\n1,2\n', [["a;b", "c"], ["1", "2"]]),
         ('c,"a""; b;\nc"\n1,2\n', [["c", 'a"; b;\nc'], ["1", "2"]]),
         ('"a,b"\n1\n', [["a,b"], ["1"]]),
+        ("sep=;\na,b;c\n1;2\n", [["a,b", "c"], ["1", "2"]]),
+        ('"sep=,"\r\n\r\na;b,c\r\n', [["a;b", "c"]]),
+        ("sep=\t\ra;b\tc\r", [["a;b", "c"]]),
+        ("sep=;\n", []),
         ("", []),
     ],
 )
-def test_the_header_alone_says_the_separator(text: str, rows: list[list[str]], tmp_path: Path) -> None:
+def test_the_first_lines_alone_say_the_separator(text: str, rows: list[list[str]], tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_text(text)
     assert [row for _, row in csv_rows(file)] == rows
@@ -58,6 +64,8 @@ def test_the_header_alone_says_the_separator(text: str, rows: list[list[str]], t
         (b"path\tyaw, degrees; up\nx\t1\n", "the header line has commas and semicolons and tabs"),
         ("path;a\nx;1\n".encode("utf-16-le"), "save it as UTF-8"),
         ("path;a\nx;1\n".encode("utf-32"), "save it as UTF-8"),
+        (b"sep=|\npath|a\n", r"begins with sep=\|; expected sep= and a comma, a semicolon or a tab"),
+        (b"sep=\npath,a\n", "begins with sep=; expected"),
         ("path;a\nä;1\n".encode("cp1252"), "'utf-8' codec can't decode byte 0xe4 .*; save it as UTF-8"),
         ("path;a\nx;1\n".encode("utf-16")[:-1], "'utf-16-le' codec can't decode .*; save it as UTF-8"),
     ],

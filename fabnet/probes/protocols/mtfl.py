@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.files.decimal_commas import with_points
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.decimal_commas import with_points
 from fabnet.probes.protocols.label_files import find, rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, point_distance

@@ -9,7 +9,7 @@ the targets, whose kind follows from their names and values:
     only 0 and 1           absent or present: a task with the column's name, AUC
     other numbers          values: a task with the column's name, correlation and absolute error
 
-Numbers may have a decimal comma if semicolons or tabs separate the cells (`fabnet.probes.protocols.decimal_commas`).
+Numbers may have a decimal comma if semicolons or tabs separate the cells (`fabnet.files.decimal_commas`).
 Probes can be saved only if no name or class has a dot or a backtick and no name is one of `embed`'s own columns. An
 empty cell is a missing label. Without `split`, 75 % train, 15 % validate and 10 % test by a hash of the subject (or of
 the path). Crop: the detector's; a face that is not found is scored on the whole image.
@@ -24,8 +24,8 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES
+from fabnet.files.decimal_commas import is_number, with_points
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.decimal_commas import is_number, with_points
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, box_side

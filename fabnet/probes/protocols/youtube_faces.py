@@ -27,8 +27,8 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES
+from fabnet.files.decimal_commas import with_points
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.decimal_commas import with_points
 from fabnet.probes.protocols.label_files import numbers_of, rows_of
 from fabnet.probes.rigid_fit import fit_pose, fit_shape
 from fabnet.probes.tasks.points import Points, box_side, point_distance

@@ -62,7 +62,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     encoder = load_for_reading(options.model)
     eyes, share = Eyes(encoder, encoder.required_reader()), encoder.card.window[2]
-    template, detector = read_template(options.work), load_photo_detector()
+    template, detector = read_template(options.work), load_photo_detector(any_way_up=False)
     kept = face_reader.MAX_ROLL_DEG, canonical.SURE
     figures: dict[str, Any] = {}
     for name in SETS:

@@ -20,7 +20,7 @@ from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.onnx_export import export_onnx
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
-from fabnet.faces.detect import detection, photos, tiles, yunet
+from fabnet.faces.detect import detection, photos, tiles, turned, yunet
 from fabnet.files.output import written_whole
 from fabnet.files.places import as_place
 from fabnet.models.find_model import find_model
@@ -128,6 +128,6 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
             "min_cell_score": yunet.MIN_CELL_SCORE, "scores": yunet.SCORES, "min_score": yunet.MIN_SCORE,
             "to_mtcnn_y": yunet.TO_MTCNN_Y, "to_mtcnn_width": yunet.TO_MTCNN_WIDTH,
             "to_mtcnn_height": yunet.TO_MTCNN_HEIGHT, "max_shared": tiles.MAX_SHARED, "min_same": tiles.MIN_SAME,
-            "edge_px": tiles.EDGE_PX,
+            "edge_px": tiles.EDGE_PX, "plain_score": detection.PLAIN_SCORE, "upright_score": turned.UPRIGHT_SCORE,
         },
     }  # fmt: skip

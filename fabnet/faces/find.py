@@ -123,8 +123,8 @@ def chosen_face(faces: list[Detection], width: int, height: int) -> Detection | 
 
 @lru_cache(maxsize=1)
 def loaded_detector(name: str, min_face_px: float | None = None, *, for_photos: bool = False) -> NamedDetector:
-    """Load a detector that runs on one thread, once per process."""
+    """Load a detector of faces that are about upright, which runs on one thread, once per process."""
     cv2.setNumThreads(1)
     if for_photos:
-        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True)
+        return load_photo_detector(name, min_face_px=min_face_px, only_largest=True, any_way_up=False)
     return load_detector(name, min_face_px=min_face_px)

@@ -152,18 +152,26 @@ class Eyes:
             settled.take(far, again)
         return settled._replace(num_looks=num_looks)
 
-    def find(self, images: Sequence[Picture], boxes_px: np.ndarray, *, tolerance: float = TOLERANCE) -> Settled:
+    def find(
+        self,
+        images: Sequence[Picture],
+        boxes_px: np.ndarray,
+        turns_deg: np.ndarray | None = None,
+        *,
+        tolerance: float = TOLERANCE,
+    ) -> Settled:
         """Find the canonical window of each detected face, whichever way up it is.
 
-        Where an upright window does not surely show a face, or shows a covered one, as it may if the face lies on its
-        side, turned windows are tried; one that surely shows a face, and clearly more so, is taken.
+        Where this window does not surely show a face, or shows a covered one, as an upright window may if the face lies
+        on its side, turned windows are tried; one that surely shows a face, and clearly more so, is taken.
 
         Args:
             images: N pictures; one may come several times.
             boxes_px: (N, 4) windows where a detector found the faces.
+            turns_deg: (N,) how far the faces lie to a side, as the detector says; None: not at all.
             tolerance: as in `settle`.
         """
-        settled = self.settle(images, boxes_px, tolerance=tolerance)
+        settled = self.settle(images, boxes_px, turns_deg, tolerance=tolerance)
         lost = np.flatnonzero((settled.outputs[:, FACE] <= SURE) | (settled.outputs[:, COVERED] > 0))
         if not len(lost):
             return settled

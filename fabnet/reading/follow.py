@@ -18,11 +18,12 @@ import numpy as np
 from fabnet.faces.boxes import intersection_over_union
 from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.detection import Detection, Detector
+from fabnet.faces.detect.turned import search_turned
 from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes, Picture, Settled, size_of, whole
 from fabnet.video.shots import is_jump
 
-__all__ = ["AHEAD", "FollowedFrame", "PieceFrame", "first_windows", "follow_piece"]
+__all__ = ["AHEAD", "FollowedFrame", "PieceFrame", "first_windows", "follow_piece", "turns_of"]
 
 TOLERANCE = 0.03
 """Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
@@ -87,13 +88,19 @@ def first_windows(found: Sequence[Detection], spec: CropSpec, window: Window) ->
     return window.inside(squares)
 
 
+def turns_of(found: Sequence[Detection]) -> np.ndarray:
+    """(N,) how far the faces that a detector found lie to a side, in degrees."""
+    return np.array([face.turn_deg for face in found])
+
+
 def follow_piece(
     frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, spec: CropSpec, *, ahead: int = AHEAD
 ) -> Iterator[FollowedFrame]:
     """Find the faces of the first frame, and follow them through the others.
 
     The whole of a frame is searched where the picture jumps, where a face is lost, and then on every frame for a while
-    and on every third until the piece ends.
+    and on every third until the piece ends. A first frame without a face is also searched for faces that lie on their
+    side or upside down.
 
     Args:
         frames: of a piece, in order; each is drawn when the one before has been read.
@@ -134,7 +141,10 @@ def follow_piece(
         is_again = lost is not None and index <= lost + SEARCH_AGAIN
         is_searched = has_jumped or is_again or (is_missing and index % SEARCH_EMPTY == 0)
         if is_searched:
-            settled, kept = _searched(frame, settled, kept, eyes, detector, spec, numbers)
+            settled, kept = _added(frame, settled, kept, eyes, detector(whole(frame.image)), spec, numbers)
+        if index == 0 and not kept:  # once a piece, because it takes three more searches
+            found = search_turned(detector, whole(frame.image))
+            settled, kept = _added(frame, settled, kept, eyes, found, spec, numbers)
         for face, box, turn in zip(kept, settled.next_px, settled.next_turns_deg, strict=True):
             face.velocity_px, face.box_px, face.turn_deg = (box - face.box_px) * DAMPING, box, float(turn)
         numbered, scores = tuple(face.number for face in kept), tuple(face.score for face in kept)
@@ -177,12 +187,11 @@ def _followed(frame: PieceFrame, faces: list[_Face], settled: Settled, eyes: Eye
     return settled.at(np.flatnonzero(keep)), [face for face, kept in zip(faces, keep, strict=True) if kept]
 
 
-def _searched(
-    frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, detector: Detector, spec: CropSpec,
+def _added(
+    frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, found: Sequence[Detection], spec: CropSpec,
     numbers: itertools.count[int],
 ) -> tuple[Settled, list[_Face]]:  # fmt: skip
-    """Add the faces that the detector finds and that are not followed yet, best score first."""
-    found = detector(whole(frame.image))
+    """Add the faces that a detector found and that are not followed yet, best score first."""
     windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
     middles = list(_middles(settled.next_px, eyes))
     overlaps = np.array([[intersection_over_union(one, box) for box in middles] for one in _middles(windows, eyes)])
@@ -196,7 +205,7 @@ def _searched(
         new = [each for each in new if each != index]
     if not new:
         return settled, faces
-    more = eyes.find([frame.image] * len(new), windows[new], tolerance=TOLERANCE)
+    more = eyes.find([frame.image] * len(new), windows[new], turns_of(found)[new], tolerance=TOLERANCE)
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
     indices: list[int] = []

@@ -18,7 +18,7 @@ from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
 from fabnet.reading.canonical import Eyes, face_boxes
-from fabnet.reading.follow import first_windows
+from fabnet.reading.follow import first_windows, turns_of
 from fabnet.reading.inputs import NO_FACE, Failure, Input, Remark, picture, store_rows
 from fabnet.reading.options import ReadOptions
 from fabnet.runtime.threads import batched, in_threads
@@ -101,7 +101,7 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     if not found:
         return [ReadFace(_row(each.name, reason=NO_FACE), None)]
     window = Window(*eyes.encoder.card.window)
-    settled = eyes.find([image] * len(found), first_windows(found, spec, window))
+    settled = eyes.find([image] * len(found), first_windows(found, spec, window), turns_of(found))
     boxes = face_boxes(settled.seen.boxes_px, settled.seen.turns_deg, window, spec)
     return [
         ReadFace(_row(each.name, track=str(index), score=face.score, box_px=boxes[index]), _one(settled.seen, index))

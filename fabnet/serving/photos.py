@@ -21,7 +21,7 @@ from fabnet.faces.picture import decode_bgr, picture_size
 from fabnet.faces.window import Window
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, attributes, shipped_eyes
 from fabnet.reading.canonical import face_boxes
-from fabnet.reading.follow import first_windows
+from fabnet.reading.follow import first_windows, turns_of
 from fabnet.reporting.pictures import data_uri
 from fabnet.serving.answers import PhotoFace
 from fabnet.serving.photo_answers import EmbeddedFace, Number, Probability, ReadFace, ReadPhoto
@@ -114,7 +114,8 @@ class FaceFinder:
             found = found[:MAX_FACES]
             if not found:
                 raise self._no_face(photo)
-            seen = eyes.find([photo.image] * len(found), first_windows(found, spec, window)).seen
+            windows = first_windows(found, spec, window)
+            seen = eyes.find([photo.image] * len(found), windows, turns_of(found)).seen
             read = eyes.reader.columns(seen)
             boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec) * photo.times
         for name in (f"{LANDMARKS}_px", f"{LANDMARKS}_pm_px"):
@@ -129,7 +130,7 @@ class FaceFinder:
         smallest = self._detector.smallest_px(*photo.image.shape[:2]) * photo.times
         return NoFaceError(
             f"no face was found in the photo of {photo.width} x {photo.height} px: a face must be at least "
-            f"{smallest:.0f} px high, upright and unobstructed"
+            f"{smallest:.0f} px high and unobstructed"
         )
 
 

@@ -17,6 +17,8 @@ from fabnet.browser.page import STATIC, export_page, settings_of
 from fabnet.browser.web_runtime import PACKAGE
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.detect.detection import Detection
+from fabnet.faces.detect.turned import search_turned
 from fabnet.faces.detect.yunet import Yunet
 from fabnet.models.model_folder import READER_FILE, read_card
 from fabnet.reading.canonical import Eyes, light_of
@@ -221,3 +223,40 @@ def test_one_output_at_a_time(capsys: pytest.CaptureFixture[str], tmp_path: Path
     arguments = ["export", "base", "--out", str(tmp_path / "page"), "--browser", "npm", "--int8", str(tmp_path)]
     assert main(arguments) == InputError.exit_code
     assert "give one of them" in capsys.readouterr().err
+
+
+@needs_node
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_lying_face_lies_where_python_finds_it(tmp_path: Path, quarters: int) -> None:
+    """A red patch stands for a face if the green corner is at the upper left."""
+    image = np.zeros((100, 140, 3), np.uint8)
+    image[20:60, 30:66, 0] = image[2, 2, 1] = 255
+    image = np.ascontiguousarray(np.rot90(image, quarters))
+
+    def find(image: np.ndarray) -> list[Detection]:
+        (rows, columns), (row, column) = np.nonzero(image[:, :, 0]), np.argwhere(image[:, :, 1])[0]
+        if max(row, column) > 2:
+            return []
+        box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
+        return [Detection(box, np.zeros((5, 2), np.float32), 0.95)]
+
+    (expected,) = find(image) or search_turned(find, image)
+    write_rgba(image, tmp_path / "a.rgba")
+    settings = settings_of(read_card(shipped_models()["base"]))
+    (found,) = run_script(
+        f"""import {{ Detector }} from {module("detect.js")};
+{PICTURE}const detector = new Detector({json.dumps(settings["detector"])});
+detector.search = async ({{ width, height, data }}) => {{
+  if (data[4 * (2 * width + 2) + 1] !== 255) return [];
+  const xs = [], ys = [];
+  for (let at = 0; at < width * height; at++) {{
+    if (data[4 * at] === 255) {{ xs.push(at % width); ys.push(Math.floor(at / width)); }}
+  }}
+  return [{{ box: [Math.min(...xs), Math.min(...ys), Math.max(...xs) + 1, Math.max(...ys) + 1], score: 0.95 }}];
+}};
+console.log(JSON.stringify(await detector.photo(picture("a.rgba", {image.shape[1]}, {image.shape[0]}))));
+""",
+        tmp_path,
+    )
+    assert found["box"] == expected.box_px.tolist()
+    assert found.get("turn", 0) == expected.turn_deg

@@ -1,6 +1,7 @@
-// Finds faces with YuNet, as fabnet/faces/detect/yunet.py does. A face is { box, score }.
+// Finds faces with YuNet, as fabnet/faces/detect/yunet.py does. A face is { box, score }, and has a turn if it lies on its
+// side or upside down.
 
-import { interpolated, part, shrunk } from "./picture.js";
+import { interpolated, part, quarterTurned, shrunk } from "./picture.js";
 
 /** Area of a box. */
 export const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
@@ -29,6 +30,8 @@ function suppressed(faces, maxShared) {
   return kept;
 }
 
+const largestFirst = (faces) => faces.sort((one, other) => area(other.box) - area(one.box));
+
 export class Detector {
   /**
    * @param settings `detector` of page.json.
@@ -45,8 +48,31 @@ export class Detector {
 
   /** The faces of a photo, largest first: small ones are looked for only if there are no large ones. */
   async photo(picture) {
-    const large = await this.frame(picture);
-    return large.length ? large : this.search(picture, this.settings.photo_share);
+    const large = await this.anyWayUp(picture, this.settings.min_face_share);
+    return large.length ? large : this.anyWayUp(picture, this.settings.photo_share);
+  }
+
+  /** The faces of a picture, which is turned and searched again if they are in doubt (faces/detect/turned.py). */
+  async anyWayUp(picture, share) {
+    const { plain_score: plain, upright_score: upright, max_shared: maxShared } = this.settings;
+    const found = await this.search(picture, share), scores = found.map(({ score }) => score);
+    if (scores.length && Math.min(...scores) >= plain && Math.max(...scores) >= upright) return found;
+    return largestFirst(suppressed([...found, ...(await this.turned(picture, share))], maxShared));
+  }
+
+  /** The faces that lie on their side or upside down, largest first. */
+  async turned(picture, share = this.settings.min_face_share) {
+    const { width, height } = picture, found = [];
+    for (const [turn, quarters, place] of [
+      [-90, 1, (x, y) => [width - y, x]], [180, 2, (x, y) => [width - x, height - y]], [90, 3, (x, y) => [y, height - x]],
+    ]) {
+      for (const { box: [x0, y0, x1, y1], score } of await this.search(quarterTurned(picture, quarters), share)) {
+        const [[left, top], [right, bottom]] = [place(x0, y0), place(x1, y1)];
+        const box = [Math.min(left, right), Math.min(top, bottom), Math.max(left, right), Math.max(top, bottom)];
+        if (score >= this.settings.plain_score) found.push({ box, score, turn });
+      }
+    }
+    return largestFirst(suppressed(found, this.settings.max_shared));
   }
 
   /** Side in pixels of the smallest face that is looked for. */
@@ -62,7 +88,7 @@ export class Detector {
     const small = shrink > 1 ? shrunk(picture, width, height) : interpolated(picture, width, height);
     const by = [picture.width / width, picture.height / height];
     const found = (await this.inTiles(small)).map((face) => this.asMtcnn(scaled(face, by)));
-    return found.sort((one, other) => area(other.box) - area(one.box));
+    return largestFirst(found);
   }
 
   /** The face with the box that MTCNN would give it, on which the encoders were trained. */

@@ -54,13 +54,13 @@ export class Eyes {
   }
 
   /** The window to begin with where a detector found a face: the encoder's window in the detector's crop. */
-  firstWindow([x0, y0, x1, y1]) {
+  firstWindow({ box: [x0, y0, x1, y1], turn = 0 }) {
     const { crop, window: [centreX, centreY, share] } = this.settings;
     const width = Math.max(x1 - x0, 1), height = Math.max(y1 - y0, 1);
     const side = crop.margin * (crop.framing === "voxceleb" ? Math.max(width, height) : Math.sqrt(width * height));
     const left = (x0 + x1) / 2 + (crop.shift_x - 0.5) * side, top = (y0 + y1) / 2 + (crop.shift_y - 0.5) * side;
     const first = [left + (centreX - share / 2) * side, top + (centreY - share / 2) * side];
-    return { box: [...first, first[0] + share * side, first[1] + share * side].map(Math.fround), turn: 0 };
+    return { box: [...first, first[0] + share * side, first[1] + share * side].map(Math.fround), turn };
   }
 
   /** The box of a face, as a detector gives it, from the encoder's window around it. */
@@ -81,7 +81,8 @@ export class Eyes {
 /** Follows the largest face of a camera. */
 export class Follower {
   constructor(eyes, detector) {
-    Object.assign(this, { eyes, detector, settings: eyes.settings.follow, face: null, frames: 0, searched_ms: -Infinity });
+    Object.assign(this, { eyes, detector, settings: eyes.settings.follow, face: null, frames: 0 });
+    this.searched_ms = this.turned_ms = -Infinity;
   }
 
   /** The row of the next frame; null where no face is. */
@@ -98,8 +99,12 @@ export class Follower {
     const isDue = now_ms - this.searched_ms > 1000 * settings.search_every_s;
     if (isDue || (!this.face && this.frames++ % settings.search_empty === 0)) {
       this.searched_ms = now_ms;
-      const [found] = await this.detector.frame(picture);
-      const window = found && eyes.firstWindow(found.box);
+      let [found] = await this.detector.frame(picture);
+      if (!found && !this.face && now_ms - this.turned_ms > 1000 * settings.search_every_s) {
+        this.turned_ms = now_ms; // rarely, because it takes three more searches
+        [found] = await this.detector.turned(picture);
+      }
+      const window = found && eyes.firstWindow(found);
       if (found && this.face && overlap(window.box, this.face.box) > settings.same_face) {
         this.face.score = Math.max(this.face.score, found.score);
       } else if (found && !(this.face && area(this.face.box) > area(window.box))) {

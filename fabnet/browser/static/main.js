@@ -142,7 +142,7 @@ async function photo(file) {
   }
   await new Promise((done) => { requestAnimationFrame(() => setTimeout(done)); }); // lets the sentence appear
   const began = performance.now(), [found] = await tools.detector.photo(picture);
-  const seen = found && await tools.eyes.find(picture, tools.eyes.firstWindow(found.box));
+  const seen = found && await tools.eyes.find(picture, tools.eyes.firstWindow(found));
   if (mine !== asked) return;
   const row = found ? tools.eyes.row(seen, found.score) : null;
   draw(canvas, bitmap, width, height, row);

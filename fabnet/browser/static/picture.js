@@ -15,6 +15,17 @@ export function rint(value) {
 
 const blank = (width, height) => ({ width, height, data: new Uint8ClampedArray(4 * width * height) });
 
+/** A picture turned anticlockwise by a number of quarters. */
+export function quarterTurned(picture, quarters) {
+  if (quarters === 0) return picture;
+  const { width, height, data } = picture, made = blank(height, width);
+  const from = new Uint32Array(data.buffer, data.byteOffset, width * height), to = new Uint32Array(made.data.buffer);
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) to[(width - 1 - x) * height + y] = from[at];
+  }
+  return quarterTurned(made, quarters - 1);
+}
+
 /** For every pixel of a shrunk row, the first pixel that it covers, and the share of each. */
 function areas(from, to) {
   const scale = from / to;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,7 @@ from fabnet.faces.crop import window_of
 __all__ = [
     "MIN_FACE_PX",
     "MIN_FACE_SHARE",
+    "PLAIN_SCORE",
     "Detection",
     "Detector",
     "Follower",
@@ -25,6 +26,8 @@ __all__ = [
 MIN_FACE_PX = 20.0
 MIN_FACE_SHARE = 1 / 16
 """Side of the smallest face in a frame of video, over the frame's longer side."""
+PLAIN_SCORE = 0.9
+"""Score below which a face is in doubt."""
 LONG = 16 / 9
 """Aspect ratio up to which the smallest face depends on the longer side alone."""
 
@@ -40,18 +43,21 @@ class Detection:
     box_px: np.ndarray
     """(4,) float32: x0, y0, x1, y1."""
     landmarks5_px: np.ndarray
-    """(5, 2) float32, x and y: left eye, right eye, nose, left and right mouth corner, as seen in the image."""
+    """(5, 2) float32, x and y: left eye, right eye, nose, left and right mouth corner, as seen in the image; of a face
+    that was found in a turned image, as seen there."""
     score: float
     """Confidence, 0 to 1."""
+    turn_deg: float = 0.0
+    """How far the head lies to a side, in degrees anticlockwise in the image, to a quarter: as it was found."""
 
     def moved(self, x: float, y: float) -> Detection:
         """The face in an image with `x` more pixels on the left and `y` more at the top."""
         by = np.array([x, y], np.float32)
-        return Detection(self.box_px + np.tile(by, 2), self.landmarks5_px + by, self.score)
+        return replace(self, box_px=self.box_px + np.tile(by, 2), landmarks5_px=self.landmarks5_px + by)
 
     def scaled(self, by: np.ndarray) -> Detection:
         """The face in an image scaled by `by`, (2,) x and y."""
-        return Detection(self.box_px * np.tile(by, 2), self.landmarks5_px * by, self.score)
+        return replace(self, box_px=self.box_px * np.tile(by, 2), landmarks5_px=self.landmarks5_px * by)
 
 
 class Detector(Protocol):

@@ -6,6 +6,7 @@ import numpy as np
 
 from fabnet.faces.detect.detection import Detection, NamedDetector
 from fabnet.faces.detect.load import DEFAULT_DETECTOR, load_detector
+from fabnet.faces.detect.turned import AnyWayUp
 
 __all__ = ["PHOTO_SHARE", "load_photo_detector"]
 
@@ -16,9 +17,8 @@ PHOTO_SHARE = 1 / 64
 class _LargeFirst:
     """A detector for callers who want the largest face: looks for small faces only if there are no large ones."""
 
-    def __init__(self, name: str, device: str) -> None:
-        self._large = load_detector(name, device=device)
-        self._small = load_detector(name, min_face_share=PHOTO_SHARE, device=device)
+    def __init__(self, large: NamedDetector, small: NamedDetector) -> None:
+        self._large, self._small = large, small
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         return self._large(image) or self._small(image)
@@ -32,6 +32,7 @@ def load_photo_detector(
     *,
     min_face_px: float | None = None,
     only_largest: bool = False,
+    any_way_up: bool = True,
     device: str = "cpu",
 ) -> NamedDetector:
     """Make a face detector for photos.
@@ -42,12 +43,17 @@ def load_photo_detector(
             side, at least 20.
         only_largest: only the largest face is needed, so small ones are looked for only if no large one is found, which
             is faster.
+        any_way_up: also look for faces that lie on their side or upside down if no face is found, or one that is in
+            doubt (`AnyWayUp`).
         device: see `load_detector`.
 
     Raises:
         InputError: see `load_detector`.
         MissingDependencyError: see `load_detector`.
     """
+    detectors = [load_detector(name, min_face_px=min_face_px, min_face_share=PHOTO_SHARE, device=device)]
     if min_face_px is None and only_largest:
-        return _LargeFirst(name, device)
-    return load_detector(name, min_face_px=min_face_px, min_face_share=PHOTO_SHARE, device=device)
+        detectors.insert(0, load_detector(name, device=device))
+    if any_way_up:
+        detectors = [AnyWayUp(each) for each in detectors]
+    return detectors[0] if len(detectors) == 1 else _LargeFirst(*detectors)

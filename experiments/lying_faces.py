@@ -22,11 +22,11 @@ import numpy as np
 from fabnet.faces.detect.detection import Detector
 from fabnet.faces.detect.photos import load_photo_detector
 
-COUNT, NO_FACE_COUNT, SEED = 120, 700, 0
-ANGLES_DEG = (0, 30, 45, 60, 90, 135, 180)
+COUNT, NO_FACE_COUNT, SEED = 60, 300, 0
+ANGLES_DEG = (0, 45, 90, 135, 180)
 BLOCK_PX = 16
-PHOTOS_PX = ((640, 480), (1920, 1080), (4000, 3000))
-TIMES = 5
+PHOTOS_PX = ((1920, 1080), (4000, 3000))
+TIMES = 2
 
 
 class Picture(NamedTuple):

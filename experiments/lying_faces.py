@@ -65,7 +65,7 @@ def mtfl(data: Path, count: int, rng: np.random.Generator) -> list[Picture]:
 
 def read(file: Path) -> np.ndarray:
     """An image as (H, W, 3) uint8 RGB."""
-    return np.ascontiguousarray(cv2.imread(str(file))[:, :, ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imread(str(file)))[:, :, ::-1])
 
 
 def turned(picture: Picture, degrees: float) -> Picture:

@@ -107,6 +107,7 @@ _WRITE_ADVICE = {
     errno.EPERM: "no permission to write there: choose another place",
     errno.EROFS: "the file system is read-only: choose another place",
     errno.EEXIST: "part of the path is a file, not a folder: choose another place",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
     errno.ENOTDIR: "part of the path is a file, not a folder: choose another place",
 }
 

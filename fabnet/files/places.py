@@ -7,6 +7,7 @@ takes a place as text. Both find credentials and endpoints in the environment va
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -42,6 +43,8 @@ __all__ = [
 
 SCHEMES = ("s3", "gs", "az")
 """URI schemes; each needs the extra of the same name."""
+LOOP_ON_WINDOWS = 1921
+"""Windows' number of an error for a loop of symlinks; `errno` is then EINVAL."""
 CLIENTS = {"aiobotocore", "botocore", "aiohttp", "gcsfs", "google", "azure", "adlfs"}
 """Packages whose errors are not OSErrors."""
 
@@ -58,13 +61,14 @@ def as_place(given: str | Path) -> Path:
         given: a local path, a URI, or a place.
 
     Raises:
-        InputError: the path is empty; or the URI has an unknown scheme or contains credentials, or its bucket is
-            missing, forbidden or unreachable.
+        InputError: the path is empty, a loop of symlinks, or has too long a name; or the URI has an unknown scheme or
+            contains credentials, or its bucket is missing, forbidden or unreachable.
         MissingDependencyError: the extra that its scheme needs is not installed.
     """
     if not str(given):  # `Path("")` would be the working folder
         raise InputError("a path is empty; expected a file or folder: is a variable unset?")
     if not is_remote(given):
+        _check_names(Path(given))
         return Path(given)
     if not isinstance(given, str):
         _agree()  # the place may come from another process
@@ -93,6 +97,32 @@ def as_place(given: str | Path) -> Path:
         raise InputError(f"{given} cannot be opened: {refusal(error) or first_line(error)}") from None
     _check(str(found), found)
     return found  # type: ignore[no-any-return]
+
+
+def _check_names(path: Path) -> None:
+    """Refuse a local path that can lead nowhere, whatever is there."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP or getattr(error, "winerror", 0) == LOOP_ON_WINDOWS:
+            link = next(each for each in (*reversed(path.parents), path) if _is_loop(each))
+            raise InputError(
+                f"{link} is a symlink to {os.readlink(link)}, which leads back to itself; expected a path without a "
+                "loop of links: remove the link, or choose another path"
+            ) from None
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(
+                f"the path {str(path)[:60]}... is too long; most systems take 255 bytes for each name in it, and 4,096 "
+                "in all: choose a shorter one"
+            ) from None
+
+
+def _is_loop(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return path.is_symlink()
+    return False
 
 
 def several(given: str | Path | Iterable[str | Path]) -> list[str | Path]:

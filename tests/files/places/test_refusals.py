@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -45,6 +46,32 @@ def test_local_paths_are_paths(tmp_path: Path) -> None:
         assert workplace(as_place(given)) == fetched(as_place(given)) == tmp_path / "a"
     assert not is_remote("C:/a")
     assert not is_remote("hf:owner/name")
+
+
+LOOPING = [
+    ["track", "clip.mp4", "--out", "LOOP"], ["track", "clip.mp4", "--out", "LOOP/store.lance"],
+    ["import", "frames", "--out", "LOOP"], ["train", "store.lance", "--out", "LOOP"],
+    ["read", "clip.mp4", "--out", "LOOP/rows.csv"], ["read", "clip.mp4", "--overlay", "LOOP.mp4"], ["read", "LOOP"],
+    ["embed", "clip.mp4", "--out", "LOOP"], ["courses", "LOOP.csv"], ["courses", "rows.csv", "--out", "LOOP.csv"],
+    ["export", "small", "--out", "LOOP"], ["table", "1", "--out", "LOOP"], ["demo", "--out", "LOOP"],
+    ["report", "LOOP"], ["search", "LOOP", "--query", "a.jpg"], ["info", "LOOP"], ["compact", "LOOP"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOOPING, ids=" ".join)
+def test_loops_of_symlinks_are_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ending in ("", ".csv", ".mp4"):
+        (tmp_path / f"LOOP{ending}").symlink_to(f"other{ending}")
+        (tmp_path / f"other{ending}").symlink_to(f"LOOP{ending}")
+    before = sorted(os.listdir(tmp_path))
+    line = said(capsys, *command)
+    assert re.fullmatch(
+        rf"fabnet {command[0]}: LOOP\S* is a symlink to other\S*, which leads back to itself; .*\n", line
+    )
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_unknown_schemes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ import websocket
 
 __all__ = ["Browser", "chromium"]
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
+"""Time to wait for the browser, which a busy machine slows down."""
 
 
 def chromium() -> str | None:

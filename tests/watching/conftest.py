@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+RATE = 15
+TIMES = 300
+
 
 @pytest.fixture(scope="session")
-def minute(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clip fifteen times, one minute, fifteen frames a second, 192 x 192."""
+def long(smiling: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip again and again for twenty minutes, fifteen frames a second, 192 x 192.
+
+    No test takes as long, however busy the machine, so the camera never ends before the test.
+    """
     import av
 
     from fabnet.video.decode import read_frames
 
-    path = tmp_path_factory.mktemp("long") / "minute.ts"
-    images = [frame.image for frame in read_frames(smiling, fps=15.0)]
+    path = tmp_path_factory.mktemp("long") / "long.ts"
+    images = [frame.image for frame in read_frames(smiling, fps=RATE)]
     with av.open(str(path), "w", format="mpegts") as file:
-        stream = file.add_stream("mpeg4", rate=15)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 192, 192, "yuv420p", 2_000_000
-        for image in images * 15:
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-        file.mux(stream.encode())
+        stream = file.add_stream("mpeg4", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 192, 192, "yuv420p", 300_000
+        encoded = [packet for image in images for packet in stream.encode(av.VideoFrame.from_ndarray(image))]
+        encoded += stream.encode()
+        for number in range(len(encoded) * TIMES):
+            packet = encoded[number % len(encoded)]
+            copy = av.Packet(bytes(packet))
+            copy.stream, copy.time_base, copy.is_keyframe = stream, Fraction(1, RATE), packet.is_keyframe
+            copy.pts = copy.dts = number
+            file.mux(copy)
     return path

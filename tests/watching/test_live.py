@@ -117,10 +117,10 @@ def test_each_frame_is_read_before_the_next_is_taken(smiling: Path) -> None:
             break
 
 
-def test_a_stream_is_read_by_its_address(minute: Path, tmp_path: Path) -> None:
+def test_a_stream_is_read_by_its_address(long: Path, tmp_path: Path) -> None:
     """MPEG-TS over TCP, cut off in the middle."""
     server = socket.create_server(("127.0.0.1", 0))
-    data = minute.read_bytes()[:600_000]
+    data = long.read_bytes()[:600_000]
 
     def send() -> None:
         client, _ = server.accept()
@@ -177,11 +177,11 @@ def test_what_cannot_be_opened_is_one_line(smiling: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a process there")
-def test_ctrl_c_ends_it_and_keeps_the_rows(minute: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fabnet", "live", str(minute), "--as-camera", "--out", "rows.csv", "--json"]
+def test_ctrl_c_ends_it_and_keeps_the_rows(long: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fabnet", "live", str(long), "--as-camera", "--out", "rows.csv", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        assert next(iter(running.stderr.readline, "")).startswith("live: minute.ts: ")  # the first frame
+        assert next(iter(running.stderr.readline, "")).startswith("live: long.ts: ")  # the first frame
         time.sleep(1.5)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=30)
@@ -192,7 +192,7 @@ def test_ctrl_c_ends_it_and_keeps_the_rows(minute: Path, tmp_path: Path) -> None
     assert result["seconds"] < 40
 
 
-def test_a_time_limit_ends_it(minute: Path) -> None:
-    result = fabnet.live(minute, as_camera=True, seconds=2.0)
+def test_a_time_limit_ends_it(long: Path) -> None:
+    result = fabnet.live(long, as_camera=True, seconds=2.0)
     assert result.frames >= 1
     assert result.seconds < 20

@@ -14,8 +14,8 @@ from linear import Waves, quantile, ridge
 from looks import NEAR_LOOK
 from sums import Looked, Sums, Target
 
+from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import FaceReader
-from fabnet.encoders.seen import Seen
 from fabnet.teaching.certainty import whitening
 
 COVERAGE = 0.92
@@ -80,13 +80,13 @@ def fit_spread(
     return replace(reader, spread=spread.astype(np.float32))
 
 
-def seen_of(own: Looked, use: np.ndarray) -> Seen:
+def seen_of(own: Looked, use: np.ndarray) -> EncodedFaces:
     """Faces of a set in the look at which errors are taken."""
     x, boxes = (each[use][:, NEAR_LOOK].astype(np.float32) for each in (own.x, own.boxes))
-    return Seen(x, boxes, np.zeros(len(x), np.float32), *own.light[use].T)
+    return EncodedFaces(x, boxes, np.zeros(len(x), np.float32), *own.light[use].T)
 
 
-def _signs(reader: FaceReader, seen: Seen, values: np.ndarray) -> np.ndarray:
+def _signs(reader: FaceReader, seen: EncodedFaces, values: np.ndarray) -> np.ndarray:
     made = {name: values[:, place] for place, name in enumerate(("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"))}
     distance = np.linalg.norm((seen.embeddings - reader.mean) @ reader.whiten, axis=1)
     return reader.raw_signs(seen, made, distance)

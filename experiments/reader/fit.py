@@ -25,7 +25,7 @@ from sums import CANONICAL, GREY, NEAR, TIGHT, WEIGHTS, Looked, Sums, Target, ch
 from units import fit_units
 
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.face_reader import FaceReader, Task, save_face_reader
+from fabnet.encoders.face_reader import FaceReader, ReaderTask, save_face_reader
 from fabnet.encoders.load_encoder import load
 
 VERSION = "5"
@@ -186,19 +186,20 @@ def main() -> None:
     usual = [unit for unit in UNITS if unit not in EXPERIMENTAL_UNITS]
     mesh = "MediaPipe's face mesh on training people of YouTube Faces, clips, cmu_faces, MTFL and FER+"
     tasks_maps = [
-        (Task("landmarks68", "points", tuple(f"{axis}{i}" for i in range(68) for axis in "xy"), mesh), landmarks),
-        (Task("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), mesh),
+        (ReaderTask("landmarks68", "points", tuple(f"{axis}{i}" for i in range(68) for axis in "xy"), mesh), landmarks),
+        (ReaderTask("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), mesh),
          values.part(slice(0, 3))),
-        (Task("openings", "values", ("mouth_opening", "mouth_width", "eyes_opening"), mesh),
+        (ReaderTask("openings", "values", ("mouth_opening", "mouth_width", "eyes_opening"), mesh),
          values.part(slice(3, 6))),
-        (Task("smile", "probabilities", ("smile",), "MTFL, FER+ and cmu_faces"), smile),
-        (Task("expression", "classes", tuple(f"expression_{NAMES.get(name, name)}" for name in EXPRESSIONS), "FER+"),
-         expression),
-        (Task("units", "probabilities", tuple(names_of_units[unit] for unit in usual), "CK+, with FER+, MTFL, clips"),
+        (ReaderTask("smile", "probabilities", ("smile",), "MTFL, FER+ and cmu_faces"), smile),
+        (ReaderTask("expression", "classes", tuple(f"expression_{NAMES.get(name, name)}" for name in EXPRESSIONS),
+                    "FER+"), expression),
+        (ReaderTask("units", "probabilities", tuple(names_of_units[unit] for unit in usual),
+                    "CK+, with FER+, MTFL, clips"),
          Linear(np.concatenate([units[unit].coef for unit in usual], axis=1),
                 np.concatenate([units[unit].intercept for unit in usual]))),
-        (Task("units_experimental", "probabilities", tuple(names_of_units[unit] for unit in EXPERIMENTAL_UNITS), "CK+",
-              is_experimental=True),
+        (ReaderTask("units_experimental", "probabilities", tuple(names_of_units[unit] for unit in EXPERIMENTAL_UNITS),
+                    "CK+", is_experimental=True),
          Linear(np.concatenate([units[unit].coef for unit in EXPERIMENTAL_UNITS], axis=1),
                 np.concatenate([units[unit].intercept for unit in EXPERIMENTAL_UNITS]))),
     ]  # fmt: skip

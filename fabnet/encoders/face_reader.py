@@ -18,14 +18,14 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from fabnet.encoders.encoded_faces import EncodedFaces, in_camera, in_picture, points_px
 from fabnet.encoders.readings import softmax
-from fabnet.encoders.seen import Seen, in_camera, in_picture, points_px
 from fabnet.errors import InputError
 from fabnet.faces.landmarks import five_of_68
 from fabnet.files.output import written_whole
 from fabnet.models.weights_file import check_safetensors
 
-__all__ = ["FaceReader", "Task", "is_experimental", "load_face_reader", "save_face_reader"]
+__all__ = ["FaceReader", "ReaderTask", "is_experimental", "load_face_reader", "save_face_reader"]
 
 FORMAT = "fabnet-reader-1"
 ARRAYS = (
@@ -55,7 +55,7 @@ KINDS = ("points", "values", "classes", "probabilities")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ReaderTask:
     """What some of the outputs are.
 
     Attributes:
@@ -115,7 +115,7 @@ class FaceReader:
             number of faces.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[ReaderTask, ...]
     model: str
     version: str
     coef: np.ndarray
@@ -187,7 +187,7 @@ class FaceReader:
         """(N, K) from `outputs` or `where` to (N,) bool: whether the window shows a face."""
         return np.asarray(outputs[:, FACE] > np.log(FACE_PROBABILITY / (1 - FACE_PROBABILITY)))
 
-    def points5(self, outputs: np.ndarray, seen: Seen) -> np.ndarray:
+    def points5(self, outputs: np.ndarray, seen: EncodedFaces) -> np.ndarray:
         """(N, K) outputs to (N, 5, 2) float32: eyes, nose, mouth corners in the picture."""
         first = FIRST + sum(len(task.columns) for task in self.tasks[: self._points_task])
         points = outputs[:, first : first + 136].reshape(-1, 68, 2)
@@ -202,7 +202,7 @@ class FaceReader:
         said = [pa.field("in_range", pa.bool_()), pa.field("out_of_range", pa.string())]
         return [*said, *(field for task in self.tasks for field in task.fields())]
 
-    def columns(self, seen: Seen) -> dict[str, np.ndarray]:
+    def columns(self, seen: EncodedFaces) -> dict[str, np.ndarray]:
         """Read attributes.
 
         Args:
@@ -262,13 +262,13 @@ class FaceReader:
         made |= dict(zip(POSE, in_camera(np.stack([made[name] for name in POSE]), seen.turns_deg), strict=True))
         return {field.name: made[field.name] for field in self.fields()}
 
-    def signs(self, seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
+    def signs(self, seen: EncodedFaces, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
         """What makes a face hard to read: (N, F) float32 `raw_signs`, standardised, at most 4 in size."""
         raw = self.raw_signs(seen, made, distance)
         return np.asarray(np.clip((raw - self.signs_mean) / self.signs_scale, -4, 4), np.float32)
 
     @staticmethod
-    def raw_signs(seen: Seen, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
+    def raw_signs(seen: EncodedFaces, made: dict[str, np.ndarray], distance: np.ndarray) -> np.ndarray:
         """Size of the window, brightness, contrast, turn, its square, pitch, roll, distance from the known faces.
 
         Returns:
@@ -330,7 +330,7 @@ def load_face_reader(file: Path) -> FaceReader:
                 raise ValueError(f"its format is {metadata.get('format')!r}; expected {FORMAT!r}")
             said: Mapping[str, Any] = json.loads(metadata["reader"])
             tasks = tuple(
-                Task(each["name"], each["kind"], tuple(each["columns"]), each["source"], each["is_experimental"])
+                ReaderTask(each["name"], each["kind"], tuple(each["columns"]), each["source"], each["is_experimental"])
                 for each in said["tasks"]
             )
             arrays = {name: content.get_tensor(name) for name in ARRAYS}

@@ -18,7 +18,7 @@ from fabnet.files.kinds import kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes
 from fabnet.ingest.layouts import TrackFiles
 from fabnet.ingest.options import ImportOptions
-from fabnet.ingest.runner import Finished, Task
+from fabnet.ingest.runner import Finished, IngestTask
 from fabnet.ingest.voxceleb import boxed_frames
 from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
@@ -28,7 +28,7 @@ __all__ = ["ImportTask", "import_video", "is_text", "is_video"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportTask(Task):
+class ImportTask(IngestTask):
     """The folder of one video to import."""
 
     root: Path
@@ -46,7 +46,7 @@ class ImportTask(Task):
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Tally:
     """What came of the files so far."""
 
     frames: int = 0
@@ -70,32 +70,32 @@ def import_video(task: ImportTask, report: Callable[[float], None]) -> Finished:
         OutputError: the disk is full.
     """
     cv2.setNumThreads(1)
-    seen = _Seen()
+    tally = _Tally()
     with SpoolWriter(task.spool) as spool:
-        for row in _rows(task, seen, report):
+        for row in _rows(task, tally, report):
             spool.add(row)
     rows = spool.num_rows
-    status = "ok" if not seen.dropped else "partial" if rows else "no-face"
-    if not seen.frames:
+    status = "ok" if not tally.dropped else "partial" if rows else "no-face"
+    if not tally.frames:
         status = "failed"
-    reason = f"{len(seen.dropped)} left out; the first: {seen.dropped[0][1]}" if seen.dropped else ""
+    reason = f"{len(tally.dropped)} left out; the first: {tally.dropped[0][1]}" if tally.dropped else ""
     return Finished(
-        task.entry(status, reason, spool=spool, frames_kept=seen.frames, frames_with_face=rows, dropped=seen.dropped)
+        task.entry(status, reason, spool=spool, frames_kept=tally.frames, frames_with_face=rows, dropped=tally.dropped)
     )
 
 
-def _rows(task: ImportTask, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
+def _rows(task: ImportTask, tally: _Tally, report: Callable[[float], None]) -> Iterator[Row]:
     if is_text(task.tracks):
         if task.original is None:
             raise InputError("its original video is not there")
-        yield from _boxed_rows(task, task.original, seen, report)
+        yield from _boxed_rows(task, task.original, tally, report)
         return
     for track in task.tracks:
         if is_video(task.root, track.files[0]):
-            yield from _cropped_video_rows(task, track, seen)
+            yield from _cropped_video_rows(task, track, tally)
             report(1)
         else:
-            yield from _frame_rows(task, track, seen, report)
+            yield from _frame_rows(task, track, tally, report)
 
 
 def is_text(tracks: Sequence[TrackFiles]) -> bool:
@@ -114,19 +114,19 @@ def is_video(root: Path, file: str) -> bool:
     return kind == "video"
 
 
-def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
+def _frame_rows(task: ImportTask, track: TrackFiles, tally: _Tally, report: Callable[[float], None]) -> Iterator[Row]:
     for index, file in enumerate(track.files):
-        seen.frames += 1
+        tally.frames += 1
         try:
             data = read_bytes(task.root / file)
         except (OSError, InputError) as error:
-            seen.dropped.append((file, f"cannot be read ({getattr(error, 'strerror', None) or error})"))
+            tally.dropped.append((file, f"cannot be read ({getattr(error, 'strerror', None) or error})"))
             report(1)
             continue
         try:
             image = _decoded(data)
         except InputError as error:
-            seen.dropped.append((file, str(error)))
+            tally.dropped.append((file, str(error)))
             report(1)
             continue
         if task.margin is not None:
@@ -137,32 +137,32 @@ def _frame_rows(task: ImportTask, track: TrackFiles, seen: _Seen, report: Callab
             found = loaded_detector(task.options.detector, task.options.min_face, for_photos=True)(image)
             face = chosen_face(found, image.shape[1], image.shape[0])
             if face is None:
-                seen.dropped.append((file, "no face found"))
+                tally.dropped.append((file, "no face found"))
             else:
                 yield _detected_row(task, track.name, index, file, image, face)
         report(1)
 
 
-def _cropped_video_rows(task: ImportTask, track: TrackFiles, seen: _Seen) -> Iterator[Row]:
+def _cropped_video_rows(task: ImportTask, track: TrackFiles, tally: _Tally) -> Iterator[Row]:
     file = track.files[0]
     try:
         for frame in read_frames(task.root / file, fps=task.options.fps):
-            seen.frames += 1
+            tally.frames += 1
             yield _ready_row(task, track.name, frame.index, frame.time_s, file, frame.image, b"")
     except VideoError as error:
-        seen.frames = max(seen.frames, 1)
-        seen.dropped.append((file, str(error)))
+        tally.frames = max(tally.frames, 1)
+        tally.dropped.append((file, str(error)))
 
 
-def _boxed_rows(task: ImportTask, original: Path, seen: _Seen, report: Callable[[float], None]) -> Iterator[Row]:
-    for boxed in boxed_frames(task.root, task.tracks, original, fps=task.options.fps, dropped=seen.dropped):
+def _boxed_rows(task: ImportTask, original: Path, tally: _Tally, report: Callable[[float], None]) -> Iterator[Row]:
+    for boxed in boxed_frames(task.root, task.tracks, original, fps=task.options.fps, dropped=tally.dropped):
         square = crop_box(boxed.box_px, task.options.spec)
-        seen.frames += 1
+        tally.frames += 1
         yield _row(
             task, boxed.track, boxed.frame, boxed.time_s, boxed.source, cut(boxed.image, square, task.options.size),
             crop_box_px=square, box_px=boxed.box_px,
         )  # fmt: skip
-    seen.frames += len(seen.dropped)
+    tally.frames += len(tally.dropped)
     report(len(task.tracks))
 
 

@@ -27,13 +27,13 @@ from fabnet.store.summary import StoreSummary, store_summary
 from fabnet.store.track_store import TrackStore
 from fabnet.store.writing import writing
 
-__all__ = ["Finished", "Job", "Run", "RunReport", "Task", "run"]
+__all__ = ["Finished", "IngestTask", "Job", "Run", "RunReport", "run"]
 
 COMMIT_EVERY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class IngestTask:
     """One input. Each verb derives its own task, with what its worker needs besides."""
 
     video: str
@@ -84,7 +84,7 @@ class Task:
         )
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=IngestTask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from fabnet.errors import VideoError
 from fabnet.faces.find import loaded_detector
 from fabnet.faces.picture import jpeg_bytes
 from fabnet.ingest.options import TrackOptions
-from fabnet.ingest.runner import Finished, Task
+from fabnet.ingest.runner import Finished, IngestTask
 from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row
 from fabnet.store.spool import SpoolWriter
@@ -26,7 +26,7 @@ STEPS = ("decode", "detect", "link", "crop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackTask(Task):
+class TrackTask(IngestTask):
     """One video to track."""
 
     path: Path

@@ -9,9 +9,9 @@ from typing import Any
 
 from fabnet.files.output import written_whole
 from fabnet.files.places import as_place, several
+from fabnet.paper.paper_table import PaperTable, paper_table
 from fabnet.paper.results import read_result
 from fabnet.paper.table_formats import to_csv, to_html, to_json, to_latex
-from fabnet.paper.tables import PaperTable, paper_table
 
 __all__ = ["TableResult", "table"]
 

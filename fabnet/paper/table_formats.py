@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fabnet.files.cells import as_cell
+from fabnet.paper.paper_table import FACTS, MARKS, Cell, Panel, PaperTable, TableRow
 from fabnet.paper.published import DASH
-from fabnet.paper.tables import FACTS, MARKS, Cell, Panel, PaperTable, Row
 from fabnet.runtime.terminal import shown
 
 __all__ = ["to_csv", "to_html", "to_json", "to_latex", "to_terminal"]
@@ -202,7 +202,7 @@ def _text_cell(cell: Cell, *, is_narrow: bool) -> Text:
     return Text.assemble(cell.text, *((f"\n{each}", "dim") for each in under if each))
 
 
-def _text_label(panel: Panel, row: Row) -> Text:
+def _text_label(panel: Panel, row: TableRow) -> Text:
     if not panel.facts:
         return Text(shown(row.label))
     known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
@@ -210,6 +210,6 @@ def _text_label(panel: Panel, row: Row) -> Text:
     return Text.assemble(row.label, (f"\n{what}\n{known['faces']} faces, {known['people']} people", "dim"))
 
 
-def _text_date(panel: Panel, row: Row) -> list[Text]:
+def _text_date(panel: Panel, row: TableRow) -> list[Text]:
     known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
     return [Text(f"{known['date']}\n{known['commit']}")] if known else []

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.face_reader import Task
+from fabnet.encoders.face_reader import ReaderTask
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
 from fabnet.errors import InputError
@@ -89,7 +89,7 @@ class Predictor:
         return [*own, *(field for probe in self.probes for field in probe.fields())]
 
     @property
-    def drawn(self) -> list[Task | SavedProbe]:
+    def drawn(self) -> list[ReaderTask | SavedProbe]:
         """What gives the columns, for an overlay."""
         return [*([] if self.eyes is None else self.eyes.reader.tasks), *self.probes]
 

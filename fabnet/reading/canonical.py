@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.encoded_faces import EncodedFaces, in_picture
 from fabnet.encoders.face_reader import COVERED, FACE, FaceReader
-from fabnet.encoders.seen import Seen, in_picture
 from fabnet.faces.crop import EDGE_PX, CropSpec, cut, shrunk_square, upright
 from fabnet.faces.window import Window
 
@@ -60,7 +60,7 @@ class Settled(NamedTuple):
         num_looks: number of windows embedded, in all.
     """
 
-    seen: Seen
+    seen: EncodedFaces
     outputs: np.ndarray
     next_px: np.ndarray
     next_turns_deg: np.ndarray
@@ -69,7 +69,7 @@ class Settled(NamedTuple):
 
     def at(self, indices: np.ndarray | slice) -> Settled:
         """The faces at these indices."""
-        seen = Seen(*(part[indices] for part in self.seen))
+        seen = EncodedFaces(*(part[indices] for part in self.seen))
         return self._replace(seen=seen, **{name: getattr(self, name)[indices] for name in ARRAYS})
 
     def take(self, indices: np.ndarray, others: Settled) -> None:
@@ -81,7 +81,7 @@ class Settled(NamedTuple):
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
-        seen = Seen(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
+        seen = EncodedFaces(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
         arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
         return self._replace(seen=seen, **arrays, num_looks=self.num_looks + other.num_looks)
 
@@ -119,7 +119,7 @@ class Eyes:
         embeddings = self.encoder.embed_views(views)
         brightness, contrast = light_of(views)
         outputs = self.reader.where(embeddings)
-        seen = Seen(embeddings, boxes_px, np.array(turns_deg, np.float32), brightness, contrast)
+        seen = EncodedFaces(embeddings, boxes_px, np.array(turns_deg, np.float32), brightness, contrast)
         return Settled(seen, outputs, *self.reader.placed(outputs, boxes_px, seen.turns_deg), views, len(images))
 
     def settle(
@@ -185,7 +185,7 @@ class Eyes:
             settled.take(lost[better], turned.at(better))
         return settled._replace(num_looks=num_looks)
 
-    def in_crops(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray) -> Seen:
+    def in_crops(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray) -> EncodedFaces:
         """Find the canonical window of each face inside its crop.
 
         Args:

@@ -83,7 +83,7 @@ class _Look(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class _Seen:
+class _TrackSummary:
     """What the rows say about a track."""
 
     first: int
@@ -112,7 +112,7 @@ class PeopleLinker:
                 f"--people {recogniser.name} needs SciPy: pip install 'fabnet[people]'"
             ) from None
         self._recogniser, self._distance = recogniser, distance
-        self._seen: dict[Track, _Seen] = {}
+        self._summaries: dict[Track, _TrackSummary] = {}
 
     def see(self, rows: Sequence[Mapping[str, Any]], attributes: Mapping[str, np.ndarray]) -> None:
         """Take note of rows with a face.
@@ -125,16 +125,16 @@ class PeopleLinker:
         points = np.asarray(attributes["landmarks68_px"]).reshape(-1, 68, 2)
         for index, row in enumerate(rows):
             frame, time_s = row["frame"], row["time_s"]
-            seen = self._seen.setdefault(
-                (row["source"], row["track"]), _Seen(frame, frame, is_timed=time_s is not None)
+            summary = self._summaries.setdefault(
+                (row["source"], row["track"]), _TrackSummary(frame, frame, is_timed=time_s is not None)
             )
-            seen.first, seen.last = min(seen.first, frame), max(seen.last, frame)
+            summary.first, summary.last = min(summary.first, frame), max(summary.last, frame)
             if not attributes["in_range"][index]:
                 continue
-            seen.count += 1
+            summary.count += 1
             second = frame if time_s is None else int(time_s)
-            if second not in seen.best or turns[index] < seen.best[second].turn:
-                seen.best[second] = _Look(float(turns[index]), frame, row["box_px"], five_of_68(points[index]))
+            if second not in summary.best or turns[index] < summary.best[second].turn:
+                summary.best[second] = _Look(float(turns[index]), frame, row["box_px"], five_of_68(points[index]))
 
     def link(self, inputs: Sequence[Input]) -> tuple[dict[Track, str], LinkedPeople]:
         """Look up faces of each track again, and link the tracks.
@@ -147,24 +147,24 @@ class PeopleLinker:
         """
         alone: dict[Track, str] = {}
         looks: dict[Track, list[_Look]] = {}
-        for track, seen in self._seen.items():
-            if not seen.count:
+        for track, summary in self._summaries.items():
+            if not summary.count:
                 alone[track] = "never in range"
-            elif seen.is_timed and seen.count < MIN_FRAMES:
+            elif summary.is_timed and summary.count < MIN_FRAMES:
                 alone[track] = f"in range in fewer than {MIN_FRAMES} frames"
             elif len(looks) == MAX_TRACKS:
                 alone[track] = f"beyond the limit of {MAX_TRACKS:,} tracks"
             else:
-                looks[track] = sorted(seen.best.values(), key=lambda look: look.turn)[:FACES]
+                looks[track] = sorted(summary.best.values(), key=lambda look: look.turn)[:FACES]
         vectors = self._embedded(looks, inputs)
         alone |= dict.fromkeys(looks.keys() - vectors.keys(), "could not be looked up again")
         compared = [track for track in looks if track in vectors]
-        people = {track: f"{track[0]}/{track[1]}" for track in self._seen}
+        people = {track: f"{track[0]}/{track[1]}" for track in self._summaries}
         labels = groups(np.array([vectors[track] for track in compared]), self._never(compared), self._distance)
         names: dict[int, str] = {}
         for track, label in zip(compared, labels, strict=True):
             people[track] = names.setdefault(int(label), people[track])
-        reasons = {people[track]: alone[track] for track in self._seen if track in alone}
+        reasons = {people[track]: alone[track] for track in self._summaries if track in alone}
         about = LinkedPeople(
             self._recogniser.name, self._recogniser.digest, self._distance, len(people), len(set(people.values())),
             reasons,
@@ -174,7 +174,9 @@ class PeopleLinker:
     def _never(self, tracks: Sequence[Track]) -> np.ndarray:
         """(N, N) whether two tracks are of one source and overlap in time."""
         sources = np.unique([source for source, _ in tracks], return_inverse=True)[1].ravel()
-        first, last = (np.array([getattr(self._seen[track], name) for track in tracks]) for name in ("first", "last"))
+        first, last = (
+            np.array([getattr(self._summaries[track], name) for track in tracks]) for name in ("first", "last")
+        )
         is_later = first[:, None] > last[None]
         return np.asarray((sources[:, None] == sources[None]) & ~is_later & ~is_later.T)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fabnet.encoders.face_reader import Task
+from fabnet.encoders.face_reader import ReaderTask
 from fabnet.encoders.saved_probe import SavedProbe
 from fabnet.errors import InputError, VideoError
 from fabnet.faces.pose import ANGLES, head_axes
@@ -27,7 +27,7 @@ from fabnet.video.encode import VideoWriter
 
 __all__ = ["Drawn", "draw_axes", "draw_face", "drawing", "overlay_writer"]
 
-Drawn = SavedProbe | Task
+Drawn = SavedProbe | ReaderTask
 """What gives a row some of its columns."""
 
 AXES = ((228, 87, 46), (27, 158, 119), (61, 120, 216))
@@ -105,7 +105,7 @@ def draw_face(image: np.ndarray, row: Row, drawn: Sequence[Drawn]) -> None:
 
 def _angle_names(drawn: Drawn) -> list[str] | None:
     """The columns of roll, pitch and yaw, in degrees; None: it gives no head pose."""
-    names = [f"{'pose' if isinstance(drawn, Task) else drawn.task}_{name}_deg" for name in ANGLES]
+    names = [f"{'pose' if isinstance(drawn, ReaderTask) else drawn.task}_{name}_deg" for name in ANGLES]
     return names if drawn.kind in ("angles", "values") and set(names) <= _columns(drawn) else None
 
 
@@ -117,7 +117,7 @@ def _likely(row: Row, drawn: Drawn) -> str:
     """The most likely class and its probability, in words; empty if it gives no classes."""
     if drawn.kind != "classes":
         return ""
-    task = drawn.name if isinstance(drawn, Task) else drawn.task
+    task = drawn.name if isinstance(drawn, ReaderTask) else drawn.task
     name = row[task]
     return f"{name}{_mark(drawn)} {row[f'{task}_{name}']:.0%}"
 
@@ -132,7 +132,7 @@ def _present(row: Row, drawn: Sequence[Drawn]) -> list[str]:
 
 def _mark(drawn: Drawn) -> str:
     """A question mark for what is experimental."""
-    return "?" if isinstance(drawn, Task) and drawn.is_experimental else ""
+    return "?" if isinstance(drawn, ReaderTask) and drawn.is_experimental else ""
 
 
 def _scale(side: float) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import FaceReader
-from fabnet.encoders.seen import Seen
 from fabnet.options import Options
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.read_rows import ReadFace
@@ -56,7 +56,7 @@ def read_batch(
     has_face = np.array([row.seen is not None for row in rows])
     attributes: dict[str, np.ndarray] = {}
     if seen:
-        faces = Seen(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        faces = EncodedFaces(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
         attributes = reader.columns(faces)
         if "embedding" in columns.names:
             attributes["embedding"] = faces.embeddings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from fabnet.encoders.seen import Seen
+from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.errors import FabnetError, first_line
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detector
@@ -40,7 +40,7 @@ class ReadFace(NamedTuple):
     """
 
     row: dict[str, Any]
-    seen: Seen | None
+    seen: EncodedFaces | None
 
 
 def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadFace | Failure | Remark]:
@@ -187,8 +187,8 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         yield from made
 
 
-def _one(seen: Seen, index: int) -> Seen:
-    return Seen(*(part[index : index + 1] for part in seen))
+def _one(seen: EncodedFaces, index: int) -> EncodedFaces:
+    return EncodedFaces(*(part[index : index + 1] for part in seen))
 
 
 def _row(name: str, **values: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fabnet.encoders.face_reader import FIRST, LANDMARKS, FaceReader, Task
+from fabnet.encoders.face_reader import FIRST, LANDMARKS, FaceReader, ReaderTask
 from fabnet.probes.metrics import Weighted, auc, bootstrap_weights, correlation, interval, mean_of, weighted_mean
 from fabnet.reading.canonical import Eyes
 from fabnet.runtime.progress import progress
@@ -69,7 +69,7 @@ def judge(store: TrackStore, held: People, teacher: Eyes, pupil: Eyes, *, num_th
 def marked(reader: FaceReader, rows: Sequence[dict[str, Any]]) -> FaceReader:
     """A reader that has the attributes that are experimental in tasks of their own."""
     poor = {row["attribute"] for row in rows if row["experimental"]}
-    tasks, outputs, widths = list[Task](), list(range(FIRST)), list[int]()
+    tasks, outputs, widths = list[ReaderTask](), list(range(FIRST)), list[int]()
     width = 0
     for task, at in zip(reader.tasks, output_slices(reader.tasks).values(), strict=True):
         has_widths = {"points": 1, "values": len(task.columns)}.get(task.kind, 0)
@@ -105,7 +105,7 @@ def _read(rows: Sequence[int], *, store: TrackStore, both: tuple[Eyes, Eyes]) ->
 
 
 def _rows(
-    task: Task, known: dict[str, np.ndarray], given: dict[str, np.ndarray], person: np.ndarray
+    task: ReaderTask, known: dict[str, np.ndarray], given: dict[str, np.ndarray], person: np.ndarray
 ) -> list[dict[str, Any]]:
     """One row per attribute of a task; of classes, one more for all together."""
     row = partial(_row, person=person, draws=bootstrap_weights(person.astype(str)))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fabnet.encoders.face_reader import FaceReader, Task
-from fabnet.encoders.seen import Seen
+from fabnet.encoders.encoded_faces import EncodedFaces
+from fabnet.encoders.face_reader import FaceReader, ReaderTask
 
 __all__ = ["half_widths", "whitening"]
 
@@ -38,7 +38,7 @@ def whitening(x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def half_widths(
-    teacher: FaceReader, seen: Seen, distance: np.ndarray, off: np.ndarray, known: np.ndarray, wider: float
+    teacher: FaceReader, seen: EncodedFaces, distance: np.ndarray, off: np.ndarray, known: np.ndarray, wider: float
 ) -> dict[str, np.ndarray]:
     """The teacher's half-widths, widened by the errors against it: half-widths of independent errors add as squares.
 
@@ -71,7 +71,7 @@ def half_widths(
     return {"signs_mean": signs_mean, "signs_scale": signs_scale, "spread": spread}
 
 
-def _errors(tasks: Sequence[Task], off: np.ndarray) -> np.ndarray:
+def _errors(tasks: Sequence[ReaderTask], off: np.ndarray) -> np.ndarray:
     """(N, K) differences to (N, P) sizes of the errors."""
     errors, first = [], 0
     for task in tasks:

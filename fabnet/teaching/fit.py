@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fabnet.encoders.face_reader import LANDMARKS, FaceReader, Task
+from fabnet.encoders.face_reader import LANDMARKS, FaceReader, ReaderTask
 from fabnet.encoders.readings import softmax
 from fabnet.teaching.certainty import half_widths, whitening
 from fabnet.teaching.lessons import BESIDE, FAR, NEAR, Lessons
@@ -51,7 +51,7 @@ class _Cross(NamedTuple):
     penalties: list[float]
 
 
-def output_slices(tasks: tuple[Task, ...]) -> dict[str, slice]:
+def output_slices(tasks: tuple[ReaderTask, ...]) -> dict[str, slice]:
     """The outputs of each task among those of all tasks."""
     ends = np.cumsum([0, *(len(task.columns) for task in tasks)]).tolist()
     return {task.name: slice(*ends[number : number + 2]) for number, task in enumerate(tasks)}
@@ -99,7 +99,7 @@ def fit_reader(
     return FaceReader(teacher.tasks, digest, f"taught-{version}", **arrays, taught=taught, errors={})
 
 
-def _task(reader: FaceReader, name: str) -> Task:
+def _task(reader: FaceReader, name: str) -> ReaderTask:
     return next(task for task in reader.tasks if task.name == name)
 
 

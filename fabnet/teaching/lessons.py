@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import COVERED, LANDMARKS, FaceReader
-from fabnet.encoders.seen import Seen
 from fabnet.errors import FabnetError
 from fabnet.faces.crop import CropSpec, crop_box, cut, upright
 from fabnet.faces.window import Window
@@ -93,7 +93,7 @@ class Lessons(NamedTuple):
     x: np.ndarray
     boxes: np.ndarray
     teacher_sides: np.ndarray
-    seen: Seen
+    seen: EncodedFaces
     targets: np.ndarray
     half_widths: np.ndarray
     covered: np.ndarray
@@ -102,7 +102,7 @@ class Lessons(NamedTuple):
     def at(self, indices: np.ndarray) -> Lessons:
         """Some of the faces."""
         chosen = {name: getattr(self, name)[indices] for name in self._fields if name != "seen"}
-        return Lessons(**chosen, seen=Seen(*(part[indices] for part in self.seen)))
+        return Lessons(**chosen, seen=EncodedFaces(*(part[indices] for part in self.seen)))
 
     def sides(self, look: int) -> np.ndarray:
         """(N,) sides of the windows of a look, in pixels of the crop."""
@@ -178,7 +178,7 @@ def _together(parts: Sequence[Lessons]) -> Lessons:
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Lessons._fields if name != "seen"
     }
-    seen = Seen(*(np.concatenate(each) for each in zip(*(part.seen for part in parts), strict=True)))
+    seen = EncodedFaces(*(np.concatenate(each) for each in zip(*(part.seen for part in parts), strict=True)))
     return Lessons(**joined, seen=seen)
 
 
@@ -212,7 +212,7 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
     )  # fmt: skip
 
 
-def _upright(crops: Crops, seen: Seen) -> tuple[list[np.ndarray], Seen]:
+def _upright(crops: Crops, seen: EncodedFaces) -> tuple[list[np.ndarray], EncodedFaces]:
     """The crops, each turned about its window's middle as the window is, and what was seen as if it were not."""
     images = list(crops.images)
     for place in np.flatnonzero(seen.turns_deg):

@@ -53,7 +53,7 @@ LOOK_AHEAD_S = 1.25
 
 
 @dataclass(slots=True, eq=False)
-class _Seen:
+class _Frame:
     index: int
     time_s: float
     thumbnail: np.ndarray
@@ -69,7 +69,7 @@ class ShotDetector:
     """Numbers the shots of a video in a stream, `LOOK_AHEAD_S` behind the newest frame."""
 
     def __init__(self) -> None:
-        self._seen: deque[_Seen] = deque()
+        self._frames: deque[_Frame] = deque()
         self._undecided = 0
         self._dissolve_next_s = 0.0
         self._shot = 0
@@ -78,7 +78,7 @@ class ShotDetector:
     @property
     def has_jumped(self) -> bool:
         """Whether the newest frame differs from the previous one by as much as across a cut."""
-        return bool(self._seen) and self._seen[-1].step >= CUT_STEP
+        return bool(self._frames) and self._frames[-1].step >= CUT_STEP
 
     def push(self, index: int, time_s: float, thumbnail: np.ndarray) -> list[tuple[int, int | None]]:
         """Look at the next frame.
@@ -92,33 +92,33 @@ class ShotDetector:
             Newly decided frames in order: each frame's index with its shot's number, or None for a frame within a fade
             or dissolve, which belongs to no shot.
         """
-        step = _step(self._seen[-1].thumbnail, thumbnail) if self._seen else 0.0
+        step = _step(self._frames[-1].thumbnail, thumbnail) if self._frames else 0.0
         centred = _centred(thumbnail)
         contrast = math.sqrt(float(centred @ centred) / LUMA)
-        self._seen.append(_Seen(index, time_s, thumbnail, centred, contrast, step))
-        self._mark_cut(len(self._seen) - 1 - NEIGHBOURS)
+        self._frames.append(_Frame(index, time_s, thumbnail, centred, contrast, step))
+        self._mark_cut(len(self._frames) - 1 - NEIGHBOURS)
         self._mark_fade(time_s)
         if time_s >= self._dissolve_next_s:
             self._dissolve_next_s = time_s + DISSOLVE_EVERY_S
             for half_s, marked_s in DISSOLVE_SPANS_S:
                 self._mark_dissolve(time_s - 2 * half_s, half_s, marked_s)
         decided = self._decide(time_s - LOOK_AHEAD_S)
-        while self._undecided > NEIGHBOURS and self._seen[0].time_s < time_s - 2 * LOOK_AHEAD_S:
-            self._seen.popleft()
+        while self._undecided > NEIGHBOURS and self._frames[0].time_s < time_s - 2 * LOOK_AHEAD_S:
+            self._frames.popleft()
             self._undecided -= 1
         return decided
 
     def finish(self) -> list[tuple[int, int | None]]:
         """Decide the remaining frames once the video has ended."""
-        for index in range(max(len(self._seen) - NEIGHBOURS, 0), len(self._seen)):
+        for index in range(max(len(self._frames) - NEIGHBOURS, 0), len(self._frames)):
             self._mark_cut(index)
         return self._decide(np.inf)
 
     def _decide(self, until_s: float) -> list[tuple[int, int | None]]:
         decided: list[tuple[int, int | None]] = []
-        last = len(self._seen) - NEIGHBOURS if np.isfinite(until_s) else len(self._seen)
-        while self._undecided < last and self._seen[self._undecided].time_s <= until_s:
-            frame = self._seen[self._undecided]
+        last = len(self._frames) - NEIGHBOURS if np.isfinite(until_s) else len(self._frames)
+        while self._undecided < last and self._frames[self._undecided].time_s <= until_s:
+            frame = self._frames[self._undecided]
             self._undecided += 1
             if frame.is_mixed:
                 self._is_between = True
@@ -133,17 +133,17 @@ class ShotDetector:
         """Mark the frame at this index of the buffer if a cut lies just before it."""
         if index < 1:
             return
-        before, frame = self._seen[index - 1], self._seen[index]
+        before, frame = self._frames[index - 1], self._frames[index]
         if frame.step < CUT_STEP:
             return
-        around = [self._seen[at].step for at in range(max(index - NEIGHBOURS, 1), index)]
-        around += [self._seen[at].step for at in range(index + 1, min(index + 1 + NEIGHBOURS, len(self._seen)))]
+        around = [self._frames[at].step for at in range(max(index - NEIGHBOURS, 1), index)]
+        around += [self._frames[at].step for at in range(index + 1, min(index + 1 + NEIGHBOURS, len(self._frames)))]
         if frame.step > CUT_OVER_NEIGHBOURS * max(around, default=0.0):
             frame.is_cut = _correlation(before.centred, frame.centred) < CUT_CORRELATION
 
     def _mark_fade(self, now_s: float) -> None:
         """Mark the frames `FADE_S` ago if they are the low point of a fade, together with its ramps."""
-        frames = [frame for frame in self._seen if frame.time_s >= now_s - 2 * FADE_S]
+        frames = [frame for frame in self._frames if frame.time_s >= now_s - 2 * FADE_S]
         contrasts = [frame.contrast for frame in frames]
         if min(contrasts) >= max(FLAT_CONTRAST, FADE_SHARE * max(contrasts)):
             return
@@ -160,18 +160,18 @@ class ShotDetector:
                     near += direction
 
     def _mark_dissolve(self, start_s: float, half_s: float, marked_s: float) -> None:
-        if self._seen[0].time_s > start_s:
+        if self._frames[0].time_s > start_s:
             return
-        times_s = [frame.time_s for frame in self._seen]
+        times_s = [frame.time_s for frame in self._frames]
         begin = bisect_left(times_s, start_s)
-        first, last = self._seen[begin].thumbnail, self._seen[-1].thumbnail
+        first, last = self._frames[begin].thumbnail, self._frames[-1].thumbnail
         change = last - first
         energy = float(change @ change)
         if energy < DISSOLVE_CHANGE**2 * len(change):
             return
-        if _correlation(self._seen[begin].centred, self._seen[-1].centred) > DISSOLVE_CORRELATION:
+        if _correlation(self._frames[begin].centred, self._frames[-1].centred) > DISSOLVE_CORRELATION:
             return
-        frames = list(self._seen)[begin:]
+        frames = list(self._frames)[begin:]
         middle_s = start_s + half_s
         at = bisect_left(times_s, middle_s) - begin
         at -= at > 0 and middle_s - frames[at - 1].time_s <= frames[at].time_s - middle_s

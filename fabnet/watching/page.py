@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from fabnet.encoders.face_reader import Task
+from fabnet.encoders.face_reader import ReaderTask
 from fabnet.errors import MissingDependencyError
 from fabnet.reading.overlay import draw_face
 from fabnet.reporting.pictures import data_uri
@@ -52,7 +52,7 @@ class LivePage:
         InputError: the port is taken.
     """
 
-    def __init__(self, port: int, tasks: Sequence[Task]) -> None:
+    def __init__(self, port: int, tasks: Sequence[ReaderTask]) -> None:
         missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
         if missing:
             raise MissingDependencyError(

@@ -16,17 +16,25 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from fabnet.encoders.face_reader import ARRAYS, FIRST, NUM_SIGNS, FaceReader, Task, load_face_reader, save_face_reader
-from fabnet.encoders.seen import Seen
+from fabnet.encoders.encoded_faces import EncodedFaces
+from fabnet.encoders.face_reader import (
+    ARRAYS,
+    FIRST,
+    NUM_SIGNS,
+    FaceReader,
+    ReaderTask,
+    load_face_reader,
+    save_face_reader,
+)
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES, rotation_matrix
 from fabnet.weights import shipped_models
 
 TASKS = (
-    Task("smile", "probabilities", ("smile",), "made"),
-    Task("landmarks68", "points", tuple(f"{axis}{point}" for point in range(68) for axis in "xy"), "made"),
-    Task("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), "made"),
-    Task("mood", "classes", ("glad", "sad", "calm"), "made", is_experimental=True),
+    ReaderTask("smile", "probabilities", ("smile",), "made"),
+    ReaderTask("landmarks68", "points", tuple(f"{axis}{point}" for point in range(68) for axis in "xy"), "made"),
+    ReaderTask("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), "made"),
+    ReaderTask("mood", "classes", ("glad", "sad", "calm"), "made", is_experimental=True),
 )
 NUM_OUTPUTS = FIRST + 1 + 136 + 3 + 3
 SMILE, POINTS, POSE, MOOD = FIRST, FIRST + 1, FIRST + 137, FIRST + 140
@@ -50,14 +58,14 @@ def reader() -> FaceReader:
 
 def seen(
     outputs: dict[int | range, Any] | None = None, count: int = 1, side: float = 100.0, light: float = 0.5
-) -> Seen:
+) -> EncodedFaces:
     """Faces in windows from (10, 20), with these outputs of the made reader; a face, not covered, if not told."""
     embeddings = np.zeros((count, NUM_OUTPUTS + 2), np.float32)
     embeddings[:, 3], embeddings[:, 4] = 2.0, -2.0
     for place, value in (outputs or {}).items():
         embeddings[:, list(place) if isinstance(place, range) else place] = value
     boxes = np.tile(np.array([10, 20, 10 + side, 20 + side], np.float32), (count, 1))
-    return Seen(
+    return EncodedFaces(
         embeddings,
         boxes,
         np.zeros(count, np.float32),
@@ -204,7 +212,7 @@ def test_faces_are_read_each_by_itself(reader: FaceReader) -> None:
     many = seen(count=7)._replace(embeddings=rng.normal(size=(7, NUM_OUTPUTS + 2)).astype(np.float32))
     together = reader.columns(many)
     for place in range(7):
-        alone = reader.columns(Seen(*(part[place : place + 1] for part in many)))
+        alone = reader.columns(EncodedFaces(*(part[place : place + 1] for part in many)))
         for name, values in alone.items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(values[0], together[name][place], rtol=1e-5, atol=1e-5, err_msg=name)

@@ -13,7 +13,7 @@ import pytest
 from fabnet.errors import FabnetError, InputError
 from fabnet.faces.crop import CropSpec
 from fabnet.files.lance import open_dataset
-from fabnet.ingest.runner import Finished, Job, Run, Task, run
+from fabnet.ingest.runner import Finished, IngestTask, Job, Run, run
 from fabnet.runtime.engine import engine_for
 from fabnet.runtime.outcome import Engine, Outcome
 from fabnet.store.schema import Row
@@ -24,7 +24,7 @@ SQUARE = np.array([0, 0, 8, 8], np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CountTask(Task):
+class CountTask(IngestTask):
     num_rows: int
     is_broken: bool = False
 

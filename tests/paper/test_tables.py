@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 
 from fabnet.errors import InputError
+from fabnet.paper.paper_table import MARKS, PaperTable, paper_table
 from fabnet.paper.published import DASH, PUBLISHED
 from fabnet.paper.results import RunResult, Score, read_result
 from fabnet.paper.table import table
 from fabnet.paper.table_formats import to_csv, to_html, to_json, to_latex, to_terminal
-from fabnet.paper.tables import MARKS, PaperTable, paper_table
 
 EYES = "error, % of outer-eye distance"
 

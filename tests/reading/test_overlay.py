@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.encoders.face_reader import Task
+from fabnet.encoders.face_reader import ReaderTask
 from fabnet.errors import InputError, NoFaceError
 from fabnet.reading.overlay import draw_face
 from fabnet.video.decode import Frame, read_frames
 from fabnet.video.encode import VideoWriter
 
 TASKS = (
-    Task("landmarks68", "points", tuple(f"{axis}{point}" for point in range(68) for axis in "xy"), ""),
-    Task("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), ""),
-    Task("expression", "classes", ("expression_happy", "expression_sad"), ""),
-    Task("units", "probabilities", ("AU01", "AU12"), ""),
+    ReaderTask("landmarks68", "points", tuple(f"{axis}{point}" for point in range(68) for axis in "xy"), ""),
+    ReaderTask("pose", "values", ("pose_roll_deg", "pose_pitch_deg", "pose_yaw_deg"), ""),
+    ReaderTask("expression", "classes", ("expression_happy", "expression_sad"), ""),
+    ReaderTask("units", "probabilities", ("AU01", "AU12"), ""),
 )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fabnet.encoders.face_reader import Task
+from fabnet.encoders.face_reader import ReaderTask
 from fabnet.serving.site import open_site
 from fabnet.video.decode import read_frames
 
@@ -42,10 +42,10 @@ def read_data(faces_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         table = table.set_column(place, table.schema.field(name), values.cast(table.schema.field(name).type))
     is_out = (numbers // 2 >= 10) & (numbers // 2 < 20)
     tasks = (
-        Task("pose", "values", ("pose_yaw_deg",), ""),
-        Task("expression", "classes", ("expression_happy", "expression_sad"), ""),
-        Task("units", "probabilities", ("AU12",), ""),
-        Task("units_experimental", "probabilities", ("AU20",), "", is_experimental=True),
+        ReaderTask("pose", "values", ("pose_yaw_deg",), ""),
+        ReaderTask("expression", "classes", ("expression_happy", "expression_sad"), ""),
+        ReaderTask("units", "probabilities", ("AU12",), ""),
+        ReaderTask("units_experimental", "probabilities", ("AU20",), "", is_experimental=True),
     )
     values = {
         "pose_yaw_deg": numbers % 50 - 20.0, "pose_yaw_deg_pm": np.full(count, 5.0), "AU12": numbers / count,

@@ -14,9 +14,9 @@ import pytest
 
 import fabnet
 from fabnet.encoders.digest import model_digest
+from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import FACE, is_experimental, load_face_reader
 from fabnet.encoders.load_encoder import load
-from fabnet.encoders.seen import Seen
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.window import Window
 from fabnet.ingest.import_folder import import_folder
@@ -166,7 +166,7 @@ def test_experimental_attributes_move_to_tasks_of_their_own(taught: tuple[Path, 
         "units_experimental", "units_experimental",
     ]  # fmt: skip
     boxes = np.tile(np.array([0, 0, 90, 90], np.float32), (5, 1))
-    seen = Seen(store, boxes, np.zeros(5, np.float32), np.full(5, 0.5, np.float32), np.full(5, 0.2, np.float32))
+    seen = EncodedFaces(store, boxes, np.zeros(5, np.float32), np.full(5, 0.5, np.float32), np.full(5, 0.2, np.float32))
     before, after = eyes.reader.columns(seen), reader.columns(seen)
     assert set(before) == set(after)
     for name, values in before.items():

@@ -102,5 +102,5 @@ def test_memory_and_delay_stay_flat() -> None:
     for number in range(2000):
         for index, _ in detector.push(number, number / FPS, thumbnails[number % 50 if number // 50 % 2 else 0]):
             last = index
-        assert len(detector._seen) <= 2 * 1.25 * FPS + 4
+        assert len(detector._frames) <= 2 * 1.25 * FPS + 4
         assert number - last <= 1.25 * FPS + 4

@@ -37,8 +37,8 @@ LEFT_IN, HEAD_IN, GAP_IN, APART_IN = 0.2, 0.3, 0.05, 0.12
 """Margins left of and above the panels, gap between panels, gap before the failure."""
 
 
-class Face(NamedTuple):
-    """A panel.
+class FacePanel(NamedTuple):
+    """A panel: a face with its labels and predictions.
 
     Attributes:
         label: which of the scored faces it is, by its error.
@@ -176,11 +176,11 @@ def chosen_faces(errors: np.ndarray, people: np.ndarray) -> dict[str, int]:
 
 def _face(
     label: str, image: Path | np.ndarray, box_px: np.ndarray, points: np.ndarray, predicted: np.ndarray, error: float
-) -> Face:
-    return Face(label, crop_of(read_image(image), box_px, SHOWN_PX), box_px, points, predicted, float(error))
+) -> FacePanel:
+    return FacePanel(label, crop_of(read_image(image), box_px, SHOWN_PX), box_px, points, predicted, float(error))
 
 
-def _draw(figure: matplotlib.figure.Figure, faces: list[Face], side: float, *, is_few: bool) -> None:
+def _draw(figure: matplotlib.figure.Figure, faces: list[FacePanel], side: float, *, is_few: bool) -> None:
     size = 3.2 if is_few else 1.1
     for column, face in enumerate(faces):
         left = LEFT_IN + column * (side + GAP_IN) + (APART_IN if column == len(faces) - 1 and column else 0)

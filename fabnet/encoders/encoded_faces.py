@@ -1,4 +1,4 @@
-"""What an encoder saw of faces, and how readings in windows that are turned lie in the picture."""
+"""Faces as they were embedded, and how readings in windows that are turned lie in the picture."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from fabnet.faces.pose import roll_pitch_yaw, rotation_matrix
 
-__all__ = ["Seen", "in_camera", "in_picture", "points_px"]
+__all__ = ["EncodedFaces", "in_camera", "in_picture", "points_px"]
 
 
-class Seen(NamedTuple):
-    """What the encoder saw of N faces.
+class EncodedFaces(NamedTuple):
+    """N faces as they were embedded, and the windows that were.
 
     Attributes:
         embeddings: (N, D) float32.
@@ -41,7 +41,7 @@ def in_picture(vectors: np.ndarray, turns_deg: np.ndarray) -> np.ndarray:
     return np.stack([cos * right + sin * down, cos * down - sin * right], axis=-1)
 
 
-def points_px(points: np.ndarray, seen: Seen) -> np.ndarray:
+def points_px(points: np.ndarray, seen: EncodedFaces) -> np.ndarray:
     """(N, P, 2) points from the middles of windows, in half sides of them, to (N, P, 2) float32 in the picture."""
     half = (seen.boxes_px[:, 2] - seen.boxes_px[:, 0]) / 2
     middle = (seen.boxes_px[:, :2] + seen.boxes_px[:, 2:]) / 2

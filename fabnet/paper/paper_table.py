@@ -15,7 +15,7 @@ from fabnet.errors import InputError
 from fabnet.paper.published import DASH, PUBLISHED, PublishedRow, PublishedTable
 from fabnet.paper.results import PLACES, Place, RunResult, Score
 
-__all__ = ["FACTS", "MARKS", "Cell", "Group", "Origin", "Panel", "PaperTable", "Row", "paper_table"]
+__all__ = ["FACTS", "MARKS", "Cell", "Group", "Origin", "Panel", "PaperTable", "TableRow", "paper_table"]
 
 Origin = Literal["published", "here"]
 
@@ -55,7 +55,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A method or a run.
 
     Attributes:
@@ -74,7 +74,7 @@ class Group:
     """Rows under their headings, outermost first."""
 
     headings: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Panel:
     groups: tuple[Group, ...]
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TableRow]:
         """All rows."""
         return [row for group in self.groups for row in group.rows]
 
@@ -188,7 +188,7 @@ def _published_panel(table: PublishedTable) -> Panel:
         label="Method",
         columns=table.columns,
         groups=tuple(
-            Group(group.headings, tuple(Row(row.method, tuple(map(Cell, row.numbers))) for row in group.rows))
+            Group(group.headings, tuple(TableRow(row.method, tuple(map(Cell, row.numbers))) for row in group.rows))
             for group in table.groups
         ),
     )
@@ -237,13 +237,13 @@ def _columns(table: PublishedTable, lines: Iterable[_Line]) -> tuple[str, ...]:
 def _panel_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
     columns = _columns(table, lines)
     rows = [
-        Row(line.run.model, tuple(_cell(table, line.scores.get(each)) for each in columns), _facts(line))
+        TableRow(line.run.model, tuple(_cell(table, line.scores.get(each)) for each in columns), _facts(line))
         for line in lines
     ]
     return _here(lines[0], lines[0].measure, columns, rows)
 
 
-def _here(line: _Line, measure: str, columns: tuple[str, ...], rows: list[Row], kind: str = "") -> Panel:
+def _here(line: _Line, measure: str, columns: tuple[str, ...], rows: list[TableRow], kind: str = "") -> Panel:
     place, run = line.place, line.run
     instead = f", instead of {place.stands_for}" if place.stands_for else ""
     points = {"landmarks68": "68 points, ", "landmarks5": "5 points, "}.get(line.task, "")
@@ -312,7 +312,9 @@ def _published_relations(table: PublishedTable) -> Panel:
             Group(
                 (),
                 tuple(
-                    Row(row.method, tuple(_published_ratio(table, ours, row, each) for each in table.relation_columns))
+                    TableRow(
+                        row.method, tuple(_published_ratio(table, ours, row, each) for each in table.relation_columns)
+                    )
                     for role in table.against
                     for row in rows
                     if row.role == role
@@ -341,5 +343,5 @@ def _relations_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
                 continue
             both = zip(_facts(ours), _facts(other), strict=True)
             facts = tuple(one if one == two else f"{one} / {two}" for one, two in both)
-            rows.append(Row(f"{ours.run.model} over {other.run.model}", (cell,), facts))
+            rows.append(TableRow(f"{ours.run.model} over {other.run.model}", (cell,), facts))
     return _here(lines[0], _relation_title(table), (column,), rows, kind=", relation")

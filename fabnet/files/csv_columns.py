@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fabnet.files.csv_file import dialect_of
 from fabnet.files.decimal_commas import DecimalCommas
@@ -58,7 +59,7 @@ class CsvColumns:
             return opened.schema
 
     def table(self, types: Mapping[str, pa.DataType]) -> pa.Table:
-        """The columns that have names. An empty cell is null.
+        """The columns that have names, without rows of empty cells. An empty cell is null.
 
         Args:
             types: types of some columns by name; those of the others fit their cells.
@@ -66,6 +67,8 @@ class CsvColumns:
         options: dict[str, Any] = {"column_types": types, "strings_can_be_null": True}
         with self._opened(options | {"decimal_point": self._decimal_point}, is_whole=True) as table:
             found = table.select([index for index, name in enumerate(table.column_names) if name])
+        if found.num_columns:
+            found = found.filter(reduce(pc.or_, (column.is_valid() for column in found.columns)))
         words = [
             column
             for name, column in zip(found.column_names, found.columns, strict=True)

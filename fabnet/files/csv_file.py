@@ -124,7 +124,8 @@ def csv_rows(
         limit: upper bound of its size in bytes.
 
     Yields:
-        The number of the row's last line, and its cells; a blank line has no cells. A line `sep=;` is left out.
+        The number of the row's last line, and its cells; a line that is blank, or has separators only, has no cells. A
+        line `sep=;` is left out.
 
     Raises:
         InputError: it is not a regular file, is too large, has an unclear separator, or cannot be read as CSV.
@@ -146,7 +147,7 @@ def csv_rows(
                     raise InputError(
                         f"{file} has more than {MAX_ROWS:,} rows or {MAX_CELLS:,} cells, which is the limit"
                     )
-                yield skipped + reader.line_num, row
+                yield skipped + reader.line_num, row if any(cell.strip() for cell in row) else []
         except UnicodeDecodeError as error:
             raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
         except csv.Error as error:
@@ -178,7 +179,7 @@ def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
     """
     try:
         rows = ((number, row) for number, row in csv_rows(file) if row)
-        names = next(rows, (0, []))[1]
+        names = [name.strip() for name in next(rows, (0, list[str]()))[1]]
         return [(number, _by_name(names, row)) for number, row in rows]
     except InputError as error:
         if "cannot be read as CSV" not in str(error):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fabnet.errors import InputError
 from fabnet.files.csv_file import read_csv
+from fabnet.files.names import spelt
 from fabnet.files.places import as_place, fetched
 
 __all__ = ["read_people"]
@@ -22,7 +23,7 @@ def read_people(file: str | Path, *, flag: str, words: str) -> dict[tuple[str, s
         words: what else the option takes, for the message.
 
     Returns:
-        The person by (video, track), or by (video, None) where the file names no track.
+        The person by (video, track), or by (video, None) where the file names no track; videos as `spelt` spells them.
 
     Raises:
         InputError: the file is missing, has another header or an empty cell, or assigns one track to two people.
@@ -41,7 +42,7 @@ def read_people(file: str | Path, *, flag: str, words: str) -> dict[tuple[str, s
         video, track, person = ((row.get(each) or "").strip() for each in ("video", "track", name))
         if not video or not person:
             raise InputError(f"{file}, line {number}: expected a video and a person; found {video!r} and {person!r}")
-        other = known.setdefault((video, track or None), person)
+        other = known.setdefault((spelt(video), track or None), person)
         if other != person:
             where = f"track {track} of {video}" if track else video
             raise InputError(f"{file}, line {number}: {where} is {other} and {person}; choose one")

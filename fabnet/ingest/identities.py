@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fabnet.errors import InputError
 from fabnet.files.media import VideoFile
+from fabnet.files.names import spelt
 from fabnet.files.people import read_people
 
 __all__ = ["identities_of"]
@@ -40,9 +41,9 @@ def identities_of(videos: Sequence[VideoFile], identities: str | Path) -> tuple[
     known = {video: person for (video, _), person in lines.items()}
     found: dict[str, str | None] = {}
     for video in videos:
-        identity = known.get(video.name) or known.get(video.path.name)
+        identity = known.get(spelt(video.name)) or known.get(spelt(video.path.name))
         if identity is None:
             raise InputError(f"{identities} has no line for the video {video.name}: add `{video.name},IDENTITY`")
         found[video.name] = identity
-    there = {*found, *(video.path.name for video in videos)}
+    there = {spelt(name) for video in videos for name in (video.name, video.path.name)}
     return found, [name for name in known if name not in there]

@@ -64,7 +64,7 @@ def read_speakers(file: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"no such file of speakers: {file} (--speakers)")
     ids: dict[str, str] = {}
-    rows = ((number, row) for number, row in csv_rows(path) if any(cell.strip() for cell in row))
+    rows = ((number, row) for number, row in csv_rows(path) if row)
     next(rows, None)  # the header
     for number, row in rows:
         cells = [cell.strip() for cell in row]

@@ -9,6 +9,7 @@ from typing import Any
 
 from fabnet.encoders.recogniser import RECOGNISERS, is_recogniser
 from fabnet.errors import InputError
+from fabnet.files.names import spelt
 from fabnet.files.people import read_people
 from fabnet.reading.inputs import Input
 
@@ -36,13 +37,14 @@ def people_of(people: str | Path, found: Sequence[Input]) -> Callable[[Mapping[s
         folders = {each.name: Path(os.path.abspath(each.path)).parent.name for each in found if each.kind != "store"}
         return lambda row: folders.get(row["source"]) or PurePosixPath(row["source"]).parent.name or row["source"]
     known = read_people(people, flag="--people", words=f"track, video, folder, {RECOGNISERS}")
-    names = {name for each in found for name in (each.name, each.path.name)}
+    names = {spelt(name) for each in found for name in (each.name, each.path.name)}
     if not any(each.kind == "store" for each in found) and not any(video in names for video, _ in known):
         first = next(iter(known), ("nothing", None))[0]
         raise InputError(f"{people} names none of the inputs: it has {first}, the first input is {found[0].name}")
 
     def person(row: Mapping[str, Any]) -> str | None:
-        videos = (row["source"], PurePosixPath(row["source"]).name)
+        source = spelt(row["source"])
+        videos = (source, PurePosixPath(source).name)
         keys = [(video, track) for track in (row["track"], None) for video in videos]
         return next((known[key] for key in keys if key in known), None)
 

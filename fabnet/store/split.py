@@ -11,6 +11,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.files.csv_file import read_csv
+from fabnet.files.names import spelt
 from fabnet.files.places import as_place, fetched
 from fabnet.store.schema import SPLITS
 
@@ -88,12 +89,12 @@ def splits_for(keys: Sequence[str], splits: str | Path) -> Mapping[str, str]:
         return {key: split_of(key) for key in keys}
     if str(splits) == MOMENTS:
         return dict.fromkeys(keys, MOMENTS)
-    known = read_splits(fetched(as_place(splits)))
-    missing = sorted(set(keys) - known.keys())
+    known = {spelt(identity): split for identity, split in read_splits(fetched(as_place(splits))).items()}
+    missing = sorted(key for key in set(keys) if spelt(key) not in known)
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InputError(f"{splits} has no split for the identity {missing[0]}{more}: add a line `{missing[0]},train`")
-    return {key: known[key] for key in keys}
+    return {key: known[spelt(key)] for key in keys}
 
 
 def absent_notes(splits: str | Path, found: Mapping[str, str]) -> list[str]:
@@ -105,7 +106,8 @@ def absent_notes(splits: str | Path, found: Mapping[str, str]) -> list[str]:
     """
     if str(splits) in ("hash", MOMENTS):
         return []
-    absent = [identity for identity in read_splits(fetched(as_place(splits))) if identity not in found]
+    there = {spelt(identity) for identity in found}
+    absent = [identity for identity in read_splits(fetched(as_place(splits))) if spelt(identity) not in there]
     names = ", ".join(absent[:3]) + (" ..." if len(absent) > 3 else "")
     return [f"{splits} has splits for {len(absent):,} identities that do not occur: {names}"] if absent else []
 

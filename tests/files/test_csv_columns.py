@@ -90,11 +90,11 @@ def test_another_encoding_is_refused(tmp_path: Path) -> None:
                 verb(file)
 
 
-def test_columns_without_a_name_do_not_count(tmp_path: Path) -> None:
-    """pandas and R number the rows in a first column without a name; spreadsheet programs leave empty columns."""
+def test_columns_without_a_name_and_empty_rows_do_not_count(tmp_path: Path) -> None:
+    """pandas and R number the rows in a column without a name; spreadsheet programs leave empty rows and columns."""
     plain = written(tmp_path / "plain.csv")
     header, *rows = plain.read_text("utf-8").splitlines()
     indexed = tmp_path / "indexed.csv"
-    lines = [f",{header},,", *(f"{index},{row},,4" for index, row in enumerate(rows))]
+    lines = [f",{header},,", *(f"{index},{row},,4" for index, row in enumerate(rows)), "," * 10, "," * 10]
     indexed.write_text("\n".join(lines), "utf-8")
     assert fabnet.courses(indexed).equals(fabnet.courses(plain))

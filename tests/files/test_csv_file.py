@@ -48,6 +48,7 @@ def test_every_reader_takes_every_separator_and_encoding(encoding: str, separato
         ('"sep=,"\r\n\r\na;b,c\r\n', [["a;b", "c"]]),
         ("sep=\t\ra;b\tc\r", [["a;b", "c"]]),
         ("sep=;\n", []),
+        ("a;b\n1;2\n;\n ; \n\n3;4\n;;;\n", [["a", "b"], ["1", "2"], [], [], [], ["3", "4"], []]),
         ("", []),
     ],
 )

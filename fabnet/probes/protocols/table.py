@@ -25,6 +25,7 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.faces.pose import ANGLES
 from fabnet.files.decimal_commas import is_number, with_points
+from fabnet.files.names import find_file
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import rows_of
 from fabnet.probes.tasks.labels import Classes, Units
@@ -73,7 +74,7 @@ def read_table(file: Path, data: Path) -> Benchmark:
         split = np.array([split_of(str(owner)) for owner in (names if people is None else people)])
     return Benchmark(
         name=file.name,
-        images=[data / name for name in names],
+        images=[find_file(data, name) for name in names],
         names=names,
         split=split,
         people=people,

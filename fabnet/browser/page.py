@@ -129,5 +129,6 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
             "to_mtcnn_y": yunet.TO_MTCNN_Y, "to_mtcnn_width": yunet.TO_MTCNN_WIDTH,
             "to_mtcnn_height": yunet.TO_MTCNN_HEIGHT, "max_shared": tiles.MAX_SHARED, "min_same": tiles.MIN_SAME,
             "edge_px": tiles.EDGE_PX, "plain_score": detection.PLAIN_SCORE, "upright_score": turned.UPRIGHT_SCORE,
+            "turned_score": turned.TURNED_SCORE,
         },
     }  # fmt: skip

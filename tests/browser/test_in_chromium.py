@@ -252,3 +252,18 @@ def test_a_page_is_whole(package: Path, tmp_path: Path) -> None:
     assert {"index.html", "page.json", "models/NOTICE.md", "models/LICENSE-yunet.txt", "ort/LICENSE.txt"} <= files
     assert f"models/{made['encoder']}" in files
     assert made["bytes"] < 25e6
+
+
+def test_a_photo_of_a_lying_head_gives_the_numbers_of_read(
+    exact_page: str, exact: Path, frames: list[np.ndarray], tmp_path: Path
+) -> None:
+    lying = cv2.rotate(frames[0][:, :120], cv2.ROTATE_90_CLOCKWISE)
+    file = write_png(lying, tmp_path / "lying.png")
+    (expected,) = fabnet.read(file, model=exact).to_pylist()
+    assert abs(expected["pose_roll_deg"] + 90) < 10
+    with opened(exact_page, tmp_path / "profile") as page:
+        row = read_photo(page, file)
+    apart = differences(row, expected)
+    assert apart["landmarks68_px"] < 0.5
+    assert max(apart[f"pose_{name}_deg"] for name in ("yaw", "pitch", "roll")) < 0.5
+    assert row["in_range"]

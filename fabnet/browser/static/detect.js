@@ -69,7 +69,7 @@ export class Detector {
       for (const { box: [x0, y0, x1, y1], score } of await this.search(quarterTurned(picture, quarters), share)) {
         const [[left, top], [right, bottom]] = [place(x0, y0), place(x1, y1)];
         const box = [Math.min(left, right), Math.min(top, bottom), Math.max(left, right), Math.max(top, bottom)];
-        if (score >= this.settings.plain_score) found.push({ box, score, turn });
+        if (score >= this.settings.turned_score) found.push({ box, score, turn });
       }
     }
     return largestFirst(suppressed(found, this.settings.max_shared));

@@ -73,6 +73,7 @@ def test_the_image_is_turned_only_if_in_doubt() -> None:
         (Marks(0.95), lying, 0.95, 4),
         (Marks(0.95, upright=0.8), lying, 0.95, 4),
         (Marks(0.95, upright=0.92), lying, 0.95, 4),
+        (Marks(0.91, upright=0.8), lying, 0.8, 4),
         (Marks(0.95, upright=0.94), lying, 0.94, 1),
         (Marks(0.85, upright=0.8), lying, 0.8, 4),
     ):

@@ -9,7 +9,7 @@ The curriculum learns from half of the pairs that it sees.
 A run that was stopped goes on where it was; one that is done is not repeated. What each arm saw, learned from and
 reached is printed as it ends. Score the runs by `second_table.py single-0=RUNS/single-0 ...`.
 
-Run: python experiments/three_steps.py STORE --runs RUNS --seeds 0 1 2 [--size 32]
+Run: python experiments/three_steps.py STORE --runs RUNS --seeds 0 1 2 [--size 32 --width 16]
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def course(run: Path) -> Course:
     )
 
 
-def train(arm: str, store: Path, runs: Path, seed: int, size: int) -> None:
+def train(arm: str, store: Path, runs: Path, changes: dict[str, Any]) -> None:
     """Train an arm to its end; arms before it are done."""
-    common = PLATEAU | {"seed": seed, "size": size}
+    common, seed = PLATEAU | changes, changes["seed"]
     first, second, third = (runs / f"{name}-{seed}" for name in ARMS[:3])
     if arm == "single":
         trained(store, first, common)
@@ -101,11 +101,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     options = parser.parse_args()
     for seed in options.seeds:
         for arm in options.arms:
-            train(arm, options.store, options.runs, seed, options.size)
+            changes = {"seed": seed, "size": options.size, "width": options.width}
+            train(arm, options.store, options.runs, changes)
             found = course(options.runs / f"{arm}-{seed}")
             print(f"{arm}, seed {seed}: {found.steps:,} steps, {found.learned:,.0f} pairs learned from", end=", ")
             print(f"first drop of the rate after {found.first_drop:,}, best L1 {found.best:.4f}", flush=True)

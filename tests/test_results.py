@@ -42,3 +42,29 @@ def test_the_page_on_reading_says_how_common_units_are_taken_to_be() -> None:
     rarest, commonest = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
     said = [f"AU{unit:02d} {shares[unit]:.0%}".replace("%", " %") for unit in (rarest, commonest)]
     assert f"({', '.join(said)}, the others in between)" in page
+
+
+@pytest.mark.parametrize(
+    ("title", "task"),
+    [
+        ("68 points, error % of the outer-eye distance", "landmarks68"),
+        ("head pose, degrees", "pose"),
+        ("5 points (MTFL), error % of the eye distance", "landmarks5"),
+        ("pose (MTFL), AUC", "pose5"),
+        ("smile (MTFL), AUC", "smile"),
+        ("glasses (MTFL), AUC", "glasses"),
+        ("six expressions (FER+), AUC", "expression"),
+        ("11 action units (CK+), AUC", "units"),
+    ],
+)
+def test_the_page_of_results_has_the_figures_of_base_on_test_people(title: str, task: str) -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    rows = json.loads((ROOT / "docs" / "results" / "base-test.json").read_text(encoding="utf-8"))
+    closed = {row["method"]: row for row in rows if row["task"] == task and row["probe"] in ("ridge", "logistic")}
+    low, high = closed["base"]["interval"]
+    cells = [title, f"{closed['base']['value']:.1f} [{low:.1f}, {high:.1f}]"]
+    for other in ("small", "untrained"):
+        row = closed[other]
+        less, (low, high) = row["base_minus_this"], row["base_minus_this_interval"]
+        cells.append(f"{row['value']:.1f} ({less:+.1f} [{low:+.1f}, {high:+.1f}])")
+    assert f"| {' | '.join(cells)} |" in page

@@ -128,7 +128,6 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
             "min_cell_score": yunet.MIN_CELL_SCORE, "scores": yunet.SCORES, "min_score": yunet.MIN_SCORE,
             "to_mtcnn_y": yunet.TO_MTCNN_Y, "to_mtcnn_width": yunet.TO_MTCNN_WIDTH,
             "to_mtcnn_height": yunet.TO_MTCNN_HEIGHT, "max_shared": tiles.MAX_SHARED, "min_same": tiles.MIN_SAME,
-            "edge_px": tiles.EDGE_PX, "plain_score": detection.PLAIN_SCORE, "upright_score": turned.UPRIGHT_SCORE,
-            "turned_score": turned.TURNED_SCORE,
+            "edge_px": tiles.EDGE_PX, "upright_score": turned.UPRIGHT_SCORE, "turned_score": turned.TURNED_SCORE,
         },
     }  # fmt: skip

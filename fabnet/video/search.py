@@ -7,13 +7,15 @@ import itertools
 import numpy as np
 
 from fabnet.faces.boxes import intersection_over_smaller
-from fabnet.faces.detect.detection import PLAIN_SCORE, Detection, Detector, follow
+from fabnet.faces.detect.detection import Detection, Detector, follow
 from fabnet.video.link import MAX_GAP_S
 
 __all__ = ["FaceSearch"]
 
 SEARCH_EVERY_S = 1.0
 """Time between two searches of a whole frame."""
+PLAIN_SCORE = 0.9
+"""Score below which a face is in doubt."""
 MAX_OVERLAP = 0.3
 """Intersection over the smaller box beyond which two followed faces may be the same one."""
 

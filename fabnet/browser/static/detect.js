@@ -54,9 +54,10 @@ export class Detector {
 
   /** The faces of a picture, which is turned and searched again if they are in doubt (faces/detect/turned.py). */
   async anyWayUp(picture, share) {
-    const { plain_score: plain, upright_score: upright, max_shared: maxShared } = this.settings;
-    const found = await this.search(picture, share), scores = found.map(({ score }) => score);
-    if (scores.length && Math.min(...scores) >= plain && Math.max(...scores) >= upright) return found;
+    const { upright_score: upright, max_shared: maxShared } = this.settings;
+    const found = await this.search(picture, share), scores = found.map(({ score }) => score).sort((one, other) => one - other);
+    const half = scores.length / 2, median = (scores[Math.floor(half - 0.5)] + scores[Math.floor(half)]) / 2;
+    if (median >= upright) return found;
     return largestFirst(suppressed([...found, ...(await this.turned(picture, share))], maxShared));
   }
 

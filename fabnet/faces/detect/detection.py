@@ -13,7 +13,6 @@ from fabnet.faces.crop import window_of
 __all__ = [
     "MIN_FACE_PX",
     "MIN_FACE_SHARE",
-    "PLAIN_SCORE",
     "Detection",
     "Detector",
     "Follower",
@@ -26,8 +25,6 @@ __all__ = [
 MIN_FACE_PX = 20.0
 MIN_FACE_SHARE = 1 / 16
 """Side of the smallest face in a frame of video, over the frame's longer side."""
-PLAIN_SCORE = 0.9
-"""Score below which a face is in doubt."""
 LONG = 16 / 9
 """Aspect ratio up to which the smallest face depends on the longer side alone."""
 

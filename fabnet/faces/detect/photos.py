@@ -43,8 +43,8 @@ def load_photo_detector(
             side, at least 20.
         only_largest: only the largest face is needed, so small ones are looked for only if no large one is found, which
             is faster.
-        any_way_up: also look for faces that lie on their side or upside down if no face is found, or one that is in
-            doubt (`AnyWayUp`).
+        any_way_up: also look for faces that lie on their side or upside down if none that is surely upright is found
+            (`AnyWayUp`).
         device: see `load_detector`.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from fabnet.faces.boxes import intersection_over_smaller, intersection_over_union
+from fabnet.faces.boxes import intersections_over_smaller, intersections_over_union
 from fabnet.faces.detect.detection import Detection
 
 __all__ = ["in_tiles", "merged", "suppress"]
@@ -65,18 +65,22 @@ def _is_cut(face: Detection, tile: np.ndarray, left: int, top: int, width: int, 
 
 def suppress(faces: list[Detection]) -> list[Detection]:
     """Drop duplicate faces; best score first."""
-    kept: list[Detection] = []
-    for face in sorted(faces, key=lambda each: -each.score):
-        if all(intersection_over_smaller(face.box_px, other.box_px) <= MAX_SHARED for other in kept):
-            kept.append(face)
+    if not faces:
+        return []
+    kept, boxes, is_open = [], np.stack([face.box_px for face in faces]), np.ones(len(faces), bool)
+    for index in sorted(range(len(faces)), key=lambda index: -faces[index].score):
+        if is_open[index]:
+            kept.append(faces[index])
+            is_open &= intersections_over_smaller(boxes[index], boxes) <= MAX_SHARED
     return kept
 
 
 def merged(faces: list[Detection]) -> list[Detection]:
     """Keep each face once, best score first, at the mean, weighted by score, of the boxes and points found for it."""
-    kept = []
+    kept, boxes = [], np.stack([face.box_px for face in faces]) if faces else np.zeros((0, 4), np.float32)
     for best in suppress(faces):
-        same = [each for each in faces if intersection_over_union(each.box_px, best.box_px) > MIN_SAME]
+        (indices,) = np.nonzero(intersections_over_union(best.box_px, boxes) > MIN_SAME)
+        same = [faces[index] for index in indices]
         weights = np.array([each.score for each in same], np.float32)
         weights /= weights.sum()
         box = np.tensordot(weights, np.stack([each.box_px for each in same]), 1)

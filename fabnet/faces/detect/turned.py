@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fabnet.faces.detect.detection import PLAIN_SCORE, Detection, Detector, NamedDetector
+from fabnet.faces.detect.detection import Detection, Detector, NamedDetector
 from fabnet.faces.detect.tiles import suppress
 
 __all__ = ["AnyWayUp", "search_turned"]
@@ -22,7 +22,7 @@ UPRIGHT_SCORE = 0.94
 class AnyWayUp:
     """A detector for faces of any lean: also searches the image turned by 90, 180 and 270 degrees if in doubt.
 
-    This is done if no face is found as the image stands, one is in doubt (`PLAIN_SCORE`), or none is surely upright
+    This is done if no face is found as the image stands, or half of those that are found do not surely stand upright
     (`UPRIGHT_SCORE`).
 
     Args:
@@ -35,8 +35,7 @@ class AnyWayUp:
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
         found = self._detector(image)
-        scores = [face.score for face in found]
-        if scores and min(scores) >= PLAIN_SCORE and max(scores) >= UPRIGHT_SCORE:
+        if found and np.median([face.score for face in found]) >= UPRIGHT_SCORE:
             return found
         return suppress([*found, *search_turned(self._detector, image)])
 

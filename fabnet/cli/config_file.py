@@ -15,8 +15,8 @@ import tyro
 
 from fabnet.cli.flags import named_flags
 from fabnet.errors import InputError, first_line
-from fabnet.files.limits import read_text
 from fabnet.files.places import as_place
+from fabnet.files.unicode_text import read_unicode
 from fabnet.options import Options, checked
 
 __all__ = ["configured", "read_config", "split_config"]
@@ -62,7 +62,7 @@ def read_config(file: str) -> dict[str, Any]:
 
     place = as_place(file)
     try:
-        content = yaml.safe_load(read_text(place, MAX_BYTES))
+        content = yaml.safe_load(read_unicode(place, MAX_BYTES))
     except OSError as error:
         raise InputError(f"--config {file} cannot be read: {error.strerror or first_line(error)}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:

@@ -12,14 +12,14 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from fabnet.errors import InputError
-from fabnet.files.limits import MAX_TABLE_BYTES, open_input, read_bytes
+from fabnet.files.limits import MAX_TABLE_BYTES, open_input
+from fabnet.files.unicode_text import Encoding, encoding_of, not_unicode, open_unicode
 
-__all__ = ["Dialect", "csv_rows", "dialect_of", "open_table", "read_csv"]
+__all__ = ["Dialect", "csv_rows", "dialect_of", "read_csv"]
 
 MAX_ROWS = 4_000_000
 """Rows of a file; a short row takes a hundred times its bytes in memory."""
@@ -30,41 +30,18 @@ QUOTED = re.compile(r'(^|[,;\t\r\n])"[^"]*(?:""[^"]*)*"')
 SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"]*)"?(?=[\r\n]|$)', re.IGNORECASE)
 BLANK_LINES = re.compile(r"[\r\n]*")
 LINE_END = re.compile(r"\r\n|\r|\n")
-FIRST_BYTES = 4
-"""Beginning of a file in which a zero byte shows that it is UTF-16 or UTF-32, or not text."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """How a CSV file is written."""
 
-    encoding: Literal["utf-8-sig", "utf-16"]
-    """Its encoding; a byte-order mark is left out."""
+    encoding: Encoding
+    """Its encoding."""
     separator: str
     """The character between cells."""
     lines_before_header: int
     """Number of lines before the header line: a line `sep=;`, and blank ones."""
-
-
-def open_table(file: Path, limit: int = MAX_TABLE_BYTES) -> TextIO:
-    """Open a text file in UTF-8, or in UTF-16 with a byte-order mark; line ends are not translated.
-
-    Raises:
-        InputError: it is not a regular file, is larger than `limit` bytes, or seems to have another encoding.
-        OSError: it cannot be read.
-    """
-    data = read_bytes(file, limit)
-    return TextIOWrapper(BytesIO(data), encoding=_encoding(file, data), newline="")
-
-
-def _encoding(file: Path, data: bytes) -> Literal["utf-8-sig", "utf-16"]:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(codecs.BOM_UTF32_LE):
-        return "utf-16"
-    if b"\0" in data[:FIRST_BYTES]:
-        raise InputError(
-            f"{file} is not text in UTF-8, or in UTF-16 with a byte-order mark (it has zero bytes): save it as UTF-8"
-        )
-    return "utf-8-sig"
 
 
 def dialect_of(file: Path) -> Dialect:
@@ -80,11 +57,11 @@ def dialect_of(file: Path) -> Dialect:
     """
     with open_input(file, None) as stream:
         data = stream.read(4 * MAX_LINE_CHARS)
-    encoding = _encoding(file, data)
+    encoding = encoding_of(file, data)
     try:
         head = codecs.getincrementaldecoder(encoding)().decode(data)[:MAX_LINE_CHARS]
     except UnicodeDecodeError as error:
-        raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
+        raise not_unicode(file, error.start) from None
     named = SEPARATOR_LINE.match(head)
     skipped = BLANK_LINES.match(head, named.end() if named else 0)
     start = skipped.end() if skipped else 0
@@ -131,7 +108,7 @@ def csv_rows(
         InputError: it is not a regular file, is too large, has an unclear separator, or cannot be read as CSV.
         OSError: it cannot be read.
     """
-    with open_table(file, limit) as text:
+    with open_unicode(file, limit) as text:
         skipped = 0
         if separator is None:
             dialect = dialect_of(file)
@@ -149,7 +126,7 @@ def csv_rows(
                     )
                 yield skipped + reader.line_num, row if any(cell.strip() for cell in row) else []
         except UnicodeDecodeError as error:
-            raise InputError(f"{file} cannot be read as CSV: {error}; save it as UTF-8") from None
+            raise not_unicode(file, error.start) from None
         except csv.Error as error:
             raise InputError(f"{file} cannot be read as CSV: {error}") from None
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, cast, get_args
 
 from fabnet.errors import InputError
 from fabnet.files.fields import LARGEST
-from fabnet.files.limits import read_text
+from fabnet.files.limits import MAX_JSON_BYTES
 from fabnet.files.places import as_place, fetched
+from fabnet.files.unicode_text import read_unicode
 from fabnet.paper.published import Role
 
 __all__ = ["PLACES", "Place", "RunResult", "Score", "read_result"]
@@ -131,7 +132,7 @@ def read_result(file: str | Path) -> RunResult:
     """
     file = fetched(as_place(file))
     try:
-        found = json.loads(read_text(file, encoding="utf-8-sig"), parse_constant=lambda _: None)
+        found = json.loads(read_unicode(file, MAX_JSON_BYTES), parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(
             f"cannot read the results file {file}: {error.strerror}; write one with fabnet probe --json > FILE"

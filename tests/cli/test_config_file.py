@@ -118,7 +118,7 @@ def test_the_help_shows_the_values_of_the_file(tmp_path: Path, capsys: pytest.Ca
         ("read", "fps: [1", "is not YAML (line 1): "),
         ("read", "fps: !!python/object/apply:os.system [ls]", "could not determine a constructor for the tag"),
         ("read", "{[a]: 1}", "is not YAML"),
-        ("read", b"fps: \xff", "is not YAML: "),
+        ("read", b"fps: \xff", "cannot be read as text: byte 6 is neither UTF-8"),
         ("read", "fps: " + "[" * 1000, "is not YAML"),
         ("read", "fps: 2024-13-45", "is not YAML"),
         ("read", "fps: 2024-12-24", "fps must be a single value"),
@@ -154,6 +154,11 @@ def test_the_file_must_be_there_and_be_one(tmp_path: Path, capsys: pytest.Captur
     ):
         assert main(["read", "talk.mp4", *args]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_the_file_may_be_in_the_encodings_of_windows(tmp_path: Path) -> None:
+    for encoding in ("utf-8-sig", "utf-16"):
+        assert read_config(written(tmp_path, "# für\r\nfps: 5\r\n".encode(encoding))) == {"fps": 5}
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:

@@ -331,6 +331,15 @@ def test_a_file_that_the_probe_did_not_write_is_an_error(tmp_path: Path, changed
         read_result(written(tmp_path, **changed))
 
 
+def test_results_may_be_in_the_encodings_of_windows(tmp_path: Path) -> None:
+    """`fabnet probe --json > FILE` in PowerShell 5 writes UTF-16."""
+    file = written(tmp_path)
+    text, found = file.read_text("utf-8"), read_result(file)
+    for encoding in ("utf-8-sig", "utf-16"):
+        file.write_text(text, encoding)
+        assert read_result(file) == found
+
+
 def test_a_missing_file_and_one_that_is_not_json_are_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot read the results file .*none\.json: No such file"):
         read_result(tmp_path / "none.json")

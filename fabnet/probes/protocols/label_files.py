@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.files.csv_file import csv_rows, open_table
+from fabnet.files.csv_file import csv_rows
+from fabnet.files.limits import MAX_TABLE_BYTES
+from fabnet.files.unicode_text import read_unicode
 
 __all__ = ["find", "lines_of", "numbers_of", "rows_of"]
 
@@ -39,9 +41,8 @@ def lines_of(path: Path) -> Iterator[tuple[int, str]]:
         InputError: it is not a text file.
     """
     try:
-        with open_table(path) as opened:
-            text = opened.read()
-    except (UnicodeDecodeError, OSError) as error:
+        text = read_unicode(path, MAX_TABLE_BYTES)
+    except OSError as error:
         raise InputError(f"{path} cannot be read as text: {error}") from error
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():

@@ -254,7 +254,7 @@ def test_wrong_tables_are_reported(tmp_path: Path, text: str, message: str) -> N
 
 def test_a_table_that_is_not_text_is_reported(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_bytes(b"path,a\nx,\xe9\n")
-    with pytest.raises(InputError, match=r"cannot be read as CSV: .*save it as UTF-8"):
+    with pytest.raises(InputError, match=r"cannot be read as text: .*save it as UTF-8"):
         read_benchmark(str(tmp_path / "own.csv"), tmp_path)
 
 

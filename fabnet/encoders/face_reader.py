@@ -49,6 +49,9 @@ LANDMARKS = "landmarks68"
 MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 45.0}
 """Beyond these angles the labels that the probes were fitted to are few."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
+MAX_OUTSIDE = 0.15
+"""Share of the 68 points that may lie outside the picture. Of 114 readings of faces at its edge with fewer, 95 % had
+all angles within their half-widths of those of the whole face; of 141 with more, 59 %."""
 NUM_SIGNS = 8
 """F, the number of signs of difficulty: see `FaceReader.raw_signs`."""
 KINDS = ("points", "values", "classes", "probabilities")
@@ -254,6 +257,7 @@ class FaceReader:
             "small": sides < self.limits[1],
             "dark": (seen.brightness < MIN_BRIGHTNESS) | (seen.contrast < MIN_CONTRAST),
             "covered": outputs[:, COVERED] > 0,
+            "cut off": _outside(made[f"{LANDMARKS}_px"], seen.shown_px) > MAX_OUTSIDE,
             "unlike": distance > self.limits[0],
         }
         said = [", ".join(name for name, holds in reasons.items() if holds[i]) for i in range(len(outputs))]
@@ -281,6 +285,12 @@ class FaceReader:
              np.abs(roll), distance],
             axis=1,
         )  # fmt: skip
+
+
+def _outside(points_px: np.ndarray, shown_px: np.ndarray) -> np.ndarray:
+    """(N,) the share of (N, 2 P) points that lie outside (N, 4) boxes."""
+    points, boxes = points_px.reshape(len(points_px), points_px.shape[1] // 2, 2), shown_px[:, None]
+    return np.asarray(((points < boxes[..., :2]) | (points > boxes[..., 2:])).any(axis=2).mean(axis=1))
 
 
 def is_experimental(field: pa.Field) -> bool:

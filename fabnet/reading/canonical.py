@@ -119,7 +119,8 @@ class Eyes:
         embeddings = self.encoder.embed_views(views)
         brightness, contrast = light_of(views)
         outputs = self.reader.where(embeddings)
-        seen = EncodedFaces(embeddings, boxes_px, np.array(turns_deg, np.float32), brightness, contrast)
+        shown_px = np.array([(0, 0, *size_of(image)) for image in images], np.float32).reshape(-1, 4)
+        seen = EncodedFaces(embeddings, boxes_px, np.array(turns_deg, np.float32), brightness, contrast, shown_px)
         return Settled(seen, outputs, *self.reader.placed(outputs, boxes_px, seen.turns_deg), views, len(images))
 
     def settle(
@@ -193,7 +194,7 @@ class Eyes:
             boxes_px: (N, 4) where they were cut out of their pictures, without distortion.
 
         Returns:
-            What the encoder saw, with the windows in pixels of the pictures.
+            What the encoder saw, with the windows and what is shown in pixels of the pictures.
         """
         sizes = np.array([(crop.shape[1], crop.shape[0]) for crop in crops], np.float32).reshape(-1, 2)
         half = sizes.min(axis=1, keepdims=True) / 2  # a picture that is taken as a crop need not be square
@@ -201,7 +202,7 @@ class Eyes:
         seen = self.find(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
         scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / sizes
         placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
-        return seen._replace(boxes_px=np.asarray(placed, np.float32))
+        return seen._replace(boxes_px=np.asarray(placed, np.float32), shown_px=np.asarray(boxes_px, np.float32))
 
 
 def moved_by(boxes_px: np.ndarray, next_px: np.ndarray) -> np.ndarray:

@@ -120,8 +120,9 @@ def test_attributes_are_those_of_python(frames: list[np.ndarray], tmp_path: Path
             "turn": float(turn),
             "brightness": float(bright),
             "contrast": float(contrast),
+            "shown": shown.tolist(),
         }
-        for each, box, turn, bright, contrast in zip(*seen, strict=True)
+        for each, box, turn, bright, contrast, shown in zip(*seen, strict=True)
     ]
     settings = settings_of(encoder.card)
     made = run_script(

@@ -57,9 +57,14 @@ def reader() -> FaceReader:
 
 
 def seen(
-    outputs: dict[int | range, Any] | None = None, count: int = 1, side: float = 100.0, light: float = 0.5
+    outputs: dict[int | range, Any] | None = None,
+    count: int = 1,
+    side: float = 100.0,
+    light: float = 0.5,
+    shown: tuple[float, float] = (200, 200),
 ) -> EncodedFaces:
-    """Faces in windows from (10, 20), with these outputs of the made reader; a face, not covered, if not told."""
+    """Faces in windows from (10, 20) of a picture, with these outputs of the made reader; a face, not covered, if not
+    told."""
     embeddings = np.zeros((count, NUM_OUTPUTS + 2), np.float32)
     embeddings[:, 3], embeddings[:, 4] = 2.0, -2.0
     for place, value in (outputs or {}).items():
@@ -71,6 +76,7 @@ def seen(
         np.zeros(count, np.float32),
         np.full(count, light, np.float32),
         np.full(count, 0.2, np.float32),
+        np.tile(np.array([0, 0, *shown], np.float32), (count, 1)),
     )
 
 
@@ -197,6 +203,7 @@ def test_half_widths(reader: FaceReader) -> None:
         ({"side": 35.0}, "small"),
         ({"light": 0.07}, "dark"),
         ({"outputs": {4: 0.1}}, "covered"),
+        ({"shown": (55, 200)}, "cut off"),
         ({"outputs": {-1: 5.1}}, "unlike"),
         ({"outputs": {POSE: 46.0, 4: 0.1}, "side": 35.0}, "turned, small, covered"),
     ],

@@ -25,7 +25,8 @@ export class Eyes {
       for (let colour = 0; colour < 3; colour++) this.input[colour * count + at] = view.data[4 * at + colour] / 255;
     }
     const embedding = await this.encode(this.input), outputs = this.reader.where(embedding);
-    return { embedding, box, turn, ...lightOf(view), outputs, next: this.reader.placed(outputs, box, turn) };
+    const shown = [0, 0, picture.width, picture.height];
+    return { embedding, box, turn, shown, ...lightOf(view), outputs, next: this.reader.placed(outputs, box, turn) };
   }
 
   /** Looks until the window stays where it is. */

@@ -39,6 +39,16 @@ function inCamera([roll, pitch, yaw], turn) {
   return angles.map((angle) => angle / RADIAN);
 }
 
+/** The share of points x0, y0, x1, y1 ... that lie outside a box. */
+function outside(points, [left, top, right, bottom]) {
+  let count = 0;
+  for (let at = 0; at < points.length; at += 2) {
+    const x = points[at], y = points[at + 1];
+    count += x < left || y < top || x > right || y > bottom;
+  }
+  return count / (points.length / 2);
+}
+
 export class FaceReader {
   /**
    * @param buffer the bytes of reader.safetensors.
@@ -82,7 +92,7 @@ export class FaceReader {
   }
 
   /** The columns that `fabnet read` gives, by name; points are one list x0, y0, x1, y1 ... */
-  columns({ embedding, box, turn, brightness, contrast }) {
+  columns({ embedding, box, turn, shown, brightness, contrast }) {
     const { settings } = this, { mean, whiten, spread, limits, signs_mean: signsMean, signs_scale: signsScale, coef } = this.arrays;
     const outputs = this.outputs(embedding), side = box[2] - box[0];
     const made = {};
@@ -122,6 +132,7 @@ export class FaceReader {
       small: side < limits.data[1],
       dark: brightness < settings.min_brightness || contrast < settings.min_contrast,
       covered: outputs[settings.covered] > 0,
+      "cut off": outside(made[`${settings.landmarks}_px`], shown) > settings.max_outside,
       unlike: distance > limits.data[0],
     };
     made.out_of_range = Object.keys(reasons).filter((name) => reasons[name]).join(", ");

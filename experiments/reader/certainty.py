@@ -84,7 +84,8 @@ def seen_of(own: Looked, use: np.ndarray) -> EncodedFaces:
     """Faces of a set in the look at which errors are taken."""
     x, boxes = (each[use][:, NEAR_LOOK].astype(np.float32) for each in (own.x, own.boxes))
     everywhere = np.tile(np.array([-np.inf, -np.inf, np.inf, np.inf], np.float32), (len(x), 1))
-    return EncodedFaces(x, boxes, np.zeros(len(x), np.float32), *own.light[use].T, everywhere)
+    brightness, contrast = own.light[use].T
+    return EncodedFaces(x, boxes, np.zeros(len(x), np.float32), brightness, contrast, everywhere)
 
 
 def _signs(reader: FaceReader, seen: EncodedFaces, values: np.ndarray) -> np.ndarray:

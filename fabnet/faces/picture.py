@@ -12,6 +12,7 @@ from fabnet.errors import InputError, first_line
 from fabnet.faces.heif import heif_kind, heif_size, open_heif
 from fabnet.faces.profile import in_srgb
 from fabnet.faces.tiff import is_tiff, tiff_size
+from fabnet.faces.transparency import on_black
 from fabnet.files.limits import MAX_PIXELS
 
 __all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size", "picture_size", "sound_size"]
@@ -51,7 +52,7 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         flag: OpenCV's `imread` flag.
 
     Returns:
-        (H, W, 3) uint8 BGR in sRGB.
+        (H, W, 3) uint8 BGR in sRGB; transparent parts of a PNG or WebP are black.
 
     Raises:
         InputError: the format is not one of `FORMATS`, the data is truncated or corrupt, or the picture has more than
@@ -72,7 +73,7 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         raise InputError(_why_not(data))
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # the header was wrong
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return in_srgb(data, np.asarray(image))
+    return on_black(data, in_srgb(data, np.asarray(image)))
 
 
 def _why_not(data: bytes) -> str:

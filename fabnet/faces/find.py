@@ -39,6 +39,8 @@ class Face:
     """(5, 2) float32, x and y in the picture."""
     to_crop: np.ndarray
     """(2, 3) float64, affine map from the picture's pixels to the crop's."""
+    shown_px: np.ndarray
+    """(4,) float32, the picture's own box: 0, 0, its width, its height. The crop may reach beyond it."""
 
 
 def crop_faces(
@@ -70,7 +72,7 @@ def crop_faces(
     if detector is not None and min_face is not None:
         raise InputError("the detector that is given has a smallest face of its own: give one of detector and min_face")
     detector, spec = detector or load_photo_detector(min_face_px=min_face), spec or CropSpec()
-    faces = []
+    faces, shown = [], np.array([0, 0, image.shape[1], image.shape[0]], np.float32)
     for found in detector(image):
         square = crop_box(found.box_px, spec)
         faces.append(
@@ -81,6 +83,7 @@ def crop_faces(
                 score=found.score,
                 landmarks5_px=found.landmarks5_px,
                 to_crop=to_crop(square, spec.size),
+                shown_px=shown,
             )
         )
     return sorted(faces, key=lambda face: float(face.crop_box_px[0] - face.crop_box_px[2]))

@@ -64,8 +64,11 @@ def attributes(faces: Sequence[Face]) -> dict[str, np.ndarray]:
     if not all(isinstance(face, Face) for face in faces):
         raise InputError("attributes takes the faces that crop_faces gives, or a list of several of them")
     eyes = shipped_eyes()
-    boxes = np.array([face.crop_box_px for face in faces], np.float32).reshape(-1, 4)
-    read = eyes.reader.columns(eyes.in_crops([face.image for face in faces], boxes))
+    boxes, shown = (
+        np.array([getattr(face, name) for face in faces], np.float32).reshape(-1, 4)
+        for name in ("crop_box_px", "shown_px")
+    )
+    read = eyes.reader.columns(eyes.in_crops([face.image for face in faces], boxes, shown))
     return {
         name: values.reshape(len(values), values.shape[1] // 2, 2) if values.ndim > 1 else values
         for name, values in read.items()

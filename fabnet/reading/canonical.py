@@ -186,12 +186,15 @@ class Eyes:
             settled.take(lost[better], turned.at(better))
         return settled._replace(num_looks=num_looks)
 
-    def in_crops(self, crops: Sequence[np.ndarray], boxes_px: np.ndarray) -> EncodedFaces:
+    def in_crops(
+        self, crops: Sequence[np.ndarray], boxes_px: np.ndarray, shown_px: np.ndarray | None = None
+    ) -> EncodedFaces:
         """Find the canonical window of each face inside its crop.
 
         Args:
             crops: N crops, (H, W, 3) uint8 RGB.
             boxes_px: (N, 4) where they were cut out of their pictures, without distortion.
+            shown_px: (N, 4) what these pictures show; None: what the crops do.
 
         Returns:
             What the encoder saw, with the windows and what is shown in pixels of the pictures.
@@ -201,8 +204,9 @@ class Eyes:
         squares = np.concatenate([sizes / 2 - half, sizes / 2 + half], axis=1)
         seen = self.find(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
         scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / sizes
+        shown = boxes_px if shown_px is None else shown_px
         placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
-        return seen._replace(boxes_px=np.asarray(placed, np.float32), shown_px=np.asarray(boxes_px, np.float32))
+        return seen._replace(boxes_px=np.asarray(placed, np.float32), shown_px=np.asarray(shown, np.float32))
 
 
 def moved_by(boxes_px: np.ndarray, next_px: np.ndarray) -> np.ndarray:

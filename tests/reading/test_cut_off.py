@@ -23,6 +23,8 @@ def test_a_face_that_lies_partly_outside_the_picture_is_said_to(smiling: Path, t
         cut = image[:, first + int(share * width) :] if edge == "left" else image[:, : first + int((1 - share) * width)]
         (row,) = fabnet.read(save(cut, tmp_path / f"{share}.png")).to_pylist()
         said[share] = row["out_of_range"].split(", ")
+        (face,) = fabnet.crop_faces(cut)
+        assert ("cut off" in fabnet.attributes([face])["out_of_range"][0]) == ("cut off" in row["out_of_range"])
     assert "cut off" not in said[0.05]
     assert "cut off" in said[0.4]
 

@@ -5,6 +5,7 @@ They are tables that fabnet wrote, as long as its videos, and that a spreadsheet
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, reduce
@@ -14,13 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fabnet.errors import InputError
 from fabnet.files.csv_file import dialect_of
-from fabnet.files.decimal_commas import DecimalCommas
+from fabnet.files.decimal_commas import NUMBER, DecimalCommas
 from fabnet.files.limits import open_input
 
 __all__ = ["CsvColumns"]
 
 BLOCK_BYTES = 2**20
+WRONG_CELL = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (\w+): invalid value '(.*)'")
 TRUE = ["true", "TRUE", "True", "1", "WAHR", "VRAI", "VERDADERO", "VERO", "WAAR", "VERDADEIRO"]
 FALSE = ["false", "FALSE", "False", "0", "FALSCH", "FAUX", "FALSO", "ONWAAR"]
 """What spreadsheet programs write for truth values, by the language of the computer."""
@@ -29,8 +32,8 @@ FALSE = ["false", "FALSE", "False", "0", "FALSCH", "FAUX", "FALSO", "ONWAAR"]
 class CsvColumns:
     """The columns of a CSV file.
 
-    Every method may raise an InputError where what a comma in a number means is unclear, and an ArrowException, an
-    OSError or a ValueError where the file cannot be read as CSV.
+    Every method may raise an InputError where what a comma in a number means is unclear or a column holds numbers and
+    words, and an ArrowException, an OSError or a ValueError where the file cannot be read as CSV.
     """
 
     def __init__(self, file: Path, texts: Collection[str]) -> None:
@@ -65,17 +68,32 @@ class CsvColumns:
             types: types of some columns by name; those of the others fit their cells.
         """
         options: dict[str, Any] = {"column_types": types, "strings_can_be_null": True}
-        with self._opened(options | {"decimal_point": self._decimal_point}, is_whole=True) as table:
-            found = table.select([index for index, name in enumerate(table.column_names) if name])
-        if found.num_columns:
-            found = found.filter(reduce(pc.or_, (column.is_valid() for column in found.columns)))
+        try:
+            with self._opened(options | {"decimal_point": self._decimal_point}, is_whole=True) as table:
+                found = table.select([index for index, name in enumerate(table.column_names) if name])
+        except pa.ArrowInvalid as error:
+            if wrong := WRONG_CELL.search(str(error)):
+                raise self._wrong_cell(self.names[int(wrong[1])], wrong[3], is_number=wrong[2] == "double") from None
+            raise
         words = [
-            column
+            (name, column)
             for name, column in zip(found.column_names, found.columns, strict=True)
             if name not in self._texts and pa.types.is_string(column.type)
         ]
-        self._have_commas(pa.table(words, [str(index) for index in range(len(words))]).to_batches())
-        return found
+        self._have_commas(
+            pa.table([column for _, column in words], [str(index) for index in range(len(words))]).to_batches()
+        )
+        for name, column in words:
+            is_number = pc.match_substring_regex(column, NUMBER, ignore_case=True)
+            if 2 * (pc.sum(is_number).as_py() or 0) > len(column) - column.null_count:
+                raise self._wrong_cell(name, column.filter(pc.invert(is_number))[0].as_py(), is_number=True)
+        if not found.num_columns:
+            return found
+        return found.filter(reduce(pc.or_, (column.is_valid() for column in found.columns)))
+
+    def _wrong_cell(self, name: str, cell: str, *, is_number: bool) -> InputError:
+        expected = "numbers: has a spreadsheet program taken one for a date?" if is_number else "true or false"
+        return InputError(f"{self._file}: the column {name} holds {cell!r}; expected {expected}")
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Some columns as text, some rows at a time. An empty cell is an empty text."""

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 from fabnet.errors import InputError
 from fabnet.files.csv_file import Dialect, dialect_of
 
-__all__ = ["DecimalCommas", "is_number", "with_points"]
+__all__ = ["NUMBER", "DecimalCommas", "is_number", "with_points"]
 
 COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$"
 POINT = r"^[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?$"
+NUMBER = rf"{COMMA}|{POINT}|^[+-]?\d+([eE][+-]?\d+)?$|^[+-]?(nan|inf)$"
 UNCLEAR = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 """A number with a comma that may be a decimal comma or separate thousands."""
 MARKS = "'\u2019 \u00a0\u2009\u202f"

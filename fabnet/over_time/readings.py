@@ -61,7 +61,9 @@ def _from_file(file: Path) -> pa.Table:
     try:
         if file.suffix.lower() == ".csv":
             kinds = dict.fromkeys(TEXTS, pa.string()) | {"in_range": pa.bool_(), "time_s": pa.float64()}
-            return _with_floats(CsvColumns(file, TEXTS).table(kinds))
+            columns = CsvColumns(file, TEXTS)
+            certain = [name for name in columns.names if f"{name}_pm" in columns.names]
+            return _with_floats(columns.table(kinds | dict.fromkeys(certain, pa.float64())))
         import pyarrow.parquet as parquet
 
         with open_input(file, None) as raw:

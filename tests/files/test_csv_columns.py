@@ -72,7 +72,13 @@ HEAD = "source;person;track;frame;time_s;in_range;smile\n"
         (HEAD.replace("smile", "smile, %"), "the header line has commas and semicolons"),
         (HEAD.replace("person", "source") + "v;p;0;0;0;true;1\n", "has no column person"),
         (HEAD.replace("smile", "smile;smile") + "v;p;0;0;0;true;1;2\n", "several columns named smile"),
-        (HEAD + "v;p;0;0;0;soon;1\n", "cannot be read as a table"),
+        (HEAD + "v;p;0;0;0;soon;1\n", "the column in_range holds 'soon'; expected true or false"),
+        (HEAD + "v;p;0;0;soon;true;1\n", "the column time_s holds 'soon'; expected numbers"),
+        (HEAD + "v;p;0;0;0;true;0,5\nv;p;0;1;1;true;01. Mai\nv;p;0;2;2;true;0,7\n", "the column smile holds '01. Mai'"),
+        (
+            HEAD.replace("smile", "smile;smile_pm") + "v;p;0;0;0;true;01. Mai;1\n",
+            "smile holds '01. Mai'; .* date",
+        ),
     ],
 )
 def test_what_is_unclear_is_refused(content: str, said: str, tmp_path: Path) -> None:

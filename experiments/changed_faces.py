@@ -33,7 +33,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 def in_bytes(image: np.ndarray) -> np.ndarray:
     """An image of any numbers as uint8."""
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def noisy(image: np.ndarray, levels: float, light: float = 1.0) -> np.ndarray:

@@ -159,9 +159,9 @@ def read_csv(file: Path, header: str) -> list[tuple[int, dict[str, Any]]]:
         names = [name.strip() for name in next(rows, (0, list[str]()))[1]]
         return [(number, _by_name(names, row)) for number, row in rows]
     except InputError as error:
-        if "cannot be read as CSV" not in str(error):
+        if "cannot be read as" not in str(error):
             raise
-        raise InputError(f"{error}: expected the header {header}") from error
+        raise InputError(f"{error}; expected the header {header}") from error
 
 
 def _by_name(names: list[str], row: list[str]) -> dict[Any, Any]:

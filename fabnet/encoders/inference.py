@@ -44,6 +44,13 @@ def for_inference(network: nn.Module, torch_device: torch.device, dtype: torch.d
     return network
 
 
+def _can_pack(dtype: torch.dtype) -> bool:
+    """Whether oneDNN takes weights of this dtype here: bf16 needs AVX-512 or AVX-NE-CONVERT."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class _Folded(nn.Module):
     """An encoder's layers, (B, C, size, size) to (B, D, 1, 1): convolutions, each but the last with a leaky ReLU."""
 
@@ -60,7 +67,7 @@ class _Folded(nn.Module):
         self.biases = [each.bias.detach().to(dtype) for each in convolutions if each.bias is not None]
         self.slope = next(layer.negative_slope for layer in layers if isinstance(layer, nn.LeakyReLU))
         # The operator of torch's own compiler on a CPU, which applies the activation before it writes.
-        self.is_packed = self.weights[0].device.type == "cpu" and torch.backends.mkldnn.is_available()
+        self.is_packed = self.weights[0].device.type == "cpu" and _can_pack(dtype)
         if self.is_packed:
             pack = torch.ops.mkldnn._reorder_convolution_weight
             self.weights = [

@@ -77,7 +77,7 @@ def test_it_is_trained_resumed_embedded_with_and_probed(store: Path, frames_fold
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert whole.val_loss is not None
     assert np.isfinite(whole.val_loss)
-    other = fabnet.train(store, tmp_path / "other", max_steps=8, **options | {"covariance": 0.0})
+    other = fabnet.train(store, tmp_path / "other", max_steps=8, **options | {"covariance": 1e6})
     assert other.val_loss != whole.val_loss  # its option reaches the loss
 
     labels = tmp_path / "labels.csv"

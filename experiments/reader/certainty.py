@@ -85,7 +85,8 @@ def seen_of(own: Looked, use: np.ndarray) -> EncodedFaces:
     x, boxes = (each[use][:, NEAR_LOOK].astype(np.float32) for each in (own.x, own.boxes))
     everywhere = np.tile(np.array([-np.inf, -np.inf, np.inf, np.inf], np.float32), (len(x), 1))
     brightness, contrast = own.light[use].T
-    return EncodedFaces(x, boxes, np.zeros(len(x), np.float32), brightness, contrast, everywhere)
+    turns, detail = np.zeros(len(x), np.float32), np.ones(len(x), np.float32)
+    return EncodedFaces(x, boxes, turns, brightness, contrast, detail, everywhere)
 
 
 def _signs(reader: FaceReader, seen: EncodedFaces, values: np.ndarray) -> np.ndarray:

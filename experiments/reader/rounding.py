@@ -53,7 +53,9 @@ def compared(encoder: Embedder, exact: np.ndarray, rounded: np.ndarray) -> dict[
     reader, count = encoder.required_reader(), len(exact)
     boxes, light = np.tile(np.array([0, 0, SIDE_PX, SIDE_PX], np.float32), (count, 1)), np.full(count, 0.5, np.float32)
     turns = np.zeros(count, np.float32)
-    one, other = (reader.columns(EncodedFaces(each, boxes, turns, light, light, boxes)) for each in (exact, rounded))
+    one, other = (
+        reader.columns(EncodedFaces(each, boxes, turns, light, light, light, boxes)) for each in (exact, rounded)
+    )
     units = [name for task in reader.tasks for name in task.columns if name.startswith("AU")]
     said: dict[str, object] = dict(parity(exact, rounded))
     said["faces"] = count

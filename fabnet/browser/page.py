@@ -120,7 +120,8 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
             "pose": face_reader.POSE, "max_roll_deg": face_reader.MAX_ROLL_DEG,
             "max_turn_deg": face_reader.MAX_TURN_DEG, "min_brightness": face_reader.MIN_BRIGHTNESS,
             "min_contrast": face_reader.MIN_CONTRAST, "landmarks": face_reader.LANDMARKS,
-            "max_outside": face_reader.MAX_OUTSIDE,
+            "max_outside": face_reader.MAX_OUTSIDE, "min_detail": face_reader.MIN_DETAIL,
+            "least_sharp_px": face_reader.LEAST_SHARP_PX, "stride_px": canonical.STRIDE_PX,
         },
         "detector": {
             "min_face_share": detection.MIN_FACE_SHARE, "photo_share": photos.PHOTO_SHARE, "long": detection.LONG,

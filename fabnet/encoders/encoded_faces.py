@@ -20,6 +20,7 @@ class EncodedFaces(NamedTuple):
         turns_deg: (N,) float32: each window is turned about its middle by this angle, anticlockwise in the picture.
         brightness: (N,) float32 mean of the window's grey levels, in [0, 1].
         contrast: (N,) float32 standard deviation of the window's grey levels, in [0, 1].
+        detail: (N,) float32, how fine the window's detail is: see `fabnet.reading.canonical.detail_of`.
         shown_px: (N, 4) float32 x0, y0, x1, y1 of what the picture, or the crop that was looked at, shows.
     """
 
@@ -28,6 +29,7 @@ class EncodedFaces(NamedTuple):
     turns_deg: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
+    detail: np.ndarray
     shown_px: np.ndarray
 
 

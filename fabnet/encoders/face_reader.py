@@ -49,6 +49,8 @@ LANDMARKS = "landmarks68"
 MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 45.0}
 """Beyond these angles the labels that the probes were fitted to are few."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
+MIN_DETAIL, LEAST_SHARP_PX = 0.27, 40.0
+"""Detail below which a window counts as blurred, if its side in pixels is at least this: smaller ones have little."""
 MAX_OUTSIDE = 0.15
 """Share of the 68 points that may lie outside the picture. Of 114 readings of faces at its edge with fewer, 95 % had
 all angles within their half-widths of those of the whole face; of 141 with more, 59 %."""
@@ -256,6 +258,7 @@ class FaceReader:
             "turned": np.any([np.abs(made[name]) > limit for name, limit in MAX_TURN_DEG.items()], axis=0),
             "small": sides < self.limits[1],
             "dark": (seen.brightness < MIN_BRIGHTNESS) | (seen.contrast < MIN_CONTRAST),
+            "blurred": (seen.detail < MIN_DETAIL) & (sides >= LEAST_SHARP_PX),
             "covered": outputs[:, COVERED] > 0,
             "cut off": _outside(made[f"{LANDMARKS}_px"], seen.shown_px) > MAX_OUTSIDE,
             "unlike": distance > self.limits[0],

@@ -21,7 +21,7 @@ from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.turned import search_turned
 from fabnet.faces.detect.yunet import Yunet
 from fabnet.models.model_folder import READER_FILE, read_card
-from fabnet.reading.canonical import Eyes, light_of
+from fabnet.reading.canonical import STRIDE_PX, Eyes, detail_of, light_of
 from fabnet.weights import shipped_models
 
 NODE = shutil.which("node")
@@ -70,19 +70,21 @@ def test_windows_are_those_of_python(frames: list[np.ndarray], tmp_path: Path) -
             views.append(eyes.look([image], box[None], np.array([turn])).views[0])
             lights.append([float(each[0]) for each in light_of(views[-1][None])])
     made = run_script(
-        f"import {{ lightOf, onPixels, windowOf }} from {module('picture.js')};\n{PICTURE}"
+        f"import {{ detailOf, lightOf, onPixels, windowOf }} from {module('picture.js')};\n{PICTURE}"
         f"const made = {json.dumps(boxes)}.map(([times, side, box, turn]) => {{\n"
         f"  const view = windowOf(picture(`${{times}}.rgba`, side, side), onPixels(box, {size}), {size}, turn);\n"
         "  const { brightness, contrast } = lightOf(view);\n"
-        "  return [Array.from(view.data), brightness, contrast];\n});\n"
+        f"  return [Array.from(view.data), brightness, contrast, detailOf(view, {STRIDE_PX})];\n}});\n"
         "console.log(JSON.stringify(made));\n",
         tmp_path,
     )
-    for (data, *light), view, expected in zip(made, views, lights, strict=True):
-        difference = np.abs(np.reshape(data, (size, size, 4))[:, :, :3] - view.astype(int))
+    for (data, *light, detail), view, expected in zip(made, views, lights, strict=True):
+        found = np.reshape(data, (size, size, 4))[:, :, :3]
+        difference = np.abs(found - view.astype(int))
         assert difference.max() <= LARGEST_DIFFERENCE
         assert difference.mean() < 0.2
         assert light == pytest.approx(expected, abs=1e-3)
+        assert detail == pytest.approx(detail_of(found.astype(np.uint8)[None])[0], rel=1e-5)
 
 
 @needs_node
@@ -120,9 +122,10 @@ def test_attributes_are_those_of_python(frames: list[np.ndarray], tmp_path: Path
             "turn": float(turn),
             "brightness": float(bright),
             "contrast": float(contrast),
+            "detail": float(detail),
             "shown": shown.tolist(),
         }
-        for each, box, turn, bright, contrast, shown in zip(*seen, strict=True)
+        for each, box, turn, bright, contrast, detail, shown in zip(*seen, strict=True)
     ]
     settings = settings_of(encoder.card)
     made = run_script(

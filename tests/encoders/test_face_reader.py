@@ -76,6 +76,7 @@ def seen(
         np.zeros(count, np.float32),
         np.full(count, light, np.float32),
         np.full(count, 0.2, np.float32),
+        np.full(count, 0.3, np.float32),
         np.tile(np.array([0, 0, *shown], np.float32), (count, 1)),
     )
 

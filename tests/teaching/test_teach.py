@@ -167,7 +167,7 @@ def test_experimental_attributes_move_to_tasks_of_their_own(taught: tuple[Path, 
     ]  # fmt: skip
     boxes = np.tile(np.array([0, 0, 90, 90], np.float32), (5, 1))
     light, contrast = np.full(5, 0.5, np.float32), np.full(5, 0.2, np.float32)
-    seen = EncodedFaces(store, boxes, np.zeros(5, np.float32), light, contrast, boxes)
+    seen = EncodedFaces(store, boxes, np.zeros(5, np.float32), light, contrast, light, boxes)
     before, after = eyes.reader.columns(seen), reader.columns(seen)
     assert set(before) == set(after)
     for name, values in before.items():

@@ -2,7 +2,7 @@
 // frame to frame (fabnet/reading/follow.py, one face at a time).
 
 import { area, overlap } from "./detect.js";
-import { lightOf, onPixels, windowOf } from "./picture.js";
+import { detailOf, lightOf, onPixels, windowOf } from "./picture.js";
 import { inPicture } from "./reader.js";
 
 export class Eyes {
@@ -26,7 +26,8 @@ export class Eyes {
     }
     const embedding = await this.encode(this.input), outputs = this.reader.where(embedding);
     const shown = [0, 0, picture.width, picture.height];
-    return { embedding, box, turn, shown, ...lightOf(view), outputs, next: this.reader.placed(outputs, box, turn) };
+    const detail = detailOf(view, this.settings.reader.stride_px), next = this.reader.placed(outputs, box, turn);
+    return { embedding, box, turn, shown, ...lightOf(view), detail, outputs, next };
   }
 
   /** Looks until the window stays where it is. */

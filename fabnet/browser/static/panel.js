@@ -14,7 +14,7 @@ const TITLES = {
 };
 const REASONS = {
   "no face": "the window does not look like a face", turned: "the head is turned too far", small: "the face is too small",
-  dark: "hardly any light or contrast", covered: "something covers a part of the face",
+  dark: "hardly any light or contrast", covered: "something covers a part of the face", blurred: "the picture is blurred",
   "cut off": "a part of the face lies outside the picture",
   unlike: "the face is unlike those that were learned from",
 };

@@ -178,14 +178,34 @@ export function windowOf(picture, box, size, turn = 0) {
   return side < 2 * size ? cut(picture, box, size) : shrunkSquare(picture, box[0], box[1], side, size);
 }
 
+/** The grey level of a pixel. */
+function greyAt({ data, width }, x, y) {
+  const at = 4 * (width * y + x);
+  return (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] + 16384) >> 15;
+}
+
+/** How fine the detail in the middle of a square picture is (detail_of in reading/canonical.py). */
+export function detailOf(view, stride) {
+  const first = Math.floor(view.width / 5), last = view.width - first;
+  const difference = (px, right, down) => {
+    let sum = 0, count = 0;
+    for (let y = first; y < last - px * down; y++) {
+      for (let x = first; x < last - px * right; x++, count++) {
+        sum += Math.abs(greyAt(view, x + px * right, y + px * down) - greyAt(view, x, y));
+      }
+    }
+    return sum / count;
+  };
+  return Math.min(...[[1, 0], [0, 1]].map((way) => difference(1, ...way) / Math.max(difference(stride, ...way), 1e-6)));
+}
+
 /** Mean and standard deviation of the grey levels in the middle of a square picture, in 0 to 1. */
 export function lightOf(view) {
   const edge = Math.floor(view.width / 4);
   let count = 0, sum = 0, squares = 0;
   for (let y = edge; y < view.width - edge; y++) {
     for (let x = edge; x < view.width - edge; x++) {
-      const at = 4 * (view.width * y + x);
-      const grey = (9798 * view.data[at] + 19235 * view.data[at + 1] + 3735 * view.data[at + 2] + 16384) >> 15;
+      const grey = greyAt(view, x, y);
       count++; sum += grey; squares += grey * grey;
     }
   }

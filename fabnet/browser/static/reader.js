@@ -92,7 +92,7 @@ export class FaceReader {
   }
 
   /** The columns that `fabnet read` gives, by name; points are one list x0, y0, x1, y1 ... */
-  columns({ embedding, box, turn, shown, brightness, contrast }) {
+  columns({ embedding, box, turn, shown, brightness, contrast, detail }) {
     const { settings } = this, { mean, whiten, spread, limits, signs_mean: signsMean, signs_scale: signsScale, coef } = this.arrays;
     const outputs = this.outputs(embedding), side = box[2] - box[0];
     const made = {};
@@ -131,6 +131,7 @@ export class FaceReader {
       turned: Object.entries(settings.max_turn_deg).some(([name, limit]) => Math.abs(made[name]) > limit),
       small: side < limits.data[1],
       dark: brightness < settings.min_brightness || contrast < settings.min_contrast,
+      blurred: detail < settings.min_detail && side >= settings.least_sharp_px,
       covered: outputs[settings.covered] > 0,
       "cut off": outside(made[`${settings.landmarks}_px`], shown) > settings.max_outside,
       unlike: distance > limits.data[0],

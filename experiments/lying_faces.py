@@ -1,7 +1,7 @@
 """How often faces on their side or upside down are found, how often a box is given where no face is, and for what time.
 
-Pictures of people of val, and of MTFL's train part, are turned by known angles. In others the head is painted over, or
-blocks of 16 px are shuffled, so that there is no face.
+Pictures of people of val, and of MTFL's train part, are turned by known angles. Others have no face: the head is
+painted over, or blocks of 16 px are shuffled.
 
 Run: python experiments/lying_faces.py --data DATA --out lying_faces.json
 """

@@ -20,7 +20,7 @@ from faces import SETS, Faces, Pictures, arguments, read_faces
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load, load_for_reading
 from fabnet.faces.crop import cut, upright
-from fabnet.reading.canonical import light_of
+from fabnet.faces.quality import light_of
 
 LOOKS = ("canonical", "near", "near", "far", "far", "grey", "tight")
 """Looks at a face: its canonical window; windows beside it; a grey picture of other brightness; a grey one of 48 px,

@@ -19,6 +19,7 @@ from fabnet.encoders import face_reader
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.onnx_export import export_onnx
 from fabnet.errors import InputError
+from fabnet.faces import quality
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect import detection, photos, tiles, turned, yunet
 from fabnet.files.output import written_whole
@@ -121,7 +122,7 @@ def settings_of(card: ModelCard) -> dict[str, Any]:
             "max_turn_deg": face_reader.MAX_TURN_DEG, "min_brightness": face_reader.MIN_BRIGHTNESS,
             "min_contrast": face_reader.MIN_CONTRAST, "landmarks": face_reader.LANDMARKS,
             "max_outside": face_reader.MAX_OUTSIDE, "min_detail": face_reader.MIN_DETAIL,
-            "least_sharp_px": face_reader.LEAST_SHARP_PX, "stride_px": canonical.STRIDE_PX,
+            "least_sharp_px": face_reader.LEAST_SHARP_PX, "stride_px": quality.STRIDE_PX,
         },
         "detector": {
             "min_face_share": detection.MIN_FACE_SHARE, "photo_share": photos.PHOTO_SHARE, "long": detection.LONG,

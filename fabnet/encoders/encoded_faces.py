@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ __all__ = ["EncodedFaces", "in_camera", "in_picture", "points_px"]
 
 
 class EncodedFaces(NamedTuple):
-    """N faces as they were embedded, and the windows that were.
+    """N faces: their embeddings, and the windows that were embedded.
 
     Attributes:
         embeddings: (N, D) float32.
@@ -20,7 +21,7 @@ class EncodedFaces(NamedTuple):
         turns_deg: (N,) float32: each window is turned about its middle by this angle, anticlockwise in the picture.
         brightness: (N,) float32 mean of the window's grey levels, in [0, 1].
         contrast: (N,) float32 standard deviation of the window's grey levels, in [0, 1].
-        detail: (N,) float32, how fine the window's detail is: see `fabnet.reading.canonical.detail_of`.
+        detail: (N,) float32, how fine the window's detail is: see `fabnet.faces.quality.detail_of`.
         shown_px: (N, 4) float32 x0, y0, x1, y1 of what the picture, or the crop that was looked at, shows.
     """
 
@@ -31,6 +32,15 @@ class EncodedFaces(NamedTuple):
     contrast: np.ndarray
     detail: np.ndarray
     shown_px: np.ndarray
+
+    def at(self, indices: np.ndarray | slice) -> EncodedFaces:
+        """The faces at these indices."""
+        return EncodedFaces(*(part[indices] for part in self))
+
+    @staticmethod
+    def joined(several: Sequence[EncodedFaces]) -> EncodedFaces:
+        """The faces of several, one after the other."""
+        return EncodedFaces(*(np.concatenate(parts) for parts in zip(*several, strict=True)))
 
 
 def in_picture(vectors: np.ndarray, turns_deg: np.ndarray) -> np.ndarray:

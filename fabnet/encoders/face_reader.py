@@ -50,7 +50,8 @@ MAX_TURN_DEG = {"pose_yaw_deg": 65.0, "pose_pitch_deg": 40.0, "pose_roll_deg": 4
 """Beyond these angles the labels that the probes were fitted to are few."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 0.08, 0.03
 MIN_DETAIL, LEAST_SHARP_PX = 0.27, 40.0
-"""Detail below which a window counts as blurred, if its side in pixels is at least this: smaller ones have little."""
+"""Detail below which a window counts as blurred, if its side in pixels is at least this: smaller ones have little.
+About 1 % of ordinary faces have less (docs/faults.md)."""
 MAX_OUTSIDE = 0.15
 """Share of the 68 points that may lie outside the picture. Of 114 readings of faces at its edge with fewer, 95 % had
 all angles within their half-widths of those of the whole face; of 141 with more, 59 %."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fabnet.faces.tiff import num_pages, tiff_layout
+from fabnet.files.kinds import PNG
 
 __all__ = ["num_pictures"]
 
-PNG, MAX_COUNT = b"\x89PNG\r\n\x1a\n", 100_000
+MAX_COUNT = 100_000
 ANIMATED = 0x02
 """Bit of an extended WebP's header."""
 

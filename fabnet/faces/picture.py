@@ -13,12 +13,13 @@ from fabnet.faces.heif import heif_kind, heif_size, open_heif
 from fabnet.faces.profile import in_srgb
 from fabnet.faces.tiff import is_tiff, tiff_size
 from fabnet.faces.transparency import on_black
+from fabnet.files.kinds import PNG
 from fabnet.files.limits import MAX_PIXELS
 
 __all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size", "picture_size", "sound_size"]
 
 FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+JPEG = b"\xff\xd8"
 BMP_HEADER_BYTES = 40
 MAX_TRAILER_BYTES = 2**16
 """Bytes that phones may put behind the end of a JPEG."""

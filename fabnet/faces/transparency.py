@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from fabnet.files.kinds import PNG
+
 __all__ = ["on_black"]
 
-PNG = b"\x89PNG\r\n\x1a\n"
 WITH_ALPHA = (4, 6)
 """Colour types of a PNG with a channel for it."""
 

@@ -80,7 +80,7 @@ class CsvColumns:
             for name, column in zip(found.column_names, found.columns, strict=True)
             if name not in self._texts and pa.types.is_string(column.type)
         ]
-        self._have_commas(
+        self._have_commas(  # refuses numbers whose commas or points are unclear
             pa.table([column for _, column in words], [str(index) for index in range(len(words))]).to_batches()
         )
         for name, column in words:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Kind", "kind_by_content", "kind_by_suffix", "read_head"]
+__all__ = ["IMAGE_SUFFIXES", "PNG", "VIDEO_SUFFIXES", "Kind", "kind_by_content", "kind_by_suffix", "read_head"]
 
 Kind = Literal["image", "video"]
 
@@ -25,9 +25,11 @@ MOTION_JPEG = (".mjpg", ".mjpeg")
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 PICTURE_BRANDS = (b"avif", b"avis", b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 HEAD_BYTES = 1024
+PNG = b"\x89PNG\r\n\x1a\n"
+"""First bytes of every PNG."""
 STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", "image"),
-    (b"\x89PNG\r\n\x1a\n", "image"),
+    (PNG, "image"),
     (b"II*\0", "image"),
     (b"MM\0*", "image"),
     (b"II+\0", "image"),

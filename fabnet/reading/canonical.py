@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import cv2
 import numpy as np
 
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.encoded_faces import EncodedFaces, in_picture
 from fabnet.encoders.face_reader import COVERED, FACE, FaceReader
 from fabnet.faces.crop import EDGE_PX, CropSpec, cut, shrunk_square, upright
+from fabnet.faces.quality import detail_of, light_of
 from fabnet.faces.window import Window
 
 if TYPE_CHECKING:  # imports PyAV, which photos do not need
     from fabnet.video.decode import DecodedFrame
 
-__all__ = [
-    "Eyes", "Picture", "Settled", "detail_of", "face_boxes", "light_of", "moved_by", "part_of", "size_of", "whole",
-]  # fmt: skip
+__all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "size_of", "whole"]
 
 Picture: TypeAlias = "np.ndarray | DecodedFrame"
 """(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
@@ -46,8 +44,6 @@ MAX_LOOKS = 6
 """A face that has not settled by then is read from the last window."""
 
 
-STRIDE_PX = 4
-"""Distance of the grey levels that `detail_of` compares with neighbours."""
 ARRAYS = ("outputs", "next_px", "next_turns_deg", "views")
 """Fields of `Settled` with an entry for each face, beside `seen`."""
 
@@ -73,8 +69,7 @@ class Settled(NamedTuple):
 
     def at(self, indices: np.ndarray | slice) -> Settled:
         """The faces at these indices."""
-        seen = EncodedFaces(*(part[indices] for part in self.seen))
-        return self._replace(seen=seen, **{name: getattr(self, name)[indices] for name in ARRAYS})
+        return self._replace(seen=self.seen.at(indices), **{name: getattr(self, name)[indices] for name in ARRAYS})
 
     def take(self, indices: np.ndarray, others: Settled) -> None:
         """Take the faces of another at these indices."""
@@ -85,8 +80,8 @@ class Settled(NamedTuple):
 
     def joined(self, other: Settled) -> Settled:
         """These faces and those of another."""
-        seen = EncodedFaces(*(np.concatenate(parts) for parts in zip(self.seen, other.seen, strict=True)))
         arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in ARRAYS}
+        seen = EncodedFaces.joined([self.seen, other.seen])
         return self._replace(seen=seen, **arrays, num_looks=self.num_looks + other.num_looks)
 
 
@@ -301,32 +296,3 @@ def _turned(image: Picture, box_px: np.ndarray, turn_deg: float) -> tuple[np.nda
     first, last = np.floor(box_px[:2]).astype(int) - EDGE_PX, np.ceil(box_px[2:]).astype(int) + EDGE_PX
     turned = upright(part, (box_px[:2] + box_px[2:]) / 2, turn_deg, (*first.tolist(), *last.tolist()))
     return turned, box_px - np.tile(first, 2).astype(np.float32)
-
-
-def light_of(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Brightness and contrast of the middle of (N, size, size, 3) windows, (N,) float32 in [0, 1] each."""
-    size = views.shape[1]
-    middle = views[:, size // 4 : -(size // 4), size // 4 : -(size // 4)]
-    grey = [cv2.cvtColor(view, cv2.COLOR_RGB2GRAY) for view in middle]
-    stats = [cv2.meanStdDev(view) for view in grey]
-    means, deviations = (np.array([each[k][0, 0] for each in stats], np.float32) / 255 for k in (0, 1))
-    return means, deviations
-
-
-def detail_of(views: np.ndarray) -> np.ndarray:
-    """How fine the detail in the middle of (N, size, size, 3) windows is, (N,) float32.
-
-    The mean difference of grey levels one pixel apart over that of levels four apart, in the direction in which it is
-    smaller, as a motion blurs one direction alone: 0.25 where grey levels only slope, 1 in noise.
-    """
-    edge = views.shape[1] // 5
-    made = np.empty(len(views), np.float32)
-    for place, view in enumerate(views[:, edge:-edge, edge:-edge]):
-        grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        made[place] = min(_difference(each, 1) / max(_difference(each, STRIDE_PX), 1e-6) for each in (grey, grey.T))
-    return made
-
-
-def _difference(grey: np.ndarray, px: int) -> float:
-    """Mean difference of grey levels so many pixels apart in their column."""
-    return float(np.abs(grey[px:] - grey[:-px]).mean())

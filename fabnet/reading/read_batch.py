@@ -56,7 +56,7 @@ def read_batch(
     has_face = np.array([row.seen is not None for row in rows])
     attributes: dict[str, np.ndarray] = {}
     if seen:
-        faces = EncodedFaces(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+        faces = EncodedFaces.joined(seen)
         attributes = reader.columns(faces)
         if "embedding" in columns.names:
             attributes["embedding"] = faces.embeddings

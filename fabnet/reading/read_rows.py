@@ -104,7 +104,10 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     settled = eyes.find([image] * len(found), first_windows(found, spec, window), turns_of(found))
     boxes = face_boxes(settled.seen.boxes_px, settled.seen.turns_deg, window, spec)
     return [
-        ReadFace(_row(each.name, track=str(index), score=face.score, box_px=boxes[index]), _one(settled.seen, index))
+        ReadFace(
+            _row(each.name, track=str(index), score=face.score, box_px=boxes[index]),
+            settled.seen.at(slice(index, index + 1)),
+        )
         for index, face in enumerate(found)
     ]
 
@@ -152,7 +155,7 @@ def rows_of_frame(
         yield ReadFace(_row(name, reason=frame.reason, **values), None)
     for index in indices:
         found = {"track": str(frame.tracks[index]), "score": frame.scores[index], "box_px": boxes[index]}
-        yield ReadFace(_row(name, **values, **found), _one(seen, index))
+        yield ReadFace(_row(name, **values, **found), seen.at(slice(index, index + 1)))
 
 
 def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
@@ -180,15 +183,11 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         for index, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}
-            made.append(ReadFace(_row(each.name, box_px=boxes[index], **names) | own, _one(seen, index)))
+            made.append(ReadFace(_row(each.name, box_px=boxes[index], **names) | own, seen.at(slice(index, index + 1))))
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):
         yield from made
-
-
-def _one(seen: EncodedFaces, index: int) -> EncodedFaces:
-    return EncodedFaces(*(part[index : index + 1] for part in seen))
 
 
 def _row(name: str, **values: Any) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Lessons(NamedTuple):
     def at(self, indices: np.ndarray) -> Lessons:
         """Some of the faces."""
         chosen = {name: getattr(self, name)[indices] for name in self._fields if name != "seen"}
-        return Lessons(**chosen, seen=EncodedFaces(*(part[indices] for part in self.seen)))
+        return Lessons(**chosen, seen=self.seen.at(indices))
 
     def sides(self, look: int) -> np.ndarray:
         """(N,) sides of the windows of a look, in pixels of the crop."""
@@ -178,8 +178,7 @@ def _together(parts: Sequence[Lessons]) -> Lessons:
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Lessons._fields if name != "seen"
     }
-    seen = EncodedFaces(*(np.concatenate(each) for each in zip(*(part.seen for part in parts), strict=True)))
-    return Lessons(**joined, seen=seen)
+    return Lessons(**joined, seen=EncodedFaces.joined([part.seen for part in parts]))
 
 
 def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Embedder) -> Lessons:

@@ -20,8 +20,9 @@ from fabnet.errors import InputError, ModelError
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.turned import search_turned
 from fabnet.faces.detect.yunet import Yunet
+from fabnet.faces.quality import STRIDE_PX, detail_of, light_of
 from fabnet.models.model_folder import READER_FILE, read_card
-from fabnet.reading.canonical import STRIDE_PX, Eyes, detail_of, light_of
+from fabnet.reading.canonical import Eyes
 from fabnet.weights import shipped_models
 
 NODE = shutil.which("node")

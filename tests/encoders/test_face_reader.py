@@ -220,7 +220,7 @@ def test_faces_are_read_each_by_itself(reader: FaceReader) -> None:
     many = seen(count=7)._replace(embeddings=rng.normal(size=(7, NUM_OUTPUTS + 2)).astype(np.float32))
     together = reader.columns(many)
     for place in range(7):
-        alone = reader.columns(EncodedFaces(*(part[place : place + 1] for part in many)))
+        alone = reader.columns(many.at(slice(place, place + 1)))
         for name, values in alone.items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(values[0], together[name][place], rtol=1e-5, atol=1e-5, err_msg=name)

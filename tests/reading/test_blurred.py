@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fabnet
-from fabnet.reading.canonical import detail_of
+from fabnet.faces.quality import detail_of
 from fabnet.video.decode import read_frames
 
 

@@ -184,7 +184,7 @@ function greyAt({ data, width }, x, y) {
   return (9798 * data[at] + 19235 * data[at + 1] + 3735 * data[at + 2] + 16384) >> 15;
 }
 
-/** How fine the detail in the middle of a square picture is (detail_of in reading/canonical.py). */
+/** How fine the detail in the middle of a square picture is (detail_of in faces/quality.py). */
 export function detailOf(view, stride) {
   const first = Math.floor(view.width / 5), last = view.width - first;
   const difference = (px, right, down) => {

@@ -45,7 +45,7 @@ class Detection:
     score: float
     """Confidence, 0 to 1."""
     turn_deg: float = 0.0
-    """How far the head lies to a side, in degrees anticlockwise in the image, to a quarter: as it was found."""
+    """How far the head lies to a side: 0, 90, -90 or 180 degrees anticlockwise in the image."""
 
     def moved(self, x: float, y: float) -> Detection:
         """The face in an image with `x` more pixels on the left and `y` more at the top."""

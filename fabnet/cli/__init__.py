@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import difflib
 
         near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(VERBS)}"
+        hint = f"; did you mean {near[0]!r}?" if near else f"; the verbs are {', '.join(VERBS)}"
         say(f"fabnet: no verb is called {verb!r}{hint}", to_stderr=True)
         return 2
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its warnings about a file would not say which file
@@ -148,6 +148,7 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
 
     from fabnet.cli.config_file import configured, read_config, split_config
     from fabnet.cli.flags import registry
+    from fabnet.cli.mistakes import refuse_mistakes
 
     args, file = split_config(args)
     values = {} if file is None else read_config(file)
@@ -155,6 +156,7 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     run, of_options = configured(
         module.command_for(args, values) if hasattr(module, "command_for") else module.run, values, file, args
     )
+    refuse_mistakes(verb, {name: module for name, (module, _) in VERBS.items()}, run, args)
     try:
         result = tyro.cli(
             run, prog=f"fabnet {verb}", args=args, description=_description(run), registry=registry(of_options)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
-import tyro
-
-from fabnet.cli.flags import named_flags
+from fabnet.cli.flags import fields_of, is_positional, named_flags
 from fabnet.errors import InputError, first_line
 from fabnet.files.places import as_place
 from fabnet.files.unicode_text import read_unicode
@@ -22,7 +19,6 @@ from fabnet.options import Options, checked
 __all__ = ["configured", "read_config", "split_config"]
 
 MAX_BYTES = 2**16
-POSITIONAL = get_args(tyro.conf.Positional[int])[1]
 SCALARS = (str, int, float, bool, NoneType)
 
 
@@ -111,9 +107,9 @@ def configured(
     kinds: dict[str, Any] = {}
     homes: dict[str, str] = {}
     for name, hint in hints.items():
-        if name not in signature.parameters or _is_positional(hint):
+        if name not in signature.parameters or is_positional(hint):
             continue
-        fields = _fields(plain[name], defaults[name])
+        fields = fields_of(plain[name], defaults[name])
         kinds |= {name: plain[name]} if fields is None else fields
         homes |= dict.fromkeys([name] if fields is None else fields, name)
     given: dict[str, dict[str, Any]] = {}
@@ -147,23 +143,6 @@ def configured(
     filled.__annotations__ = hints
     filled.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return filled, of_options
-
-
-def _is_positional(hint: Any) -> bool:
-    return get_origin(hint) is Annotated and POSITIONAL in get_args(hint)[1:]
-
-
-def _fields(kind: Any, default: Any) -> dict[str, Any] | None:
-    """The options in a dataclass, with their types, and those of its objective; None if it is an option itself."""
-    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        return None
-    hints = get_type_hints(kind)
-    if issubclass(kind, Options):
-        return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-    inner = get_type_hints(type(default.options))
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.name != "options"} | {
-        name: inner[name] for name in default.options.names()
-    }
 
 
 def _unchecked(default: Any, values: Mapping[str, Any]) -> Any:

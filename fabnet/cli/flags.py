@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 from tyro.constructors import (
     ConstructorRegistry,
     PrimitiveConstructorSpec,
@@ -21,9 +22,10 @@ from tyro.constructors import (
 from fabnet.files.places import as_place
 from fabnet.options import Options, field_docs
 
-__all__ = ["Flags", "named_flags", "registry"]
+__all__ = ["Flags", "fields_of", "is_positional", "named_flags", "registry"]
 
 T = TypeVar("T")
+POSITIONAL = get_args(Positional[int])[1]
 Flags = OmitArgPrefixes[Annotated[T, arg(name="")]]
 """A dataclass whose fields are flags of the command itself."""
 
@@ -32,6 +34,24 @@ def named_flags(args: Sequence[str]) -> set[str]:
     """The names of the options that arguments give, with underscores: `--no-flip` gives flip."""
     flags = [arg.partition("=")[0] for arg in args if arg.startswith("--")]
     return {flag.removeprefix("--").removeprefix("no-").replace("-", "_") for flag in flags}
+
+
+def is_positional(hint: Any) -> bool:
+    """Whether a parameter of a verb is given without a flag, by its type with extras."""
+    return get_origin(hint) is Annotated and POSITIONAL in get_args(hint)[1:]
+
+
+def fields_of(kind: Any, default: Any) -> dict[str, Any] | None:
+    """The options in a dataclass, with their types, and those of its objective; None if it is an option itself."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return None
+    hints = get_type_hints(kind)
+    if issubclass(kind, Options):
+        return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    inner = get_type_hints(type(default.options))
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.name != "options"} | {
+        name: inner[name] for name in default.options.names()
+    }
 
 
 def registry(defaults: Mapping[str, Any] | None = None) -> ConstructorRegistry:

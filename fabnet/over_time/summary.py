@@ -70,6 +70,7 @@ class _Columns:
     def __init__(self, table: pa.Table) -> None:
         self.values = {name: numbers(table, name) for name in quantities(table.schema)}
         self.times = numbers(table, "time_s")
+        self.has_face = np.asarray(table.column("in_range").is_valid())
         self.readable = is_readable(table)
         self.frames = np.array(table.column("frame").to_pylist(), object)
         self.tracks, _ = codes_of(table, "track")
@@ -91,6 +92,7 @@ class _Columns:
             kept = values[readable][np.isfinite(values[readable])]
             made[f"{name}_mean"] = float(kept.mean()) if len(kept) else None
             made[f"{name}_sd"] = float(kept.std(ddof=1)) if len(kept) > 1 else None
+        own = own[self.has_face[own]]  # a person who is named for a whole file also has its rows without a face
         if np.isfinite(self.times[own]).all() and len(own) > 1:
             made |= self._in_time(own, max_gap)
         return made

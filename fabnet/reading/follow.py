@@ -154,10 +154,11 @@ def follow_piece(
 
 def _with_jumps(frames: Iterable[PieceFrame]) -> Iterator[tuple[PieceFrame, bool]]:
     """Frames, each with whether the picture jumps there, as at the first one."""
-    before: np.ndarray | None = None
+    before: tuple[tuple[int, int], np.ndarray] | None = None
     for frame in frames:
-        yield frame, before is None or is_jump(before, frame.glance)
-        before = frame.glance
+        size = size_of(frame.image)
+        yield frame, before is None or size != before[0] or is_jump(before[1], frame.glance)
+        before = size, frame.glance
 
 
 def _seen(frames: Sequence[PieceFrame], faces: list[_Face], eyes: Eyes) -> deque[Settled]:

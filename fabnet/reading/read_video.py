@@ -99,6 +99,7 @@ class _Frame:
     time_s: float
     is_kept: bool
     glance: np.ndarray
+    size: tuple[int, int]
     picture: DecodedFrame | None
     numbers: tuple[int, ...] = ()
     scores: tuple[float, ...] = ()
@@ -189,7 +190,7 @@ def read_video(
             waiting.append(frame)
             if index == 0:
                 linking.starts.add(frame.index)
-            decided = shots.push(frame.index, frame.time_s, frame.glance)
+            decided = shots.push(frame.index, frame.time_s, frame.glance, frame.size)
             yield from linking.linked(waiting, decided)
     yield from linking.linked(waiting, shots.finish())
 
@@ -215,7 +216,8 @@ def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoF
             yield _Piece(piece, num_bytes)
             piece, num_bytes = [], 0
         if is_kept or is_followed:
-            piece.append(_Frame(picture.index, picture.time_s, is_kept, picture.thumbnail(), picture))
+            glance = picture.thumbnail()
+            piece.append(_Frame(picture.index, picture.time_s, is_kept, glance, picture.size, picture))
             num_bytes += picture.num_bytes
     if piece:
         yield _Piece(piece, num_bytes)

@@ -129,7 +129,7 @@ def captured(camera: Camera) -> Iterator[Captured]:
 def _of_file(camera: Camera) -> Iterator[Captured]:
     began: float | None = None
     for frame in decode_frames(Path(camera.place)):
-        began = time.monotonic() if began is None else began
+        began = time.monotonic() - frame.time_s if began is None else began  # the picture may begin after the sound
         due = began + frame.time_s
         time.sleep(max(0.0, due - time.monotonic()))
         yield Captured(frame, due)

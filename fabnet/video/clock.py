@@ -10,14 +10,19 @@ BACK_S = 0.1
 """Step back in time beyond which the recording's clock has started again."""
 AHEAD_S = 10.0
 """Gap beyond which, in formats whose clocks may jump, the clock has jumped rather than paused."""
+LATE_S = 0.1
+"""Time by which the picture may begin after the sound and still count as beginning with it: encoders delay the two by
+different amounts."""
 TS_DISCONT = 0x200
 """FFmpeg's AVFMT_TS_DISCONT: the format allows time stamps that jump (MPEG-TS, MPEG-PS, Ogg)."""
 USUAL_FPS = 25
 
 
 class Clock:
-    """Converts time stamps to non-decreasing seconds since the first frame, by the rules of the program `ffmpeg`.
+    """Converts time stamps to non-decreasing seconds since the start, by the rules of the program `ffmpeg`.
 
+    - The start is the first frame, or the sound if it begins more than `LATE_S` earlier: in a call that is recorded, a
+      camera may be turned on after minutes, and players and annotations of speech count from the sound.
     - If a time stamp is more than `BACK_S` before the time reached, two recordings were joined or the camera restarted.
       Time continues one frame after the last one, and later frames count from there.
     - A gap of more than `AHEAD_S` is bridged in the same way in MPEG-TS, MPEG-PS and Ogg, where recorders leave stale
@@ -27,7 +32,7 @@ class Clock:
     Args:
         container: the open file.
         stream: its decoded stream.
-        start_s: time of the first frame.
+        start_s: time of the start.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: av.VideoStream, start_s: float = 0.0) -> None:
@@ -40,17 +45,18 @@ class Clock:
         self._offset_s: float | None = None
         self._stamp_before: int | None = None
         self.start_s = self._last_s = start_s
-        """Time of the first frame."""
+        """Time of the start."""
         self.reached_s = start_s
         """End of the last frame."""
         self.frame_s = self._usual_s
         """Duration of the last frame."""
-        self._num_jumps, self._paused_s = 0, 0.0
+        self._num_jumps, self._paused_s, self._late_s = 0, 0.0, 0.0
+        self._sound_s = _sound_start(container)
         self.num_missing = 0
         """Number of frames that would fit into the gaps between frames; they are lost only if the file is damaged."""
 
     def time_of(self, picture: av.VideoFrame) -> float:
-        """Seconds since the first frame.
+        """Seconds since the start.
 
         Args:
             picture: the next frame in display order.
@@ -61,6 +67,7 @@ class Clock:
         else:
             stamp_s = self._seconds(stamp)
             if self._offset_s is None:
+                self._begin(stamp_s)
                 self._offset_s = self.reached_s - stamp_s
             time_s = stamp_s + self._offset_s
             jumps = self.may_jump and time_s > self.reached_s + AHEAD_S
@@ -77,9 +84,19 @@ class Clock:
         self.reached_s = self._last_s + self.frame_s
         return self._last_s
 
+    def _begin(self, stamp_s: float) -> None:
+        """Let the first frame come late by as much as the picture begins after the sound."""
+        late_s = 0.0 if self._sound_s is None else stamp_s - self._sound_s
+        if late_s <= LATE_S or (self.may_jump and late_s > AHEAD_S):
+            return
+        self._late_s = late_s
+        self._last_s = self.reached_s = self.start_s + late_s
+
     def notes(self) -> list[str]:
         """Notes for the user: where times differ from the file's own, and pauses."""
         found = []
+        if self._late_s:
+            found.append(f"its picture begins {self._late_s:.1f} s after its sound; times count from the sound's start")
         if self._num_jumps:
             found.append(f"its clock jumps ({self._num_jumps} x); time continues there from the last frame")
         if self._paused_s:
@@ -88,6 +105,16 @@ class Clock:
 
     def _seconds(self, ticks: int) -> float:
         return float(ticks) * self._numerator / self._denominator
+
+
+def _sound_start(container: av.container.InputContainer) -> float | None:
+    """When a file's first sound begins by its own clock; None if it has no sound or does not say."""
+    starts = [
+        float(stream.start_time * stream.time_base)
+        for stream in container.streams.audio
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    return min(starts, default=None)
 
 
 class _BestStamp:

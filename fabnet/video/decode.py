@@ -32,6 +32,7 @@ from fabnet.video.display import (
 from fabnet.video.extent import next_flv
 from fabnet.video.packets import Pictures
 from fabnet.video.rate import check_fps
+from fabnet.video.sizes import Sizes
 from fabnet.video.square import square_as_shown
 
 __all__ = ["DecodedFrame", "Frame", "Ticks", "VideoInfo", "decode_frames", "read_frames", "video_info"]
@@ -47,7 +48,7 @@ class Frame:
     index: int
     """Index in the video, from 0, in display order."""
     time_s: float
-    """Time stamp in seconds, 0 at the first frame."""
+    """Time stamp in seconds, from `Clock`: 0 at the first frame, unless the sound begins earlier."""
     image: np.ndarray
     """(H, W, 3) uint8 RGB, as displayed: with square pixels, mirrored and turned as the file says."""
 
@@ -92,7 +93,7 @@ class DecodedFrame:
 
     Attributes:
         index: index in the video, from 0, in display order.
-        time_s: time stamp in seconds, 0 at the first frame.
+        time_s: time stamp in seconds, from `Clock`: 0 at the first frame, unless the sound begins earlier.
     """
 
     def __init__(self, index: int, time_s: float, picture: av.VideoFrame, aspect: Fraction) -> None:
@@ -201,7 +202,8 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
 
     Args:
         path: the file. Several videos joined into one file are decoded one after another.
-        notes: list that receives notes on an intact file: which of several streams was read, and that its clock jumps.
+        notes: list that receives notes on an intact file: which of several streams was read, that its clock jumps, and
+            that its frames change size.
 
     Yields:
         Frames in display order, without those of packets that cannot be decoded.
@@ -210,7 +212,7 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
         VideoError: the file does not exist, has no video, or no frame can be decoded; or, after the last good frame,
             the file is truncated or corrupt, with the number of frames lost.
     """
-    path, complaints = Path(path), list[str]()
+    path, complaints, sizes = Path(path), list[str](), Sizes()
     index, reached_s, start = 0, 0.0, 0
     while True:
         try:
@@ -225,7 +227,9 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
                         raise VideoError(f"{path} has more than {limit}: split it into parts")
                     time_s = clock.time_of(picture)
                     bounds.count(picture, time_s - began_s)
-                    yield DecodedFrame(index, time_s, picture, aspect)
+                    frame = DecodedFrame(index, time_s, picture, aspect)
+                    sizes.add(index, frame.size)
+                    yield frame
                     index += 1
                 complaints += pictures.complaints(path, clock)
                 if notes is not None:
@@ -242,6 +246,8 @@ def decode_frames(path: Path, *, notes: list[str] | None = None) -> Iterator[Dec
         if following is None:
             break
         start = following
+    if notes is not None:
+        notes += sizes.notes()
     if complaints:
         raise VideoError("; ".join(complaints))
 

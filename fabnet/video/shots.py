@@ -2,7 +2,8 @@
 
 It compares thumbnails of every decoded frame (`DecodedFrame.thumbnail`), vectors of 1.5 x 32 x 32 numbers in 0..255.
 
-- A hard cut is a step between two frames that is far larger than the steps just before and after it.
+- A hard cut is a step between two frames that is far larger than the steps just before and after it, or a change of the
+  frames' size, after which pixels are others.
 - A fade has a frame without contrast between frames with contrast.
 - In a dissolve from A to B, a frame is a weighted mean of an earlier and a later one. The residual of the best weighted
   mean is therefore nearly zero in a dissolve, and large if something moved. A slow pan has a small residual too, so the
@@ -61,8 +62,8 @@ class _Frame:
     """Its brightness without the mean."""
     contrast: float
     step: float
+    is_cut: bool
     is_mixed: bool = False
-    is_cut: bool = False
 
 
 class ShotDetector:
@@ -74,19 +75,23 @@ class ShotDetector:
         self._dissolve_next_s = 0.0
         self._shot = 0
         self._is_between = False
+        self._size: tuple[int, int] | None = None
 
     @property
     def has_jumped(self) -> bool:
         """Whether the newest frame differs from the previous one by as much as across a cut."""
-        return bool(self._frames) and self._frames[-1].step >= CUT_STEP
+        return bool(self._frames) and (self._frames[-1].step >= CUT_STEP or self._frames[-1].is_cut)
 
-    def push(self, index: int, time_s: float, thumbnail: np.ndarray) -> list[tuple[int, int | None]]:
+    def push(
+        self, index: int, time_s: float, thumbnail: np.ndarray, size: tuple[int, int] | None = None
+    ) -> list[tuple[int, int | None]]:
         """Look at the next frame.
 
         Args:
             index: the frame's index.
             time_s: its time; non-decreasing.
             thumbnail: (1536,) float32 in 0..255, from `DecodedFrame.thumbnail`.
+            size: its width and height; None: all frames have one size.
 
         Returns:
             Newly decided frames in order: each frame's index with its shot's number, or None for a frame within a fade
@@ -95,7 +100,8 @@ class ShotDetector:
         step = _step(self._frames[-1].thumbnail, thumbnail) if self._frames else 0.0
         centred = _centred(thumbnail)
         contrast = math.sqrt(float(centred @ centred) / LUMA)
-        self._frames.append(_Frame(index, time_s, thumbnail, centred, contrast, step))
+        is_resized, self._size = bool(self._frames) and size != self._size, size
+        self._frames.append(_Frame(index, time_s, thumbnail, centred, contrast, step, is_resized))
         self._mark_cut(len(self._frames) - 1 - NEIGHBOURS)
         self._mark_fade(time_s)
         if time_s >= self._dissolve_next_s:
@@ -134,7 +140,7 @@ class ShotDetector:
         if index < 1:
             return
         before, frame = self._frames[index - 1], self._frames[index]
-        if frame.step < CUT_STEP:
+        if frame.step < CUT_STEP or frame.is_cut:
             return
         around = [self._frames[at].step for at in range(max(index - NEIGHBOURS, 1), index)]
         around += [self._frames[at].step for at in range(index + 1, min(index + 1 + NEIGHBOURS, len(self._frames)))]

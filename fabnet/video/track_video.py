@@ -160,7 +160,7 @@ def track_video(
     for frame in _timed_frames(Path(path), stats):
         stats.frames_decoded, stats.duration_s = frame.index + 1, frame.time_s
         with _timed(stats, "link"):
-            decided = shots.push(frame.index, frame.time_s, frame.thumbnail())
+            decided = shots.push(frame.index, frame.time_s, frame.thumbnail(), frame.size)
         has_jumped |= shots.has_jumped
         is_kept, is_linked = kept_ticks.meets(frame.time_s), link_ticks.meets(frame.time_s)
         if is_kept or is_linked:

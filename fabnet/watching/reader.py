@@ -92,7 +92,7 @@ class LiveReader:
         self._tracks: dict[int, int] = {}
         """The linker's numbers to those of the tracks, in the order in which they are seen."""
         self._shot = 0
-        self._before: tuple[float, np.ndarray] | None = None
+        self._before: tuple[float, np.ndarray, tuple[int, int]] | None = None
         warm = np.full((encoder.card.size * 2, encoder.card.size * 2, 3), 128, np.uint8)
         self.eyes.look([warm], np.array([[0, 0, *warm.shape[:2]]], np.float32), np.zeros(1))  # the first run is slow
         self._detector(np.full((480, 640, 3), 128, np.uint8))
@@ -118,9 +118,10 @@ class LiveReader:
             frame = captured.frame
             glance = frame.thumbnail()
             if self._before is not None:
-                before_s, before = self._before
-                self._shot += is_jump(before, glance) or frame.time_s - before_s > MAX_GAP_S
-            self._before = frame.time_s, glance
+                before_s, before, size = self._before
+                has_jumped = size != frame.size or is_jump(before, glance)
+                self._shot += has_jumped or frame.time_s - before_s > MAX_GAP_S
+            self._before = frame.time_s, glance, frame.size
             taken.append(captured)
             end_s = frame.time_s + self._options.search_every if end_s is None else end_s
             yield PieceFrame(frame.index, frame.time_s, frame, glance)

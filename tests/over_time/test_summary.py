@@ -90,6 +90,21 @@ def test_unreadable_frames_are_counted() -> None:
     assert row["smile_mean"] == pytest.approx(0.2)
 
 
+def test_a_person_named_for_a_whole_file_is_summed_up_alike() -> None:
+    smile = np.where(TIMES < 20, 0.9, np.nan)  # nobody is there after 20 s
+    yaw = np.where(TIMES < 10, 40.0, 0.0)
+    table = made(TIMES, smile=smile, pose_yaw_deg=yaw, pose_pitch_deg=0.0, eyes_opening=with_blinks([3.0]))
+    (expected,) = fabnet.summary(table).to_pylist()
+    assert (expected["turned_away_share"], expected["blinks"]) == (pytest.approx(0.5, abs=0.01), 1)
+    named = table.set_column(1, "person", pa.array(["ann"] * len(table)))
+    assert fabnet.summary(named).to_pylist() == [expected]
+    failed = named.slice(len(table) - 1)  # the row that says that the rest of the file is damaged
+    for name in ("frame", "time_s"):
+        nothing = pa.nulls(1, failed.schema.field(name).type)
+        failed = failed.set_column(failed.schema.get_field_index(name), name, nothing)
+    assert fabnet.summary(pa.concat_tables([named, failed])).to_pylist() == [expected]
+
+
 def test_people_and_sources_are_apart_and_none_is_left_out() -> None:
     faceless = made(TIMES[:10], source="wall.mp4", smile=np.full(10, np.nan))
     parts = [

@@ -215,3 +215,44 @@ def test_tracks_continue_after_a_restart(smiling: Path, tmp_path: Path) -> None:
     report = track([tmp_path / "joined.ts"], tmp_path / "store", num_workers=0)
     assert report.partial == ()
     assert any("joined.ts: its clock jumps" in note for note in report.notes)
+
+
+def with_sound(path: Path, picture_s: float) -> Path:
+    """25 frames that begin after the sound, which lasts as long as they do."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(CODECS.get(path.suffix, "libx264"), rate=FPS)
+        sound = container.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48_000)
+        assert isinstance(stream, av.VideoStream)
+        assert isinstance(sound, av.AudioStream)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        sound.layout = "mono"
+        packets = []
+        for number, image in enumerate(grey(25)):
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
+            picture.pts, picture.time_base = round(picture_s * FPS) + number, Fraction(1, FPS)
+            packets += stream.encode(picture)
+        packets += stream.encode()
+        kind = "flt" if path.suffix == ".webm" else "fltp"
+        silence = np.zeros((1, round((picture_s + 1) * 48_000)), np.float32)
+        tone = av.AudioFrame.from_ndarray(silence, format=kind, layout="mono")
+        tone.sample_rate, tone.pts, tone.time_base = 48_000, 0, Fraction(1, 48_000)
+        packets += [*sound.encode(tone), *sound.encode()]
+        for packet in sorted(packets, key=lambda each: float(each.dts * each.time_base)):
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm", ".ts", ".mov"])
+def test_times_count_from_the_sound_if_the_picture_begins_later(tmp_path: Path, ending: str) -> None:
+    notes: list[str] = []
+    frames = list(decode_frames(with_sound(tmp_path / f"call{ending}", 4.0), notes=notes))
+    np.testing.assert_allclose([frame.time_s for frame in frames], 4 + np.arange(25) / FPS, atol=0.05)
+    assert notes == ["its picture begins 4.0 s after its sound; times count from the sound's start"]
+    assert [frame.index for frame in read_frames(tmp_path / f"call{ending}", fps=5)] == [0, 5, 10, 15, 20]
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm", ".ts"])
+def test_an_encoders_delay_of_the_picture_does_not_count(tmp_path: Path, ending: str) -> None:
+    notes: list[str] = []
+    frames = list(decode_frames(with_sound(tmp_path / f"clip{ending}", 0.04), notes=notes))
+    assert (frames[0].time_s, notes) == (0.0, [])

@@ -52,6 +52,7 @@ def test_it_finds_points_and_does_not_mirror_them() -> None:
     assert np.abs(centres).mean() > 0.35  # the error of always predicting the middle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["vgg11", "alexnet"])
 def test_the_classic_networks_learn_a_small_set(architecture: Architecture) -> None:
     random = np.random.default_rng(0)

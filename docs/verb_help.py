@@ -48,10 +48,8 @@ def section(verb: str, text: str) -> str:
     parts = [f"\n## {verb}\n", plain(description)]
     if examples:
         parts.append(f"\n```bash\n{examples}```\n")
-    for title, box in zip(boxes[::2], boxes[1::2], strict=True):
-        if title not in ("positional arguments", "options"):
-            parts.append(f"\n### {verb}: {title}\n")
-        parts += [f"`{name}`\n: {plain(what.removesuffix(' (default: )'))}\n" for name, what in entries(box)]
+    for box in boxes[1::2]:
+        parts += [f"`{name}`\n: {plain(what)}\n" for name, what in entries(box)]
     return "\n".join(parts)
 
 
@@ -64,7 +62,6 @@ def entries(box: str) -> list[tuple[str, str]]:
             continue
         if line[0] != " ":
             name, _, what = line.partition("  ")
-            name = re.sub(r"^\[*(\S+) \[\1.*$", r"\1 ...", name)  # any number of arguments
             found.append((name, what.strip()))
         else:
             found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}".strip())

@@ -95,7 +95,7 @@ def test_the_help_of_a_verb_becomes_a_section() -> None:
     assert section.startswith("\n## read\n\nRead pose, points, expression")
     assert "\n```bash\nfabnet read photo.jpg\n" in section
     assert "[docs/reading.md](reading.md)" in section
-    assert "\n`PATH|URI ...`\n: Photos, videos, folders of them" in section
+    assert "\n`INPUTS ...`\n: Photos, videos, folders of them" in section
     assert "\n`--fps FLOAT|{all}`\n: Frames kept per second of video, or all. (default: all)\n" in section
     assert "\n`--embedding, --no-embedding`\n: Add the 256 numbers of the canonical crop. (default: False)\n" in section
     flags = set(re.findall(r"^│ (--[\w-]+)", made.help_of("read"), re.MULTILINE))

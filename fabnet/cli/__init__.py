@@ -57,6 +57,7 @@ VERBS: dict[str, tuple[str, str]] = {
 def _usage() -> str:
     verbs = "\n".join(f"  {verb:<8} {line}" for verb, (_, line) in VERBS.items())
     return f"""usage: fabnet VERB ... [--config FILE] [--json] [--debug]
+       fabnet --version
 
 A facial-attribute embedding learned from raw face videos, without labels.
 
@@ -68,11 +69,11 @@ A facial-attribute embedding learned from raw face videos, without labels.
 
 Examples:
   fabnet demo
+  fabnet read talk.mp4 --out talk.csv
   fabnet track videos/ --out tracks.lance
   fabnet train tracks.lance --out run --max-minutes 30
-  fabnet embed photo.jpg --out faces.csv --format csv
 
-fabnet VERB --help explains each."""
+fabnet VERB --help explains each verb."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,7 +148,7 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     import tyro
 
     from fabnet.cli.config_file import configured, read_config, split_config
-    from fabnet.cli.flags import registry
+    from fabnet.cli.flags import described, registry
     from fabnet.cli.mistakes import refuse_mistakes
 
     args, file = split_config(args)
@@ -159,7 +160,11 @@ def _run(verb: str, args: list[str], *, as_json: bool) -> int:
     refuse_mistakes(verb, {name: module for name, (module, _) in VERBS.items()}, run, args)
     try:
         result = tyro.cli(
-            run, prog=f"fabnet {verb}", args=args, description=_description(run), registry=registry(of_options)
+            described(run),
+            prog=f"fabnet {verb}",
+            args=args,
+            description=_description(run),
+            registry=registry(of_options),
         )
     finally:
         flush_output()  # the help of a verb
@@ -184,7 +189,11 @@ def _say(result: Any, show: Callable[[Any], None] = print) -> None:
 def _description(run: Callable[..., Any]) -> str:
     """What a verb's help says before its flags: the docstring up to `Args:`, with its examples as they stand."""
     own = inspect.cleandoc(run.__doc__ or "").split("\nArgs:\n")[0].strip()
-    return f"{own}\n\nWith --config FILE, options come from a YAML file, and flags win: see docs/verbs.md."
+    paragraphs = [
+        each if each.startswith("Examples:") else " ".join(each.split()) for each in own.split("\n\n") if each.strip()
+    ]
+    config = "With --config FILE, options come from a YAML file, and flags win: see docs/verbs.md."
+    return "\n\n".join([*paragraphs, config])
 
 
 def _plain(result: Any) -> Any:

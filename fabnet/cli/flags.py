@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from functools import partial
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 from tyro.constructors import (
@@ -22,7 +24,7 @@ from tyro.constructors import (
 from fabnet.files.places import as_place
 from fabnet.options import Options, field_docs
 
-__all__ = ["Flags", "fields_of", "is_positional", "named_flags", "registry"]
+__all__ = ["Flags", "described", "fields_of", "is_positional", "members_of", "named_flags", "registry"]
 
 T = TypeVar("T")
 POSITIONAL = get_args(Positional[int])[1]
@@ -61,21 +63,81 @@ def registry(defaults: Mapping[str, Any] | None = None) -> ConstructorRegistry:
         defaults: values that options have in place of their own defaults, by name.
     """
     rules = ConstructorRegistry()
-    rules.struct_rule(partial(_options, given=defaults or {}))
+    rules.struct_rule(partial(_struct, given=defaults or {}))
     rules.primitive_rule(_place)
     rules.primitive_rule(_text)
     return rules
 
 
-def _options(kind: StructTypeInfo, given: Mapping[str, Any]) -> StructConstructorSpec | None:
-    """The fields of a verb's options, each with its string as one paragraph."""
-    if not (isinstance(kind.type, type) and issubclass(kind.type, Options)):
+def described(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A verb's function whose help names its arguments and explains each in one paragraph."""
+    hints, docs = get_type_hints(run, include_extras=True), _argument_docs(run.__doc__ or "")
+    signature = inspect.signature(run)
+
+    @wraps(run)
+    def explained(**given: Any) -> Any:
+        return run(**given)
+
+    del explained.__dict__["__wrapped__"]
+    parameters = list[inspect.Parameter]()
+    for name, parameter in signature.parameters.items():
+        if not dataclasses.is_dataclass(get_args(hints[name])[0] if get_args(hints[name]) else hints[name]):
+            hints[name] = _explained(hints[name], parameter.default, name, docs.get(name))
+        parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[name]))
+    explained.__annotations__ = hints
+    explained.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return explained
+
+
+def _argument_docs(docstring: str) -> dict[str, str]:
+    """What the section `Args:` of a docstring says about each argument, on one line."""
+    section = inspect.cleandoc(docstring).partition("\nArgs:\n")[2]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {6,}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def _explained(hint: Any, default: Any, name: str, doc: str | None) -> Any:
+    """A type with what the help says of an argument: its name, its values, and nothing of a default that is empty."""
+    kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    metavar, members = None, members_of(kind)
+    if is_positional(hint):
+        metavar = f"{name.upper()} ..." if get_origin(kind) is tuple else name.upper()
+    elif default is None and NoneType in members:
+        named = (str,) if str in members else [each for each in members if each is not NoneType]
+        metavar = "|".join(map(_metavar, named))
+    hidden = {"help_behavior_hint": ""} if default is None or default == () or is_positional(hint) else {}
+    return Annotated[hint, arg(metavar=metavar, help=doc, **hidden)]  # type: ignore[call-overload]
+
+
+def _metavar(kind: Any) -> str:
+    """What stands for a value in the help."""
+    if get_origin(kind) is tuple:
+        first = _metavar(get_args(kind)[0])
+        return f"[{first} ...]" if get_args(kind)[-1] is ... else " ".join(map(_metavar, get_args(kind)))
+    if get_origin(kind) is Literal:
+        return f"{{{','.join(str(each) for each in get_args(kind) if each is not None)}}}"
+    return {int: "INT", float: "FLOAT", Path: "PATH|URI"}.get(kind, "STR")
+
+
+def members_of(kind: Any) -> tuple[Any, ...]:
+    """The types of a union; of another type itself."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _struct(kind: StructTypeInfo, given: Mapping[str, Any]) -> StructConstructorSpec | None:
+    """The fields of a dataclass of options, each with its string as one paragraph."""
+    if not (isinstance(kind.type, type) and dataclasses.is_dataclass(kind.type)):
         return None
-    types, docs, defaults = get_type_hints(kind.type), field_docs(kind.type), vars(kind.type())
-    fields = [
-        StructFieldSpec(name=name, type=types[name], default=given.get(name, default), helptext=docs.get(name))
-        for name, default in defaults.items()
-    ]
+    start = kind.default if isinstance(kind.default, kind.type) else kind.type()
+    given = given if issubclass(kind.type, Options) else {}
+    types, docs = get_type_hints(kind.type), field_docs(kind.type)
+    fields = list[StructFieldSpec]()
+    for field in dataclasses.fields(kind.type):
+        default = given.get(field.name, getattr(start, field.name))
+        hint = _explained(types[field.name], default, field.name, docs.get(field.name))
+        if dataclasses.is_dataclass(default):
+            hint = Annotated[type(default), arg(name="")]
+        fields.append(StructFieldSpec(name=field.name, type=hint, default=default))
     return StructConstructorSpec(instantiate=kind.type, fields=tuple(fields))
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from tyro.conf import UseAppendAction
 
-from fabnet.cli.flags import fields_of, is_positional
+from fabnet.cli.flags import fields_of, is_positional, members_of
 from fabnet.errors import InputError
 
 __all__ = ["refuse_mistakes"]
@@ -36,7 +36,7 @@ class Flag:
         """The type of each value that follows it; an ellipsis at the end stands for any number more."""
         if self.kind is bool:
             return ()
-        members = _members(self.kind)
+        members = members_of(self.kind)
         kinds = [each for each in members if get_origin(each) is tuple]
         if str in members or not kinds:
             return (str,) if str in members else (self.kind,)
@@ -167,13 +167,9 @@ def _check_positionals(verb: str, takes: Arguments, groups: Sequence[Sequence[st
         _check(name.upper(), [text], [kind])
 
 
-def _members(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-
-
 def _fits(value: str, kind: Any) -> bool:
     """Whether text is a number or one of the choices that an option takes; other kinds check themselves."""
-    members = _members(kind)
+    members = members_of(kind)
     if not all(each in (int, float, NoneType) or get_origin(each) is Literal for each in members):
         return True
     for each in members:
@@ -189,7 +185,7 @@ def _fits(value: str, kind: Any) -> bool:
 def _expected(kind: Any) -> str:
     """What an option takes, in words."""
     words = list[str]()
-    for each in _members(kind):
+    for each in members_of(kind):
         if get_origin(each) is Literal:
             words += [str(choice) for choice in get_args(each) if choice is not None]
         elif each is not NoneType:
@@ -203,7 +199,7 @@ def _joined(words: Sequence[str], last: str) -> str:
 
 def _hint(value: str, kind: Any) -> str:
     """What to write instead of a number with a comma or a unit."""
-    members = _members(kind)
+    members = members_of(kind)
     if float in members and re.fullmatch(r"[+-]?\d*,\d+", value):
         return f": write a decimal point, {value.replace(',', '.')}"
     if int in members and re.fullmatch(r"[+-]?\d{1,3}([,.']\d{3})+", value):

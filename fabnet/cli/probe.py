@@ -40,8 +40,8 @@ def run(model: str, protocol: str, data: Path, options: Flags[ProbeOptions]) -> 
       fabnet probe --model small --protocol retrieval --data youtube_faces --variant raw whitened
 
     Args:
-        model: See above.
-        protocol: See above.
+        model: One of the models above.
+        protocol: A protocol above, or a CSV file.
         data: The protocol's folder, laid out as its release unpacks.
         options: How.
     """

@@ -58,7 +58,7 @@ def page(
     Args:
         run: A run folder; for some figures also a model.
         options: How.
-        figure: See above; each has flags of its own: fabnet report --figure NAME --help.
+        figure: A figure in place of the page. Each has options of its own: fabnet report --figure NAME --help.
     """
     return report(run, options)
 

@@ -15,8 +15,9 @@ __all__ = ["run", "show"]
 def run(number: tyro.conf.Positional[int], out: Path | None = None, results: tuple[Path, ...] = ()) -> TableResult:
     """Show one of the paper's tables, and beside its rows, in columns of its own, what was run here.
 
-    1 landmarks, 2 pose, 3 action units, 4 expressions. Published numbers are "the paper's number on its data", others
-    "reproduced on our data", each with its data set, date and commit. Below: FAb-Net's error over its baselines'.
+    Table 1 is about landmarks, 2 pose, 3 action units, 4 expressions. Published numbers are "the paper's number on its
+    data", others "reproduced on our data", each with its data set, date and commit. The last lines give FAb-Net's error
+    over its baselines'.
 
     Examples:
       fabnet table 1

@@ -36,7 +36,7 @@ class TrackOptions(Options):
     on; folder: the folder of a video is the person; or a CSV file with the header video,person or
     video,identity."""
     splits: str | Path = "hash"
-    """Hash (75/15/10 by identity, or by video with --identities video; stable), moments (validates on other moments of
+    """hash (75/15/10 by identity, or by video with --identities video; stable), moments (validates on other moments of
     each track, not on other people), or a CSV file with the header identity,split (with --identities video, the
     identity is the video's name)."""
     link_fps: float = 5.0
@@ -77,11 +77,11 @@ class ImportOptions(Options):
     unpack (dev/ and test/, mp4/, unzippedFaces/, txt/), one of them or both; voxceleb-txt: only
     IDENTITY/VIDEO/UTTERANCE.txt, with --videos, in the detector's crop."""
     crop: Literal["none", "fabnet", "voxceleb", "detect"] = "none"
-    """None: the pictures are ready crops of unknown framing; fabnet: ready crops as fabnet cuts them; voxceleb: ready
+    """none: the pictures are ready crops of unknown framing; fabnet: ready crops as fabnet cuts them; voxceleb: ready
     crops as VoxCeleb's makers cut them (docs/crop.md); of these, the central square is kept. detect: find the face in
     each frame (the most central of the large ones) and cut it out."""
     splits: str | Path = "hash"
-    """Hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other people),
+    """hash (75/15/10 by identity, stable), moments (validates on other moments of each track, not on other people),
     voxceleb (hash, but the published test speakers of VoxCeleb1 and 2 are all in test; for that layout), or a CSV file
     with the header identity,split or person,split."""
     size: int = 256

@@ -125,7 +125,7 @@ class TrainConfig:
     long tracks count for more."""
     pair_gap: float | None = None
     """Draw some pairs near in time: a target and its sources are at most this many seconds apart, so that little but
-    the expression differs. None: sources come from anywhere in the track. Not in the paper."""
+    the expression differs. By default sources come from anywhere in the track. Not in the paper."""
     near_share: float = DEFAULT_NEAR_SHARE
     """Share, 0 to 1, of the targets that pair_gap applies to. The others, and those with too few frames within
     pair_gap, have sources from anywhere in the track. The run's metrics.csv has the share that came out."""

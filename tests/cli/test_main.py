@@ -31,7 +31,22 @@ def test_every_verb_explains_itself_with_examples(verb: str, capsys: pytest.Capt
     with pytest.raises(SystemExit) as stop:
         main([verb, "--help"])
     assert stop.value.code == 0
-    assert f"fabnet {verb}" in capsys.readouterr().out.split("Examples:")[1]
+    out = capsys.readouterr().out
+    assert f"fabnet {verb}" in out.split("Examples:")[1]
+    assert "default: None" not in out
+    assert "(default: )" not in out
+
+
+def test_help_is_one_paragraph_an_option_and_names_what_a_verb_works_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "usage: fabnet train [-h] [OPTIONS] STORE"
+    text = " ".join(" ".join(lines).split())
+    assert "--pair-gap FLOAT Draw some pairs" in text
+    assert "--jitter-shift {None}|FLOAT" in text  # its default is a number, and None another choice
+    assert not {"and", "but", "than", "the", "their"} & set(lines)  # a word alone on a line within a paragraph
+    assert "options options" not in text
 
 
 def test_an_unknown_verb_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fabnet.errors import InputError, first_line
 from fabnet.faces.heif import heif_kind, heif_size, open_heif
+from fabnet.faces.levels import decoded, netpbm_header
 from fabnet.faces.profile import in_srgb
 from fabnet.faces.tiff import is_tiff, tiff_size
 from fabnet.faces.transparency import on_black
@@ -24,7 +25,6 @@ BMP_HEADER_BYTES = 40
 MAX_TRAILER_BYTES = 2**16
 """Bytes that phones may put behind the end of a JPEG."""
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-NETPBM = re.compile(rb"P[56](?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
 JPEG_BARE = frozenset(range(0xD0, 0xD9)) | {0x01}
 JPEG_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 """A marker outside scan data, where 0xFF only stands before 0x00 and 0xD0 to 0xD7."""
@@ -66,15 +66,12 @@ def decode_bgr(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
         _check_scans(data)
     if heif_kind(data) is not None:
         return _decode_heif(data)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except cv2.error:
-        image = None
+    image = decoded(data, flag)
     if image is None:
         raise InputError(_why_not(data))
     if image.shape[0] * image.shape[1] > MAX_PIXELS:  # the header was wrong
         raise InputError(f"the picture has {image.shape[1]:,} x {image.shape[0]:,} pixels; the limit is {MAX_PIXELS:,}")
-    return on_black(data, in_srgb(data, np.asarray(image)))
+    return on_black(data, in_srgb(data, image))
 
 
 def _why_not(data: bytes) -> str:
@@ -153,8 +150,8 @@ def picture_size(data: bytes) -> tuple[int, int]:
         size = tiff_size(data)
     elif heif_kind(data) is not None:
         size = heif_size(data)
-    elif found := NETPBM.match(data[:1024]):
-        size = int(found[1]), int(found[2])
+    elif (header := netpbm_header(data)) is not None:
+        size = header[:2]
     if size is None or min(size) <= 0:
         kind = "is empty" if not data else "is not a picture that can be read"
         raise InputError(f"the file {kind}; expected {FORMATS}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["TiffLayout", "is_tiff", "num_pages", "tiff_layout", "tiff_size"]
+__all__ = ["TiffLayout", "is_tiff", "num_pages", "tiff_layout", "tiff_numbers", "tiff_size"]
 
 MAX_ENTRIES, MAX_PAGES = 2**16, 100_000
 TYPES = {3: "H", 4: "I", 16: "Q"}
@@ -49,23 +50,29 @@ def is_tiff(head: bytes) -> bool:
 
 def tiff_size(data: bytes) -> tuple[int, int] | None:
     """Width and height of a TIFF's first page, the only one that is decoded; None if they cannot be read."""
+    found = tiff_numbers(data, (WIDTH, HEIGHT))
+    return (found[WIDTH], found[HEIGHT]) if len(found) == 2 else None
+
+
+def tiff_numbers(data: bytes, tags: Collection[int]) -> dict[int, int]:
+    """Numbers that a TIFF's first page has under these tags, as far as they can be read; of several, the first one."""
     layout = tiff_layout(data)
+    found: dict[int, int] = {}
     if layout is None:
-        return None
+        return found
     order, offset, first_at, count, entry_bytes, value_at = layout
     try:
         (place,) = struct.unpack_from(order + offset, data, first_at)
         (entries,) = struct.unpack_from(order + count, data, place)
-        found: dict[int, int] = {}
         for entry in range(min(entries, MAX_ENTRIES)):
             at = place + struct.calcsize(order + count) + entry_bytes * entry
             tag, kind = struct.unpack_from(f"{order}HH", data, at)
-            if tag in (WIDTH, HEIGHT) and kind in TYPES:
-                (side,) = struct.unpack_from(order + TYPES[kind], data, at + value_at)
-                found.setdefault(tag, side)  # decoders take the first of two
-        return found[WIDTH], found[HEIGHT]
-    except (struct.error, KeyError):
-        return None
+            if tag in tags and kind in TYPES:
+                (number,) = struct.unpack_from(order + TYPES[kind], data, at + value_at)
+                found.setdefault(tag, number)  # decoders take the first of two
+    except struct.error:
+        pass
+    return found
 
 
 def num_pages(file: BinaryIO, layout: TiffLayout) -> int:

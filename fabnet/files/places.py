@@ -31,6 +31,7 @@ __all__ = [
     "dataset_around",
     "fetched",
     "is_remote",
+    "is_same_file",
     "lance_name",
     "local",
     "make_folder",
@@ -155,6 +156,14 @@ def dataset_around(place: Path) -> Path | None:
     if is_remote(place):
         return None
     return next((folder for folder in place.absolute().parents if (folder / "_versions").is_dir()), None)
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two places lead to the same file; if one was deleted or is remote, whether the places are equal."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError, NotImplementedError):  # a deleted file is reported when it is read
+        return str(one) == str(other) if is_remote(one) or is_remote(other) else one.absolute() == other.absolute()
 
 
 def _agree() -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fabnet.errors import InputError
-from fabnet.files.places import as_place
+from fabnet.files.places import as_place, is_same_file
 from fabnet.over_time.courses import courses, notes_of
 from fabnet.over_time.options import CoursesOptions, SynchronyOptions
 from fabnet.over_time.readings import readings
@@ -126,7 +126,7 @@ def _checked(out: Path | None, table: Path, *, is_courses: bool) -> Path | None:
         return None
     out = as_place(out)
     check_out(out, is_courses=is_courses)
-    if out.absolute() == as_place(table).absolute():
+    if is_same_file(out, as_place(table)):
         raise InputError(f"{out} is the input, which courses would replace: choose another --out")
     return out
 

@@ -16,11 +16,11 @@ from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.crop import framing_note
 from fabnet.files.folder import LeftOut, left_out_json
-from fabnet.files.places import as_place, as_places, is_remote, local
+from fabnet.files.places import as_place, as_places, is_remote, is_same_file, local
 from fabnet.options import takes
 from fabnet.reading.attributes import predictor
 from fabnet.reading.columns import Row, schema
-from fabnet.reading.inputs import Failure, Input, Remark, is_same_file, list_inputs
+from fabnet.reading.inputs import Failure, Input, Remark, list_inputs
 from fabnet.reading.options import FORMATS, EmbedOptions, Format
 from fabnet.reading.overlay import drawing
 from fabnet.reading.parts import Recipe, embed_in_parts, parts_of

@@ -23,7 +23,7 @@ from fabnet.files.folder import FolderScan, LeftOut, left_out_lines, natural, sh
 from fabnet.files.kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Kind, kind_by_content, kind_by_suffix, read_head
 from fabnet.files.limits import read_bytes, what_is
 from fabnet.files.media import check_name
-from fabnet.files.places import is_remote
+from fabnet.files.places import is_remote, is_same_file
 from fabnet.reading.options import EmbedOptions
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ __all__ = [
     "Item",
     "Remark",
     "decoded",
-    "is_same_file",
     "list_inputs",
     "num_rows",
     "picture",
@@ -110,7 +109,7 @@ def list_inputs(paths: Sequence[Path]) -> Inputs:
 
     Raises:
         InputError: no path is given, a path does not exist or is a folder without inputs; the only path is something
-            else; or two given files have the same name.
+            else; two given files have the same name; or a store has a video of the name of another input or its video.
     """
     if not paths:
         raise InputError("no input given: name photos, videos, folders of them, or a track store")
@@ -130,10 +129,32 @@ def list_inputs(paths: Sequence[Path]) -> Inputs:
                 raise InputError(f"two inputs have the name {each.name}: {other.path} and {each.path}; {advice}")
             reason = f"another input has the same name: {other.path} and {each.path}; {advice}"
             failed.append(Failure(each.name, reason))
+    _check_videos(list(found.values()))
     for each in found.values():
         if each.kind == "image" and (count := num_pictures(each.path)) > 1:
             left_out.append(LeftOut(each.name, f"pictures after the first one of a file: {count - 1}", count - 1))
     return Inputs(tuple(found.values()), tuple(failed), tuple(left_out))
+
+
+def _check_videos(found: Sequence[Input]) -> None:
+    """Refuse inputs of which rows could not be told apart: a store's have the names of its videos."""
+    stores = [each for each in found if each.kind == "store"]
+    if not stores or len(found) == 1:
+        return
+    from fabnet.store.track_store import open_store
+
+    paths = {each.name: each.path for each in found if each.kind != "store"}
+    for each in stores:
+        try:
+            videos = np.unique(open_store(each.path).index(min_frames=1).video).tolist()
+        except FabnetError:  # reported when it is read
+            continue
+        for video in videos:
+            if (other := paths.setdefault(video, each.path)) != each.path:
+                raise InputError(
+                    f"{other} and the store {each.path} both have {video}, so their rows could not be told apart: give "
+                    "one of them, or each an --out of its own"
+                )
 
 
 def _inputs(path: Path, *, is_only: bool) -> Inputs:
@@ -184,14 +205,6 @@ def _below(folder: Path) -> Inputs:
         raise InputError(f"{folder} contains no photo, video or store{there}")
     found.sort(key=lambda each: natural(each.name))
     return Inputs(tuple(found), tuple(Failure(each.file, each.reason) for each in failed), tuple(left_out))
-
-
-def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file; if one was deleted, whether the paths are equal."""
-    try:
-        return one.samefile(other)
-    except OSError:  # a deleted file is reported when it is read
-        return one.absolute() == other.absolute()
 
 
 def _kind(path: Path) -> Kind | None:

@@ -19,10 +19,10 @@ from fabnet.files.cells import write_csv
 from fabnet.files.folder import LeftOut, left_out_json
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
-from fabnet.files.places import as_place, as_places, dataset_around, local
+from fabnet.files.places import as_place, as_places, dataset_around, is_same_file, local
 from fabnet.options import takes
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.inputs import Failure, Inputs, Remark, is_same_file, list_inputs
+from fabnet.reading.inputs import Failure, Inputs, Remark, list_inputs
 from fabnet.reading.linked_people import LinkedPeople, PeopleLinker, spooled, with_people
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.people import people_of

@@ -14,6 +14,7 @@ import numpy as np
 
 from fabnet.errors import FabnetError, InputError
 from fabnet.files.lance_lock import locked
+from fabnet.files.places import is_same_file
 from fabnet.options import takes
 from fabnet.retrieval.filters import all_of, in_time, in_video, not_of
 from fabnet.retrieval.gallery import LARGE_ROWS, Gallery, Neighbour
@@ -136,6 +137,9 @@ def search(
         gallery.check_filter(where)
     if sheet is not None and not gallery.has_thumbnails:
         raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
+    for each in given if sheet is not None else ():
+        if not isinstance(each, np.ndarray) and is_same_file(Path(each), Path(sheet)):
+            raise InputError(f"{sheet} is a photo of the query, which the sheet would replace: choose another --sheet")
     asked = read_query(
         gallery, given, model=options.model, crop=options.crop, min_face=options.min_face, device=options.device
     )

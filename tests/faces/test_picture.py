@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -43,3 +44,34 @@ def test_big_tiffs_are_read() -> None:
 def test_why_a_picture_cannot_be_decoded(data: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
         decode_picture(data)
+
+
+GREY = np.repeat(GRADIENT[:, :, None], 3, axis=2)
+
+
+def netpbm(kind: str, largest: int) -> bytes:
+    image = GRADIENT if kind == "P5" else RGB
+    numbers = np.rint(image / 255 * largest).astype(">u2" if largest > 255 else np.uint8)
+    return f"{kind} # by a camera\n64 48\n{largest}\n".encode() + numbers.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["P5", "P6"])
+@pytest.mark.parametrize("largest", [100, 255, 1023, 4095, 65_535])
+def test_the_largest_number_of_a_ppm_is_white(kind: str, largest: int) -> None:
+    expected = GREY if kind == "P5" else RGB
+    np.testing.assert_allclose(decode_picture(netpbm(kind, largest)), expected, atol=2)
+
+
+def tiff(photometric: int, bits: int, numbers: bytes, channels: int = 1) -> bytes:
+    """A TIFF of 64 x 48 pixels with this meaning of its numbers."""
+    entries = {256: 64, 257: 48, 258: bits, 259: 1, 262: photometric, 273: 8, 277: channels, 278: 48, 279: len(numbers)}
+    page = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", *(tag, 4, 1, entries[tag])) for tag in entries
+    )
+    return b"II*\0" + struct.pack("<I", 8 + len(numbers)) + numbers + page + bytes(4)
+
+
+def test_cielab_is_refused() -> None:
+    lab = cv2.cvtColor(RGB, cv2.COLOR_RGB2LAB)
+    with pytest.raises(InputError, match="CIELAB: save it as RGB"):
+        decode_picture(tiff(8, 8, lab.tobytes(), 3))

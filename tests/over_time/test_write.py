@@ -149,3 +149,11 @@ def test_an_impossible_command_is_one_line(
     assert main(["courses", str(file), *args]) == 2
     assert message in capsys.readouterr().err
     assert file.read_bytes() == before
+
+
+def test_a_link_to_the_input_is_the_input(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, link = file.read_bytes(), file.with_name("link.parquet")
+    link.symlink_to(file)
+    assert main(["courses", str(file), "--summary", "--out", str(link)]) == 2
+    assert "is the input, which courses would replace" in capsys.readouterr().err
+    assert file.read_bytes() == before

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import fabnet
 from fabnet.cli import main
 from fabnet.errors import InputError, OutputError
 from fabnet.files.folder import left_out_lines
+from fabnet.reading.inputs import list_inputs
 from fabnet.reading.read import read_all, read_to
 from fabnet.video.decode import read_frames
 from tests.video.composed import write_video
@@ -296,3 +298,14 @@ def test_large_frames_take_bounded_memory(smiling: Path, tmp_path: Path) -> None
     files = [write_video(tmp_path / f"{times}.mp4", frames * times) for times in (1, 3)]
     short, long = (peak_mb(file, "--out", tmp_path / "faces.csv", "--num-threads", 2) for file in files)
     assert long < max(short + 100, 1200), (short, long)  # 1,060 MB measured, of which five pieces are 310 MB
+
+
+def test_rows_of_two_inputs_have_names_of_their_own(store: Path, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frames"
+    (folder / "person3").mkdir(parents=True)
+    shutil.copy(photo, folder / "person3" / "0")  # named as a video of the store is
+    shutil.copytree(store, tmp_path / "copy")
+    for others, name in (([folder], "person3/0"), ([tmp_path / "copy"], "person0/0")):
+        with pytest.raises(InputError, match=rf"and the store .* both have {name}, so their rows could not be told"):
+            fabnet.read([store, *others])
+    assert len(list_inputs([store, photo]).found) == 2

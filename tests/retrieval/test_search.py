@@ -220,6 +220,7 @@ def test_every_error_is_one_line(faces: Path, clip: Path, store: Path, photo: Pa
         (InputError, "--time takes two numbers of seconds, as 60:90, 60: or :90; got '60'", {"time": "60"}),
         (InputError, "k must be 1 or more; got 0", {"k": 0}),
         (InputError, "ends in .png; got sheet.jpg", {"sheet": "sheet.jpg"}),
+        (InputError, "grey.png is a photo of the query, which the sheet would", {"query": grey, "sheet": grey}),
     ]
     for error, message, options in wrong:
         with pytest.raises(error, match=message):

@@ -11,11 +11,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from fabnet.errors import InputError, first_line
+from fabnet.files.kinds import AVIF_BRANDS, HEIC_BRANDS
 
 __all__ = ["heif_kind", "heif_size", "open_heif"]
 
-AVIF_BRANDS = {b"avif", b"avis"}
-HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
 TURNED = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],

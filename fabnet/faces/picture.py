@@ -17,7 +17,16 @@ from fabnet.faces.transparency import on_black
 from fabnet.files.kinds import PNG
 from fabnet.files.limits import MAX_PIXELS
 
-__all__ = ["FORMATS", "decode_bgr", "decode_picture", "jpeg_bytes", "jpeg_size", "picture_size", "sound_size"]
+__all__ = [
+    "FORMATS",
+    "decode_bgr",
+    "decode_picture",
+    "jpeg_bytes",
+    "jpeg_size",
+    "picture_size",
+    "png_bytes",
+    "sound_size",
+]
 
 FORMATS = "a JPEG, PNG, WebP, BMP, TIFF, HEIC, AVIF, PPM or PGM"
 JPEG = b"\xff\xd8"
@@ -198,5 +207,12 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
     """(H, W, 3) uint8 RGB as a JPEG."""
     done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return data.tobytes()
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB as a PNG."""
+    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     assert done
     return data.tobytes()

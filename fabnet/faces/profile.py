@@ -16,6 +16,7 @@ import numpy as np
 
 from fabnet.faces.colour import Colours, to_srgb
 from fabnet.faces.tiff import is_tiff
+from fabnet.files.kinds import PNG
 
 __all__ = ["in_srgb"]
 
@@ -40,7 +41,7 @@ def in_srgb(data: bytes, image: np.ndarray, profile: bytes | None = None) -> np.
     Returns:
         (H, W, 3) uint8 BGR.
     """
-    is_png = data.startswith(b"\x89PNG")
+    is_png = data.startswith(PNG)
     colours = _png_colours(data) if is_png else None
     if colours is None and profile is None and _may_have_profile(data):
         profile = _profile_of(data)
@@ -108,7 +109,7 @@ def _may_have_profile(data: bytes) -> bool:
     """Quick check whether the file may contain a profile, before Pillow reads its header."""
     if data.startswith(b"\xff\xd8"):
         return data.find(b"ICC_PROFILE\0", 0, JPEG_HEAD) >= 0
-    if data.startswith(b"\x89PNG"):
+    if data.startswith(PNG):
         return data.find(b"iCCP", 0, max(data.find(b"IDAT"), 0)) >= 0
     if data[8:16] == b"WEBPVP8X":
         return bool(data[20] & 0x20)
@@ -122,7 +123,7 @@ def _opened(data: bytes) -> Any:
     file = io.BytesIO(data)
     if data.startswith(b"\xff\xd8"):
         return JpegImagePlugin.JpegImageFile(file)
-    if data.startswith(b"\x89PNG"):
+    if data.startswith(PNG):
         return PngImagePlugin.PngImageFile(file)
     return (WebPImagePlugin.WebPImageFile if data[:4] == b"RIFF" else TiffImagePlugin.TiffImageFile)(file)
 

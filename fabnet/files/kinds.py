@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["IMAGE_SUFFIXES", "PNG", "VIDEO_SUFFIXES", "Kind", "kind_by_content", "kind_by_suffix", "read_head"]
+__all__ = [
+    "AVIF_BRANDS",
+    "HEIC_BRANDS",
+    "IMAGE_SUFFIXES",
+    "MOTION_JPEG",
+    "PNG",
+    "VIDEO_SUFFIXES",
+    "Kind",
+    "kind_by_content",
+    "kind_by_suffix",
+    "read_head",
+]
 
 Kind = Literal["image", "video"]
 
@@ -23,7 +34,8 @@ RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", 
 MOTION_JPEG = (".mjpg", ".mjpeg")
 """Videos that begin like a JPEG."""
 SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
-PICTURE_BRANDS = (b"avif", b"avis", b"mif1", b"mif2", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+AVIF_BRANDS = frozenset({b"avif", b"avis"})
+HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"})
 HEAD_BYTES = 1024
 PNG = b"\x89PNG\r\n\x1a\n"
 """First bytes of every PNG."""
@@ -70,7 +82,7 @@ def kind_by_content(name: str | Path, head: bytes) -> Kind | None:
             return "video" if Path(name).suffix.lower() in MOTION_JPEG else kind
     if head[4:8] == b"ftyp":
         brand = head[8:12]
-        return None if brand in SOUND_BRANDS else "image" if brand in PICTURE_BRANDS else "video"
+        return None if brand in SOUND_BRANDS else "image" if brand in AVIF_BRANDS | HEIC_BRANDS else "video"
     if head[4:8] in BOXES and head[:3] in (b"\0\0\0", b"\0\0\1"):
         return "video"
     if head[:4] == b"RIFF":

@@ -21,7 +21,7 @@ from fabnet.files.limits import read_bytes
 from fabnet.files.places import is_remote
 from fabnet.files.protobuf import fields, found
 
-__all__ = ["check_manifests", "check_unnamed", "state_of"]
+__all__ = ["check_manifests", "check_unnamed", "state_of", "version_of"]
 
 FOOTER = struct.Struct("<QHH4s")
 LENGTH = struct.Struct("<I")
@@ -73,11 +73,11 @@ def check_unnamed(folder: Path) -> None:
 
 def state_of(folder: Path) -> tuple[Any, ...] | None:
     """State of the newest manifest, which changes whenever the dataset does; None if there is no dataset."""
-    return max(_manifests(folder), key=lambda each: _version_of(each[0]), default=None)
+    return max(_manifests(folder), key=lambda each: version_of(each[0]), default=None)
 
 
-def _version_of(name: str) -> int:
-    """The version in a manifest's name: the number itself, or, in newer formats, 2^64 - 1 minus the version."""
+def version_of(name: str) -> int:
+    """The version in a manifest's name: the number itself, or, in newer formats, 2^64 - 1 minus it; 0: it has none."""
     stem = name.partition(".")[0]
     number = int(stem) if stem.isascii() and stem.isdigit() else 0
     return 2**64 - 1 - number if number >= 2**63 else number

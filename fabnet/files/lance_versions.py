@@ -13,6 +13,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+from fabnet.files.lance_manifests import version_of
 from fabnet.files.lance_package import lance_package
 from fabnet.files.places import is_remote, lance_name
 from fabnet.files.sync import sync, sync_folder
@@ -31,8 +32,6 @@ __all__ = [
 
 ENDINGS = {".manifest": b"LANC", ".lance": b"LANC", ".idx": b"LANC", ".arrow": b"ARROW1", ".bin": b""}
 """Last bytes of a whole file, by suffix."""
-INVERTED = 2**64 - 1
-"""Newer formats name a manifest by this number minus its version."""
 ATTEMPTS = 5
 """Attempts to open a dataset that another process keeps replacing."""
 
@@ -65,9 +64,8 @@ def _manifests(folder: Path) -> dict[int, Path]:
     found = {}
     with suppress(FileNotFoundError, NotADirectoryError):
         for entry in (folder / "_versions").iterdir():
-            if entry.suffix == ".manifest" and entry.stem.isascii() and entry.stem.isdigit():
-                number = int(entry.stem)
-                found[INVERTED - number if number > INVERTED // 2 else number] = entry
+            if entry.suffix == ".manifest" and (version := version_of(entry.name)):
+                found[version] = entry
     return dict(sorted(found.items(), reverse=True))
 
 

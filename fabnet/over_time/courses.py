@@ -11,12 +11,11 @@ import pyarrow as pa
 from fabnet.errors import InputError
 from fabnet.options import takes
 from fabnet.over_time.options import PERSON, CoursesOptions
-from fabnet.over_time.readings import CHANGE, codes_of, is_readable, numbers, quantities, readings, tracks
+from fabnet.over_time.readings import CHANGE, COURSES, codes_of, is_readable, numbers, quantities, readings, tracks
 from fabnet.over_time.smooth import centred_mean, local_quadratic, runs
 
 __all__ = ["courses", "notes_of"]
 
-ABOUT = "fabnet.courses."
 EYES = ("eyes_opening",)
 """Not smoothed: a blink shows in one to three frames, and every filter tried flattened it."""
 MEASURES = ("pose_", "mouth_")
@@ -47,8 +46,8 @@ def courses(table: pa.Table | str | Path, options: CoursesOptions | None = None,
     options = CoursesOptions.of(options, changes)
     read = readings(table)
     about = {key.decode(): value.decode() for key, value in (read.schema.metadata or {}).items()}
-    if f"{ABOUT}options" in about:
-        if options.baseline is not None and about.get(f"{ABOUT}baseline") != options.baseline:
+    if f"{COURSES}options" in about:
+        if options.baseline is not None and about.get(f"{COURSES}baseline") != options.baseline:
             raise InputError("the table already holds courses, without this baseline: start from what read wrote")
         return read
     names = quantities(read.schema)
@@ -71,16 +70,16 @@ def courses(table: pa.Table | str | Path, options: CoursesOptions | None = None,
         notes += missing
         columns = _with_changes(columns, names, differences)
     about |= {
-        f"{ABOUT}options": repr(options),
-        f"{ABOUT}filters": _filters(options),
-        f"{ABOUT}notes": "\n".join(notes),
-    } | ({f"{ABOUT}baseline": options.baseline} if options.baseline is not None else {})
+        f"{COURSES}options": repr(options),
+        f"{COURSES}filters": _filters(options),
+        f"{COURSES}notes": "\n".join(notes),
+    } | ({f"{COURSES}baseline": options.baseline} if options.baseline is not None else {})
     return pa.table(columns).replace_schema_metadata(about)
 
 
 def notes_of(table: pa.Table) -> list[str]:
     """What a reader of courses should know, such as that nothing could be smoothed."""
-    text: str = (table.schema.metadata or {}).get(f"{ABOUT}notes".encode(), b"").decode()
+    text: str = (table.schema.metadata or {}).get(f"{COURSES}notes".encode(), b"").decode()
     return text.splitlines()
 
 

@@ -14,10 +14,12 @@ from fabnet.files.csv_columns import CsvColumns
 from fabnet.files.limits import open_input
 from fabnet.files.places import as_place
 
-__all__ = ["CHANGE", "codes_of", "is_readable", "numbers", "quantities", "readings", "tracks"]
+__all__ = ["CHANGE", "COURSES", "codes_of", "is_readable", "numbers", "quantities", "readings", "tracks"]
 
 CHANGE = "_change"
 """Ending of a column that holds differences from a person's baseline."""
+COURSES = "fabnet.courses."
+"""Beginning of the metadata that only courses have."""
 NEEDED = ("source", "person", "track", "frame", "time_s", "in_range")
 TEXTS = ("source", "person", "track", "reason", "out_of_range", "expression")
 NO_QUANTITIES = ("score", "time_s")

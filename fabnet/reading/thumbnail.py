@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from fabnet.faces.picture import jpeg_bytes
+
 __all__ = ["THUMBNAIL_PX", "thumbnail"]
 
 THUMBNAIL_PX = 96
@@ -14,6 +16,4 @@ QUALITY = 80
 def thumbnail(image: np.ndarray) -> bytes:
     """Encode a face crop, (H, W, 3) uint8 RGB, as a JPEG of 96 x 96 pixels and about 3 kB."""
     small = cv2.resize(image, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    assert done
-    return data.tobytes()
+    return jpeg_bytes(small, QUALITY)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fabnet.errors import InputError
+from fabnet.faces.picture import png_bytes
 from fabnet.faces.window import decode_jpeg
 from fabnet.files.links import check_links
 from fabnet.files.output import output_errors, written_whole
@@ -143,9 +143,7 @@ def _write_strips(folder: Path, strips: list[Strip]) -> list[Path]:
         for name, strip in zip(names, strips, strict=True):
             row = side_by_side([picture for _, picture in strip.pictures])
             with output_errors(partial / name):
-                done, data = cv2.imencode(".png", cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
-                assert done
-                (partial / name).write_bytes(data.tobytes())
+                (partial / name).write_bytes(png_bytes(row))
     return [folder / name for name in names]
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fabnet.errors import InputError
-from fabnet.faces.picture import decode_picture
+from fabnet.faces.picture import decode_picture, png_bytes
 from fabnet.files.output import written_whole
 from fabnet.retrieval.gallery import Neighbour
 
@@ -102,8 +102,7 @@ def sheet_png(
     queries: Sequence[tuple[np.ndarray | None, str]], neighbours: Sequence[tuple[np.ndarray | None, Neighbour]]
 ) -> bytes:
     """The contact sheet of `draw_sheet` as the bytes of a PNG."""
-    _, data = cv2.imencode(".png", cv2.cvtColor(draw_sheet(queries, neighbours), cv2.COLOR_RGB2BGR))
-    return bytes(data.tobytes())
+    return png_bytes(draw_sheet(queries, neighbours))
 
 
 def write_sheet(

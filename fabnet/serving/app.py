@@ -25,6 +25,7 @@ from fabnet.serving.answers import DOCUMENTED, Attribute, Classes, Face, FacePag
 from fabnet.serving.compare import Comparison
 from fabnet.serving.face_map import MapProgress
 from fabnet.serving.guard import Guard
+from fabnet.serving.page_files import NO_TELEMETRY, add_file
 from fabnet.serving.photo_api import embed_photo, nearest_to_photo, read_photo
 from fabnet.serving.photos import MAX_BYTES, MAX_FACES, MAX_PIXELS
 from fabnet.serving.requests import AT_ONCE, Costly, Count, Here, Index, Row, Where, known, turns
@@ -43,7 +44,6 @@ DESCRIPTION = (
 SENT_BYTES = 2**18
 MOST_LETTERS = 600
 """Maximum length of an error message, which may repeat parts of the request."""
-TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "txt": "text/plain"}
 JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 NUMBERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "little-endian numbers, row by row"}
@@ -146,7 +146,7 @@ def build_app(site: Site, *, hosts: Collection[str] = (), token: str | None = No
         responses={"4XX": {"model": Problem, "description": "The request is refused."},
                    "5XX": {"model": Problem, "description": "The server is busy, or failed."}},
         dependencies=[Depends(bearer)] if token else [],
-        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},  # overrides OTEL_...
+        telemetry=NO_TELEMETRY,
     )  # fmt: skip
     app.state.shown = Shown(site)
     app.state.uploads, app.state.rate = Uploads(), Rate(rate)
@@ -156,7 +156,7 @@ def build_app(site: Site, *, hosts: Collection[str] = (), token: str | None = No
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _explained)
     for file in files("fabnet.serving").joinpath("static").iterdir():
-        _add_file(app, file.name, file.read_bytes())
+        add_file(app, file, start="index.html")
     app.get("/healthz")(health)
     app.get("/api/v1")(about)
     app.get("/api/v1/dataset")(dataset)
@@ -178,16 +178,6 @@ def build_app(site: Site, *, hosts: Collection[str] = (), token: str | None = No
     app.get("/api/v1/timeline")(timeline)
     app.get("/api/v1/compare", dependencies=[Costly])(compare)
     return app
-
-
-def _add_file(app: FastAPI, name: str, content: bytes) -> None:
-    """Serve a file of the page under its fixed name, so that no part of a request is ever used as a path."""
-    kind = TYPES[name.rpartition(".")[2]]
-
-    async def send() -> Response:
-        return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
-
-    app.get("/" if name == "index.html" else f"/{name}", include_in_schema=False)(send)
 
 
 async def _explained(_: Request, error: Exception) -> Response:

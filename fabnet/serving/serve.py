@@ -16,7 +16,7 @@ from fabnet.runtime.terminal import say
 from fabnet.serving.guard import is_loopback
 from fabnet.serving.options import ServeOptions
 
-__all__ = ["ServeResult", "listening", "serve"]
+__all__ = ["ServeResult", "check_packages", "listening", "serve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ def serve(data: str | Path, options: ServeOptions | None = None, **changes: Any)
     """
     options = ServeOptions.of(options, changes)
     host = options.host
-    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise MissingDependencyError(f"fabnet serve needs {' and '.join(missing)}: pip install 'fabnet[serve]'")
+    check_packages("fabnet serve")
     from fabnet.serving.app import build_app
     from fabnet.serving.connections import Server
     from fabnet.serving.site import open_site
@@ -75,6 +73,20 @@ def serve(data: str | Path, options: ServeOptions | None = None, **changes: Any)
         with suppress(KeyboardInterrupt):
             Server(app, listener).run(sockets=[listener])
     return ServeResult(as_place(data), url)
+
+
+def check_packages(needed_by: str) -> None:
+    """Check that the packages of a web server are installed.
+
+    Args:
+        needed_by: what needs them, for the message.
+
+    Raises:
+        MissingDependencyError: fastapi or uvicorn is not installed.
+    """
+    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f"{needed_by} needs {' and '.join(missing)}: pip install 'fabnet[serve]'")
 
 
 def listening(host: str, port: int) -> socket.socket:

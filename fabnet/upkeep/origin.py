@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fabnet.files.parquet import LENGTH_KEY
 from fabnet.options import Options
+from fabnet.over_time.readings import COURSES
 from fabnet.reading.columns import VERSION_KEY
 from fabnet.reading.options import EmbedOptions, ReadOptions
 
@@ -22,7 +23,6 @@ Kind = str
 """embeddings, readings or courses."""
 MADE_BY = {"embeddings": "embed", "readings": "read", "courses": "courses"}
 DEFAULTS: dict[str, Options] = {"embed": EmbedOptions(), "read": ReadOptions()}
-COURSES = "fabnet.courses."
 MODEL = "fabnet.model"
 FACTS = {
     MODEL: "model", "fabnet.model_digest": "model_digest", "fabnet.precision": "precision",

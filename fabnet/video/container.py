@@ -12,6 +12,7 @@ import av
 from av.stream import Disposition
 
 from fabnet.errors import InputError, VideoError
+from fabnet.files.kinds import MOTION_JPEG
 from fabnet.files.limits import MAX_PIXELS, check_file
 from fabnet.video.display import pixel_aspect, shown_width
 from fabnet.video.extent import next_file
@@ -28,7 +29,6 @@ ASIDES = (
     | Disposition.comment
 )  # fmt: skip
 """Dispositions of secondary streams: layers of another stream, and versions for other audiences."""
-MOTION_JPEG = (".mjpg", ".mjpeg")
 PREVIEW_PX = 160
 """Side below which a stream with at most a sixteenth of another's pixels is a preview for the camera's display.
 It may be marked as the default: writers that ignore dispositions mark whichever stream comes first."""

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
-from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,10 @@ import cv2
 import numpy as np
 
 from fabnet.encoders.face_reader import ReaderTask
-from fabnet.errors import MissingDependencyError
 from fabnet.reading.overlay import draw_face
 from fabnet.reporting.pictures import data_uri
 from fabnet.runtime.terminal import say
+from fabnet.serving.serve import check_packages, listening
 from fabnet.watching.terminal import facts
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["LivePage"]
 
 HOST = "127.0.0.1"
-KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 DRAWN = ("points", "values")
 """Kinds of tasks that are drawn on the picture: its points, and the head's axes; the others stand beside it."""
 LARGEST_PX = 960
@@ -53,11 +51,7 @@ class LivePage:
     """
 
     def __init__(self, port: int, tasks: Sequence[ReaderTask]) -> None:
-        missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-        if missing:
-            raise MissingDependencyError(
-                f"fabnet live --page needs {' and '.join(missing)}: pip install 'fabnet[serve]'"
-            )
+        check_packages("fabnet live --page")
         self._port, self._drawn = port, [task for task in tasks if task.kind in DRAWN]
         self._changed = threading.Condition()
         self._message, self._number, self._has_ended = "", 0, False
@@ -65,7 +59,6 @@ class LivePage:
 
     def __enter__(self) -> LivePage:
         from fabnet.serving.connections import Server
-        from fabnet.serving.serve import listening
 
         self._listener = listening(HOST, self._port)
         self._server = Server(self._app(), self._listener)
@@ -87,28 +80,18 @@ class LivePage:
         self._listener.close()
 
     def _app(self) -> Any:
-        from fastapi import FastAPI, Response
+        from fastapi import FastAPI
         from fastapi.responses import StreamingResponse
 
         from fabnet.serving.guard import Guard
+        from fabnet.serving.page_files import NO_TELEMETRY, add_file
 
-        app = FastAPI(
-            docs_url=None, redoc_url=None, openapi_url=None,
-            telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
-        )  # fmt: skip
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
         app.add_middleware(Guard, hosts=())
         shown = [files("fabnet.watching").joinpath("static", name) for name in ("live.html", "live.css", "live.js")]
         shown += [files("fabnet.serving").joinpath("static", name) for name in ("page.css", "icon.svg")]
-
-        def add(name: str, content: bytes) -> None:
-            async def send() -> Response:
-                kind = KINDS[name.rpartition(".")[2]]
-                return Response(content, media_type=kind, headers={"cache-control": "no-cache"})
-
-            app.get("/" if name == "live.html" else f"/{name}")(send)
-
         for file in shown:
-            add(file.name, file.read_bytes())
+            add_file(app, file, start="live.html")
 
         async def stream() -> StreamingResponse:
             return StreamingResponse(self._events(), media_type="text/event-stream")

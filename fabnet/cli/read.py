@@ -23,7 +23,7 @@ MAX_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownTable:
     """A table that was read and goes to the terminal."""
 
     table: pa.Table
@@ -36,7 +36,7 @@ class Shown:
 
 def run(
     inputs: tyro.conf.Positional[tuple[Path, ...]], options: Flags[ReadOptions], out: Path | None = None
-) -> ReadResult | Shown:
+) -> ReadResult | ShownTable:
     """Read pose, points, expression and action units of photos, videos, folders or a store, with how sure they are.
 
     One row per face and frame. A number has a half-width, NAME_pm, that holds 90 % of the errors; in_range says whether
@@ -56,14 +56,14 @@ def run(
         options: How.
         out: A .csv or .parquet file; by default the terminal.
     """
-    return Shown(*read_all(inputs, options)) if out is None else read_to(inputs, out, options)
+    return ShownTable(*read_all(inputs, options)) if out is None else read_to(inputs, out, options)
 
 
-def show(result: ReadResult | Shown) -> None:
+def show(result: ReadResult | ShownTable) -> None:
     """Print what was read for people."""
     from rich.table import Table
 
-    if isinstance(result, Shown):
+    if isinstance(result, ShownTable):
         _show_rows(result.table)
         _show_missing(result.result, to_stderr=not _is_ours(result.table))
         return

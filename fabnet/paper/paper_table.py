@@ -15,7 +15,7 @@ from fabnet.errors import InputError
 from fabnet.paper.published import DASH, PUBLISHED, PublishedRow, PublishedTable
 from fabnet.paper.results import PLACES, Place, RunResult, Score
 
-__all__ = ["FACTS", "MARKS", "Cell", "Group", "Origin", "Panel", "PaperTable", "TableRow", "paper_table"]
+__all__ = ["FACTS", "MARKS", "Cell", "Group", "Origin", "PaperTable", "TablePanel", "TableRow", "paper_table"]
 
 Origin = Literal["published", "here"]
 
@@ -78,7 +78,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class TablePanel:
     """Columns of one origin with their rows.
 
     Attributes:
@@ -123,8 +123,8 @@ class PaperTable:
 
     number: int
     caption: str
-    panels: tuple[Panel, ...]
-    relations: tuple[Panel, ...]
+    panels: tuple[TablePanel, ...]
+    relations: tuple[TablePanel, ...]
     left_out: tuple[str, ...]
 
 
@@ -180,8 +180,8 @@ def paper_table(number: int, results: Sequence[RunResult] = ()) -> PaperTable:
     )
 
 
-def _published_panel(table: PublishedTable) -> Panel:
-    return Panel(
+def _published_panel(table: PublishedTable) -> TablePanel:
+    return TablePanel(
         origin="published",
         title=table.measure,
         source="published",
@@ -234,7 +234,7 @@ def _columns(table: PublishedTable, lines: Iterable[_Line]) -> tuple[str, ...]:
     return (*rest, *mean)
 
 
-def _panel_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
+def _panel_here(table: PublishedTable, lines: Sequence[_Line]) -> TablePanel:
     columns = _columns(table, lines)
     rows = [
         TableRow(line.run.model, tuple(_cell(table, line.scores.get(each)) for each in columns), _facts(line))
@@ -243,11 +243,11 @@ def _panel_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
     return _here(lines[0], lines[0].measure, columns, rows)
 
 
-def _here(line: _Line, measure: str, columns: tuple[str, ...], rows: list[TableRow], kind: str = "") -> Panel:
+def _here(line: _Line, measure: str, columns: tuple[str, ...], rows: list[TableRow], kind: str = "") -> TablePanel:
     place, run = line.place, line.run
     instead = f", instead of {place.stands_for}" if place.stands_for else ""
     points = {"landmarks68": "68 points, ", "landmarks5": "5 points, "}.get(line.task, "")
-    return Panel(
+    return TablePanel(
         origin="here",
         title=f"{place.data_set}, {run.split}{instead}: {points}{measure}",
         source=f"here, {place.data_set}, {run.split}, {line.task}, {line.measure}{kind}",
@@ -299,10 +299,10 @@ def _ratio(table: PublishedTable, first: float, second: float) -> Cell | None:
     return Cell(f"{first / second:.2f}", note=f"{first:.{table.decimals}f} / {second:.{table.decimals}f}")
 
 
-def _published_relations(table: PublishedTable) -> Panel:
+def _published_relations(table: PublishedTable) -> TablePanel:
     rows = [row for group in table.groups for row in group.rows]
     ours = next(row for row in rows if row.role == "fabnet")
-    return Panel(
+    return TablePanel(
         origin="published",
         title=_relation_title(table),
         source="published, relation",
@@ -330,7 +330,7 @@ def _published_ratio(table: PublishedTable, ours: PublishedRow, other: Published
     return _ratio(table, first, second) or Cell(DASH)
 
 
-def _relations_here(table: PublishedTable, lines: Sequence[_Line]) -> Panel:
+def _relations_here(table: PublishedTable, lines: Sequence[_Line]) -> TablePanel:
     """The ratio of each FAb-Net run to each baseline run with the same probe."""
     column = lines[0].place.data_set if table.number == 1 else table.relation_columns[0]
     rows = []

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fabnet.files.cells import as_cell
-from fabnet.paper.paper_table import FACTS, MARKS, Cell, Panel, PaperTable, TableRow
+from fabnet.paper.paper_table import FACTS, MARKS, Cell, PaperTable, TablePanel, TableRow
 from fabnet.paper.published import DASH
 from fabnet.runtime.terminal import shown
 
@@ -73,7 +73,7 @@ def to_csv(table: PaperTable) -> str:
     return written.getvalue()
 
 
-def _csv_names(panel: Panel) -> Iterator[str]:
+def _csv_names(panel: TablePanel) -> Iterator[str]:
     for name in panel.column_names():
         yield name
         if panel.origin == "here":
@@ -81,7 +81,7 @@ def _csv_names(panel: Panel) -> Iterator[str]:
             yield f"{name}, high"
 
 
-def _csv_texts(panel: Panel, cell: Cell) -> tuple[str, ...]:
+def _csv_texts(panel: TablePanel, cell: Cell) -> tuple[str, ...]:
     return (cell.text, cell.low, cell.high) if panel.origin == "here" else (cell.text,)
 
 
@@ -95,7 +95,7 @@ def to_latex(table: PaperTable) -> str:
     return str(template.render(panels=panels, caption=_tex(table.caption), number=table.number)) + "\n"
 
 
-def _latex_panel(panel: Panel) -> dict[str, Any]:
+def _latex_panel(panel: TablePanel) -> dict[str, Any]:
     """The template's content of a panel, all text escaped for LaTeX."""
     indices = [panel.facts.index(fact) for fact in LATEX_FACTS if panel.facts]
     groups = []
@@ -163,7 +163,7 @@ def to_terminal(table: PaperTable, *, width: int = 100) -> RenderableType:
     return Lines(*parts)
 
 
-def _across(panel: Panel, width: int) -> list[slice]:
+def _across(panel: TablePanel, width: int) -> list[slice]:
     """Groups of columns that fit side by side."""
     if panel.origin == "published" or len(panel.columns) <= NARROW:
         return [slice(None)]
@@ -177,7 +177,7 @@ def _across(panel: Panel, width: int) -> list[slice]:
     return [*parts, slice(start, None)]
 
 
-def _text_table(panel: Panel, part: slice) -> RenderableType:
+def _text_table(panel: TablePanel, part: slice) -> RenderableType:
     gap = 1 if len(panel.columns) <= NARROW else 0  # the box itself puts a space between columns
     shown = Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
     shown.add_column(panel.label, overflow="fold", min_width=LABEL - 1 if panel.facts else None)
@@ -202,7 +202,7 @@ def _text_cell(cell: Cell, *, is_narrow: bool) -> Text:
     return Text.assemble(cell.text, *((f"\n{each}", "dim") for each in under if each))
 
 
-def _text_label(panel: Panel, row: TableRow) -> Text:
+def _text_label(panel: TablePanel, row: TableRow) -> Text:
     if not panel.facts:
         return Text(shown(row.label))
     known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
@@ -210,6 +210,6 @@ def _text_label(panel: Panel, row: TableRow) -> Text:
     return Text.assemble(row.label, (f"\n{what}\n{known['faces']} faces, {known['people']} people", "dim"))
 
 
-def _text_date(panel: Panel, row: TableRow) -> list[Text]:
+def _text_date(panel: TablePanel, row: TableRow) -> list[Text]:
     known = dict(zip(panel.facts, map(as_cell, row.facts), strict=True))
     return [Text(f"{known['date']}\n{known['commit']}")] if known else []

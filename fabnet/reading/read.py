@@ -27,7 +27,7 @@ from fabnet.reading.linked_people import LinkedPeople, PeopleLinker, spooled, wi
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.people import people_of
 from fabnet.reading.read_batch import about_reading, read_batch
-from fabnet.reading.read_rows import ReadFace, read_faces
+from fabnet.reading.read_rows import ReadingRow, read_faces
 from fabnet.reading.table import flat, renamed, schema
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.progress import progress
@@ -231,7 +231,7 @@ class _Reading:
 
         return drawing(self.inputs.found, local(self.options.overlay, "overlays"), self.eyes.reader.tasks)
 
-    def _rows(self) -> Iterator[ReadFace]:
+    def _rows(self) -> Iterator[ReadingRow]:
         for name, reason in self.inputs.failed:
             yield _failure_row(name, reason)
         for each in read_faces(self.inputs.found, self.eyes, self.options):
@@ -243,7 +243,7 @@ class _Reading:
             else:
                 yield each
 
-    def _batch(self, rows: Sequence[ReadFace]) -> pa.RecordBatch:
+    def _batch(self, rows: Sequence[ReadingRow]) -> pa.RecordBatch:
         """Rows with their attributes; null where there is no face."""
         batch, attributes = read_batch(rows, self._columns, self.eyes.reader, self._person)
         if self._linker is not None and attributes:
@@ -278,7 +278,7 @@ def _linker(options: ReadOptions) -> PeopleLinker | None:
     return PeopleLinker(recogniser, distance)
 
 
-def _failure_row(name: str, reason: str) -> ReadFace:
+def _failure_row(name: str, reason: str) -> ReadingRow:
     names = ("person", "track", "frame", "time_s", "score", "box_px")
     row = {"source": name} | dict.fromkeys(names)
-    return ReadFace(row | {"reason": f"cannot be read: {reason}"}, None)
+    return ReadingRow(row | {"reason": f"cannot be read: {reason}"}, None)

@@ -13,7 +13,7 @@ from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import FaceReader
 from fabnet.options import Options
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.read_rows import ReadFace
+from fabnet.reading.read_rows import ReadingRow
 from fabnet.version import VERSION
 
 __all__ = ["about_reading", "read_batch"]
@@ -36,7 +36,7 @@ def about_reading(eyes: Eyes, options: Options, model: str | Path, detector: str
 
 
 def read_batch(
-    rows: Sequence[ReadFace],
+    rows: Sequence[ReadingRow],
     columns: pa.Schema,
     reader: FaceReader,
     person: Callable[[dict[str, Any]], str | None],

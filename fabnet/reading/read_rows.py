@@ -26,12 +26,12 @@ from fabnet.runtime.threads import batched, in_threads
 if TYPE_CHECKING:
     from fabnet.reading.read_video import ReadFrame
 
-__all__ = ["ReadFace", "read_faces", "rows_of_frame"]
+__all__ = ["ReadingRow", "read_faces", "rows_of_frame"]
 
 STORE_ROWS_AT_ONCE = 64
 
 
-class ReadFace(NamedTuple):
+class ReadingRow(NamedTuple):
     """A row to come.
 
     Attributes:
@@ -43,7 +43,7 @@ class ReadFace(NamedTuple):
     seen: EncodedFaces | None
 
 
-def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadFace | Failure | Remark]:
+def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Iterator[ReadingRow | Failure | Remark]:
     """Read the faces of inputs, in their order; memory does not grow with the length of a video or store.
 
     Photos are read on all cores, one in each thread; so are the pieces of a video and the rows of a store.
@@ -74,13 +74,15 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
 
 def _of_photos(
     photos: Sequence[Input], eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local
-) -> Iterator[ReadFace | Failure]:
+) -> Iterator[ReadingRow | Failure]:
     read = partial(_of_photo, eyes=eyes, options=options, spec=spec, own=own)
     for found in in_threads(read, photos, workers=options.num_threads):
         yield from found
 
 
-def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local) -> list[ReadFace | Failure]:
+def _of_photo(
+    each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local
+) -> list[ReadingRow | Failure]:
     """The faces of a photo, largest first; called in a thread."""
     try:
         image = picture(read_bytes(each.path), each.name)
@@ -99,12 +101,12 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     if options.faces == "largest":
         found = found[:1]
     if not found:
-        return [ReadFace(_row(each.name, reason=NO_FACE), None)]
+        return [ReadingRow(_row(each.name, reason=NO_FACE), None)]
     window = Window(*eyes.encoder.card.window)
     settled = eyes.find([image] * len(found), first_windows(found, spec, window), turns_of(found))
     boxes = face_boxes(settled.seen.boxes_px, settled.seen.turns_deg, window, spec)
     return [
-        ReadFace(
+        ReadingRow(
             _row(each.name, track=str(index), score=face.score, box_px=boxes[index]),
             settled.seen.at(slice(index, index + 1)),
         )
@@ -112,7 +114,7 @@ def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, 
     ]
 
 
-def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure | Remark]:
+def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadingRow | Failure | Remark]:
     from fabnet.reading.read_video import VideoFaces, read_video  # imports PyAV, which photos do not need
 
     own, window = local(), Window(*eyes.encoder.card.window)
@@ -135,7 +137,7 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
 
 def rows_of_frame(
     name: str, frame: ReadFrame, window: Window, spec: CropSpec, *, faces: Literal["largest", "all"]
-) -> Iterator[ReadFace]:
+) -> Iterator[ReadingRow]:
     """The rows of a frame of a video: one per face, or one with the reason why there is none.
 
     Args:
@@ -152,18 +154,18 @@ def rows_of_frame(
     if faces == "largest":
         indices = sorted(indices, key=lambda index: float(boxes[index, 0] - boxes[index, 2]))[:1]
     if not indices:
-        yield ReadFace(_row(name, reason=frame.reason, **values), None)
+        yield ReadingRow(_row(name, reason=frame.reason, **values), None)
     for index in indices:
         found = {"track": str(frame.tracks[index]), "score": frame.scores[index], "box_px": boxes[index]}
-        yield ReadFace(_row(name, **values, **found), seen.at(slice(index, index + 1)))
+        yield ReadingRow(_row(name, **values, **found), seen.at(slice(index, index + 1)))
 
 
-def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadFace | Failure]:
+def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadingRow | Failure]:
     """The crops of a store; a face is read where it lies in its crop, and its box is in the frame's pixels."""
     window = Window(*eyes.encoder.card.window)
 
-    def read(rows: list[dict[str, Any]]) -> list[ReadFace | Failure]:
-        made: list[ReadFace | Failure] = []
+    def read(rows: list[dict[str, Any]]) -> list[ReadingRow | Failure]:
+        made: list[ReadingRow | Failure] = []
         images, kept = [], []
         for row in rows:
             data, name = row.pop("image"), f"{row['video']}/{row['track']}/{row['frame']}"
@@ -183,7 +185,9 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
         for index, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}
-            made.append(ReadFace(_row(each.name, box_px=boxes[index], **names) | own, seen.at(slice(index, index + 1))))
+            made.append(
+                ReadingRow(_row(each.name, box_px=boxes[index], **names) | own, seen.at(slice(index, index + 1)))
+            )
         return made
 
     for made in in_threads(read, batched(store_rows(each), STORE_ROWS_AT_ONCE), workers=options.num_threads):

@@ -25,7 +25,7 @@ from fabnet.runtime.progress import progress
 from fabnet.video.decode import video_info
 from fabnet.video.track_video import TrackedFace, VideoStats, track_video
 
-__all__ = ["Timeline", "TrackTimeline", "video_timeline"]
+__all__ = ["TrackTimeline", "VideoTimeline", "video_timeline"]
 
 THUMBNAILS = 10
 THUMBNAIL_PX = 96
@@ -59,7 +59,7 @@ class TrackTimeline:
 
 
 @dataclass(frozen=True)
-class Timeline:
+class VideoTimeline:
     """The tracks of a video.
 
     Attributes:
@@ -111,7 +111,7 @@ class _Track:
 
 def video_timeline(
     video: Path, model: str | Path, *, fps: float | None = None, probes: Sequence[Path] = ()
-) -> Timeline:
+) -> VideoTimeline:
     """Follow the faces of a video and their embeddings.
 
     Args:
@@ -149,7 +149,7 @@ def video_timeline(
         track.embed(encoder, eyes)
     long = {number: track for number, track in tracks.items() if len(track.times) >= SMALLEST_TRACK}
     shown = sorted(sorted(long, key=lambda number: -len(long[number].times))[:MAX_TRACKS])
-    return Timeline(
+    return VideoTimeline(
         fps=fps,
         tracks=[_timeline(str(number), long[number], eyes.reader, own) for number in shown],
         num_tracks=len(tracks),

@@ -29,7 +29,7 @@ from fabnet.serving.page_files import NO_TELEMETRY, add_file
 from fabnet.serving.photo_api import embed_photo, nearest_to_photo, read_photo
 from fabnet.serving.photos import MAX_BYTES, MAX_FACES, MAX_PIXELS
 from fabnet.serving.requests import AT_ONCE, Costly, Count, Here, Index, Row, Where, known, turns
-from fabnet.serving.site import Shown, Site
+from fabnet.serving.site import CurrentSite, Site
 from fabnet.serving.turns import MOST_WAITING, Rate, Turns, Uploads
 from fabnet.version import VERSION
 
@@ -148,7 +148,7 @@ def build_app(site: Site, *, hosts: Collection[str] = (), token: str | None = No
         dependencies=[Depends(bearer)] if token else [],
         telemetry=NO_TELEMETRY,
     )  # fmt: skip
-    app.state.shown = Shown(site)
+    app.state.shown = CurrentSite(site)
     app.state.uploads, app.state.rate = Uploads(), Rate(rate)
     app.state.turns = {kind: Turns(at_once) for kind, at_once in AT_ONCE.items()}
     app.add_middleware(Guard, hosts=hosts, token=token)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Query, Request
 
 from fabnet.serving.conditions import Condition
-from fabnet.serving.site import Shown, Site
+from fabnet.serving.site import CurrentSite, Site
 from fabnet.serving.turns import Rate, Turns
 
 __all__ = ["AT_ONCE", "Costly", "Count", "Here", "Index", "Row", "Where", "known", "turns"]
@@ -21,7 +21,7 @@ def _site_of(
     request: Request,
     v: Annotated[str, Query(description="version of the dataset to which row numbers refer; others are refused")] = "",
 ) -> Site:
-    shown: Shown = request.app.state.shown
+    shown: CurrentSite = request.app.state.shown
     site = shown.now()
     if v not in ("", site.catalogue.version):
         raise HTTPException(410, "the dataset was rewritten since the page was loaded, so its row numbers changed")

@@ -16,7 +16,7 @@ from fabnet.serving.crops import Crops
 from fabnet.serving.face_map import FaceMap
 from fabnet.serving.photos import FaceFinder, PhotoReader
 
-__all__ = ["Shown", "Site", "open_site"]
+__all__ = ["CurrentSite", "Site", "open_site"]
 
 ATTEMPTS = 5
 
@@ -81,7 +81,7 @@ class Site:
         return Site(catalogue, crops, face_map, self.finder, *models, self.given)
 
 
-class Shown:
+class CurrentSite:
     """The site that answers requests; it is opened again if its dataset or store was rewritten.
 
     Args:

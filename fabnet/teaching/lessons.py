@@ -28,7 +28,7 @@ __all__ = [
     "FAR",
     "NEAR",
     "ROWS_AT_ONCE",
-    "Crops",
+    "DecodedCrops",
     "Lessons",
     "People",
     "chosen_people",
@@ -60,7 +60,7 @@ class People(NamedTuple):
     person: np.ndarray
 
 
-class Crops(NamedTuple):
+class DecodedCrops(NamedTuple):
     """Some crops of a store.
 
     Attributes:
@@ -140,7 +140,7 @@ def _share(sizes: np.ndarray, count: int) -> int:
     return low
 
 
-def read_crops(store: TrackStore, rows: Sequence[int]) -> Crops:
+def read_crops(store: TrackStore, rows: Sequence[int]) -> DecodedCrops:
     """Read and decode rows; those whose picture is corrupt are left out."""
     kept, images, boxes = [], [], []
     table = store.read_rows(rows, ["image", "crop_box_px"])
@@ -152,7 +152,7 @@ def read_crops(store: TrackStore, rows: Sequence[int]) -> Crops:
         kept.append(int(row))
         images.append(image)
         boxes.append(values["crop_box_px"] or (0, 0, image.shape[1], image.shape[0]))
-    return Crops(kept, images, np.array(boxes, np.float32).reshape(-1, 4))
+    return DecodedCrops(kept, images, np.array(boxes, np.float32).reshape(-1, 4))
 
 
 def lessons(store: TrackStore, rows: np.ndarray, teacher: Eyes, pupil: Embedder, *, num_threads: int | None) -> Lessons:
@@ -211,7 +211,7 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
     )  # fmt: skip
 
 
-def _upright(crops: Crops, seen: EncodedFaces) -> tuple[list[np.ndarray], EncodedFaces]:
+def _upright(crops: DecodedCrops, seen: EncodedFaces) -> tuple[list[np.ndarray], EncodedFaces]:
     """The crops, each turned about its window's middle as the window is, and what was seen as if it were not."""
     images = list(crops.images)
     for place in np.flatnonzero(seen.turns_deg):

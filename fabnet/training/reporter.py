@@ -16,7 +16,7 @@ from fabnet.training.checkpoint import LoopState
 from fabnet.training.metric_logs import MetricLog, opened
 from fabnet.training.run_log import RunLog
 from fabnet.training.schedule import Schedule
-from fabnet.training.stopping import Clock
+from fabnet.training.stopping import Pace
 from fabnet.training.validate import Validation
 
 __all__ = ["Reporter"]
@@ -29,7 +29,7 @@ class Reporter:
         run: the run folder.
         state: state of the loop; its losses are those since the last row.
         schedule: the run's schedule.
-        clock: the clock that counts steps.
+        pace: the speed, from counted steps.
         pairs_a_step: pairs per step.
         is_silent: report nothing, as in all processes but the first.
         is_between_rounds: the run resumes from an end between two validation rounds; the validation losses of that end
@@ -44,7 +44,7 @@ class Reporter:
         run: Path,
         state: LoopState,
         schedule: Schedule,
-        clock: Clock,
+        pace: Pace,
         *,
         pairs_a_step: int,
         is_silent: bool,
@@ -53,7 +53,7 @@ class Reporter:
         logs: Sequence[str | MetricLog],
         config: Mapping[str, Any],
     ) -> None:
-        self._run, self._state, self._schedule, self._clock = run, state, schedule, clock
+        self._run, self._state, self._schedule, self._pace = run, state, schedule, pace
         self._pairs_a_step, self._is_silent = pairs_a_step, is_silent
         self._is_between_rounds, self._drops_row = is_between_rounds, drops_row
         self._logs, self._config = logs, config
@@ -90,7 +90,7 @@ class Reporter:
             "pairs_seen": state.pairs_seen,
             "train_loss": float(np.mean(state.losses)) if state.losses else math.nan,
             "learning_rate": self._schedule.learning_rate(state.step, state.total_steps),
-            "pairs_per_s": self._clock.steps_per_s * self._pairs_a_step,
+            "pairs_per_s": self._pace.steps_per_s * self._pairs_a_step,
             "elapsed_s": state.elapsed_s,
         }
         if window is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fabnet.errors import TrainingError
 
-__all__ = ["Clock", "InterruptedRunError"]
+__all__ = ["InterruptedRunError", "Pace"]
 
 FIRST_STEPS_LEFT_OUT = 5
 
@@ -18,7 +18,7 @@ class InterruptedRunError(TrainingError):
 
 
 @dataclass
-class Clock:
+class Pace:
     """Seconds and steps of steady training, without the first five steps after a start."""
 
     steps: int = 0

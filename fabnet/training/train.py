@@ -184,7 +184,7 @@ def train(
         steps=state.step,
         pairs_seen=state.pairs_seen,
         frames_encoded=state.step * config.batch_size * (config.sources + 1),
-        pairs_per_s=round(trainer.clock.steps_per_s * config.pairs_a_step, 1),
+        pairs_per_s=round(trainer.pace.steps_per_s * config.pairs_a_step, 1),
         val_loss=state.val_loss,
         val_loss_unwarped=state.val_loss_unwarped,
         data_notes=notes,

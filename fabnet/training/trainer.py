@@ -44,7 +44,7 @@ from fabnet.training.reporter import Reporter
 from fabnet.training.schedule import Schedule, steps_a_round
 from fabnet.training.setup import compile_errors, compiled, setup_of
 from fabnet.training.step_results import NotFinite, StepResult, StepResults, losses_not_finite
-from fabnet.training.stopping import Clock, InterruptedRunError
+from fabnet.training.stopping import InterruptedRunError, Pace
 from fabnet.training.validate import Validation, noise_of_change, share, validate
 
 __all__ = ["Trainer"]
@@ -105,7 +105,7 @@ class Trainer:
         self.state = LoopState(total_steps=config.max_steps)
         if resume:
             self._go_on()
-        self.clock, self.results = Clock(), StepResults(device)
+        self.pace, self.results = Pace(), StepResults(device)
         val = self._tracks("val")
         self.num_val_tracks = len(val[0])
         self.steps = self._make_steps(draw_fixed(*val, num_samples=config.num_val_pairs, num_sources=self.num_sources))
@@ -207,7 +207,7 @@ class Trainer:
                     self.settle()
                 took = time.monotonic() - began
                 state.elapsed_s += took
-                self.clock.tick(took)
+                self.pace.tick(took)
                 is_stopped = self._agree(stop.is_set())
                 validation = self.validate(frames if is_round else None) if is_round or self.is_done else None
                 if validation is not None or is_row:
@@ -328,7 +328,7 @@ class Trainer:
         minutes, state = self.config.max_minutes, self.state
         plan = None
         if minutes is not None and state.total_steps is None:
-            plan = self.clock.plan(minutes, step=state.step, elapsed_s=state.elapsed_s)
+            plan = self.pace.plan(minutes, step=state.step, elapsed_s=state.elapsed_s)
         said = gather(torch.tensor([[float(is_stopped), plan or 0]], dtype=torch.float64))  # waits for no device
         if state.total_steps is None and said[0, 1]:
             state.total_steps, state.max_minutes = int(said[0, 1]), minutes
@@ -337,7 +337,7 @@ class Trainer:
     def _reporter(self) -> Reporter:
         between = not self.is_done and self.state.step % self.round_steps != 0
         return Reporter(
-            self.run, self.state, self.schedule, self.clock, pairs_a_step=self.config.pairs_a_step,
+            self.run, self.state, self.schedule, self.pace, pairs_a_step=self.config.pairs_a_step,
             is_silent=not self.me.is_first, is_between_rounds=between,
             drops_row=between and self.state.step % LOG_EVERY != 0, logs=self.logs, config=self.config.to_json(),
         )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from fabnet.training.config import preset
 from fabnet.training.schedule import Plateau, Schedule, cosine_factor, steps_a_round, warmup_factor
-from fabnet.training.stopping import Clock
+from fabnet.training.stopping import Pace
 
 
 @pytest.fixture(scope="module")
@@ -133,15 +133,15 @@ def test_the_number_of_validation_pairs_follows_from_their_noise(script: dict[st
 
 
 def test_a_time_budget_becomes_steps_once_steady_steps_have_been_seen() -> None:
-    clock = Clock()
+    pace = Pace()
     for seconds in (90.0, 1.0, 1.0, 1.0, 1.0, 0.001):  # compiling, then a step that was only queued
-        clock.tick(seconds)
-    assert clock.plan(30, step=6, elapsed_s=94) is None
+        pace.tick(seconds)
+    assert pace.plan(30, step=6, elapsed_s=94) is None
     for _ in range(60):
-        clock.tick(1.0)
-    assert clock.plan(30, step=66, elapsed_s=154) == 66 + int(0.9 * (1800 - 154) * 61 / 60.001)
-    assert clock.plan(30, step=66, elapsed_s=1900) == 67  # over the budget
-    short = Clock()
+        pace.tick(1.0)
+    assert pace.plan(30, step=66, elapsed_s=154) == 66 + int(0.9 * (1800 - 154) * 61 / 60.001)
+    assert pace.plan(30, step=66, elapsed_s=1900) == 67  # over the budget
+    short = Pace()
     for _ in range(6):
         short.tick(1.0)
     assert short.plan(0.5, step=6, elapsed_s=6) is None

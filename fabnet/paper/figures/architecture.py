@@ -10,7 +10,7 @@ from fabnet.objectives.fabnet import FabNet
 from fabnet.objectives.model_io import load_objective
 from fabnet.paper.figures.diagram import Network, draw_network
 from fabnet.paper.figures.files import FigureResult, facts_of, figures_folder, write_figure
-from fabnet.paper.figures.layers import part_of
+from fabnet.paper.figures.layers import chain_of
 
 __all__ = ["architecture_figure"]
 
@@ -35,9 +35,9 @@ def architecture_figure(model: str | Path, *, out: str | Path | None = None) -> 
         raise InputError(f"{model} has two looks at the face; only the architecture of a network with one can be drawn")
     confidences = objective.confidence_decoder
     network = Network(
-        encoder=part_of(objective.encoder, card.size),
-        flow=part_of(objective.flow_decoder, 1),
-        confidence=None if confidences is None else part_of(confidences, 1),
+        encoder=chain_of(objective.encoder, card.size),
+        flow=chain_of(objective.flow_decoder, 1),
+        confidence=None if confidences is None else chain_of(confidences, 1),
         num_sources=objective.num_sources,
         is_bounded=confidences is not None and confidences.bound == "tanh",
     )

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
 
 from fabnet.paper.figures.files import BLUE, GREY, INK, ORANGE, WIDTH_IN
-from fabnet.paper.figures.layers import FeatureMap, Part
+from fabnet.paper.figures.layers import FeatureMap, LayerChain
 
 __all__ = ["Network", "draw_network"]
 
@@ -42,13 +42,13 @@ class Network(NamedTuple):
         is_bounded: whether the confidences pass through a tanh.
     """
 
-    encoder: Part
-    flow: Part
-    confidence: Part | None
+    encoder: LayerChain
+    flow: LayerChain
+    confidence: LayerChain | None
     num_sources: int
     is_bounded: bool
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, LayerChain]:
         """The parts by name."""
         found = {"encoder": self.encoder, "flow decoder": self.flow}
         return found if self.confidence is None else found | {"confidence decoder": self.confidence}
@@ -102,7 +102,7 @@ def _join(axes: Axes, joined: FeatureMap, top: float, bottom: float) -> None:
     _text(axes, (JOIN_X - 0.09, middle), str(joined.channels), size=SMALL, align="right")
 
 
-def _one_source(axes: Axes, flow: Part, top: float, bottom: float) -> None:
+def _one_source(axes: Axes, flow: LayerChain, top: float, bottom: float) -> None:
     middle, image_x = (top + bottom) / 2, 5.95
     _arrow(axes, (JOIN_X + 0.07, middle), (DECODER_X[0] - 0.1, middle))
     _decoder(axes, flow, middle, "flow decoder $g$", ORANGE)
@@ -114,7 +114,7 @@ def _one_source(axes: Axes, flow: Part, top: float, bottom: float) -> None:
     _loss(axes, (image_x + FRAME / 2 + 0.04, middle), bottom)
 
 
-def _several_sources(axes: Axes, network: Network, confidence: Part, top: float, bottom: float) -> None:
+def _several_sources(axes: Axes, network: Network, confidence: LayerChain, top: float, bottom: float) -> None:
     middle, warped_x, sum_x = (top + bottom) / 2, 5.72, 5.72
     for y, side in ((top, 1), (bottom, -1)):
         _arrow(axes, (JOIN_X + 0.07, middle + 0.11 * side), (JOIN_X + 0.13, middle + 0.11 * side), (JOIN_X + 0.13, y),
@@ -142,7 +142,7 @@ def _several_sources(axes: Axes, network: Network, confidence: Part, top: float,
     _loss(axes, (6.48, middle), bottom)
 
 
-def _decoder(axes: Axes, part: Part, y: float, name: str, colour: str) -> None:
+def _decoder(axes: Axes, part: LayerChain, y: float, name: str, colour: str) -> None:
     x = sum(DECODER_X) / 2
     _bars(axes, part.maps[1:], DECODER_X, y, colour, part.maps[-1].side)
     _text(axes, (x, y + 0.6), name, size=8, colour=colour)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-__all__ = ["FeatureMap", "Part", "part_of"]
+__all__ = ["FeatureMap", "LayerChain", "chain_of"]
 
 
 class FeatureMap(NamedTuple):
@@ -16,7 +16,7 @@ class FeatureMap(NamedTuple):
     side: int
 
 
-class Part(NamedTuple):
+class LayerChain(NamedTuple):
     """A chain of convolutions.
 
     Attributes:
@@ -30,11 +30,11 @@ class Part(NamedTuple):
     num_parameters: int
 
     def to_json(self) -> dict[str, Any]:
-        """The part as a JSON object."""
+        """The chain as a JSON object."""
         return {"maps": [list(each) for each in self.maps], "kernel": self.kernel, "parameters": self.num_parameters}
 
 
-def part_of(network: nn.Module, side: int) -> Part:
+def chain_of(network: nn.Module, side: int) -> LayerChain:
     """Follow an image's size through a chain of convolutions and upsamplings.
 
     Args:
@@ -52,4 +52,4 @@ def part_of(network: nn.Module, side: int) -> Part:
                 maps.append(FeatureMap(taken, side))
             now = (now + 2 * int(layer.padding[0]) - kernel) // layer.stride[0] + 1
             maps.append(FeatureMap(made, now))
-    return Part(tuple(maps), kernel, sum(each.numel() for each in network.parameters()))
+    return LayerChain(tuple(maps), kernel, sum(each.numel() for each in network.parameters()))

@@ -12,7 +12,7 @@ from fabnet.probes.measures import Measure
 from fabnet.probes.metrics import Figure, Weighted, mean_of, weighted_mean
 from fabnet.probes.retrieval.ranking import AtK
 
-__all__ = ["TableRow", "ranking_figures", "table_rows"]
+__all__ = ["RankingRow", "ranking_figures", "table_rows"]
 
 HEADLINE_SIZE = 10
 Role = Literal["", "chance", "best", "way"]
@@ -66,7 +66,7 @@ def ranking_figures(measured: Sequence[Measure], found: Sequence[AtK], sizes: Se
     return figures
 
 
-class TableRow(NamedTuple):
+class RankingRow(NamedTuple):
     """A row of the table for readers.
 
     Attributes:
@@ -100,7 +100,7 @@ def _read(metric: str) -> tuple[str, Role, int | None]:
     return metric, "", None
 
 
-def table_rows(rows: Iterable[dict[str, Any]]) -> list[TableRow]:
+def table_rows(rows: Iterable[dict[str, Any]]) -> list[RankingRow]:
     """Turn the rows of a retrieval report, one per figure, into one per measure and size of the top."""
     cells: dict[tuple[str, str, str], dict[tuple[Role, int | None], dict[str, Any]]] = {}
     for row in rows:
@@ -110,5 +110,5 @@ def table_rows(rows: Iterable[dict[str, Any]]) -> list[TableRow]:
     for (task, measure, variant), found in cells.items():
         for size in [size for role, size in found if role == ""]:
             value, best, way = (found.get((role, size)) for role in ("", "best", "way"))
-            made.append(TableRow(task, measure, variant, size, value, found.get(("chance", None)), best, way))
+            made.append(RankingRow(task, measure, variant, size, value, found.get(("chance", None)), best, way))
     return made

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from fabnet.probes.protocols.ckplus import UNITS
+from fabnet.faces.units import UNITS
 
 __all__ = ["write_labels"]
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from geometry import Heads, heads, template_of
 
-UNITS = (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)
+from fabnet.faces.units import UNITS
+
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 SETS = ("youtube_faces", "clips", "cmu_faces", "mtfl", "ferplus", "ckplus48")
 HELD_OUT = 5

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from calibration import platt, rescaled, temperature
 from certainty import distance_map, fit_spread
-from faces import EXPRESSIONS, UNITS, Faces, arguments
+from faces import EXPRESSIONS, Faces, arguments
 from judge import judged
 from linear import NUM_WAVES, Linear, Waves, logistic, ridge
 from looks import COVERED, LOOKS, NO_FACE, TILTED, TURNED
@@ -27,6 +27,7 @@ from units import fit_units
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import FaceReader, ReaderTask, save_face_reader
 from fabnet.encoders.load_encoder import load
+from fabnet.faces.units import UNIT_COLUMNS, UNITS
 
 VERSION = "5"
 MIN_CROP_PX = 52
@@ -182,7 +183,7 @@ def main() -> None:
     smile, expression = fit_smile(sets, sums), fit_expression(sets["ferplus"])
     changes = changing(sets)
     units, figures, common = fit_units(sets, changes)
-    names_of_units = {unit: f"AU{unit:02d}" for unit in UNITS}
+    names_of_units = dict(zip(UNITS, UNIT_COLUMNS, strict=True))
     usual = [unit for unit in UNITS if unit not in EXPERIMENTAL_UNITS]
     mesh = "MediaPipe's face mesh on training people of YouTube Faces, clips, cmu_faces, MTFL and FER+"
     tasks_maps = [

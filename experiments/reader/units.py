@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from calibration import platt, rescaled
-from faces import EXPRESSIONS, UNITS
+from faces import EXPRESSIONS
 from linear import Linear, auc, logistic
 from looks import LOOKS
 from sums import NEAR, NUM_FOLDS, Looked
+
+from fabnet.faces.units import UNITS
 
 CONTAINED = {
     "happiness": (12,),

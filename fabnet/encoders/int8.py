@@ -21,6 +21,8 @@ from fabnet.errors import InputError
 from fabnet.faces.window import decode_jpeg
 from fabnet.files.folder import FolderScan, natural
 from fabnet.files.limits import read_bytes
+from fabnet.store.chosen import Chosen, ChosenRows
+from fabnet.store.evenly import evenly
 from fabnet.store.track_store import is_store, open_store
 
 __all__ = ["parity", "quantize", "read_crops"]
@@ -65,20 +67,13 @@ def _files(source: Path) -> list[bytes]:
         scanned = FolderScan(source)
         pictures = [entry for entry in scanned.walk() if scanned.kind(entry) == "image"]
         files = [entry.path for entry in sorted(pictures, key=lambda entry: natural(entry.name))]
-        return [read_bytes(files[i]) for i in _spread(len(files))]
+        return [read_bytes(files[i]) for i in evenly(len(files), MOST_CROPS)]
     store = open_store(source)
-    starts, lengths = store.spans("train", min_frames=1)
-    if not len(starts):
-        starts, lengths = store.spans(min_frames=1)
-    order = np.argsort(starts)
-    ends = np.cumsum(lengths[order])
-    indices = _spread(int(ends[-1]) if len(ends) else 0)
-    tracks = np.searchsorted(ends, indices, side="right")
-    return store.read_images(indices + (starts + lengths)[order][tracks] - ends[tracks])
-
-
-def _spread(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_CROPS)).astype(int)) if count else np.array([], int)
+    if not store.num_rows:
+        return []
+    has_training = len(store.spans("train", min_frames=1)[0]) > 0
+    rows = ChosenRows(store, Chosen("train" if has_training else None, sample=None, seed=0))
+    return store.read_images(rows.at(evenly(len(rows), MOST_CROPS)))
 
 
 def quantize(exported: Path, out: Path, images: np.ndarray) -> None:

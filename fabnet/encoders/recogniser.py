@@ -13,6 +13,7 @@ from fabnet.encoders.baselines.registry import load_baseline
 from fabnet.encoders.digest import file_digest, model_digest
 from fabnet.encoders.onnx_encoder import open_session, run_session
 from fabnet.errors import ModelError
+from fabnet.faces.landmarks import similarity_to
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file
 from fabnet.files.places import as_place, fetched
 
@@ -99,10 +100,4 @@ def _onnx_recogniser(name: str | Path, device: str) -> Recogniser:
 
 def _aligned(crop: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(112, 112, 3) face, turned, scaled and moved so that its points are where the network expects them."""
-    # With complex numbers, the best turn and scale is one quotient (least squares).
-    from_, to = (each[:, 0] + 1j * each[:, 1] for each in (points.astype(np.float64), POINTS))
-    centred = from_ - from_.mean()
-    turn = np.vdot(centred, to - to.mean()) / max(float(np.vdot(centred, centred).real), 1e-6)
-    shift = to.mean() - turn * from_.mean()
-    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    return np.asarray(cv2.warpAffine(crop, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR))
+    return np.asarray(cv2.warpAffine(crop, similarity_to(POINTS, points), (SIDE, SIDE), flags=cv2.INTER_LINEAR))

@@ -9,6 +9,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
+from fabnet.store.schema import SPLITS
 
 __all__ = ["Parts", "Split", "parts_of", "training_parts"]
 
@@ -67,7 +68,7 @@ def parts_of(benchmark: Benchmark, split: Split) -> list[Parts]:
         parts = Parts(train, val, test)
     for name, part in zip(("to fit on", "to choose on", "to score"), parts, strict=True):
         if not len(part):
-            counts = {each: int((benchmark.split == each).sum()) for each in ("train", "val", "test")}
+            counts = {each: int((benchmark.split == each).sum()) for each in SPLITS}
             raise InputError(f"{benchmark.name} has no faces {name} for split {split}; its splits hold {counts}")
     _check_apart(benchmark, parts)
     return [parts]

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from fabnet.encoders.face_reader import LANDMARKS, FaceReader
 from fabnet.errors import InputError
+from fabnet.faces.units import UNIT_COLUMNS
 from fabnet.reading.columns import split_lists
 
 __all__ = ["PRESENT", "Names", "flat", "renamed", "schema"]
@@ -85,7 +86,6 @@ def renamed(batch: pa.RecordBatch, names: Names) -> pa.RecordBatch:
 
 Make = Callable[[pa.RecordBatch], pa.Array]
 """What makes a column, of one type also for a batch without rows."""
-UNITS = ("AU01", "AU02", "AU04", "AU05", "AU06", "AU09", "AU12", "AU17", "AU20", "AU25", "AU26")
 EMOTIONS = {"anger": "anger", "disgust": "disgust", "fear": "fear", "happiness": "happy", "sadness": "sad",
             "surprise": "surprise", "neutral": "neutral"}  # fmt: skip
 
@@ -135,7 +135,7 @@ TOOLS: dict[str, dict[str, Make]] = {
         "pose_Ry": _times("pose_yaw_deg", RADIAN),
         "pose_Rz": _times("pose_roll_deg", -RADIAN),
         **_points(),
-        **{f"{unit}_c": _present(unit) for unit in UNITS},
+        **{f"{unit}_c": _present(unit) for unit in UNIT_COLUMNS},
     },
     "py-feat": {
         "input": _plain("source"),
@@ -151,7 +151,7 @@ TOOLS: dict[str, dict[str, Make]] = {
         "Pitch": _plain("pose_pitch_deg"),
         "Roll": _times("pose_roll_deg", -1),
         "Yaw": _plain("pose_yaw_deg"),
-        **{unit: _plain(unit) for unit in UNITS},
+        **{unit: _plain(unit) for unit in UNIT_COLUMNS},
         **{theirs: _plain(f"expression_{ours}") for theirs, ours in EMOTIONS.items()},
     },
 }

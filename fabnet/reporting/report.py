@@ -24,6 +24,7 @@ from fabnet.reporting.names import track_name
 from fabnet.reporting.pictures import data_uri, flow_legend, side_by_side, square
 from fabnet.reporting.reconstructions import Strip, reconstructions
 from fabnet.reporting.timeline import video_timeline
+from fabnet.store.evenly import evenly
 from fabnet.store.summary import store_summary
 from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.advice import HARDLY, data_notes, result_notes
@@ -150,11 +151,10 @@ def _write_strips(folder: Path, strips: list[Strip]) -> list[Path]:
 def _sample_tracks(store: TrackStore) -> list[dict[str, Any]]:
     """Some tracks, spread evenly over the store, each as a row of faces spread evenly over the track."""
     index = store.index(min_frames=1)
-    chosen = np.linspace(0, len(index) - 1, min(SAMPLE_TRACKS, len(index))).round().astype(int)
     tracks = []
-    for number in chosen.tolist():
+    for number in evenly(len(index), SAMPLE_TRACKS).tolist():
         start, length = int(index.starts[number]), int(index.lengths[number])
-        rows = start + np.linspace(0, length - 1, min(SAMPLE_FACES, length)).round().astype(int)
+        rows = start + evenly(length, SAMPLE_FACES)
         images = [np.ascontiguousarray(decode_jpeg(data)[:, :, ::-1]) for data in store.read_images(rows)]
         pictures = [data_uri(square(image, SAMPLE_PX)) for image in images]
         tracks.append(

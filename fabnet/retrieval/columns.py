@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from fabnet.errors import StoreError
+from fabnet.faces.units import UNIT_COLUMNS, UNITS
 
 __all__ = ["KNOWN", "NEEDED", "Columns", "in_names_of", "is_text"]
 
 NEEDED = ("id", "identity", "video", "embedding")
 RESERVED = frozenset({"rank", "row", "similarity", "_distance", "_score", "_rowaddr", "_rowid"})
 """Columns that a search adds to a row."""
-OLD_NAMES = {f"units_AU{unit}": f"AU{unit:02d}" for unit in (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)}
+OLD_NAMES = {f"units_AU{unit}": column for unit, column in zip(UNITS, UNIT_COLUMNS, strict=True)}
 """Names that attributes had before `fabnet read`, and those that they have now."""
 SQL_NAMES = re.compile(rf"'(?:[^']|'')*'|\b(?:{'|'.join((*OLD_NAMES, *OLD_NAMES.values()))})\b")
 """Text between quotes, which stays, or one of these names."""

@@ -10,11 +10,14 @@ import numpy as np
 from fabnet.errors import StoreError
 from fabnet.files.lance_manifests import state_of
 from fabnet.serving.catalogue import Catalogue
+from fabnet.store.evenly import evenly
 from fabnet.store.track_store import open_store
 
 __all__ = ["Crops"]
 
 KEY = ("video", "track", "frame")
+TRIED = 64
+"""Faces that are looked for in a store, to see that it is the embedded one."""
 
 
 class Crops:
@@ -40,7 +43,7 @@ class Crops:
         keys = np.fromiter((_key(*row.values()) for row in rows), dtype=np.uint64)
         self._order = np.argsort(keys)
         self._keys = keys[self._order]
-        some = catalogue.faces[np.linspace(0, len(catalogue.faces) - 1, min(64, len(catalogue.faces))).astype(int)]
+        some = catalogue.faces[evenly(len(catalogue.faces), TRIED)]
         if all(self._of_store(row) is None for row in some.tolist()):
             raise StoreError(f"{store} has none of the faces of {catalogue.gallery.path}: give the embedded store")
 

@@ -59,6 +59,11 @@ class ChosenRows:
         Returns:
             (last - first,) int64 row numbers.
         """
-        indices = np.arange(first, last) if self._drawn is None else self._drawn[first:last]
+        return self.at(np.arange(first, last))
+
+    def at(self, indices: np.ndarray) -> np.ndarray:
+        """The chosen rows at (K,) int64 indices among them: (K,) int64 row numbers."""
+        if self._drawn is not None:
+            indices = self._drawn[indices]
         tracks = np.searchsorted(self._ends, indices, side="right")
         return np.asarray(self._starts[tracks] + indices - self._firsts[tracks])

@@ -9,6 +9,7 @@ import numpy as np
 
 from fabnet.errors import FabnetError
 from fabnet.runtime.notebook import facts, picture
+from fabnet.store.evenly import evenly
 from fabnet.store.index import TrackIndex
 from fabnet.store.schema import SPLITS
 
@@ -31,7 +32,7 @@ def html_of(path: Path, find_tracks: Callable[[], TrackIndex], read_images: Call
     title = f"track store {path}"
     try:
         index = find_tracks()
-        chosen = np.unique(np.linspace(0, max(len(index) - 1, 0), NUM_FACES).round().astype(int))[: len(index)]
+        chosen = evenly(len(index), NUM_FACES)
         images = read_images(index.starts[chosen] + index.lengths[chosen] // 2)
     except FabnetError as error:
         return facts(title, [("cannot be read", error)])

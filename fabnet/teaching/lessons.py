@@ -21,6 +21,7 @@ from fabnet.reading.canonical import Eyes, face_boxes
 from fabnet.reading.inputs import picture
 from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched, in_threads
+from fabnet.store.evenly import evenly
 from fabnet.store.track_store import TrackStore
 
 __all__ = [
@@ -118,7 +119,7 @@ def chosen_people(store: TrackStore, splits: Sequence[str], count: int) -> Peopl
         first = store.people(split, min_frames=1)
         before = np.concatenate([[0], np.cumsum(lengths)])
         sizes = before[first[1:]] - before[first[:-1]]
-        people = np.unique(np.linspace(0, len(sizes) - 1, min(len(sizes), count // len(there) or 1)).astype(int))
+        people = evenly(len(sizes), count // len(there) or 1)
         share = _share(sizes[people], count // len(there) or 1)
         names = store.read_rows(starts[first[people]], ["identity"]).column("identity").to_pylist()
         for index, name in zip(people, names, strict=True):

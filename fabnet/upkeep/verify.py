@@ -21,6 +21,7 @@ from fabnet.files.lance_manifests import state_of
 from fabnet.files.places import as_place
 from fabnet.retrieval.gallery import Gallery
 from fabnet.runtime.progress import progress
+from fabnet.store.evenly import evenly
 from fabnet.store.index import COLUMNS, find_tracks, index_of
 from fabnet.store.ledger import read_pending
 from fabnet.store.side_table import read_tracks
@@ -181,7 +182,7 @@ def _pictures(name: str, path: Path, column: str, size: int | None, every_image:
     with lance_reads(str(path)):
         dataset = open_dataset(path, lists_bytes=math.inf)
         count = dataset.count_rows()
-    rows = np.arange(count) if every_image else np.unique(np.linspace(0, count - 1, min(count, SAMPLED)).astype(int))
+    rows = np.arange(count) if every_image else evenly(count, SAMPLED)
     problems = []
     with progress("decoding", total=len(rows), unit="pictures") as bar:
         for first in range(0, len(rows), ROWS_AT_ONCE):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from fabnet.faces.landmarks import similarity_to
+
 __all__ = ["describe", "similarity"]
 
 WIDTH, HEIGHT = 40, 48
@@ -49,15 +51,9 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 
 def _aligned(image: np.ndarray, landmarks5_px: np.ndarray) -> np.ndarray:
     """(HEIGHT, WIDTH, 3) uint8 face, rotated and scaled so that its points fit the template best."""
-    points = landmarks5_px.astype(np.float64)
-    middle, aim = points.mean(0), TEMPLATE.mean(0)
-    source, target = points - middle, TEMPLATE - aim
-    spread = max(float((source**2).sum()), 1e-6)
-    cosine = float((source * target).sum()) / spread
-    sine = float((source[:, 0] * target[:, 1] - source[:, 1] * target[:, 0]).sum()) / spread
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    times = int(np.clip(round(1 / max(np.hypot(cosine, sine), 1e-3)), 1, 4))
-    matrix = np.hstack([turn, (aim - turn @ middle)[:, None]]) * times
+    matrix = similarity_to(TEMPLATE, landmarks5_px)
+    times = int(np.clip(round(1 / max(np.hypot(*matrix[:, 0]), 1e-3)), 1, 4))
+    matrix *= times
     matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
     size = (WIDTH * times, HEIGHT * times)
     patch = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

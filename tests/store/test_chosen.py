@@ -5,6 +5,7 @@ import pytest
 
 from fabnet.errors import InputError
 from fabnet.store.chosen import Chosen, ChosenRows
+from fabnet.store.evenly import evenly
 from fabnet.store.track_store import TrackStore, open_store
 
 from .conftest import fill
@@ -24,6 +25,7 @@ def test_the_rows_of_a_split_and_of_a_sample(store: TrackStore) -> None:
     np.testing.assert_array_equal(ChosenRows(opened, Chosen(None, None, 0)).between(0, 9), np.arange(9))
     drawn = ChosenRows(opened, Chosen("val", 5, 1))
     rows = drawn.between(0, 5)
+    np.testing.assert_array_equal(drawn.at(np.array([1, 4])), rows[[1, 4]])
     assert len(drawn) == 5 == len(set(rows.tolist()) & set(val.tolist()))
     assert rows.tolist() == sorted(rows.tolist())
     np.testing.assert_array_equal(ChosenRows(opened, Chosen("val", 5, 1)).between(0, 5), rows)
@@ -31,3 +33,11 @@ def test_the_rows_of_a_split_and_of_a_sample(store: TrackStore) -> None:
     assert len(ChosenRows(opened, Chosen("val", 10**6, 1))) == len(val)
     with pytest.raises(InputError, match="has no rows in test to embed"):
         ChosenRows(opened, Chosen("test", None, 0))
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"), [(0, 3, []), (1, 3, [0]), (3, 3, [0, 1, 2]), (9, 3, [0, 4, 8]), (8, 3, [0, 3, 7])]
+)
+def test_some_are_chosen_evenly(count: int, most: int, expected: list[int]) -> None:
+    assert evenly(count, most).tolist() == expected
+    assert len(evenly(10**6 + 7, 1000)) == 1000

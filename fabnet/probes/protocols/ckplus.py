@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.faces.units import UNITS
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find, rows_of
 from fabnet.probes.tasks.labels import Units
 
-__all__ = ["UNITS", "read"]
+__all__ = ["read"]
 
-UNITS = (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)
 FOLDS = 10
 
 

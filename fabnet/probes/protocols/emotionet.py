@@ -30,15 +30,15 @@ from pathlib import Path
 import numpy as np
 
 from fabnet.errors import InputError
+from fabnet.faces.units import UNITS
 from fabnet.files.csv_file import csv_rows
 from fabnet.files.kinds import IMAGE_SUFFIXES
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.labels import Units
 
-__all__ = ["UNITS", "read"]
+__all__ = ["read"]
 
-UNITS = (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26)
 VALUES = {"0": 0.0, "1": 1.0, "999": np.nan}
 VALIDATION = "dataFile_1000.txt"
 

@@ -23,13 +23,13 @@ from fabnet.files.numpy_file import read_npz
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.protocols.label_files import find
 from fabnet.probes.tasks.labels import Classes
+from fabnet.store.schema import SPLITS
 
 __all__ = ["RARE", "read"]
 
 RARE = ("disgust", "contempt")
 NAMES = {"happiness": "happy", "sadness": "sad"}
 """Names of these classes in AffectNet and in the paper's Table 4."""
-SPLITS = ("train", "val", "test")
 
 
 def read(data: Path) -> Benchmark:

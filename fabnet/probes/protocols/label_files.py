@@ -12,7 +12,7 @@ from fabnet.files.csv_file import csv_rows
 from fabnet.files.limits import MAX_TABLE_BYTES
 from fabnet.files.unicode_text import read_unicode
 
-__all__ = ["find", "lines_of", "numbers_of", "rows_of"]
+__all__ = ["find", "lines_of", "number_of", "numbers_of", "rows_of"]
 
 
 def find(protocol: str, data: Path, what: str, *places: str) -> Path:
@@ -79,6 +79,23 @@ def rows_of(path: Path, columns: Sequence[str] = ()) -> dict[int, dict[str, str]
         return found
     except OSError as error:
         raise InputError(f"{path} cannot be read as CSV: {error}") from None
+
+
+def number_of(path: Path, line: int, text: str) -> float:
+    """Parse a number; NaN for an empty cell.
+
+    Args:
+        path: the file, for the message.
+        line: its line, for the message.
+        text: the cell.
+
+    Raises:
+        InputError: it is not a number.
+    """
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise InputError(f"{path}, line {line}: expected a number or an empty cell, found {text!r}") from None
 
 
 def numbers_of(path: Path, line: int, parts: Sequence[str], count: int) -> np.ndarray:

@@ -22,9 +22,10 @@ import numpy as np
 from fabnet.errors import InputError
 from fabnet.files.decimal_commas import with_points
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.label_files import find, rows_of
+from fabnet.probes.protocols.label_files import find, number_of, numbers_of, rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, point_distance
+from fabnet.store.schema import SPLITS
 
 __all__ = ["POSES", "read"]
 
@@ -45,12 +46,14 @@ def read(data: Path) -> Benchmark:
     file = find("mtfl", data, "labels.csv, the labels", "labels.csv")
     images = find("mtfl", data, "images, the folder of stills", "images")
     rows = with_points(file, rows_of(file, COLUMNS), POINTS)
-    points = np.array([[_number(file, i, row[name]) for name in POINTS] for i, row in rows.items()]).reshape(-1, 10)
+    points = np.array(
+        [numbers_of(file, line, [row[name] for name in POINTS], 10) for line, row in rows.items()]
+    ).reshape(-1, 10)
     smile, glasses = (_yes_no(file, rows, name) for name in ("smile", "glasses"))
-    pose = np.array([_number(file, i, row["pose5"] or "nan") for i, row in rows.items()]) - 1
+    pose = np.array([number_of(file, line, row["pose5"]) for line, row in rows.items()]) - 1
     names = [row["path"] for row in rows.values()]
     split = np.array([row["split"] for row in rows.values()])
-    if not set(split) <= {"train", "val", "test"}:
+    if not set(split) <= set(SPLITS):
         raise InputError(f"{file}: split must be train, val or test; found {sorted(set(split.tolist()))}")
     if not np.isin(pose[np.isfinite(pose)], range(5)).all():
         raise InputError(f"{file}: pose5 must be 1 to 5")
@@ -68,13 +71,6 @@ def read(data: Path) -> Benchmark:
             ),
         ),
     )
-
-
-def _number(file: Path, line: int, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{file}, line {line}: expected a number, found {text!r}") from None
 
 
 def _yes_no(file: Path, rows: dict[int, dict[str, str]], name: str) -> np.ndarray:

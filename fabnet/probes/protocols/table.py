@@ -27,16 +27,16 @@ from fabnet.faces.pose import ANGLES
 from fabnet.files.decimal_commas import is_number, with_points
 from fabnet.files.names import find_file
 from fabnet.probes.benchmark import Benchmark
-from fabnet.probes.protocols.label_files import rows_of
+from fabnet.probes.protocols.label_files import number_of, rows_of
 from fabnet.probes.tasks.labels import Classes, Units
 from fabnet.probes.tasks.points import Points, box_side
 from fabnet.probes.tasks.quantities import Angles, Values
 from fabnet.probes.tasks.task import Task
+from fabnet.store.schema import SPLITS
 from fabnet.store.split import split_of
 
 __all__ = ["read_table"]
 
-SPLITS = ("train", "val", "test")
 RESERVED = ("path", "subject", "split")
 
 
@@ -95,10 +95,10 @@ def _tasks(file: Path, rows: dict[int, dict[str, str]], targets: list[str]) -> t
     classes = [name for name in singles if _are_classes(file, name, [row[name] for row in rows.values()])]
     rows = with_points(file, rows, [name for name in targets if name not in classes])
     if points:
-        values = np.array([[_number(file, line, row[name]) for name in points] for line, row in rows.items()])
+        values = np.array([[number_of(file, line, row[name]) for name in points] for line, row in rows.items()])
         tasks.append(Points(name="landmarks", targets=values, normalisers=(box_side(),)))
     if angles:
-        values = np.array([[_number(file, line, row[name]) for name in angles] for line, row in rows.items()])
+        values = np.array([[number_of(file, line, row[name]) for name in angles] for line, row in rows.items()])
         tasks.append(Angles(name="pose", targets=values, columns=angles))
     stray = [name for name in targets if re.fullmatch(r"[xy]\d+", name) and name not in points]
     if stray:
@@ -106,13 +106,6 @@ def _tasks(file: Path, rows: dict[int, dict[str, str]], targets: list[str]) -> t
     for name in singles:
         tasks.append((_classes if name in classes else _single)(name, [row[name] for row in rows.values()]))
     return tuple(tasks)
-
-
-def _number(file: Path, line: int, text: str) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        raise InputError(f"{file}, line {line}: expected a number or an empty cell, found {text!r}") from None
 
 
 def _are_classes(file: Path, name: str, cells: list[str]) -> bool:

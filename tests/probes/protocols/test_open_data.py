@@ -46,7 +46,7 @@ def test_mtfl(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("smile", "smiles", "has no column smile"),
-        ("b.jpg,train,31", "b.jpg,train,x", "line 3: expected a number, found 'x'"),
+        ("b.jpg,train,31", "b.jpg,train,x", "line 3: expected 10 numbers, found 'x "),
         (",1,1,2,3", ",1,3,2,3", r"line 2: smile must be 1 \(yes\), 2 \(no\) or empty; found '3'"),
         ("2,3\n", "2,6\n", "pose5 must be 1 to 5"),
         (",1,1,2,3\n", "\n", "line 2: expected 16 cells"),

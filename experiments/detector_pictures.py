@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from detector_candidates import detectors
+from tables import read_table
 
 from fabnet.faces.detect.detection import SmallestFace
 from fabnet.faces.detect.photos import PHOTO_SHARE
@@ -30,12 +30,6 @@ class Picture:
     middles: np.ndarray
 
 
-def rows_of(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by column."""
-    with file.open(newline="") as opened:
-        return list(csv.DictReader(opened))
-
-
 class Bench:
     """What is measured, set by set; images are seen once by every detector."""
 
@@ -44,11 +38,11 @@ class Bench:
         self._random = np.random.default_rng(SEED)
         stills, frames = SmallestFace(share=PHOTO_SHARE), SmallestFace()
         self.stills, self.frames, self.tiny = (detectors(each) for each in (stills, frames, SmallestFace(px=12.0)))
-        people = {row["person"]: row["split"] for row in rows_of(data / "youtube_faces" / "people.csv")}
+        people = {row["person"]: row["split"] for row in read_table(data / "youtube_faces" / "people.csv")}
         self._labels = [
-            (people[row["frame"].split("/")[0]], row) for row in rows_of(data / "youtube_faces" / "landmarks68.csv")
+            (people[row["frame"].split("/")[0]], row) for row in read_table(data / "youtube_faces" / "landmarks68.csv")
         ]
-        clips = rows_of(data / "splits_clips.csv")
+        clips = read_table(data / "splits_clips.csv")
         self._clips = [row for row in clips if row["split"] == "val" and row["set"] in CLIPS]
 
     def count(self, count: int) -> int:
@@ -66,7 +60,7 @@ class Bench:
 
     def cmu(self) -> Iterator[tuple[str, list[Picture]]]:
         """Grey faces of 50 px by the head's direction."""
-        rows = rows_of(self._data / "cmu_faces" / "labels.csv")
+        rows = read_table(self._data / "cmu_faces" / "labels.csv")
         folder = self._data / "cmu_faces" / "frames"
         for pose in ("straight", "left", "right", "up"):
             own = [row["path"] for row in rows if row["pose"] == pose]
@@ -75,7 +69,7 @@ class Bench:
 
     def mtfl(self) -> Iterator[tuple[str, list[Picture]]]:
         """Stills of 80 px by pose: the test part (AFLW), framed tightly; 1 is the left profile, 5 the right one."""
-        rows = [row for row in rows_of(self._data / "mtfl" / "labels.csv") if row["split"] == "test"]
+        rows = [row for row in read_table(self._data / "mtfl" / "labels.csv") if row["split"] == "test"]
         for pose in "12345":
             own = [row for row in rows if row["pose5"] == pose]
             pictures = []

@@ -10,7 +10,6 @@ which is harder than a video of a few people. In the composed clips, scenes of t
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from tables import read_table
 
 import fabnet
 from fabnet.encoders.recogniser import load_recogniser
@@ -57,7 +57,7 @@ def figures(vectors: np.ndarray, people: np.ndarray, distance: float) -> dict[st
 
 def youtube_faces(data: Path, model: str, kept: Path | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Median embeddings and people of the tracks of each split; every other training person."""
-    split = {row["person"]: row["split"] for row in csv.DictReader((data / "youtube_faces/people.csv").open())}
+    split = {row["person"]: row["split"] for row in read_table(data / "youtube_faces" / "people.csv")}
     train = sorted(person for person, part in split.items() if part == "train")
     left_out = set(train[1::2])
     root = data / "youtube_faces" / "frames"

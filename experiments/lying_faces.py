@@ -9,7 +9,6 @@ Run: python experiments/lying_faces.py --data DATA --out lying_faces.json
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Callable
@@ -18,9 +17,11 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from tables import read_table
 
 from fabnet.faces.detect.detection import Detector
 from fabnet.faces.detect.photos import load_photo_detector
+from fabnet.probes.faces import read_image
 
 COUNT, NO_FACE_COUNT, SEED = 60, 300, 0
 ANGLES_DEG = (0, 45, 90, 135, 180)
@@ -40,32 +41,27 @@ class Picture(NamedTuple):
 def youtube_faces(data: Path, splits: tuple[str, ...], count: int, rng: np.random.Generator) -> list[Picture]:
     """Frames of people of these splits, drawn at random."""
     folder = data / "youtube_faces"
-    with (folder / "people.csv").open() as file:
-        split_of = {row["person"]: row["split"] for row in csv.DictReader(file)}
-    with (folder / "landmarks68.csv").open() as file:
-        rows = [row for row in list(csv.reader(file))[1:] if split_of[row[0].split("/")[0]] in splits]
+    split_of = {row["person"]: row["split"] for row in read_table(folder / "people.csv")}
+    labels = read_table(folder / "landmarks68.csv")
+    rows = [list(row.values()) for row in labels if split_of[row["frame"].split("/")[0]] in splits]
     made = []
     for index in rng.choice(len(rows), count, replace=False):
         points = np.array(rows[index][1:137], float).reshape(68, 2)
-        made.append(Picture(read(folder / "frames" / rows[index][0]), points.mean(0), float(np.ptp(points, 0).max())))
+        made.append(
+            Picture(read_image(folder / "frames" / rows[index][0]), points.mean(0), float(np.ptp(points, 0).max()))
+        )
     return made
 
 
 def mtfl(data: Path, count: int, rng: np.random.Generator) -> list[Picture]:
     """Stills of MTFL's train part, drawn at random; five points span half of what 68 do."""
-    with (data / "mtfl" / "labels.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    rows = [row for row in read_table(data / "mtfl" / "labels.csv") if row["split"] == "train"]
     made = []
     for index in rng.choice(len(rows), count, replace=False):
         points = np.array([[rows[index][f"{axis}{number}"] for axis in "xy"] for number in range(1, 6)], float)
-        image = read(data / "mtfl" / "images" / rows[index]["path"])
+        image = read_image(data / "mtfl" / "images" / rows[index]["path"])
         made.append(Picture(image, points.mean(0), 2 * float(np.ptp(points, 0).max())))
     return made
-
-
-def read(file: Path) -> np.ndarray:
-    """An image as (H, W, 3) uint8 RGB."""
-    return np.ascontiguousarray(np.asarray(cv2.imread(str(file)))[:, :, ::-1])
 
 
 def turned(picture: Picture, degrees: float) -> Picture:

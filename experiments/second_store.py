@@ -21,7 +21,6 @@ Run: python experiments/second_store.py --data DATA --out second.lance
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -32,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tables import read_table, write_table
 
 from fabnet.faces.crop import CropSpec, cut
 from fabnet.faces.picture import decode_picture, jpeg_bytes
@@ -70,15 +70,14 @@ class Part:
 def items_of(data: Path, limit: int | None) -> dict[str, list[Item]]:
     """What there is in each set; `limit`: only so many videos or people of each set and split."""
     found: dict[str, list[Item]] = {}
-    with (data / "youtube_faces" / "people.csv").open(newline="") as lines:
-        frames = data / "youtube_faces" / "frames"
-        found["youtube_faces"] = [
-            Item(frames / row["person"], row["person"], row["split"]) for row in csv.DictReader(lines)
-        ]
-    with (data / "splits_clips.csv").open(newline="") as lines:
-        for row in csv.DictReader(lines):
-            folder = data / row["set"] / ("frames" if row["set"] in FRAMES else "")
-            found.setdefault(row["set"], []).append(Item(folder / row["item"], row["person"], row["split"]))
+    youtube = data / "youtube_faces"
+    found["youtube_faces"] = [
+        Item(youtube / "frames" / row["person"], row["person"], row["split"])
+        for row in read_table(youtube / "people.csv")
+    ]
+    for row in read_table(data / "splits_clips.csv"):
+        folder = data / row["set"] / ("frames" if row["set"] in FRAMES else "")
+        found.setdefault(row["set"], []).append(Item(folder / row["item"], row["person"], row["split"]))
     if limit is None:
         return found
     return {
@@ -106,10 +105,6 @@ def part_of(name: str, items: Sequence[Item], work: Path, options: argparse.Name
             shutil.copytree(item.path, frames / item.person, dirs_exist_ok=True)
     import_folder(frames, out, layout=FRAMES[name], crop="detect", **common)
     return Part(name, open_store(out), frames)
-
-
-def write_table(path: Path, header: str, rows: dict[str, str]) -> None:
-    path.write_text("\n".join([header, *(f"{key},{value}" for key, value in rows.items())]) + "\n")
 
 
 def is_missing(part: Part, reason: str) -> bool:

@@ -23,7 +23,6 @@ experiments/reader/mesh.py writes; without it there is no row for yaw.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ import numpy as np
 from baselines import FOLDERS
 from curves import named, write_rows
 from few_labels import with_labels
-from second_store import write_table
+from tables import read_table, write_table
 from time_courses import clips, column, references
 
 import fabnet
@@ -158,10 +157,8 @@ def turned_heads(data: Path, mesh: Path | None, cache: Cache) -> tuple[Benchmark
     A face that the detector misses, which most often looks up or aside, is cut where the same person's others are: all
     sit before one camera. The whole picture would tell the turn by its framing.
     """
-    with (data / "splits_clips.csv").open() as file:
-        splits = {row["item"]: row["split"] for row in csv.DictReader(file) if row["set"] == "cmu_faces"}
-    with (data / "cmu_faces" / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    splits = {row["item"]: row["split"] for row in read_table(data / "splits_clips.csv") if row["set"] == "cmu_faces"}
+    rows = read_table(data / "cmu_faces" / "labels.csv")
     names, people = [row["path"] for row in rows], np.array([row["person"] for row in rows])
     turns = np.array([[TURNS.index(row["pose"])] for row in rows], float)
     tasks: tuple[Any, ...] = (Turns(name="turn", targets=turns, columns=TURNS),)
@@ -191,8 +188,7 @@ def yaw_of_mesh(names: Sequence[str], data: Path, mesh: Path) -> np.ndarray:
 def clip_frames(data: Path, work: Path) -> tuple[Benchmark, FaceCrops]:
     """Crops of the clips with reference curves, as `track` cuts them, with the curves' values at their times."""
     files = {path.name: path for split in ("train", "val") for path in clips(data, split)}
-    with (data / "splits_clips.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["item"] in files]
+    rows = [row for row in read_table(data / "splits_clips.csv") if row["item"] in files]
     work.mkdir(parents=True, exist_ok=True)
     splits, people, place = work / "clips-splits.csv", work / "clips-people.csv", work / f"{DEFAULT_DETECTOR}.lance"
     write_table(splits, "identity,split", {row["person"]: row["split"] for row in rows})

@@ -8,7 +8,6 @@ Run: python experiments/time_courses.py DATA (with talking_clips, more_clips and
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import defaultdict
 from itertools import combinations
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from tables import read_table
 
 import fabnet
 from fabnet.over_time.episodes import blinks, episodes
@@ -31,9 +31,8 @@ def references(data: Path) -> dict[str, dict[str, np.ndarray]]:
     """The reference curves of each clip, by name."""
     rows: dict[str, list[dict[str, str]]] = defaultdict(list)
     for folder in ("talking_clips", "more_clips"):
-        with (data / folder / "reference_curves.csv").open() as file:
-            for row in csv.DictReader(file):
-                rows[row["clip"]].append(row)
+        for row in read_table(data / folder / "reference_curves.csv"):
+            rows[row["clip"]].append(row)
     names = ("time_s", "eyes_opening", *CURVES.values())
     return {clip: {name: np.array([float(row[name]) for row in own]) for name in names} for clip, own in rows.items()}
 
@@ -41,8 +40,8 @@ def references(data: Path) -> dict[str, dict[str, np.ndarray]]:
 def clips(data: Path, split: str | None) -> list[Path]:
     """The clips with reference curves of the people of a split; None: of all."""
     known = references(data)
-    with (data / "splits_clips.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["item"] in known and split in (None, row["split"])]
+    clips = read_table(data / "splits_clips.csv")
+    rows = [row for row in clips if row["item"] in known and split in (None, row["split"])]
     return [data / row["set"] / row["item"] for row in rows]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from linear import Linear
 
+from fabnet.encoders.readings import softmax
+
 NUM_BINS, RESAMPLES = 10, 1000
 
 
@@ -32,17 +34,6 @@ def rescaled(fitted: Linear, factor: float, offset: float = 0.0) -> Linear:
     """The map whose outputs are multiplied by a factor, then shifted."""
     waves = None if fitted.wave_coef is None else fitted.wave_coef * factor
     return Linear(fitted.coef * factor, fitted.intercept * factor + offset, waves)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(N, K) logits to probabilities."""
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
-
-
-def sigmoid(scores: np.ndarray) -> np.ndarray:
-    """Log-odds to probabilities."""
-    return np.asarray(0.5 * (1 + np.tanh(scores / 2)))
 
 
 def reliability(labels: np.ndarray, said: np.ndarray, weights: np.ndarray | None = None) -> dict[str, object]:

@@ -67,13 +67,14 @@ def read_faces(name: str, data: Path, work: Path, window_side: float) -> Faces:
 Read = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]
 
 
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as content:
+def read_table(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file by column."""
+    with file.open(newline="") as content:
         return list(csv.DictReader(content))
 
 
 def _youtube_faces(data: Path, names: np.ndarray) -> Read:
-    splits = {row["person"]: row["split"] for row in _rows(data / "youtube_faces" / "people.csv")}
+    splits = {row["person"]: row["split"] for row in read_table(data / "youtube_faces" / "people.csv")}
     people = np.array([name.split("/")[0] for name in names])
     return people, np.array([splits[person] for person in people]), {}
 
@@ -85,7 +86,7 @@ def _clips(data: Path, names: np.ndarray) -> Read:
 
 
 def _cmu_faces(data: Path, names: np.ndarray) -> Read:
-    splits = {row["item"]: row["split"] for row in _rows(data / "splits_clips.csv") if row["set"] == "cmu_faces"}
+    splits = {row["item"]: row["split"] for row in read_table(data / "splits_clips.csv") if row["set"] == "cmu_faces"}
     people = np.array([name.split("/")[0] for name in names])
     said = np.array([name.split("/")[-1].split(".")[0].split("_") for name in names])
     return (
@@ -96,7 +97,7 @@ def _cmu_faces(data: Path, names: np.ndarray) -> Read:
 
 
 def _mtfl(data: Path, names: np.ndarray) -> Read:
-    rows = {row["path"]: row for row in _rows(data / "mtfl" / "labels.csv")}
+    rows = {row["path"]: row for row in read_table(data / "mtfl" / "labels.csv")}
     smile = np.array([{"1": 1.0, "2": 0.0}.get(rows[name]["smile"], np.nan) for name in names])
     sex = np.array([rows[name]["gender"] for name in names])
     return names, _every_fifth(names), {"smile": smile, "sex": sex}
@@ -111,7 +112,7 @@ def _ferplus(data: Path, names: np.ndarray) -> Read:
 
 
 def _ckplus48(data: Path, names: np.ndarray) -> Read:
-    rows = {row["path"]: row for row in _rows(data / "ckplus48" / "aus.csv")}
+    rows = {row["path"]: row for row in read_table(data / "ckplus48" / "aus.csv")}
     own = [rows[f"CK+48/{name}"] for name in names]
     people = np.array([row["subject"] for row in own])
     return (

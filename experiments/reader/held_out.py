@@ -10,7 +10,6 @@ Run: python experiments/reader/held_out.py --data DATA --out read.json
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import tempfile
 from collections import defaultdict
@@ -20,10 +19,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from faces import read_table
+from geometry import YAW_FACTOR
 
 import fabnet
 from fabnet.faces.pose import from_aflw2000
 from fabnet.files.mat_file import read_arrays
+from fabnet.reading.table import PRESENT
 from fabnet.video.decode import read_frames
 
 CURVES = {
@@ -32,18 +34,9 @@ CURVES = {
 }  # fmt: skip
 """Columns of `read`, and those of the reference curves."""
 ABOUT_CLIP = "range (5 to 95 %), correlation, spread of the error, best lag in frames of 0.1 s, error with mouth, eyes"
-YAW_FACTOR = 1.1
-"""Of the reference's yaw, as in `geometry`."""
 MOST_LAG = 3
-PRESENT = 0.5
 SHIFT = 0.04
 RESAMPLES = 1000
-
-
-def rows_of(file: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file."""
-    with file.open() as content:
-        return list(csv.DictReader(content))
 
 
 def interval(values: list[Any], figure: Callable[[np.ndarray], Any] = np.mean) -> list[float]:
@@ -84,10 +77,12 @@ def units_of(row: dict[str, Any]) -> np.ndarray:
 
 def measure_clips(data: Path, figures: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Agreement with the reference curves, and units on neutral stretches; returns the rows of each clip."""
-    clips = [row for row in rows_of(data / "splits_clips.csv") if row["set"] != "cmu_faces" and row["split"] == "val"]
+    clips = [
+        row for row in read_table(data / "splits_clips.csv") if row["set"] != "cmu_faces" and row["split"] == "val"
+    ]
     curves = defaultdict(list)
     for name in ("talking_clips", "more_clips"):
-        for row in rows_of(data / name / "reference_curves.csv"):
+        for row in read_table(data / name / "reference_curves.csv"):
             curves[row["clip"]].append(row)
     read, agreement, present = {}, defaultdict(list), []
     for clip in clips:
@@ -123,8 +118,8 @@ def measure_clips(data: Path, figures: dict[str, Any]) -> dict[str, list[dict[st
 
 def measure_stills(data: Path, figures: dict[str, Any]) -> None:
     """Portraits of cmu_faces: units on neutral faces, smiles, spread of pitch, direction of the head."""
-    splits = {row["item"]: row["split"] for row in rows_of(data / "splits_clips.csv")}
-    labels = [row for row in rows_of(data / "cmu_faces" / "labels.csv") if splits[row["person"]] == "val"]
+    splits = {row["item"]: row["split"] for row in read_table(data / "splits_clips.csv")}
+    labels = [row for row in read_table(data / "cmu_faces" / "labels.csv") if splits[row["person"]] == "val"]
     read = {row["source"]: row for row in fabnet.read(data / "cmu_faces" / "frames").to_pylist()}
     every = [read[row["path"]] for row in labels]
     figures["cmu_faces, faces found, in range"] = [

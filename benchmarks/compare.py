@@ -38,7 +38,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from peers import Peer, Spent, decoded, prepared, read
+from peers import Peer, Spent, decoded, prepared, read, spread_out
 
 import fabnet
 from fabnet.probes.linear import RidgeProbe
@@ -221,13 +221,9 @@ def speed(clips: list[Path], peers: dict[str, Peer], model: str) -> dict[str, An
     """Frames a second and core, and the share of frames with a face."""
     clips = sorted(clips, key=lambda path: -path.stat().st_size)
     with multiprocessing.get_context("spawn").Pool(num_cores(), prepared) as pool:
-
-        def spread_out(function: partial[Spent]) -> Callable[[], Spent]:
-            return lambda: Spent.sum_of(pool.imap_unordered(function, clips))
-
         calls: dict[str, Callable[[], Spent]] = {
-            "decode to RGB": spread_out(partial(decoded, converts=True)),
-            "fabnet": spread_out(partial(read, model=model, num_threads=1)),
+            "decode to RGB": partial(spread_out, pool, clips, partial(decoded, converts=True)),
+            "fabnet": partial(spread_out, pool, clips, partial(read, model=model, num_threads=1)),
             **{name: partial(peer, clips) for name, peer in peers.items()},
         }
         said: dict[str, Any] = {}

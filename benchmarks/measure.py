@@ -1,15 +1,16 @@
-"""Timing on a machine that wavers: rounds in which everything compared runs once, one after the other."""
+"""Timing on a machine that wavers, in rounds in which everything compared runs once; and memory."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 PAUSE_S = 0.5
 
-__all__ = ["Timing", "interleaved", "ratio"]
+__all__ = ["Timing", "interleaved", "memory_mib", "ratio", "timed"]
 
 
 class Timing(NamedTuple):
@@ -53,3 +54,20 @@ def ratio(slow: Timing, fast: Timing, *, per: float = 1) -> str:
     """How many times faster, round by round, for `per` times the work: the median and the range."""
     each = [per * one / other for one, other in zip(slow.seconds, fast.seconds, strict=True)]
     return f"{statistics.median(each):.2f} x [{min(each):.2f}, {max(each):.2f}]"
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def memory_mib(which: Literal["now", "peak"] = "peak", *, process: int | Literal["self"] = "self") -> float:
+    """Resident memory of a process, or the most that it has had, in MiB.
+
+    `getrusage` would count the peak of the process that started it, too.
+    """
+    status = Path(f"/proc/{process}/status").read_text()
+    name = {"now": "VmRSS:", "peak": "VmHWM:"}[which]
+    return int(status.split(name)[1].split()[0]) / 1024

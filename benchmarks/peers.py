@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing.pool import Pool
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -157,14 +158,13 @@ def main() -> None:
         def noted(name: str, call: Callable[[], Spent]) -> None:
             spent.setdefault(name, []).append(call())
 
-        def spread_out(function: partial[Spent]) -> Callable[[], Spent]:
-            return lambda: Spent.sum_of(pool.imap_unordered(function, videos))
-
         calls: dict[str, Callable[[], Spent]] = {
-            "decode": spread_out(partial(decoded, converts=False)),
-            "decode to RGB": spread_out(partial(decoded, converts=True)),
+            "decode": partial(spread_out, pool, videos, partial(decoded, converts=False)),
+            "decode to RGB": partial(spread_out, pool, videos, partial(decoded, converts=True)),
             "read": partial(read, videos, model=options.model),
-            "read, a process a core": spread_out(partial(read, model=options.model, num_threads=1)),
+            "read, a process a core": partial(
+                spread_out, pool, videos, partial(read, model=options.model, num_threads=1)
+            ),
         }
         if mesh:
             calls["mediapipe"] = partial(mesh, videos)
@@ -195,6 +195,11 @@ def main() -> None:
             "time": compared(timings, frames), "processor_time": compared(cpu, frames),
         }  # fmt: skip
         options.json.write_text(json.dumps(said, indent=1))
+
+
+def spread_out(pool: Pool, videos: list[Path], function: Callable[[Path], Spent]) -> Spent:
+    """Call a function on each video in the processes of a pool."""
+    return Spent.sum_of(pool.imap_unordered(function, videos))
 
 
 def absent(mediapipe_python: Path | None) -> dict[str, str]:

@@ -9,11 +9,9 @@ Run: python benchmarks/reference.py [--size 256] [--batch-size 8]
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import torch
-from measure import interleaved
+from measure import interleaved, timed
 from torch import nn
 from torch.nn import functional as F
 
@@ -85,20 +83,14 @@ class PlainTraining:
 def matrix_ceiling(dtype: torch.dtype = torch.float32, *, side: int = 2048, repeats: int = 7) -> float:
     """FLOP a second of a large matrix product: the best of some repeats."""
     left, right = torch.randn(2, side, side).to(dtype)
-    return max(2 * side**3 / _seconds(lambda: left @ right) for _ in range(repeats))
+    return max(2 * side**3 / timed(lambda: left @ right) for _ in range(repeats))
 
 
 def copy_ceiling(*, mebibytes: int = 256, repeats: int = 7) -> float:
     """Bytes a second, read and written, of a large copy in memory: the best of some repeats."""
     source = torch.ones(mebibytes * 2**20, dtype=torch.uint8)
     target = torch.empty_like(source)
-    return max(2 * source.numel() / _seconds(lambda: target.copy_(source)) for _ in range(repeats))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+    return max(2 * source.numel() / timed(lambda: target.copy_(source)) for _ in range(repeats))
 
 
 def main() -> None:

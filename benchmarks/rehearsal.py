@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pyarrow as pa
+from measure import memory_mib, timed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
 from paper_schedule import VOXCELEB_TRACKS, simulate
@@ -85,23 +85,9 @@ def made(num_rows: int) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(columns, schema=ROW_SCHEMA)
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
-
-
-def peak_mib() -> float:
-    """The most memory that this program has had; unlike `getrusage`, without that of the process that started it."""
-    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
-
-
 def opened(path: Path) -> dict[str, float]:
     """Open the store as a run does and draw the validation pairs; then draw and read steps of 32 pairs."""
-    before = peak_mib()
+    before = memory_mib()
     found = {}
     store = open_store(path)
     found["digest: s"] = timed(store.digest)
@@ -109,7 +95,7 @@ def opened(path: Path) -> dict[str, float]:
     train, val = store.spans("train"), store.spans("val")
     found["find the tracks: s"] = time.perf_counter() - began
     found["draw the validation pairs: s"] = timed(lambda: draw_fixed(*val, num_samples=8192))
-    found["opening: MiB on top of the imports"] = peak_mib() - before
+    found["opening: MiB on top of the imports"] = memory_mib() - before
     draws, reads = [], []
     for step in range(STEPS):
         began = time.perf_counter()
@@ -132,7 +118,7 @@ def validated(path: Path) -> dict[str, float]:
         timed(lambda step=step: trainer.step(trainer.steps[step]))  # type: ignore[misc]
         for step in range(STEPS)
     )
-    found["training: MiB in all"] = peak_mib()
+    found["training: MiB in all"] = memory_mib()
     return found
 
 
@@ -153,7 +139,7 @@ def resumed(path: Path) -> dict[str, float]:
     step = again.state.step
     if not np.array_equal(trainer.steps.draw(step).rows, again.steps.draw(step).rows):
         raise SystemExit("the resumed run draws other pairs")
-    return found | {"a checkpoint: MB": size / 1e6, "resuming: MiB in all": peak_mib()}
+    return found | {"a checkpoint: MB": size / 1e6, "resuming: MiB in all": memory_mib()}
 
 
 def added(path: Path) -> dict[str, float]:

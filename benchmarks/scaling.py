@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import search
 import store as stores
+from measure import memory_mib
 
 import fabnet
 from fabnet.encoders.load_encoder import load
@@ -47,7 +48,7 @@ Of repeated measurements: the median of the seconds, `range_s` (the least and th
 def train_cost(path: Path) -> list[Point]:
     """Start-up, to the trainer that stands ready, and a step with its reading."""
     found = stores.measure(path)
-    peak = search.peak_mib()
+    peak = memory_mib()
     return [
         {"what": "train: start", "seconds": found["draw_s"] + found["open_s"], "peak_mib": peak},
         {"what": "train: a step", "seconds": found["step_s"], "peak_mib": peak},
@@ -60,7 +61,7 @@ def embed_cost(path: Path, out: Path) -> list[Point]:
     encoder = load("small")
     began = time.perf_counter()
     fabnet.embed([path], out=out, model=encoder)
-    return [{"what": "embed", "seconds": time.perf_counter() - began, "peak_mib": search.peak_mib()}]
+    return [{"what": "embed", "seconds": time.perf_counter() - began, "peak_mib": memory_mib()}]
 
 
 def track_cost(videos: list[Path], out: Path) -> list[Point]:
@@ -69,7 +70,7 @@ def track_cost(videos: list[Path], out: Path) -> list[Point]:
     began = time.perf_counter()
     fabnet.track(videos, out, fps=None)
     seconds = time.perf_counter() - began
-    return [{"what": "track", "rows": open_store(out).num_rows, "seconds": seconds, "peak_mib": search.peak_mib()}]
+    return [{"what": "track", "rows": open_store(out).num_rows, "seconds": seconds, "peak_mib": memory_mib()}]
 
 
 def query_cost(path: Path, queries: search.Queries, use_index: bool) -> list[Point]:
@@ -82,9 +83,7 @@ def query_cost(path: Path, queries: search.Queries, use_index: bool) -> list[Poi
 def index_cost(path: Path) -> list[Point]:
     began = time.perf_counter()
     Gallery(path).build_index()
-    return [
-        {"what": "search: building the index", "seconds": time.perf_counter() - began, "peak_mib": search.peak_mib()}
-    ]
+    return [{"what": "search: building the index", "seconds": time.perf_counter() - began, "peak_mib": memory_mib()}]
 
 
 def repeated(times: int, measure: Callable[..., list[Point]], *arguments: object) -> list[Point]:

@@ -26,6 +26,7 @@ from typing import NamedTuple, TypeVar
 import lance
 import numpy as np
 import pyarrow as pa
+from measure import memory_mib
 
 import fabnet
 from fabnet.faces.window import Window, decode_jpeg, view
@@ -122,20 +123,14 @@ def asked(ask: Callable[[np.ndarray, str], list[int]], queries: Queries) -> Answ
         began = time.perf_counter()
         found.append(ask(queries.vectors[number], str(queries.identities[number])))
         seconds.append(time.perf_counter() - began)
-    return Answers(np.array(found[NUM_WARM:]), np.array(seconds[NUM_WARM:]), peak_mib())
-
-
-def peak_mib() -> float:
-    """The largest memory of this process; `getrusage` would count that of the process which started it."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return Answers(np.array(found[NUM_WARM:]), np.array(seconds[NUM_WARM:]), memory_mib())
 
 
 def build(path: Path) -> tuple[float, float, float]:
     """Seconds, peak memory in MiB, and the size of the indices in MiB."""
     seconds = Gallery(path).build_index()
     size = sum(file.stat().st_size for file in (path / "_indices").rglob("*") if file.is_file())
-    return seconds, peak_mib(), size / 2**20
+    return seconds, memory_mib(), size / 2**20
 
 
 def ask_gallery(path: Path, queries: Queries, use_index: bool, others: bool) -> Answers:

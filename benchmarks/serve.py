@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from measure import memory_mib
 
 
 class Client:
@@ -36,11 +37,7 @@ class Client:
         return answer.status, answer.read()
 
 
-def memory_mib(process: int, name: str = "VmRSS") -> float:
-    return int(Path(f"/proc/{process}/status").read_text().split(f"{name}:")[1].split()[0]) / 1024
-
-
-def timed(call: Callable[[], tuple[int, bytes]], times: int) -> str:
+def latency(call: Callable[[], tuple[int, bytes]], times: int) -> str:
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -79,13 +76,13 @@ def load(address: str, process: int, rows: int, photo: bytes | None, clients: in
     memory = []
     while time.monotonic() < ends:
         time.sleep(seconds / 6)
-        memory.append(f"{memory_mib(process):.0f}")
+        memory.append(f"{memory_mib('now', process=process):.0f}")
     for thread in threads:
         thread.join()
     low, high = np.percentile(taken, [50, 99])
     print(f"{clients} clients, {seconds:.0f} s: {sum(answers.values()):,} requests, answers {dict(answers)}; "
           f"median {low:.0f} ms, 99 % under {high:.0f} ms")  # fmt: skip
-    print(f"memory of the server meanwhile, MiB: {', '.join(memory)}; largest {memory_mib(process, 'VmHWM'):.0f}")
+    print(f"memory of the server meanwhile, MiB: {', '.join(memory)}; largest {memory_mib(process=process):.0f}")
 
 
 def main() -> None:
@@ -105,15 +102,16 @@ def main() -> None:
         address = urlsplit(next(line for line in server.stderr if line.startswith("open ")).split()[1]).netloc
         client = Client(address)
         rows = json.loads(client.ask("/api/v1/dataset")[1])["rows"]
-        print(f"{rows:,} rows; ready after {time.perf_counter() - began:.1f} s, {memory_mib(server.pid):.0f} MiB")
+        ready_s, now_mib = time.perf_counter() - began, memory_mib("now", process=server.pid)
+        print(f"{rows:,} rows; ready after {ready_s:.1f} s, {now_mib:.0f} MiB")
         chance = random.Random(0)
-        print("nearest to a face:", timed(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/nearest"), 100))
-        print("a page of faces:", timed(lambda: client.ask(f"/api/v1/faces?start={chance.randrange(rows)}"), 100))
-        print("a thumbnail:", timed(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/thumbnail"), 300))
-        print("the map, computed or kept:", timed(lambda: client.ask("/api/v1/map/pca"), 5))
+        print("nearest to a face:", latency(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/nearest"), 100))
+        print("a page of faces:", latency(lambda: client.ask(f"/api/v1/faces?start={chance.randrange(rows)}"), 100))
+        print("a thumbnail:", latency(lambda: client.ask(f"/api/v1/faces/{chance.randrange(rows)}/thumbnail"), 300))
+        print("the map, computed or kept:", latency(lambda: client.ask("/api/v1/map/pca"), 5))
         photo = options.photo.read_bytes() if options.photo else None
         if photo:
-            print("nearest to a photo:", timed(lambda: client.ask("/api/v1/nearest", photo), 30))
+            print("nearest to a photo:", latency(lambda: client.ask("/api/v1/nearest", photo), 30))
         if options.clients:
             load(address, server.pid, rows, photo, options.clients, options.seconds)
     finally:

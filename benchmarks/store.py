@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pyarrow as pa
+from measure import memory_mib
 from reference import PlainTraining
 
 from fabnet.faces.window import decode_jpeg
@@ -54,10 +54,10 @@ def grown(images: list[bytes], count: int) -> Iterator[pa.RecordBatch]:
 
 def measure(path: Path) -> dict[str, float]:
     """Open a store as training does, and take steps: seconds, rows a second, MiB."""
-    before_mib, began = peak_mib(), time.perf_counter()
+    before_mib, began = memory_mib(), time.perf_counter()
     store = open_store(path)
     draw(*store.spans("train"), seed=0, step=0, batch_size=64)
-    drawn = {"draw_s": time.perf_counter() - began, "draw_mib": peak_mib() - before_mib}
+    drawn = {"draw_s": time.perf_counter() - began, "draw_mib": memory_mib() - before_mib}
     began = time.perf_counter()
     trainer = Trainer(store, path.parent, preset("small"), device=choose_device("auto"))
     opened_s = time.perf_counter() - began
@@ -75,12 +75,7 @@ def measure(path: Path) -> dict[str, float]:
         reference.append(time.perf_counter() - began)
     median = {name: statistics.median(values[2:]) for name, values in
               {"read_s": read, "step_s": whole, "plain_s": reference}.items()}  # fmt: skip
-    return {**drawn, "open_s": opened_s, **median, "mib": peak_mib()}
-
-
-def peak_mib() -> float:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {**drawn, "open_s": opened_s, **median, "mib": memory_mib()}
 
 
 def main() -> None:

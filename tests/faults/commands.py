@@ -6,11 +6,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from fabnet.store.track_store import open_store
-
-__all__ = ["TRACK", "named_often", "rows_of", "started", "timed"]
+__all__ = ["TRACK", "named_often", "started", "timed"]
 
 TRACK = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
 
@@ -27,12 +24,6 @@ def timed(*args: object) -> float:
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return time.monotonic() - began
-
-
-def rows_of(store: Path) -> list[dict[str, Any]]:
-    opened = open_store(store)
-    rows = opened.read_rows(range(opened.num_rows)).to_pylist()
-    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
 
 
 def named_often(store: Path, folder: Path, count: int) -> list[Path]:

@@ -15,7 +15,8 @@ from fabnet.errors import StoreError
 from fabnet.files.output import written_whole
 from fabnet.store.track_store import open_store
 
-from .commands import TRACK, named_often, rows_of, started, timed
+from ..store.rows import rows_of
+from .commands import TRACK, named_often, started, timed
 
 SEED = 0
 

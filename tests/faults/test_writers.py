@@ -17,7 +17,8 @@ from fabnet.ingest.track import track
 from fabnet.ingest.track_worker import TrackTask, track_one
 from fabnet.store.track_store import open_store
 
-from .commands import TRACK, rows_of, started
+from ..store.rows import rows_of
+from .commands import TRACK, started
 
 
 @pytest.mark.parametrize("times", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])

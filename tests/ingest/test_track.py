@@ -20,10 +20,11 @@ from fabnet.cli import main
 from fabnet.errors import InputError, NoFaceError, StoreError, VideoError
 from fabnet.files.media import find_videos
 from fabnet.ingest.track import track
-from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.track_store import open_store
 from fabnet.store.writing import writing
 from fabnet.video.decode import read_frames
 
+from ..store.rows import rows_of
 from .conftest import fabnet_process
 
 
@@ -52,11 +53,6 @@ def tracked(videos: Any, out: Path, **changes: Any) -> Any:
     return track(videos, out, **{"size": 64, "fps": 5.0, "link_fps": 10.0, "num_workers": 0, **changes})
 
 
-def rows_of(store: TrackStore) -> list[dict[str, Any]]:
-    rows = store.read_rows(range(store.num_rows)).to_pylist()
-    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
-
-
 def test_a_video_becomes_a_track(smiling: Path, tmp_path: Path) -> None:
     report = tracked(smiling, tmp_path / "s.lance", fps=2.0)
     assert (report.store.rows, report.store.tracks, report.store.videos) == (8, 1, 1)
@@ -67,7 +63,7 @@ def test_a_video_becomes_a_track(smiling: Path, tmp_path: Path) -> None:
     assert sum(values["shares"].values()) == pytest.approx(1.0, abs=0.01)
     assert values["frames_decoded_per_s"] > 0
     json.dumps(values)
-    rows = rows_of(open_store(tmp_path / "s.lance"))
+    rows = rows_of(tmp_path / "s.lance")
     assert [row["time_s"] for row in rows] == pytest.approx(np.arange(8) / 2, abs=0.05)
     assert rows[0]["identity"] == "smiling.mp4/0"
     assert rows[0]["source"] == rows[0]["video"] == "smiling.mp4"
@@ -312,7 +308,7 @@ def test_a_stopped_run_keeps_what_was_finished_and_goes_on(
     report = tracked(many / "in", out)
     assert report.num_skipped >= before
     assert report.failed == ()
-    assert rows_of(open_store(out)) == rows_of(open_store(many / "whole.lance"))
+    assert rows_of(out) == rows_of(many / "whole.lance")
     assert len(open_store(out).index()) == NUM_VIDEOS
     assert not (out / "_spool").exists()
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lance
 import numpy as np
@@ -20,8 +19,8 @@ import fabnet
 from fabnet.errors import FabnetError, InputError, MissingDependencyError, VideoError
 from fabnet.ingest.track import track
 from fabnet.runtime.engine import engine_for
-from fabnet.store.track_store import TrackStore, open_store
 
+from ..store.rows import rows_of
 from .conftest import Cluster, processes_of
 
 pytest.importorskip("ray")
@@ -46,11 +45,6 @@ def work(task: Task, report: Callable[[float], None]) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     task.spool.write_bytes(task.name.encode() * 10_000_000)
     return task.name.upper()
-
-
-def rows_of(store: TrackStore) -> list[dict[str, Any]]:
-    rows = store.read_rows(range(store.num_rows)).to_pylist()
-    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +84,7 @@ def test_track_gives_the_same_rows_as_local_processes(
     clips: Path, tracked: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
     report = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=cluster.address)
-    assert rows_of(open_store(tmp_path / "s.lance")) == rows_of(open_store(tracked))
+    assert rows_of(tmp_path / "s.lance") == rows_of(tracked)
     assert [video for video, _ in report.failed] == ["zero.mp4"]
     assert "is empty (0 bytes)" in report.failed[0][1]
     again = track(clips, tmp_path / "s.lance", size=64, fps=2.0, engine="ray", ray_address=cluster.address)

@@ -17,7 +17,8 @@ import pytest
 import fabnet
 from fabnet.files.lance import has_dataset
 
-from ..faults.commands import TRACK, rows_of, started
+from ..faults.commands import TRACK, started
+from ..store.rows import rows_of
 from .conftest import Cluster, processes_of
 
 pytest.importorskip("ray")

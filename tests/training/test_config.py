@@ -122,7 +122,10 @@ def test_an_unknown_option_names_the_nearest() -> None:
         ({"min_gain": 1.0}, "min_gain must be 0 or more and less than 1; got 1.0"),
         ({"min_gain": -0.1}, "min_gain must be 0 or more"),
         ({"round_passes": -1.0}, "round_passes must be 0 or more"),
+        ({"pair_gap": 0.0}, "pair_gap must lie in 0.001 to 86400 seconds; got 0.0"),
+        ({"pair_gap": 0.5, "near_share": 1.5}, "near_share must lie in 0 to 1; got 1.5"),
         ({"pair_gap": 1.0, "near_share": -0.1}, "near_share must lie in 0 to 1; got -0.1"),
+        ({"near_share": 0.7}, "give pair_gap"),
     ],
 )
 def test_impossible_values_are_refused(changes: dict[str, object], message: str) -> None:

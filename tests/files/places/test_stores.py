@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,11 +17,7 @@ from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch
 from fabnet.store.track_store import TrackStore, create_store, open_store
 
-
-def rows_of(store: str | Path) -> list[dict[str, Any]]:
-    opened = open_store(store)
-    rows = opened.read_rows(range(opened.num_rows)).to_pylist()
-    return sorted(rows, key=lambda row: (row["video"], row["track"], row["frame"]))
+from ...store.rows import rows_of
 
 
 def add(store: TrackStore, video: str) -> None:

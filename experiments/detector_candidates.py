@@ -17,6 +17,7 @@ import numpy as np
 
 from fabnet.faces.detect.detection import Detection, Detector, SmallestFace
 from fabnet.faces.detect.load import load_detector
+from fabnet.faces.detect.pyramid import shrunk
 from fabnet.faces.detect.tiles import merged, suppress
 from fabnet.faces.detect.yunet import Yunet
 from fabnet.runtime.onnx_runtime import onnxruntime
@@ -92,14 +93,12 @@ class Retinaface:
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """As `Detector`."""
         height, width = image.shape[:2]
-        shrink = max(1.0, self._smallest.of(height, width) / self._searched_px)
-        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        small, to_image = shrunk(image, max(1.0, self._smallest.of(height, width) / self._searched_px))
         values = small[:, :, ::-1].astype(np.float32) - np.array([104, 117, 123], np.float32)
         box, score, points = self._network.run(None, {"input": values.transpose(2, 0, 1)[None]})
         anchors = []
         for stride, sides in ((8, (16, 32)), (16, (64, 128)), (32, (256, 512))):
-            row, column = np.mgrid[: -(-size[1] // stride), : -(-size[0] // stride)]
+            row, column = np.mgrid[: -(-small.shape[0] // stride), : -(-small.shape[1] // stride)]
             middle = (np.stack([column, row], -1).reshape(-1, 1, 2) + 0.5) * stride
             wide = np.broadcast_to(np.array(sides)[None, :, None], (len(middle), 2, 1))
             anchors.append(np.concatenate([np.broadcast_to(middle, (len(middle), 2, 2)), wide], 2).reshape(-1, 3))
@@ -108,7 +107,6 @@ class Retinaface:
         place, side = places[kept, :2], places[kept, 2:]
         centre, half = place + box[0, kept, :2] * 0.1 * side, side * np.exp(box[0, kept, 2:] * 0.2) / 2
         five = place[:, None] + points[0, kept].reshape(-1, 5, 2) * 0.1 * side[:, None]
-        to_image = np.array([width / size[0], height / size[1]], np.float32)
         rows = zip(np.concatenate([centre - half, centre + half], 1), five, score[0, kept, 1].tolist(), strict=True)
         return suppress([Detection(*each).scaled(to_image) for each in rows])
 

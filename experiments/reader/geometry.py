@@ -1,6 +1,6 @@
 """Head geometry from MediaPipe's mesh: pose, the canonical window, 68 points, openings.
 
-A mesh (N, 478, 3) has x right and y down in pixels, z away from the camera. `TEMPLATE` is the mean mesh, which
+A mesh (N, 478, 3) has x right and y down in pixels, z away from the camera. The template is the mean mesh, which
 `template_of` makes; its x axis runs through the outer eye corners.
 """
 

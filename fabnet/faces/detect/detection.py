@@ -19,7 +19,6 @@ __all__ = [
     "NamedDetector",
     "SmallestFace",
     "follow",
-    "smallest_face_px",
 ]
 
 MIN_FACE_PX = 20.0
@@ -106,18 +105,14 @@ class SmallestFace:
     """Side over the image's longer side; the result is at least `MIN_FACE_PX`."""
 
     def of(self, height: int, width: int) -> float:
-        """Side of the smallest face looked for in an image of this size, in its pixels."""
-        return smallest_face_px(height, width, self.px, self.share)
+        """Side of the smallest face looked for in an image of this size, in its pixels.
 
-
-def smallest_face_px(height: int, width: int, min_face_px: float | None, share: float = MIN_FACE_SHARE) -> float:
-    """Side of the smallest face looked for in an image: `min_face_px`, or by default a share of its longer side.
-
-    An image longer than 16:9 uses the longer side of a 16:9 image of the same area, and at most a quarter of the
-    shorter side, so that a very long image costs no more than others of its area and its faces are still found.
-    """
-    if min_face_px is not None:
-        return float(min_face_px)
-    longer, shorter = max(height, width), min(height, width)
-    longer_px = min(float(longer), math.sqrt(longer * shorter * LONG))
-    return max(MIN_FACE_PX, min(share * longer_px, shorter / 4))
+        If `share` decides, an image longer than 16:9 uses the longer side of a 16:9 image of the same area, and at most
+        a quarter of the shorter side, so that a very long image costs no more than others of its area and its faces are
+        still found.
+        """
+        if self.px is not None:
+            return float(self.px)
+        longer, shorter = max(height, width), min(height, width)
+        longer_px = min(float(longer), math.sqrt(longer * shorter * LONG))
+        return max(MIN_FACE_PX, min(self.share * longer_px, shorter / 4))

@@ -20,7 +20,7 @@ import numpy as np
 from fabnet.faces.crop import window_of
 from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.networks import fast_network
-from fabnet.faces.detect.pyramid import halves
+from fabnet.faces.detect.pyramid import halves, shrunk
 from fabnet.runtime.onnx_runtime import detector_options, onnxruntime, open_network
 from fabnet.runtime.packages import package_folder
 
@@ -70,14 +70,9 @@ class Mtcnn:
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first; boxes may extend beyond it."""
-        height, width = image.shape[:2]
-        face_px = self.smallest_px(height, width)
+        face_px = self.smallest_px(*image.shape[:2])
         shrink = max(1.0, face_px / SEARCHED_FACE_PX)
-        searched = image
-        if shrink > 1.0:
-            size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-            searched = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        to_image = np.array([width / searched.shape[1], height / searched.shape[0]], np.float32)
+        searched, to_image = shrunk(image, shrink)
         pyramid = halves(searched, 2 * CELL_PX)
         boxes = self._refined(pyramid, self._propose(pyramid, face_px / shrink))
         boxes, points, scores = self._detected(pyramid, boxes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from fabnet.errors import InputError
 from fabnet.faces.detect.detection import Detection, SmallestFace
+from fabnet.faces.detect.pyramid import shrunk
 from fabnet.faces.detect.tiles import in_tiles
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file
 
@@ -49,11 +50,7 @@ class OpencvYunet:
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
-        height, width = image.shape[:2]
-        shrink = max(1.0, self.smallest_px(height, width) / SEARCHED_FACE_PX)
-        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        to_image = np.array([width / size[0], height / size[1]], np.float32)
+        small, to_image = shrunk(image, max(1.0, self.smallest_px(*image.shape[:2]) / SEARCHED_FACE_PX))
         found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
         faces = [face.scaled(to_image) for face in found]
         return sorted(faces, key=lambda face: -face.score)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 
 from fabnet.errors import MissingDependencyError
 from fabnet.faces.detect.detection import Detection, SmallestFace
+from fabnet.faces.detect.pyramid import shrunk
 from fabnet.faces.detect.tiles import in_tiles
 
 __all__ = ["Uniface"]
@@ -47,12 +47,8 @@ class Uniface:
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         """Find the faces of an (H, W, 3) uint8 RGB image, best score first."""
-        height, width = image.shape[:2]
-        smallest = self.smallest_px(height, width)
-        shrink = max(1.0, smallest / SEARCHED_FACE_PX)
-        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if shrink > 1 else image
-        to_image = np.array([width / size[0], height / size[1]], np.float32)
+        smallest = self.smallest_px(*image.shape[:2])
+        small, to_image = shrunk(image, max(1.0, smallest / SEARCHED_FACE_PX))
         found = in_tiles(self._find, small, tile_px=TILE_PX, overlap_px=OVERLAP_PX)
         faces = [face.scaled(to_image) for face in found]
         large = [face for face in faces if min(face.box_px[2:] - face.box_px[:2]) >= 0.8 * smallest]

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 import fabnet.weights
 from fabnet.faces.detect.detection import Detection, SmallestFace
+from fabnet.faces.detect.pyramid import shrunk
 from fabnet.faces.detect.tiles import in_tiles, merged
 from fabnet.runtime.onnx_runtime import detector_options, open_network
 
@@ -90,11 +90,7 @@ class Yunet:
 
     def _shrunk(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The image in which faces are searched, and (2,) its pixels' sides in pixels of the image."""
-        height, width = image.shape[:2]
-        shrink = self.smallest_px(height, width) / SEARCHED_FACE_PX
-        size = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrink > 1 else cv2.INTER_LINEAR)
-        return small, np.array([width / size[0], height / size[1]], np.float32)
+        return shrunk(image, self.smallest_px(*image.shape[:2]) / SEARCHED_FACE_PX)
 
     def _find(self, image: np.ndarray) -> list[Detection]:
         """The faces of an image that the network sees whole, best first."""

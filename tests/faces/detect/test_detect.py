@@ -17,7 +17,7 @@ import pytest
 
 from fabnet.errors import InputError, MissingDependencyError
 from fabnet.faces.crop import CropSpec, crop_box
-from fabnet.faces.detect.detection import Detection, Follower, smallest_face_px
+from fabnet.faces.detect.detection import Detection, Follower
 from fabnet.faces.detect.load import DEFAULT_DETECTOR, load_detector
 from fabnet.faces.detect.mtcnn import _suppress
 from fabnet.faces.detect.tiles import merged
@@ -139,12 +139,6 @@ def test_no_face_is_found_in_an_empty_picture(name: str) -> None:
     assert detector(np.full((240, 320, 3), 127, np.uint8)) == []
     assert detector(np.zeros((5, 5, 3), np.uint8)) == []
     assert detector(np.zeros((2, 4000, 3), np.uint8)) == []
-
-
-def test_the_smallest_face_follows_the_image() -> None:
-    assert smallest_face_px(1080, 1920, None) == 120
-    assert smallest_face_px(144, 176, None) == 20
-    assert smallest_face_px(1080, 1920, 33) == 33
 
 
 @SHIPPED

@@ -12,7 +12,7 @@ import pytest
 
 import fabnet
 from fabnet.errors import InputError, NoFaceError
-from fabnet.faces.detect.detection import Detection, SmallestFace, smallest_face_px
+from fabnet.faces.detect.detection import Detection, SmallestFace
 from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.detect.tiles import in_tiles
@@ -86,11 +86,12 @@ def test_large_faces_are_found_beside_small_ones(face: tuple[np.ndarray, float])
 
 
 def test_the_default_follows_the_shape_of_the_picture() -> None:
-    assert smallest_face_px(1080, 1920, None) == 120
-    assert smallest_face_px(1000, 1000, None) == 62.5
-    assert smallest_face_px(100, 40_000, None) == 25
-    assert smallest_face_px(3000, 4000, None, 1 / 64) == 62.5
-    assert smallest_face_px(3000, 40, 24) == 24
+    assert SmallestFace().of(1080, 1920) == 120
+    assert SmallestFace().of(144, 176) == 20
+    assert SmallestFace().of(1000, 1000) == 62.5
+    assert SmallestFace().of(100, 40_000) == 25
+    assert SmallestFace(share=1 / 64).of(3000, 4000) == 62.5
+    assert SmallestFace(24).of(3000, 40) == 24
 
 
 def test_a_detector_and_a_limit_exclude_each_other(face: tuple[np.ndarray, float]) -> None:

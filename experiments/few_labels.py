@@ -18,7 +18,6 @@ from curves import arguments, draw_curves, named, table, write_rows
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.load_encoder import load
-from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
@@ -80,7 +79,7 @@ def measure(
     encoder = load(model)
     crops = find_faces(benchmark, cache=cache)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=cache)
-    seen_px = crops.seen_px(Window(*encoder.card.window))
+    seen_px = crops.seen_px(encoder.window)
     (parts,) = parts_of(benchmark, split)
     rows = []
     for task in benchmark.tasks:

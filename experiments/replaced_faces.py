@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 
 import fabnet
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
 from fabnet.reading.canonical import Eyes
 from fabnet.reading.read_video import ReadFrame, VideoFaces, read_video
@@ -62,7 +61,7 @@ def read(video: Composed, eyes: Eyes) -> list[ReadFrame]:
     with tempfile.TemporaryDirectory() as folder:
         return list(
             read_video(
-                video.write(Path(folder) / "scene.mp4"), eyes, partial(load_detector, "yunet"), CropSpec(), fps=None,
+                video.write(Path(folder) / "scene.mp4"), eyes, partial(load_detector, "yunet"), fps=None,
                 search_every_s=1.0, counts=VideoFaces(), num_threads=2,
             )
         )  # fmt: skip

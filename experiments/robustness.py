@@ -22,7 +22,6 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.faces.crop import CropSpec
-from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
@@ -110,7 +109,7 @@ def measure(model: str, benchmark: Benchmark, split: Literal["val", "test"], cac
     """One row per task, kind and strength: the headline figure with its interval over people."""
     encoder = load(model)
     clean = find_faces(benchmark, cache=cache)
-    window = Window(*encoder.card.window)
+    window = encoder.window
     features = embed_faces(encoder, benchmark, clean, digest=model_digest(model), cache=cache)
     (parts,) = parts_of(benchmark, split)
     training = np.concatenate([parts.fit, parts.select])

@@ -44,7 +44,6 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.faces.picture import decode_picture
-from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
@@ -295,7 +294,7 @@ def smile_row(encoder: Embedder, digest: str, sets: Sets, *, draws: int, cache: 
     features = embed_faces(encoder, benchmark, crops, digest=digest, cache=cache)
     (parts,) = parts_of(benchmark, "val")
     made = with_labels(
-        features, benchmark, crops.seen_px(Window(*encoder.card.window)), benchmark.tasks[0], parts, SMILE_LABELS,
+        features, benchmark, crops.seen_px(encoder.window), benchmark.tasks[0], parts, SMILE_LABELS,
         draws=draws, pca=encoder.pca,
     )  # fmt: skip
     return Row(f"smile from {SMILE_LABELS} labels: AUC", float(np.mean(made.by_draw)), made.resampled.mean(axis=0))

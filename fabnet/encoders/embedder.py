@@ -12,6 +12,7 @@ import numpy as np
 
 from fabnet.encoders.face_reader import FaceReader
 from fabnet.errors import InputError, ModelError
+from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window, view
 from fabnet.models.model_folder import ModelCard
 from fabnet.runtime.cores import num_cores
@@ -42,6 +43,7 @@ class Embedder:
         read_reader: function that loads the model's face reader; None: it has none.
 
     Attributes:
+        window: the part of a crop that the network sees.
         origin: module-level function that loads the encoder again, and its arguments, for pickling and copying. None:
             the encoder cannot be pickled or deep-copied.
     """
@@ -58,7 +60,7 @@ class Embedder:
         read_reader: Callable[[], FaceReader | None] | None = None,
     ) -> None:
         self.card, self.backend, self.precision, self.pca = card, backend, precision, pca
-        self._encode, self._window = encode, Window(*card.window)
+        self._encode, self.window = encode, Window(*card.window)
         self._is_single_threaded, self._turn = is_single_threaded, Lock()
         self._read_reader = read_reader
         self.origin: tuple[Callable[..., Embedder], tuple[Any, ...]] | None = None
@@ -97,7 +99,16 @@ class Embedder:
     @property
     def sharp_side(self) -> float:
         """Side in pixels below which a crop has less detail than the network's input."""
-        return self.card.size / self._window.side
+        return self.card.size / self.window.side
+
+    @cached_property
+    def crop_spec(self) -> CropSpec:
+        """How the crops that the model was trained on were cut out; the default if that is unknown.
+
+        Raises:
+            InputError: the model's card holds something else.
+        """
+        return CropSpec.from_json(self.card.crop or {})
 
     @cached_property
     def reader(self) -> FaceReader | None:
@@ -137,7 +148,7 @@ class Embedder:
         _check(images)
         prepared = np.empty((len(images), 3, self.card.size, self.card.size), dtype=np.float32)
         for i, image in enumerate(images):
-            cut = view(image, self._window, self.card.size)
+            cut = view(image, self.window, self.card.size)
             np.divide(cut.transpose(2, 0, 1), np.float32(255), out=prepared[i])
         return prepared
 

@@ -39,7 +39,7 @@ def embed_faces(
         InputError: an image is missing or corrupt.
         OutputError: the cache's disk is full.
     """
-    boxes = crops.crop_px(Window(*encoder.card.window))
+    boxes = crops.crop_px(encoder.window)
 
     def make() -> Iterator[np.ndarray]:
         with progress("embedding", total=len(boxes), unit="faces") as bar:

@@ -116,7 +116,7 @@ def probe(
     benchmark = read_benchmark(ranked_protocol(protocol) or protocol, Path(data))
     cache = Cache(local(options.cache or cache_folder(), "caches"))
     scorer = choose_scorer(model, protocol, benchmark, options, cache)
-    spec = CropSpec.from_json(scorer.encoder.card.crop or {}) if scorer.encoder else CropSpec()
+    spec = scorer.encoder.crop_spec if scorer.encoder else CropSpec()
     crops = find_faces(
         benchmark, detector=options.detector, min_face=options.min_face, cache=cache, num_workers=options.num_workers,
         spec=spec,

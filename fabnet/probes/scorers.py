@@ -12,7 +12,6 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.saved_probe import save_probes
 from fabnet.errors import InputError
-from fabnet.faces.window import Window
 from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.direct import is_direct, load_direct
@@ -82,7 +81,7 @@ class LinearScorer:
     def score(self, benchmark: Benchmark, crops: FaceCrops, split: Split) -> list[Scored]:
         """See `Scorer.score`; saves the probes afterwards."""
         features = embed_faces(self.encoder, benchmark, crops, digest=self.digest, cache=self.cache)
-        seen_px = crops.seen_px(Window(*self.encoder.card.window))
+        seen_px = crops.seen_px(self.encoder.window)
         scored = []
         for name in self.probes:
             scored += score_features(

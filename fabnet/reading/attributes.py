@@ -140,6 +140,6 @@ def predictor(encoder: Embedder, digest: str | None, files: Sequence[Path], *, a
         InputError: a file is not a probe file or was fitted on another encoder, or see `check_attributes`.
     """
     eyes = eyes_of(encoder) if attributes else None
-    made = Predictor(eyes, tuple(probes_for(files, digest)), Window(*encoder.card.window))
+    made = Predictor(eyes, tuple(probes_for(files, digest)), encoder.window)
     check_attributes(made.fields())
     return made

@@ -15,14 +15,14 @@ import numpy as np
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.encoded_faces import EncodedFaces, in_picture
 from fabnet.encoders.face_reader import COVERED, FACE, FaceReader
-from fabnet.faces.crop import EDGE_PX, CropSpec, cut, shrunk_square, upright
+from fabnet.faces.crop import EDGE_PX, crop_box, cut, shrunk_square, upright
+from fabnet.faces.detect.detection import Detection
 from fabnet.faces.quality import detail_of, light_of
-from fabnet.faces.window import Window
 
 if TYPE_CHECKING:  # imports PyAV, which photos do not need
     from fabnet.video.decode import DecodedFrame
 
-__all__ = ["Eyes", "Picture", "Settled", "face_boxes", "moved_by", "part_of", "size_of", "whole"]
+__all__ = ["Eyes", "Picture", "Settled", "moved_by", "part_of", "size_of", "whole"]
 
 Picture: TypeAlias = "np.ndarray | DecodedFrame"
 """(H, W, 3) uint8 RGB, or a frame of which only the parts that are looked at are converted to that."""
@@ -91,15 +91,41 @@ class Eyes:
     Args:
         encoder: what embeds.
         reader: what is read off its embeddings.
+
+    Raises:
+        InputError: the model's card has no valid crop specification.
     """
 
     def __init__(self, encoder: Embedder, reader: FaceReader) -> None:
-        self.encoder, self.reader = encoder, reader
+        self.encoder, self.reader, self._spec = encoder, reader, encoder.crop_spec
 
     @property
     def middle(self) -> float:
         """Side of the middle of a window (`MIDDLE`), in sides of the window."""
-        return min(MIDDLE / self.encoder.card.window[2], 1.0)
+        return min(MIDDLE / self.encoder.window.side, 1.0)
+
+    def first_windows(self, found: Sequence[Detection]) -> np.ndarray:
+        """(N, 4) float32 windows to begin with, where a detector found faces: the encoder's in crops around them."""
+        squares = np.array([crop_box(face.box_px, self._spec) for face in found], np.float32)
+        return self.encoder.window.inside(squares.reshape(-1, 4))
+
+    def face_boxes(self, windows_px: np.ndarray, turns_deg: np.ndarray) -> np.ndarray:
+        """The boxes of faces, as a detector gives them, from the encoder's windows around them.
+
+        Args:
+            windows_px: (N, 4) windows.
+            turns_deg: (N,) how far they are turned.
+
+        Returns:
+            (N, 4) float32 square boxes.
+        """
+        window, spec = self.encoder.window, self._spec
+        crops = (windows_px[:, 2] - windows_px[:, 0]) / window.side
+        middles = (windows_px[:, :2] + windows_px[:, 2:]) / 2
+        shifts = np.array([window.centre_x - 0.5 + spec.shift_x, window.centre_y - 0.5 + spec.shift_y])
+        middles = middles - crops[:, None] * in_picture(np.tile(shifts, (len(crops), 1)), turns_deg)
+        half = (crops / spec.margin / 2)[:, None]
+        return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
 
     def look(self, images: Sequence[Picture], boxes_px: np.ndarray, turns_deg: np.ndarray) -> Settled:
         """Embed one window of each picture.
@@ -202,7 +228,7 @@ class Eyes:
         sizes = np.array([(crop.shape[1], crop.shape[0]) for crop in crops], np.float32).reshape(-1, 2)
         half = sizes.min(axis=1, keepdims=True) / 2  # a picture that is taken as a crop need not be square
         squares = np.concatenate([sizes / 2 - half, sizes / 2 + half], axis=1)
-        seen = self.find(crops, np.asarray(Window(*self.encoder.card.window).inside(squares), np.float32)).seen
+        seen = self.find(crops, np.asarray(self.encoder.window.inside(squares), np.float32)).seen
         scale = (boxes_px[:, 2:] - boxes_px[:, :2]) / sizes
         shown = boxes_px if shown_px is None else shown_px
         placed = seen.boxes_px * np.tile(scale, 2) + np.tile(boxes_px[:, :2], 2)
@@ -213,26 +239,6 @@ def moved_by(boxes_px: np.ndarray, next_px: np.ndarray) -> np.ndarray:
     """(N, 4) windows and where they go, to (N,) the largest move of a side over the window's side."""
     sides = np.maximum(boxes_px[:, 2] - boxes_px[:, 0], 1e-6)
     return np.asarray(np.abs(next_px - boxes_px).max(axis=1) / sides)
-
-
-def face_boxes(windows_px: np.ndarray, turns_deg: np.ndarray, window: Window, spec: CropSpec) -> np.ndarray:
-    """The boxes of faces, as a detector gives them, from the encoder's windows around them.
-
-    Args:
-        windows_px: (N, 4) windows.
-        turns_deg: (N,) how far they are turned.
-        window: the encoder's window in its training crops.
-        spec: how these crops were cut around boxes.
-
-    Returns:
-        (N, 4) float32 square boxes.
-    """
-    crops = (windows_px[:, 2] - windows_px[:, 0]) / window.side
-    middles = (windows_px[:, :2] + windows_px[:, 2:]) / 2
-    shifts = np.array([window.centre_x - 0.5 + spec.shift_x, window.centre_y - 0.5 + spec.shift_y])
-    middles = middles - crops[:, None] * in_picture(np.tile(shifts, (len(crops), 1)), turns_deg)
-    half = (crops / spec.margin / 2)[:, None]
-    return np.asarray(np.concatenate([middles - half, middles + half], axis=1), np.float32)
 
 
 def part_of(image: Picture, box_px: np.ndarray) -> tuple[int, int, np.ndarray]:

@@ -11,7 +11,6 @@ import numpy as np
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, MissingDependencyError, ModelError, NoFaceError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detector
 from fabnet.faces.detect.load import DEFAULT_DETECTOR
 from fabnet.faces.detect.photos import load_photo_detector
@@ -168,9 +167,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sc
             yield from (each if isinstance(each, np.ndarray) else read_photo(each) for each in photos)
             return
         detector = self._detector()
-        spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
         for number, photo in enumerate(photos):
-            faces = crop_faces(photo, detector=detector, spec=spec)
+            faces = crop_faces(photo, detector=detector, spec=encoder.crop_spec)
             if not faces and self.no_face == "error":
                 name = f"number {number} of the photos" if isinstance(photo, np.ndarray) else photo
                 raise NoFaceError(

@@ -16,14 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fabnet.faces.boxes import intersection_over_union
-from fabnet.faces.crop import CropSpec, crop_box
 from fabnet.faces.detect.detection import Detection, Detector
 from fabnet.faces.detect.turned import search_turned
-from fabnet.faces.window import Window
 from fabnet.reading.canonical import Eyes, Picture, Settled, size_of, whole
 from fabnet.video.shots import is_jump
 
-__all__ = ["AHEAD", "FollowedFrame", "PieceFrame", "first_windows", "follow_piece", "turns_of"]
+__all__ = ["AHEAD", "FollowedFrame", "PieceFrame", "follow_piece"]
 
 TOLERANCE = 0.03
 """Movement of a window below which it stays, in shares of its side: on video, where the frame before gives it."""
@@ -82,19 +80,8 @@ class _Face:
     turn_deg: float
 
 
-def first_windows(found: Sequence[Detection], spec: CropSpec, window: Window) -> np.ndarray:
-    """(N, 4) windows to begin with, where a detector found faces: the encoder's window in the detector's crop."""
-    squares = np.array([crop_box(face.box_px, spec) for face in found], np.float32).reshape(-1, 4)
-    return window.inside(squares)
-
-
-def turns_of(found: Sequence[Detection]) -> np.ndarray:
-    """(N,) how far the faces that a detector found lie to a side, in degrees."""
-    return np.array([face.turn_deg for face in found])
-
-
 def follow_piece(
-    frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, spec: CropSpec, *, ahead: int = AHEAD
+    frames: Iterable[PieceFrame], eyes: Eyes, detector: Detector, *, ahead: int = AHEAD
 ) -> Iterator[FollowedFrame]:
     """Find the faces of the first frame, and follow them through the others.
 
@@ -106,7 +93,6 @@ def follow_piece(
         frames: of a piece, in order; each is drawn when the one before has been read.
         eyes: the encoder and its face reader.
         detector: what finds faces.
-        spec: the crop of which the encoder's window is a part.
         ahead: frames that are drawn before the first of them is yielded; 1 for a camera.
 
     Yields:
@@ -141,10 +127,10 @@ def follow_piece(
         is_again = lost is not None and index <= lost + SEARCH_AGAIN
         is_searched = has_jumped or is_again or (is_missing and index % SEARCH_EMPTY == 0)
         if is_searched:
-            settled, kept = _added(frame, settled, kept, eyes, detector(whole(frame.image)), spec, numbers)
+            settled, kept = _added(frame, settled, kept, eyes, detector(whole(frame.image)), numbers)
         if index == 0 and not kept:  # once a piece, because it takes three more searches
             found = search_turned(detector, whole(frame.image))
-            settled, kept = _added(frame, settled, kept, eyes, found, spec, numbers)
+            settled, kept = _added(frame, settled, kept, eyes, found, numbers)
         for face, box, turn in zip(kept, settled.next_px, settled.next_turns_deg, strict=True):
             face.velocity_px, face.box_px, face.turn_deg = (box - face.box_px) * DAMPING, box, float(turn)
         numbered, scores = tuple(face.number for face in kept), tuple(face.score for face in kept)
@@ -189,11 +175,11 @@ def _followed(frame: PieceFrame, faces: list[_Face], settled: Settled, eyes: Eye
 
 
 def _added(
-    frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, found: Sequence[Detection], spec: CropSpec,
+    frame: PieceFrame, settled: Settled, faces: list[_Face], eyes: Eyes, found: Sequence[Detection],
     numbers: itertools.count[int],
 ) -> tuple[Settled, list[_Face]]:  # fmt: skip
     """Add the faces that a detector found and that are not followed yet, best score first."""
-    windows = first_windows(found, spec, Window(*eyes.encoder.card.window))
+    windows = eyes.first_windows(found)
     middles = list(_middles(settled.next_px, eyes))
     overlaps = np.array([[intersection_over_union(one, box) for box in middles] for one in _middles(windows, eyes)])
     new = [index for index in range(len(found)) if overlaps[index].max(initial=0.0) <= ONE_FACE]
@@ -206,7 +192,8 @@ def _added(
         new = [each for each in new if each != index]
     if not new:
         return settled, faces
-    more = eyes.find([frame.image] * len(new), windows[new], turns_of(found)[new], tolerance=TOLERANCE)
+    turns_deg = np.array([found[index].turn_deg for index in new])
+    more = eyes.find([frame.image] * len(new), windows[new], turns_deg, tolerance=TOLERANCE)
     are_there = eyes.reader.is_face(more.outputs) & _inside(more.next_px, size_of(frame.image))
     added: list[_Face] = []
     indices: list[int] = []

@@ -215,9 +215,7 @@ def _kind(path: Path) -> Kind | None:
         return kind_by_suffix(path)
 
 
-def read_items(
-    inputs: Sequence[Input], options: EmbedOptions, *, spec: dict[str, Any] | None
-) -> Iterator[Item | Failure | Remark]:
+def read_items(inputs: Sequence[Input], options: EmbedOptions, *, spec: CropSpec) -> Iterator[Item | Failure | Remark]:
     """Read the faces of inputs, one after another; memory does not grow with the length of a video or store.
 
     Pictures that are already crops are yielded as bytes, for `decoded`.
@@ -225,9 +223,8 @@ def read_items(
     Args:
         inputs: from `list_inputs`.
         options: which frames and faces to read, and how to find faces.
-        spec: crop specification of the model's training; None: the default crop.
+        spec: how faces are cut out.
     """
-    crop_spec = CropSpec.from_json(spec) if spec else CropSpec()
     kinds = {each.kind for each in inputs} if options.crop == "detect" else set()
     find: dict[str, Detector] = {}
     if "image" in kinds:
@@ -244,11 +241,11 @@ def read_items(
             if each.kind == "store":
                 yield from _of_store(each)
             elif each.kind == "image":
-                yield from _of_image(each, find.get("image"), options.faces, crop_spec)
+                yield from _of_image(each, find.get("image"), options.faces, spec)
             elif "video" not in find:
                 yield from _of_crops(each, options.rate)
             else:
-                yield from _of_video(each, find["video"], options.faces, options.rate, crop_spec)
+                yield from _of_video(each, find["video"], options.faces, options.rate, spec)
         except FabnetError as error:
             yield Failure(each.name, str(error))
         except OSError as error:

@@ -40,7 +40,7 @@ def embedded(
         options: settings for reading inputs.
         num_threads: number of threads; None: one per core.
     """
-    items = read_items(inputs, options, spec=encoder.card.crop)
+    items = read_items(inputs, options, spec=encoder.crop_spec)
     batches = batched(items, encoder.at_once(options.batch_size))
     rows_of = partial(_rows, encoder=encoder, predicting=predicting, thumbnails=options.thumbnails)
     for rows in in_threads(rows_of, batches, workers=num_threads):

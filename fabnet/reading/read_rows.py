@@ -11,16 +11,14 @@ import numpy as np
 
 from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.errors import FabnetError, first_line
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detector
 from fabnet.faces.detect.load import load_detector
 from fabnet.faces.detect.photos import load_photo_detector
-from fabnet.faces.window import Window
 from fabnet.files.limits import read_bytes
-from fabnet.reading.canonical import Eyes, face_boxes
-from fabnet.reading.follow import first_windows, turns_of
+from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import NO_FACE, Failure, Input, Remark, picture, store_rows
 from fabnet.reading.options import ReadOptions
+from fabnet.reading.photo_faces import faces_of_photo
 from fabnet.runtime.threads import batched, in_threads
 
 if TYPE_CHECKING:
@@ -48,7 +46,6 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
 
     Photos are read on all cores, one in each thread; so are the pieces of a video and the rows of a store.
     """
-    spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
     if any(each.kind == "video" for each in inputs):
         # An unknown one fails here, not in each video.
         load_detector(options.detector, min_face_px=options.min_face, device=options.device)
@@ -58,31 +55,27 @@ def read_faces(inputs: Sequence[Input], eyes: Eyes, options: ReadOptions) -> Ite
         if each.kind == "image":
             photos.append(each)
             continue
-        yield from _of_photos(photos, eyes, options, spec, own)
+        yield from _of_photos(photos, eyes, options, own)
         photos = []
         try:
             if each.kind == "video":
-                yield from _of_video(each, eyes, options, spec)
+                yield from _of_video(each, eyes, options)
             else:
-                yield from _of_store(each, eyes, options, spec)
+                yield from _of_store(each, eyes, options)
         except FabnetError as error:
             yield Failure(each.name, str(error))
         except OSError as error:
             yield Failure(each.name, f"cannot be read ({error.strerror or first_line(error)})")
-    yield from _of_photos(photos, eyes, options, spec, own)
+    yield from _of_photos(photos, eyes, options, own)
 
 
-def _of_photos(
-    photos: Sequence[Input], eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local
-) -> Iterator[ReadingRow | Failure]:
-    read = partial(_of_photo, eyes=eyes, options=options, spec=spec, own=own)
+def _of_photos(photos: Sequence[Input], eyes: Eyes, options: ReadOptions, own: local) -> Iterator[ReadingRow | Failure]:
+    read = partial(_of_photo, eyes=eyes, options=options, own=own)
     for found in in_threads(read, photos, workers=options.num_threads):
         yield from found
 
 
-def _of_photo(
-    each: Input, *, eyes: Eyes, options: ReadOptions, spec: CropSpec, own: local
-) -> list[ReadingRow | Failure]:
+def _of_photo(each: Input, *, eyes: Eyes, options: ReadOptions, own: local) -> list[ReadingRow | Failure]:
     """The faces of a photo, largest first; called in a thread."""
     try:
         image = picture(read_bytes(each.path), each.name)
@@ -97,27 +90,22 @@ def _of_photo(
             only_largest=options.faces == "largest",
             device=options.device,
         )
-    found = sorted(own.photos(image), key=lambda face: -float(np.prod(face.box_px[2:] - face.box_px[:2])))
-    if options.faces == "largest":
-        found = found[:1]
-    if not found:
+    found = faces_of_photo(image, eyes, own.photos, most=1 if options.faces == "largest" else None)
+    if found is None:
         return [ReadingRow(_row(each.name, reason=NO_FACE), None)]
-    window = Window(*eyes.encoder.card.window)
-    settled = eyes.find([image] * len(found), first_windows(found, spec, window), turns_of(found))
-    boxes = face_boxes(settled.seen.boxes_px, settled.seen.turns_deg, window, spec)
     return [
         ReadingRow(
-            _row(each.name, track=str(index), score=face.score, box_px=boxes[index]),
-            settled.seen.at(slice(index, index + 1)),
+            _row(each.name, track=str(index), score=score, box_px=found.boxes_px[index]),
+            found.seen.at(slice(index, index + 1)),
         )
-        for index, face in enumerate(found)
+        for index, score in enumerate(found.scores)
     ]
 
 
-def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadingRow | Failure | Remark]:
+def _of_video(each: Input, eyes: Eyes, options: ReadOptions) -> Iterator[ReadingRow | Failure | Remark]:
     from fabnet.reading.read_video import VideoFaces, read_video  # imports PyAV, which photos do not need
 
-    own, window = local(), Window(*eyes.encoder.card.window)
+    own = local()
 
     def detector() -> Detector:
         if not hasattr(own, "detector"):
@@ -126,30 +114,27 @@ def _of_video(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
 
     counts = VideoFaces()
     for frame in read_video(
-        each.path, eyes, detector, spec, fps=options.rate, search_every_s=options.search_every, counts=counts,
+        each.path, eyes, detector, fps=options.rate, search_every_s=options.search_every, counts=counts,
         num_threads=options.num_threads,
     ):  # fmt: skip
-        yield from rows_of_frame(each.name, frame, window, spec, faces=options.faces)
+        yield from rows_of_frame(each.name, frame, eyes, faces=options.faces)
     yield from (Remark(each.name, note) for note in counts.notes)
     if counts.warning is not None:
         yield Failure(each.name, counts.warning)
 
 
-def rows_of_frame(
-    name: str, frame: ReadFrame, window: Window, spec: CropSpec, *, faces: Literal["largest", "all"]
-) -> Iterator[ReadingRow]:
+def rows_of_frame(name: str, frame: ReadFrame, eyes: Eyes, *, faces: Literal["largest", "all"]) -> Iterator[ReadingRow]:
     """The rows of a frame of a video: one per face, or one with the reason why there is none.
 
     Args:
         name: of the video.
         frame: the frame.
-        window: the encoder's window in its training crops.
-        spec: how these crops were cut.
+        eyes: what read it.
         faces: the largest face, or all.
     """
     values = {"frame": frame.number, "time_s": frame.time_s}
     seen = frame.faces.seen
-    boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec)
+    boxes = eyes.face_boxes(seen.boxes_px, seen.turns_deg)
     indices = list(range(len(frame.tracks)))
     if faces == "largest":
         indices = sorted(indices, key=lambda index: float(boxes[index, 0] - boxes[index, 2]))[:1]
@@ -160,9 +145,8 @@ def rows_of_frame(
         yield ReadingRow(_row(name, **values, **found), seen.at(slice(index, index + 1)))
 
 
-def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> Iterator[ReadingRow | Failure]:
+def _of_store(each: Input, eyes: Eyes, options: ReadOptions) -> Iterator[ReadingRow | Failure]:
     """The crops of a store; a face is read where it lies in its crop, and its box is in the frame's pixels."""
-    window = Window(*eyes.encoder.card.window)
 
     def read(rows: list[dict[str, Any]]) -> list[ReadingRow | Failure]:
         made: list[ReadingRow | Failure] = []
@@ -181,7 +165,7 @@ def _of_store(each: Input, eyes: Eyes, options: ReadOptions, spec: CropSpec) -> 
             box if row["crop_box_px"] is None else row["crop_box_px"] for row, box in zip(kept, whole, strict=True)
         ]
         seen = eyes.in_crops(images, np.array(squares, np.float32))
-        boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec)
+        boxes = eyes.face_boxes(seen.boxes_px, seen.turns_deg)
         for index, row in enumerate(kept):
             names = {name: row[name] for name in ("track", "frame", "time_s", "score")}
             own = {"source": row["video"], "person": row["identity"]}

@@ -18,10 +18,8 @@ import cv2
 import numpy as np
 
 from fabnet.errors import VideoError
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection, Detector
-from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes, Picture, Settled, face_boxes, part_of
+from fabnet.reading.canonical import Eyes, Picture, Settled, part_of
 from fabnet.reading.follow import FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.inputs import NO_FACE
 from fabnet.runtime.threads import in_threads
@@ -147,7 +145,6 @@ def read_video(
     path: Path,
     eyes: Eyes,
     make_detector: Callable[[], Detector],
-    spec: CropSpec,
     *,
     fps: float | None,
     search_every_s: float,
@@ -160,7 +157,6 @@ def read_video(
         path: the file.
         eyes: the encoder and its face reader.
         make_detector: gives the detector of a thread.
-        spec: the crop of which the encoder's window is a part.
         fps: frames kept per second; None: all.
         search_every_s: time after which the detector looks for new faces.
         counts: updated while running; a truncated or corrupt file gives the frames up to the error and sets `warning`.
@@ -177,11 +173,11 @@ def read_video(
 
     def read(piece: _Piece) -> tuple[list[_Frame], int, int]:
         try:
-            return _read_piece(piece.frames, eyes, make_detector(), spec)
+            return _read_piece(piece.frames, eyes, make_detector())
         finally:
             room.give_back(piece.num_bytes)
 
-    shots, linking = ShotDetector(), _Linking(eyes.encoder.card.window, spec)
+    shots, linking = ShotDetector(), _Linking(eyes)
     waiting: deque[_Frame] = deque()
     pieces = room.admitted(_pieces(path, fps, search_every_s, counts))
     for piece, looks, searched in in_threads(read, pieces, workers=num_threads, ahead=1):
@@ -223,7 +219,7 @@ def _pieces(path: Path, fps: float | None, search_every_s: float, counts: VideoF
         yield _Piece(piece, num_bytes)
 
 
-def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropSpec) -> tuple[list[_Frame], int, int]:
+def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector) -> tuple[list[_Frame], int, int]:
     """Follow the faces of a piece; called in a thread.
 
     Returns:
@@ -235,7 +231,7 @@ def _read_piece(piece: list[_Frame], eyes: Eyes, detector: Detector, spec: CropS
     later_s = [*(frame.time_s for frame in piece[1:]), np.inf]
     before: tuple[_Frame, FollowedFrame] | None = None
     glances: dict[int, np.ndarray] = {}
-    for index, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector, spec), strict=True)):
+    for index, (frame, found) in enumerate(zip(piece, follow_piece(_shown(piece), eyes, detector), strict=True)):
         frame.numbers, frame.scores, frame.faces = found.numbers, found.scores, found.faces
         looks, searched = looks + found.faces.num_looks, searched + found.is_searched
         is_new = not described.issuperset(found.numbers)
@@ -302,10 +298,10 @@ def _describe_face(image: Picture, box_px: np.ndarray, points5_px: np.ndarray) -
 class _Linking:
     """Gives the faces of frames, in order, the numbers of their tracks."""
 
-    def __init__(self, window: tuple[float, float, float], spec: CropSpec) -> None:
+    def __init__(self, eyes: Eyes) -> None:
         self.starts: set[int] = set()
         """Numbers of the frames with which a piece begins."""
-        self._linker, self._window, self._spec = Linker(NEIGHBOUR_SIMILARITY), Window(*window), spec
+        self._linker, self._eyes = Linker(NEIGHBOUR_SIMILARITY), eyes
         self._tracks: dict[int, int | None] = {}
         """Of the piece's faces, the number that the linker gave them last; without those that it has not seen since the
         picture last faded or dissolved."""
@@ -328,7 +324,7 @@ class _Linking:
         if shot is None:
             self._tracks = {}
         if frame.descriptors is not None or shot is None:
-            boxes = face_boxes(frame.faces.next_px, frame.faces.next_turns_deg, self._window, self._spec)
+            boxes = self._eyes.face_boxes(frame.faces.next_px, frame.faces.next_turns_deg)
             seen = [] if frame.descriptors is None else zip(boxes, frame.points5_px, frame.scores, strict=True)
             found = self._linker.push(frame.time_s, shot, [Detection(*each) for each in seen], frame.descriptors or [])
             if shot is not None:

@@ -14,7 +14,6 @@ from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.load_encoder import load
 from fabnet.encoders.readings import READINGS, Panel
 from fabnet.encoders.saved_probe import SavedProbe, probes_for
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
 from fabnet.reading.attributes import eyes_of
 from fabnet.reading.canonical import Eyes
@@ -132,7 +131,6 @@ def video_timeline(
     encoder = load(model)
     own, eyes = probes_for(probes, model_digest(model)), eyes_of(encoder)
     check_attributes([field for probe in own for field in probe.fields()])
-    spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     duration_s = video_info(video).duration_s
     if fps is None:
         fps = min(MAX_FPS, MAX_FRAMES / duration_s) if duration_s else MAX_FPS
@@ -140,7 +138,7 @@ def video_timeline(
     stats = VideoStats()
     with progress("timeline", total=duration_s or None, unit="s of video") as bar:
         faces = track_video(
-            video, load_detector(), spec=spec, fps=fps, stats=stats,
+            video, load_detector(), spec=encoder.crop_spec, fps=fps, stats=stats,
             on_progress=lambda time_s: bar.update(completed=time_s),
         )  # fmt: skip
         for face in faces:

@@ -19,7 +19,7 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError, NoFaceError
-from fabnet.faces.crop import CropSpec, framing_note
+from fabnet.faces.crop import framing_note
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import crop_faces
 from fabnet.faces.picture import decode_picture
@@ -216,9 +216,8 @@ def _face(given: str | Path | np.ndarray, encoder: Embedder, crop: str, min_face
         raise InputError(f"{name} is neither a usable picture ({error}) nor the id of a row") from None
     if crop == "none":
         return image
-    spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
     find = load_photo_detector(min_face_px=min_face, only_largest=True)
-    faces = crop_faces(image, detector=find, spec=spec)
+    faces = crop_faces(image, detector=find, spec=encoder.crop_spec)
     if not faces:
         height, width = image.shape[:2]
         smallest = find.smallest_px(height, width)

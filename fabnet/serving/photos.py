@@ -18,10 +18,8 @@ from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.photos import load_photo_detector
 from fabnet.faces.find import Face, crop_faces
 from fabnet.faces.picture import decode_bgr, picture_size
-from fabnet.faces.window import Window
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, attributes, shipped_eyes
-from fabnet.reading.canonical import face_boxes
-from fabnet.reading.follow import first_windows, turns_of
+from fabnet.reading.photo_faces import faces_of_photo
 from fabnet.reporting.pictures import data_uri
 from fabnet.serving.answers import PhotoFace
 from fabnet.serving.photo_answers import EmbeddedFace, Number, Probability, ReadFace, ReadPhoto
@@ -105,24 +103,17 @@ class FaceFinder:
             NoFaceError: there is none.
         """
         eyes = shipped_eyes()
-        window = Window(*eyes.encoder.card.window)
-        spec = CropSpec.from_json(eyes.encoder.card.crop) if eyes.encoder.card.crop else CropSpec()
         with self.opened(data) as photo:
-            found = sorted(
-                self._detector(photo.image), key=lambda face: -float(np.prod(face.box_px[2:] - face.box_px[:2]))
-            )
-            found = found[:MAX_FACES]
-            if not found:
+            found = faces_of_photo(photo.image, eyes, self._detector, most=MAX_FACES)
+            if found is None:
                 raise self._no_face(photo)
-            windows = first_windows(found, spec, window)
-            seen = eyes.find([photo.image] * len(found), windows, turns_of(found)).seen
-            read = eyes.reader.columns(seen)
-            boxes = face_boxes(seen.boxes_px, seen.turns_deg, window, spec) * photo.times
+            read = eyes.reader.columns(found.seen)
+            boxes = found.boxes_px * photo.times
         for name in (f"{LANDMARKS}_px", f"{LANDMARKS}_pm_px"):
             read[name] = read[name] * photo.times
         faces = [
-            _read_face({name: values[index] for name, values in read.items()}, boxes[index], face.score)
-            for index, face in enumerate(found)
+            _read_face({name: values[index] for name, values in read.items()}, boxes[index], score)
+            for index, score in enumerate(found.scores)
         ]
         return ReadPhoto(ATTRIBUTES_MODEL, eyes.reader.model, eyes.reader.version, photo.width, photo.height, faces)
 
@@ -143,8 +134,7 @@ class PhotoReader:
     """
 
     def __init__(self, encoder: Embedder, finder: FaceFinder) -> None:
-        self._encoder, self._finder = encoder, finder
-        self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
+        self._encoder, self._finder, self._spec = encoder, finder, encoder.crop_spec
         self._encoder.embed([np.full((256, 256, 3), 128, dtype=np.uint8)])  # the first run is slow
 
     def read(self, data: bytes, chosen: int = 0) -> Photo:

@@ -15,9 +15,8 @@ from fabnet.encoders.embedder import Embedder
 from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import COVERED, LANDMARKS, FaceReader
 from fabnet.errors import FabnetError
-from fabnet.faces.crop import CropSpec, crop_box, cut, upright
-from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes, face_boxes
+from fabnet.faces.crop import crop_box, cut, upright
+from fabnet.reading.canonical import Eyes
 from fabnet.reading.inputs import picture
 from fabnet.runtime.progress import progress
 from fabnet.runtime.threads import batched, in_threads
@@ -191,7 +190,7 @@ def _lesson(rows: Sequence[int], *, store: TrackStore, teacher: Eyes, pupil: Emb
     scale = (crops.boxes_px[:, 2] - crops.boxes_px[:, 0]) / np.maximum(widths, 1)
     corner = crops.boxes_px[:, :2]
     windows = (seen.boxes_px - np.tile(corner, 2)) / scale[:, None]
-    canonical = _own_windows(windows, teacher.encoder, pupil)
+    canonical = _own_windows(windows, teacher, pupil)
     boxes = np.empty((len(crops.rows), len(LOOKS), 4), np.float32)
     for index, row in enumerate(crops.rows):
         boxes[index] = _looked_at(canonical[index], row)
@@ -224,12 +223,11 @@ def _upright(crops: DecodedCrops, seen: EncodedFaces) -> tuple[list[np.ndarray],
     return images, seen._replace(turns_deg=np.zeros_like(seen.turns_deg))
 
 
-def _own_windows(windows: np.ndarray, teacher: Embedder, pupil: Embedder) -> np.ndarray:
+def _own_windows(windows: np.ndarray, teacher: Eyes, pupil: Embedder) -> np.ndarray:
     """(N, 4) the pupil's windows around the faces that these windows of the teacher show."""
-    specs = [CropSpec.from_json(each.card.crop) if each.card.crop else CropSpec() for each in (teacher, pupil)]
-    faces = face_boxes(windows, np.zeros(len(windows)), Window(*teacher.card.window), specs[0])
-    squares = np.array([crop_box(box, specs[1]) for box in faces], np.float32).reshape(-1, 4)
-    return Window(*pupil.card.window).inside(squares)
+    faces = teacher.face_boxes(windows, np.zeros(len(windows)))
+    squares = np.array([crop_box(box, pupil.crop_spec) for box in faces], np.float32).reshape(-1, 4)
+    return pupil.window.inside(squares)
 
 
 def _looked_at(window: np.ndarray, row: int) -> np.ndarray:

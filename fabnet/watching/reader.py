@@ -12,11 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from fabnet.encoders.load_encoder import load_for_reading
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.load import load_detector
-from fabnet.faces.window import Window
-from fabnet.reading.canonical import Eyes, face_boxes
+from fabnet.reading.canonical import Eyes
 from fabnet.reading.follow import FollowedFrame, PieceFrame, follow_piece
 from fabnet.reading.inputs import NO_FACE
 from fabnet.reading.read_batch import about_reading, read_batch
@@ -86,8 +84,6 @@ class LiveReader:
         )
         self._name, self._options = name, options
         self._detector = load_detector(options.detector, min_face_px=options.min_face, device=options.device)
-        self._spec = CropSpec.from_json(encoder.card.crop) if encoder.card.crop else CropSpec()
-        self._window = Window(*encoder.card.window)
         self._linker = Linker(NEIGHBOUR_SIMILARITY)
         self._tracks: dict[int, int] = {}
         """The linker's numbers to those of the tracks, in the order in which they are seen."""
@@ -106,7 +102,7 @@ class LiveReader:
         for first in source:
             taken: deque[Captured] = deque()
             piece = self._piece(itertools.chain([first], source), taken)
-            for found in follow_piece(piece, self.eyes, self._detector, self._spec, ahead=1):
+            for found in follow_piece(piece, self.eyes, self._detector, ahead=1):
                 captured = taken.popleft()
                 batch = self._rows(captured, found)
                 yield LiveFrame(captured, batch, time.monotonic() - captured.came_s)
@@ -132,7 +128,7 @@ class LiveReader:
         points, descriptors = (
             describe_faces(found, self.eyes) if found.numbers else (np.zeros((0, 5, 2), np.float32), [])
         )
-        boxes = face_boxes(found.faces.next_px, found.faces.next_turns_deg, self._window, self._spec)
+        boxes = self.eyes.face_boxes(found.faces.next_px, found.faces.next_turns_deg)
         detections = [Detection(*each) for each in zip(boxes, points, found.scores, strict=True)]
         linked = self._linker.push(captured.frame.time_s, self._shot, detections, descriptors)
         known = [(index, number) for index, number in enumerate(linked) if number is not None]
@@ -143,5 +139,5 @@ class LiveReader:
             tuple(found.scores[index] for index in indices), found.faces.at(np.array(indices, int)),
             "" if indices else NO_FACE,
         )  # fmt: skip
-        rows = list(rows_of_frame(self._name, frame, self._window, self._spec, faces=self._options.faces))
+        rows = list(rows_of_frame(self._name, frame, self.eyes, faces=self._options.faces))
         return read_batch(rows, self.schema, self.eyes.reader, lambda row: None)[0]

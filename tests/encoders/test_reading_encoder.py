@@ -11,12 +11,9 @@ import pytest
 
 import fabnet
 from fabnet.encoders.load_encoder import load_for_reading
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.load import load_detector
-from fabnet.faces.window import Window
 from fabnet.models.model_folder import INT8_FILE
 from fabnet.reading.canonical import Eyes
-from fabnet.reading.follow import first_windows
 from fabnet.video.decode import read_frames
 from fabnet.weights import shipped_models
 
@@ -27,8 +24,8 @@ def test_readings_in_int8_are_those_of_float32(smiling: Path, model: str) -> Non
     detect = load_detector("yunet")
     made = []
     for encoder in (fabnet.load(model), load_for_reading(model)):
-        eyes, window = Eyes(encoder, encoder.required_reader()), Window(*encoder.card.window)
-        boxes = np.concatenate([first_windows(detect(image)[:1], CropSpec(), window) for image in images])
+        eyes = Eyes(encoder, encoder.required_reader())
+        boxes = np.concatenate([eyes.first_windows(detect(image)[:1]) for image in images])
         made.append(eyes.reader.columns(eyes.settle(images, boxes).seen))
     exact, rounded = made
     assert [len(each["in_range"]) for each in made] == [len(images)] * 2

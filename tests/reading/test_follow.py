@@ -15,7 +15,6 @@ import pytest
 import fabnet.reading.read_video as read_video_module
 from fabnet.encoders.face_reader import FaceReader
 from fabnet.encoders.load_encoder import load_for_reading
-from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect.detection import Detection
 from fabnet.faces.detect.load import load_detector
 from fabnet.reading.canonical import Eyes, Picture, Settled
@@ -53,7 +52,7 @@ def eyes() -> Eyes:
 def frames_of(path: Path, eyes: Eyes, counts: VideoFaces | None = None) -> list[ReadFrame]:
     return list(
         read_video(
-            path, eyes, partial(load_detector, "yunet"), CropSpec(), fps=None, search_every_s=1.0,
+            path, eyes, partial(load_detector, "yunet"), fps=None, search_every_s=1.0,
             counts=counts or VideoFaces(), num_threads=2,
         )
     )  # fmt: skip
@@ -141,7 +140,7 @@ def test_a_followed_face_is_compared_before_it_would_begin_another_track(
     monkeypatch.setattr(Linker, "push", noted)
     detector = partial(load_detector, "yunet")
     options: dict[str, Any] = {"search_every_s": 1.0, "counts": VideoFaces(), "num_threads": 1}
-    assert {frame.tracks for frame in read_video(smiling, eyes, detector, CropSpec(), fps=fps, **options)} == {(0,)}
+    assert {frame.tracks for frame in read_video(smiling, eyes, detector, fps=fps, **options)} == {(0,)}
     assert np.diff(times_s).max() <= read_video_module.LINK_EVERY_S < ADJACENT_S
 
 
@@ -206,7 +205,7 @@ def pieces(frames: list[np.ndarray]) -> list[PieceFrame]:
 
 def followed(frames: list[np.ndarray], eyes: Eyes, found: list[Detection]) -> list[FollowedFrame]:
     """Frames followed with a detector that always finds the same."""
-    return list(follow_piece(pieces(frames), eyes, lambda image: found, CropSpec()))
+    return list(follow_piece(pieces(frames), eyes, lambda image: found))
 
 
 def test_what_is_not_a_face_is_not_followed(two: People, eyes: Eyes) -> None:

@@ -18,7 +18,6 @@ from fabnet.encoders.encoded_faces import EncodedFaces
 from fabnet.encoders.face_reader import FACE, is_experimental, load_face_reader
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, ModelError
-from fabnet.faces.window import Window
 from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import find_model
 from fabnet.reading.attributes import shipped_eyes
@@ -102,7 +101,7 @@ def test_an_upright_face_is_surely_one(taught: tuple[Path, TeachResult], second:
     eyes = Eyes(encoder, encoder.required_reader())
     image = next(frame.image for frame in read_frames(second))
     (face,) = fabnet.crop_faces(image)
-    settled = eyes.find([image], Window(*encoder.card.window).inside(face.crop_box_px[None]))
+    settled = eyes.find([image], encoder.window.inside(face.crop_box_px[None]))
     assert settled.outputs[0, FACE] > SURE
     assert settled.num_looks <= MAX_LOOKS  # no turned windows were tried
 

@@ -13,7 +13,6 @@ from fabnet.encoders.digest import model_digest
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError
 from fabnet.faces.crop import CropSpec
-from fabnet.faces.window import Window
 from fabnet.files.places import cache_folder, local
 from fabnet.options import Options, takes
 from fabnet.paper.figures.files import BLUE, INK, ORANGE, WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
@@ -110,7 +109,7 @@ def landmarks_figure(
     spec = CropSpec.from_json(encoder.card.crop or {})
     crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers, spec=spec)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)
-    seen_px = crops.seen_px(Window(*encoder.card.window))
+    seen_px = crops.seen_px(encoder.window)
     fit_predict = linear_fit_predict(features, task, probe, pca=encoder.pca)
     scored = score_task(task, seen_px, parts_of(benchmark, split), fit_predict, probe=probe)
     points = task.targets[scored.places].reshape(len(scored.places), -1, 2)

@@ -155,7 +155,7 @@ def decode(kind: str, source: Path, encoder: Embedder) -> None:
             pass
         return
     inputs: list[Input] = list(list_inputs([source]).found)
-    items = read_items(inputs, EmbedOptions(crop="none"), spec=None)
+    items = read_items(inputs, EmbedOptions(crop="none"), spec=encoder.crop_spec)
 
     def pictures(batch: list[Item | Failure | Remark]) -> list[Item | Failure]:
         return [decoded(each, min_side=encoder.sharp_side) for each in batch if isinstance(each, Item)]

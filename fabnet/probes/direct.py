@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fabnet.encoders.baselines.card import SMALL_SIZE, SMALL_WINDOW
 from fabnet.errors import InputError, ModelError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
@@ -32,8 +33,7 @@ DIRECT = {
     "landmarks:mediapipe": "MediaPipe's face mesh at the 68 points",
 }
 """Names that `fabnet probe --model` takes besides encoders, with their descriptions."""
-VIEW = Window(0.5, 0.5, 176 / 256)
-VIEW_SIZE = 64
+VIEW, VIEW_SIZE = Window(*SMALL_WINDOW), SMALL_SIZE
 VIEW_SIZES = range(32, 1025)
 
 

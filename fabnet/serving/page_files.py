@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from importlib.resources.abc import Traversable
+from typing import Any
 
 from fastapi import FastAPI, Response
 
 __all__ = ["NO_TELEMETRY", "add_file"]
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "txt": "text/plain"}
-NO_TELEMETRY = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 """For an application's `telemetry`: overrides the environment's OTEL_..."""
 
 

@@ -18,6 +18,7 @@ import pytest
 
 import fabnet
 from fabnet.errors import RewrittenError, StoreError
+from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
 from fabnet.files.lance import open_dataset
 from fabnet.files.lance_lock import locked
@@ -247,9 +248,9 @@ def test_embedding_part_of_a_store(own: Path) -> None:
     store = open_store(own)
     part = Input(own, "own", "store", rows=(10, 20), generation=store.generation)
     options = EmbedOptions(crop="none")
-    assert len(list(read_items([part], options, spec=None))) == 10
+    assert len(list(read_items([part], options, spec=CropSpec()))) == 10
     fabnet.remove(own, ["person0"])
-    (failure,) = read_items([part], options, spec=None)
+    (failure,) = read_items([part], options, spec=CropSpec())
     assert isinstance(failure, Failure)
     assert "was rewritten" in failure.reason
 

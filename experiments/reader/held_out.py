@@ -24,6 +24,7 @@ from geometry import YAW_FACTOR
 
 import fabnet
 from fabnet.faces.pose import from_aflw2000
+from fabnet.faces.units import UNIT_COLUMNS
 from fabnet.files.mat_file import read_arrays
 from fabnet.reading.table import PRESENT
 from fabnet.video.decode import read_frames
@@ -72,7 +73,7 @@ def about_clip(name: str, given: dict[str, np.ndarray], truth: dict[str, np.ndar
 
 def units_of(row: dict[str, Any]) -> np.ndarray:
     """(11,) probabilities of the action units of a row."""
-    return np.array([row[name] for name in sorted(row) if name.startswith("AU") and not name.endswith("_pm")])
+    return np.array([row[name] for name in UNIT_COLUMNS])
 
 
 def measure_clips(data: Path, figures: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import tyro
 
 from fabnet.cli.flags import Flags
+from fabnet.faces.units import UNIT_COLUMNS
 from fabnet.files.folder import left_out_lines
 from fabnet.reading.options import ReadOptions
 from fabnet.reading.read import ReadResult, read_all, read_to, write
@@ -103,7 +104,7 @@ def _show_rows(read: pa.Table) -> None:
         for line in text.getvalue().decode().rstrip("\n").split("\n"):
             say(line)
         return
-    units = [name for name in read.schema.names if name.startswith("AU") and not name.endswith("_pm")]
+    units = [name for name in read.schema.names if name in UNIT_COLUMNS]
     titles = ("file", "time", "face", "yaw", "pitch", "roll", "smile", "expression", "units", "note")
     table = Table(*titles, title="degrees with 90 % half-widths; smile is a probability", title_justify="left")
     for row in read.slice(0, MAX_SHOWN).to_pylist():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from fabnet.faces.units import UNIT_COLUMNS
 from fabnet.reading.table import PRESENT
 from fabnet.runtime.terminal import console, say
 
@@ -79,7 +80,7 @@ def facts(row: dict[str, Any]) -> dict[str, str]:
     angles = {
         name: f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}°" for name in ("yaw", "pitch", "roll")
     }
-    units = [name for name in row if name.startswith("AU") and not name.endswith("_pm") and row[name] >= PRESENT]
+    units = [name for name in row if name in UNIT_COLUMNS and row[name] >= PRESENT]
     expression = row["expression"]
     return angles | {
         "mouth": f"{row['mouth_opening']:.2f} ± {row['mouth_opening_pm']:.2f}",

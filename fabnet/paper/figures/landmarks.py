@@ -12,7 +12,6 @@ import numpy as np
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError
-from fabnet.faces.crop import CropSpec
 from fabnet.files.places import cache_folder, local
 from fabnet.options import Options, takes
 from fabnet.paper.figures.files import BLUE, INK, ORANGE, WIDTH_IN, FigureResult, facts_of, figures_folder, write_figure
@@ -106,8 +105,7 @@ def landmarks_figure(
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")
     kept = Cache(local(options.cache or cache_folder(), "caches"))
     encoder = load(model, device=options.device)
-    spec = CropSpec.from_json(encoder.card.crop or {})
-    crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers, spec=spec)
+    crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers, spec=encoder.crop_spec)
     features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)
     seen_px = crops.seen_px(encoder.window)
     fit_predict = linear_fit_predict(features, task, probe, pca=encoder.pca)

@@ -135,10 +135,10 @@ def search(
     where = None if options.where is None else gallery.in_own_names(options.where)
     if where is not None:
         gallery.check_filter(where)
-    if sheet is not None and not gallery.has_thumbnails:
-        raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
-    for each in given if sheet is not None else ():
-        if not isinstance(each, np.ndarray) and is_same_file(Path(each), Path(sheet)):
+    if sheet is not None:
+        if not gallery.has_thumbnails:
+            raise InputError(f"{gallery.path} has no thumbnails for a sheet: embed again, with thumbnails")
+        if any(not isinstance(each, np.ndarray) and is_same_file(Path(each), sheet) for each in given):
             raise InputError(f"{sheet} is a photo of the query, which the sheet would replace: choose another --sheet")
     asked = read_query(
         gallery, given, model=options.model, crop=options.crop, min_face=options.min_face, device=options.device

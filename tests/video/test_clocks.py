@@ -237,7 +237,7 @@ def with_sound(path: Path, picture_s: float) -> Path:
         tone = av.AudioFrame.from_ndarray(silence, format=kind, layout="mono")
         tone.sample_rate, tone.pts, tone.time_base = 48_000, 0, Fraction(1, 48_000)
         packets += [*sound.encode(tone), *sound.encode()]
-        for packet in sorted(packets, key=lambda each: float(each.dts * each.time_base)):
+        for packet in sorted(packets, key=lambda each: float((each.dts or 0) * each.time_base)):
             container.mux(packet)
     return path
 

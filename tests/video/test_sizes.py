@@ -41,13 +41,13 @@ def of_two_sizes(path: Path, smiling: Path) -> Path:
             container.mux(stream.encode())
         parts.append(own)
     with av.open(str(path), "w") as joined:
-        stream = None
+        copied: av.VideoStream | None = None
         for own in parts:
             with av.open(str(own)) as container:
-                stream = stream or joined.add_stream_from_template(container.streams.video[0])
+                copied = copied or joined.add_stream_from_template(container.streams.video[0])
                 for packet in container.demux(video=0):
                     if packet.dts is not None:
-                        packet.stream = stream
+                        packet.stream = copied
                         joined.mux(packet)
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from fabnet.runtime.terminal import console, say
 __all__ = ["run", "show"]
 
 MAX_SHOWN = 20
+LEAST_WIDTH = 9
+"""Characters that a column of long texts has at the least, if the terminal is narrow."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +108,47 @@ def _show_rows(read: pa.Table) -> None:
             say(line)
         return
     units = [name for name in read.schema.names if name in UNIT_COLUMNS]
-    titles = ("file", "time", "face", "yaw", "pitch", "roll", "smile", "expression", "units", "note")
-    table = Table(*titles, title="degrees with 90 % half-widths; smile is a probability", title_justify="left")
-    for row in read.slice(0, MAX_SHOWN).to_pylist():
-        time = "" if row["time_s"] is None else f"{row['time_s']:.2f} s"
-        if row["in_range"] is None:
-            reason = "cannot be read" if row["track"] is None else row["reason"]
-            table.add_row(row["source"], time, "", *[""] * 6, reason)
-            continue
-        angles = [
-            f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}" for name in ("yaw", "pitch", "roll")
-        ]
-        present = " ".join(name for name in units if row[name] >= PRESENT)
-        table.add_row(row["source"], time, row["track"], *angles, f"{row['smile']:.2f}", row["expression"], present,
-                      row["out_of_range"])  # fmt: skip
+    shown = read.slice(0, MAX_SHOWN).to_pylist()
+    columns = {title: [text(row) for row in shown] for title, text in _columns(units).items()}
+    title = "degrees with 90 % half-widths; smile is a probability"
+    if len(set(columns["file"])) == 1:
+        title = f"{columns.pop('file')[0]}: {title}"
+    if len({*columns["face"]} - {""}) < 2:
+        del columns["face"]
+    columns = {name: texts for name, texts in columns.items() if any(texts)}
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        is_long = name in ("file", "units, note")
+        table.add_column(name, no_wrap=not is_long, overflow="fold", min_width=LEAST_WIDTH if is_long else None)
+    for texts in zip(*columns.values(), strict=True):
+        table.add_row(*texts)
     console().print(table)
     if len(read) > MAX_SHOWN:
         console().print(f"... and {len(read) - MAX_SHOWN:,} more rows; --out FILE writes them all", highlight=False)
+
+
+def _columns(units: Sequence[str]) -> dict[str, Callable[[dict[str, Any]], str]]:
+    """The columns of the terminal's table: a title, and the text of a row."""
+
+    def of_face(text: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+        return lambda row: "" if row["in_range"] is None else text(row)
+
+    def angle(name: str) -> Callable[[dict[str, Any]], str]:
+        return of_face(lambda row: f"{row[f'pose_{name}_deg']:.0f} ± {row[f'pose_{name}_deg_pm']:.0f}")
+
+    def note(row: dict[str, Any]) -> str:
+        if row["in_range"] is None:
+            return "cannot be read" if row["track"] is None else str(row["reason"])
+        return " ".join([*(name for name in units if row[name] >= PRESENT), row["out_of_range"]]).rstrip()
+
+    return {
+        "file": lambda row: row["source"],
+        "time": lambda row: "" if row["time_s"] is None else f"{row['time_s']:.2f} s",
+        "face": of_face(lambda row: str(row["track"])),
+        "yaw": angle("yaw"),
+        "pitch": angle("pitch"),
+        "roll": angle("roll"),
+        "smile": of_face(lambda row: f"{row['smile']:.2f}"),
+        "expression": of_face(lambda row: row["expression"]),
+        "units, note": note,
+    }

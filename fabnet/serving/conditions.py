@@ -93,8 +93,17 @@ def read_condition(
         elif column in numbers:
             ranges.append(Range(column, _bound(low, -math.inf), _bound(high, math.inf)))
         else:
-            raise InputError(f"{text!r} is not a condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS, of a probe")
+            raise InputError(_refusal(text, [*numbers, *classes]))
     return Condition(tuple(ranges), tuple(choices))
+
+
+def _refusal(text: str, columns: Sequence[str]) -> str:
+    """What to say about a text that is not a condition on these columns."""
+    if not columns:
+        return f"{text!r} names no column: make the dataset with fabnet embed --attributes or --probe to filter it"
+    if not text.startswith(tuple(f"{column}:" for column in columns)):
+        return f"{text!r} names no column to filter by; there is {', '.join(columns)}"
+    return f"{text!r} is not a condition: expected COLUMN:LOW:HIGH or COLUMN:CLASS"
 
 
 def _bound(text: str, otherwise: float) -> float:

@@ -14,11 +14,13 @@ from fabnet.encoders.face_reader import FaceReader, load_face_reader
 from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.torch_encoder import torch_encoder
 from fabnet.errors import InputError, ModelError
-from fabnet.models.find_model import find_model
+from fabnet.files.places import as_place
+from fabnet.models.find_model import best_checkpoint, find_model
+from fabnet.models.hub import is_hub_name
 from fabnet.models.model_folder import INT8_FILE, ONNX_FILE, READER_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
-__all__ = ["carried_reader", "load", "load_for_reading"]
+__all__ = ["carried_reader", "load", "load_for_reading", "pinned"]
 
 Backend = Literal["auto", "onnx", "torch"]
 
@@ -112,6 +114,18 @@ def load_for_reading(model: str | Path, *, device: str = "auto") -> Embedder:
             encoder.origin = (load_for_reading, (source,))
             return encoder
     return load(model, device=device)
+
+
+def pinned(model: str | Path) -> str | Path:
+    """The checkpoint that a run's name stands for now; any other model as it is given.
+
+    While a run trains, its best checkpoint changes, and what is loaded and what is noted of it must be the same one.
+
+    Raises:
+        ModelError: the run has no checkpoint, or one is corrupt.
+    """
+    is_name = isinstance(model, str) and (model in shipped_models() or is_baseline(model) or is_hub_name(model))
+    return model if is_name or not (as_place(model) / "checkpoints").is_dir() else best_checkpoint(as_place(model))
 
 
 def _load_again(

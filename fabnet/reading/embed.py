@@ -12,7 +12,7 @@ from typing import Any
 from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, pinned
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.crop import framing_note
 from fabnet.files.folder import LeftOut, left_out_json
@@ -106,8 +106,9 @@ def embed(
     is_cuda = options.device.startswith("cuda")
     tasks_on = engine_for(options.engine, ray_address=options.ray_address, num_gpus=int(is_cuda))
     device = "auto" if on_ray else options.device  # with Ray, only the workers need the device
-    encoder = model if isinstance(model, Embedder) else load(model, device=device, precision=options.precision)
-    digest = None if isinstance(model, Embedder) else model_digest(model)
+    exact = model if isinstance(model, Embedder) else pinned(model)
+    encoder = exact if isinstance(exact, Embedder) else load(exact, device=device, precision=options.precision)
+    digest = None if isinstance(exact, Embedder) else model_digest(exact)
     predicting = predictor(encoder, digest, options.probe, attributes=options.attributes)
     options = replace(options, thumbnails=options.thumbnails and file_format == "lance")
     listed = list_inputs(as_places(inputs))
@@ -132,12 +133,12 @@ def embed(
     columns = schema(encoder.embedding_dim, predicting.fields(), thumbnails=options.thumbnails, about=about)
     began = time.monotonic()
     if on_ray:
-        if isinstance(model, Embedder) or digest is None or options.overlay is not None or file_format != "lance":
+        if isinstance(exact, Embedder) or digest is None or options.overlay is not None or file_format != "lance":
             raise InputError(
                 "--engine ray takes a model's name or path, writes a Lance dataset and draws no overlay: give --out "
                 "NAME.lance, or leave --engine out"
             )
-        parts = parts_of(found, Recipe(model, digest, options), out)
+        parts = parts_of(found, Recipe(exact, digest, options), out)
         for note in embed_in_parts(parts, out, columns, tasks_on):
             result.rows += note.rows
             result.embedded += note.embedded

@@ -13,11 +13,11 @@ from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.face_reader import load_face_reader, save_face_reader
 from fabnet.encoders.load_encoder import load_for_reading
-from fabnet.errors import InputError
+from fabnet.errors import InputError, ModelError
 from fabnet.files.places import as_place, is_remote
 from fabnet.models.find_model import find_model
 from fabnet.models.hub import is_hub_name
-from fabnet.models.model_folder import READER_FILE
+from fabnet.models.model_folder import CONFIG_FILE, READER_FILE
 from fabnet.options import takes
 from fabnet.reading.attributes import ATTRIBUTES_MODEL, shipped_eyes
 from fabnet.reading.canonical import Eyes
@@ -90,12 +90,12 @@ def teach(model: str | Path, data: str | Path, options: TeachOptions | None = No
         OutputError: the file cannot be written.
     """
     options = TeachOptions.of(options, changes)
-    file = _own_folder(model) / READER_FILE
+    folder = _own_folder(model)  # of a run that trains on, another checkpoint may soon be the best
     data = as_place(data)
     store = open_store(data)
     learn = chosen_people(store, ("train",), options.faces)
     held = _held_out(chosen_people(store, ("val", "test"), max(options.faces // 3, 1)), learn, data)
-    pupil, teacher = load_for_reading(model, device=options.device), shipped_eyes()
+    pupil, digest, teacher = load_for_reading(folder, device=options.device), model_digest(folder), shipped_eyes()
     give_back_freed_blocks()
     learned = lessons(store, learn.rows, teacher, pupil, num_threads=options.num_threads)
     names = dict(zip(learn.rows.tolist(), learn.person, strict=True))
@@ -109,7 +109,7 @@ def teach(model: str | Path, data: str | Path, options: TeachOptions | None = No
         "by": ATTRIBUTES_MODEL, "digest": teacher.reader.model, "version": teacher.reader.version, "store": data.name,
         "faces": int(use.sum()), "people": people,
     }  # fmt: skip
-    reader = fit_reader(learned, person, teacher.reader, digest=model_digest(model), taught=taught)
+    reader = fit_reader(learned, person, teacher.reader, digest=digest, taught=taught)
     judged = judge(store, held, teacher, Eyes(pupil, reader), num_threads=options.num_threads)
     if judged.faces < MIN_HELD:
         raise InputError(
@@ -117,6 +117,9 @@ def teach(model: str | Path, data: str | Path, options: TeachOptions | None = No
             f"expected {MIN_HELD} or more, to judge by"
         )
     taught |= {"in_range": round(judged.in_range, 4), "agreement": judged.rows}
+    if not (folder / CONFIG_FILE).is_file():
+        raise ModelError(f"{folder} was removed while it was taught, as by a run that goes on: teach again")
+    file = folder / READER_FILE
     save_face_reader(marked(reader, judged.rows), file)
     return TeachResult(
         str(model), file, ATTRIBUTES_MODEL, teacher.reader.version, int(use.sum()), people, judged.faces,

@@ -24,10 +24,11 @@ from fabnet.reading.attributes import shipped_eyes
 from fabnet.reading.canonical import MAX_LOOKS, SURE, Eyes
 from fabnet.store.track_store import open_store
 from fabnet.teaching.agreement import judge, marked
-from fabnet.teaching.lessons import chosen_people
+from fabnet.teaching.lessons import Lessons, chosen_people, lessons
 from fabnet.teaching.teach import TeachResult, teach
 from fabnet.video.decode import read_frames
 from fabnet.weights import shipped_models
+from tests.encoders.checkpoints import better_checkpoint
 
 
 def store_of(folder: Path, out: Path, splits: dict[str, str], **options: Any) -> Path:
@@ -143,15 +144,25 @@ def test_a_run_is_taught_and_taught_again(
         fabnet.read(second, model=run)
     first = fabnet.teach(run, crops, num_threads=1)
     assert first.reader == find_model(run) / "reader.safetensors"
-    version = load_face_reader(first.reader).version
-    assert fabnet.teach(run, crops, num_threads=2).agreement == first.agreement
-    assert load_face_reader(first.reader).version == version
+    taught, checkpoint = load_face_reader(first.reader), first.reader.parent
+
+    def while_training(*args: Any, **options: Any) -> Lessons:
+        made = lessons(*args, **options)
+        better_checkpoint(run)  # which training writes meanwhile
+        return made
+
+    monkeypatch.setattr("fabnet.teaching.teach.lessons", while_training)
+    again = fabnet.teach(run, crops, num_threads=2)
+    assert (again.agreement, again.reader) == (first.agreement, first.reader)
+    assert find_model(run) != checkpoint
+    kept = load_face_reader(first.reader)
+    assert (kept.version, kept.model) == (taught.version, model_digest(checkpoint))
     assert any(row["experimental"] for row in first.agreement)  # a network of a few steps
-    table = fabnet.read(second, model=run)
+    table = fabnet.read(second, model=checkpoint)
     assert len(table) >= 10
-    assert table.schema.metadata[b"fabnet.model_digest"].decode() == model_digest(run)
+    assert table.schema.metadata[b"fabnet.model_digest"].decode() == model_digest(checkpoint)
     out = tmp_path / "openface.csv"
-    fabnet.read_to(second, out, model=run, columns="openface")
+    fabnet.read_to(second, out, model=checkpoint, columns="openface")
     assert "AU26_c" in out.read_text().split("\n")[0]
 
 

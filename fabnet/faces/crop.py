@@ -58,11 +58,9 @@ class CropSpec:
 
     def __post_init__(self) -> None:
         """Check the ranges of the fields."""
-        if not 0.5 <= self.margin <= 10 or not 16 <= self.size <= 4096 or not 0 <= self.smoothing_s <= 10:
-            raise InputError(
-                "a crop's margin must lie in 0.5..10, its size in 16..4096 and its smoothing in 0..10 s; got "
-                f"{self.margin}, {self.size} and {self.smoothing_s}"
-            )
+        for name, low, high in (("margin", 0.5, 10), ("size", 16, 4096), ("smoothing_s", 0, 10)):
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"a crop's {name} must lie in {low}..{high}; got {getattr(self, name)}")
         if not (abs(self.shift_x) <= 10 and abs(self.shift_y) <= 10):
             raise InputError(f"a crop's shifts must lie in -10..10; got {self.shift_x} and {self.shift_y}")
         if not 1 <= self.jpeg_quality <= 100:

@@ -191,9 +191,10 @@ def drawing(
     """
     if overlay is None:
         return nullcontext(lambda row: None)
-    if len(found) != 1 or found[0].kind != "video":
-        first = f", the first {found[0].name}" if found else ""
-        raise InputError(f"an overlay is drawn on one video; got {len(found)} inputs{first}")
+    if len(found) != 1:
+        raise InputError(f"an overlay is drawn on one video; got {len(found)} inputs")
+    if found[0].kind != "video":
+        raise InputError(f"an overlay is drawn on a video; {found[0].name} is not one")
     return overlay_writer(found[0].path, overlay, drawn)
 
 

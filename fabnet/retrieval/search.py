@@ -195,5 +195,6 @@ def _notes(
             "--where \"identity != 'NAME'\""
         )
     if found < k:
-        notes.append(f"only {found} faces meet the conditions; {k} were requested")
+        fewer = f"only {found} faces meet" if found > 1 else "only one face meets" if found else "no face meets"
+        notes.append(f"{fewer} the conditions; {k} were requested")
     return tuple(notes)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fabnet.errors import StoreError
+from fabnet.files.lance import has_dataset
 from fabnet.files.lance_lock import REMOVING
 from fabnet.files.limits import read_text
 from fabnet.files.output import unlink, written_whole
@@ -29,6 +30,10 @@ def kind_of(path: Path) -> Literal["store", "embeddings"]:
     if is_store(path):
         open_store(path)
         return "store"
+    if not path.exists():
+        raise StoreError(f"there is nothing at {path}; expected a track store or an embeddings dataset")
+    if not has_dataset(path):
+        raise StoreError(f"{path} is neither a track store nor an embeddings dataset")
     Gallery(path)
     return "embeddings"
 

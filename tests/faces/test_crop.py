@@ -104,7 +104,8 @@ def test_the_specification_survives_json() -> None:
 
 @pytest.mark.parametrize("wrong", [{"margin": 0.0}, {"size": 4}, {"smoothing_s": -1.0}, {"jpeg_quality": 0}])
 def test_impossible_specifications_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="a crop's"):
+    (name,) = wrong
+    with pytest.raises(InputError, match=rf"a crop's {name} must lie in \S+; got \S+$"):
         CropSpec(**wrong)  # type: ignore[arg-type]
 
 

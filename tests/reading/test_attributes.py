@@ -243,7 +243,7 @@ def test_overlays_that_cannot_be_drawn_are_refused(smiling: Path, man: np.ndarra
     clip = short_clip(smiling, tmp_path / "clip.mp4", 2)
     content = clip.read_bytes()
     for inputs, over, options, said in (
-        ([photo], "over.mp4", {"attributes": True}, "drawn on one video; got 1 inputs, the first man.png"),
+        ([photo], "over.mp4", {"attributes": True}, "drawn on a video; man.png is not one"),
         ([clip], "over.avi", {"attributes": True}, "is an .mp4 file"),
         ([clip], "clip.mp4", {"attributes": True}, "is an .mp4 file beside the video"),
         ([clip], "over.mp4", {}, "nothing to draw on an overlay: give --attributes"),

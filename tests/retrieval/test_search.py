@@ -84,6 +84,8 @@ def test_other_identities(faces: Path) -> None:
     assert {row["identity"] for row in result.neighbours} == {f"person{place}" for place in range(6)} - left_out
     assert len(result.neighbours) == 40
     assert result.notes == ("only 40 faces meet the conditions; 60 were requested",)
+    nobody = fabnet.search(faces, [table["id"][0]], k=3, where="identity = 'nobody'")
+    assert nobody.notes == ("no face meets the conditions; 3 were requested",)
 
 
 def test_nobody_is_left_out_for_a_photo_and_a_note_says_so(clip: Path, photo: Path) -> None:

@@ -58,6 +58,19 @@ def all_rows(path: Path) -> list[dict[str, Any]]:
     return list(lance.dataset(str(path)).to_table().to_pylist())
 
 
+@pytest.mark.parametrize("command", [["compact"], ["remove", "--identity", "Ann"], ["info", "--verify"]])
+def test_what_is_neither_store_nor_dataset_is_refused(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "talk.csv"
+    table.write_text("source,person\n")
+    assert main([command[0], str(table), *command[1:]]) == 5
+    assert capsys.readouterr().err.endswith(f"{table} is neither a track store nor an embeddings dataset\n")
+    missing = tmp_path / "none"
+    assert main([command[0], str(missing), *command[1:]]) == 5
+    assert f"there is nothing at {missing}; expected a track store or" in capsys.readouterr().err
+
+
 def test_a_sound_store_passes_unchanged(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in own.rglob("*") if file.is_file()}
     assert main(["info", str(own), "--verify", "--every-image"]) == 0

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, pinned
 from fabnet.encoders.saved_probe import save_probes
 from fabnet.errors import InputError
 from fabnet.probes.benchmark import Benchmark
@@ -144,13 +144,14 @@ def choose_scorer(
         if options.save is not None:
             raise InputError(f"{model} has no embedding, so there is no probe to save")
         return load_direct(str(model), seeds=options.seeds, device=options.device, cache=cache)
-    encoder = model if isinstance(model, Embedder) else load(model, device=options.device)
+    exact = model if isinstance(model, Embedder) else pinned(model)
+    encoder = exact if isinstance(exact, Embedder) else load(exact, device=options.device)
     if is_ranked and options.save is not None:
         raise InputError(f"protocol {protocol}: it fits no probe to save")
     if options.save is not None:
         _check_saveable(model, encoder)
         check_attributes([field for task in benchmark.tasks for field in task.fields()])
-    digest = None if isinstance(model, Embedder) else model_digest(str(model))
+    digest = None if isinstance(exact, Embedder) else model_digest(exact)
     if is_ranked:
         return RetrievalScorer(encoder=encoder, digest=digest, cache=cache, variants=options.variant)
     return LinearScorer(

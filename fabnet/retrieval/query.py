@@ -17,7 +17,7 @@ import numpy as np
 from fabnet.encoders.baselines.registry import is_baseline
 from fabnet.encoders.digest import model_digest
 from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, pinned
 from fabnet.errors import InputError, ModelError, NoFaceError
 from fabnet.faces.crop import framing_note
 from fabnet.faces.detect.photos import load_photo_detector
@@ -107,6 +107,7 @@ def encoder_of(gallery: Gallery, model: str | Path | Embedder | None, *, device:
     else:
         name = model_of(gallery) if model is None else model
         try:
+            name = pinned(name)
             digest = model_digest(name)
         except ModelError as error:
             if model is not None:

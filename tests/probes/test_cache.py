@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from fabnet.encoders.digest import model_digest
+from fabnet.encoders.embedder import Embedder
+from fabnet.encoders.load_encoder import load
 from fabnet.files.limits import read_bytes
+from fabnet.models.find_model import find_model
 from fabnet.probes import digests
+from fabnet.probes.benchmark import Benchmark
 from fabnet.probes.cache import Cache
 from fabnet.probes.digests import Digests
+from fabnet.probes.options import ProbeOptions
+from fabnet.probes.scorers import LinearScorer, choose_scorer
+from fabnet.probes.tasks.quantities import Values
+from tests.encoders.checkpoints import better_checkpoint
 
 
 def parts() -> Iterator[np.ndarray]:
@@ -119,3 +130,24 @@ def test_a_corrupt_or_locked_database_does_no_harm(
     other.execute("BEGIN EXCLUSIVE")
     assert list(Digests(kept).of(files)) == expected
     other.close()
+
+
+def test_features_have_the_name_of_the_checkpoint_that_made_them(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    loaded = find_model(run)
+
+    def while_training(*args: Any, **options: Any) -> Embedder:
+        encoder = load(*args, **options)
+        assert better_checkpoint(run) == find_model(run)
+        return encoder
+
+    monkeypatch.setattr("fabnet.probes.scorers.load", while_training)
+    faces = Benchmark(
+        name="made", images=[np.zeros((2, 2, 3), np.uint8)], names=["0"], split=np.array(["val"]),
+        people=np.array(["ann"]), tasks=(Values(name="width", targets=np.zeros((1, 1)), columns=("width",)),),
+    )  # fmt: skip
+    scorer = choose_scorer(run, "made", faces, ProbeOptions(), Cache(None))
+    assert isinstance(scorer, LinearScorer)
+    assert scorer.digest == model_digest(loaded)

@@ -10,7 +10,7 @@ import matplotlib.figure
 import numpy as np
 
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.load_encoder import load
+from fabnet.encoders.load_encoder import load, pinned
 from fabnet.errors import InputError
 from fabnet.files.places import cache_folder, local
 from fabnet.options import Options, takes
@@ -104,9 +104,10 @@ def landmarks_figure(
         kinds = ", ".join(each.name for each in benchmark.tasks)
         raise InputError(f"{benchmark.name} labels no points, only {kinds}: choose another --protocol")
     kept = Cache(local(options.cache or cache_folder(), "caches"))
-    encoder = load(model, device=options.device)
+    exact = pinned(model)
+    encoder = load(exact, device=options.device)
     crops = find_faces(benchmark, cache=kept, num_workers=options.num_workers, spec=encoder.crop_spec)
-    features = embed_faces(encoder, benchmark, crops, digest=model_digest(model), cache=kept)
+    features = embed_faces(encoder, benchmark, crops, digest=model_digest(exact), cache=kept)
     seen_px = crops.seen_px(encoder.window)
     fit_predict = linear_fit_predict(features, task, probe, pca=encoder.pca)
     scored = score_task(task, seen_px, parts_of(benchmark, split), fit_predict, probe=probe)

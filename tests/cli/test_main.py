@@ -41,7 +41,8 @@ def test_help_is_one_paragraph_an_option_and_names_what_a_verb_works_on(capsys: 
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == "usage: fabnet train [-h] [OPTIONS] STORE"
+    assert lines[0].startswith("usage: fabnet train [-h] ")
+    assert lines[0].endswith(" STORE")
     text = " ".join(" ".join(lines).split())
     assert "--pair-gap FLOAT Draw some pairs" in text
     assert "--jitter-shift {None}|FLOAT" in text  # its default is a number, and None another choice

@@ -60,8 +60,7 @@ def test_what_is_right_is_not_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     missing = str(tmp_path / "none")
     for line in (
         "read MISSING --fps all --min-face None --no-embedding --search-every=0.5",
-        "search MISSING --query a b --time -1:3 -k 2 --index",
-        "search --query a b MISSING",
+        "search MISSING --query a b --time 1:3 -k 2 --index",
         "train MISSING --out run --freeze --jitter-shift None --no-flip --objective rotnet",
         "courses MISSING --synchrony a b --no-smooth --window 1e-1",
         "remove MISSING --identity Ann --identity Bob",

@@ -39,13 +39,19 @@ def test_a_file_plays_at_its_own_pace_and_its_rows_are_those_of_read(smiling: Pa
     live, read = parquet.read_table(tmp_path / "live.parquet"), fabnet.read(smiling)
     assert live.schema.names == read.schema.names
     assert live.schema.metadata[b"fabnet.model_digest"] == read.schema.metadata[b"fabnet.model_digest"]
-    assert (result.rows, result.faces, set(live["track"].to_pylist())) == (len(live), len(live), {"0"})
+    assert (result.rows, result.faces) == (len(live), len(live))
+    tracks = (
+        live["track"].unique().to_pylist()
+    )  # a slow machine drops frames, and a face that moved in them is a new one
+    assert tracks[0] == "0"
+    assert len(tracks) == 1 or result.dropped > result.captured / 2
     own = read.to_pylist()
     for row in live.to_pylist():
         other = own[row["frame"]]
         assert row["time_s"] == other["time_s"]
         assert row["pose_yaw_deg"] == pytest.approx(other["pose_yaw_deg"], abs=4)
-        assert row["box_px"] == pytest.approx(other["box_px"], abs=6)
+        side = other["box_px"][2] - other["box_px"][0]
+        assert row["box_px"] == pytest.approx(other["box_px"], abs=side / 10)
     assert all(0 <= delay < 60_000 for delay in result.delay_ms)
     told = fabnet.info(tmp_path / "live.parquet")
     assert (told["kind"], told["rows"]) == ("readings", len(live))

@@ -7,7 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["TRACK", "named_often", "started", "timed"]
+import lance
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["TRACK", "repeated", "started", "timed"]
 
 TRACK = ("--fps", 5, "--link-fps", 10, "--size", 64, "--num-workers", 1)
 
@@ -26,9 +30,13 @@ def timed(*args: object) -> float:
     return time.monotonic() - began
 
 
-def named_often(store: Path, folder: Path, count: int) -> list[Path]:
-    """Links to a store, so that it can be given to `embed` several times, which reads each name only once."""
-    links = [folder / f"{store.name}-{number}" for number in range(count)]
-    for link in links:
-        link.symlink_to(store)
-    return links
+def repeated(store: Path, folder: Path, count: int) -> Path:
+    """A store that has the rows of another one several times, each time under other names of videos."""
+    rows = lance.dataset(str(store)).to_table()
+    at = rows.schema.get_field_index("video")
+    copies = [
+        rows.set_column(at, rows.schema.field(at), pc.binary_join_element_wise(rows["video"], str(number), "-"))
+        for number in range(count)
+    ]
+    lance.write_dataset(pa.concat_tables(copies), folder / "repeated")
+    return folder / "repeated"

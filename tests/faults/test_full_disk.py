@@ -18,7 +18,7 @@ from fabnet.store.ledger import LedgerEntry
 from fabnet.store.schema import Row, rows_to_batch
 from fabnet.store.track_store import open_store
 
-from .commands import named_often, started
+from .commands import repeated, started
 
 
 def fill(disk: Path, left_kb: int) -> Path:
@@ -37,7 +37,7 @@ def test_embed(
     fabnet.embed([store], out, model=tiny_run)
     before = sorted(path.name for path in small_disk.iterdir())
     fill(small_disk, left_kb=8)
-    command = ["embed", *map(str, named_often(store, tmp_path, 40)), f"--model={tiny_run}", f"--out={out}"]
+    command = ["embed", str(repeated(store, tmp_path, 40)), f"--model={tiny_run}", f"--out={out}"]
     capsys.readouterr()
     if ending == "lance":  # one format by a process of its own
         process = started(*command)

@@ -16,7 +16,7 @@ from fabnet.files.output import written_whole
 from fabnet.store.track_store import open_store
 
 from ..store.rows import rows_of
-from .commands import TRACK, named_often, started, timed
+from .commands import TRACK, repeated, started, timed
 
 SEED = 0
 
@@ -66,8 +66,8 @@ def test_repeated_kills_of_track_lose_or_duplicate_no_row(eight_videos: Path, tm
 @pytest.mark.parametrize("kills", many(20))
 def test_killed_embed_leaves_nothing_half_written(store: Path, tiny_run: Path, tmp_path: Path, kills: int) -> None:
     random = np.random.default_rng(SEED)
-    places = named_often(store, tmp_path, 15)
-    command = ("embed", *places, "--model", tiny_run, "--out")
+    rows = repeated(store, tmp_path, 15)
+    command = ("embed", rows, "--model", tiny_run, "--out")
     takes_s = timed(*command, tmp_path / "whole.lance")
     whole = lance.dataset(str(tmp_path / "whole.lance")).to_table().to_pylist()
     assert len(whole) == 15 * 60
@@ -78,7 +78,7 @@ def test_killed_embed_leaves_nothing_half_written(store: Path, tiny_run: Path, t
         # The output is missing or whole: from this run, if the kill came too late, or from an earlier one.
         if out.exists():
             assert lance.dataset(str(out)).to_table().to_pylist() == whole
-    fabnet.embed(places, out, model=tiny_run)
+    fabnet.embed([rows], out, model=tiny_run)
     assert lance.dataset(str(out)).to_table().to_pylist() == whole
     assert [path.name for path in out.parent.iterdir()] == ["faces.lance"]  # leftovers of kills were removed
 

@@ -213,12 +213,12 @@ def _unknown(verb: str, verbs: Mapping[str, str], name: str, takes: Arguments) -
     option = name.lstrip("-").replace("-", "_")
     near = difflib.get_close_matches(option, takes.flags, n=1)
     if near and (difflib.SequenceMatcher(None, option, near[0]).ratio() >= NEAR or not name.startswith("--")):
-        return f"there is no option {name}; did you mean --{near[0].replace('_', '-')}?"
+        return f"unknown option {name}; did you mean --{near[0].replace('_', '-')}?"
     others = [other for other in verbs if other != verb and option in _options_of(verbs[other])]
     if others and name.startswith("--"):
         which = _joined([f"fabnet {other}" for other in others], "and")
-        return f"there is no option {name}: it belongs to {which}; fabnet {verb} --help lists those of {verb}"
-    return f"there is no option {name}; fabnet {verb} --help lists all"
+        return f"unknown option {name}: it belongs to {which}; fabnet {verb} --help lists those of {verb}"
+    return f"unknown option {name}; fabnet {verb} --help lists all"
 
 
 def _options_of(module: str) -> Mapping[str, Flag]:

@@ -160,10 +160,12 @@ def dataset_around(place: Path) -> Path | None:
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Whether two places lead to the same file; if one was deleted or is remote, whether the places are equal."""
+    if is_remote(one) or is_remote(other):
+        return str(one) == str(other)
     try:
         return one.samefile(other)
-    except (OSError, ValueError, NotImplementedError):  # a deleted file is reported when it is read
-        return str(one) == str(other) if is_remote(one) or is_remote(other) else one.absolute() == other.absolute()
+    except (OSError, ValueError):  # a deleted file is reported when it is read
+        return one.absolute() == other.absolute()
 
 
 def _agree() -> None:

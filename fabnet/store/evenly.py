@@ -1,4 +1,4 @@
-"""Some of many things, evenly spaced."""
+"""A limited number of indices, evenly spaced."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["evenly"]
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """Indices below `count`, at most `most` of them, evenly spaced from the first on.
+    """At most `most` indices below `count`, evenly spaced from 0 on.
 
     Returns:
-        (K,) int64, ascending; all indices if there are no more than `most`.
+        (K,) int64, ascending; all indices if `count` is at most `most`.
     """
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).astype(np.int64))

@@ -19,10 +19,10 @@ MISTAKES = {
     "train s --out run --looks 3": "--looks must be 1 or 2; got '3'",
     "train s --out run --log csv": "--log must be wandb or mlflow; got 'csv'",
     "table one": "NUMBER must be a whole number; got 'one'",
-    "read a.mp4 --face all": "there is no option --face; did you mean --faces?",
-    "read a.mp4 -o a.csv": "there is no option -o; fabnet read --help lists all",
+    "read a.mp4 --face all": "unknown option --face; did you mean --faces?",
+    "read a.mp4 -o a.csv": "unknown option -o; fabnet read --help lists all",
     "read a.mp4 --attributes": (
-        "there is no option --attributes: it belongs to fabnet embed; fabnet read --help lists those of read"
+        "unknown option --attributes: it belongs to fabnet embed; fabnet read --help lists those of read"
     ),
     "read a.mp4 --overlay": "--overlay needs a path; got none",
     "read a.mp4 --out --fps 5": "--out needs a path; got none",

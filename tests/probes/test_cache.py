@@ -9,14 +9,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
 from fabnet.files.limits import read_bytes
 from fabnet.models.find_model import find_model
 from fabnet.probes import digests
@@ -26,7 +23,7 @@ from fabnet.probes.digests import Digests
 from fabnet.probes.options import ProbeOptions
 from fabnet.probes.scorers import LinearScorer, choose_scorer
 from fabnet.probes.tasks.quantities import Values
-from tests.encoders.checkpoints import better_checkpoint
+from tests.encoders.checkpoints import loading_while_training
 
 
 def parts() -> Iterator[np.ndarray]:
@@ -137,13 +134,7 @@ def test_features_have_the_name_of_the_checkpoint_that_made_them(
 ) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
     loaded = find_model(run)
-
-    def while_training(*args: Any, **options: Any) -> Embedder:
-        encoder = load(*args, **options)
-        assert better_checkpoint(run) == find_model(run)
-        return encoder
-
-    monkeypatch.setattr("fabnet.probes.scorers.load", while_training)
+    monkeypatch.setattr("fabnet.probes.scorers.load", loading_while_training(run))
     faces = Benchmark(
         name="made", images=[np.zeros((2, 2, 3), np.uint8)], names=["0"], split=np.array(["val"]),
         people=np.array(["ann"]), tasks=(Values(name="width", targets=np.zeros((1, 1)), columns=("width",)),),

@@ -18,15 +18,13 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.encoders.digest import model_digest
-from fabnet.encoders.embedder import Embedder
-from fabnet.encoders.load_encoder import load
 from fabnet.errors import InputError, NoFaceError
 from fabnet.faces.find import crop_faces
 from fabnet.files.limits import read_bytes
 from fabnet.models.find_model import find_model
 from fabnet.store.track_store import open_store
 from fabnet.video.decode import read_frames
-from tests.encoders.checkpoints import better_checkpoint
+from tests.encoders.checkpoints import loading_while_training
 
 
 @pytest.fixture(scope="module")
@@ -328,13 +326,7 @@ def test_a_run_that_goes_on_is_one_model_throughout(
 ) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
     loaded = find_model(run)
-
-    def while_training(*args: Any, **options: Any) -> Embedder:
-        encoder = load(*args, **options)
-        assert better_checkpoint(run) == find_model(run)
-        return encoder
-
-    monkeypatch.setattr("fabnet.reading.embed.load", while_training)
+    monkeypatch.setattr("fabnet.reading.embed.load", loading_while_training(run))
     fabnet.embed(photo, tmp_path / "out.parquet", model=run)
     found = parquet.read_table(tmp_path / "out.parquet")
     assert found.schema.metadata[b"fabnet.model_digest"].decode() == model_digest(loaded)

@@ -229,10 +229,11 @@ class Trainer:
     def decoded_once(self) -> Iterator[None]:
         """Keep the decoded images of the run in files, one for each process, if they fit; the first process says so."""
         config, me = self.config, self.me
+        whole = config.input_size / self.window.side
         scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation
         with decoded_images(
             workplace(self.run) / "_frames" / f"{me.rank}", num_rows=self.store.num_rows,
-            side=self.store.crop.get("size"), min_sides=[config.size / self.window.side / scale for scale in scales],
+            side=self.store.crop.get("size"), min_sides=[whole / scale for scale in scales],
             limit_bytes=int(config.decoded_gb * 1e9) // me.world_size, is_silent=not me.is_first,
         ) as self.steps.kept:  # fmt: skip
             yield

@@ -21,6 +21,12 @@ def occluded(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) ->
     Returns:
         (N, 3, H, W) float32 in [0, 1].
     """
+    made = _one_by_one if images.device.type == "cpu" else _all_at_once
+    return made(images, frames, boxes)
+
+
+def _all_at_once(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """On a GPU, whose numbers the host would have to wait for."""
     count, _, height, width = images.shape
     x = torch.arange(width, device=images.device)
     y = torch.arange(height, device=images.device)
@@ -35,3 +41,22 @@ def occluded(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) ->
     pixels = torch.cat([images.permute(0, 2, 3, 1).flatten(0, 2), images.mean(dim=(2, 3))])
     chosen = torch.where(is_erased, count * height * width + image, framed)
     return pixels.index_select(0, chosen.view(-1)).view(count, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _one_by_one(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """On a CPU, only the pixels that change are written."""
+    height, width = images.shape[2:]
+    in_pixels = torch.tensor([width, height, width, height])
+    made = images.clone()
+    places = ((each * in_pixels).round().long().tolist() for each in (frames, boxes))
+    for image, before, frame, box in zip(made, images, *places, strict=True):
+        left, top, right, bottom = frame
+        if frame != [0, 0, width, height]:
+            image[:, :top] = image[:, top : top + 1]
+            image[:, bottom:] = image[:, bottom - 1 : bottom]
+            image[:, :, :left] = image[:, :, left : left + 1]
+            image[:, :, right:] = image[:, :, right - 1 : right]
+        left, top, right, bottom = box
+        if left < right and top < bottom:
+            image[:, top:bottom, left:right] = before.mean(dim=(1, 2))[:, None, None]
+    return made

@@ -7,14 +7,15 @@ programs. Such a text gets a leading apostrophe, which marks it as text; numbers
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["as_cell", "as_cells", "write_csv"]
+__all__ = ["as_cell", "as_cells", "csv_rows", "write_csv"]
 
 FORMULA = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 """The last four are the fullwidth forms of the first four; some spreadsheets treat them alike."""
@@ -51,9 +52,24 @@ def write_csv(batches: Iterable[pa.RecordBatch], columns: pa.Schema, file: str |
     Raises:
         OSError: the file cannot be written.
     """
+    with csv_rows(columns, file) as add:
+        for batch in batches:
+            add(batch)
+
+
+@contextmanager
+def csv_rows(columns: pa.Schema, file: str | Path | IO[bytes]) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Open a CSV file, as `write_csv` writes it, to which the function that it yields adds batches.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     import pyarrow.csv as arrow_csv
 
     with arrow_csv.CSVWriter(file, columns) as writer:
-        for batch in batches:
+
+        def add(batch: pa.RecordBatch) -> None:
             cells = [as_cells(column) for column in batch.columns]
             writer.write_batch(pa.RecordBatch.from_arrays(cells, schema=columns))
+
+        yield add

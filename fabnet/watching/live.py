@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from fabnet.errors import VideoError
-from fabnet.files.output import written_whole
+from fabnet.files.output import unlink, written_whole
 from fabnet.files.places import as_place
 from fabnet.options import takes
 from fabnet.reading.read import check_out, write
@@ -25,6 +25,7 @@ from fabnet.watching.options import LiveOptions
 from fabnet.watching.page import LivePage
 from fabnet.watching.reader import LiveFrame, LiveReader, Now
 from fabnet.watching.terminal import showing
+from fabnet.watching.unfinished import kept_until_finished, unfinished_file
 
 __all__ = ["LiveResult", "live"]
 
@@ -88,10 +89,11 @@ def live(
         Counts, rate and delay.
 
     Raises:
-        InputError: there is no such camera, or an option is impossible.
+        InputError: there is no such camera, an option is impossible, or beside `out` lie the rows of a session that was
+            cut off.
         VideoError: the camera or stream cannot be opened, or ends before its first frame.
         MissingDependencyError: the page needs a package that is not installed.
-        OutputError: the rows cannot be written.
+        OutputError: the rows cannot be written; those before are in `NAME.unfinished.csv` beside `out`.
     """
     options = LiveOptions.of(options, changes)
     camera = camera_named(str(source), as_camera=options.as_camera)
@@ -104,29 +106,40 @@ def live(
         shown = [] if on_frame is None else [on_frame]
         if options.page:
             shown.append(stack.enter_context(LivePage(options.port, reader.eyes.reader.tasks)).show)
-        partial = None if out is None else stack.enter_context(written_whole(out))
+        partial, keep = None, None
+        if out is not None:
+            partial = stack.enter_context(written_whole(out))
+            keep = stack.enter_context(kept_until_finished(out, reader.schema))
         shown.append(stack.enter_context(showing()))
         newest = stack.enter_context(Newest(lambda: captured(camera)))
         stop = stack.enter_context(stop_requests())
         until_s = None if options.seconds is None else time.monotonic() + options.seconds
-        batches = _batches(reader.read(newest.frames(stop, until_s=until_s)), newest, result, shown)
+        batches = _batches(reader.read(newest.frames(stop, until_s=until_s)), newest, result, shown, keep)
         if out is None or partial is None:
             for _ in batches:
                 pass
         else:
             write(map(_joined, batched(batches, FRAMES_AT_ONCE)), reader.schema, partial, out.suffix)
+    if out is not None:
+        unlink(unfinished_file(out))
     return result
 
 
 def _batches(
-    frames: Iterator[LiveFrame], newest: Newest, result: LiveResult, shown: list[Callable[[Now], None]]
+    frames: Iterator[LiveFrame],
+    newest: Newest,
+    result: LiveResult,
+    shown: list[Callable[[Now], None]],
+    keep: Callable[[pa.RecordBatch], None] | None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of each frame, which is also shown and counted."""
+    """The rows of each frame, which is also kept, shown and counted."""
     delays: list[float] = []
     lately: deque[tuple[float, float]] = deque()
     began_s: float | None = None
     try:
         for frame in frames:
+            if keep is not None:
+                keep(frame.batch)
             now_s = time.monotonic()
             began_s = frame.captured.came_s if began_s is None else began_s
             lately.append((now_s, frame.delay_s))

@@ -202,3 +202,48 @@ def test_a_time_limit_ends_it(long: Path) -> None:
     result = fabnet.live(long, as_camera=True, seconds=2.0)
     assert result.frames >= 1
     assert result.seconds < 20
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_kill_leaves_the_rows(long: Path, tmp_path: Path, suffix: str) -> None:
+    command = [sys.executable, "-m", "fabnet", "live", str(long), "--as-camera", "--out", f"rows{suffix}"]
+    kept = tmp_path / "rows.unfinished.csv"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert next(iter(running.stderr.readline, "")).startswith("live: long.ts: ")  # the first frame
+        time.sleep(1.0)
+        running.kill()
+        running.communicate(timeout=30)
+    with kept.open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert rows[-1]["pose_yaw_deg"]
+    assert not (tmp_path / f"rows{suffix}").exists()
+    assert fabnet.info(kept)["rows"] == len(rows)
+    with pytest.raises(
+        InputError, match=r"rows\.unfinished\.csv keeps the rows of a session that was cut off: move it"
+    ):
+        fabnet.live(long, as_camera=True, seconds=1.0, out=tmp_path / f"rows{suffix}")
+    kept.unlink()
+    result = fabnet.live(long, as_camera=True, seconds=1.0, out=tmp_path / f"rows{suffix}")
+    assert result.rows
+    assert [each.name for each in tmp_path.iterdir()] == [f"rows{suffix}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")
+def test_a_full_disk_keeps_the_rows_so_far(long: Path, tmp_path: Path) -> None:
+    limited = [
+        sys.executable, "-c",
+        "import resource, signal, sys\n"
+        "from fabnet.cli import main\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+        "sys.exit(main(sys.argv[1:]))",
+        "live", str(long), "--as-camera", "--seconds", "60", "--out", "rows.csv",
+    ]  # fmt: skip
+    done = subprocess.run(limited, cwd=tmp_path, stderr=subprocess.PIPE, text=True, timeout=120)
+    last = done.stderr.splitlines()[-1]
+    assert "cannot be written" in last or "cannot write" in last, last
+    assert last.endswith("; the rows until then are in rows.unfinished.csv")
+    assert (tmp_path / "rows.unfinished.csv").stat().st_size == 8000
+    assert not (tmp_path / "rows.csv").exists()

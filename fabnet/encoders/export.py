@@ -74,15 +74,15 @@ def export(model: str | Path, out: str | Path, *, int8: str | Path | None = None
     if not is_remote(out):
         check_links(out.parent, "the folder of an ONNX file", only=(CONFIG_FILE, READER_FILE))
     for name in (CONFIG_FILE, READER_FILE):
-        if (out.parent / name).exists():
+        if (out.parent / name).exists() and (int8 or not _is_left_over(name, folder, out.parent)):
             raise InputError(f"{out.parent} already contains a {name}; export into a folder of its own")
     if int8 is not None:
         return _export_int8(folder, out, as_place(int8))
     facts = export_onnx(folder, out)
     card = read_card(folder)
     weights = folder if folder.is_file() else folder / WEIGHTS_FILE
-    write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))
     _copy(READER_FILE, folder, out.parent)
+    write_card(out.parent, replace(card, training=card.training | {"weights_sha256": file_digest(weights)}))  # last
     return {"out": str(out), "precision": "float32"} | facts
 
 
@@ -133,6 +133,13 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
             text = model_card(out.resolve().name, card, notice=said, has_reader=has_reader)
             (partial / README_FILE).write_text(text, encoding="utf-8")
     return {"out": str(out), "precision": "float32"} | facts
+
+
+def _is_left_over(name: str, source: Path, target: Path) -> bool:
+    """Whether an export of the same model wrote a file and was killed before it wrote `config.json`, its last."""
+    if name == CONFIG_FILE or (target / CONFIG_FILE).exists() or not (source / name).is_file():
+        return False
+    return file_digest(source / name) == file_digest(target / name)
 
 
 def _copy(name: str, source: Path, target: Path) -> bool:

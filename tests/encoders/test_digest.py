@@ -59,6 +59,23 @@ def test_a_face_reader_beside_an_exported_file_is_not_replaced(tmp_path: Path) -
     assert (tmp_path / "reader.safetensors").read_bytes() == b"somebody's own"
 
 
+def test_an_export_that_was_cut_off_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fabnet.encoders.export.write_card", stop)
+        with pytest.raises(KeyboardInterrupt):
+            export("small", tmp_path / "encoder.onnx")
+    assert (tmp_path / "reader.safetensors").is_file()
+    with pytest.raises(InputError, match="not a model folder"):
+        load(tmp_path)
+    with pytest.raises(InputError, match=r"already contains a reader\.safetensors"):  # int8 does not fit it
+        export("small", tmp_path / "encoder.onnx", int8=tmp_path)
+    export("small", tmp_path / "encoder.onnx")
+    assert load(tmp_path / "encoder.onnx").required_reader().tasks == load("small").required_reader().tasks
+
+
 def test_a_config_cannot_claim_a_shipped_models_digest(exported_small: Path, tmp_path: Path) -> None:
     small = shipped_models()["small"]
     claimed = {"weights_sha256": file_digest(small / "model.safetensors")}

@@ -21,12 +21,13 @@ def occluded(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) ->
     Returns:
         (N, 3, H, W) float32 in [0, 1].
     """
-    made = _one_by_one if images.device.type == "cpu" else _all_at_once
-    return made(images, frames, boxes)
+    # The numbers of a GPU, and of a graph that is compiled, are not known here.
+    are_known = images.device.type == "cpu" and not torch.compiler.is_compiling()
+    return (_one_by_one if are_known else _all_at_once)(images, frames, boxes)
 
 
 def _all_at_once(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """On a GPU, whose numbers the host would have to wait for."""
+    """Gather all pixels anew, whatever the numbers are."""
     count, _, height, width = images.shape
     x = torch.arange(width, device=images.device)
     y = torch.arange(height, device=images.device)
@@ -44,7 +45,7 @@ def _all_at_once(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor
 
 
 def _one_by_one(images: torch.Tensor, frames: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-    """On a CPU, only the pixels that change are written."""
+    """Write only the pixels that change."""
     height, width = images.shape[2:]
     in_pixels = torch.tensor([width, height, width, height])
     made = images.clone()

@@ -132,6 +132,9 @@ def test_a_network_is_one_graph_with_the_same_weights_and_gives_the_same(changes
     generator = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (8, config.sources + 1, *2 * (config.input_size,), 3), generator=generator)
     views = torch.rand(8, config.sources + 1, 13, generator=generator).numpy() if config.recolour else None
+    if views is not None:
+        views[..., 5:7] *= 0.4  # left and top of the frame
+        views[..., 7:9] = 1 - 0.4 * views[..., 7:9]
     batch = Batch.from_frames(frames.to(torch.uint8), torch.device("cpu"), views)
     made = []
     for is_compiled in (False, True):

@@ -1,4 +1,4 @@
-"""Memory of this process: what becomes of freed blocks, and how much is in use."""
+"""Memory of this process: returns freed blocks to the system, and measures what is in use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-__all__ = ["give_back_freed_blocks", "keep_freed_blocks", "resident_bytes"]
+__all__ = ["give_back_freed_blocks", "resident_bytes"]
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+M_MMAP_THRESHOLD = -3
 BLOCK_BYTES = 2**20
-KEPT_BYTES = 2**31 - 1
-MOST_MAPPED, TRIMMED_BYTES = 65536, 2**17
-"""What glibc begins with."""
 
 
 def give_back_freed_blocks() -> None:
@@ -32,29 +29,10 @@ def give_back_freed_blocks() -> None:
         `M_MMAP_THRESHOLD` in mallopt(3): setting it turns this adjustment off.
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    _set(M_MMAP_THRESHOLD, BLOCK_BYTES)
-    _set(M_MMAP_MAX, MOST_MAPPED)
-    _set(M_TRIM_THRESHOLD, TRIMMED_BYTES)
-
-
-def keep_freed_blocks() -> None:
-    """Make this process keep freed blocks, up to 2 GiB, for its next ones, until it exits.
-
-    A training step takes and frees the same blocks again and again. glibc returns those above 32 MiB to the system at
-    once, which has to clear each page that it hands out: a seventh of the step's time at 128 px.
-
-    Source:
-        `M_MMAP_MAX` and `M_TRIM_THRESHOLD` in mallopt(3).
-    """
-    _set(M_MMAP_MAX, 0)
-    _set(M_TRIM_THRESHOLD, KEPT_BYTES)
-
-
-def _set(parameter: int, value: int) -> None:
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(parameter, value)
+            mallopt(M_MMAP_THRESHOLD, BLOCK_BYTES)
 
 
 def resident_bytes() -> int:

@@ -19,7 +19,6 @@ from fabnet.files.places import as_place, is_remote, make_folder, remove, workpl
 from fabnet.models.find_model import best_checkpoint, list_checkpoints
 from fabnet.models.model_folder import read_card
 from fabnet.options import takes
-from fabnet.runtime.memory import keep_freed_blocks
 from fabnet.runtime.notebook import facts
 from fabnet.runtime.terminal import say
 from fabnet.store.track_store import TrackStore, open_store
@@ -165,8 +164,6 @@ def train(
     if resume:
         _check_store(run, tracks, digest)
     where = choose_device(device)
-    if where.type == "cpu":
-        keep_freed_blocks()
     with processes(where) as me, _alone(run, me):
         if resume:
             config = _resumed(run, changes)  # again, because another command may have continued the run meanwhile

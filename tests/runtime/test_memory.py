@@ -42,30 +42,3 @@ def test_freed_blocks_are_returned_to_the_system() -> None:
     )
     assert given_back < 10
     assert kept > 100
-
-
-LARGE_BLOCKS = r"""
-import ctypes, resource, sys
-from fabnet.runtime.memory import keep_freed_blocks
-
-if sys.argv[1] == "kept":
-    keep_freed_blocks()
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.free.argtypes = [ctypes.c_void_p]
-faults = []
-for _ in range(10):
-    block = libc.malloc(64 << 20)
-    ctypes.memset(block, 1, 64 << 20)
-    libc.free(block)
-    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
-print(faults[-1] - faults[0])
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's habit")
-def test_large_freed_blocks_are_kept() -> None:
-    given_back, kept = (
-        int(subprocess.check_output([sys.executable, "-c", LARGE_BLOCKS, how], text=True)) for how in ("given", "kept")
-    )
-    assert kept < 100 < 1000 < given_back

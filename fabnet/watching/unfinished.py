@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -47,12 +49,13 @@ def kept_until_finished(out: Path, columns: pa.Schema) -> Iterator[Callable[[pa.
     if file.exists():
         raise InputError(f"{file} keeps the rows of a session that was cut off: move it elsewhere, or remove it")
     header = flat(pa.RecordBatch.from_pylist([], schema=columns)).schema
-    count, synced_s = 0, time.monotonic()
+    count, whole_bytes, synced_s = 0, 0, time.monotonic()
 
     def keep(batch: pa.RecordBatch) -> None:
-        nonlocal count, synced_s
+        nonlocal count, whole_bytes, synced_s
         with output_errors(file):
             add(flat(batch))
+            whole_bytes += _moved(text, stream)
             if time.monotonic() - synced_s > SYNC_S:
                 sync(file)
                 synced_s = time.monotonic()
@@ -61,13 +64,28 @@ def kept_until_finished(out: Path, columns: pa.Schema) -> Iterator[Callable[[pa.
     try:
         with ExitStack() as stack:
             with output_errors(file):
-                add = stack.enter_context(csv_rows(header, stack.enter_context(file.open("xb", buffering=0))))
+                stream = stack.enter_context(file.open("xb", buffering=0))
+                text = io.BytesIO()
+                add = stack.enter_context(csv_rows(header, text))
+                whole_bytes += _moved(text, stream)
                 sync_folder(file.parent)
             yield keep
     except OutputError as error:
         if not count:
             raise
+        os.truncate(file, whole_bytes)  # a full disk cuts the last row
         raise OutputError(f"{error}; the rows until then are in {file}") from error
     finally:
         if not count:
             file.unlink(missing_ok=True)
+
+
+def _moved(text: io.BytesIO, stream: io.FileIO) -> int:
+    """Move all text to a file, whose every write may take only a part of it; return its number of bytes."""
+    rest = memoryview(text.getvalue())
+    count = len(rest)
+    while rest:
+        rest = rest[stream.write(rest) :]
+    text.seek(0)
+    text.truncate()
+    return count

@@ -245,5 +245,6 @@ def test_a_full_disk_keeps_the_rows_so_far(long: Path, tmp_path: Path) -> None:
     last = done.stderr.splitlines()[-1]
     assert "cannot be written" in last or "cannot write" in last, last
     assert last.endswith("; the rows until then are in rows.unfinished.csv")
-    assert (tmp_path / "rows.unfinished.csv").stat().st_size == 8000
+    assert 4000 < (tmp_path / "rows.unfinished.csv").stat().st_size <= 8000
+    assert fabnet.info(tmp_path / "rows.unfinished.csv")["rows"] >= 1  # none is cut
     assert not (tmp_path / "rows.csv").exists()

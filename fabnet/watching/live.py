@@ -89,8 +89,8 @@ def live(
         Counts, rate and delay.
 
     Raises:
-        InputError: there is no such camera, an option is impossible, or beside `out` lie the rows of a session that was
-            cut off.
+        InputError: there is no such camera, an option is impossible, or the file of a former session's rows is still
+            beside `out`.
         VideoError: the camera or stream cannot be opened, or ends before its first frame.
         MissingDependencyError: the page needs a package that is not installed.
         OutputError: the rows cannot be written; those before are in `NAME.unfinished.csv` beside `out`.

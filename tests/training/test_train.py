@@ -28,7 +28,7 @@ from fabnet.ingest.import_folder import import_folder
 from fabnet.models.find_model import best_checkpoint, latest_checkpoint, list_checkpoints
 from fabnet.models.model_folder import read_card
 from fabnet.objectives.batch import Batch
-from fabnet.store.track_store import TrackStore, open_store
+from fabnet.store.track_store import open_store
 from fabnet.training.config import preset
 from fabnet.training.initial import still_statistics
 from fabnet.training.run_log import RunLog, read_metrics
@@ -62,20 +62,6 @@ def test_images_that_are_decoded_once_change_nothing(
     train(store, tmp_path / "anew", **constant, max_steps=4)
     train(store, tmp_path / "anew", resume=True, max_steps=6, decoded_gb=0)
     assert_same(tmp_path / "kept", tmp_path / "anew")
-
-
-@pytest.mark.parametrize("looks", [1, 2])
-def test_each_image_is_read_once(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
-    read: list[int] = []
-    read_images = TrackStore.read_images
-
-    def counted(self: TrackStore, rows: Any) -> list[bytes]:
-        read.extend(rows)
-        return read_images(self, rows)
-
-    monkeypatch.setattr(TrackStore, "read_images", counted)
-    train(store, tmp_path / "run", **TINY, max_steps=20, looks=looks)
-    assert len(read) < 2 * open_store(store).num_rows  # a batch may draw a row twice before it is kept
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "plateau", "plateau_patience": 0}])

@@ -20,7 +20,7 @@ from fabnet.models.model_folder import read_card
 from fabnet.paper.figures.architecture import architecture_figure
 from fabnet.reporting.reconstructions import reconstructions
 from fabnet.serving.compare import Comparer
-from fabnet.store.track_store import open_store
+from fabnet.store.track_store import TrackStore, open_store
 from fabnet.training.train import train
 
 TINY: dict[str, Any] = {
@@ -97,6 +97,20 @@ def test_it_starts_from_a_network_with_one_look(store: Path, tmp_path: Path, sou
         own = two[last.replace("layers", f"{part}.layers")]
         assert torch.allclose(own, one[last].chunk(2)[half], atol=1e-6)
     assert torch.allclose(two["flow_decoder.layers.2.weight"], one["flow_decoder.layers.2.weight"], atol=1e-6)
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_each_image_is_read_once(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    read: list[int] = []
+    read_images = TrackStore.read_images
+
+    def counted(self: TrackStore, rows: Any) -> list[bytes]:
+        read.extend(rows)
+        return read_images(self, rows)
+
+    monkeypatch.setattr(TrackStore, "read_images", counted)
+    train(store, tmp_path / "run", **TINY, max_steps=20, looks=looks)
+    assert len(read) < 2 * open_store(store).num_rows  # a batch may draw a row twice before it is kept
 
 
 def test_a_network_with_one_look_does_not_start_from_one_with_two(store: Path, run: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ __all__ = ["output_errors", "unlink", "written_whole"]
 
 MAX_LINKS = 40
 """Symlinks in a chain, as on Linux."""
+PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -67,8 +68,8 @@ def written_whole(
 ) -> Iterator[Path]:
     """Yield a temporary path beside `path` for a file or folder, and rename it into place at the end.
 
-    A former output is removed only after the new one is synced. A kill leaves a half-written output under a hidden
-    name, until the same output is written again.
+    A former output is removed only after the new one is synced. Files have the mode that the umask gives. A kill
+    leaves a half-written output under a hidden name, until the same output is written again.
 
     Args:
         path: destination of the output; what is there is replaced. A symlink is kept, and its target is replaced: the
@@ -109,6 +110,7 @@ def written_whole(
         remove(partial)  # an existing link of this name would be followed
         try:
             yield partial
+            _open_to_others(partial)
             sync(partial)
             if check is not None:
                 check(partial)
@@ -128,6 +130,22 @@ def written_whole(
                 os.rename(replaced, path)
             remove(partial)
             remove(replaced)
+
+
+def _open_to_others(path: Path) -> None:
+    """Give files that were made for their owner alone, as safetensors makes them, the mode of any new file."""
+    if os.name == "nt":
+        return
+    files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
+    private = [file for file in files if not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) == PRIVATE]
+    if not private:
+        return
+    plain = private[0].with_name(f"{private[0].name}.mode")
+    os.close(os.open(plain, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(plain.stat().st_mode)  # what the umask leaves; to ask for it would change it for all threads
+    plain.unlink()
+    for file in private:
+        file.chmod(mode)
 
 
 def _end_of_links(path: Path) -> Path:

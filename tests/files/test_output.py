@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from fabnet.errors import InputError, OutputError
 from fabnet.files.lance import has_dataset
@@ -71,6 +74,24 @@ def test_a_read_only_file_is_kept(tmp_path: Path) -> None:
     assert kept.read_text() == "old"
     assert os.listdir(tmp_path) == ["kept.csv"]
     kept.chmod(0o644)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_others_may_read_what_the_umask_leaves_them(tmp_path: Path, umask: int, mode: int) -> None:
+    """safetensors makes files that only their owner can read: a colleague, or a container, could not load a model."""
+    former = os.umask(umask)
+    try:
+        with written_whole(tmp_path / "model") as partial:
+            partial.mkdir()
+            save_file({"x": np.zeros(3)}, partial / "model.safetensors")
+            (partial / "config.json").write_text("{}")
+        with written_whole(tmp_path / "probe.safetensors") as partial:
+            save_file({"x": np.zeros(3)}, partial)
+    finally:
+        os.umask(former)
+    files = [tmp_path / "probe.safetensors", *(tmp_path / "model").iterdir()]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [mode] * 3
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -335,9 +335,11 @@ def main() -> None:
         made[name] = rows_of(model, sets, draws=options.draws, cache=cache)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     print(show(made))
+    first = next(iter(made.values()))
     write_rows(
-        [{"model": name, "metric": row.name, "value": row.value, "interval": interval(row.resampled)}
-         for name, rows in made.items() for row in rows],
+        [{"model": name, "metric": row.name, "value": row.value, "interval": interval(row.resampled),
+          "minus_first": row.value - firsts.value, "minus_first_interval": interval(row.resampled - firsts.resampled)}
+         for name, rows in made.items() for row, firsts in zip(rows, first, strict=True)],
         options.out,
     )  # fmt: skip
 

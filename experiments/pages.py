@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-READING, RESULTS, README = "docs/reading.md", "docs/results.md", "README.md"
+READING, RESULTS, FAULTS, README = "docs/reading.md", "docs/results.md", "docs/faults.md", "README.md"
 CARD, SMALL_CARD = "fabnet/weights/base/README.md", "fabnet/weights/small/README.md"
 
 Rows = list[list[str]]
@@ -38,6 +38,8 @@ def with_interval(values: list[float], digits: int, sign: str = "") -> str:
 
 # What `read` gives
 
+SHARE = "points, share of the eyes' distance"
+
 
 def leaning() -> Rows:
     """Leaning heads, without and with windows that turn."""
@@ -48,8 +50,7 @@ def leaning() -> Rows:
             now, never = found[f"{name}, {angle} degrees"], found[f"{name}, {angle} degrees, never turned"]
             for key in ("yaw", "roll, mean error in degrees"):
                 row.append(f"{never[key][0]:.1f}° to {now[key][0]:.1f}°")
-            points = "points, share of the eyes' distance"
-            row.append(f"{100 * never[points][0]:.1f} to {100 * now[points][0]:.1f}")
+            row.append(f"{100 * never[SHARE][0]:.1f} to {100 * now[SHARE][0]:.1f}")
             row.append(
                 f"{percent(now['in range'][0])}, {percent(now['in range and points off by more than a fifth'][0])}"
             )
@@ -112,6 +113,24 @@ def in_percent(values: list[float]) -> str:
     """Shares as "7 % [1, 17]"."""
     low, high = (f"{100 * each:.0f}" for each in values[1:3])
     return f"{percent(values[0])} [{low}, {high}]"
+
+
+def changed() -> Rows:
+    """Readings of changed pictures against those of the pictures themselves."""
+    names = {
+        "JPEG, quality 20": "JPEG at quality 20", "JPEG, quality 5": "JPEG at quality 5",
+        "light x 0.3, noise of 3": "light x 0.3, noise of 3 levels", "motion of 11 px": "motion over 11 px",
+        "motion of 21 px": "motion over 21 px", "blur of 4 px": "Gaussian blur of 4 px",
+    }  # fmt: skip
+    rows = []
+    for name, found in result("changed_faces").items():
+        if name != "faces":
+            rows.append([
+                names.get(name, name), f"{found['found']}; {found['in range']}",
+                f"{found['yaw, mean in degrees']:.1f}°", percent(found["all angles inside"]),
+                f"{100 * found[SHARE]:.1f}", percent(found["far off"]),
+            ])  # fmt: skip
+    return rows
 
 
 # The face reader
@@ -314,6 +333,7 @@ TABLES = (
     Table(READING, "| faces with | yaw | pitch | roll |", half_widths),
     Table(READING, "| unit | AUC | recall |", units),
     Table(READING, "| faces | yaw, mean error |", lambda: groups("reader", is_card=False)),
+    Table(FAULTS, "| change | found; in range |", changed),
     Table(RESULTS, "| | `base` | `small` | untrained |", on_test_people),
     Table(RESULTS, "| | `small` | `base` | untrained |", chosen_by),
     Table(README, "| probe | labelled faces | `base` | untrained |", few_labels),

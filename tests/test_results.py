@@ -22,7 +22,7 @@ def results(name: str) -> dict[str, Any]:
 def test_tables_are_those_of_the_results() -> None:
     """`python experiments/pages.py` writes them anew."""
     made = runpy.run_path(str(ROOT / "experiments" / "pages.py"))["pages"]()
-    assert len(made) == 5
+    assert len(made) == 6
     for path, text in made.items():
         assert path.read_text(encoding="utf-8") == text, path
 

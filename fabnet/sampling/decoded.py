@@ -1,14 +1,14 @@
-"""Decoded images of a store, kept in a file while a run lasts, so that each is decoded once.
+"""Decoded images of a store, kept in a file while a run lasts, so that each is decoded once on a machine.
 
-The worker processes share the file: each image is written once it was decoded, and read as memory, of which the system
-keeps what fits. The images have one size, that of the store's crops, or the half, quarter or eighth of it at which
-`decode_jpeg` decodes them; others are not kept.
+All processes on the machine share the file: each image is written once it was decoded, and read as memory, of which
+the system keeps what fits. The images have one size, that of the store's crops, or the half, quarter or eighth of it
+at which `decode_jpeg` decodes them; others are not kept.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,12 @@ class DecodedImages:
         """For each scale, which images are whole, and the images."""
         if self._open is None:
             self._open = {}
-            for shrink, (number, place) in self._places.items():
-                whole = np.memmap(self._file, np.uint8, "r+", number * self._num_rows, (self._num_rows,))
-                side = -(-self._side // shrink)
-                images = np.memmap(self._file, np.uint8, "r", place, (self._num_rows, side, side, 3))
-                self._open[shrink] = (whole.view(np.ndarray), images.view(np.ndarray))
+            with suppress(FileNotFoundError):  # the process that made it has ended
+                for shrink, (number, place) in self._places.items():
+                    whole = np.memmap(self._file, np.uint8, "r+", number * self._num_rows, (self._num_rows,))
+                    side = -(-self._side // shrink)
+                    images = np.memmap(self._file, np.uint8, "r", place, (self._num_rows, side, side, 3))
+                    self._open[shrink] = (whole.view(np.ndarray), images.view(np.ndarray))
         return self._open
 
 
@@ -113,6 +114,8 @@ def decoded_images(
     side: int | None,
     min_sides: Sequence[float],
     limit_bytes: int,
+    is_maker: bool = True,
+    agree: Callable[[bool], bool] = bool,
     is_silent: bool = False,
 ) -> Iterator[DecodedImages | None]:
     """Keep decoded images in a file while the block runs, and say how large it can become, or why there is none.
@@ -124,36 +127,48 @@ def decoded_images(
         side: side of the stored images in pixels; None: unknown, and nothing is kept.
         min_sides: the smallest and the largest side that images are decoded for, in any order, and any between.
         limit_bytes: upper bound of the file's size; 0: no file.
+        is_maker: whether this process makes the file, and removes it at the end; the others on its machine use it.
+        agree: tells the other processes on the machine whether the maker made the file: every process calls it with
+            what it knows, and gets what the maker knows.
         is_silent: whether to say nothing.
 
     Yields:
         The kept images; None: there is no file.
     """
-    made, reason = None, None
+    made, reason, is_made = None, None, False
     if side and limit_bytes:
         first, last = (shrink_of(side, min_side) for min_side in (max(min_sides), min(min_sides)))
         shrinks = [shrink for shrink in (1, 2, 4, 8) if first <= shrink <= last]
         made = DecodedImages(file, side=side, shrinks=shrinks, num_rows=num_rows)
-        try:
-            with suppress(FileNotFoundError):
-                file.unlink()
-            reason = _reason_against(file, made.num_bytes, limit_bytes)
-            if reason is None:
-                make_folder(file.parent)
-                made.make()
-        except OSError as error:
-            reason = f"{file} cannot be written ({error.strerror})"
+        if is_maker:
+            reason = _made(made, file, limit_bytes)
+        is_made = agree(reason is None)
         if not is_silent and reason is not None:
             say(f"images are decoded at every use: {reason}", to_stderr=True)
         elif not is_silent:
             say(f"each image is decoded once, into {file.parent}: at most {_gb(made.num_bytes)}", to_stderr=True)
     try:
-        yield None if reason is not None else made
+        yield made if is_made else None
     finally:
-        with suppress(OSError):  # Windows removes no file that a process still reads; the next run does
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # other processes of the run may still have theirs there
-            file.parent.rmdir()
+        if is_maker:
+            with suppress(OSError):  # Windows removes no file that a process still reads; the next run does
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # other machines of the run may still have theirs there
+                file.parent.rmdir()
+
+
+def _made(images: DecodedImages, file: Path, limit_bytes: int) -> str | None:
+    """Make the file; if it cannot be, say why."""
+    try:
+        with suppress(FileNotFoundError):
+            file.unlink()
+        reason = _reason_against(file, images.num_bytes, limit_bytes)
+        if reason is None:
+            make_folder(file.parent)
+            images.make()
+        return reason
+    except OSError as error:
+        return f"{file} cannot be written ({error.strerror})"
 
 
 def _reason_against(file: Path, num_bytes: int, limit_bytes: int) -> str | None:

@@ -227,14 +227,20 @@ class Trainer:
 
     @contextmanager
     def decoded_once(self) -> Iterator[None]:
-        """Keep the decoded images of the run in files, one for each process, if they fit; the first process says so."""
+        """Keep the decoded images of the run in a file on each machine, if they fit; the first process says so."""
         config, me = self.config, self.me
+        maker = me.rank - me.local_rank
+
+        def what_the_maker_said(is_made: bool) -> bool:
+            return bool(gather(torch.tensor([is_made]))[maker])
+
         whole = config.input_size / self.window.side
         scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation
         with decoded_images(
-            workplace(self.run) / "_frames" / f"{me.rank}", num_rows=self.store.num_rows,
+            workplace(self.run) / "_frames" / f"{maker}", num_rows=self.store.num_rows,
             side=self.store.crop.get("size"), min_sides=[whole / scale for scale in scales],
-            limit_bytes=int(config.decoded_gb * 1e9) // me.world_size, is_silent=not me.is_first,
+            limit_bytes=int(config.decoded_gb * 1e9), is_maker=me.local_rank == 0, agree=what_the_maker_said,
+            is_silent=not me.is_first,
         ) as self.steps.kept:  # fmt: skip
             yield
         self.steps.kept = None

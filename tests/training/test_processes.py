@@ -46,6 +46,24 @@ sys.exit(code)
 """
 
 
+# Runs fabnet with the number of pictures that were decoded written down.
+COUNTING = """
+import os, sys
+import fabnet.sampling.loader as loader
+from fabnet.cli import main
+decode, count = loader.decode_jpeg, 0
+def counted(data, *, min_side):
+    global count
+    count += 1
+    return decode(data, min_side=min_side)
+loader.decode_jpeg = counted
+file = sys.argv.pop(1)
+code = main()
+open(f"{file}-{os.environ.get('RANK', 0)}.txt", "w").write(str(count))
+sys.exit(code)
+"""
+
+
 def torchrun(count: int) -> list[str]:
     return [
         sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--rdzv-backend=c10d",
@@ -60,6 +78,25 @@ def alone() -> dict[str, str]:
 
 def quiet() -> dict[str, str]:
     return alone() | {"PYTHONWARNINGS": "ignore"}
+
+
+def test_the_processes_of_a_machine_share_what_they_decode(store: Path, tmp_path: Path) -> None:
+    script = tmp_path / "counting.py"
+    script.write_text(COUNTING)
+    counts = {}
+    for name, start in (("one", [sys.executable]), ("two", torchrun(2))):
+        flags = [*FLAGS, "--max-steps=40", "--validate-every=20", f"--out={tmp_path / name}"]
+        done = subprocess.run(
+            [*start, str(script), str(tmp_path / name), "train", str(store), *flags],
+            capture_output=True, text=True, env=alone(),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("each image is decoded once") == 1
+        assert not (tmp_path / name / "_frames").exists()
+        counts[name] = [int(file.read_text()) for file in tmp_path.glob(f"{name}-*.txt")]
+    assert len(counts["two"]) == 2
+    assert min(counts["two"]) > 0
+    assert sum(counts["two"]) < 1.3 * sum(counts["one"])  # both may decode an image at the same time
 
 
 def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Path, tmp_path: Path) -> None:

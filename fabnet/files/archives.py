@@ -14,7 +14,7 @@ __all__ = ["open_archive"]
 MAX_DIRECTORY_BYTES = 2**22
 """Maximum size of the central directory, which is read whole: some 50,000 files."""
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-END_BYTES, LONGEST_COMMENT = 22, 2**16
+END_BYTES, RECORD_64_BYTES, LOCATOR_64_BYTES, LONGEST_COMMENT = 22, 56, 20, 2**16
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -48,20 +48,20 @@ def open_archive(stream: IO[bytes], limit: int) -> zipfile.ZipFile:
 
 
 def _check_directory(stream: IO[bytes], size: int) -> None:
-    stream.seek(max(0, size - END_BYTES - LONGEST_COMMENT))
+    stream.seek(max(0, size - RECORD_64_BYTES - LOCATOR_64_BYTES - END_BYTES - LONGEST_COMMENT))
     tail = stream.read()
     offset = tail.rfind(END)
     if offset < 0 or len(tail) < offset + END_BYTES:
         raise zipfile.BadZipFile("it is not a ZIP archive")
     (length,) = struct.unpack_from("<I", tail, offset + 12)
-    locator = tail.rfind(LOCATOR_64, 0, offset)
-    if locator >= 0:
+    locator = offset - LOCATOR_64_BYTES  # Python looks nowhere else
+    if locator >= 0 and tail[locator:].startswith(LOCATOR_64):
         (at,) = struct.unpack_from("<Q", tail, locator + 8)
         stream.seek(min(at, size))
-        end = stream.read(56)
+        end = stream.read(RECORD_64_BYTES)
         # Python looks for this record directly before its locator, whatever offset the locator gives.
-        records = [each for each in (end, tail[max(0, locator - 56) : locator]) if each[:4] == END_64]
-        lengths = [struct.unpack_from("<Q", each.ljust(56, b"\xff"), 40)[0] for each in records]
+        records = [each for each in (end, tail[max(0, locator - RECORD_64_BYTES) : locator]) if each[:4] == END_64]
+        lengths = [struct.unpack_from("<Q", each.ljust(RECORD_64_BYTES, b"\xff"), 40)[0] for each in records]
         length = max([*lengths, length if length < 2**32 - 1 else 0])
     if length > MAX_DIRECTORY_BYTES:
         raise InputError(f"its list of files has {length:,} bytes; the limit is {MAX_DIRECTORY_BYTES:,}")

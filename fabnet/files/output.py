@@ -110,7 +110,7 @@ def written_whole(
         remove(partial)  # an existing link of this name would be followed
         try:
             yield partial
-            _open_to_others(partial)
+            _open_to_others(partial, path.with_name(f".{path.name}.{os.getpid()}.mode"))
             sync(partial)
             if check is not None:
                 check(partial)
@@ -132,19 +132,26 @@ def written_whole(
             remove(replaced)
 
 
-def _open_to_others(path: Path) -> None:
-    """Give files that were made for their owner alone, as safetensors makes them, the mode of any new file."""
+def _open_to_others(path: Path, plain: Path) -> None:
+    """Give files that were made for their owner alone, as safetensors makes them, the mode of any new file.
+
+    Args:
+        path: a file, or a folder of files.
+        plain: where to make a file, to see what the umask leaves: to ask for the umask would change it for all threads.
+    """
     if os.name == "nt":
         return
     files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]
     private = [file for file in files if not file.is_symlink() and stat.S_IMODE(file.stat().st_mode) == PRIVATE]
     if not private:
         return
-    plain = private[0].with_name(f"{private[0].name}.mode")
-    os.close(os.open(plain, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    mode = stat.S_IMODE(plain.stat().st_mode)  # what the umask leaves; to ask for it would change it for all threads
-    plain.unlink()
-    for file in private:
+    plain.unlink(missing_ok=True)
+    try:
+        os.close(os.open(plain, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = stat.S_IMODE(plain.stat().st_mode)
+    finally:
+        plain.unlink(missing_ok=True)
+    for file in private if mode != PRIVATE else []:
         file.chmod(mode)
 
 
@@ -189,7 +196,7 @@ def _refuse_special(path: Path) -> None:
 def _sweep(path: Path) -> None:
     """Remove what killed writers of `path` left beside it. The caller holds the lock of `path`."""
     for entry in path.parent.iterdir():
-        found = re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.(partial|replaced)", entry.name)
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.(partial|replaced|mode)", entry.name)
         if found and found[1] == "replaced" and not path.exists():
             os.rename(entry, path)  # the writer was killed before the new output was in place
         elif found:

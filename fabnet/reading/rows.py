@@ -20,6 +20,7 @@ from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
 from fabnet.files.places import dataset_around, is_remote, remove
+from fabnet.files.sync import sync
 from fabnet.reading.columns import VERSION_KEY, Row, flat_names, split_lists
 from fabnet.reading.options import FORMATS, Format
 from fabnet.store.track_store import is_store
@@ -174,3 +175,4 @@ def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, colu
         write_csv(without_embedding(), _flat(empty).schema, rows_file)
         with partial.open("wb") as file:
             np.save(file, np.concatenate(embeddings) if embeddings else np.empty((0, len(nothing)), np.float32))
+        sync(partial)  # before the table takes its place, since a full disk may only show here

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import os
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -77,8 +76,10 @@ class Token:
         return hmac.compare_digest(given, self._token)
 
     def _of_cookie(self, text: str) -> bytes:
+        # Cookies of other programs on this host come along. SimpleCookie drops all if it cannot read one.
+        pairs = (each.strip().partition("=") for each in text.split(";"))
+        found = next((value for name, _, value in pairs if name == self._cookie), "")
         try:
-            found = SimpleCookie(text).get(self._cookie)
-            return b"" if found is None else bytes.fromhex(found.value)
-        except (CookieError, ValueError):
+            return bytes.fromhex(found)
+        except ValueError:
             return b""

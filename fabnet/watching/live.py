@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from fabnet.errors import VideoError
-from fabnet.files.output import unlink, written_whole
+from fabnet.files.output import output_errors, unlink, written_whole
 from fabnet.files.places import as_place
 from fabnet.options import takes
 from fabnet.reading.read import check_out, write
@@ -25,7 +25,7 @@ from fabnet.watching.options import LiveOptions
 from fabnet.watching.page import LivePage
 from fabnet.watching.reader import LiveFrame, LiveReader, Now
 from fabnet.watching.terminal import showing
-from fabnet.watching.unfinished import kept_until_finished, unfinished_file
+from fabnet.watching.unfinished import kept_until_finished, telling_where_rows_are, unfinished_file
 
 __all__ = ["LiveResult", "live"]
 
@@ -108,6 +108,7 @@ def live(
             shown.append(stack.enter_context(LivePage(options.port, reader.eyes.reader.tasks)).show)
         partial, keep = None, None
         if out is not None:
+            stack.enter_context(telling_where_rows_are(out))
             partial = stack.enter_context(written_whole(out))
             keep = stack.enter_context(kept_until_finished(out, reader.schema))
         shown.append(stack.enter_context(showing()))
@@ -119,7 +120,8 @@ def live(
             for _ in batches:
                 pass
         else:
-            write(map(_joined, batched(batches, FRAMES_AT_ONCE)), reader.schema, partial, out.suffix)
+            with output_errors(out):
+                write(map(_joined, batched(batches, FRAMES_AT_ONCE)), reader.schema, partial, out.suffix)
     if out is not None:
         unlink(unfinished_file(out))
     return result

@@ -18,7 +18,7 @@ from fabnet.files.places import is_remote
 from fabnet.files.sync import sync, sync_folder
 from fabnet.reading.table import flat
 
-__all__ = ["kept_until_finished", "unfinished_file"]
+__all__ = ["kept_until_finished", "telling_where_rows_are", "unfinished_file"]
 
 SYNC_S = 1.0
 """Time between two syncs: a power cut loses about as much."""
@@ -30,8 +30,21 @@ def unfinished_file(out: Path) -> Path:
 
 
 @contextmanager
+def telling_where_rows_are(out: Path) -> Iterator[None]:
+    """Name the file of unfinished rows where `out` cannot be written, if the block has made one."""
+    file = unfinished_file(out)
+    is_former = file.exists()
+    try:
+        yield
+    except OutputError as error:
+        if is_former or not file.exists():
+            raise
+        raise OutputError(f"{error}; the rows until then are in {file}") from error
+
+
+@contextmanager
 def kept_until_finished(out: Path, columns: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Keep rows in a file as they come. The caller removes it once `out` is written.
+    """Keep rows in a file as they come. The caller removes it once `out` is written; it stays if the block fails.
 
     Args:
         out: the file that all rows will be written to; the caller holds its lock.
@@ -42,14 +55,13 @@ def kept_until_finished(out: Path, columns: pa.Schema) -> Iterator[Callable[[pa.
 
     Raises:
         InputError: there are rows of a former session.
-        OutputError: the rows cannot be written; those before are kept, and the message names their file. Also in place
-            of an OutputError of the block.
+        OutputError: the rows cannot be written; those before are kept.
     """
     file = unfinished_file(out)
     if file.exists():
         raise InputError(f"{file} keeps the rows of a session that was cut off: move it elsewhere, or remove it")
     header = flat(pa.RecordBatch.from_pylist([], schema=columns)).schema
-    count, whole_bytes, synced_s = 0, 0, time.monotonic()
+    count, whole_bytes, synced_s, is_ours = 0, 0, time.monotonic(), False
 
     def keep(batch: pa.RecordBatch) -> None:
         nonlocal count, whole_bytes, synced_s
@@ -65,18 +77,18 @@ def kept_until_finished(out: Path, columns: pa.Schema) -> Iterator[Callable[[pa.
         with ExitStack() as stack:
             with output_errors(file):
                 stream = stack.enter_context(file.open("xb", buffering=0))
+                is_ours = True
                 text = io.BytesIO()
                 add = stack.enter_context(csv_rows(header, text))
                 whole_bytes += _moved(text, stream)
                 sync_folder(file.parent)
             yield keep
-    except OutputError as error:
-        if not count:
-            raise
-        os.truncate(file, whole_bytes)  # a full disk cuts the last row
-        raise OutputError(f"{error}; the rows until then are in {file}") from error
+    except OutputError:
+        if count:
+            os.truncate(file, whole_bytes)  # a full disk cuts the last row
+        raise
     finally:
-        if not count:
+        if is_ours and not count:
             file.unlink(missing_ok=True)
 
 

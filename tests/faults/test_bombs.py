@@ -109,6 +109,18 @@ def npz_with_a_long_list(path: Path) -> Path:
     return path / "a.npz"
 
 
+def npz_with_a_hidden_list(path: Path) -> Path:
+    """The same, said in a 64-bit record whose locator holds a second signature, which Python does not look at."""
+    data = npz_with_a_long_list(path).read_bytes()
+    start, end = data.index(b"PK\x01\x02"), len(data) - 22
+    size, number = end - start, 0xFFFF
+    record = struct.pack("<4sQ2H2I4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, number, number, size, start)
+    locator = struct.pack("<4sI8sI", b"PK\x06\x07", 0, b"PK\x06\x07\0\0\0\0", 1)
+    last = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, number, number, 2**32 - 1, 2**32 - 1, 0)
+    (path / "a.npz").write_bytes(data[:end] + record + locator + last)
+    return path / "a.npz"
+
+
 def pth_bomb(path: Path) -> Path:
     import torch
 
@@ -218,6 +230,7 @@ BOMBS: list[tuple[Callable[[Path], Path], str, str]] = [
     (npz_that_lies, NPZ, "bytes cannot hold"),
     (npz_of_many, NPZ, "overlap"),
     (npz_with_a_long_list, NPZ, "its list of files has"),
+    (npz_with_a_hidden_list, NPZ, "its list of files has"),
     (pth_bomb, PTH, "bytes unpack to"),
     (pth_of_one_number, PTH, "takes more than the file has"),
     (pth_of_views, PTH, "takes more than the file has"),

@@ -94,6 +94,14 @@ def test_others_may_read_what_the_umask_leaves_them(tmp_path: Path, umask: int, 
     assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [mode] * 3
 
 
+def test_what_a_kill_leaves_beside_a_private_file_is_swept(tmp_path: Path) -> None:
+    for number in (os.getpid(), 2**22 + 1):
+        (tmp_path / f".probe.safetensors.{number}.mode").touch()
+    with written_whole(tmp_path / "probe.safetensors") as partial:
+        save_file({"x": np.zeros(3)}, partial)
+    assert os.listdir(tmp_path) == ["probe.safetensors"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="part of the path is a file"), written_whole(tmp_path / "file" / "x.csv"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import pytest
 import fabnet
 from fabnet.cli import main
 from fabnet.encoders.digest import model_digest
-from fabnet.errors import InputError, NoFaceError
+from fabnet.errors import InputError, NoFaceError, OutputError
 from fabnet.faces.find import crop_faces
 from fabnet.files.limits import read_bytes
 from fabnet.models.find_model import find_model
@@ -273,6 +275,28 @@ def test_the_table_beside_an_npy_is_replaced_if_embed_wrote_it(photo: Path, tmp_
         fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
     with pytest.raises(InputError, match=r"ends in \.csv, but --format is npy"):
         fabnet.embed([photo], tmp_path / "new.csv", format="npy", model="pixels", crop="none")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the name of an open file is asked of /proc")
+def test_a_full_disk_at_the_sync_keeps_an_npy_and_its_table(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fabnet.embed([photo], tmp_path / "faces.npy", model="pixels", crop="none")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    real = os.fsync
+
+    def full(opened: int) -> None:
+        if ".npy" in os.readlink(f"/proc/self/fd/{opened}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(opened)
+
+    (tmp_path / "more").mkdir()
+    for name in ("a.png", "b.png"):
+        shutil.copy(photo, tmp_path / "more" / name)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        fabnet.embed([tmp_path / "more"], tmp_path / "faces.npy", model="pixels", crop="none")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 
 
 def test_leftovers_are_replaced_and_a_symlink_is_kept(photo: Path, tmp_path: Path) -> None:

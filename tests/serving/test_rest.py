@@ -202,7 +202,8 @@ def test_a_token_is_needed_where_one_is_set(site: Site) -> None:
     assert {"HttpOnly", "SameSite=Strict"} < set(opened.headers["set-cookie"].split("; "))
     assert "a-secret" not in opened.headers["set-cookie"]
     cookie = opened.headers["set-cookie"].split(";")[0]
-    assert guarded.get("/", headers={"cookie": cookie}).status_code == 200
+    for others in ("", 'prefs={"a":1}; ', "b=[1, 2]; ", "flag; ", "=; "):  # of other programs on this host
+        assert guarded.get("/", headers={"cookie": f"{others}{cookie}; c=1"}).status_code == 200, others
     described = guarded.get("/api/v1/openapi.json", headers={"cookie": cookie}).json()
     assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
 

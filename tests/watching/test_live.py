@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import re
@@ -16,16 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
 import fabnet
 from fabnet.cli import main
-from fabnet.errors import InputError, VideoError
+from fabnet.errors import InputError, OutputError, VideoError
 from fabnet.video.camera import Captured, camera_named, captured
 from fabnet.watching.newest import Newest
 from fabnet.watching.options import LiveOptions
 from fabnet.watching.reader import LiveReader, Now
+from fabnet.watching.unfinished import kept_until_finished
 
 
 def test_a_file_plays_at_its_own_pace_and_its_rows_are_those_of_read(smiling: Path, tmp_path: Path) -> None:
@@ -228,6 +231,30 @@ def test_a_kill_leaves_the_rows(long: Path, tmp_path: Path, suffix: str) -> None
     result = fabnet.live(long, as_camera=True, seconds=1.0, out=tmp_path / f"rows{suffix}")
     assert result.rows
     assert [each.name for each in tmp_path.iterdir()] == [f"rows{suffix}"]
+
+
+@pytest.mark.parametrize("at", ["write", "sync"])
+def test_a_full_disk_at_the_end_says_where_the_rows_are(
+    long: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def full(*values: object) -> None:
+        if at == "write":
+            list(values[0])  # type: ignore[call-overload]
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(f"fabnet.{'watching.live.write' if at == 'write' else 'files.output.sync'}", full)
+    with pytest.raises(OutputError, match=r"disk is full.*; the rows until then are in .*rows\.unfinished\.csv$"):
+        fabnet.live(long, as_camera=True, seconds=1.0, out=tmp_path / "rows.csv")
+    assert fabnet.info(tmp_path / "rows.unfinished.csv")["rows"] >= 1
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.unfinished.csv"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symlinks need rights there")
+def test_a_file_in_the_place_of_the_unfinished_rows_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.unfinished.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError), kept_until_finished(tmp_path / "rows.csv", pa.schema([("x", pa.int64())])):
+        pass
+    assert (tmp_path / "rows.unfinished.csv").is_symlink()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on a file's size there")

@@ -121,7 +121,7 @@ def _within(path: Path) -> Iterator[Path]:
             yield entry
 
 
-def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
+def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES, is_derived: bool = False) -> Any:
     """Open a Lance dataset and check its data files; for use within `lance_reads`.
 
     A version with truncated files, as after a power cut, is skipped with a warning; see `whole_version`. Files in a
@@ -130,12 +130,16 @@ def open_dataset(folder: Path, *, lists_bytes: float = LISTS_BYTES) -> Any:
     Args:
         folder: the dataset.
         lists_bytes: as in `check_data_files`.
+        is_derived: as in `changing`.
 
     Raises:
+        StoreError: a data file that earlier versions need, too, is truncated or missing.
         OSError and other errors of Lance: the dataset is corrupt, or does not exist.
     """
-    dataset = lance_package().dataset(lance_name(folder)) if is_remote(folder) else whole_version(folder)
-    if not is_remote(folder):
+    if is_remote(folder):
+        dataset = lance_package().dataset(lance_name(folder))
+    else:
+        dataset = whole_version(folder, is_derived=is_derived)
         check_data_files(folder, dataset, lists_bytes=lists_bytes)
     _ = dataset.schema  # cached by Lance; a corrupt schema raises here, where it is reported
     return dataset
@@ -214,7 +218,7 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
     Raises:
         OSError and other errors of Lance: the dataset is as it was before.
     """
-    dataset = open_dataset(folder) if has_dataset(folder) else None
+    dataset = open_dataset(folder, is_derived=is_derived) if has_dataset(folder) else None
     version = 0 if dataset is None else dataset.version
     change = Change(dataset, 0 if dataset is None else dataset.count_rows(), set())
     if is_remote(folder):
@@ -226,7 +230,7 @@ def changing(folder: Path, *, is_derived: bool = False) -> Iterator[Change]:
         yield change
         if newest_version(folder) == version:
             return
-        changed = open_dataset(folder)
+        changed = open_dataset(folder, is_derived=is_derived)
         if changed.version != newest_version(folder):
             raise OSError(f"version {newest_version(folder)} was written incompletely: run the same command again")
         if (rows := changed.count_rows()) != change.rows:

@@ -1,7 +1,8 @@
 """Versions of a local Lance dataset: checks that their files are whole, and syncs them.
 
 Lance commits a version by writing its manifest, and syncs nothing. A power cut can leave truncated files, and Lance
-reports some failed writes as success, so a version counts only if all of its files have their full length.
+reports some failed writes as success, so a version counts only if all of its files have their full length. What an
+earlier version needs, too, was synced before: if such a file is bad, the dataset is damaged, and nothing is taken back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+from fabnet.errors import StoreError
 from fabnet.files.lance_manifests import version_of
 from fabnet.files.lance_package import lance_package
 from fabnet.files.places import is_remote, lance_name
@@ -39,7 +41,16 @@ _warned: set[tuple[Path, int]] = set()
 
 
 class TruncatedError(OSError):
-    """A file of a dataset is truncated or missing, as after a power cut or a failed write."""
+    """A file of a dataset is truncated or missing, as after a power cut or a failed write.
+
+    Args:
+        message: what is wrong.
+        file: the file; None: unknown.
+    """
+
+    def __init__(self, message: str, file: Path | None = None) -> None:
+        super().__init__(message)
+        self.file = file
 
 
 def has_version(path: Path) -> bool:
@@ -95,9 +106,9 @@ def check_files(files: Iterable[tuple[Path, int | None]]) -> None:
         try:
             if not _is_whole(file, size):
                 expected = "" if size is None else f" of {size:,}"
-                raise TruncatedError(f"{file.name} is truncated: it has {file.stat().st_size:,}{expected} bytes")
+                raise TruncatedError(f"{file.name} is truncated: it has {file.stat().st_size:,}{expected} bytes", file)
         except FileNotFoundError:
-            raise TruncatedError(f"{file.name} is missing") from None
+            raise TruncatedError(f"{file.name} is missing", file) from None
 
 
 def files_of(folder: Path, dataset: Any) -> dict[Path, int | None]:
@@ -117,10 +128,15 @@ def files_of(folder: Path, dataset: Any) -> dict[Path, int | None]:
     return files if manifest is None else files | {manifest: None}
 
 
-def whole_version(folder: Path) -> Any:
+def whole_version(folder: Path, *, is_derived: bool = False) -> Any:
     """Open the newest version of a local dataset whose files are all whole; warn if it is not the newest of all.
 
+    Args:
+        folder: the dataset.
+        is_derived: its versions are not synced, so a power cut may have hurt any of them.
+
     Raises:
+        StoreError: a bad data file belongs to an earlier version, too, so it is no power cut that made it bad.
         TruncatedError: there is no such version.
         OSError and other errors of Lance: the dataset is corrupt, or does not exist.
     """
@@ -130,7 +146,7 @@ def whole_version(folder: Path) -> Any:
             dataset = lance_package().dataset(lance_name(folder)) if not newest else _opened(folder, newest)
         except TruncatedError as error:
             if newest_version(folder) == newest:
-                return _former(folder, newest, error)
+                return _former(folder, newest, error, is_derived=is_derived)
         except (OSError, ValueError):
             if attempt == ATTEMPTS - 1 or newest_version(folder) == newest:
                 raise
@@ -149,11 +165,19 @@ def _opened(folder: Path, version: int) -> Any:
     return dataset
 
 
-def _former(folder: Path, newest: int, reason: TruncatedError) -> Any:
+def _former(folder: Path, newest: int, reason: TruncatedError, *, is_derived: bool) -> Any:
+    if not is_derived:
+        _check_recent(folder, newest, reason)
     for version in _manifests(folder):
         if version < newest:
-            with suppress(OSError, ValueError):  # some files of a former version may have been removed
+            try:
                 dataset = _opened(folder, version)
+            except TruncatedError as error:
+                if not is_derived:
+                    _check_recent(folder, version, error)
+            except (OSError, ValueError):
+                continue
+            else:
                 if (folder, newest) not in _warned and parent_process() is None:
                     _warned.add((folder, newest))
                     logging.getLogger("fabnet").warning(
@@ -162,6 +186,24 @@ def _former(folder: Path, newest: int, reason: TruncatedError) -> Any:
                     )  # fmt: skip
                 return dataset
     raise reason
+
+
+def _check_recent(folder: Path, version: int, reason: TruncatedError) -> None:
+    """Refuse a bad data file that an earlier version names, too, because all later versions would be taken back."""
+    if reason.file is None or reason.file.parent != folder / "data":
+        return
+    for earlier, manifest in _manifests(folder).items():
+        if earlier < version:
+            with suppress(OSError, ValueError):  # a manifest may be truncated
+                check_files([(manifest, None)])
+                dataset = lance_package().dataset(lance_name(folder), version=earlier)
+                named = {each.path for fragment in dataset.get_fragments() for each in fragment.data_files()}
+                if reason.file.name not in named:
+                    return
+                raise StoreError(
+                    f"{folder} is damaged: data/{reason}. Earlier versions need this file, too, so nothing was "
+                    "changed: restore it from a copy, or make the dataset again in another place"
+                )
 
 
 def discard_after(folder: Path, version: int, *, whole_too: bool) -> None:

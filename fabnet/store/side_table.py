@@ -38,7 +38,7 @@ def read_tracks(store: Path, *, generation: str | None = None, columns: list[str
     empty = TRACK_SCHEMA.empty_table().select(TRACK_SCHEMA.names if columns is None else columns)
     if has_dataset(store / FOLDER):
         with suppress(StoreError), lance_reads(f"the table of tracks of {store}"):
-            found = open_dataset(store / FOLDER).to_table(columns=empty.column_names)
+            found = open_dataset(store / FOLDER, is_derived=True).to_table(columns=empty.column_names)
             found.validate(full=True)  # e.g. names that are not UTF-8
             if generation not in (None, generation_of_rows(found)):
                 return empty

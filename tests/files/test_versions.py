@@ -1,4 +1,7 @@
-"""A dataset whose newest version is truncated opens at the one before with a warning; the next writer repairs it."""
+"""A dataset whose newest version is truncated opens at the one before with a warning; the next writer repairs it.
+
+If a file that earlier versions need, too, is bad, nothing is read or changed until it is back.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from pathlib import Path
 import pytest
 
 import fabnet
+from fabnet.cli import main
 from fabnet.errors import StoreError
+from fabnet.files.lance import sweep
 from fabnet.files.lance_versions import newest_version
 from fabnet.files.output import written_whole
 from fabnet.store.ledger import LedgerEntry, read_ledger
 from fabnet.store.schema import Row, rows_to_batch
+from fabnet.store.side_table import read_tracks
 from fabnet.store.track_store import TrackStore, create_store, open_store
 from fabnet.store.writing import writing
 
@@ -57,6 +63,65 @@ def test_a_missing_file_counts_as_truncated(store: TrackStore, caplog: pytest.Lo
     newest(store.path, "data/*.lance").unlink()
     assert open_store(store.path).num_rows == 3
     assert "is missing" in caplog.text
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.name != "_lock"}
+
+
+@pytest.mark.parametrize("left", [None, 0, 100])
+def test_a_bad_file_of_earlier_versions_changes_nothing(
+    store: TrackStore, left: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = min(store.path.glob("data/*.lance"), key=lambda file: file.stat().st_mtime_ns)  # of the first video
+    for video in "cdef":
+        add(store, video)
+    whole = content(store.path)
+    bad.unlink() if left is None else os.truncate(bad, left)
+    harmed = content(store.path)
+    reason = "missing" if left is None else f"truncated: it has {left} of "
+    run, table = store.path.parent / "run", store.path.parent / "e.csv"
+    commands = (
+        ["info", "--verify"], ["info"], ["compact"], ["remove", "--identity=p"], ["train", f"--out={run}"],
+        ["embed", "--model=pixels", f"--out={table}"],
+    )  # fmt: skip
+    for verb, *options in commands:
+        assert main([verb, str(store.path), *options]) == 5
+        line = capsys.readouterr().err.strip().splitlines()[-1]
+        assert line.startswith(f"fabnet {verb}: {store.path} is damaged: data/{bad.name} is {reason}")
+        assert line.endswith(
+            "so nothing was changed: restore it from a copy, or make the dataset again in another place"
+        )
+    with pytest.raises(StoreError, match="is damaged"), writing(store.path, crop={}, settings={}):
+        raise AssertionError
+    with pytest.raises(StoreError, match="is damaged"):
+        add(store, "g")
+    with pytest.raises(StoreError, match="is damaged"):
+        sweep(store.path)
+    left_over = store.path / "_pending.json"  # of the row that was not added
+    assert {file: data for file, data in content(store.path).items() if file != left_over} == harmed
+    bad.write_bytes(whole[bad])
+    with writing(store.path, crop={}, settings={}) as again:
+        add(again, "g")
+        assert [again.num_rows, *{entry.status for entry in again.ledger().values()}] == [21, "ok"]
+
+
+def test_a_bad_file_of_an_earlier_version_behind_a_truncated_manifest_changes_nothing(store: TrackStore) -> None:
+    add(store, "c")
+    min(store.path.glob("data/*.lance"), key=lambda file: file.stat().st_mtime_ns).unlink()
+    os.truncate(newest(store.path, "_versions/*.manifest"), 0)
+    with pytest.raises(StoreError, match="is damaged"), writing(store.path, crop={}, settings={}):
+        raise AssertionError
+    assert newest_version(store.path) == 4
+
+
+def test_the_table_of_tracks_is_not_synced_so_that_any_of_its_files_may_be_bad(store: TrackStore) -> None:
+    add(store, "c")
+    files = (store.path / "_tracks.lance").glob("data/*.lance")
+    os.truncate(sorted(files, key=lambda file: file.stat().st_mtime_ns)[1], 0)
+    assert read_tracks(store.path).column("video").to_pylist() == ["a"]
+    with writing(store.path, crop={}, settings={}):
+        assert read_tracks(store.path).column("video").to_pylist() == ["a", "b", "c"]
 
 
 def test_no_whole_version_is_one_line(store: TrackStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from fabnet.errors import FabnetError, InputError, StoreError, TrainingError, first_line
 from fabnet.faces.window import Window, decode_jpeg, view
 from fabnet.runtime.children import starting
+from fabnet.runtime.interrupts import STOPS
 from fabnet.sampling.decoded import DecodedImages
 from fabnet.sampling.pairs import Draw, Jitter, Near, draw
 
@@ -166,6 +168,9 @@ class _StepsFrom:
 def _begin(worker_id: int) -> None:
     if hasattr(os, "setpgid"):  # not on Windows
         os.setpgid(0, 0)  # torch's workers obey SIGTERM, so only the trainer may send it: take a group of their own
+    for number in STOPS:
+        if number is not signal.SIGTERM:  # a worker on Windows shares the console, but inherits no ignored signals
+            signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_trainer, daemon=True).start()

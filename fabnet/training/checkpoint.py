@@ -185,8 +185,9 @@ def load_checkpoint(
                 raise ModelError(
                     f"{checkpoint} is corrupt: {key} of {name} is wrong; delete it to use the previous one"
                 )
-            # Moments need the memory layout of their parameters.
-            kept = torch.empty_like(parameter).copy_(value) if value.ndim == 4 else value
+            # Moments need the memory layout of their parameters. What is loaded is the file, mapped as memory, and
+            # Windows deletes no file that is mapped.
+            kept = torch.empty_like(parameter).copy_(value) if value.ndim == 4 else value.clone()
             optimizer.state[parameter][key] = kept
     if moments:
         raise ModelError(

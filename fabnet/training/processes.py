@@ -21,8 +21,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fabnet.errors import InputError, TrainingError
+from fabnet.errors import InputError, TrainingError, first_line
 from fabnet.training.global_batch_norm import with_global_batch_norm
+from fabnet.training.stopping import InterruptedRunError
 
 __all__ = ["Processes", "gather", "processes", "shared", "wait_for_all"]
 
@@ -60,7 +61,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
             others through gloo, so that what the processes agree on needs no device.
 
     Raises:
-        InputError: torchrun's environment variables are incomplete.
+        InputError: torchrun's environment variables are incomplete, or the device cannot be that of this process.
         TrainingError: another process ended, so that this one waited in vain.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
@@ -77,20 +78,42 @@ def processes(device: torch.device) -> Iterator[Processes]:
     if me.world_size == 1:
         yield me
         return
+    _check_device(device, me)
+    is_in_step = False
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
         with _last_words():
             yield me
+        is_in_step = True
+    except InterruptedRunError:
+        is_in_step = True
+        raise
     except (dist.DistError, RuntimeError) as error:
         if not _is_lost(error):
             raise
-        raise TrainingError(LOST) from error
+        raise TrainingError(f"{LOST} ({first_line(error)})") from error
     finally:
-        if dist.is_initialized():
+        # NCCL waits for the other processes here. After a failure they do not come, and the error would not be printed.
+        if dist.is_initialized() and (is_in_step or device.type != "cuda"):
             # A reference cycle to the group would keep its threads running until the interpreter exits, where they
             # abort the process.
             gc.collect()
             dist.destroy_process_group()
+
+
+def _check_device(device: torch.device, me: Processes) -> None:
+    if device.type != "cuda":
+        return
+    if me.local_world_size > 1 and device.index != me.local_rank:
+        raise InputError(
+            f"{me.local_world_size} processes on this machine cannot share {device}: give --device cuda, which is "
+            "another GPU in each"
+        )
+    if not dist.is_nccl_available():
+        raise InputError(
+            "several processes on CUDA need NCCL, which this torch lacks, as every torch for Windows does: train in "
+            "one process, or give --device cpu"
+        )
 
 
 @contextmanager

@@ -16,12 +16,10 @@ from torch import nn
 from fabnet.errors import InputError, ModelError, TrainingError
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.window import Window
-from fabnet.files.places import workplace
 from fabnet.models.find_model import latest_checkpoint
 from fabnet.models.model_folder import ModelCard
 from fabnet.objectives.batch import Batch
 from fabnet.runtime.interrupts import stop_requests
-from fabnet.sampling.decoded import decoded_images
 from fabnet.sampling.loader import TrainingSteps, next_frames, step_loader, worker_deaths
 from fabnet.sampling.on_device import on_device
 from fabnet.sampling.pairs import Draw, Jitter, draw_fixed
@@ -37,6 +35,7 @@ from fabnet.training.initial import (
     load_initial,
     still_statistics,
 )
+from fabnet.training.kept_images import kept_images
 from fabnet.training.metric_logs import MetricLog
 from fabnet.training.near_pairs import near_pairs
 from fabnet.training.processes import Processes, gather, shared, wait_for_all
@@ -65,7 +64,7 @@ class Trainer:
         logs: where the metrics go beside the run folder, from `check_logs`.
 
     Raises:
-        TrainingError: the store has no track to train or to validate on.
+        TrainingError: the store has no track to train or to validate on, or the processes resume different checkpoints.
         ModelError: the checkpoint for `resume` or `config.init` is missing or corrupt.
         InputError: the processes cannot share the batch evenly.
     """
@@ -127,6 +126,12 @@ class Trainer:
             self.state.total_steps = self.config.max_steps
         elif self.config.max_minutes != self.state.max_minutes:  # the budget has changed
             self.state.total_steps = None
+        steps = gather(torch.tensor([self.state.step]))
+        if (first := steps.min()) != (last := steps.max()):
+            raise TrainingError(
+                f"the processes found different checkpoints, of step {first} and of step {last}: wait until all "
+                "machines see the same files, then run the same command again"
+            )
 
     def leave(self) -> None:
         """Wait for all processes, then drop DDP before exit, or its threads survive.
@@ -188,10 +193,10 @@ class Trainer:
         """
         state = self.state
         with (
+            stop_requests() as stop,  # first, because removing the images takes time
             self.decoded_once(),
             worker_deaths(),
             compile_errors(),
-            stop_requests() as stop,
             self._reporter() as reporter,
         ):
             loaded = step_loader(
@@ -220,6 +225,7 @@ class Trainer:
                 reporter.show()
                 if is_stopped and not self.is_done:
                     self.save(reporter)
+                    wait_for_all()  # torchrun kills the first process half a minute after another one has ended
                     raise InterruptedRunError(
                         f"stopped at step {state.step}; the same command with --resume continues from there"
                     )
@@ -227,21 +233,8 @@ class Trainer:
 
     @contextmanager
     def decoded_once(self) -> Iterator[None]:
-        """Keep the decoded images of the run in a file on each machine, if they fit; the first process says so."""
-        config, me = self.config, self.me
-        maker = me.rank - me.local_rank
-
-        def what_the_maker_said(is_made: bool) -> bool:
-            return bool(gather(torch.tensor([is_made]))[maker])
-
-        whole = config.input_size / self.window.side
-        scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation
-        with decoded_images(
-            workplace(self.run) / "_frames" / f"{maker}", num_rows=self.store.num_rows,
-            side=self.store.crop.get("size"), min_sides=[whole / scale for scale in scales],
-            limit_bytes=int(config.decoded_gb * 1e9), is_maker=me.local_rank == 0, agree=what_the_maker_said,
-            is_silent=not me.is_first,
-        ) as self.steps.kept:  # fmt: skip
+        """Keep the decoded images of the run in a file on each machine, if they fit."""
+        with kept_images(self.store, self.run, self.config, self.window, self.me) as self.steps.kept:
             yield
         self.steps.kept = None
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -62,6 +63,25 @@ def test_validation_comes_between_the_steps_and_is_decoded_by_the_workers(num_wo
     assert [len(each) for each in found] == [4, 4, 4, 4, 2, 4, 4, 4, 4, 2]
     own = os.getpid() % 200
     assert {bool((each == own).all()) for each in found} == {num_workers == 0}
+
+
+class Ignored:
+    """Frames that are white if the process ignores Ctrl-C."""
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        image = np.full((16, 16, 3), 255 * (signal.getsignal(signal.SIGINT) is signal.SIG_IGN), np.uint8)
+        return [cv2.imencode(".png", image)[1].tobytes() for _ in rows]
+
+
+def test_a_worker_that_inherits_no_ignored_signals_ignores_ctrl_c() -> None:
+    """As on Windows; elsewhere only what is started outside the main thread inherits none."""
+    steps = TrainingSteps(
+        Ignored(), np.arange(0, 40, 5), np.full(8, 5), size=16, window=Window(0.5, 0.5, 1.0), jitter=Jitter(),
+        batch_size=4, num_sources=1, seed=0,
+    )  # fmt: skip
+    with ThreadPoolExecutor(1) as outside:
+        frames = outside.submit(step_loader, steps, first_step=0, num_workers=1).result()
+    assert (next_frames(frames) == 255).all()
 
 
 KILLED_AT_ONCE = """

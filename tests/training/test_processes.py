@@ -64,6 +64,25 @@ sys.exit(code)
 """
 
 
+# Runs fabnet with checkpoints that take their time, and writes down when each was written and how each process ended.
+SLOW = """
+import os, sys, time
+import fabnet.training.trainer as trainer
+from fabnet.cli import main
+save = trainer.save_checkpoint
+def slowly(*values, **options):
+    time.sleep(2)
+    made = save(*values, **options)
+    open(f"{file}-saved.txt", "w").write(str(time.time()))
+    return made
+trainer.save_checkpoint = slowly
+file = sys.argv.pop(1)
+code = main()
+open(f"{file}-{os.environ['RANK']}.txt", "w").write(f"{time.time()} {code}")
+sys.exit(code)
+"""
+
+
 def torchrun(count: int) -> list[str]:
     return [
         sys.executable, "-m", "torch.distributed.run", "--nnodes=1", "--rdzv-backend=c10d",
@@ -128,6 +147,29 @@ def test_two_processes_give_the_result_of_one_and_wait_for_each_other(store: Pat
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
     return [int(line) for line in listed.stdout.split()]
+
+
+def test_a_stopped_process_waits_until_the_first_has_saved(store: Path, tmp_path: Path) -> None:
+    script, run = tmp_path / "slow.py", tmp_path / "run"
+    script.write_text(SLOW)
+    flags = [*FLAGS, "--max-steps=100000", "--validate-every=20", f"--out={run}"]
+    process = subprocess.Popen(
+        [*torchrun(2), str(script), str(run), "train", str(store), *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet(),
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not list_checkpoints(run):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(children(process.pid)[0], signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert f"stopped at step {int(latest_checkpoint(run).name[5:])}; " in errors
+    saved = float((tmp_path / "run-saved.txt").read_text())
+    for rank in (0, 1):
+        ended, code = (tmp_path / f"run-{rank}.txt").read_text().split()
+        assert float(ended) > saved
+        assert code == "130"
 
 
 @pytest.mark.parametrize("kills", [pytest.param(1, id="few"), pytest.param(20, id="many", marks=pytest.mark.slow)])

@@ -7,14 +7,16 @@ import multiprocessing
 import threading
 import time
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
-from fabnet.errors import TrainingError
+from fabnet.errors import InputError, TrainingError
 from fabnet.models.find_model import latest_checkpoint, list_checkpoints
 from fabnet.objectives.batch import Batch
 from fabnet.runtime.cores import num_cores
@@ -23,6 +25,7 @@ from fabnet.training.config import preset
 from fabnet.training.initial import fresh_objective
 from fabnet.training.processes import Processes, _is_lost, processes
 from fabnet.training.setup import choose_compile, choose_num_workers, compile_errors, compiled, setup_of
+from fabnet.training.stopping import InterruptedRunError
 from fabnet.training.train import read_run, train
 
 TINY: dict[str, Any] = {"size": 16, "width": 4, "embedding_dim": 16, "batch_size": 8, "num_val_pairs": 16}
@@ -95,6 +98,53 @@ def test_processes_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch)
 def test_another_process_that_is_gone_is_recognised(error: Exception) -> None:
     assert _is_lost(error)
     assert not _is_lost(RuntimeError("mine"))
+
+
+@pytest.fixture
+def second_of_two(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """This process is the second of two, and what it does with torch's processes is only written down."""
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    done: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: True)
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(dist, "init_process_group", lambda *given, **named: done.append("joined"))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: done.append("left"))
+    return done
+
+
+@pytest.mark.parametrize(
+    ("device", "error", "is_left"),
+    [
+        ("cuda:1", None, True), ("cuda:1", InterruptedRunError(), True), ("cuda:1", ValueError(), False),
+        ("cuda:1", KeyboardInterrupt(), False), ("cpu", ValueError(), True),
+    ],
+)  # fmt: skip
+def test_a_process_that_failed_on_cuda_does_not_wait_for_the_others(
+    second_of_two: list[str], device: str, error: BaseException | None, is_left: bool
+) -> None:
+    raised = pytest.raises(type(error)) if error else nullcontext()
+    with raised, processes(torch.device(device)):
+        if error:
+            raise error
+    assert second_of_two == ["joined", *["left"] * is_left]
+
+
+def test_the_cause_of_a_lost_process_is_named(second_of_two: list[str]) -> None:
+    with pytest.raises(TrainingError, match=r"--resume \(NCCL error: unhandled\)$"), processes(torch.device("cuda:1")):
+        raise dist.DistBackendError("NCCL error: unhandled\nsecond line")
+
+
+def test_processes_that_cannot_use_their_gpus_are_refused(
+    second_of_two: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match=r"^2 processes .* cannot share cuda:0: give --device cuda"):
+        processes(torch.device("cuda:0")).__enter__()
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: False)
+    with pytest.raises(InputError, match="need NCCL"):
+        processes(torch.device("cuda:1")).__enter__()
+    assert second_of_two == []
 
 
 def test_a_run_records_what_was_chosen_and_chooses_again_when_resumed(store: Path, tmp_path: Path) -> None:

@@ -248,21 +248,27 @@ def remove(path: Path) -> None:
 def send(local: Path, path: Path, *, last: str | None = None) -> None:
     """Upload a local file or folder to a place in an object store, replacing what is there.
 
-    Objects appear whole or not at all, but folders do not, so the file that makes a folder valid is uploaded last.
+    Objects appear whole or not at all, but folders do not, so the file that makes a folder valid is uploaded last. A
+    former folder without such a file is replaced object by object, and what the new one lacks is removed at the end.
 
     Args:
         local: the file or folder.
         path: its place in the object store.
-        last: name of the file that makes the folder valid.
+        last: name of the file that makes the folder valid; None: each file is of use alone.
     """
     client: Any = path
     if local.is_file():
         client.fs.put_file(str(local), client.path)
         return
-    remove(path)
+    if last is not None:
+        remove(path)  # a mixture of the former folder and the new one would count as valid
     files = [file for file in sorted(local.rglob("*")) if file.is_file()]
-    for file in sorted(files, key=lambda file: file.name == last):
-        client.fs.put_file(str(file), f"{client.path}/{file.relative_to(local).as_posix()}")
+    sent = [f"{client.path}/{file.relative_to(local).as_posix()}" for file in files]
+    for file, place in sorted(zip(files, sent, strict=True), key=lambda each: each[0].name == last):
+        client.fs.put_file(str(file), place)
+    former = [place for place in client.fs.find(client.path) if place not in sent]
+    if former:
+        client.fs.rm(former)
 
 
 @cache

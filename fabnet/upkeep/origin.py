@@ -122,7 +122,7 @@ def written(when: datetime | float | Path) -> str:
     Args:
         when: the moment, local if it has no zone; seconds since 1970; or a file that was then last changed.
     """
-    if isinstance(when, Path):
+    if not isinstance(when, datetime | float):  # a place in an object store is no `pathlib.Path`
         when = float(when.stat().st_mtime)
     moment = datetime.fromtimestamp(when, UTC) if isinstance(when, float) else when.astimezone(UTC)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +67,43 @@ def test_people_are_removed_and_files_merged(bucket: str, store: Path, tmp_path:
         assert fabnet.verify(path, every_image=True).problem is None
     assert rows_of(own) == rows_of(local)
     assert not [name for name in names_below(str(own)) if pictures[0] in (own / name).read_bytes()]
+
+
+def test_a_former_folder_stays_until_the_new_one_is_sent(bucket: str, tmp_path: Path) -> None:
+    place: Any = as_place(f"{bucket}/pictures")
+    for name in ("a.png", "b.png", "in/c.png"):
+        (tmp_path / "one" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "one" / name).write_text("one")
+    send(tmp_path / "one", place)
+    (tmp_path / "two").mkdir()
+    for name in ("a.png", "d.png"):
+        (tmp_path / "two" / name).write_text("two")
+    put, place.fs.put_file = place.fs.put_file, broken_at("d.png", place.fs.put_file)
+    try:
+        with pytest.raises(ConnectionError):
+            send(tmp_path / "two", place)
+    finally:
+        place.fs.put_file = put
+    assert held_in(place) == {"a.png": "two", "b.png": "one", "in/c.png": "one"}
+    send(tmp_path / "two", place)
+    assert held_in(place) == {"a.png": "two", "d.png": "two"}
+
+
+def broken_at(name: str, put_file: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """A network that fails at a file."""
+
+    def put(local: str, place: str) -> None:
+        if local.endswith(name):
+            raise ConnectionError("the network is down")
+        put_file(local, place)
+
+    return put
+
+
+def held_in(place: Any) -> dict[str, str]:
+    """What the objects in a folder hold, by name."""
+    found = place.fs.find(place.path)
+    return {each.removeprefix(f"{place.path}/"): place.fs.cat_file(each).decode() for each in found}
 
 
 def test_two_commands_on_one_machine_lock_each_other_out(bucket: str) -> None:

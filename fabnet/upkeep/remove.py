@@ -118,6 +118,10 @@ def remove(path: str | Path, identities: str | Iterable[str] = ()) -> RemoveRepo
                 raise InputError(f"{path} has no identity {name!r}{_near(name, known)}")
             already.append(name)
             del present[name]
+        if kind == "store" and present and not broken_off:  # after a part of a removal, it would call the videos failed
+            open_store(
+                path
+            ).recover()  # what a killed `track` committed is entered, so that it can be marked as removed
         gone = tracks.at(np.flatnonzero(np.isin(tracks.identity, list(present))))
         for name, rows in zip(gone.identity.tolist(), gone.lengths.tolist(), strict=True):
             present[name] += rows

@@ -201,6 +201,25 @@ def test_a_removed_person_is_nowhere_under_the_folder(own: Path, frames_folder: 
     assert fabnet.remove(own, ["person2"]).already_removed == ("person2",)
 
 
+def test_a_video_whose_ledger_entry_a_kill_prevented_is_not_tracked_again(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    row = Row("Bob", "talk.mp4", "0", 0, None, "/talk.mp4", "train", open_store(own).read_images([0])[0])
+    entry = LedgerEntry("talk.mp4", "/talk.mp4", "ok", size_bytes=5, tracks=1, rows=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("fabnet.store.track_store.write_ledger", killed)
+        with pytest.raises(SystemExit):
+            open_store(own).append([rows_to_batch([row])], [entry])
+    assert "talk.mp4" not in open_store(own).ledger()
+    report = fabnet.remove(own, ["Bob"])
+    assert (report.removed, report.sources) == ({"Bob": 1}, ("/talk.mp4",))
+    assert open_store(own).ledger()["talk.mp4"] == LedgerEntry("talk.mp4", "", "removed", "removed on request")
+    assert fabnet.verify(own).problem is None
+
+
 def test_unknown_names_change_nothing(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = all_rows(own)
     assert main(["remove", str(own), "--identity", "person1", "--identity", "persn3"]) == 2

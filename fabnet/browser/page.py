@@ -24,7 +24,7 @@ from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect import detection, photos, tiles, turned, yunet
 from fabnet.files.output import written_whole
 from fabnet.files.places import as_place
-from fabnet.models.find_model import find_model
+from fabnet.models.find_model import find_model, onnx_name
 from fabnet.models.hub import is_hub_name
 from fabnet.models.model_folder import INT8_FILE, NOTICE_FILE, ONNX_FILE, READER_FILE, ModelCard
 from fabnet.reading import canonical, follow
@@ -66,7 +66,8 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
     encoder = load_for_reading(model, device="cpu")
     encoder.required_reader()
     folder = find_model(model)
-    given = [Path(model).name] if Path(model).suffix == ".onnx" else [INT8_FILE, ONNX_FILE]
+    asked = onnx_name(model)
+    given = [INT8_FILE, ONNX_FILE] if asked is None else [asked]
     file = next((name for name in given if (folder / name).is_file()), ONNX_FILE)
     name = str(model) if str(model) in shipped_models() or is_hub_name(model) else folder.name
     with written_whole(out, last="index.html") as partial:

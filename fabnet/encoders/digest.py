@@ -15,7 +15,7 @@ from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.torch_encoder import torch_encoder
 from fabnet.errors import MissingDependencyError
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, open_input
-from fabnet.models.find_model import find_model
+from fabnet.models.find_model import find_model, onnx_name
 from fabnet.models.model_folder import ONNX_FILE, WEIGHTS_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
 
@@ -49,7 +49,7 @@ def model_digest(model: str | Path) -> str:
         return f"{model} {file_digest(Path(file))}" if Path(file).is_file() and file else model
     path = find_model(model)
     card = read_card(path)
-    onnx = path / (Path(model).name if Path(model).suffix == ".onnx" else ONNX_FILE)
+    onnx = path / (onnx_name(model) or ONNX_FILE)
     if path.is_file():
         weights = file_digest(path)
     elif (path / WEIGHTS_FILE).is_file():

@@ -15,7 +15,7 @@ from fabnet.encoders.onnx_encoder import onnx_encoder
 from fabnet.encoders.torch_encoder import torch_encoder
 from fabnet.errors import InputError, ModelError
 from fabnet.files.places import as_place
-from fabnet.models.find_model import best_checkpoint, find_model
+from fabnet.models.find_model import best_checkpoint, find_model, onnx_name
 from fabnet.models.hub import is_hub_name
 from fabnet.models.model_folder import INT8_FILE, ONNX_FILE, READER_FILE, ModelCard, read_card
 from fabnet.weights import shipped_models
@@ -58,7 +58,7 @@ def load(
             return baseline
     folder = find_model(model)
     card = read_card(folder)
-    file = folder / (Path(model).name if Path(model).suffix == ".onnx" else ONNX_FILE)
+    file = folder / (onnx_name(model) or ONNX_FILE)
     has_onnx = file.is_file()
     if backend == "onnx" and not has_onnx:
         raise ModelError(f"{folder} has no {ONNX_FILE}; make one with fabnet export, or use backend torch")
@@ -81,7 +81,7 @@ def load(
             card, made.encode, "torch", precision=made.precision, is_single_threaded=made.is_single_threaded,
             read_reader=partial(carried_reader, folder),
         )  # fmt: skip
-    place = file if encoder.backend == "onnx" and Path(model).suffix == ".onnx" else folder
+    place = file if encoder.backend == "onnx" and onnx_name(model) else folder
     source = model if str(model) in shipped_models() else place.absolute()
     kept = "auto" if encoder.backend == "onnx" else encoder.precision
     encoder.origin = (_load_again, (source, encoder.backend, device, kept, card))
@@ -102,7 +102,7 @@ def load_for_reading(model: str | Path, *, device: str = "auto") -> Embedder:
         MissingDependencyError: see `load`.
     """
     is_baselines = isinstance(model, str) and is_baseline(model)
-    if device in ("auto", "cpu") and not is_baselines and Path(model).suffix != ".onnx":
+    if device in ("auto", "cpu") and not is_baselines and onnx_name(model) is None:
         folder = find_model(model)
         file = folder / INT8_FILE
         if file.is_file():

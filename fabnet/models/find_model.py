@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 from fabnet.errors import ModelError
@@ -14,7 +15,7 @@ from fabnet.models.hub import download, is_hub_name
 from fabnet.models.model_folder import AUTHORS_SUFFIXES, CONFIG_FILE, MODEL_FILES
 from fabnet.weights import shipped_models
 
-__all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints"]
+__all__ = ["STATE_FILE", "best_checkpoint", "find_model", "latest_checkpoint", "list_checkpoints", "onnx_name"]
 
 STATE_FILE = "state.json"
 """Training state of a checkpoint; a folder without this file is not a checkpoint."""
@@ -94,6 +95,12 @@ def find_model(model: str | Path) -> Path:
         f"no model {str(model)!r}; expected a shipped name ({names}), a run, a checkpoint, an .onnx file, a .pth "
         "file of the authors or hf:OWNER/NAME"
     )
+
+
+def onnx_name(model: str | Path) -> str | None:
+    """The name of the .onnx file that a model is given by, also in an object store; None if it is given otherwise."""
+    name = str(model).replace(os.sep, "/").rpartition("/")[2]
+    return name if name.endswith(".onnx") else None
 
 
 def _here(folder: Path, *more: str) -> Path:

@@ -166,9 +166,9 @@ def test_an_unreachable_endpoint(elsewhere: pytest.MonkeyPatch, capsys: pytest.C
 
 
 def test_what_must_be_local(bucket: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="videos lie on this machine"):
+    with pytest.raises(InputError, match="videos must be on this machine"):
         fabnet.track(f"{bucket}/talk.mp4", tmp_path / "s.lance")
-    with pytest.raises(InputError, match="caches lie on this machine"):
+    with pytest.raises(InputError, match="caches must be on this machine"):
         local(f"{bucket}/cache", "caches")
 
 

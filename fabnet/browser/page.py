@@ -18,12 +18,11 @@ from fabnet.browser.web_runtime import take_runtime
 from fabnet.encoders import face_reader
 from fabnet.encoders.load_encoder import load_for_reading
 from fabnet.encoders.onnx_export import export_onnx
-from fabnet.errors import InputError
 from fabnet.faces import quality
 from fabnet.faces.crop import CropSpec
 from fabnet.faces.detect import detection, photos, tiles, turned, yunet
 from fabnet.files.output import written_whole
-from fabnet.files.places import as_place
+from fabnet.files.places import as_place, check_free
 from fabnet.models.find_model import find_model, onnx_name
 from fabnet.models.hub import is_hub_name
 from fabnet.models.model_folder import INT8_FILE, NOTICE_FILE, ONNX_FILE, READER_FILE, ModelCard
@@ -61,8 +60,7 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
         MissingDependencyError: npm is not installed, or the model has no ONNX file and torch or onnx is missing.
     """
     out = as_place(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty; write the page into a new folder")
+    check_free(out, advice := "write the page into a new folder")
     encoder = load_for_reading(model, device="cpu")
     encoder.required_reader()
     folder = find_model(model)
@@ -70,7 +68,8 @@ def export_page(model: str | Path, out: str | Path, *, runtime: str | Path) -> d
     given = [INT8_FILE, ONNX_FILE] if asked is None else [asked]
     file = next((name for name in given if (folder / name).is_file()), ONNX_FILE)
     name = str(model) if str(model) in shipped_models() or is_hub_name(model) else folder.name
-    with written_whole(out, last="index.html") as partial:
+    # Checked again at the end, because another command may have put something there meanwhile.
+    with written_whole(out, last="index.html", check=lambda _: check_free(out, advice)) as partial:
         shutil.copytree(STATIC, partial)
         for part in ("models", "ort"):
             (partial / part).mkdir()

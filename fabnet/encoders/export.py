@@ -20,7 +20,7 @@ from fabnet.errors import InputError
 from fabnet.files.limits import MAX_WEIGHTS_BYTES, check_file, read_bytes, read_text
 from fabnet.files.links import check_links
 from fabnet.files.output import written_whole
-from fabnet.files.places import as_place, is_remote
+from fabnet.files.places import as_place, check_free, is_remote
 from fabnet.models.find_model import find_model
 from fabnet.models.model_folder import (
     CONFIG_FILE,
@@ -109,8 +109,7 @@ def _export_int8(folder: Path, out: Path, source: Path) -> dict[str, Any]:
 
 
 def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty; export into a new folder")
+    check_free(out, advice := "export into a new folder")
     card = read_card(folder)
 
     def write_weights(file: Path) -> None:
@@ -121,7 +120,8 @@ def _export_folder(folder: Path, out: Path) -> dict[str, Any]:
             state = load_objective(folder)[0].state_dict()
             save_file({name: value.contiguous() for name, value in state.items()}, file)
 
-    with written_whole(out, last=CONFIG_FILE) as partial:
+    # Checked again at the end, because another command may have put something there meanwhile.
+    with written_whole(out, last=CONFIG_FILE, check=lambda _: check_free(out, advice)) as partial:
         facts = _write_model(partial, card, write_weights)
         for name in (READER_FILE, INT8_FILE):
             _copy(name, folder, partial)

@@ -28,6 +28,7 @@ __all__ = [
     "as_place",
     "as_places",
     "cache_folder",
+    "check_free",
     "dataset_around",
     "fetched",
     "is_remote",
@@ -243,6 +244,20 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def check_free(folder: Path, advice: str) -> None:
+    """Refuse a folder to make if something is there; an empty folder passes.
+
+    Args:
+        folder: the folder.
+        advice: what to do, for the message.
+
+    Raises:
+        InputError: it is a file, or a folder that is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder} is not empty; {advice}")
 
 
 def send(local: Path, path: Path, *, last: str | None = None) -> None:

@@ -95,6 +95,7 @@ def embed(
             and the input is not one video.
         NoFaceError: no face was found in any input.
         ModelError: the model is missing or damaged.
+        StoreError: another command is writing to `out`, or has put something there meanwhile, which is kept.
         OutputError: the disk is full.
         MissingDependencyError: Ray is not installed.
         FabnetError: the Ray cluster was lost; what was finished is kept.

@@ -48,7 +48,7 @@ from fabnet.reading.columns import Row, schema
 from fabnet.reading.inputs import Failure, Input, Remark, num_rows
 from fabnet.reading.options import EmbedOptions
 from fabnet.reading.pipeline import embedded
-from fabnet.reading.rows import NOTES, to_batches
+from fabnet.reading.rows import NOTES, check_place, to_batches
 from fabnet.runtime.interrupts import interruptible
 from fabnet.runtime.memory import give_back_freed_blocks
 from fabnet.runtime.outcome import Engine
@@ -228,6 +228,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
         The result of each part, in order; running the same command again retries failed parts.
 
     Raises:
+        InputError: another command has made something else there since it was checked.
         StoreError: another command is writing to it, or a removal from it was interrupted.
         OutputError: the disk is full; what was finished is kept.
         FabnetError: the engine was lost; what was finished is kept.
@@ -240,6 +241,7 @@ def embed_in_parts(parts: Sequence[Part], out: Path, columns: pa.Schema, engine:
     with locked(out):
         if (out / REMOVING).is_file():
             raise StoreError(f"{out}: a removal was interrupted; finish it first with `fabnet remove {out}`")
+        check_place(out, "lance")  # again, because another command may have made something else there meanwhile
         done = _read_notes(out)
         todo = [part for part in parts if part.key not in done]
         with interruptible(kept), spools(out), progress("embedding", unit="rows") as bar:

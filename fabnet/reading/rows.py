@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from fabnet.files.limits import open_input
 from fabnet.files.output import written_whole
 from fabnet.files.parquet import write_parquet
 from fabnet.files.places import dataset_around, is_remote, remove
-from fabnet.files.sync import sync
+from fabnet.files.sync import sync, sync_folder
 from fabnet.reading.columns import VERSION_KEY, Row, flat_names, split_lists
 from fabnet.reading.options import FORMATS, Format
 from fabnet.store.track_store import is_store
@@ -117,7 +119,9 @@ def write_rows(
         columns: columns of the dataset, from `schema`; D is the length of `embedding`.
 
     Raises:
-        StoreError: another command is writing to the dataset that this one would replace.
+        InputError: another command has made something else at `out` since `check_place`.
+        StoreError: another command is writing to the dataset that this one would replace, or has put something at a
+            new dataset's place meanwhile: then the rows are beside it, and the message names their place.
         OutputError: the disk is full, writing there is not allowed, or another command is writing the same output.
     """
     if file_format == "lance":
@@ -141,12 +145,12 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
     """Write a dataset, or replace the rows of an existing one in one commit."""
     is_new = not has_dataset(out)
     if is_new and not is_remote(out):
-        with written_whole(out) as partial:
-            replace_rows(partial, batches, columns, overwrite=True)
+        _write_new(batches, out, columns)
         return
     with locked(out), lance_writes(out):
         if (out / REMOVING).is_file():
             raise StoreError(f"{out}: a removal was interrupted; finish it first with `fabnet remove {out}`")
+        check_place(out, "lance")  # again, because another command may have made something else there meanwhile
         try:
             replace_rows(out, batches, columns, overwrite=True)
         except BaseException:
@@ -158,6 +162,43 @@ def _write_lance(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schem
             raise
         remove(out / NOTES)  # left by an unfinished run on a cluster
         sweep(out, leftovers=not is_remote(out))
+
+
+def _write_new(batches: Iterable[pa.RecordBatch], out: Path, columns: pa.Schema) -> None:
+    """Write a dataset where there is none; if another command puts something there meanwhile, write it beside that.
+
+    A lock in a folder that does not exist yet would leave that folder after a kill, so only an existing one is locked.
+    """
+    with ExitStack() as lock:
+        if out.is_dir():  # with what an interrupted attempt left, or parts of one that is running
+            lock.enter_context(locked(out))
+            check_place(out, "lance")
+        before = _files_below(out)
+
+        def check(partial: Path) -> None:
+            if _files_below(out) != before:
+                kept = _free_name(partial, out)
+                os.rename(partial, kept)
+                sync_folder(kept.parent)
+                raise StoreError(
+                    f"another command has written to {out} meanwhile, so that stays as it is: the embeddings are in "
+                    f"{kept}"
+                )
+            lock.close()  # Windows renames no folder with an open file in it
+
+        with written_whole(out, check=check) as partial:
+            replace_rows(partial, batches, columns, overwrite=True)
+
+
+def _files_below(folder: Path) -> set[Path]:
+    return {entry for entry in (folder, *folder.rglob("*")) if entry.is_file()}
+
+
+def _free_name(partial: Path, out: Path) -> Path:
+    """A place beside an output, as NAME-2.lance."""
+    name = out.resolve()
+    places = (partial.with_name(f"{name.stem}-{number}{name.suffix}") for number in count(2))
+    return next(place for place in places if not os.path.lexists(place))
 
 
 def _write_npy(batches: Iterable[pa.RecordBatch], partial: Path, out: Path, columns: pa.Schema) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,21 @@ def test_the_hub_reads_the_cards_metadata() -> None:
     assert said["pipeline_tag"] == "image-feature-extraction"
     assert "self-supervised" in said["tags"]
     assert hub.ModelCard(model_card("mine", card)).data.license == "unknown"
+
+
+def test_an_export_keeps_what_appeared_at_its_place_meanwhile(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_model(partial: Path, *_: object) -> dict[str, Any]:
+        partial.mkdir()
+        (tmp_path / "faces").mkdir()
+        (tmp_path / "faces" / "mine.txt").write_text("mine")
+        return {}
+
+    monkeypatch.setattr("fabnet.encoders.export._write_model", write_model)
+    with pytest.raises(InputError, match="is not empty; export into a new folder"):
+        export(tiny_run, tmp_path / "faces")
+    assert [file.name for file in tmp_path.rglob("*")] == ["faces", "mine.txt"]
 
 
 def test_an_exported_folder_is_a_complete_model(tiny_run: Path, tmp_path: Path) -> None:

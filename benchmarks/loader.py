@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     config = preset("small").with_changes({"size": options.size, "batch_size": options.batch_size})
-    with tempfile.TemporaryDirectory() as run:
+    with tempfile.TemporaryDirectory() as run, ExitStack() as loaders:
         trainer = Trainer(open_store(options.store), Path(run), config, device=choose_device(options.device))
         frames = trainer.steps[0]
         plain = PlainTraining(options.size, options.batch_size)
@@ -41,7 +42,7 @@ def main() -> None:
         }
         for count in options.num_workers:
             # Rounds longer than what lies ready when one begins.
-            loader = step_loader(trainer.steps, first_step=0, num_workers=count)
+            loader = loaders.enter_context(step_loader(trainer.steps, first_step=0, num_workers=count))
             work[f"loader, {count} workers"] = lambda loader=loader: [next(loader) for _ in range(25)]  # type: ignore[misc]
         timings = interleaved(work, rounds=options.rounds)
     print(f"{options.size} px, batch {options.batch_size}, {torch.get_num_threads()} threads")

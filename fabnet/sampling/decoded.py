@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fabnet.errors import first_line
 from fabnet.faces.picture import jpeg_size
 from fabnet.faces.window import shrink_of
 from fabnet.files.places import make_folder
@@ -23,7 +24,7 @@ from fabnet.runtime.terminal import say
 __all__ = ["DecodedImages", "decoded_images"]
 
 MAX_SHARE_OF_DISK = 0.5
-"""Upper bound of the file's size, as a share of what is free on its disk."""
+"""Upper bound of the size of all machines' files together, as a share of what is free on the disk of each."""
 
 
 class DecodedImages:
@@ -55,11 +56,16 @@ class DecodedImages:
         """Make the file, without any image.
 
         Raises:
-            OSError: it cannot be written, or exists.
+            OSError: it cannot be written, or exists, or its file system refuses to map it as memory.
         """
         with self._file.open("xb") as stream:
             stream.write(bytes(self._num_rows * len(self._places)))
             stream.truncate(self.num_bytes)
+        self._mapped()
+
+    def close(self) -> None:
+        """Let go of the file in this process."""
+        self._open = None
 
     def get(self, row: int, min_side: float) -> np.ndarray | None:
         """The image of a row as `decode_jpeg` decodes it for `min_side`, (H, W, 3) uint8 BGR; None: it is not kept."""
@@ -97,13 +103,18 @@ class DecodedImages:
         """For each scale, which images are whole, and the images."""
         if self._open is None:
             self._open = {}
-            with suppress(FileNotFoundError):  # the process that made it has ended
-                for shrink, (number, place) in self._places.items():
-                    whole = np.memmap(self._file, np.uint8, "r+", number * self._num_rows, (self._num_rows,))
-                    side = -(-self._side // shrink)
-                    images = np.memmap(self._file, np.uint8, "r", place, (self._num_rows, side, side, 3))
-                    self._open[shrink] = (whole.view(np.ndarray), images.view(np.ndarray))
+            with suppress(OSError, ValueError):  # the process that made it has ended, or the system refuses
+                self._open = self._mapped()
         return self._open
+
+    def _mapped(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        arrays = {}
+        for shrink, (number, place) in self._places.items():
+            whole = np.memmap(self._file, np.uint8, "r+", number * self._num_rows, (self._num_rows,))
+            side = -(-self._side // shrink)
+            images = np.memmap(self._file, np.uint8, "r", place, (self._num_rows, side, side, 3))
+            arrays[shrink] = (whole.view(np.ndarray), images.view(np.ndarray))
+        return arrays
 
 
 @contextmanager
@@ -114,6 +125,7 @@ def decoded_images(
     side: int | None,
     min_sides: Sequence[float],
     limit_bytes: int,
+    num_machines: int = 1,
     is_maker: bool = True,
     agree: Callable[[bool], bool] = bool,
     is_silent: bool = False,
@@ -126,7 +138,8 @@ def decoded_images(
         num_rows: number of rows of the store.
         side: side of the stored images in pixels; None: unknown, and nothing is kept.
         min_sides: the smallest and the largest side that images are decoded for, in any order, and any between.
-        limit_bytes: upper bound of the file's size; 0: no file.
+        limit_bytes: upper bound of the size of all machines' files together; 0: no file.
+        num_machines: number of machines with a file of this size each, which may all be on the same disk.
         is_maker: whether this process makes the file, and removes it at the end; the others on its machine use it.
         agree: tells the other processes on the machine whether the maker made the file: every process calls it with
             what it knows, and gets what the maker knows.
@@ -141,44 +154,55 @@ def decoded_images(
         shrinks = [shrink for shrink in (1, 2, 4, 8) if first <= shrink <= last]
         made = DecodedImages(file, side=side, shrinks=shrinks, num_rows=num_rows)
         if is_maker:
-            reason = _made(made, file, limit_bytes)
+            reason = _made(made, file, limit_bytes, num_machines)
         is_made = agree(reason is None)
         if not is_silent and reason is not None:
             say(f"images are decoded at every use: {reason}", to_stderr=True)
         elif not is_silent:
-            say(f"each image is decoded once, into {file.parent}: at most {_gb(made.num_bytes)}", to_stderr=True)
+            most = _gb(num_machines * made.num_bytes)
+            say(f"each image is decoded once{_on(num_machines)}, into {file.parent}: at most {most}", to_stderr=True)
     try:
         yield made if is_made else None
     finally:
+        if made is not None:
+            made.close()
         if is_maker:
-            with suppress(OSError):  # Windows removes no file that a process still reads; the next run does
+            with suppress(OSError):  # Windows removes no file that a process still maps; the next run does
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # other machines of the run may still have theirs there
                 file.parent.rmdir()
 
 
-def _made(images: DecodedImages, file: Path, limit_bytes: int) -> str | None:
+def _made(images: DecodedImages, file: Path, limit_bytes: int, num_machines: int) -> str | None:
     """Make the file; if it cannot be, say why."""
     try:
         with suppress(FileNotFoundError):
             file.unlink()
-        reason = _reason_against(file, images.num_bytes, limit_bytes)
+        reason = _reason_against(file, images.num_bytes, limit_bytes, num_machines)
         if reason is None:
             make_folder(file.parent)
             images.make()
         return reason
-    except OSError as error:
-        return f"{file} cannot be written ({error.strerror})"
+    except (OSError, ValueError) as error:
+        return (
+            f"{file} cannot be written and mapped as memory ({getattr(error, 'strerror', None) or first_line(error)})"
+        )
 
 
-def _reason_against(file: Path, num_bytes: int, limit_bytes: int) -> str | None:
+def _reason_against(file: Path, num_bytes: int, limit_bytes: int, num_machines: int) -> str | None:
+    num_bytes *= num_machines
+    would_take = f"decoded once{_on(num_machines)}, they would take {_gb(num_bytes)}"
     if num_bytes > limit_bytes:
-        return f"decoded once, they would take {_gb(num_bytes)}; the limit is {_gb(limit_bytes)} (--decoded-gb)"
+        return f"{would_take}; the limit is {_gb(limit_bytes)} (--decoded-gb)"
     place = next(folder for folder in file.absolute().parents if folder.is_dir())
     free = shutil.disk_usage(place).free
     if num_bytes > MAX_SHARE_OF_DISK * free:
-        return f"decoded once, they would take {_gb(num_bytes)} of the {_gb(free)} free at {place}"
+        return f"{would_take} of the {_gb(free)} free at {place}"
     return None
+
+
+def _on(num_machines: int) -> str:
+    return "" if num_machines == 1 else f" on each of {num_machines} machines"
 
 
 def _gb(num_bytes: float) -> str:

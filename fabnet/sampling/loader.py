@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing import parent_process
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -184,10 +184,13 @@ def _end_with_trainer() -> None:
         os._exit(1)
 
 
+@contextmanager
 def step_loader(
     steps: TrainingSteps, *, first_step: int, num_workers: int, val_every: int | None = None, pin_memory: bool = False
-) -> Iterator[torch.Tensor]:
+) -> Iterator[Iterator[torch.Tensor]]:
     """Iterate over the steps from `first_step` on, endlessly, loading ahead of the trainer.
+
+    The workers end with the block.
 
     Args:
         steps: the steps to load.
@@ -196,10 +199,10 @@ def step_loader(
         val_every: after every so many steps come the parts of the validation samples, `steps.val_parts`; None: never.
         pin_memory: whether to put the frames into pinned memory, for CUDA.
 
-    Returns:
+    Yields:
         An iterator of (B, S + 1, size, size, 3) uint8 tensors.
     """
-    loader = DataLoader(
+    loader: Any = DataLoader(
         steps,
         batch_size=None,
         sampler=_StepsFrom(first_step, val_every, steps.val_parts),
@@ -212,7 +215,12 @@ def step_loader(
     )
     # The trainer alone handles requests to stop: a worker ended by one would fail the trainer before it has saved.
     with starting(heeds_sigterm=False):
-        return iter(loader)
+        frames = iter(loader)
+    try:
+        yield frames
+    finally:
+        if num_workers:
+            frames._shutdown_workers()  # torch does it when nothing refers to them, which an error does for long
 
 
 def next_frames(frames: Iterator[torch.Tensor]) -> torch.Tensor:

@@ -148,8 +148,9 @@ class TrainConfig:
     Default: on a CPU one for every ten cores; on CUDA one for every core of the process but one, 16 at most. Processes
     of a run on one machine share its cores."""
     decoded_gb: float = 4.0
-    """Size in GB up to which images are decoded once on each machine, into a file in the run folder, which is removed
-    at the end; a store that needs more is decoded anew at every use. 0: never a file. The results are the same."""
+    """Size in GB, of all machines in all, up to which images are decoded once on each machine, into a file in the run
+    folder, which is removed at the end; a store that needs more is decoded anew at every use. 0: never a file. The
+    results are the same."""
     seed: int = 0
     """Seed of the weights and of the sampler."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from fabnet.files.places import workplace
 from fabnet.sampling.decoded import DecodedImages, decoded_images
 from fabnet.store.track_store import TrackStore
 from fabnet.training.config import TrainConfig
-from fabnet.training.processes import Processes, gather
+from fabnet.training.processes import Processes, gather, wait_for_all
 
 __all__ = ["kept_images"]
 
@@ -34,7 +35,10 @@ def kept_images(
     Yields:
         The kept images; None: there is no file.
     """
-    maker = me.rank - me.local_rank
+    folder, maker = workplace(run) / "_frames", me.rank - me.local_rank
+    if me.is_first:  # which has locked the run, so that these are files of killed runs
+        shutil.rmtree(folder, ignore_errors=True)
+    wait_for_all()
 
     def what_the_maker_said(is_made: bool) -> bool:
         return bool(gather(torch.tensor([is_made]))[maker])
@@ -42,9 +46,12 @@ def kept_images(
     whole = config.input_size / window.side
     scales = (config.jitter_scale_min, config.jitter_scale_max, 1.0)  # 1 for validation
     with decoded_images(
-        workplace(run) / "_frames" / f"{maker}", num_rows=store.num_rows,
+        folder / f"{maker}", num_rows=store.num_rows,
         side=store.crop.get("size"), min_sides=[whole / scale for scale in scales],
-        limit_bytes=int(config.decoded_gb * 1e9), is_maker=me.local_rank == 0, agree=what_the_maker_said,
-        is_silent=not me.is_first,
+        limit_bytes=int(config.decoded_gb * 1e9), num_machines=-(-me.world_size // me.local_world_size),
+        is_maker=me.local_rank == 0, agree=what_the_maker_said, is_silent=not me.is_first,
     ) as images:  # fmt: skip
         yield images
+        if images is not None:
+            images.close()
+        wait_for_all()  # Windows removes no file that another process still maps

@@ -198,11 +198,14 @@ class Trainer:
             worker_deaths(),
             compile_errors(),
             self._reporter() as reporter,
-        ):
-            loaded = step_loader(
-                self.steps, first_step=state.step, num_workers=self.setup.num_workers, val_every=self.round_steps,
+            step_loader(
+                self.steps,
+                first_step=state.step,
+                num_workers=self.setup.num_workers,
+                val_every=self.round_steps,
                 pin_memory=self.device.type == "cuda",
-            )  # fmt: skip
+            ) as loaded,
+        ):
             frames = on_device(loaded, self.device)
             while not self.is_done:
                 began = time.monotonic()

@@ -235,11 +235,11 @@ def test_training_stops_in_one_line(own: Path, num_workers: int) -> None:
         reader, starts, lengths, size=32, window=Window(0.5, 0.5, 0.7), jitter=Jitter(), batch_size=4, num_sources=1,
         seed=0,
     )  # fmt: skip
-    frames = step_loader(steps, first_step=0, num_workers=num_workers)
-    next_frames(frames)
-    in_another_process("remove", own, "--identity", "person0")
-    with pytest.raises(RewrittenError, match="was rewritten while it was read") as raised:
-        list(map(next_frames, [frames] * 50))
+    with step_loader(steps, first_step=0, num_workers=num_workers) as frames:
+        next_frames(frames)
+        in_another_process("remove", own, "--identity", "person0")
+        with pytest.raises(RewrittenError, match="was rewritten while it was read") as raised:
+            list(map(next_frames, [frames] * 50))
     assert len(str(raised.value).splitlines()) == 1
 
 

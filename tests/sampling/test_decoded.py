@@ -71,10 +71,10 @@ def test_workers_share_the_file(tmp_path: Path) -> None:
         for _ in range(2)
     )  # fmt: skip
     with kept_at(tmp_path / "0") as steps.kept:  # type: ignore[attr-defined]
-        frames = step_loader(steps, first_step=0, num_workers=2, val_every=4)
         items: list[int | slice] = [0, 1, 2, 3, *plain.val_parts, 4, 5]
-        for item in items:
-            assert np.array_equal(next_frames(frames), plain[item])
+        with step_loader(steps, first_step=0, num_workers=2, val_every=4) as frames:
+            for item in items:
+                assert np.array_equal(next_frames(frames), plain[item])
         assert isinstance(steps.kept, DecodedImages)
         assert sum(steps.kept.get(row, 32) is not None for row in range(20)) > 10
 
@@ -91,11 +91,20 @@ def test_a_killed_runs_file_is_replaced(tmp_path: Path) -> None:
         ({}, 10**9, "each image is decoded once, into {}: at most 0.00031 GB"),
         ({"limit_bytes": 300_000}, 10**9, "they would take 0.00031 GB; the limit is 0.0003 GB (--decoded-gb)"),
         ({}, 600_000, "they would take 0.00031 GB of the 0.0006 GB free"),
+        (
+            {"num_machines": 2}, 10**9,
+            "each image is decoded once on each of 2 machines, into {}: at most 0.00061 GB",
+        ),
+        (
+            {"num_machines": 2, "limit_bytes": 600_000}, 10**9,
+            "once on each of 2 machines, they would take 0.00061 GB; the limit is 0.0006 GB",
+        ),
+        ({"num_machines": 2}, 1_200_000, "they would take 0.00061 GB of the 0.0012 GB free"),
         ({"limit_bytes": 0}, 10**9, ""),
         ({"side": None}, 10**9, ""),
         ({"is_silent": True}, 10**9, ""),
     ],
-)
+)  # fmt: skip
 def test_it_is_bounded_and_says_so(  # type: ignore[no-untyped-def]
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changes, free: int, said: str
 ) -> None:
@@ -120,3 +129,25 @@ def test_a_disk_that_fills_up_stops_the_keeping_alone(tmp_path: Path, monkeypatc
             made = frames_of(drawn, pictures, window=WINDOW, size=16, kept=kept)
         assert np.array_equal(made, frames_of(drawn, pictures, window=WINDOW, size=16))
         assert all(kept.get(row, 32) is None for row in range(20))
+
+
+def refused(*given: object, **options: object) -> None:
+    raise OSError(22, "Invalid argument")
+
+
+def test_a_file_system_that_maps_no_files_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(np, "memmap", refused)
+    with kept_at(tmp_path / "0") as kept:  # type: ignore[attr-defined]
+        assert kept is None
+    assert "decoded at every use" in (said := capsys.readouterr().err)
+    assert "(Invalid argument)" in said
+
+
+def test_a_process_that_cannot_map_the_file_decodes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, drawn = Pictures(), draw_fixed(STARTS, LENGTHS, num_samples=8)
+    with kept_at(tmp_path / "0") as kept:  # type: ignore[attr-defined]
+        monkeypatch.setattr(np, "memmap", refused)
+        made = frames_of(drawn, pictures, window=WINDOW, size=16, kept=kept)
+    assert np.array_equal(made, frames_of(drawn, pictures, window=WINDOW, size=16))

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -58,8 +59,8 @@ def test_validation_comes_between_the_steps_and_is_decoded_by_the_workers(num_wo
         seed=0, val=draw_fixed(starts, lengths, num_samples=10),
     )  # fmt: skip
     assert [len(steps[part]) for part in steps.val_parts] == [4, 4, 2]
-    frames = step_loader(steps, first_step=2, num_workers=num_workers, val_every=2)
-    found = [next_frames(frames) for _ in range(1 + 1 + 3 + 2 + 3)]
+    with step_loader(steps, first_step=2, num_workers=num_workers, val_every=2) as frames:
+        found = [next_frames(frames) for _ in range(1 + 1 + 3 + 2 + 3)]
     assert [len(each) for each in found] == [4, 4, 4, 4, 2, 4, 4, 4, 4, 2]
     own = os.getpid() % 200
     assert {bool((each == own).all()) for each in found} == {num_workers == 0}
@@ -79,9 +80,9 @@ def test_a_worker_that_inherits_no_ignored_signals_ignores_ctrl_c() -> None:
         Ignored(), np.arange(0, 40, 5), np.full(8, 5), size=16, window=Window(0.5, 0.5, 1.0), jitter=Jitter(),
         batch_size=4, num_sources=1, seed=0,
     )  # fmt: skip
-    with ThreadPoolExecutor(1) as outside:
-        frames = outside.submit(step_loader, steps, first_step=0, num_workers=1).result()
-    assert (next_frames(frames) == 255).all()
+    with ThreadPoolExecutor(1) as outside, ExitStack() as stack:
+        frames = outside.submit(stack.enter_context, step_loader(steps, first_step=0, num_workers=1)).result()
+        assert (next_frames(frames) == 255).all()
 
 
 KILLED_AT_ONCE = """
@@ -96,9 +97,9 @@ if __name__ == "__main__":
     steps = TrainingSteps(
         store, *spans, size=16, window=Window(0.5, 0.5, 0.5), jitter=Jitter(), batch_size=2, num_sources=1, seed=0
     )
-    frames = step_loader(steps, first_step=0, num_workers=1)
-    print(multiprocessing.active_children()[0].pid, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    with step_loader(steps, first_step=0, num_workers=1):
+        print(multiprocessing.active_children()[0].pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 

@@ -41,11 +41,9 @@ def tracks_of(store: TrackStore, split: str) -> list[Track]:
     found = []
     for start, length in zip(*store.spans(split), strict=True):
         rows = range(int(start), int(start) + int(length))
-        columns = store.read_rows(rows, ["identity", "video", "track", "frame", "source"]).to_pylist()
+        columns = store.read_rows(rows, ["identity", "video", "track", "frame", "time_s", "source"]).to_pylist()
         images = store.read_images(rows)
-        found.append(
-            [Row(**own, time_s=None, split=split, image=image) for own, image in zip(columns, images, strict=True)]
-        )
+        found.append([Row(**own, split=split, image=image) for own, image in zip(columns, images, strict=True)])
     return found
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -101,8 +103,9 @@ def test_another_process_that_is_gone_is_recognised(error: Exception) -> None:
 
 
 @pytest.fixture
-def second_of_two(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def second_of_two(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """This process is the second of two, and what it does with torch's processes is only written down."""
+    before = signal.getsignal(signal.SIGTERM)  # a process that failed ignores it from then on
     for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1"), ("LOCAL_WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
     done: list[str] = []
@@ -111,7 +114,8 @@ def second_of_two(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(dist, "is_initialized", lambda: True)
     monkeypatch.setattr(dist, "init_process_group", lambda *given, **named: done.append("joined"))
     monkeypatch.setattr(dist, "destroy_process_group", lambda: done.append("left"))
-    return done
+    yield done
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize(

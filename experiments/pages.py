@@ -30,6 +30,11 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def in_degrees(values: list[float], digits: int) -> str:
+    """An angle with its interval, as "1.84° [1.73, 1.93]"."""
+    return with_interval(values, digits).replace(" ", "° ", 1)
+
+
 def with_interval(values: list[float], digits: int, sign: str = "") -> str:
     """A figure with its interval, as "5.4 [5.1, 5.7]"."""
     value, low, high = (f"{each:{sign}.{digits}f}" for each in values[:3])
@@ -75,10 +80,8 @@ def clips() -> Rows:
 def held_out() -> Rows:
     """What is measured on people held out."""
     found = result("read")
-    inside = {name: found[f"clips, correlation inside, median: {name}"] for name in
-              ("mouth_opening", "eyes_opening", "pose_yaw_deg", "pose_pitch_deg")}  # fmt: skip
-    present = found["clips, units present on neutral stretches"]
-    neutral = found["cmu_faces, units present on neutral faces"]
+    names = ("mouth_opening", "eyes_opening", "pose_yaw_deg", "pose_pitch_deg")
+    inside = [with_interval(found[f"clips, correlation inside, median: {name}"], 2) for name in names]
     smile, spread = found["cmu_faces, smile, AUC, n"], found["cmu_faces, pitch of straight heads, spread, n"]
     straight = found["cmu_faces, smile of straight heads, AUC, n"]
     errors = found["aflw2000, yaw to 60 degrees: median error of yaw, pitch, roll, n"]
@@ -87,25 +90,28 @@ def held_out() -> Rows:
     moved = found["photo and the picture moved down by 4 %: pitch apart in degrees, units that flip, n"]
     apart = [f"{pitch:.2f}°, {percent(flip, 1)}" for pitch, flip, _ in (stored, photo, moved)]
     cells = {
-        "inside 8 clips, median correlation with MediaPipe's curves: mouth opening":
-            with_interval(inside["mouth_opening"], 2),
-        "eye opening": with_interval(inside["eyes_opening"], 2),
-        "yaw": with_interval(inside["pose_yaw_deg"], 2),
-        "pitch": with_interval(inside["pose_pitch_deg"], 2),
-        "action units called present, neutral stretches of 6 clips": in_percent(present),
-        "the same, cmu_faces' neutral faces with open eyes": in_percent(neutral),
+        "inside 8 clips, median correlation with MediaPipe's curves: mouth opening": inside[0],
+        "eye opening": inside[1],
+        "yaw": inside[2],
+        "pitch": inside[3],
+        "action units called present, neutral stretches of 6 clips": in_percent(
+            found["clips, units present on neutral stretches"]
+        ),
+        "the same, cmu_faces' neutral faces with open eyes": in_percent(
+            found["cmu_faces, units present on neutral faces"]
+        ),
         "smile, AUC on cmu_faces (32 faces of 5 people, most of them turned)": with_interval(smile, 2),
         "the same, the 10 of them that look straight ahead": f"{straight[0]:.2f}",
-        "standard deviation of pitch over cmu_faces' 20 straight heads":
-            f"{spread[0]:.1f}° [{spread[1]:.1f}, {spread[2]:.1f}]",
+        "standard deviation of pitch over cmu_faces' 20 straight heads": in_degrees(spread, 1),
         "cmu_faces, faces found (half are turned or look up)": percent(found["cmu_faces, faces found, in range"][0]),
         "AFLW2000-3D, median error of yaw, pitch, roll": ", ".join(f"{each:.1f}°" for each in errors[:3]),
-        "AFLW2000-3D, share of the errors inside the half-widths":
-            percent(found["aflw2000, share of errors inside the half-widths"]),
+        "AFLW2000-3D, share of the errors inside the half-widths": percent(
+            found["aflw2000, share of errors inside the half-widths"]
+        ),
         "a frame in a video and in a store: pitch apart, units that flip (499 frames of 6 clips)": apart[0],
         "a frame as a photo, and in a video": apart[1],
         "a photo, and moved down by 4 % of the crop": apart[2],
-    }  # fmt: skip
+    }
     return [list(each) for each in cells.items()]
 
 
@@ -117,24 +123,27 @@ def in_percent(values: list[float]) -> str:
 
 def changed() -> Rows:
     """Readings of changed pictures against those of the pictures themselves."""
-    names = {
-        "JPEG, quality 20": "JPEG at quality 20", "JPEG, quality 5": "JPEG at quality 5",
-        "light x 0.3, noise of 3": "light x 0.3, noise of 3 levels", "motion of 11 px": "motion over 11 px",
-        "motion of 21 px": "motion over 21 px", "blur of 4 px": "Gaussian blur of 4 px",
-    }  # fmt: skip
+    words = {"JPEG, quality": "JPEG at quality", "motion of": "motion over", "blur of": "Gaussian blur of"}
     rows = []
     for name, found in result("changed_faces").items():
+        title = f"{name} levels" if name.endswith("noise of 3") else name
+        for said, better in words.items():
+            title = title.replace(said, better)
         if name != "faces":
-            rows.append([
-                names.get(name, name), f"{found['found']}; {found['in range']}",
-                f"{found['yaw, mean in degrees']:.1f}°", percent(found["all angles inside"]),
-                f"{100 * found[SHARE]:.1f}", percent(found["far off"]),
-            ])  # fmt: skip
+            rows.append(
+                [
+                    title,
+                    f"{found['found']}; {found['in range']}",
+                    f"{found['yaw, mean in degrees']:.1f}°",
+                    percent(found["all angles inside"]),
+                    f"{100 * found[SHARE]:.1f}",
+                    percent(found["far off"]),
+                ]
+            )
     return rows
 
 
 # The face reader
-
 
 POINTS = ": points: error over the eyes' distance, inside, inside of all rows"
 
@@ -177,18 +186,24 @@ def units() -> Rows:
         if key.startswith("AU") and key.endswith(f": {end}"):
             unit = key[:4]
             recall, alarms, neutral, probe_recall, _, probe_neutral, probe_auc = found[key]
-            rows.append([
-                unit, with_interval(found[f"{unit}: AUC"], 2), percent(recall), percent(alarms), percent(neutral, 1),
-                f"{probe_auc:.2f}, {percent(probe_recall)}, {percent(probe_neutral)}",
-            ])  # fmt: skip
+            rows.append(
+                [
+                    unit,
+                    with_interval(found[f"{unit}: AUC"], 2),
+                    percent(recall),
+                    percent(alarms),
+                    percent(neutral, 1),
+                    f"{probe_auc:.2f}, {percent(probe_recall)}, {percent(probe_neutral)}",
+                ]
+            )
     return rows
 
 
 def groups(of: str, *, is_card: bool) -> Rows:
     """Errors of a face reader by group; on a card the number of faces has its own column."""
-    rows, unit = [], "" if is_card else "°"
+    rows, angle = [], with_interval if is_card else in_degrees
     for name, errors in result(of)["errors by group"].items():
-        yaw, pitch = (with_interval(errors[each], 2).replace(" ", f"{unit} ", 1) for each in ("yaw_deg", "pitch_deg"))
+        yaw, pitch = (angle(errors[each], 2) for each in ("yaw_deg", "pitch_deg"))
         smile = with_interval(errors["smile_auc"], 2) if "smile_auc" in errors else ""
         title, count = name.replace("128 to 4000 px", "128 px and more"), f"{errors['faces']:,}"
         if not is_card and name == "window of 0 to 36 px":
@@ -201,18 +216,10 @@ def groups(of: str, *, is_card: bool) -> Rows:
 # The encoder
 
 
-def closed(task: str) -> dict[str, dict[str, Any]]:
-    """Rows of the closed-form probes on test people, by method."""
-    return {
-        row["method"]: row
-        for row in result("base-test")
-        if row["task"] == task and row["probe"] in ("ridge", "logistic")
-    }
-
-
 def compared(task: str, digits: int) -> tuple[str, str, str]:
-    """`base`, `small` and the untrained encoder on a task, on test people."""
-    rows = closed(task)
+    """`base`, `small` and the untrained encoder on a task, on test people, by the closed-form probe."""
+    own = [row for row in result("base-test") if row["task"] == task and row["probe"] in ("ridge", "logistic")]
+    rows = {row["method"]: row for row in own}
     cells = [with_interval([rows["base"]["value"], *rows["base"]["interval"]], digits)]
     for other in ("small", "untrained"):
         less = [rows[other]["base_minus_this"], *rows[other]["base_minus_this_interval"]]
@@ -223,11 +230,16 @@ def compared(task: str, digits: int) -> tuple[str, str, str]:
 def on_test_people() -> Rows:
     """`base` beside `small` and the untrained encoder."""
     tasks = {
-        "68 points, error % of the outer-eye distance": ("landmarks68",), "head pose, degrees": ("pose",),
-        "mouth; eyes, correlation": ("mouth", "eyes"), "5 points (MTFL), error % of the eye distance": ("landmarks5",),
-        "pose (MTFL), AUC": ("pose5",), "smile (MTFL), AUC": ("smile",), "glasses (MTFL), AUC": ("glasses",),
-        "six expressions (FER+), AUC": ("expression",), "11 action units (CK+), AUC": ("units",),
-    }  # fmt: skip
+        "68 points, error % of the outer-eye distance": ("landmarks68",),
+        "head pose, degrees": ("pose",),
+        "mouth; eyes, correlation": ("mouth", "eyes"),
+        "5 points (MTFL), error % of the eye distance": ("landmarks5",),
+        "pose (MTFL), AUC": ("pose5",),
+        "smile (MTFL), AUC": ("smile",),
+        "glasses (MTFL), AUC": ("glasses",),
+        "six expressions (FER+), AUC": ("expression",),
+        "11 action units (CK+), AUC": ("units",),
+    }
     rows = []
     for title, names in tasks.items():
         own = [compared(name, 2 if len(names) > 1 else 1) for name in names]
@@ -238,22 +250,25 @@ def on_test_people() -> Rows:
 def on_the_card() -> Rows:
     """The same, shorter."""
     tasks = {
-        "68 points, % of the outer-eye distance": ("landmarks68", 2), "head pose, degrees": ("pose", 2),
-        "smile (MTFL), AUC": ("smile", 1), "six expressions (FER+), AUC": ("expression", 1),
+        "68 points, % of the outer-eye distance": ("landmarks68", 2),
+        "head pose, degrees": ("pose", 2),
+        "smile (MTFL), AUC": ("smile", 1),
+        "six expressions (FER+), AUC": ("expression", 1),
         "11 action units (CK+), AUC": ("units", 1),
-    }  # fmt: skip
-    rows = []
-    for title, (name, digits) in tasks.items():
-        base, small, untrained = compared(name, digits)
-        rows.append([title, small.split()[0], base, untrained.split()[0]])
-    return rows
+    }
+    return [
+        [title, small.split()[0], base, untrained.split()[0]]
+        for title, (name, digits) in tasks.items()
+        for base, small, untrained in [compared(name, digits)]
+    ]
 
 
 VALIDATION = {
-    "68 points": "68 points, % of the outer-eye distance", "expressions": "six expressions: AUC, mean",
+    "68 points": "68 points, % of the outer-eye distance",
+    "expressions": "six expressions: AUC, mean",
     "smile": "smile from 160 labels: AUC",
     **{name: f"in clips: {name}, correlation" for name in ("mouth", "eyes", "yaw", "pitch")},
-}  # fmt: skip
+}
 """Rows of `second_table.py`."""
 
 
@@ -270,12 +285,14 @@ def on_validation_people(name: str, digits: int, *, is_card: bool) -> tuple[str,
 
 
 def chosen_by() -> Rows:
-    """Validation people, who chose the encoder."""
+    """Validation people, on whom the encoder was selected."""
     titles = {
-        "68 points, error % of the outer-eye distance": ("68 points",), "six expressions (FER+), AUC": ("expressions",),
-        "smile from 160 labels (MTFL), AUC": ("smile",), "inside clips, correlation: mouth; eyes": ("mouth", "eyes"),
+        "68 points, error % of the outer-eye distance": ("68 points",),
+        "six expressions (FER+), AUC": ("expressions",),
+        "smile from 160 labels (MTFL), AUC": ("smile",),
+        "inside clips, correlation: mouth; eyes": ("mouth", "eyes"),
         "yaw; pitch": ("yaw", "pitch"),
-    }  # fmt: skip
+    }
     rows = []
     for title, names in titles.items():
         own = [on_validation_people(name, 2 if len(names) > 1 else 1, is_card=False) for name in names]
@@ -288,10 +305,14 @@ def chosen_by() -> Rows:
 def chosen_by_on_the_card() -> Rows:
     """The same, with intervals of `base`."""
     titles = {
-        "68 points, % of the outer-eye distance": ("68 points", 2), "six expressions, AUC": ("expressions", 1),
-        "smile from 160 labels, AUC": ("smile", 1), "inside clips, correlation: mouth": ("mouth", 2),
-        "eyes": ("eyes", 2), "yaw": ("yaw", 2), "pitch": ("pitch", 2),
-    }  # fmt: skip
+        "68 points, % of the outer-eye distance": ("68 points", 2),
+        "six expressions, AUC": ("expressions", 1),
+        "smile from 160 labels, AUC": ("smile", 1),
+        "inside clips, correlation: mouth": ("mouth", 2),
+        "eyes": ("eyes", 2),
+        "yaw": ("yaw", 2),
+        "pitch": ("pitch", 2),
+    }
     return [[title, *on_validation_people(name, digits, is_card=True)] for title, (name, digits) in titles.items()]
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from multiprocessing import parent_process
 from typing import Any, Protocol
@@ -220,7 +220,8 @@ def step_loader(
         yield frames
     finally:
         if num_workers:
-            frames._shutdown_workers()  # torch does it when nothing refers to them, which an error does for long
+            with suppress(RuntimeError):  # a worker that aborts as it ends, which some libraries do, has done its work
+                frames._shutdown_workers()  # torch does it when nothing refers to them, which an error does for long
 
 
 def next_frames(frames: Iterator[torch.Tensor]) -> torch.Tensor:

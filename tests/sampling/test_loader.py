@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import get_worker_info
 
 from fabnet.errors import StoreError, TrainingError
 from fabnet.faces.window import Window
@@ -49,6 +51,27 @@ class Places:
     def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
         image = np.full((16, 16, 3), os.getpid() % 200, np.uint8)
         return [cv2.imencode(".png", image)[1].tobytes() for _ in rows]
+
+
+class AbortingAtTheEnd(Places):
+    """Workers that have read from it abort as they end, the second while the trainer waits for the first."""
+
+    def read_images(self, rows: Sequence[int] | np.ndarray) -> list[bytes]:
+        worker = get_worker_info()
+        if worker is not None:
+            atexit.register(time.sleep, 1.0) if worker.id == 0 else atexit.register(os.abort)
+        return super().read_images(rows)
+
+
+def test_workers_that_abort_as_they_end_do_not_fail_the_run() -> None:
+    starts, lengths = np.arange(0, 40, 5), np.full(8, 5)
+    steps = TrainingSteps(
+        AbortingAtTheEnd(), starts, lengths, size=16, window=Window(0.5, 0.5, 1.0), jitter=Jitter(), batch_size=4,
+        num_sources=1, seed=0,
+    )  # fmt: skip
+    with step_loader(steps, first_step=0, num_workers=2) as frames:
+        for _ in range(4):
+            assert next_frames(frames).shape == (4, 2, 16, 16, 3)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
